@@ -1,0 +1,104 @@
+"""
+Files as bytes: split into lines that keep their endings, and replaced without losing anything.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+
+import salt.utils.atomicfile
+import salt.utils.files
+from salt.exceptions import CommandExecutionError
+
+LINE = re.compile(rb"[^\n]*\n|[^\n]+")
+
+
+def lines(data):
+    """
+    Split ``data`` (bytes) into lines that keep their endings; joining them gives ``data`` again.
+
+    Only a line feed ends a line, as for ``getline(3)``: a carriage return alone belongs to the line.
+    """
+    return LINE.findall(data)
+
+
+def read(path):
+    """
+    Return the content of the file at ``path`` as bytes, or None when there is no such file.
+
+    Raises :class:`~salt.exceptions.CommandExecutionError` when it exists and cannot be read.
+    """
+    try:
+        with salt.utils.files.fopen(path, "rb") as handle:
+            return handle.read()
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise CommandExecutionError(f"Cannot read {path}: {exc.strerror}") from exc
+
+
+def replace(path, data, mode=0o644):
+    """
+    Make ``data`` (bytes) the content of ``path``, so that a crash leaves the old file or the new one.
+
+    A symbolic link is followed: its target is replaced and the link stays. An existing file keeps its
+    owner, mode, ACL and security context; a new one gets ``mode`` (int, permission bits). Raises
+    :class:`~salt.exceptions.CommandExecutionError` when the file cannot be written; it is then unchanged.
+    """
+    target = os.path.realpath(path)
+    try:
+        # atomic_open gives a file that is new the mode that the umask leaves.
+        with salt.utils.files.set_umask(0o777 & ~mode):
+            _replace(target, data)
+        sync_directory(os.path.dirname(target))
+    except OSError as exc:
+        raise CommandExecutionError(f"Cannot write {path}: {exc.strerror}") from exc
+
+
+def _replace(target, data):
+    handle = salt.utils.atomicfile.atomic_open(target, "wb")
+    try:
+        with handle:
+            handle.write(data)
+            handle.flush()
+            if os.path.exists(target):
+                _dress(handle.name, target)
+            # Salt before 3008 renames without this, and 3008 ignores its failure (a full disk).
+            os.fsync(handle.fileno())
+    finally:
+        # Still there when the rename was refused (an immutable file).
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(handle.name)
+
+
+def remove(path):
+    """
+    Remove the file at ``path`` and make that durable; nothing happens when there is none.
+
+    Raises :class:`~salt.exceptions.CommandExecutionError` when it cannot be removed.
+    """
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+            sync_directory(os.path.dirname(os.path.abspath(path)))
+    except OSError as exc:
+        raise CommandExecutionError(f"Cannot remove {path}: {exc.strerror}") from exc
+
+
+def sync_directory(path):
+    """Make a rename or a removal in the directory ``path`` durable (``fsync(2)``)."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _dress(path, like):
+    """Give the file at ``path`` the owner, the mode and the extended attributes of ``like``."""
+    owner = os.stat(like)
+    os.chown(path, owner.st_uid, owner.st_gid)
+    # copystat copies every extended attribute too, which is where ACLs and SELinux contexts live.
+    shutil.copystat(like, path)
+    os.utime(path)

@@ -1,0 +1,65 @@
+"""
+The one path that every state takes: read, compare, stop here in test mode, act, read again.
+
+A state that is written with :func:`bring` cannot predict one thing and do another, because test mode
+and the real run share everything up to the act, and cannot claim a change that is not there, because
+the comparison is made again afterwards.
+"""
+
+from salt.exceptions import CommandExecutionError, SaltException
+
+
+def changes(actual, desired):
+    """
+    Tell the difference between two mappings of the same shape; ``None`` is absent.
+
+    actual
+        What is (dict).
+    desired
+        What should be (dict). Keys that it does not name are not compared.
+
+    Returns ``{key: {"old": value, "new": value}}`` for the keys that differ.
+    """
+    return {
+        key: {"old": actual.get(key), "new": value}
+        for key, value in desired.items()
+        if actual.get(key) != value
+    }
+
+
+def bring(name, test, plan, act):
+    """
+    Bring something to its desired condition and return the state dictionary.
+
+    name
+        The state's name (str).
+    test
+        True to stop before acting (bool, ``__opts__["test"]``).
+    plan
+        Called without arguments; returns ``(changes, comment)``: what differs now as a dict, empty when
+        nothing does, and one sentence for a person. Must not touch anything.
+    act
+        Called without arguments to make the changes. Must leave everything as it was when it raises.
+
+    Returns ``{"name", "result", "changes", "comment"}``. Every error that Salt raises on purpose
+    (:class:`salt.exceptions.SaltException`) becomes ``result: False`` with its message as the comment.
+    """
+    ret = {"name": name, "result": True, "changes": {}, "comment": ""}
+    try:
+        differs, ret["comment"] = plan()
+        if differs and not test:
+            act()
+            ret["comment"] = _look_again(plan)
+        ret["changes"] = differs
+        ret["result"] = None if differs and test else True
+    except SaltException as exc:
+        ret["result"] = False
+        ret["comment"] = exc.strerror if hasattr(exc, "strerror") else str(exc)
+    return ret
+
+
+def _look_again(plan):
+    left, comment = plan()
+    if left:
+        raise CommandExecutionError(f"The change was made but is not there: {left}. {comment}")
+    return comment
