@@ -9,6 +9,19 @@ the comparison is made again afterwards.
 from salt.exceptions import CommandExecutionError, SaltException
 
 
+class NotInstalled(CommandExecutionError):
+    """
+    What a state manages is not on this host yet.
+
+    A highstate installs the packages first, so a preview of it must not fail here: in test mode the
+    state predicts ``changes``, otherwise it fails with the message.
+    """
+
+    def __init__(self, message, changes=None):
+        super().__init__(message)
+        self.changes = changes or {}
+
+
 def changes(actual, desired):
     """
     Tell the difference between two mappings of the same shape; ``None`` is absent.
@@ -20,11 +33,7 @@ def changes(actual, desired):
 
     Returns ``{key: {"old": value, "new": value}}`` for the keys that differ.
     """
-    return {
-        key: {"old": actual.get(key), "new": value}
-        for key, value in desired.items()
-        if actual.get(key) != value
-    }
+    return {key: {"old": actual.get(key), "new": value} for key, value in desired.items() if actual.get(key) != value}
 
 
 def bring(name, test, plan, act):
@@ -37,7 +46,8 @@ def bring(name, test, plan, act):
         True to stop before acting (bool, ``__opts__["test"]``).
     plan
         Called without arguments; returns ``(changes, comment)``: what differs now as a dict, empty when
-        nothing does, and one sentence for a person. Must not touch anything.
+        nothing does, and one sentence for a person. Must not touch anything. It may raise
+        :class:`NotInstalled` with the changes to predict.
     act
         Called without arguments to make the changes. Must leave everything as it was when it raises.
 
@@ -52,9 +62,10 @@ def bring(name, test, plan, act):
             ret["comment"] = _look_again(plan)
         ret["changes"] = differs
         ret["result"] = None if differs and test else True
+    except NotInstalled as exc:
+        ret.update(result=None if test else False, changes=exc.changes if test else {}, comment=exc.message)
     except SaltException as exc:
-        ret["result"] = False
-        ret["comment"] = exc.strerror if hasattr(exc, "strerror") else str(exc)
+        ret.update(result=False, comment=exc.message)
     return ret
 
 
