@@ -2,22 +2,14 @@
 What every test may ask for: the checkout, Salt's own loaders on it, and the machine's one audit subsystem.
 """
 
-import contextlib
-import fcntl
-import os
 import pathlib
-import subprocess
-import sys
 
 import pytest
 import salt.config
 from saltfactories.utils.functional import Loaders
+from support import audit_subsystem, require_root  # noqa: F401 - tests import require_root from here too
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "_utils"))
-
-# One kernel, one audit subsystem: whoever touches it holds this lock, whichever checkout the tests run from.
-AUDIT_LOCK = "/tmp/sshtrail-audit-subsystem.lock"
 
 
 @pytest.fixture(scope="session")
@@ -62,43 +54,18 @@ def states(loaders):
     return loaders.states
 
 
-def require_root():
-    """Skip unless this is root: real daemons and the kernel's audit subsystem need it."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root: it starts real daemons or changes the kernel's audit rules")
-
-
-@contextlib.contextmanager
-def holding(path):
-    """Hold an exclusive lock on the file at ``path``."""
-    with open(path, "a+", encoding="ascii") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
 @pytest.fixture
 def audit():
-    """
-    The machine's audit subsystem, for this test alone; as it was when the test ends.
-
-    The test must delete its own rules; this fixture fails when one is left, and restores the status.
-    """
-    require_root()
-    with holding(AUDIT_LOCK):
-        before, status = _auditctl("-l"), _status()
+    """The machine's audit subsystem, for this test alone; see :func:`support.audit_subsystem`."""
+    with audit_subsystem():
         yield
-        now = _status()
-        for key, option in (("backlog_limit", "-b"), ("failure", "-f"), ("rate_limit", "-r"), ("enabled", "-e")):
-            if now[key] != status[key]:
-                _auditctl(option, status[key])
-        if now["backlog_wait_time"] != status["backlog_wait_time"]:
-            _auditctl("--backlog_wait_time", status["backlog_wait_time"])
-        assert _auditctl("-l") == before, "the test left audit rules in the kernel"
 
 
-def _auditctl(*args):
-    return subprocess.run(["auditctl", *args], capture_output=True, text=True, check=True).stdout
+def pytest_addoption(parser):
+    parser.addoption("--none-may-skip", action="store_true", help="fail when a test was skipped: here all can run")
 
 
-def _status():
-    return dict(line.split(maxsplit=1) for line in _auditctl("-s").splitlines() if " " in line)
+def pytest_sessionfinish(session, exitstatus):
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if session.config.getoption("--none-may-skip") and exitstatus == 0 and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
