@@ -1,0 +1,124 @@
+"""
+What bin/highstate and bin/test need before they can work: a Salt, or a Python with the test tools.
+
+Standard library only, and apt where pip itself is missing. Nothing is installed into the system's Python.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+OLDEST_SALT = 3006
+OLDEST_PYTHON = (3, 10)
+# Where Salt's own packages put it, and sudo's PATH may not look.
+SALT_CALL = ["/opt/saltstack/salt/salt-call", "/usr/local/bin/salt-call"]
+
+
+class Failed(Exception):
+    """The preparation cannot go on; the message says why, in one line."""
+
+
+def cache():
+    """Return the directory that holds what was set up, so that nothing is installed twice."""
+    if os.geteuid() == 0:
+        # Not below HOME: sudo may keep the caller's, and root must not run what others can write.
+        return "/var/cache/saltext-sshtrail"
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return os.path.join(base, "saltext-sshtrail")
+
+
+def say(text):
+    """Show progress at once, also through a pipe."""
+    print(text, flush=True)
+
+
+def salt_call():
+    """Return the command line of a usable salt-call: the installed one, or one in a private environment."""
+    found = [shutil.which("salt-call"), *SALT_CALL]
+    for path in dict.fromkeys(p for p in found if p and os.access(p, os.X_OK)):
+        if salt_version(path) >= OLDEST_SALT:
+            return path
+    return os.path.join(environment("salt", ["salt>=%d" % OLDEST_SALT]), "bin", "salt-call")
+
+
+def salt_version(path):
+    """Return the major version (int) of the salt-call at ``path``; 0 when it does not work."""
+    done = subprocess.run([path, "--version"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+    match = re.search(rb"(\d{4})\.", done.stdout)
+    return int(match.group(1)) if match else 0
+
+
+def environment(name, requirements):
+    """Return the path of a virtual environment with ``requirements`` (list of str), made when it is not there."""
+    if sys.version_info < OLDEST_PYTHON:
+        need, have = ("%d.%d" % version[:2] for version in (OLDEST_PYTHON, sys.version_info))
+        raise Failed("no Salt is installed, and a private one needs Python %s or later; this is %s" % (need, have))
+    os.makedirs(cache(), mode=0o755, exist_ok=True)
+    wanted = "\n".join([sys.version, sys.executable, *requirements])
+    path = os.path.join(cache(), "%s-%s" % (name, hashlib.sha256(wanted.encode()).hexdigest()[:12]))
+    with locked(path + ".lock"):
+        if not os.path.exists(os.path.join(path, "complete")):
+            install(path, requirements)
+    return path
+
+
+@contextlib.contextmanager
+def locked(path):
+    """Hold the lock file at ``path``: two runs at once must not both build the same environment."""
+    with open(path, "w", encoding="ascii") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def install(path, requirements):
+    """Make a virtual environment at ``path`` and fill it; a mark is left only when that succeeded."""
+    say("Setting up %s in %s (once; one to three minutes) ..." % (" ".join(requirements[:4]), path))
+    shutil.rmtree(path, ignore_errors=True)
+    run([sys.executable, "-m", "venv", "--without-pip", path])
+    python = os.path.join(path, "bin", "python")
+    with pip(python) as command:
+        run([*command, "install", "--quiet", "--no-warn-script-location", *requirements])
+    with open(os.path.join(path, "complete"), "w", encoding="ascii"):
+        pass
+
+
+@contextlib.contextmanager
+def pip(python):
+    """Give the command line of a pip for ``python``: its own, or else that of Debian's package, unpacked."""
+    if subprocess.run([python, "-m", "ensurepip", "--default-pip"], capture_output=True, check=False).returncode == 0:
+        yield [python, "-m", "pip"]
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        wheel = debian_pip(directory)
+        yield [python, os.path.join(wheel, "pip")]
+
+
+def debian_pip(directory):
+    """Unpack pip's wheel from its Debian package into ``directory``, with lists and cache of our own; return its path."""
+    own = ["-q", "-o", "Dir::State::Lists=%s/lists" % directory, "-o", "Dir::Cache=%s/cache" % directory]
+    own += ["-o", "APT::Sandbox::User=root"]
+    if not shutil.which("apt-get"):
+        raise Failed("python3 has neither pip nor ensurepip, and there is no apt-get: install python3-venv")
+    for name in ("lists/partial", "cache/archives/partial"):
+        os.makedirs(os.path.join(directory, name))
+    run(["apt-get", *own, "update"])
+    run(["apt-get", *own, "download", "python3-pip-whl"], cwd=directory)
+    package = next(name for name in os.listdir(directory) if name.endswith(".deb"))
+    run(["dpkg-deb", "-x", package, "."], cwd=directory)
+    wheels = os.path.join(directory, "usr", "share", "python-wheels")
+    return os.path.join(wheels, next(name for name in os.listdir(wheels) if name.startswith("pip-")))
+
+
+def run(command, **options):
+    """Run a command; when it fails, raise :class:`Failed` with the last lines of what it said."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, **options)
+    if done.returncode:
+        said = done.stdout.decode(errors="replace").strip().splitlines()[-15:]
+        raise Failed("%s failed (exit status %d):\n%s" % (" ".join(command[:4]), done.returncode, "\n".join(said)))

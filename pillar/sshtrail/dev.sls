@@ -1,0 +1,10 @@
+# Development: the same records, but the oldest go before anyone has to look after a disk (400 MiB at most),
+# and rules that others load are their business.
+sshtrail:
+  environment: dev
+  auditd:
+    config:
+      max_log_file_action: rotate
+      num_logs: 8
+  rules:
+    unknown: keep
