@@ -40,16 +40,33 @@ def has_read(pid, paths, run_dir=RUN_DIR):
     That is so when it left a mark (:func:`mark`) with their digest, or left none and started after the
     last change of each of them. A path may be a directory: then it is its list of names that counts.
     """
-    left = sshtrail_files.read(_mark_path(pid, run_dir))
-    if left is not None and left.split(b" ")[0] == _birth(pid):
-        return left == _mark(pid, paths)
+    left = _left(pid, run_dir)
+    if left is not None:
+        return left[0] == _mark(pid, paths)
     return all(_changed(path) < _started(pid) for path in paths)
 
 
-def mark(pid, paths, run_dir=RUN_DIR):
-    """Note that the daemon ``pid`` (int) has just read ``paths`` (list of str) as they are now."""
+def mark(pid, paths, run_dir=RUN_DIR, content=b""):
+    """
+    Note that the daemon ``pid`` (int) has just read ``paths`` (list of str) as they are now.
+
+    ``content`` (bytes) is kept for :func:`marked`: for a daemon that does not take up every setting when it
+    reads again, so that somebody must know which ones changed.
+    """
     os.makedirs(run_dir, mode=0o755, exist_ok=True)
-    sshtrail_files.replace(_mark_path(pid, run_dir), _mark(pid, paths))
+    sshtrail_files.replace(_mark_path(pid, run_dir), _mark(pid, paths) + b"\n" + content, mode=0o600)
+
+
+def marked(pid, run_dir=RUN_DIR):
+    """Return the ``content`` (bytes) of the last :func:`mark` of the daemon ``pid`` (int), None without one."""
+    left = _left(pid, run_dir)
+    return left and left[1]
+
+
+def _left(pid, run_dir):
+    """Return the mark and the content that this very process left behind, or None."""
+    head, _, content = (sshtrail_files.read(_mark_path(pid, run_dir)) or b"").partition(b"\n")
+    return (head, content) if head.split(b" ")[0] == _birth(pid) else None
 
 
 def _mark_path(pid, run_dir):

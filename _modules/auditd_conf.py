@@ -1,0 +1,395 @@
+"""
+Read, check and change ``auditd.conf``, and have the running audit daemon take it up.
+
+:depends: auditd. The keywords of auditd 3.0 to 4.2 are known, see auditd.conf(5).
+"""
+
+import collections
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+import time
+import uuid
+
+import psutil
+import salt.utils.path
+import sshtrail_auditd
+import sshtrail_auditd_daemon
+import sshtrail_auditd_keywords
+import sshtrail_daemon
+import sshtrail_files
+import sshtrail_kernel
+import sshtrail_state
+from salt.exceptions import CommandExecutionError, SaltInvocationError
+
+__func_alias__ = {"set_": "set"}
+
+# The key of ``changes`` under which the daemon stands; no keyword of auditd.conf is called so.
+DAEMON = "auditd"
+# Seconds, changed by the option sshtrail.daemon_timeout: a loaded host is late, a daemon that is well takes one.
+PATIENCE = 30
+# Puts one file over another inside a mount namespace of its own and runs a program there.
+OVERLAY = (
+    "import os, subprocess, sys; subprocess.run(['mount', '--bind', *sys.argv[1:3]], check=True); "
+    "os.execvp(sys.argv[3], sys.argv[3:])"
+)
+# What is there, what is to be there (bytes), what the daemon works with (bytes, None: nobody knows), and for whom.
+Plan = collections.namedtuple("Plan", "path before after known daemon version changes")
+PROBE = b"type=DAEMON_START msg=audit(1.000:1): op=start\n"
+
+
+class DaemonFailed(CommandExecutionError):
+    """auditd did not take up its configuration, or did not prove it."""
+
+
+def get(keyword, path=sshtrail_auditd.PATH):
+    """
+    Return the value of a keyword as written, and where.
+
+    keyword
+        The keyword (str); case does not matter.
+    path
+        The configuration file (str).
+
+    Returns ``{"value": str, "file": str, "line": int}``, or None when no line sets it. Raises
+    SaltInvocationError for an unknown keyword. Source: auditd.conf(5).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' auditd_conf.get max_log_file_action
+    """
+    name = sshtrail_auditd_keywords.lookup(keyword).name
+    line = sshtrail_auditd.deciding(_read(path)).get(name)
+    return line and {"value": line.value, "file": path, "line": line.number}
+
+
+def check(path=sshtrail_auditd.PATH):
+    """
+    Return everything for which the installed auditd would not start with this file, or would not do what it says.
+
+    path
+        The configuration file (str).
+
+    Returns a list of ``{"line": int, "keyword": str, "reason": str}``, empty when all is well; line 0 stands for
+    the file as a whole. Touches nothing. Source: auditd.conf(5), and the installed auditd's own parser.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' auditd_conf.check
+    """
+    data = _read(path)
+    found = _problems(path, data, _version())
+    refusal = "" if found else _refusal(data)
+    found += [sshtrail_auditd.Problem(0, "", refusal)] if refusal else []
+    return [{"line": one.line, "keyword": one.keyword, "reason": one.reason} for one in found]
+
+
+def diff(config=None, path=sshtrail_auditd.PATH):
+    """
+    Return what :func:`set` would change, in the file and in the daemon; touches nothing.
+
+    config
+        Keywords and values (dict): int, str, bool for yes and no, None for no such line. Empty: only the daemon
+        is looked at.
+    path
+        The configuration file (str).
+
+    Returns ``{keyword: {"old": str or None, "new": str or None}}``, and under the key ``auditd`` what becomes of the
+    running daemon, when it has to take the file up: ``reloaded`` or ``restarted``. Raises SaltInvocationError for
+    bad arguments, CommandExecutionError where auditd would refuse the result, and
+    :class:`sshtrail_state.NotInstalled` where there is no such file.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' auditd_conf.diff '{max_log_file: 50}'
+    """
+    return _plan(config or {}, path).changes
+
+
+def set_(keyword=None, value=None, config=None, path=sshtrail_auditd.PATH):
+    """
+    Set one keyword, or several at once, and have the running daemon take them up.
+
+    keyword, value
+        One keyword (str) and its value, as in ``config``.
+    config
+        Instead: keywords and values (dict), as for :func:`diff`.
+    path
+        The configuration file (str).
+
+    The daemon is reloaded where that serves and restarted where it does not, and has to prove in its log that it
+    did so. Returns the changes as :func:`diff` predicts them. Raises as :func:`diff`, and :class:`DaemonFailed` when
+    auditd did not take the file up: the old file is then back, and auditd works with it again.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' auditd_conf.set max_log_file 50
+        salt '*' auditd_conf.set config='{max_log_file: 50, max_log_file_action: keep_logs}'
+    """
+    if (keyword is None) == (config is None):
+        raise SaltInvocationError("auditd_conf.set needs either a keyword with its value, or config.")
+    plan = _plan({keyword: value} if config is None else config, path)
+    if plan.after != plan.before:
+        sshtrail_files.replace(path, plan.after)
+    if DAEMON in plan.changes:
+        _take_up(plan)
+    return plan.changes
+
+
+def reload(path=sshtrail_auditd.PATH):
+    """
+    Have the running daemon take up the file as it is, where it has not.
+
+    path
+        The configuration file (str).
+
+    Returns the changes as :func:`diff`; empty when there was nothing to do. Raises as :func:`set`.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' auditd_conf.reload
+    """
+    return set_(config={}, path=path)
+
+
+def status(path=sshtrail_auditd.PATH):
+    """
+    Return how the kernel's audit daemon stands to this file.
+
+    path
+        The configuration file (str).
+
+    Returns ``{"pid": int, "reads": bool, "current": bool, "note": str}``: 0 for no daemon; whether it is an auditd
+    that works with this file; whether it has read what the file holds now; why it does not read it.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' auditd_conf.status
+    """
+    daemon = sshtrail_auditd_daemon.find(path)
+    current = daemon.reads and sshtrail_daemon.has_read(daemon.pid, [path], _run_dir())
+    return {"pid": daemon.pid, "reads": daemon.reads, "current": current, "note": daemon.note}
+
+
+def _read(path):
+    data = sshtrail_files.read(path)
+    if data is None:
+        raise sshtrail_state.NotInstalled(f"There is no {path}: auditd is not installed.")
+    return data
+
+
+def _version():
+    """Return the installed auditd's version as a tuple of int, or None when it cannot be asked."""
+    if not salt.utils.path.which("auditctl"):
+        return None
+    words = _run("auditctl", "-v")["stdout"].split()
+    return tuple(int(part) for part in words[-1].split(".") if part.isdigit()) if words else None
+
+
+def _run(*argv):
+    return __salt__["cmd.run_all"](
+        list(argv), python_shell=False, env={"LC_ALL": "C"}, ignore_retcode=True, output_loglevel="trace"
+    )
+
+
+def _run_dir():
+    return __opts__.get("sshtrail.run_dir", sshtrail_daemon.RUN_DIR)
+
+
+def _plan(config, path):
+    version = _version()
+    texts = sshtrail_auditd.wanted(config, version)
+    before = sshtrail_files.read(path)
+    if before is None:
+        predicted = sshtrail_state.changes({}, texts)
+        raise sshtrail_state.NotInstalled(f"There is no {path}: auditd is not installed.", predicted)
+    after = sshtrail_auditd.edit(before, texts, version)
+    sshtrail_auditd.demand(_problems(path, after, version), path)
+    if after != before:
+        sshtrail_auditd.demand([sshtrail_auditd.Problem(0, "", text) for text in [_refusal(after)] if text], path)
+    daemon = sshtrail_auditd_daemon.find(path)
+    known = _known(daemon.pid, path, before) if daemon.reads else after
+    changes = sshtrail_auditd.differences(before, after, version)
+    plan = Plan(path, before, after, known, daemon, version, changes)
+    return plan if known == after else plan._replace(changes={**changes, DAEMON: _daemon_change(plan)})
+
+
+def _problems(path, data, version):
+    links = sshtrail_auditd_daemon.find(path).follows_links
+    found = sshtrail_auditd.problems(data, version) or sshtrail_auditd.host_problems(data)
+    return [*sshtrail_auditd.file_problems(path, links), *found]
+
+
+def _daemon_change(plan):
+    return {"old": "works with other settings", "new": "restarted" if _restarts(plan) else "reloaded"}
+
+
+def _restarts(plan):
+    return sshtrail_auditd.needs_restart(plan.known, plan.after, plan.version)
+
+
+def _known(pid, path, data):
+    """Return the configuration (bytes) that the daemon works with, None when nobody knows."""
+    if sshtrail_daemon.has_read(pid, [path], _run_dir()):
+        return data
+    return sshtrail_daemon.marked(pid, _run_dir())
+
+
+def _refusal(data):
+    """
+    Return why the installed auditd's parser refuses ``data`` (bytes), "" when it does not or cannot be asked.
+
+    ausearch has the same parser and starts nothing. It sees the candidate in place of the host's file in a mount
+    namespace of its own, with one more line at the end, which names a log that holds one record: it finds the record
+    only when it took every line before.
+    """
+    if not all(map(salt.utils.path.which, ("unshare", "mount", "ausearch"))) or not os.path.isfile(
+        sshtrail_auditd.PATH
+    ):
+        return ""
+    with tempfile.TemporaryDirectory(prefix="sshtrail-") as directory:
+        answer = _ask_parser(directory, data)
+        # Where even this is refused (no mount namespaces in this container), the parser was never reached.
+        if answer["retcode"] == 0 or _ask_parser(directory, b"space_left = 1\n")["retcode"] != 0:
+            return ""
+    return "The installed auditd refuses it: " + "; ".join(answer["stderr"].splitlines())
+
+
+def _ask_parser(directory, data):
+    candidate, log = os.path.join(directory, "auditd.conf"), os.path.join(directory, "audit.log")
+    sshtrail_files.replace(log, PROBE, mode=0o600)
+    sshtrail_files.replace(candidate, data + f"log_file = {log}\n".encode(), mode=0o600)
+    overlay = ("unshare", "--mount", sys.executable, "-I", "-S", "-c", OVERLAY, candidate, sshtrail_auditd.PATH)
+    return _run(*overlay, "ausearch", "--input-logs", "-m", "DAEMON_START", "--just-one", "--raw")
+
+
+def _take_up(plan):
+    try:
+        pid = _restart(plan.daemon, plan.path, plan.after) if _restarts(plan) else _reload(plan.daemon, plan.after)
+    except CommandExecutionError as exc:
+        raise DaemonFailed(f"{exc.message} {_go_back(plan)}") from exc
+    sshtrail_daemon.mark(pid, [plan.path], _run_dir(), plan.after)
+
+
+def _go_back(plan):
+    """Put the old file back, have auditd work with it, and return a sentence on how that went."""
+    sshtrail_files.replace(plan.path, plan.before)
+    try:
+        pid = _restore(plan)
+    except CommandExecutionError as exc:
+        return f"The old file is back, but auditd is not: {exc.message}"
+    sshtrail_daemon.mark(pid, [plan.path], _run_dir(), plan.before)
+    return f"The old file is back, and auditd (pid {pid}) works with it."
+
+
+def _restore(plan):
+    # An auditd with a directory of its own that once refused a file reads the standard one from then on.
+    if _lives(plan.daemon.pid) and not plan.daemon.own_directory:
+        with contextlib.suppress(DaemonFailed):
+            return _reload(plan.daemon, plan.before)
+    return _restart(plan.daemon, plan.path, plan.before)
+
+
+def _reload(daemon, data):
+    """Have the daemon read its file again, and return its pid (int) when its log says that it did."""
+    log = sshtrail_auditd.effective(data, "log_file")
+    tail = sshtrail_auditd_daemon.Tail(sshtrail_auditd_daemon.rooted(daemon.pid, log))
+    os.kill(daemon.pid, signal.SIGHUP)
+    _wait(
+        f"auditd (pid {daemon.pid}) did not confirm in {log} that it took up its configuration",
+        _reloaded(daemon, data, tail),
+    )
+    return daemon.pid
+
+
+def _reloaded(daemon, data, tail):
+    def ready():
+        if not _lives(daemon.pid):
+            raise DaemonFailed(f"auditd (pid {daemon.pid}) ended when it was told to read its configuration.")
+        return not sshtrail_auditd.writes_log(data) or any(map(_confirms, tail.records()))
+
+    return ready
+
+
+def _confirms(record):
+    fields = record.fields
+    return record.type == "DAEMON_CONFIG" and (fields.get("op"), fields.get("res")) == ("reconfigure", "success")
+
+
+def _restart(daemon, path, data):
+    """Stop the daemon, start it, and return its new pid (int) when it is the kernel's and writes its log."""
+    tail = sshtrail_auditd_daemon.Tail(sshtrail_auditd.effective(data, "log_file"))
+    _stop(daemon)
+    _start(daemon)
+    new = _wait("auditd did not become the kernel's audit daemon", lambda: _successor(daemon, path))
+    if sshtrail_auditd.writes_log(data):
+        _prove(new, tail)
+    return new.pid
+
+
+def _stop(daemon):
+    # By signal, for a unit may refuse to be stopped (RefuseManualStop).
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(daemon.pid, signal.SIGTERM)
+    _wait(f"auditd (pid {daemon.pid}) did not stop", lambda: not _lives(daemon.pid))
+
+
+def _start(daemon):
+    if not daemon.own_directory and __salt__["service.available"]("auditd"):
+        if not __salt__["service.start"]("auditd"):
+            raise DaemonFailed("The service auditd did not start.")
+        return
+    __salt__["cmd.run_bg"](list(daemon.argv), python_shell=False, env={"LC_ALL": "C"})
+
+
+def _successor(daemon, path):
+    new = sshtrail_auditd_daemon.find(path)
+    return new if new.reads and new.pid != daemon.pid else None
+
+
+def _prove(daemon, tail):
+    """Wait until the log holds the daemon's start, and a message of ours where the kernel passes any on."""
+    started = str(daemon.pid)
+    _wait(
+        f"auditd (pid {started}) did not log its start",
+        lambda: any(r.type == "DAEMON_START" and r.fields.get("pid") == started for r in tail.records()),
+    )
+    if sshtrail_kernel.status()["enabled"]:
+        word = f"sshtrail-{uuid.uuid4()}"
+        _run("auditctl", "-m", word)
+        _wait(
+            f"a message did not arrive in the log of auditd (pid {started})",
+            lambda: any(r.message.get("text") == word for r in tail.records()),
+        )
+
+
+def _lives(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _wait(failure, ready):
+    """Return what ``ready()`` returns as soon as it is true; raise with the sentence ``failure`` when time is up."""
+    patience = __opts__.get("sshtrail.daemon_timeout", PATIENCE)
+    deadline = time.monotonic() + patience
+    while not (result := ready()):
+        if time.monotonic() > deadline:
+            raise DaemonFailed(f"{failure} within {patience} seconds.")
+        time.sleep(0.02)
+    return result

@@ -1,0 +1,70 @@
+"""
+Keep ``auditd.conf`` as asked, and the running audit daemon working with it.
+
+.. code-block:: yaml
+
+    /etc/audit/auditd.conf:
+      auditd_conf.managed:
+        - config:
+            max_log_file: 50
+            max_log_file_action: keep_logs
+            space_left_action: email
+"""
+
+import sshtrail_auditd
+import sshtrail_state
+
+
+def present(name, value, path=sshtrail_auditd.PATH):
+    """
+    Have one keyword set.
+
+    name
+        The keyword (str); case does not matter.
+    value
+        int, str, or bool for yes and no.
+    path
+        The configuration file (str).
+
+    See :func:`managed` for the changes and the errors. Source: auditd.conf(5).
+
+    .. code-block:: yaml
+
+        max_log_file:
+          auditd_conf.present:
+            - value: 50
+    """
+    return _bring(name, {name: value}, path)
+
+
+def managed(name, config):
+    """
+    Have several keywords set, in one step.
+
+    name
+        The configuration file (str).
+    config
+        Keywords and values (dict): int, str, bool for yes and no, None for no such line.
+
+    ``changes`` names each keyword with its old and new value as written, and under ``auditd`` whether the running
+    daemon has to be reloaded or restarted for it. Fails, with nothing changed, where auditd would refuse the result;
+    fails with the old file in force where the daemon did not take it up. Source: auditd.conf(5).
+    """
+    return _bring(name, config, name)
+
+
+def _bring(name, config, path):
+    return sshtrail_state.bring(
+        name,
+        __opts__["test"],
+        lambda: (__salt__["auditd_conf.diff"](config, path), _comment(path)),
+        lambda: __salt__["auditd_conf.set"](config=config, path=path),
+    )
+
+
+def _comment(path):
+    daemon = __salt__["auditd_conf.status"](path)
+    if not daemon["reads"]:
+        return f"Only the file {path} counts here. {daemon['note']}"
+    works = "works" if daemon["current"] else "does not work yet"
+    return f"auditd (pid {daemon['pid']}) {works} with {path}."

@@ -1,0 +1,119 @@
+"""
+Which process is the kernel's audit daemon, which configuration it reads, and what it wrote to its log since.
+"""
+
+import dataclasses
+import os
+
+import psutil
+import sshtrail_auditd
+import sshtrail_files
+import sshtrail_kernel
+import sshtrail_log
+
+
+@dataclasses.dataclass(frozen=True)
+class Daemon:
+    """
+    The kernel's audit daemon, as seen from one configuration file.
+
+    ``pid`` (int, 0 for none), ``reads`` (bool: it is auditd and works with that file), ``argv`` (tuple of str),
+    ``note`` (str: why it is none of ours, or not running).
+    """
+
+    pid: int = 0
+    reads: bool = False
+    argv: tuple = ()
+    note: str = ""
+
+    @property
+    def follows_links(self):
+        """Whether it accepts a symbolic link as configuration file (bool)."""
+        return any(word in ("-l", "--allow_links") for word in self.argv[1:])
+
+    @property
+    def own_directory(self):
+        """Whether it was started with a configuration directory of its own (bool)."""
+        return _directory(self.argv) != os.path.dirname(sshtrail_auditd.PATH)
+
+
+def find(path):
+    """
+    Return the kernel's audit :class:`Daemon` as seen from the configuration file ``path`` (str).
+
+    A host that has no audit of its own (a container) has no daemon; ``note`` says so.
+    """
+    try:
+        pid = sshtrail_kernel.status()["pid"]
+    except (sshtrail_kernel.KernelError, sshtrail_kernel.LibraryError) as exc:
+        return Daemon(note=exc.message)
+    return _seen(pid, path) if pid else Daemon(note="auditd is not running.")
+
+
+def _seen(pid, path):
+    try:
+        process = psutil.Process(pid)
+        name, argv = process.name(), tuple(process.cmdline())
+    except psutil.Error:
+        return Daemon(pid, note=f"The kernel's audit daemon (pid {pid}) is not a process of this host or container.")
+    if name != "auditd":
+        return Daemon(pid, argv=argv, note=f"The kernel's audit daemon is {name} (pid {pid}), not auditd.")
+    theirs = os.path.join(_directory(argv), os.path.basename(sshtrail_auditd.PATH))
+    if not _same_file(rooted(pid, theirs), path):
+        return Daemon(pid, argv=argv, note=f"The running auditd (pid {pid}) reads {theirs}, not {path}.")
+    return Daemon(pid, True, argv)
+
+
+def _directory(argv):
+    """Return the directory that ``-c DIR``, ``-cDIR`` or ``--config_file=DIR`` names, else the standard one."""
+    for word, following in zip(argv[1:], (*argv[2:], ""), strict=False):
+        if word in ("-c", "--config_file"):
+            return following
+        if word.startswith("--config_file="):
+            return word.partition("=")[2]
+        if word.startswith("-c"):
+            return word[2:]
+    return os.path.dirname(sshtrail_auditd.PATH)
+
+
+def rooted(pid, path):
+    """Return where the absolute ``path`` (str) of the process ``pid`` (int) is seen, whichever its mounts are."""
+    return f"/proc/{pid}/root{path}"
+
+
+def _same_file(one, other):
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
+
+
+class Tail:
+    """What is written to a log, rotated or not, after this object was made."""
+
+    def __init__(self, path):
+        self._path = path
+        self._inode, self._size = _extent(path)
+
+    def records(self):
+        """Return the records (list of :class:`sshtrail_log.Record`) that were written since."""
+        inode = _extent(self._path)[0]
+        if inode == self._inode:
+            data = _from(self._path, self._size)
+        else:
+            rotated = self._path + ".1"
+            kept = _from(rotated, self._size) if _extent(rotated)[0] == self._inode else b""
+            data = kept + _from(self._path, 0)
+        return [record for record in map(sshtrail_log.record, sshtrail_files.lines(data)) if record]
+
+
+def _extent(path):
+    try:
+        about = os.stat(path)
+        return about.st_ino, about.st_size
+    except FileNotFoundError:
+        return 0, 0
+
+
+def _from(path, offset):
+    return (sshtrail_files.read(path) or b"")[offset:]

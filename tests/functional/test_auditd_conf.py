@@ -1,0 +1,232 @@
+"""
+auditd.conf through Salt's real loader, with a real auditd that reads a directory of its own.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+
+import psutil
+import pytest
+import sshtrail_auditd_daemon
+import sshtrail_state
+from support import require_root
+
+BASE = """\
+# own comment
+log_file = {directory}/log/audit.log
+log_group = root
+write_logs = yes
+flush = INCREMENTAL_ASYNC
+freq = 50
+max_log_file = 8
+num_logs = 5
+name_format = NONE
+##name = mydomain
+max_log_file_action = ROTATE
+space_left = 2
+admin_space_left = 1
+plugin_dir = {directory}/plugins.d
+"""
+
+
+@pytest.fixture
+def conf(tmp_path):
+    """The path (str) of a configuration file in a directory of its own, without a daemon."""
+    require_root()
+    for name in ("log", "plugins.d"):
+        (tmp_path / name).mkdir(mode=0o700)
+    path = tmp_path / "auditd.conf"
+    path.write_text(BASE.format(directory=tmp_path))
+    path.chmod(0o640)
+    return str(path)
+
+
+def _until(ready, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not (result := ready()):
+        assert time.monotonic() < deadline, "the daemon did not get there"
+        time.sleep(0.02)
+    return result
+
+
+def _running(path):
+    daemon = sshtrail_auditd_daemon.find(path)
+    return daemon if daemon.reads else None
+
+
+def _end(path):
+    daemon = _running(path)
+    if daemon:
+        os.kill(daemon.pid, signal.SIGTERM)
+        _until(lambda: not _running(path))
+        with contextlib.suppress(psutil.TimeoutExpired):
+            psutil.Process(daemon.pid).wait(10) if psutil.pid_exists(daemon.pid) else None
+
+
+@pytest.fixture
+def auditd(conf, audit):
+    """The same file with a real auditd, which works with it and is the kernel's audit daemon."""
+    with subprocess.Popen(["auditd", "-n", "-c", os.path.dirname(conf)], stdin=subprocess.DEVNULL):
+        _until(lambda: _running(conf))
+        yield conf
+        _end(conf)
+
+
+def _text(path):
+    with open(path, encoding="utf-8") as handle:
+        return handle.read()
+
+
+def _log(path):
+    return _text(os.path.join(os.path.dirname(path), "log", "audit.log"))
+
+
+def test_get_tells_value_and_place(modules, conf):
+    assert modules.auditd_conf.get("Max_Log_File_Action", path=conf) == {"value": "ROTATE", "file": conf, "line": 11}
+    assert modules.auditd_conf.get("name", path=conf) is None
+
+
+def test_test_mode_predicts_the_real_run_and_a_second_run_is_clean(modules, states, conf):
+    config = {"max_log_file": 50, "max_log_file_action": "keep_logs", "local_events": True, "name": "here", "freq": 50}
+    before = _text(conf)
+    foreseen = states.auditd_conf.managed(name=conf, config=config, test=True)
+    assert foreseen.result is None, foreseen.comment
+    assert _text(conf) == before
+    done = states.auditd_conf.managed(name=conf, config=config)
+    assert done.result is True, done.comment
+    assert done.changes == foreseen.changes
+    assert done.changes == {
+        "max_log_file": {"old": "8", "new": "50"},
+        "max_log_file_action": {"old": "ROTATE", "new": "keep_logs"},
+        "name": {"old": None, "new": "here"},
+        "local_events": {"old": None, "new": "yes"},
+    }
+    expected = before.replace("= 8\n", "= 50\n").replace("= ROTATE", "= keep_logs")
+    expected = expected.replace("##name = mydomain\n", "##name = mydomain\nname = here\n") + "local_events = yes\n"
+    assert _text(conf) == expected
+    again = states.auditd_conf.managed(name=conf, config=config)
+    assert (again.result, again.changes) == (True, {})
+    assert modules.auditd_conf.check(path=conf) == []
+
+
+def test_present_takes_one_keyword_in_any_case(states, conf):
+    assert states.auditd_conf.present(name="MAX_LOG_FILE", value=50, path=conf).changes == {
+        "max_log_file": {"old": "8", "new": "50"}
+    }
+    assert states.auditd_conf.present(name="max_log_file_action", value="rotate", path=conf).changes == {}
+
+
+@pytest.mark.parametrize(
+    "config, culprit",
+    [
+        ({"max_log_fil": 50}, "did you mean 'max_log_file'"),
+        ({"num_logs": 1000}, "num_logs = 1000 is not possible: auditd wants a whole number from 0 to 999"),
+        ({"freq": 0}, "needs a freq above 0"),
+        ({"admin_space_left": 9}, "line 12: space_left must be larger"),
+        ({"log_group": "no-such-group"}, "log_group no-such-group does not exist"),
+        ({"log_file": "/no/such/dir/audit.log"}, "/no/such/dir, does not exist"),
+        ({"report_interval": "1h"}, "does not know the keyword 'report_interval': it came with 4.0.5"),
+        ({"name": "two words"}, "without spaces"),
+        ({"freq": 1.5}, "freq = 1.5"),
+        (["freq"], "mapping"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_touches_nothing(states, conf, config, culprit):
+    before = _text(conf)
+    for test in (True, False):
+        refused = states.auditd_conf.managed(name=conf, config=config, test=test)
+        assert (refused.result, refused.changes) == (False, {})
+        assert culprit in refused.comment
+    assert _text(conf) == before
+
+
+def test_a_host_without_the_file_gets_a_prediction_and_then_a_failure(states, modules, tmp_path):
+    path = str(tmp_path / "auditd.conf")
+    foreseen = states.auditd_conf.managed(name=path, config={"max_log_file": 50}, test=True)
+    assert (foreseen.result, foreseen.changes) == (None, {"max_log_file": {"old": None, "new": "50"}})
+    assert states.auditd_conf.managed(name=path, config={"max_log_file": 50}).result is False
+    with pytest.raises(sshtrail_state.NotInstalled):
+        modules.auditd_conf.get("freq", path=path)
+
+
+def test_the_installed_parser_has_the_last_word(modules, conf):
+    with open(conf, "a", encoding="utf-8") as handle:
+        handle.write("krb5_principal = x y\n")
+    found = modules.auditd_conf.check(path=conf)
+    assert [(one["line"], one["keyword"]) for one in found] == [(15, "krb5_principal")]
+
+
+def test_a_keyword_that_is_read_again_reloads_the_daemon(states, modules, auditd):
+    pid = _running(auditd).pid
+    foreseen = states.auditd_conf.managed(name=auditd, config={"max_log_file": 50}, test=True)
+    assert foreseen.changes["auditd"]["new"] == "reloaded"
+    done = states.auditd_conf.managed(name=auditd, config={"max_log_file": 50})
+    assert done.result is True, done.comment
+    assert done.changes == foreseen.changes
+    assert _running(auditd).pid == pid
+    assert "op=reconfigure state=changed" in _log(auditd)
+    assert states.auditd_conf.managed(name=auditd, config={"max_log_file": 50}).changes == {}
+    assert modules.auditd_conf.status(auditd) == {"pid": pid, "reads": True, "current": True, "note": ""}
+
+
+@pytest.mark.parametrize("config", [{"priority_boost": 6}, {"name_format": "hostname"}, {"end_of_event_timeout": 3}])
+def test_a_keyword_that_is_not_read_again_restarts_the_daemon(states, auditd, config):
+    pid = _running(auditd).pid
+    foreseen = states.auditd_conf.managed(name=auditd, config=config, test=True)
+    assert foreseen.changes["auditd"]["new"] == "restarted"
+    done = states.auditd_conf.managed(name=auditd, config=config)
+    assert done.result is True, done.comment
+    assert done.changes == foreseen.changes
+    assert _running(auditd).pid != pid
+    assert "text=sshtrail-" in _log(auditd)
+    assert states.auditd_conf.managed(name=auditd, config=config).changes == {}
+
+
+def test_a_file_edited_by_hand_is_taken_up(states, auditd):
+    with open(auditd, "a", encoding="utf-8") as handle:
+        handle.write("max_restarts = 7\n")
+    foreseen = states.auditd_conf.managed(name=auditd, config={"max_log_file": 8}, test=True)
+    assert foreseen.result is None
+    assert list(foreseen.changes) == ["auditd"]
+    assert states.auditd_conf.managed(name=auditd, config={"max_log_file": 8}).result is True
+    assert states.auditd_conf.managed(name=auditd, config={"max_log_file": 8}).changes == {}
+
+
+@pytest.fixture
+def read_only(tmp_path, loaders, monkeypatch):
+    """A directory (str) in which the parser sees nothing wrong and the daemon can open no log."""
+    # Waiting for what does not come is all that these tests do; what comes, comes within a second.
+    monkeypatch.setitem(loaders.opts, "sshtrail.daemon_timeout", 8)
+    loaders.reset_state()
+    directory = tmp_path / "read-only"
+    directory.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", directory], check=True)
+    yield str(directory)
+    subprocess.run(["umount", directory], check=True)
+
+
+@pytest.mark.parametrize(
+    "config, reason",
+    [
+        ({}, "did not confirm"),
+        ({"priority_boost": 6}, "did not become the kernel's audit daemon"),
+    ],
+)
+def test_a_daemon_that_does_not_take_it_up_gets_the_old_file_back(states, auditd, read_only, config, reason):
+    before = _text(auditd)
+    refused = states.auditd_conf.managed(name=auditd, config={"log_file": f"{read_only}/audit.log", **config})
+    assert refused.result is False
+    assert reason in refused.comment
+    assert "The old file is back, and auditd" in refused.comment
+    assert _text(auditd) == before
+    assert _running(auditd)
+    assert states.auditd_conf.managed(name=auditd, config={"max_log_file": 8}).changes == {}
+
+
+def test_a_change_that_came_without_the_daemon_is_file_only(states, conf):
+    done = states.auditd_conf.managed(name=conf, config={"max_log_file": 50})
+    assert done.result is True
+    assert done.comment.startswith(f"Only the file {conf} counts here. ")
