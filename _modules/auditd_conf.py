@@ -136,7 +136,7 @@ def set_(keyword=None, value=None, config=None, path=sshtrail_auditd.PATH):
         salt '*' auditd_conf.set max_log_file 50
         salt '*' auditd_conf.set config='{max_log_file: 50, max_log_file_action: keep_logs}'
     """
-    if (keyword is None) == (config is None):
+    if (keyword is None) == (config is None) or (keyword is None) != (value is None):
         raise SaltInvocationError("auditd_conf.set needs either a keyword with its value, or config.")
     plan = _plan({keyword: value} if config is None else config, path)
     if plan.after != plan.before:
@@ -308,7 +308,7 @@ def _reload(daemon, data):
     """Have the daemon read its file again, and return its pid (int) when its log says that it did."""
     log = sshtrail_auditd.effective(data, "log_file")
     tail = sshtrail_auditd_daemon.Tail(sshtrail_auditd_daemon.rooted(daemon.pid, log))
-    os.kill(daemon.pid, signal.SIGHUP)
+    _signal(daemon, signal.SIGHUP)
     _wait(
         f"auditd (pid {daemon.pid}) did not confirm in {log} that it took up its configuration",
         _reloaded(daemon, data, tail),
@@ -341,10 +341,17 @@ def _restart(daemon, path, data):
     return new.pid
 
 
+def _signal(daemon, number):
+    try:
+        os.kill(daemon.pid, number)
+    except OSError as exc:
+        raise DaemonFailed(f"auditd (pid {daemon.pid}) cannot be signalled: {exc.strerror}.") from exc
+
+
 def _stop(daemon):
     # By signal, for a unit may refuse to be stopped (RefuseManualStop).
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(daemon.pid, signal.SIGTERM)
+    if _lives(daemon.pid):
+        _signal(daemon, signal.SIGTERM)
     _wait(f"auditd (pid {daemon.pid}) did not stop", lambda: not _lives(daemon.pid))
 
 

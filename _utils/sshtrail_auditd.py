@@ -1,8 +1,8 @@
 """
 The language of ``auditd.conf``: text to lines and back, which line counts, what auditd would refuse, minimal edits.
 
-auditd splits each line at spaces and nothing else, takes the last line of a keyword, and skips a line of more
-than 511 bytes and a last line without a line feed.
+auditd splits each line at spaces and nothing else, takes the last line of a keyword, and skips a line that is too
+long for its buffer and a last line without a line feed.
 """
 
 import dataclasses
@@ -17,8 +17,8 @@ import sshtrail_files
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 PATH = "/etc/audit/auditd.conf"
-# auditd reads with fgets(3) into 512 bytes.
-LONGEST = 511
+# auditd reads with fgets(3) into 160 bytes, from 4.1.3 on into 512.
+LONGEST, LONGEST_BEFORE, LONGER_SINCE = 511, 159, (4, 1, 3)
 RESOLVED = ("hostname", "fqd", "numeric")
 # Not taken up on SIGHUP, with the first version that does. Measured, and read in auditd-reconfigure.c, where
 # priority_boost is taken as a further nice(2) on top of the old one.
@@ -230,16 +230,19 @@ def problems(data, version=None):
 
 def _line_problems(line, version):
     if line.words:
-        reason = _form(line) or _meaning(line, version)
+        reason = _form(line, version) or _meaning(line, version)
         if reason:
             yield Problem(line.number, line.keyword, reason)
 
 
-def _form(line):
+def _form(line, version):
+    longest = LONGEST_BEFORE if (version or keywords.NEWEST) < LONGER_SINCE else LONGEST
     if b"\0" in line.raw or b"\r" in line.raw or "\t" in "".join(line.words):
         return "a tab, a carriage return or a NUL stands in it, and auditd takes only spaces."
-    if line.skipped:
-        return "auditd passes over a line of more than 511 bytes, and over a last line without a line feed."
+    if len(line.raw) > longest:
+        return f"auditd passes over a line of more than {longest} bytes."
+    if not line.raw.endswith(b"\n"):
+        return "auditd passes over a last line without a line feed."
     if not line.sets:
         return f"auditd needs 'keyword = value' with spaces, not {' '.join(line.words)!r}."
     return ""
@@ -317,14 +320,29 @@ def host_problems(data):
     """
     Return what ``data`` (bytes) names and this host does not have: a list of :class:`Problem`.
 
-    Looks at the log's directory and file, the group, and the programs of ``exec`` actions.
+    Looks at the log's directory and file and at its disk, the group, and the programs of ``exec`` actions.
     """
     lines = deciding(data)
-    found = []
-    for keyword, line in lines.items():
-        reason = HOST.get(keyword, _program)(line.value)
-        found += [Problem(line.number, keyword, reason)] if reason else []
-    return found
+    reasons = {keyword: HOST.get(keyword, _program)(line.value) for keyword, line in lines.items()}
+    reasons["space_left"] = not reasons.get("log_file") and _space_of(data)
+    return [Problem(lines[keyword].number, keyword, reason) for keyword, reason in reasons.items() if reason]
+
+
+def _space_of(data):
+    """Compare MiB with a percentage, as auditd does when it starts (it only complains in syslog then)."""
+    left, admin = effective(data, "space_left"), effective(data, "admin_space_left")
+    if left.endswith("%") == admin.endswith("%"):
+        return ""
+    disk = os.statvfs(os.path.dirname(effective(data, "log_file")))
+    total = disk.f_blocks * disk.f_frsize // 2**20
+    left_mib, admin_mib = (_mib(value, total) for value in (left, admin))
+    if left_mib > admin_mib:
+        return ""
+    return f"space_left must be larger than admin_space_left: here they are {left_mib} and {admin_mib} MiB."
+
+
+def _mib(value, total):
+    return total * int(value[:-1]) // 100 if value.endswith("%") else int(value)
 
 
 def _log_file(path):

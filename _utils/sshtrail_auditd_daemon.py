@@ -6,6 +6,7 @@ import dataclasses
 import os
 
 import psutil
+import salt.utils.files
 import sshtrail_auditd
 import sshtrail_files
 import sshtrail_kernel
@@ -116,4 +117,9 @@ def _extent(path):
 
 
 def _from(path, offset):
-    return (sshtrail_files.read(path) or b"")[offset:]
+    try:
+        with salt.utils.files.fopen(path, "rb") as handle:
+            handle.seek(offset)
+            return handle.read()
+    except FileNotFoundError:
+        return b""
