@@ -1,0 +1,108 @@
+"""
+Keep keywords of ``sshd_config`` at the values they should have.
+
+.. code-block:: yaml
+
+    sshd logs what the audit trail needs:
+      sshd_config.managed:
+        - name: /etc/ssh/sshd_config
+        - config:
+            LogLevel: VERBOSE
+            SyslogFacility: AUTHPRIV
+        - matches:
+            - User backup:
+                X11Forwarding: no
+"""
+
+import sshtrail_state
+
+DEFAULT = "/etc/ssh/sshd_config"
+
+
+def __virtual__():
+    return "sshd_config"
+
+
+def present(name, value, match=None, path=DEFAULT, shadowed="fix", exact=True, force=False):
+    """
+    Make a value of one keyword effective.
+
+    name
+        The keyword (str).
+    value
+        Text, a number, True or False for yes and no, or a list for a keyword that takes several.
+    match
+        The criteria of the Match block that it is for (str), such as ``User bob``; without it the global part.
+    path
+        The main configuration file (str).
+    shadowed
+        Where a line outside the main file decides: ``fix`` changes it there, ``drop_in`` writes a drop-in of our
+        own before it, ``fail`` refuses.
+    exact
+        For a list: True for exactly these items, False for at least these (bool).
+    force
+        Change it even though it may lock the administrator out (bool).
+
+    See sshd_config(5).
+    """
+    if value is None:
+        return _failed(name, f"{name} needs a value; sshd_config.absent returns it to sshd's default")
+    return _bring(name, path, match, {name: value}, shadowed=shadowed, exact=exact, force=force)
+
+
+def absent(name, match=None, path=DEFAULT, shadowed="fix", force=False):
+    """
+    Return one keyword to sshd's default: no line sets it.
+
+    name, match, path, shadowed, force
+        As for :func:`present`. With ``match`` only that Match block is changed; it goes when it is empty.
+    """
+    return _bring(name, path, match, {name: None}, shadowed=shadowed, force=force)
+
+
+def managed(name, config=None, matches=None, shadowed="fix", exact=True, force=False):
+    """
+    Bring all the keywords of a mapping to their values, in one transaction.
+
+    name
+        The main configuration file (str).
+    config
+        ``{keyword: value}`` of the global part; None as a value is sshd's default (dict).
+    matches
+        A list of ``{criteria: {keyword: value}}``, one for each Match block.
+    shadowed, exact, force
+        As for :func:`present`.
+
+    Keywords that it does not name stay as they are.
+    """
+    options = {"path": name, "shadowed": shadowed, "exact": exact, "force": force}
+    return _run(name, config, matches, options)
+
+
+def _bring(name, path, match, keywords, **options):
+    config, matches = (keywords, None) if match is None else (None, [{match: keywords}])
+    return _run(name, config, matches, {"path": path, **options})
+
+
+def _run(name, config, matches, options):
+    def plan():
+        changes = __salt__["sshd_config.diff"](config, matches, **options)
+        return changes, _comment(changes, options["path"])
+
+    def act():
+        __salt__["sshd_config.apply"](config, matches, **options)
+
+    return sshtrail_state.bring(name, __opts__["test"], plan, act)
+
+
+def _comment(changes, path):
+    if changes:
+        return f"{', '.join(changes)} of sshd would change"
+    pid = __salt__["sshd_config.listening"](path)
+    return (
+        f"sshd ({pid}) works with {path} as it should be" if pid else f"{path} is as it should be; no sshd runs with it"
+    )
+
+
+def _failed(name, comment):
+    return {"name": name, "result": False, "changes": {}, "comment": comment}

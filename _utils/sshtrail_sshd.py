@@ -1,0 +1,596 @@
+"""
+The language of sshd_config(5): a tree of files to lines, and lines to what sshd will do.
+
+It reads as sshd does: both of its tokenizers, Include in its order, Match in its two passes (once for the
+global part when the daemon starts, once for each connection), and which of several lines decides. Which
+release it reads for is in :class:`sshtrail_sshd_values.Daemon`.
+"""
+
+import dataclasses
+import difflib
+import fnmatch
+import functools
+import glob
+import os
+import re
+
+import sshtrail_files
+import sshtrail_sshd_match
+import sshtrail_sshd_table
+import sshtrail_sshd_values
+from salt.exceptions import CommandExecutionError
+from sshtrail_sshd_values import ARGV_SINCE, Arguments, BadValue
+
+#: Include with a relative path means this directory, wherever the including file is.
+BASE = "/etc/ssh"
+#: sshd refuses to follow Include deeper than this.
+MAX_DEPTH = 16
+SPACE = " \t\r\n"
+
+
+class ConfigError(CommandExecutionError):
+    """sshd would refuse this configuration; the message names file, line and column."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """What sshd would refuse: where (file, line, column from 1), the line's text, and why."""
+
+    file: str
+    line: int
+    column: int
+    text: str
+    reason: str
+
+    def __str__(self):
+        return f"{self.file}:{self.line}:{self.column}: {self.reason}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """
+    One line of a file.
+
+    number
+        From 1 (int).
+    raw
+        Its bytes, line ending included.
+    word
+        The keyword as written (str), empty for a blank line or a comment.
+    keyword
+        The Keyword that it names, or None.
+    arguments
+        What follows it (Arguments).
+    problem
+        What is wrong with the line by itself (str), or None.
+    column
+        Where ``problem`` is, from 1 (int).
+    """
+
+    number: int
+    raw: bytes
+    word: str = ""
+    keyword: sshtrail_sshd_table.Keyword | None = None
+    arguments: Arguments = Arguments(())
+    problem: str | None = None
+    column: int = 1
+
+    @property
+    def name(self):
+        """The canonical keyword (str), empty where there is none."""
+        return self.keyword.name if self.keyword else ""
+
+
+def decode(raw):
+    """Return the bytes ``raw`` as str in a way that :func:`encode` reverses whatever they are."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def encode(text):
+    """Return the bytes that ``text`` (str) stands for; the reverse of :func:`decode`."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def next_word(text, equals=True):
+    """
+    Return the next word of ``text`` and what follows it, as ``strdelim()`` of sshd does.
+
+    equals
+        Whether one ``=`` separates too (bool).
+
+    Returns ``(word, rest)``; the word is None after an unbalanced quote, the rest None at the end.
+    """
+    found = re.search(r'[ \t\r\n"=]' if equals else r'[ \t\r\n"]', text)
+    if not found:
+        return text, None
+    start = found.start()
+    if text[start] == '"':
+        inner, quote, rest = text[start + 1 :].partition('"')
+        return (text[:start] + inner, rest.lstrip(SPACE)) if quote else (None, None)
+    rest = text[start + 1 :].lstrip(SPACE)
+    if equals and text[start] != "=" and rest.startswith("="):
+        rest = rest[1:].lstrip(SPACE)
+    return text[:start], rest
+
+
+def words_delimited(text, equals=True):
+    """Return the words of ``text`` as releases before 8.7 split them: up to the end, an empty word or a bad quote."""
+    words = []
+    while text is not None:
+        word, text = next_word(text, equals)
+        if not word:
+            return (*words, "") if word == "" and text else tuple(words)
+        words.append(word)
+    return tuple(words)
+
+
+def words_quoted(text):
+    """
+    Return the words of ``text`` as ``argv_split()`` of releases since 8.7 splits them.
+
+    Returns ``(words, end)``: a tuple of str, and where they end (int): at a comment or at the end of the text.
+    Raises BadValue for an unbalanced quote.
+    """
+    words, position = [], 0
+    while position < len(text) and (text[position] in " \t" or text[position] != "#"):
+        if text[position] in " \t":
+            position += 1
+        else:
+            word, position = _quoted_word(text, position)
+            words.append(word)
+    return tuple(words), position
+
+
+def _quoted_word(text, position):
+    out, quote = [], ""
+    while position < len(text) and (quote or text[position] not in " \t"):
+        char, after = text[position], text[position + 1 : position + 2]
+        if char == "\\" and after and (after in "'\"\\" or (not quote and after == " ")):
+            out.append(after)
+            position += 1
+        elif not quote and char in "'\"":
+            quote = char
+        elif char == quote:
+            quote = ""
+        else:
+            out.append(char)
+        position += 1
+    if quote:
+        raise BadValue("unbalanced quote")
+    return "".join(out), position
+
+
+def parse(data, daemon):
+    """Return the lines (list of Line) of the file content ``data`` (bytes) as ``daemon`` (Daemon) reads them."""
+    return [
+        parse_line(raw, number, daemon.release, frozenset(daemon.defaults))
+        for number, raw in enumerate(sshtrail_files.lines(data), 1)
+    ]
+
+
+@functools.lru_cache(maxsize=4096)
+def parse_line(raw, number, release, printed):
+    """Return the Line that ``raw`` (bytes) is for ``release``; ``printed`` as for :func:`sshtrail_sshd_table.find`."""
+    if b"\0" in raw:
+        return Line(number, raw, problem="a NUL byte, at which sshd would join this line with the next")
+    text = decode(raw).lstrip(" \t\r")
+    if release < ARGV_SINCE:
+        text = text.partition("#")[0]
+    text = text[:1] + text[1:].rstrip(" \t\r\n\f") if text.strip("\n") else ""
+    word, rest = next_word(text)
+    if word == "" and rest:
+        word, rest = next_word(rest)
+    if not word or word.startswith("#"):
+        return Line(number, raw)
+    return _parse_keyword(Line(number, raw, word), rest, release, printed)
+
+
+def _parse_keyword(line, rest, release, printed):
+    column = len(line.raw) - len(line.raw.lstrip(b" \t\r")) + 1
+    keyword = sshtrail_sshd_table.find(line.word, release, printed)
+    if keyword is None:
+        return dataclasses.replace(line, problem=_unknown(line.word, release, printed), column=column)
+    line = dataclasses.replace(line, keyword=keyword)
+    if release >= ARGV_SINCE and not rest:
+        return dataclasses.replace(line, problem=f"{keyword.name} needs a value", column=column)
+    try:
+        return dataclasses.replace(line, arguments=_arguments(keyword, rest or "", release))
+    except BadValue as exc:
+        return dataclasses.replace(line, problem=f"{keyword.name}: {exc}", column=column)
+
+
+def _arguments(keyword, rest, release):
+    if keyword.kind == "match" and release < sshtrail_sshd_match.ARGV_SINCE:
+        # Since 8.7 the whole line must split into words as well, or sshd refuses its quotes.
+        if release >= ARGV_SINCE:
+            words_quoted(rest)
+        return Arguments(words_delimited(rest), rest)
+    if release < ARGV_SINCE:
+        return Arguments(words_delimited(rest, equals=keyword.name != "SetEnv"), rest.lstrip(SPACE))
+    words = words_quoted(rest)[0]
+    if keyword.kind == "addendum" and release >= (10, 3):
+        rest = rest.partition("#")[0].rstrip(SPACE)
+    return Arguments(words, rest.lstrip(SPACE))
+
+
+def _unknown(word, release, printed):
+    near = difflib.get_close_matches(word, sshtrail_sshd_table.names(release, printed), n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"OpenSSH {release[0]}.{release[1]} does not know the keyword {word!r}{hint}"
+
+
+@dataclasses.dataclass
+class Tree:
+    """
+    A main file with all that it includes.
+
+    path
+        The main file (str).
+    daemon
+        The sshd that reads it (Daemon).
+    files
+        Path of each file that is read: its lines (list of Line), in the order in which sshd first opens them.
+    data
+        Path of each file that is read: its bytes.
+    includes
+        (path, line number): the paths that this Include line names (list of list of str, one for each word).
+    problems
+        What keeps sshd from reading a file (list of Problem).
+    """
+
+    path: str
+    daemon: sshtrail_sshd_values.Daemon
+    files: dict = dataclasses.field(default_factory=dict)
+    data: dict = dataclasses.field(default_factory=dict)
+    includes: dict = dataclasses.field(default_factory=dict)
+    problems: list = dataclasses.field(default_factory=list)
+
+
+def load(path, daemon, overlay=None):
+    """
+    Return the Tree of the main file ``path`` (str) as ``daemon`` (Daemon) reads it.
+
+    overlay
+        ``{path: bytes}``: read these instead of what is on disk (None: the file is not there).
+
+    Raises ConfigError when the main file is not there.
+    """
+    tree = Tree(path, daemon)
+    overlay = overlay or {}
+    _load(tree, path, overlay, (), None)
+    if path not in tree.files:
+        raise ConfigError(f"There is no {path}")
+    return tree
+
+
+def _load(tree, path, overlay, above, where):
+    if path in tree.files:
+        if path in above:
+            tree.problems.append(_problem(*where, "Include leads back to a file that is being read"))
+        return
+    data = overlay[path] if path in overlay else _content(path)
+    if data is None:
+        if where:
+            tree.problems.append(_problem(*where, f"{path} cannot be opened"))
+        return
+    tree.data[path] = data
+    tree.files[path] = parse(data, tree.daemon)
+    for line in tree.files[path]:
+        if line.name == "Include" and not line.problem:
+            _load_included(tree, path, line, overlay, (*above, path))
+
+
+def _load_included(tree, path, line, overlay, above):
+    groups = [_matching(word, overlay) for word in line.arguments.words if word]
+    tree.includes[path, line.number] = groups
+    for included in (name for group in groups for name in group):
+        _load(tree, included, overlay, above, (path, line))
+
+
+def _content(path):
+    # sshd opens a directory without complaint, and reads nothing from it.
+    return b"" if os.path.isdir(path) else sshtrail_files.read(path)
+
+
+def include_path(word):
+    """Return the pattern (str) that the word of an Include line means."""
+    return word if word[:1] in ("/", "~") else os.path.join(BASE, word)
+
+
+def _matching(word, overlay):
+    pattern = include_path(word)
+    if pattern.startswith("~"):
+        # sshd neither expands this nor makes it absolute.
+        return []
+    found = set(glob.glob(pattern)) - {path for path, data in overlay.items() if data is None}
+    found |= {path for path, data in overlay.items() if data is not None and matches(path, pattern)}
+    return sorted(found, key=os.fsencode)
+
+
+def matches(path, pattern):
+    """Return whether glob(3) would find the file ``path`` (str) for ``pattern`` (str)."""
+    ours, theirs = path.split("/"), pattern.split("/")
+    return len(ours) == len(theirs) and all(
+        fnmatch.fnmatchcase(name, part) and (part.startswith(".") or not name.startswith("."))
+        for name, part in zip(ours, theirs, strict=True)
+    )
+
+
+def _problem(path, line, reason, column=None):
+    return Problem(path, line.number, column or line.column, decode(line.raw).rstrip("\r\n"), reason)
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """One line that sets a keyword while sshd reads: the file (str), the Line, the criteria of its Match or None."""
+
+    file: str
+    line: Line
+    criteria: tuple | None = None
+
+    @property
+    def where(self):
+        """``(file, line number)``."""
+        return self.file, self.line.number
+
+
+@dataclasses.dataclass
+class _Pass:
+    tree: Tree
+    connection: sshtrail_sshd_match.Connection | None
+    active: bool
+    settings: list
+    problems: list
+    criteria: tuple | None = None
+
+
+def settings(tree, connection=None):
+    """
+    Return the settings that count for one pass, in sshd's order (list of Setting), and the problems.
+
+    connection
+        None for the pass in which sshd starts, or the Connection whose Match blocks count: then only the lines
+        of the Match blocks that it meets are returned.
+    """
+    run = _Pass(tree, connection, connection is None, [], list(tree.problems) if connection is None else [])
+    _read(run, tree.path, connection is not None, False, 0)
+    return run.settings, run.problems
+
+
+def _read(run, path, match_only, never, depth):
+    """``match_only`` and ``never`` are sshd's SSHCFG_MATCH_ONLY and SSHCFG_NEVERMATCH."""
+    for line in run.tree.files.get(path, ()):
+        if line.problem:
+            run.problems.append(_problem(path, line, line.problem))
+        elif line.name == "Match":
+            run.active = _enter(run, path, line) and not never
+            match_only = False
+        elif line.name == "Include":
+            _read_included(run, path, line, match_only, never, depth)
+        elif line.keyword:
+            _set(run, path, line)
+
+
+def _enter(run, path, line):
+    daemon = run.tree.daemon
+    try:
+        run.criteria = sshtrail_sshd_match.parse(line.arguments.words, daemon.release)
+    except sshtrail_sshd_match.BadCriteria as exc:
+        run.problems.append(_problem(path, line, str(exc)))
+        return False
+    return sshtrail_sshd_match.meets(run.criteria, run.connection, daemon.banner)
+
+
+def _read_included(run, path, line, match_only, never, depth):
+    if not line.arguments.words or "" in line.arguments.words[:1]:
+        run.problems.append(_problem(path, line, "Include needs a file name"))
+    if depth >= MAX_DEPTH and any(run.tree.includes.get((path, line.number), ())):
+        run.problems.append(_problem(path, line, f"Include goes deeper than {MAX_DEPTH} files"))
+        return
+    active, criteria = run.active, run.criteria
+    for included in (name for group in run.tree.includes.get((path, line.number), ()) for name in group):
+        _read(run, included, match_only, not match_only and (never or not active), depth + 1)
+        run.active, run.criteria = active, criteria
+
+
+def _set(run, path, line):
+    if run.connection is None:
+        _check(run, path, line)
+    if run.active:
+        run.settings.append(Setting(path, line, run.criteria))
+
+
+def _check(run, path, line):
+    if not run.active and not line.keyword.in_match:
+        run.problems.append(_problem(path, line, f"{line.name} is not allowed in a Match block"))
+        return
+    if not run.active and run.tree.daemon.release < ARGV_SINCE and line.name in _UNCHECKED_IN_MATCH:
+        return
+    try:
+        if not unsupported(line.keyword, run.tree.daemon):
+            sshtrail_sshd_values.check(line.keyword, line.arguments, run.tree.daemon)
+    except BadValue as exc:
+        run.problems.append(_problem(path, line, f"{line.name} {exc}", _column(line, exc.position)))
+    except LookupError:
+        # Without an sshd nobody can tell; a preview on a host that has none yet.
+        return
+
+
+# Before 8.7 these were looked at only where they counted.
+_UNCHECKED_IN_MATCH = frozenset(
+    ["AuthorizedKeysFile", "AuthorizedKeysCommand", "AuthorizedPrincipalsCommand", "VersionAddendum"]
+)
+
+
+def _column(line, position):
+    text = decode(line.raw)
+    words = line.arguments.words
+    after = text.find(line.word) + len(line.word)
+    for word in words[: position + 1]:
+        found = text.find(word, after)
+        if found < 0:
+            break
+        after, column = found + len(word), found + 1
+    return column if words and found >= 0 else line.column
+
+
+def unsupported(keyword, daemon):
+    """Return whether this build takes ``keyword`` (Keyword) without doing anything with it."""
+    known = bool(daemon.defaults) and keyword.kind not in ("ignored", "refused")
+    return known and keyword.name not in daemon.defaults and keyword.name not in sshtrail_sshd_table.SILENT
+
+
+@dataclasses.dataclass(frozen=True)
+class Effective:
+    """
+    What one keyword means in the end.
+
+    value
+        As ``sshd -T`` spells it (str, or a list of str where it prints one line for each item), or None.
+    deciding
+        The settings that decide it (tuple of Setting); empty for sshd's default.
+    shadowed
+        The settings that have no effect because others decide (tuple of Setting).
+    """
+
+    value: object
+    deciding: tuple = ()
+    shadowed: tuple = ()
+
+    @property
+    def default(self):
+        """True when no line decides: the value is sshd's default."""
+        return not self.deciding
+
+
+def effective(tree, connection=None):
+    """
+    Return what every keyword means: ``{canonical keyword: Effective}``; sshd's defaults included.
+
+    tree
+        The Tree.
+    connection
+        The Connection to answer for; None for what the daemon itself works with (``sshd -T`` without ``-C``).
+
+    Raises ConfigError with all problems when sshd would refuse the configuration.
+    """
+    first, problems = settings(tree)
+    if problems:
+        raise ConfigError("\n".join(map(str, problems)))
+    second = settings(tree, connection)[0] if connection else []
+    result = {name: Effective(_printed(name, lines)) for name, lines in tree.daemon.defaults.items()}
+    for name in dict.fromkeys(setting.line.name for setting in [*first, *second]):
+        ours = [[setting for setting in one if setting.line.name == name] for one in (first, second)]
+        _decide(result, tree, name, *ours)
+    _endpoints(result, tree)
+    return result
+
+
+def _decide(result, tree, name, first, second):
+    keyword = (first or second)[0].line.keyword
+    if keyword.kind == "ignored" or unsupported(keyword, tree.daemon):
+        return
+    deciding = deciding_settings(keyword, first, second)
+    try:
+        lines = _spell(keyword, deciding, first, second, tree.daemon)
+    except BadValue as exc:
+        raise ConfigError(str(_problem(deciding[-1].file, deciding[-1].line, f"{name} {exc}"))) from exc
+    except LookupError:
+        lines = [" ".join(setting.line.arguments.words) for setting in deciding]
+    if not lines:
+        return
+    shadowed = tuple(setting for setting in [*first, *second] if setting not in deciding)
+    result[name] = Effective(_printed(name, lines), tuple(deciding), shadowed)
+
+
+# Written in a Match block these are read, and never used for the connection.
+_NOT_COPIED = frozenset(["PAMServiceName"])
+
+
+def deciding_settings(keyword, first, second):
+    """Return those settings of the two passes that decide ``keyword`` (Keyword), in sshd's order (list of Setting)."""
+    if not keyword.in_match or keyword.name in _NOT_COPIED:
+        second = []
+    if keyword.kind in ("rekey", "subsystem"):
+        return [*second, *first]
+    return sshtrail_sshd_values.counting(keyword, second or first)
+
+
+def _spell(keyword, deciding, first, second, daemon):
+    arguments = [setting.line.arguments for setting in deciding]
+    if keyword.kind == "subsystem" and second:
+        return _merged_subsystems(keyword, first, second, daemon)
+    return sshtrail_sshd_values.spell(keyword, arguments, daemon)
+
+
+def _merged_subsystems(keyword, first, second, daemon):
+    theirs, ours = (
+        {line.partition(" ")[0]: line for line in sshtrail_sshd_values.spell(keyword, arguments, daemon)}
+        for arguments in ([setting.line.arguments for setting in one] for one in (first, second))
+    )
+    return list({**theirs, **ours}.values())
+
+
+def _printed(name, lines):
+    keyword = sshtrail_sshd_table.KEYWORDS.get(name.lower())
+    return list(lines) if keyword and sshtrail_sshd_table.is_list(keyword) else lines[0] if lines else None
+
+
+def _endpoints(result, tree):
+    """ListenAddress without a port means every Port; without a ListenAddress sshd listens on the wildcard."""
+    if not {"Port", "ListenAddress", "AddressFamily"} & {name for name, found in result.items() if found.deciding}:
+        return
+    ports = [int(port) for port in result["Port"].value] if "Port" in result else [22]
+    family = result["AddressFamily"].value if "AddressFamily" in result else "any"
+    listen = result.get("ListenAddress", Effective(None))
+    try:
+        addresses = [sshtrail_sshd_values.listen_address(setting.line.arguments) for setting in listen.deciding]
+        value = sshtrail_sshd_values.endpoints(addresses, ports, family)
+    except BadValue as exc:
+        raise ConfigError(f"{tree.path}: ListenAddress {exc}") from exc
+    result["ListenAddress"] = dataclasses.replace(listen, value=value)
+
+
+def problems(tree):
+    """
+    Return everything for which sshd would refuse ``tree`` (list of Problem), as far as it can be told without sshd.
+    """
+    found = settings(tree)[1]
+    return found or _contradictions(tree)
+
+
+def _contradictions(tree):
+    try:
+        values = effective(tree)
+    except ConfigError as exc:
+        return [Problem(tree.path, 0, 0, "", exc.message)]
+    found = []
+    for name in ("AuthorizedKeysCommand", "AuthorizedPrincipalsCommand"):
+        command, user = values.get(name), values.get(f"{name}User")
+        if command and command.value != "none" and (not user or user.value == "none"):
+            setting = command.deciding[0]
+            found.append(_problem(setting.file, setting.line, f"{name} needs {name}User"))
+    return found + _unsatisfiable(values)
+
+
+_ENABLED_BY = {
+    "publickey": "PubkeyAuthentication",
+    "password": "PasswordAuthentication",
+    "keyboard-interactive": "KbdInteractiveAuthentication",
+    "hostbased": "HostbasedAuthentication",
+    "gssapi-with-mic": "GSSAPIAuthentication",
+    "gssapi-keyex": "GSSAPIAuthentication",
+    "none": "PermitEmptyPasswords",
+}
+
+
+def _unsatisfiable(values):
+    methods = values.get("AuthenticationMethods")
+    if not methods or not methods.deciding or methods.value == "any":
+        return []
+    for one in methods.value.split(" "):
+        keywords = [_ENABLED_BY.get(method.partition(":")[0]) for method in one.split(",")]
+        if all(values.get(keyword) and values[keyword].value == "yes" for keyword in keywords):
+            return []
+    setting = methods.deciding[0]
+    return [_problem(setting.file, setting.line, "AuthenticationMethods cannot be met by the methods that are enabled")]

@@ -1,0 +1,149 @@
+"""
+The listening sshd: which process it is, whether it works with a given configuration, and whether it answers.
+"""
+
+import contextlib
+import dataclasses
+import os
+import signal
+import socket
+import time
+
+import sshtrail_daemon
+import sshtrail_files
+
+#: What every SSH server says first (RFC 4253, 4.2).
+GREETING = b"SSH-2.0"
+_TITLE = ("sshd: ", " [listener]")
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Listener:
+    """
+    A running sshd that accepts connections.
+
+    pid
+        Its process (int).
+    argv
+        The command line that started it (list of str).
+    pidfile
+        The path of its PidFile (str).
+    stamp
+        What tells this PidFile from one that is written anew.
+    """
+
+    pid: int
+    argv: list
+    pidfile: str
+    stamp: tuple
+
+
+def find(pidfile, config, default):
+    """
+    Return the Listener that ``pidfile`` (str) names, or None when none runs with the file ``config`` (str).
+
+    default
+        The main file that sshd reads without ``-f`` (str).
+    """
+    written = stamp(pidfile)
+    pid = sshtrail_daemon.process(pidfile, ["sshd"]) if written else None
+    argv = command(pid) if pid else None
+    if not argv or os.path.realpath(config_of(argv, default)) != os.path.realpath(config):
+        return None
+    return Listener(pid, argv, pidfile, written)
+
+
+def command(pid):
+    """Return the command line (list of str) that started the listener ``pid`` (int), or None if it is none."""
+    raw = (sshtrail_files.read(f"/proc/{pid}/cmdline") or b"").decode("utf-8", "surrogateescape")
+    words = raw.rstrip("\0").split("\0")
+    if not words[0].startswith(_TITLE[0]):
+        return words if words[0] else None
+    # A listener shows its command line inside of its title, joined by spaces; a session shows no such thing.
+    title, mark, _rest = words[0][len(_TITLE[0]) :].partition(_TITLE[1])
+    return title.split(" ") if mark else None
+
+
+def config_of(argv, default):
+    """Return the main file (str) that the command line ``argv`` (list of str) names."""
+    for index, word in enumerate(argv[1:], 1):
+        if word == "-f":
+            return argv[index + 1] if index + 1 < len(argv) else default
+        if word.startswith("-f"):
+            return word[2:]
+    return default
+
+
+def options_of(argv):
+    """Return the options of ``argv`` (list of str) that bear on the configuration, for a ``sshd -T``."""
+    return [word for word in argv[1:] if word not in ("-D", "-d", "-e", "-i", "-q", "-4D", "-De")]
+
+
+def reload(listener):
+    """Tell ``listener`` (Listener) to start itself anew with the present files (``SIGHUP``)."""
+    os.kill(listener.pid, signal.SIGHUP)
+
+
+def alive(listener):
+    """Return whether ``listener`` (Listener) still runs."""
+    return bool(command(listener.pid))
+
+
+def wait(pidfile, before, endpoints, deadline, running=lambda: True):
+    """
+    Wait until a new listener has written ``pidfile`` and answers on all ``endpoints``.
+
+    pidfile, before
+        Its PidFile (str) and the stamp of the one before (tuple or None).
+    endpoints
+        As ``sshd -T`` prints them: ``ADDRESS:PORT`` (list of str).
+    deadline
+        How long to wait, in seconds (float).
+    running
+        Called without arguments; False ends the wait early.
+
+    Returns what is missing, in words (str); empty when everything answers.
+    """
+    end, missing = time.monotonic() + deadline, "sshd has not started anew"
+    while time.monotonic() < end:
+        if stamp(pidfile) not in (None, before):
+            silent = [endpoint for endpoint in endpoints if not answers(endpoint)]
+            missing = f"no SSH-2.0 greeting from {', '.join(silent)}" if silent else ""
+        if not missing:
+            return ""
+        if not running():
+            return "sshd has ended"
+        time.sleep(0.05)
+    return missing
+
+
+def answers(endpoint, timeout=2.0):
+    """Return whether an SSH server greets at ``endpoint`` (``ADDRESS:PORT``) within ``timeout`` seconds (float)."""
+    host, _colon, port = endpoint.partition(" ")[0].rpartition(":")
+    host = host.strip("[]")
+    try:
+        with socket.create_connection((_WILDCARDS.get(host, host), int(port)), timeout=timeout) as connection:
+            connection.settimeout(timeout)
+            return _greets(connection)
+    except OSError:
+        return False
+
+
+def _greets(connection):
+    # RFC 4253 lets a server send other lines first; OpenSSH never does.
+    received = b""
+    while len(received) < len(GREETING):
+        part = connection.recv(64)
+        if not part:
+            return False
+        received += part
+    return received.startswith(GREETING)
+
+
+def stamp(pidfile):
+    """Return what tells this PidFile from one written anew (tuple), or None when there is none."""
+    with contextlib.suppress(OSError):
+        found = os.stat(pidfile)
+        return (found.st_ino, found.st_mtime_ns, found.st_size) if found.st_size else None
+    return None

@@ -1,0 +1,265 @@
+"""The module and the states on a real sshd, started on a loopback port from a temporary tree."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import psutil
+import pytest
+from conftest import require_root
+
+SSHD = shutil.which("sshd", path=os.environ["PATH"] + ":/usr/sbin")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def poll(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def greets(port):
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+        return connection.recv(7) == b"SSH-2.0"
+    return False
+
+
+class Server:
+    """A sshd of our own: ``path`` (its main file), ``drop_ins`` (an included directory), ``port``, ``pid``."""
+
+    def __init__(self, base):
+        self.base, self.path = base, base / "sshd_config"
+        self.drop_ins, self.port = base / "sshd_config.d", free_port()
+        self.pidfile = base / "sshd.pid"
+        self.drop_ins.mkdir()
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", base / "key"], check=True)
+
+    def write(self, *lines, first=()):
+        own = [
+            f"Include {self.drop_ins}/*.conf",
+            f"Port {self.port}",
+            "ListenAddress 127.0.0.1",
+            f"HostKey {self.base}/key",
+            f"PidFile {self.pidfile}",
+        ]
+        self.path.write_text("\n".join([*first, *own, *lines]) + "\n")
+
+    def start(self, *options):
+        subprocess.run([SSHD, "-f", self.path, *options], check=True, stdin=subprocess.DEVNULL, timeout=30)
+        assert poll(lambda: greets(self.port))
+
+    @property
+    def pid(self):
+        with contextlib.suppress(OSError, ValueError):
+            return int(self.pidfile.read_text())
+        return None
+
+    def stop(self):
+        pid = self.pid
+        if pid and psutil.pid_exists(pid) and psutil.Process(pid).name() == "sshd":
+            os.kill(pid, signal.SIGTERM)
+            poll(lambda: not psutil.pid_exists(pid))
+
+    def dump(self, spec=None):
+        options = ["-C", spec] if spec else []
+        command = [SSHD, "-T", "-f", self.path, *options]
+        result = subprocess.run(command, capture_output=True, text=True, check=True)
+        printed = {}
+        for line in result.stdout.splitlines():
+            word, _space, value = line.partition(" ")
+            printed.setdefault(word.lower(), []).append(value)
+        return printed
+
+
+@pytest.fixture
+def separation():
+    """The directory without which sshd does not start; it only exists while the service runs."""
+    require_root()
+    there = pathlib.Path("/run/sshd").is_dir()
+    os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
+    yield
+    if not there:
+        with contextlib.suppress(OSError):
+            os.rmdir("/run/sshd")
+
+
+@pytest.fixture
+def server(separation, tmp_path):
+    """A Server that is not started yet."""
+    one = Server(tmp_path)
+    one.write()
+    yield one
+    one.stop()
+
+
+def run_state(states, kind, name, value=None, **kwargs):
+    """Run a state in test mode, for real, and again; return the changes, which test mode must have predicted."""
+    state = getattr(states.sshd_config, kind)
+    kwargs.update({"name": name} if value is None else {"name": name, "value": value})
+    predicted = state(test=True, **kwargs)
+    real = state(**kwargs)
+    assert real.result is True, real.comment
+    again = state(**kwargs)
+    assert (again.result, again.changes) == (True, {}), again.comment
+    assert predicted.changes == real.changes
+    assert predicted.result is (None if real.changes else True)
+    return real.changes
+
+
+def test_present_reloads_the_running_sshd(server, states, modules):
+    server.start()
+    pid = server.pid
+    assert run_state(states, "present", "LogLevel", "VERBOSE", path=str(server.path)) == {
+        "LogLevel": {"old": "INFO", "new": "VERBOSE"}
+    }
+    assert server.dump()["loglevel"] == ["VERBOSE"]
+    assert server.pid == pid and greets(server.port)
+    found = modules.sshd_config.effective(path=str(server.path))["LogLevel"]
+    assert (found["value"], found["file"], found["line"], found["default"]) == ("VERBOSE", str(server.path), 6, False)
+
+
+def test_managed_with_match_blocks_in_one_transaction(server, states):
+    server.write("#LogLevel INFO", "", "Match User alice", "\tX11Forwarding no")
+    server.start()
+    changes = run_state(
+        states,
+        "managed",
+        str(server.path),
+        config={"LogLevel": "VERBOSE", "PasswordAuthentication": False, "AllowUsers": ["root", "alice"]},
+        matches=[{"User bob": {"X11Forwarding": True, "LogLevel": "DEBUG"}}, {"user alice": {"PermitTTY": "no"}}],
+        force=True,
+    )
+    assert set(changes) == {
+        "LogLevel",
+        "PasswordAuthentication",
+        "AllowUsers",
+        "X11Forwarding (Match User bob)",
+        "LogLevel (Match User bob)",
+        "PermitTTY (Match User alice)",
+    }
+    assert server.dump("user=bob,host=h,addr=192.0.2.1,laddr=127.0.0.1,lport=22")["x11forwarding"] == ["yes"]
+    assert server.path.read_text().splitlines()[5:] == [
+        "#LogLevel INFO",
+        "LogLevel VERBOSE",
+        "",
+        "PasswordAuthentication no",
+        "AllowUsers root alice",
+        "Match User alice",
+        "\tX11Forwarding no",
+        "\tPermitTTY no",
+        "Match User bob",
+        "\tX11Forwarding yes",
+        "\tLogLevel DEBUG",
+    ]
+
+
+def test_a_drop_in_that_shadows(server, states):
+    (server.drop_ins / "50-cloud.conf").write_text("LogLevel QUIET\n")
+    changes = run_state(states, "present", "LogLevel", "VERBOSE", path=str(server.path))
+    assert changes == {"LogLevel": {"old": "SILENT", "new": "VERBOSE"}}
+    assert (server.drop_ins / "50-cloud.conf").read_text() == "LogLevel VERBOSE\n"
+
+
+def test_shadowed_drop_in_writes_one_of_our_own(server, states):
+    (server.drop_ins / "50-cloud.conf").write_text("LogLevel QUIET\n")
+    run_state(states, "present", "LogLevel", "VERBOSE", path=str(server.path), shadowed="drop_in")
+    assert (server.drop_ins / "50-cloud.conf").read_text() == "LogLevel QUIET\n"
+    assert (server.drop_ins / "00-sshtrail.conf").read_text() == "LogLevel VERBOSE\n"
+
+
+def test_shadowed_fail_names_the_line(server, states):
+    (server.drop_ins / "50-cloud.conf").write_text("LogLevel QUIET\n")
+    result = states.sshd_config.present(name="LogLevel", value="VERBOSE", path=str(server.path), shadowed="fail")
+    assert result.result is False
+    assert f"{server.drop_ins}/50-cloud.conf:1" in result.comment
+
+
+def test_absent(server, states):
+    server.write(
+        "LogLevel VERBOSE",
+        "MaxAuthTries 3 # few",
+        "Match User bob",
+        "  MaxAuthTries 2",
+        "Match User eve",
+        "X11Forwarding no",
+    )
+    server.start()
+    assert run_state(states, "absent", "MaxAuthTries", path=str(server.path)) == {
+        "MaxAuthTries": {"old": "3", "new": "6"}
+    }
+    assert run_state(states, "absent", "MaxAuthTries", match="User bob", path=str(server.path)) == {
+        "MaxAuthTries (Match User bob)": {"old": "2", "new": None}
+    }
+    assert server.path.read_text().splitlines()[5:] == ["LogLevel VERBOSE", "Match User eve", "X11Forwarding no"]
+
+
+def test_a_daemon_with_other_files_is_made_to_read(server, states):
+    server.start()
+    time.sleep(1.1)
+    server.write("LogLevel VERBOSE")
+    changes = run_state(states, "present", "LogLevel", "VERBOSE", path=str(server.path))
+    assert changes == {"sshd": {"old": "runs with other files", "new": "runs with the present files"}}
+
+
+def test_a_listener_that_cannot_start_anew_is_brought_back(server, states, modules):
+    server.start()
+    before = server.path.read_bytes()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        result = states.sshd_config.present(
+            name="Port", value=taken.getsockname()[1], path=str(server.path), force=True
+        )
+    assert result.result is False
+    assert "the old one is back" in result.comment and f"-Port {server.port}" in result.comment
+    assert server.path.read_bytes() == before
+    assert poll(lambda: greets(server.port))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "options", "words"),
+    [
+        ("LogLvel", "VERBOSE", {}, ["'LogLvel'", "did you mean LogLevel"]),
+        ("LogLevel", "LOUD", {}, ["LogLevel", "VERBOSE", "'LOUD'"]),
+        ("SyslogFacility", "AUTH", {"match": "User bob"}, ["SyslogFacility", "not allowed in a Match"]),
+        ("LogLevel", "INFO", {"match": "Usr bob"}, ["'Usr'", "User"]),
+        ("LogLevel", "INFO\nPermitRootLogin yes", {}, ["one line"]),
+        ("LogLevel", None, {}, ["needs a value"]),
+        ("LogLevel", "INFO", {"shadowed": "x"}, ["fix, drop_in, fail"]),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_touched(server, states, name, value, options, words):
+    before = server.path.read_bytes()
+    for test in (True, False):
+        result = states.sshd_config.present(name=name, value=value, path=str(server.path), test=test, **options)
+        assert result.result is False
+        assert all(word in result.comment for word in words), result.comment
+    assert server.path.read_bytes() == before
+
+
+def test_a_host_without_sshd_config(separation, states, tmp_path):
+    path = str(tmp_path / "sshd_config")
+    preview = states.sshd_config.present(name="LogLevel", value="VERBOSE", path=path, test=True)
+    assert (preview.result, preview.changes) == (None, {"LogLevel": {"old": None, "new": "VERBOSE"}})
+    assert states.sshd_config.present(name="LogLevel", value="VERBOSE", path=path).result is False
+
+
+def test_check(server, modules):
+    assert modules.sshd_config.check(str(server.path)) == []
+    (server.drop_ins / "1.conf").write_text("LogLevel INFO\n  Permitrootlogn no\n")
+    (problem,) = modules.sshd_config.check(str(server.path))
+    assert (problem["file"], problem["line"], problem["column"]) == (f"{server.drop_ins}/1.conf", 2, 3)
+    assert "PermitRootLogin" in problem["reason"]
