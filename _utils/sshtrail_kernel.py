@@ -9,6 +9,7 @@ import ctypes
 import errno
 import functools
 import os
+import socket
 import struct
 
 from salt.exceptions import CommandExecutionError
@@ -29,9 +30,22 @@ STATUS_FIELDS = (
     "backlog_wait_time_actual",
 )
 IMMUTABLE = 2
-AUDIT_GET = 1000
-NLMSG_ERROR = 2
+AUDIT_GET, AUDIT_LIST_RULES = 1000, 1013
+NLMSG_ERROR, NLMSG_DONE = 2, 3
 GET_REPLY_BLOCKING = 0
+PREPEND = 0x10
+SECONDS_TO_ANSWER = 30
+# struct audit_rule_data without its buffer: flags and action lead it.
+RULE_HEADER = 1040
+LARGEST_RULE = 8192
+# What libaudit can set, and the function that does it.
+SETTINGS = {
+    "backlog_limit": "audit_set_backlog_limit",
+    "backlog_wait_time": "audit_set_backlog_wait_time",
+    "enabled": "audit_set_enabled",
+    "failure": "audit_set_failure",
+    "rate_limit": "audit_set_rate_limit",
+}
 
 
 class LibraryError(CommandExecutionError):
@@ -44,6 +58,10 @@ class KernelError(CommandExecutionError):
     def __init__(self, message, number=0):
         super().__init__(message)
         self.errno = number
+
+
+class Locked(KernelError):
+    """The kernel's audit configuration is immutable until the next reboot (``-e 2``)."""
 
 
 class NoAudit(KernelError):
@@ -85,6 +103,10 @@ class Reply(ctypes.Structure):
         ("data", ctypes.c_ubyte * 16384),
     ]
 
+    def payload(self):
+        """Return the data (bytes) of the message."""
+        return ctypes.string_at(ctypes.addressof(self) + Reply.data.offset, self.len - 16)
+
 
 def status():
     """
@@ -99,7 +121,7 @@ def status():
     """
     with connection() as (lib, handle):
         _sent(lib.audit_request_status(handle), "tell its status")
-        fields = _status(_answer(lib, handle, AUDIT_GET))
+        fields = _status(next(_answers(lib, handle, AUDIT_GET)))
     return {**fields, "immutable": fields["enabled"] == IMMUTABLE}
 
 
@@ -109,6 +131,67 @@ def _status(data):
     return {name: values[at] for at, name in enumerate(names) if name not in ("mask", "feature_bitmap")}
 
 
+def set_status(settings):
+    """
+    Set parts of the kernel's audit status.
+
+    settings
+        Dict of ``backlog_limit``, ``backlog_wait_time``, ``enabled``, ``failure``, ``rate_limit`` → int.
+
+    Raises the errors of :func:`status`, and :class:`Locked`. Source: auditctl(8).
+    """
+    with connection() as (lib, handle):
+        for name, value in settings.items():
+            _sent(getattr(lib, SETTINGS[name])(handle, ctypes.c_uint(value)), f"set {name} to {value}")
+
+
+def rules():
+    """
+    Return the rules that the kernel holds, in its order (list of bytes, ``struct audit_rule_data``).
+
+    Raises the errors of :func:`status`.
+    """
+    with connection() as (lib, handle):
+        _sent(lib.audit_request_rules_list_data(handle), "list its rules")
+        return list(_answers(lib, handle, AUDIT_LIST_RULES))
+
+
+def add(data, prepend=False):
+    """
+    Add one rule behind the others of its list, or before them with ``prepend`` (bool).
+
+    data
+        As :func:`rules` gives it (bytes).
+
+    Raises :class:`KernelError` with ``errno``: ENOENT for a missing directory, EEXIST for a rule that is
+    there already (never when prepending), EINVAL for a rule that this kernel does not accept.
+    """
+    with connection() as (lib, handle):
+        _change(lib.audit_add_rule_data, handle, data, PREPEND if prepend else 0)
+
+
+def delete(data):
+    """
+    Delete the first rule of the kernel that equals ``data`` (bytes); about 13 ms each, in the kernel.
+
+    Raises :class:`KernelError`, with ``errno`` ENOENT when there is no such rule.
+    """
+    with connection() as (lib, handle):
+        _change(lib.audit_delete_rule_data, handle, data, 0)
+
+
+def _change(function, handle, data, flags):
+    if not RULE_HEADER <= len(data) <= LARGEST_RULE or len(data) - RULE_HEADER != _string_bytes(data):
+        raise KernelError("These bytes are no audit rule.", errno.EINVAL)
+    filter_, action = struct.unpack_from("=2I", data)
+    buffer = ctypes.create_string_buffer(data, len(data))
+    _sent(function(handle, buffer, filter_ | flags, action), "change this rule")
+
+
+def _string_bytes(data):
+    return struct.unpack_from("=I", data, RULE_HEADER - 4)[0]
+
+
 @contextlib.contextmanager
 def connection():
     """Give ``(library, netlink handle)`` for one conversation with the kernel."""
@@ -116,10 +199,10 @@ def connection():
     handle = lib.audit_open()
     if handle < 0:
         refuse(ctypes.get_errno(), "open a connection")
-    try:
+    # The socket object knows how to set the time limit and how to close.
+    with socket.socket(fileno=handle) as limited:
+        limited.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", SECONDS_TO_ANSWER, 0))
         yield lib, handle
-    finally:
-        os.close(handle)
 
 
 @functools.cache
@@ -142,24 +225,18 @@ def refuse(number, what):
 def _sent(code, what):
     if code < 0:
         refuse(-code, what)
-    return code
 
 
-def _answer(lib, handle, kind):
-    """Return the data (bytes) of the next message of type ``kind`` (int)."""
-    while True:
-        reply = _reply(lib, handle)
-        if reply.type == kind:
-            return bytes(reply.data[: reply.len - 16])
-        if reply.type == NLMSG_ERROR:
-            number = -struct.unpack_from("=i", reply.data)[0]
-            if number:
-                refuse(number, "answer")
-
-
-def _reply(lib, handle):
+def _answers(lib, handle, kind):
+    """Yield the data (bytes) of each message of type ``kind`` (int) until the kernel says that it is done."""
     reply = Reply()
-    code = lib.audit_get_reply(handle, ctypes.byref(reply), GET_REPLY_BLOCKING, 0)
-    if code <= 0:
-        refuse(-code or errno.EIO, "answer")
-    return reply
+    while True:
+        code = lib.audit_get_reply(handle, ctypes.byref(reply), GET_REPLY_BLOCKING, 0)
+        if code <= 0:
+            refuse(-code or errno.EIO, "answer")
+        if reply.type == kind:
+            yield reply.payload()
+        elif reply.type == NLMSG_DONE:
+            return
+        elif reply.type == NLMSG_ERROR:
+            _sent(struct.unpack("=i", reply.payload()[:4])[0], "answer")

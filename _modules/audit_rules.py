@@ -1,0 +1,362 @@
+"""
+The kernel's audit rules and the files they come from.
+
+Rules are compiled by the installed libaudit and compared as the kernel holds them, so that "nothing to do"
+means the kernel itself. Source: auditctl(8), augenrules(8), audit.rules(7).
+"""
+
+import contextlib
+import logging
+import os
+
+import salt.utils.path
+import sshtrail_files
+import sshtrail_kernel
+import sshtrail_rules
+import sshtrail_rules_compile
+import sshtrail_rules_files
+import sshtrail_rules_plan
+import sshtrail_rules_target
+import sshtrail_state
+from salt.exceptions import CommandExecutionError, SaltException
+
+log = logging.getLogger(__name__)
+
+__virtualname__ = "audit_rules"
+
+RULES_DIR = "/etc/audit/rules.d"
+MANAGED = "/etc/audit/rules.d/zz-sshtrail.rules"
+LOCAL = "/etc/audit/rules.d/zz-local.rules"
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def status():
+    """
+    Return the kernel's audit status.
+
+    Returns a dict: ``enabled`` (0, 1, or 2 for locked), ``failure``, ``pid`` (of auditd, 0 for none), ``rate_limit``
+    and ``backlog_limit`` (messages), ``lost``, ``backlog``, ``backlog_wait_time`` (kernel ticks), ``immutable`` (bool).
+    Raises one clear error where the kernel cannot audit or does not answer this process. Source: auditctl(8), ``-s``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' audit_rules.status
+    """
+    return sshtrail_kernel.status()
+
+
+def loaded():
+    """
+    Return the rules that the kernel holds, in its order, one canonical line each (list of str).
+
+    Source: auditctl(8), ``-l``; other than there each line is unambiguous.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' audit_rules.loaded
+    """
+    return [sshtrail_rules_target.describe(rule) for rule in sshtrail_kernel.rules()]
+
+
+def check(rules):
+    """
+    Return every problem of a list of rule lines; nothing is touched.
+
+    rules
+        Lines as in a rules file (list of str).
+
+    Returns a list of dicts with ``line`` (int, from 1), ``column`` (int or None), ``rule`` (str), ``level``
+    (``error``: it would not load) and ``reason`` (str). Source: auditctl(8).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' audit_rules.check '["-w /etc/passwd -p wa -k identity"]'
+    """
+    return [problem for number, line in enumerate(rules, start=1) for problem in _problems(number, line)]
+
+
+def _problems(number, line):
+    try:
+        value = sshtrail_rules.parse(line)
+        if isinstance(value, sshtrail_rules.Rule):
+            sshtrail_rules_compile.compile(value)
+    except sshtrail_rules.RuleError as exc:
+        yield {"line": number, "column": exc.column, "rule": line, "level": "error", "reason": exc.reason}
+
+
+def diff(rules):
+    """
+    Return how the kernel's rules differ from ``rules`` (list of str).
+
+    Returns a dict of lists of canonical lines: ``add`` (not in the kernel), ``remove`` (in the kernel, not among
+    ``rules``), ``move`` (in both, but where their place decides what is recorded) and ``operations`` (int).
+    Raises an error for a bad line. Nothing is touched.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' audit_rules.diff '["-w /etc/passwd -p wa -k identity"]'
+    """
+    wanted = list(dict.fromkeys(_compile_line(number, line) for number, line in enumerate(rules, start=1)))
+    held = sshtrail_kernel.rules()
+    steps = sshtrail_rules_plan.plan(held, wanted)
+    moved = [rule for rule in wanted if rule in held and any(step.rule == rule for step in steps)]
+    return {
+        "add": [sshtrail_rules_target.describe(rule) for rule in wanted if rule not in held],
+        "remove": [sshtrail_rules_target.describe(rule) for rule in held if rule not in wanted],
+        "move": [sshtrail_rules_target.describe(rule) for rule in moved],
+        "operations": len(steps),
+    }
+
+
+def _compile_line(number, line):
+    try:
+        return sshtrail_rules_compile.compile(sshtrail_rules.parse_rule(line))
+    except sshtrail_rules.RuleError as exc:
+        raise exc.at(number) from exc
+
+
+def compare(name=MANAGED, groups=(), unknown="report", status=None, immutable=False, rules_dir=None, compiled=None):
+    """
+    Return the ``changes`` that the state ``audit_rules.managed`` would report for the same arguments.
+
+    Keys are the files that differ (``old`` and ``new`` are lists of lines, ``old`` is None for a new file),
+    ``kernel`` (rules that go and come) and ``status``. Empty when nothing differs. Raises
+    :class:`sshtrail_state.NotInstalled` on a host without a rules directory.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' audit_rules.compare groups='[{"name": "a", "rules": ["-w /etc/passwd -p wa -k a"]}]'
+    """
+    return plan(name, groups, unknown, status, immutable, rules_dir, compiled)["changes"]
+
+
+def plan(name=MANAGED, groups=(), unknown="report", status=None, immutable=False, rules_dir=None, compiled=None):
+    """
+    Return what :py:func:`compare` returns as ``changes``, with a sentence for a person as ``comment`` (str).
+
+    Arguments are those of the state ``audit_rules.managed``. Nothing is touched.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' audit_rules.plan groups='[{"name": "a", "rules": ["-w /etc/passwd -p wa -k a"]}]'
+    """
+    host, target = _managed(name, groups, unknown, status, immutable, rules_dir, compiled)
+    return _planned(host, target, unknown)
+
+
+def apply(name=MANAGED, groups=(), unknown="report", status=None, immutable=False, rules_dir=None, compiled=None):
+    """
+    Bring the managed file, the compiled file and the kernel to what the arguments say.
+
+    Arguments are those of the state ``audit_rules.managed``. Returns the changes. When anything fails, files and
+    kernel are put back and the error names the rule.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' audit_rules.apply groups='[{"name": "a", "rules": ["-w /etc/passwd -p wa -k a"]}]'
+    """
+    host, target = _managed(name, groups, unknown, status, immutable, rules_dir, compiled)
+    return _bring(host, target)
+
+
+def plan_rule(rule, present=True, path=LOCAL, rules_dir=None, compiled=None):
+    """
+    Return the ``changes`` (dict) and a ``comment`` (str) of having one rule present or absent; nothing is touched.
+
+    Arguments are those of the states ``audit_rules.present`` and ``absent``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' audit_rules.plan_rule '-w /etc/passwd -p wa -k identity'
+    """
+    host, target = _one(rule, present, path, rules_dir, compiled)
+    return _planned(host, target, "keep")
+
+
+def apply_rule(rule, present=True, path=LOCAL, rules_dir=None, compiled=None):
+    """
+    Have one rule present or absent in the files and in the kernel; returns the changes (dict).
+
+    Arguments are those of the states ``audit_rules.present`` and ``absent``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' audit_rules.apply_rule '-w /etc/passwd -p wa -k identity' present=False
+    """
+    return _bring(*_one(rule, present, path, rules_dir, compiled))
+
+
+def load(rules_dir=RULES_DIR, compiled=None, unknown="report"):
+    """
+    Bring the compiled file and the kernel to what ``rules_dir`` says, by the fewest operations.
+
+    rules_dir
+        The directory of ``*.rules`` files (str).
+    compiled
+        The file that augenrules makes of them (str); ``audit.rules`` beside the directory by default.
+    unknown
+        ``remove`` the kernel's rules that no file holds, or let them be: ``keep``, ``report``.
+
+    Rules that stay are not touched, additions come before deletions, the kernel is never locked. Returns the
+    changes (dict), empty when there was nothing to do. Source: augenrules(8).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' audit_rules.load
+    """
+    host = _host(rules_dir, compiled)
+    return _bring(host, sshtrail_rules_target.aim(host, unknown=unknown))
+
+
+# ---- reading ----------------------------------------------------------------------------------------------------
+
+
+def _managed(name, groups, unknown, status, immutable, rules_dir, compiled):
+    sshtrail_rules_target.check_arguments(name, groups, unknown, status, immutable)
+    directory = rules_dir or os.path.dirname(name)
+    host = _host(directory, compiled)
+    edits = sshtrail_rules_target.managed(host, name, groups, status, immutable, unknown)
+    target = sshtrail_rules_target.aim(host, edits, unknown, lock=immutable)
+    sshtrail_rules_target.check_wins(target, name, status, immutable)
+    _need_directory(directory, host, target)
+    return host, target
+
+
+def _one(rule, present, path, rules_dir, compiled):
+    directory = rules_dir or os.path.dirname(path)
+    host = _host(directory, compiled)
+    if present:
+        edits, drop = sshtrail_rules_target.with_rule(host, rule, path), ()
+    else:
+        edits, drop = sshtrail_rules_target.without_rule(host, rule), {_compile_line(None, rule)}
+    target = sshtrail_rules_target.aim(host, edits, drop=drop)
+    _need_directory(directory, host, target)
+    return host, target
+
+
+def _need_directory(directory, host, target):
+    if not os.path.isdir(directory):
+        changes = sshtrail_rules_target.differences(host, target)
+        raise sshtrail_state.NotInstalled(f"There is no {directory}: auditd is not installed.", changes)
+
+
+def _host(rules_dir, compiled):
+    path = compiled or os.path.join(os.path.dirname(rules_dir.rstrip("/")), "audit.rules")
+    files = _files(rules_dir)
+    space = _awk_space() if sshtrail_rules_files.needs_awk(files.values()) else sshtrail_rules_files.MAWK
+    held, now = sshtrail_kernel.rules(), sshtrail_kernel.status()
+    return sshtrail_rules_target.Host(rules_dir, path, files, sshtrail_files.read(path), held, now, space)
+
+
+def _files(rules_dir):
+    names = sshtrail_rules_files.order(os.listdir(rules_dir)) if os.path.isdir(rules_dir) else []
+    paths = [os.path.join(rules_dir, name) for name in names]
+    return {path: sshtrail_files.read(path) for path in paths}
+
+
+def _awk_space():
+    """Return how this host's awk, which augenrules runs, reads the white space in its patterns."""
+    awk = salt.utils.path.which("awk")
+    program = r'BEGIN { exit match(" ", "^\\s$") ? 0 : 1 }'
+    known = awk and not __salt__["cmd.retcode"]([awk, program], python_shell=False, ignore_retcode=True)
+    return sshtrail_rules_files.GAWK if known else sshtrail_rules_files.MAWK
+
+
+def _planned(host, target, unknown):
+    sshtrail_rules_target.check_places(host, target)
+    changes = sshtrail_rules_target.differences(host, target)
+    return {"changes": changes, "comment": sshtrail_rules_target.comment(host, target, unknown)}
+
+
+# ---- acting -----------------------------------------------------------------------------------------------------
+
+
+def _bring(host, target):
+    """Act on the difference, the kernel first: a rule that it refuses must leave no file behind."""
+    changes = _planned(host, target, "keep")["changes"]
+    with _undone_on_failure(host):
+        if not host.status["immutable"]:
+            _set(sshtrail_rules_target.settings(host, target))
+            _run(sshtrail_rules_plan.plan(host.rules, target.rules))
+        _write(host, target)
+        if sshtrail_rules_target.may_lock(host, target, sshtrail_kernel.rules()):
+            _set({"enabled": sshtrail_kernel.IMMUTABLE})
+    return changes
+
+
+def _set(settings):
+    if settings:
+        sshtrail_kernel.set_status(settings)
+
+
+def _run(steps):
+    for step in steps:
+        try:
+            _step(step)
+        except sshtrail_kernel.KernelError as exc:
+            line = sshtrail_rules_target.describe(step.rule)
+            raise CommandExecutionError(f"Cannot {step.do} {line}: {sshtrail_rules_target.why(exc)}.") from exc
+
+
+def _step(step):
+    if step.do == "delete":
+        sshtrail_kernel.delete(step.rule)
+    else:
+        sshtrail_kernel.add(step.rule, prepend=step.do == "prepend")
+
+
+def _write(host, target):
+    for path, data in [*target.files.items(), (host.compiled_path, target.compiled)]:
+        if data != host.files.get(path, host.compiled if path == host.compiled_path else None):
+            sshtrail_files.replace(path, data, mode=0o640)
+
+
+@contextlib.contextmanager
+def _undone_on_failure(host):
+    try:
+        yield
+    except SaltException:
+        _put_back(host)
+        raise
+
+
+def _put_back(host):
+    """Bring files and kernel back to ``host``, as far as that goes: the first failure is the one to report."""
+    with contextlib.suppress(SaltException):
+        _run(sshtrail_rules_plan.plan(sshtrail_kernel.rules(), list(dict.fromkeys(host.rules))))
+    with contextlib.suppress(SaltException):
+        now = sshtrail_kernel.status()
+        _set({name: host.status[name] for name in sshtrail_kernel.SETTINGS if now[name] != host.status[name]})
+    for path in {**_files(host.rules_dir), **host.files, host.compiled_path: None}:
+        _put_file_back(path, host.compiled if path == host.compiled_path else host.files.get(path))
+
+
+def _put_file_back(path, data):
+    with contextlib.suppress(SaltException):
+        if data is None:
+            sshtrail_files.remove(path)
+        elif sshtrail_files.read(path) != data:
+            sshtrail_files.replace(path, data)

@@ -1,0 +1,109 @@
+"""
+Keep the kernel's audit rules, and the files that they are loaded from at boot, as asked.
+
+.. code-block:: yaml
+
+    /etc/audit/rules.d/zz-sshtrail.rules:
+      audit_rules.managed:
+        - groups:
+            - name: ssh_commands
+              title: The commands of login sessions
+              rules:
+                - -a always,exit -F arch=b64 -S execve,execveat -F auid!=unset -F key=ssh_commands
+        - status:
+            backlog_limit: 8192
+"""
+
+import sshtrail_state
+
+MANAGED = "/etc/audit/rules.d/zz-sshtrail.rules"
+LOCAL = "/etc/audit/rules.d/zz-local.rules"
+
+
+def present(name, path=LOCAL, rules_dir=None, compiled=None):
+    """
+    Have one rule in a file of the rules directory and in the kernel.
+
+    name
+        The rule (str), as in a rules file.
+    path
+        The file that gets it when none holds it yet (str).
+    rules_dir, compiled
+        As for :func:`managed`.
+
+    The compiled file and the kernel are brought to what the whole directory says. ``changes`` as for
+    :func:`managed`. Source: auditctl(8).
+
+    .. code-block:: yaml
+
+        -w /etc/crontab -p wa -k cron:
+          audit_rules.present
+    """
+    return _bring_rule(name, True, path, rules_dir, compiled)
+
+
+def absent(name, path=LOCAL, rules_dir=None, compiled=None):
+    """
+    Have one rule neither in a file of the rules directory nor in the kernel.
+
+    name
+        The rule (str); lines that compile to the same rule are taken out of every file.
+    path, rules_dir, compiled
+        As for :func:`present`.
+
+    .. code-block:: yaml
+
+        -w /etc/crontab -p wa -k cron:
+          audit_rules.absent
+    """
+    return _bring_rule(name, False, path, rules_dir, compiled)
+
+
+def _bring_rule(name, wanted, path, rules_dir, compiled):
+    arguments = (name, wanted, path, rules_dir, compiled)
+    return sshtrail_state.bring(
+        name,
+        __opts__["test"],
+        lambda: _told(__salt__["audit_rules.plan_rule"](*arguments)),
+        lambda: __salt__["audit_rules.apply_rule"](*arguments),
+    )
+
+
+def managed(name=MANAGED, groups=(), unknown="report", status=None, immutable=False, rules_dir=None, compiled=None):
+    """
+    Have the rules of some named groups, and only those, in one file and in the kernel.
+
+    name
+        The managed file (str). It should sort last in its directory (``ls -v``), so that its settings win:
+        ``audit.rules``, which distributions ship, sorts after every name that begins with a digit.
+    groups
+        List of ``{"name": str, "title": str, "controls": [str], "rules": [str]}``; a rule that occurs twice
+        is kept where it comes first.
+    unknown
+        Rules that other files or only the kernel hold: ``keep`` them, ``report`` them in the comment, or
+        ``remove`` them (rule lines are taken out of the other files; their settings and comments stay).
+    status
+        Kernel settings (dict of int): ``backlog_limit``, ``backlog_wait_time``, ``failure``, ``rate_limit``,
+        ``enabled``.
+    immutable
+        True to lock the kernel's audit configuration until the next reboot, once it holds exactly these rules.
+    rules_dir
+        The directory that augenrules reads (str); the managed file's own by default.
+    compiled
+        The file that augenrules writes (str); ``audit.rules`` beside the directory by default.
+
+    ``changes`` names each file that differs, ``kernel`` and ``status``. A locked kernel is no failure: the files
+    are brought up to date, and the comment tells what takes effect at the next reboot. Fails with nothing changed
+    when a line would not load. Source: auditctl(8), augenrules(8).
+    """
+    arguments = (name, groups, unknown, status, immutable, rules_dir, compiled)
+    return sshtrail_state.bring(
+        name,
+        __opts__["test"],
+        lambda: _told(__salt__["audit_rules.plan"](*arguments)),
+        lambda: __salt__["audit_rules.apply"](*arguments),
+    )
+
+
+def _told(planned):
+    return planned["changes"], planned["comment"]

@@ -1,0 +1,370 @@
+"""
+What a host's audit rules should be, layer by layer, and how that differs from what they are.
+
+The layers are the files of ``rules.d``, the file compiled from them, the kernel's rules and its status.
+"""
+
+import collections
+import dataclasses
+import difflib
+import errno
+import os
+from collections.abc import Mapping
+
+import sshtrail_kernel
+import sshtrail_rules
+import sshtrail_rules_compile
+import sshtrail_rules_files
+import sshtrail_rules_plan
+from salt.exceptions import SaltInvocationError
+from sshtrail_rules import Rule, RuleError, near
+
+UNKNOWN = ("keep", "report", "remove")
+REBOOT = "takes effect at the next reboot"
+
+
+@dataclasses.dataclass(frozen=True)
+class Host:
+    """
+    What there is: ``files`` of rules.d in order and the ``compiled`` file (bytes, or None), the kernel's ``rules``
+    (list of bytes) and ``status`` (dict). ``space`` is how the host's awk reads ``\\s*``.
+    """
+
+    rules_dir: str
+    compiled_path: str
+    files: dict
+    compiled: object
+    rules: list
+    status: dict
+    space: bytes = sshtrail_rules_files.MAWK
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """
+    What there should be, in the same form.
+
+    ``unknown`` are the kernel's rules that no file holds (list of bytes), ``origins`` where each of the others stands.
+    """
+
+    files: dict
+    compiled: bytes
+    rules: list
+    status: dict
+    unknown: list
+    origins: list
+
+
+def aim(host, edits=(), unknown="report", lock=False, drop=()):
+    """
+    Return the :class:`Target` for ``host`` (:class:`Host`) once ``edits`` are made.
+
+    edits
+        ``{path: bytes}``: the rules.d files that get another content.
+    unknown
+        What happens to rules of the kernel that no file holds: ``remove`` them, or let them be.
+    lock
+        Whether the kernel is locked (``enabled`` 2) once it holds the rules, if the files say so (bool).
+    drop
+        Rules (collection of bytes) that the kernel must not keep, even if unknown ones stay.
+
+    Raises :class:`sshtrail_rules.RuleError` for a line that would stop the load, naming file and line.
+    """
+    files = arranged({**host.files, **dict(edits)})
+    compiled = sshtrail_rules_files.compile_text(host.rules_dir, files.values(), host.space)
+    entries = sshtrail_rules_files.parse_all(files)
+    wanted = compile_all(sshtrail_rules_files.rules(entries))
+    strangers = [rule for rule in dict.fromkeys(host.rules) if rule not in wanted]
+    strangers = [rule for rule in strangers if not sshtrail_rules_plan.is_twin(rule)]
+    status = {name: int(entry.value.value) for name, entry in sshtrail_rules_files.effective_status(entries).items()}
+    if status.get("enabled") == sshtrail_kernel.IMMUTABLE and not lock:
+        del status["enabled"]
+    kept = [] if unknown == "remove" else [rule for rule in strangers if rule not in drop]
+    return Target(files, compiled, [*wanted, *kept], status, strangers, list(wanted.values()))
+
+
+def arranged(files):
+    """Return ``files`` (``{path: bytes}``) in the order in which augenrules reads them."""
+    paths = {os.path.basename(path): path for path in files}
+    return {
+        paths[name]: files[paths[name]] for name in sshtrail_rules_files.order(paths) if files[paths[name]] is not None
+    }
+
+
+def compile_all(entries):
+    """
+    Return ``{bytes: Origin}`` for the rules of ``entries`` (list of Origin), in order.
+
+    Raises :class:`sshtrail_rules.RuleError` for one that libaudit refuses and for a second copy of one, at
+    which a load would stop.
+    """
+    compiled = {}
+    for entry in entries:
+        data = _compiled(entry)
+        if entry.value.verb == "-d":
+            compiled.pop(data, None)
+            continue
+        if data in compiled:
+            first = compiled[data]
+            raise RuleError(
+                f"The same rule as {first.file}, line {first.line}; a load stops here", None, entry.line, entry.file
+            )
+        compiled[data] = entry
+    return compiled
+
+
+def _compiled(entry):
+    try:
+        return sshtrail_rules_compile.compile(entry.value)
+    except RuleError as exc:
+        raise exc.at(entry.line, entry.file) from exc
+
+
+def differences(host, target):
+    """
+    Return what differs between ``host`` and ``target`` as a state's ``changes``; empty when nothing does.
+
+    A locked kernel cannot change, so what differs there is left out: :func:`waiting` tells it.
+    """
+    differs = file_changes(host, target)
+    if not host.status["immutable"]:
+        differs.update(kernel_changes(host, target))
+    return differs
+
+
+def file_changes(host, target):
+    """Return how the files differ: ``{path: {"old": lines that go or None, "new": lines that come}}``."""
+    paths = dict.fromkeys([*host.files, *target.files])
+    pairs = {path: (host.files.get(path), target.files.get(path)) for path in paths}
+    pairs[host.compiled_path] = (host.compiled, target.compiled)
+    return {path: _lines_changed(old, new) for path, (old, new) in pairs.items() if old != new}
+
+
+def _lines_changed(old, new):
+    before, after = (None if data is None else data.decode("utf-8", "replace").splitlines() for data in (old, new))
+    if before is None or after is None:
+        return {"old": before, "new": after}
+    marked = [line for line in difflib.ndiff(before, after) if line[0] in "+-"]
+    return {
+        "old": [line[2:] for line in marked if line[0] == "-"],
+        "new": [line[2:] for line in marked if line[0] == "+"],
+    }
+
+
+def kernel_changes(host, target):
+    """Return how the kernel differs: ``rules`` that go and come (a moved one does both), and ``status``."""
+    changes = {}
+    steps = sshtrail_rules_plan.plan(host.rules, target.rules)
+    if steps:
+        changes["kernel"] = {"old": _shown(steps, "delete"), "new": _shown(steps, "append", "prepend")}
+    status = {name: value for name, value in target.status.items() if host.status.get(name) != value}
+    if status:
+        changes["status"] = {"old": {name: host.status.get(name) for name in status}, "new": status}
+    return changes
+
+
+def _shown(steps, *kinds):
+    """Return the rules of ``steps`` as lines, without the twins that only stand in."""
+    twins = {sshtrail_rules_plan.twin(step.rule) for step in steps}
+    return [describe(step.rule) for step in steps if step.do in kinds and step.rule not in twins]
+
+
+def describe(rule):
+    """Return the canonical line (str) of a rule of the kernel (bytes)."""
+    return str(sshtrail_rules_compile.decompile(rule))
+
+
+def waiting(host, target):
+    """Return what a locked kernel will take up at the next reboot, in the form of :func:`kernel_changes`."""
+    return kernel_changes(host, target) if host.status["immutable"] else {}
+
+
+# ---- one rule ---------------------------------------------------------------------------------------------------
+
+
+def with_rule(host, line, path):
+    """Return the edits (``{path: bytes}``) after which a file, ``path`` (str) if none yet, holds the rule ``line``."""
+    rule = sshtrail_rules.parse_rule(line)
+    if _places(host, sshtrail_rules_compile.compile(rule)):
+        return {}
+    data = host.files.get(path) or b""
+    return {path: data + f"{rule}\n".encode("utf-8", "surrogateescape")}
+
+
+def without_rule(host, line):
+    """Return the edits (``{path: bytes}``) after which no file holds the rule ``line`` (str)."""
+    places = _places(host, sshtrail_rules_compile.compile(sshtrail_rules.parse_rule(line)))
+    return {path: sshtrail_rules_files.without(host.files[path], lines) for path, lines in places.items()}
+
+
+def _places(host, rule):
+    """Return where the files hold ``rule`` (bytes): ``{path: {line number}}``."""
+    places = collections.defaultdict(set)
+    for entry in sshtrail_rules_files.rules(sshtrail_rules_files.parse_all(host.files)):
+        if _compiled(entry) == rule:
+            places[entry.file].add(entry.line)
+    return places
+
+
+# ---- the managed file -------------------------------------------------------------------------------------------
+
+
+def managed(host, path, groups, status=None, immutable=False, unknown="report"):
+    """
+    Return the edits (``{path: bytes}``) that give the managed file at ``path`` (str) the wanted content.
+
+    Arguments are those of the state ``audit_rules.managed``. Raises :class:`sshtrail_rules.RuleError` for a bad
+    rule, naming its group, and :class:`salt.exceptions.SaltInvocationError` for a bad argument.
+    """
+    groups = read_groups(groups)
+    edits = _without_foreign_rules(host, path) if unknown == "remove" else {}
+    others = {name: data for name, data in {**host.files, **edits}.items() if name != path}
+    held = compile_all(sshtrail_rules_files.rules(sshtrail_rules_files.parse_all(arranged(others))))
+    elsewhere = {rule for group in groups for rule in group["rules"] if sshtrail_rules_compile.compile(rule) in held}
+    edits[path] = sshtrail_rules_files.render(groups, status or {}, immutable, elsewhere)
+    return edits
+
+
+def _without_foreign_rules(host, path):
+    edits = {}
+    for name, data in host.files.items():
+        lines = {line.number for line in sshtrail_rules_files.read(name, data) if isinstance(line.value, Rule)}
+        if name != path and lines:
+            edits[name] = sshtrail_rules_files.without(data, lines)
+    return edits
+
+
+def read_groups(groups):
+    """
+    Return ``groups`` with their rules parsed, each rule only where it comes first.
+
+    groups
+        List of ``{"name": str, "title": str, "controls": [str], "rules": [str]}``.
+    """
+    seen, result = set(), []
+    for group in groups:
+        rules = {}
+        for number, line in enumerate(group["rules"], start=1):
+            rule = _group_rule(group["name"], number, line)
+            rules.setdefault(sshtrail_rules_compile.compile(rule), rule)
+        result.append({**group, "rules": [rule for data, rule in rules.items() if data not in seen]})
+        seen.update(rules)
+    return result
+
+
+def _group_rule(name, number, line):
+    try:
+        rule = sshtrail_rules.parse_rule(line)
+        sshtrail_rules_compile.compile(rule)
+    except RuleError as exc:
+        raise RuleError(f"{exc.reason} (in {line!r})", exc.column, number, f"rule group {name!r}") from exc
+    return rule
+
+
+def check_places(host, target):
+    """
+    Raise :class:`sshtrail_rules.RuleError` for a rule still to be loaded whose directory does not exist.
+
+    The kernel refuses such a rule (ENOENT), and a load stops at it.
+    """
+    loaded = set(host.rules)
+    for entry, data in _missing(target, loaded):
+        place = _absent(data)
+        if place:
+            raise RuleError(
+                f"{place} does not exist, so the kernel refuses {entry.value}", None, entry.line, entry.file
+            )
+
+
+def _missing(target, loaded):
+    return [(entry, data) for data, entry in zip(target.rules, target.origins) if data not in loaded]  # noqa: B905
+
+
+def _absent(data):
+    """Return the directory (str) that the rule ``data`` (bytes) needs and that is not there, or None."""
+    rule = sshtrail_rules_compile.decompile(data)
+    for part in rule.parts:
+        if part.option == "-w" or part.name in ("path", "dir", "exe"):
+            needed = part.value if part.name == "dir" else os.path.dirname(part.value)
+            return None if os.path.isdir(needed) else needed
+    return None
+
+
+def settings(host, target):
+    """Return the status settings (dict) to make now; locking the kernel comes last, see :func:`may_lock`."""
+    wanted = {name: value for name, value in target.status.items() if host.status.get(name) != value}
+    if wanted.get("enabled") == sshtrail_kernel.IMMUTABLE:
+        wanted["enabled"] = 1
+    return {name: value for name, value in wanted.items() if host.status.get(name) != value}
+
+
+def may_lock(host, target, rules):
+    """Tell whether to lock the kernel: the policy says so, and ``rules`` (list of bytes), just read, are the policy."""
+    wanted = target.status.get("enabled") == sshtrail_kernel.IMMUTABLE and not host.status["immutable"]
+    return wanted and not sshtrail_rules_plan.plan(rules, target.rules)
+
+
+def comment(host, target, unknown):
+    """Return one or two sentences (str) on what is there, what waits and what no file holds."""
+    count = len(target.origins)
+    told = [f"The files hold {count} audit rules; the kernel holds {len(host.rules)}."]
+    if waiting(host, target):
+        told.append(f"The kernel is locked, so what differs there {REBOOT}: {waiting(host, target)}.")
+    if unknown == "report" and target.unknown:
+        lines = ", ".join(map(describe, target.unknown))
+        told.append(f"In the kernel, but in no file: {lines}.")
+    return " ".join(told)
+
+
+# ---- arguments --------------------------------------------------------------------------------------------------
+
+GROUP_KEYS = ("name", "title", "controls", "rules")
+
+
+def check_arguments(name, groups, unknown, status, immutable):
+    """Raise :class:`salt.exceptions.SaltInvocationError` for the first bad argument of ``managed``, naming it."""
+    if unknown not in UNKNOWN:
+        raise SaltInvocationError(f"unknown: {unknown!r} is none of {', '.join(UNKNOWN)}.")
+    if not isinstance(immutable, bool):
+        raise SaltInvocationError(f"immutable: True or False, not {immutable!r}.")
+    if not os.path.isabs(name) or not name.endswith(sshtrail_rules_files.SUFFIX):
+        raise SaltInvocationError(f"name: {name!r} is no absolute path that ends in .rules; augenrules reads no other.")
+    for setting, value in (status or {}).items():
+        sshtrail_rules.validate_status(setting, value)
+    for number, group in enumerate(groups, start=1):
+        _check_group(number, group)
+
+
+def _check_group(number, group):
+    if not isinstance(group, Mapping) or not {"name", "rules"} <= set(group):
+        raise SaltInvocationError(f"groups: number {number} needs at least a name and rules.")
+    odd = next((key for key in group if key not in GROUP_KEYS), None)
+    if odd is not None:
+        raise SaltInvocationError(f"groups: {group['name']} has an unknown key {odd!r}{near(str(odd), GROUP_KEYS)}.")
+    if isinstance(group["rules"], str) or not all(isinstance(line, str) for line in group["rules"]):
+        raise SaltInvocationError(f"groups: the rules of {group['name']} must be a list of lines.")
+
+
+def check_wins(target, path, status, immutable):
+    """
+    Raise :class:`sshtrail_rules.RuleError` when a file that is read after ``path`` overrides one of our settings.
+
+    ``status`` (dict or None) and ``immutable`` (bool) are what the file at ``path`` (str) sets.
+    """
+    wanted = {**(status or {}), **({"enabled": sshtrail_kernel.IMMUTABLE} if immutable else {})}
+    decided = sshtrail_rules_files.effective_status(sshtrail_rules_files.parse_all(target.files))
+    for setting in wanted:
+        entry = decided[setting]
+        if entry.file != path:
+            raise RuleError(
+                f"{entry.value} overrides {setting} of {path}, which is read earlier", None, entry.line, entry.file
+            )
+
+
+def why(exc):
+    """Return one sentence (str) for the kernel's refusal of a rule (:class:`sshtrail_kernel.KernelError`)."""
+    reasons = collections.defaultdict(lambda: os.strerror(exc.errno))
+    reasons[errno.EINVAL] = "this kernel does not accept it"
+    reasons[errno.ENOENT] = "a directory that it names does not exist"
+    reasons[errno.EEXIST] = "the kernel holds it already"
+    return reasons[exc.errno]

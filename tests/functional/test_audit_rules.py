@@ -1,0 +1,165 @@
+"""The execution module and the states, through Salt's loader, on temporary trees and the real kernel."""
+
+import subprocess
+
+import pytest
+import sshtrail_kernel
+
+DISTRIBUTION = """\
+## First rule - delete all
+-D
+
+## Increase the buffers to survive stress events.
+-b 8192
+
+## This determine how long to wait in burst of events
+--backlog_wait_time 60000
+
+## Set failure mode to syslog
+-f 1
+
+"""
+GROUPS = [
+    {
+        "name": "sshtrail-test-commands",
+        "title": "Commands",
+        "controls": ["X 1.1"],
+        "rules": [
+            "-a always,exit -F arch=b64 -S execve,execveat -F auid!=unset -F key=sshtrail-test-commands",
+            "-a always,exit -F arch=b32 -S execve,execveat -F auid!=unset -F key=sshtrail-test-commands",
+        ],
+    },
+    {"name": "sshtrail-test-files", "rules": ["-w /etc/passwd -p wa -k sshtrail-test-files"]},
+]
+
+
+@pytest.fixture
+def tree(tmp_path, audit):
+    """An audit directory as the distribution ships it; the kernel's rules are gone when the test ends."""
+    rules_dir = tmp_path / "audit" / "rules.d"
+    rules_dir.mkdir(parents=True)
+    (rules_dir / "audit.rules").write_text(DISTRIBUTION)
+    yield rules_dir
+    for rule in sshtrail_kernel.rules():
+        sshtrail_kernel.delete(rule)
+
+
+def managed(states, tree, test=False, **arguments):
+    arguments = {"groups": GROUPS, "status": {"backlog_limit": 4096}, **arguments}
+    return states.audit_rules.managed(str(tree / "zz-test.rules"), test=test, **arguments)
+
+
+def test_status_is_that_of_the_kernel(modules, audit):
+    assert modules.audit_rules.status() == sshtrail_kernel.status()
+
+
+def test_managed_predicts_makes_and_keeps(states, modules, tree):
+    preview = managed(states, tree, test=True)
+    assert preview.result is None
+    assert sshtrail_kernel.rules() == [] and not (tree / "zz-test.rules").exists()
+
+    made = managed(states, tree)
+    assert made.result is True, made.comment
+    assert made.changes == preview.changes
+    assert made.changes["kernel"]["new"] == modules.audit_rules.loaded()
+    assert sshtrail_kernel.status()["backlog_limit"] == 4096
+
+    again = managed(states, tree)
+    assert (again.result, again.changes) == (True, {})
+
+
+@pytest.mark.parametrize("layer", ["file", "compiled", "kernel", "limit", "failure"])
+def test_drift_of_one_layer_is_seen_and_mended_alone(states, tree, layer):
+    managed(states, tree)
+    held = sshtrail_kernel.rules()
+    compiled = tree.parent / "audit.rules"
+    if layer == "file":
+        (tree / "zz-test.rules").write_text("-b 1\n")
+    elif layer == "compiled":
+        compiled.write_text("-D\n")
+    elif layer == "kernel":
+        sshtrail_kernel.delete(held[1])
+    elif layer == "limit":
+        sshtrail_kernel.set_status({"backlog_limit": 100})
+    elif layer == "failure":
+        sshtrail_kernel.set_status({"failure": 0})
+    preview, made = managed(states, tree, test=True), managed(states, tree)
+    assert made.result is True and made.changes == preview.changes and len(made.changes) == 1
+    assert managed(states, tree).changes == {}
+
+
+def test_augenrules_agrees_with_the_compiled_file(states, tree):
+    managed(states, tree)
+    script = """
+        mount --bind "$1" /etc/audit
+        sed -i '1s,from .*,from /etc/audit/rules.d,' /etc/audit/audit.rules
+        augenrules --check
+    """
+    command = ["unshare", "--mount", "sh", "-c", script, "sh", str(tree.parent)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "No change" in done.stdout, done.stdout
+
+
+def test_a_clean_load_at_boot_leaves_nothing_to_do(states, tree):
+    managed(states, tree)
+    subprocess.run(["auditctl", "-R", str(tree.parent / "audit.rules")], capture_output=True, check=True)
+    assert managed(states, tree, test=True).changes == {}
+
+
+def test_a_bad_rule_is_refused_before_anything_is_touched(states, tree):
+    groups = [*GROUPS, {"name": "bad", "rules": ["-a always,exit -F arch=b64 -S session -k x"]}]
+    refused = managed(states, tree, groups=groups)
+    assert refused.result is False
+    assert "rule group 'bad'" in refused.comment and "Unknown system call 'session'" in refused.comment
+    assert sshtrail_kernel.rules() == [] and sorted(path.name for path in tree.iterdir()) == ["audit.rules"]
+
+
+def test_a_fresh_host_previews_and_says_that_auditd_is_missing(states, tree):
+    for path in (tree / "audit.rules", tree):
+        path.unlink() if path.is_file() else path.rmdir()
+    preview, real = managed(states, tree, test=True), managed(states, tree)
+    assert preview.result is None and preview.changes["kernel"]["new"]
+    assert real.result is False and "auditd is not installed" in real.comment
+
+
+RULE = "-w /etc/group -p wa -k sshtrail-test-one"
+
+
+def test_present_and_absent_predict_make_and_keep(states, modules, tree):
+    arguments = {"path": str(tree / "50-local.rules")}
+    for state, held in ((states.audit_rules.present, [RULE]), (states.audit_rules.absent, [])):
+        preview = state(RULE, test=True, **arguments)
+        made = state(RULE, **arguments)
+        again = state(RULE, **arguments)
+        assert preview.result is None and made.result is True and made.changes == preview.changes
+        assert (again.result, again.changes) == (True, {})
+        assert modules.audit_rules.loaded() == held
+
+
+def test_absent_takes_a_rule_out_of_another_file_and_leaves_its_comments(states, tree):
+    other = tree / "10-other.rules"
+    other.write_text(
+        "# why\n-a exit,always -F path=/etc/group -F perm=aw -F key=sshtrail-test-one\n-w /etc/hosts -p w\n"
+    )
+    assert states.audit_rules.absent(RULE, path=str(tree / "50-local.rules")).result is True
+    assert other.read_text() == "# why\n-w /etc/hosts -p w\n"
+
+
+@pytest.mark.parametrize("unknown", ["keep", "report", "remove"])
+def test_rules_that_the_policy_does_not_know(states, modules, tree, unknown):
+    (tree / "10-other.rules").write_text("# theirs\n-w /etc/hosts -p w -k sshtrail-test-other\n")
+    subprocess.run(["auditctl", *RULE.split()], check=True)
+    made = managed(states, tree, unknown=unknown)
+    assert made.result is True, made.comment
+    assert managed(states, tree, unknown=unknown).changes == {}
+    kept = {RULE, "-w /etc/hosts -p w -k sshtrail-test-other"} & set(modules.audit_rules.loaded())
+    assert len(kept) == (0 if unknown == "remove" else 2)
+    assert (tree / "10-other.rules").read_text().startswith("# theirs\n")
+    assert (RULE in made.comment) == (unknown == "report")
+
+
+def test_load_follows_the_directory(modules, tree):
+    (tree / "10-other.rules").write_text(f"{RULE}\n")
+    assert modules.audit_rules.load(str(tree))["kernel"] == {"old": [], "new": [RULE]}
+    assert modules.audit_rules.load(str(tree)) == {}
+    assert sshtrail_kernel.status()["backlog_limit"] == 8192
