@@ -326,8 +326,8 @@ def _reloaded(daemon, data, tail):
 
 
 def _confirms(record):
-    fields = record.fields
-    return record.type == "DAEMON_CONFIG" and (fields.get("op"), fields.get("res")) == ("reconfigure", "success")
+    told = record.text("op"), record.text("res")
+    return record.type == "DAEMON_CONFIG" and told == ("reconfigure", "success")
 
 
 def _restart(daemon, path, data):
@@ -373,14 +373,14 @@ def _prove(daemon, tail):
     started = str(daemon.pid)
     _wait(
         f"auditd (pid {started}) did not log its start",
-        lambda: any(r.type == "DAEMON_START" and r.fields.get("pid") == started for r in tail.records()),
+        lambda: any(r.type == "DAEMON_START" and r.text("pid") == started for r in tail.records()),
     )
     if sshtrail_kernel.status()["enabled"]:
         word = f"sshtrail-{uuid.uuid4()}"
         _run("auditctl", "-m", word)
         _wait(
             f"a message did not arrive in the log of auditd (pid {started})",
-            lambda: any(r.message.get("text") == word for r in tail.records()),
+            lambda: any(r.text("text") == word for r in tail.records()),
         )
 
 

@@ -105,7 +105,7 @@ class Tail:
             rotated = self._path + ".1"
             kept = _from(rotated, self._size) if _extent(rotated)[0] == self._inode else b""
             data = kept + _from(self._path, 0)
-        return [record for record in map(sshtrail_log.record, sshtrail_files.lines(data)) if record]
+        return list(sshtrail_log.records(sshtrail_files.lines(data)))
 
 
 def _extent(path):
