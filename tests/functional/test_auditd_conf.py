@@ -6,12 +6,15 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 
 import psutil
 import pytest
 import sshtrail_auditd_daemon
+import sshtrail_kernel
 import sshtrail_state
+from salt.exceptions import SaltInvocationError
 from support import require_root
 
 BASE = """\
@@ -230,3 +233,72 @@ def test_a_change_that_came_without_the_daemon_is_file_only(states, conf):
     done = states.auditd_conf.managed(name=conf, config={"max_log_file": 50})
     assert done.result is True
     assert done.comment.startswith(f"Only the file {conf} counts here. ")
+
+
+def test_a_daemon_that_reads_another_file_is_left_alone(states, modules, auditd, tmp_path):
+    pid, other = _running(auditd).pid, tmp_path / "other.conf"
+    other.write_text(_text(auditd))
+    done = states.auditd_conf.managed(name=str(other), config={"max_log_file": 50})
+    assert done.changes == {"max_log_file": {"old": "8", "new": "50"}}
+    assert f"The running auditd (pid {pid}) reads {auditd}, not {other}." in done.comment
+    assert modules.auditd_conf.status(path=str(other))["reads"] is False
+
+
+REGISTER = """
+import ctypes, os, sys
+lib = ctypes.CDLL("libaudit.so.1")
+handle = lib.audit_open()
+assert lib.audit_set_pid(handle, os.getpid(), 1) > 0
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_another_program_as_the_audit_daemon_is_named_and_left_alone(states, conf, audit):
+    command = [sys.executable, "-c", REGISTER]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+        assert program.stdout.readline() == b"ready\n"
+        done = states.auditd_conf.managed(name=conf, config={"max_log_file": 50})
+        program.stdin.close()
+    assert done.result is True
+    assert f"(pid {program.pid}), not auditd." in done.comment
+
+
+def test_a_host_without_audit_gets_the_file_only(states, conf, monkeypatch):
+    # No kernel without audit can be had here: the adapter's answer stands for it.
+    def refuse():
+        raise sshtrail_kernel.NoAudit("This kernel has no audit subsystem.")
+
+    monkeypatch.setattr(sshtrail_kernel, "status", refuse)
+    done = states.auditd_conf.managed(name=conf, config={"max_log_file": 50})
+    assert done.result is True
+    assert done.comment.endswith("This kernel has no audit subsystem.")
+
+
+def test_a_link_is_refused_unless_auditd_follows_it(states, conf, tmp_path):
+    link = tmp_path / "link.conf"
+    link.symlink_to(conf)
+    refused = states.auditd_conf.managed(name=str(link), config={"max_log_file": 50})
+    assert refused.result is False
+    assert "is a symbolic link, which auditd without -l refuses" in refused.comment
+
+
+def test_owner_mode_and_attributes_stay(states, conf):
+    os.setxattr(conf, "user.note", b"kept")
+    assert states.auditd_conf.managed(name=conf, config={"max_log_file": 50}).result is True
+    assert os.getxattr(conf, "user.note") == b"kept"
+    assert os.stat(conf).st_mode & 0o7777 == 0o640
+
+
+@pytest.mark.parametrize("arguments", [{}, {"keyword": "freq"}, {"keyword": "freq", "value": 1, "config": {"freq": 1}}])
+def test_set_wants_one_way_of_saying_it(modules, conf, arguments):
+    with pytest.raises(SaltInvocationError, match="either a keyword with its value, or config"):
+        modules.auditd_conf.set(path=conf, **arguments)
+
+
+def test_set_and_reload_tell_what_they_did(modules, auditd):
+    assert modules.auditd_conf.set("freq", 60, path=auditd)["freq"] == {"old": "50", "new": "60"}
+    assert modules.auditd_conf.reload(path=auditd) == {}
+    with open(auditd, "a", encoding="utf-8") as handle:
+        handle.write("max_restarts = 7\n")
+    assert modules.auditd_conf.reload(path=auditd)["auditd"]["new"] == "reloaded"
