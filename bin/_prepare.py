@@ -13,9 +13,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 OLDEST_SALT = 3006
+SALT = f"salt>={OLDEST_SALT}"
+# Has no wheel, and Salt does without it unless a template reads a date in free text.
+NEEDS_COMPILER = "timelib"
 OLDEST_PYTHON = (3, 10)
 # Where Salt's own packages put it, and sudo's PATH may not look.
 SALT_CALL = ["/opt/saltstack/salt/salt-call", "/usr/local/bin/salt-call"]
@@ -45,7 +49,7 @@ def salt_call():
     for path in dict.fromkeys(p for p in found if p and os.access(p, os.X_OK)):
         if salt_version(path) >= OLDEST_SALT:
             return path
-    return os.path.join(environment("salt", ["salt>=%d" % OLDEST_SALT]), "bin", "salt-call")
+    return os.path.join(environment("salt"), "bin", "salt-call")
 
 
 def salt_version(path):
@@ -55,14 +59,14 @@ def salt_version(path):
     return int(match.group(1)) if match else 0
 
 
-def environment(name, requirements):
-    """Return the path of a virtual environment with ``requirements`` (list of str), made when it is not there."""
+def environment(name, requirements=()):
+    """Return the path of a virtual environment with Salt and ``requirements`` (str), made when it is not there."""
     if sys.version_info < OLDEST_PYTHON:
-        need, have = ("%d.%d" % version[:2] for version in (OLDEST_PYTHON, sys.version_info))
-        raise Failed("no Salt is installed, and a private one needs Python %s or later; this is %s" % (need, have))
+        need, have = (".".join(map(str, version[:2])) for version in (OLDEST_PYTHON, sys.version_info))
+        raise Failed(f"no Salt is installed, and a private one needs Python {need} or later; this is {have}")
     os.makedirs(cache(), mode=0o755, exist_ok=True)
-    wanted = "\n".join([sys.version, sys.executable, *requirements])
-    path = os.path.join(cache(), "%s-%s" % (name, hashlib.sha256(wanted.encode()).hexdigest()[:12]))
+    wanted = "\n".join([sys.version, sys.executable, SALT, *requirements])
+    path = os.path.join(cache(), f"{name}-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}")
     with locked(path + ".lock"):
         if not os.path.exists(os.path.join(path, "complete")):
             install(path, requirements)
@@ -79,14 +83,29 @@ def locked(path):
 
 def install(path, requirements):
     """Make a virtual environment at ``path`` and fill it; a mark is left only when that succeeded."""
-    say("Setting up %s in %s (once; one to three minutes) ..." % (" ".join(requirements[:4]), path))
+    say("Setting up {} in {} (once, one to three minutes) ...".format(", ".join(["Salt", *requirements]), path))
     shutil.rmtree(path, ignore_errors=True)
     run([sys.executable, "-m", "venv", "--without-pip", path])
     python = os.path.join(path, "bin", "python")
-    with pip(python) as command:
-        run([*command, "install", "--quiet", "--no-warn-script-location", *requirements])
+    with tempfile.TemporaryDirectory() as wheels, pip(python) as command:
+        empty_wheel(wheels, NEEDS_COMPILER)
+        options = ["--quiet", "--no-warn-script-location", "--find-links", wheels]
+        run([*command, "install", *options, SALT, *requirements])
     with open(os.path.join(path, "complete"), "w", encoding="ascii"):
         pass
+
+
+def empty_wheel(directory, name):
+    """Write a wheel of the distribution ``name`` without any module to ``directory``: pip then looks no further."""
+    info = f"{name}-99.dist-info"
+    members = {
+        info + "/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 99\n",
+        info + "/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    members[info + "/RECORD"] = "".join(f"{path},,\n" for path in [*members, info + "/RECORD"])
+    with zipfile.ZipFile(os.path.join(directory, f"{name}-99-py3-none-any.whl"), "w") as wheel:
+        for path, content in members.items():
+            wheel.writestr(path, content)
 
 
 @contextlib.contextmanager
@@ -101,8 +120,8 @@ def pip(python):
 
 
 def debian_pip(directory):
-    """Unpack pip's wheel from its Debian package into ``directory``, with lists and cache of our own; return its path."""
-    own = ["-q", "-o", "Dir::State::Lists=%s/lists" % directory, "-o", "Dir::Cache=%s/cache" % directory]
+    """Unpack pip's wheel from its Debian package into ``directory``, with apt lists of our own; return its path."""
+    own = ["-q", "-o", f"Dir::State::Lists={directory}/lists", "-o", f"Dir::Cache={directory}/cache"]
     own += ["-o", "APT::Sandbox::User=root"]
     if not shutil.which("apt-get"):
         raise Failed("python3 has neither pip nor ensurepip, and there is no apt-get: install python3-venv")
@@ -121,4 +140,4 @@ def run(command, **options):
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, **options)
     if done.returncode:
         said = done.stdout.decode(errors="replace").strip().splitlines()[-15:]
-        raise Failed("%s failed (exit status %d):\n%s" % (" ".join(command[:4]), done.returncode, "\n".join(said)))
+        raise Failed("{} failed (exit status {}):\n{}".format(" ".join(command[:4]), done.returncode, "\n".join(said)))

@@ -23,5 +23,6 @@ sshtrail:
       session: true
       ssh_commands: true
     status:
+      enabled: 1
       backlog_limit: 8192
-      failure: 1
+      failure: 1                          # a lost record is told to the kernel's log

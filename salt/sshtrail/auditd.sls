@@ -2,6 +2,7 @@
 {%- if policy.audit %}
 include:
   - sshtrail.packages
+  - sshtrail.rules
 
 # A running auditd takes up the change by a signal, within this state: a restart would reload every rule
 # with -D first and leave a moment in which nothing is recorded.
@@ -13,9 +14,8 @@ sshtrail auditd config:
       - pkg: sshtrail auditd package
 
 sshtrail auditd service:
-  service.running:
+  sshtrail_service.running:
     - name: {{ policy.auditd.service }}
-    - enable: true
     - require:
       - auditd_conf: sshtrail auditd config
 {%- endif %}

@@ -1,7 +1,13 @@
-# One highstate turns on SSH audit logging: packages, sshd, auditd, rules, in this order. What goes wrong
+# One highstate turns on SSH audit logging: packages, sshd, rules, auditd, in this order. What goes wrong
 # with sshd does not keep the audit rules away, and the other way round.
 include:
   - sshtrail.packages
   - sshtrail.sshd
-  - sshtrail.auditd
   - sshtrail.rules
+  - sshtrail.auditd
+
+# Starting a daemon can undo what an earlier state did (auditd's scripts reload every rule), so the whole
+# policy is compared once more at the end.
+sshtrail policy:
+  sshtrail.verified:
+    - order: last

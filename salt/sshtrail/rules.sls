@@ -1,9 +1,9 @@
 {%- set policy = salt["sshtrail.policy"]() %}
 {%- if policy.audit %}
 include:
-  - sshtrail.auditd
+  - sshtrail.packages
 
-# After auditd: its start loads the compiled rules by itself, and this looks at what the kernel then holds.
+# Before auditd is started: its start scripts load the compiled file, which is right by then.
 sshtrail rules:
   audit_rules.managed:
     - name: {{ policy.rules.file }}
@@ -12,5 +12,5 @@ sshtrail rules:
     - status: {{ policy.rules.status | json }}
     - immutable: {{ policy.rules.immutable | json }}
     - require:
-      - service: sshtrail auditd service
+      - pkg: sshtrail auditd package
 {%- endif %}

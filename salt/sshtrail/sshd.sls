@@ -13,8 +13,7 @@ sshtrail sshd config:
       - pkg: sshtrail sshd package
 
 sshtrail sshd service:
-  service.running:
+  sshtrail_service.running:
     - name: {{ policy.sshd.service }}
-    - enable: true
     - require:
       - sshd_config: sshtrail sshd config

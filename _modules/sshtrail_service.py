@@ -1,0 +1,146 @@
+"""
+Services, also where systemd is installed but is not what this host runs.
+
+On such a host (a container, a machine with another init) Salt's own ``service`` module speaks to systemd all the
+same, and its states report success without having done anything. There the init scripts are used; everywhere else
+Salt's ``service`` module.
+"""
+
+import os
+import re
+
+import salt.utils.path
+from salt.exceptions import CommandExecutionError
+
+INIT_DIR = "/etc/init.d"
+# One link for each runlevel in which the service starts; Debian's and Red Hat's place for them.
+RUNLEVELS = "/etc/rc{}.d"
+START_LINK = r"S\d+{}"
+
+
+class ServiceError(CommandExecutionError):
+    """A service could not be started or enabled; the message holds what its script said."""
+
+
+def available(name):
+    """
+    Tell whether this host has the service (bool).
+
+    name
+        The service's name (str), such as ``ssh`` or ``auditd``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail_service.available auditd
+    """
+    return os.access(_script(name), os.X_OK) if _scripts() else __salt__["service.available"](name)
+
+
+def status(name):
+    """
+    Tell whether the service runs (bool).
+
+    name
+        The service's name (str).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail_service.status auditd
+    """
+    return _run(_script(name), "status")["retcode"] == 0 if _scripts() else __salt__["service.status"](name)
+
+
+def enabled(name):
+    """
+    Tell whether the service starts at boot (bool).
+
+    name
+        The service's name (str).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail_service.enabled auditd
+    """
+    if not _scripts():
+        return __salt__["service.enabled"](name)
+    link = re.compile(START_LINK.format(re.escape(name)))
+    levels = [RUNLEVELS.format(level) for level in "2345"]
+    return any(link.fullmatch(entry) for level in levels if os.path.isdir(level) for entry in os.listdir(level))
+
+
+def start(name):
+    """
+    Start the service; returns True, or raises an error that holds what the init script said.
+
+    name
+        The service's name (str).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail_service.start auditd
+    """
+    return _do(name, "start", lambda: _run(_script(name), "start"))
+
+
+def enable(name):
+    """
+    Have the service start at boot; returns True, or raises an error that holds the reason.
+
+    name
+        The service's name (str).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail_service.enable auditd
+    """
+    return _do(name, "enable", lambda: _enable(name))
+
+
+def _do(name, what, by_script):
+    if not _scripts():
+        if not __salt__[f"service.{what}"](name):
+            raise ServiceError(f"The service {name} did not {what}; its log says why.")
+        return True
+    done = by_script()
+    if done["retcode"]:
+        said = done["stderr"] or done["stdout"] or f"exit status {done['retcode']}"
+        raise ServiceError(f"The service {name} did not {what}: {said}")
+    return True
+
+
+def _enable(name):
+    # Debian has the one, Red Hat and SUSE the other.
+    if salt.utils.path.which("update-rc.d"):
+        _run("update-rc.d", name, "defaults")
+        return _run("update-rc.d", name, "enable")
+    return _run("chkconfig", name, "on")
+
+
+def _scripts():
+    """Tell whether init scripts are all there is: systemd's tools are here, but systemd is not."""
+    return "service.offline" in __salt__ and bool(__salt__["service.offline"]())
+
+
+def _script(name):
+    return os.path.join(INIT_DIR, name)
+
+
+def _run(*argv):
+    # No variables of the caller's beyond a plain path: a daemon keeps what it is started with.
+    return __salt__["cmd.run_all"](
+        list(argv),
+        python_shell=False,
+        clean_env=True,
+        env={"LC_ALL": "C", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+        ignore_retcode=True,
+    )

@@ -1,0 +1,34 @@
+"""
+Prove at the end of a highstate that the host is in its policy.
+
+.. code-block:: yaml
+
+    sshtrail policy:
+      sshtrail.verified:
+        - order: last
+"""
+
+
+def verified(name):
+    """
+    Compare the whole policy with files, kernel, daemons, packages and services, and fail when anything differs.
+
+    name
+        Only a name (str).
+
+    ``changes`` are always empty. In test mode it says what differs before the run, and succeeds: the states before
+    it have told what they would change.
+
+    .. code-block:: yaml
+
+        sshtrail policy:
+          sshtrail.verified:
+            - order: last
+    """
+    differences = [_sentence(entry) for entry in __salt__["sshtrail.drift"]()]
+    comment = "The host is in its policy: nothing differs." if not differences else "; ".join(differences)
+    return {"name": name, "changes": {}, "result": __opts__["test"] or not differences, "comment": comment}
+
+
+def _sentence(entry):
+    return f"{entry['layer']}: {entry['what']} is {entry['actual']!r}, expected {entry['expected']!r}"

@@ -1,0 +1,284 @@
+"""
+From pillar to one validated policy: what this host must end up with.
+
+A policy is a plain dictionary. The pillar key ``sshtrail`` holds what an environment asks for; this
+module adds what follows from the distribution, and refuses whatever it does not understand, with the
+path in the pillar, so that a typing error never becomes a host that silently records nothing.
+"""
+
+import difflib
+
+import sshtrail_auditd
+import sshtrail_groups
+import sshtrail_rules
+import sshtrail_rules_compile
+import sshtrail_sshd_edit
+import sshtrail_sshd_table
+import sshtrail_sshd_values
+from salt.exceptions import SaltException, SaltInvocationError
+
+KEY = "sshtrail"
+
+# Package and unit names by Salt's os_family grain. Debian: packages openssh-server and auditd, units
+# ssh.service and auditd.service. Red Hat: openssh-server and audit, sshd.service. SUSE: openssh-server
+# (openssh-server was split from openssh in 15.3) and audit, sshd.service. Source: each distribution's
+# package lists.
+PLATFORMS = {
+    "Debian": {"sshd": {"package": "openssh-server", "service": "ssh"}, "auditd": {"package": "auditd"}},
+    "RedHat": {"sshd": {"package": "openssh-server", "service": "sshd"}, "auditd": {"package": "audit"}},
+    "Suse": {"sshd": {"package": "openssh-server", "service": "sshd"}, "auditd": {"package": "audit"}},
+}
+
+# A pillar is for many hosts: it may name every keyword that some sshd has. The state asks the host's own.
+ANY_SSHD = sshtrail_sshd_values.Daemon(
+    defaults={keyword.name: [] for keyword in sshtrail_sshd_table.KEYWORDS.values()},
+)
+
+DEFAULTS = {
+    "audit": True,
+    "sshd": {"path": "/etc/ssh/sshd_config", "config": {}, "matches": [], "shadowed": "fix"},
+    "auditd": {"path": "/etc/audit/auditd.conf", "service": "auditd", "config": {}},
+    "rules": {
+        "file": "/etc/audit/rules.d/zz-sshtrail.rules",
+        "groups": {},
+        "unknown": "report",
+        "status": {},
+        "immutable": False,
+    },
+}
+
+
+class PolicyError(SaltInvocationError):
+    """The pillar holds something that cannot be a policy; the message names every path that is wrong."""
+
+
+def build(pillar, os_family):
+    """
+    Return the validated policy of a host (dict).
+
+    pillar
+        The host's whole pillar (mapping).
+    os_family
+        Salt's grain of that name (str), which decides package and service names that the pillar leaves open.
+
+    Raises :class:`PolicyError` that names each wrong path in the pillar and what is allowed there.
+    """
+    if KEY not in pillar:
+        raise PolicyError(
+            f"The pillar has no key '{KEY}', so this host has no policy: assign an environment to it in pillar/top.sls"
+        )
+    problems = []
+    given = _check(pillar[KEY], POLICY, KEY, problems)
+    if not problems:
+        policy = _merge(_merge(DEFAULTS, PLATFORMS.get(os_family, {})), given)
+        problems += _relations(policy, os_family)
+    if problems:
+        raise PolicyError("The policy in the pillar is wrong. " + " ".join(problems))
+    policy["rules"]["groups"] = _groups(policy["rules"]["groups"])
+    return policy
+
+
+def _merge(base, over):
+    """Return ``base`` with ``over`` laid on top, mapping by mapping."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _groups(chosen):
+    """Return the rule groups that are switched on, in the order in which the pillar has them (list of dict)."""
+    named = {name: sshtrail_groups.GROUPS[name] if group is True else group for name, group in chosen.items() if group}
+    return [{"title": name, "controls": [], **group, "name": name} for name, group in named.items()]
+
+
+# --- The shape of the pillar: each check returns a plain copy of the value and adds to the problems ---------
+
+
+def _check(value, expected, path, problems):
+    if isinstance(expected, dict):
+        return _check_keys(value, expected, path, problems)
+    return expected(value, path, problems)
+
+
+def _check_keys(value, expected, path, problems):
+    if not _is_mapping(value, path, problems):
+        return {}
+    for key in value:
+        if key not in expected:
+            problems.append(f"{path}:{key} is unknown; {_allowed(key, expected)}.")
+    return {
+        key: _check(value[key], check, f"{path}:{key}", problems) for key, check in expected.items() if key in value
+    }
+
+
+def _allowed(key, names):
+    near = difflib.get_close_matches(str(key), names, 1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"{hint}allowed are {', '.join(sorted(names))}"
+
+
+def _is_mapping(value, path, problems):
+    if not isinstance(value, dict):
+        problems.append(f"{path} must be a mapping, not {_kind(value)}.")
+    return isinstance(value, dict)
+
+
+def _kind(value):
+    kinds = {bool: "yes/no", str: "text", type(None): "empty", int: "a number", float: "a number"}
+    name = next((name for kind, name in kinds.items() if isinstance(value, kind)), None)
+    return name or ("a mapping" if isinstance(value, dict) else "a list")
+
+
+def _text(value, path, problems):
+    if not isinstance(value, str) or not value:
+        problems.append(f"{path} must be text, not {_kind(value)}.")
+    return value
+
+
+def _absolute(value, path, problems):
+    if not isinstance(value, str) or not value.startswith("/"):
+        problems.append(f"{path} must be an absolute path, not {value!r}.")
+    return value
+
+
+def _flag(value, path, problems):
+    if not isinstance(value, bool):
+        problems.append(f"{path} must be true or false, not {value!r}.")
+    return value
+
+
+def _one_of(*allowed):
+    def check(value, path, problems):
+        if value not in allowed:
+            problems.append(f"{path} is {value!r}; {_allowed(value, allowed)}.")
+        return value
+
+    return check
+
+
+def _texts(value, path, problems):
+    if not isinstance(value, list):
+        problems.append(f"{path} must be a list, not {_kind(value)}.")
+        return []
+    return [_text(item, f"{path}:{number}", problems) for number, item in enumerate(value)]
+
+
+def _told_by(validate, arguments, path, problems):
+    """Let the language that owns a value judge it, and say where in the pillar it stands."""
+    try:
+        validate(*arguments)
+    except SaltException as exc:
+        problems.append(f"{path}: {exc.message}")
+
+
+def _sshd_config(value, path, problems):
+    return _keywords(value, path, problems, lambda name, wanted: sshtrail_sshd_edit.wish(name, wanted, ANY_SSHD))
+
+
+def _matches(value, path, problems):
+    if not isinstance(value, list):
+        problems.append(f"{path} must be a list, not {_kind(value)}.")
+        return []
+    return [_match(item, f"{path}:{number}", problems) for number, item in enumerate(value)]
+
+
+def _match(value, path, problems):
+    """Check one Match block: a mapping of its criteria to the keywords in it."""
+    if not _is_mapping(value, path, problems):
+        return {}
+    return {
+        criteria: _keywords(
+            config,
+            f"{path}:{criteria}",
+            problems,
+            lambda name, wanted, match=criteria: sshtrail_sshd_edit.wish(name, wanted, ANY_SSHD, match),
+        )
+        for criteria, config in value.items()
+    }
+
+
+def _auditd_config(value, path, problems):
+    return _keywords(value, path, problems, lambda name, wanted: sshtrail_auditd.wanted({name: wanted}))
+
+
+def _keywords(value, path, problems, validate):
+    if not _is_mapping(value, path, problems):
+        return {}
+    for keyword, wanted in value.items():
+        _told_by(validate, (keyword, wanted), f"{path}:{keyword}", problems)
+    return _plain(value)
+
+
+def _rule_groups(value, path, problems):
+    if not _is_mapping(value, path, problems):
+        return {}
+    return {name: _rule_group(name, group, f"{path}:{name}", problems) for name, group in value.items()}
+
+
+def _rule_group(name, group, path, problems):
+    if group is True and name not in sshtrail_groups.GROUPS:
+        problems.append(f"{path} is no ready group; {_allowed(name, sshtrail_groups.GROUPS)}, or give its rules.")
+    if isinstance(group, bool) or group is None:
+        return group
+    return _check_keys(group, {"title": _text, "controls": _texts, "rules": _rules}, path, problems)
+
+
+def _rules(value, path, problems):
+    texts = _texts(value, path, problems)
+    for number, line in enumerate(texts):
+        if isinstance(line, str):
+            _told_by(_compile, (line,), f"{path}:{number}", problems)
+    return texts
+
+
+def _compile(line):
+    # Only the host's libaudit knows its syscalls: parsing alone would let -S session pass.
+    sshtrail_rules_compile.compile(sshtrail_rules.parse_rule(line))
+
+
+def _status(value, path, problems):
+    return _keywords(value, path, problems, sshtrail_rules.validate_status)
+
+
+def _plain(value):
+    """Copy what may be one of Salt's masked containers into plain ones."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+POLICY = {
+    "environment": _text,
+    "audit": _flag,
+    "sshd": {
+        "package": _text,
+        "service": _text,
+        "path": _absolute,
+        "config": _sshd_config,
+        "matches": _matches,
+        "shadowed": _one_of("fix", "drop_in", "fail"),
+    },
+    "auditd": {"package": _text, "service": _text, "path": _absolute, "config": _auditd_config},
+    "rules": {
+        "file": _absolute,
+        "groups": _rule_groups,
+        "unknown": _one_of("keep", "report", "remove"),
+        "status": _status,
+        "immutable": _flag,
+    },
+}
+
+
+# --- What no single value can tell --------------------------------------------------------------------------
+
+
+def _relations(policy, os_family):
+    if "environment" not in policy:
+        yield f"{KEY}:environment is missing: name the environment this host belongs to."
+    for daemon, key in (("sshd", "package"), ("sshd", "service"), ("auditd", "package")):
+        if key not in policy[daemon]:
+            yield f"{KEY}:{daemon}:{key} is missing, and nothing is known of the os_family {os_family}."
+    if policy["audit"] and not any(policy["rules"]["groups"].values()):
+        yield f"{KEY}:rules:groups asks for no rule; a host without an audit of its own says {KEY}:audit: false."

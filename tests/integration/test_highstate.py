@@ -1,0 +1,196 @@
+"""
+``bin/highstate`` on a machine within the machine: real sshd, real auditd, the real kernel.
+
+The tests build on each other, in the order in which they stand: preview, apply, apply again, log in.
+"""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import sys
+
+import pytest
+import sshtrail_groups
+import sshtrail_log
+from sandbox import Sandbox, wait_for
+from support import audit_status, audit_subsystem, auditctl
+
+USER = "sshtrailer"
+COMMAND = ["/bin/echo", "sshtrail-was-here"]
+
+
+class Host(Sandbox):
+    """A sandbox that knows the command under test."""
+
+    def __init__(self, base, root):
+        super().__init__(base)
+        self.root = root
+        conf = self.base / "conf"
+        conf.mkdir()
+        config = {"id": "host", "root_dir": str(self.base), "file_client": "local", "module_dirs": [str(root)]}
+        config |= {"pillar_roots": {"base": [str(root / "pillar")]}, "enable_fqdns_grains": False}
+        (conf / "minion").write_text(json.dumps(config))
+
+    def highstate(self, *args, tree=None):
+        """Run ``bin/highstate`` with the Salt that runs the tests."""
+        bin_dir = pathlib.Path(sys.executable).parent
+        environ = dict(os.environ, PATH=f"{bin_dir}:{os.environ['PATH']}")
+        return self.run((tree or self.root) / "bin" / "highstate", *args, env=environ, check=False)
+
+    def drift(self):
+        """Return what ``sshtrail.drift`` finds."""
+        salt_call = pathlib.Path(sys.executable).parent / "salt-call"
+        done = self.run(salt_call, "--local", "-c", self.base / "conf", "--out", "json", "sshtrail.drift")
+        return json.loads(done.stdout)["local"]
+
+
+@pytest.fixture(scope="module")
+def host(root, tmp_path_factory):
+    """A sandbox with a user who can log in by key, and ``host.highstate(…)``."""
+    with audit_subsystem():
+        if audit_status()["pid"] != "0" or "No rules" not in auditctl("-l"):
+            pytest.skip("an auditd runs here, or rules are loaded, which starting another one would delete")
+        sandbox = Host(tmp_path_factory.mktemp("host"), root)
+        try:
+            add_user(sandbox)
+            yield sandbox
+        finally:
+            sandbox.close()
+            # The kernel held none when this began.
+            auditctl("-D")
+
+
+def add_user(sandbox):
+    """Give the sandbox a user with a key of his own, and sshd the privilege of using it."""
+    sandbox.run("useradd", "--create-home", "--shell", "/bin/sh", USER)
+    sandbox.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/run/sshtrail_key")
+    sandbox.run("install", "-d", "-o", USER, "-m", "700", f"/home/{USER}/.ssh")
+    sandbox.run("install", "-o", USER, "-m", "600", "/run/sshtrail_key.pub", f"/home/{USER}/.ssh/authorized_keys")
+
+
+def pids(host):
+    """The daemons that run (dict of name to pid)."""
+    return {name: host.pid(name) for name in ("auditd.pid", "sshd.pid")}
+
+
+def changed(done):
+    """What a run says it changed or would change, without its times."""
+    return done.stdout.partition("hange")[2].partition(":")[2].partition("\n    Asked")[0]
+
+
+@pytest.fixture(scope="module")
+def preview(host):
+    """What ``--test`` printed before anything was done, and that it touched nothing."""
+    before, kernel = host.tree("/etc"), (auditctl("-l"), auditctl("-s"))
+    done = host.highstate("--test")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (auditctl("-l"), auditctl("-s")) == kernel
+    assert host.tree("/etc") == before
+    return changed(done)
+
+
+@pytest.fixture(scope="module")
+def applied(host, preview):
+    """What the first real run printed."""
+    done = host.highstate("--env", "prod")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_first_run_brings_the_host_to_its_policy(host, applied):
+    effective = host.run("sshd", "-T").stdout.lower()
+    assert "loglevel verbose" in effective
+    assert "syslogfacility authpriv" in effective
+    assert host.pid("auditd.pid") == int(audit_status()["pid"])
+    loaded = auditctl("-l")
+    for key in ("sshd", "session", "ssh_commands"):
+        assert re.search(rf"(-k |key=){key}$", loaded, re.MULTILINE), loaded
+    assert "No change" in host.run("augenrules", "--check").stdout
+    assert "\nNO " not in applied
+
+
+def test_the_preview_named_what_the_run_changes(host, preview, applied):
+    assert "LogLevel: INFO -> VERBOSE" in preview
+    assert preview == applied.partition("hange")[2].partition(":")[2].partition("\n    Asked")[0]
+
+
+def test_the_second_run_changes_nothing(host, applied):
+    before, kernel, daemons = host.tree("/etc"), auditctl("-l"), pids(host)
+    for args in ([], ["--test"]):
+        done = host.highstate("--env", "prod", *args)
+        assert done.returncode == 0
+        assert changed(done) == "\n  nothing\n"
+    assert host.tree("/etc") == before
+    assert auditctl("-l") == kernel
+    assert pids(host) == daemons
+
+
+def test_a_login_is_recorded_from_the_key_to_the_command(host, applied):
+    """The whole story: who logged in with which key, and what was run in that session."""
+    login = ["ssh", "-i", "/run/sshtrail_key", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no"]
+    login += ["-o", "UserKnownHostsFile=/dev/null", f"{USER}@127.0.0.1", " ".join(COMMAND)]
+    assert "sshtrail-was-here" in host.run(*login).stdout
+    event = wait_for(lambda: command(host), "the command in the audit log")
+    assert event.first("SYSCALL").text("auid") == host.run("id", "-u", USER).stdout.strip()
+    assert event.first("SYSCALL").text("ses").isdigit()
+    assert event.keys == ["ssh_commands"]
+    fingerprint = host.run("ssh-keygen", "-lf", "/run/sshtrail_key.pub").stdout.split()[1]
+    accepted = wait_for(lambda: [line for line in host.messages if b"Accepted publickey" in line], "sshd's line")
+    assert fingerprint.encode() in accepted[0]
+    # Facility authpriv (10) and severity info (6), as syslog(3) puts them on the wire.
+    assert accepted[0].startswith(b"<86>")
+
+
+def command(host):
+    """The event (:class:`sshtrail_log.Event`) of COMMAND in the audit log, or None."""
+    log = (host.inside("/var/log/audit/audit.log")).read_bytes().splitlines(keepends=True)
+    events = sshtrail_log.events(log)
+    wanted = [word.encode() for word in COMMAND]
+    return next((event for event in events if event.arguments[-2:] == wanted), None)
+
+
+# What somebody breaks by hand (a command), and the layer and the thing that sshtrail.drift then names.
+DRIFTS = [
+    (["sed", "-i", "s/^LogLevel.*/LogLevel INFO/", "/etc/ssh/sshd_config"], "sshd", "LogLevel"),
+    (["sh", "-c", "echo LogLevel QUIET >/etc/ssh/sshd_config.d/00-quiet.conf"], "sshd", "LogLevel"),
+    (["sed", "-i", "s/^max_log_file = .*/max_log_file = 9/", "/etc/audit/auditd.conf"], "auditd", "max_log_file"),
+    (["auditctl", "-d", *sshtrail_groups.GROUPS["ssh_commands"]["rules"][0].split()[1:]], "rules", "kernel"),
+    (["auditctl", "-b", "100"], "rules", "status"),
+    (["sh", "-c", ": >/etc/audit/audit.rules"], "rules", "/etc/audit/audit.rules"),
+    (["rm", "/etc/audit/rules.d/zz-sshtrail.rules"], "rules", "/etc/audit/rules.d/zz-sshtrail.rules"),
+    (["service", "ssh", "stop"], "service", "ssh running"),
+    (["service", "auditd", "stop"], "service", "auditd running"),
+]
+
+
+@pytest.mark.parametrize("command,layer,what", DRIFTS, ids=[" ".join(drift[0])[:40] for drift in DRIFTS])
+def test_drift_is_named_and_repaired(host, applied, command, layer, what):
+    assert host.drift() == []
+    host.run(*command)
+    assert (layer, what) in {(entry["layer"], entry["what"]) for entry in host.drift()}
+    done = host.highstate()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert host.drift() == []
+
+
+def test_a_wrong_policy_is_named_and_touches_nothing(host, applied, root, tmp_path):
+    """The command runs from a copy of the tree whose pillar has a typing error."""
+    shutil.copytree(root, tmp_path / "tree", symlinks=True, ignore=shutil.ignore_patterns(".git", "__pycache__"))
+    pillar = tmp_path / "tree" / "pillar" / "sshtrail" / "common.sls"
+    pillar.write_text(pillar.read_text().replace("max_log_file: 50", "max_log_fil: 50"))
+    before, kernel = host.tree("/etc"), auditctl("-l")
+    done = host.highstate(tree=tmp_path / "tree")
+    assert done.returncode == 1
+    assert "sshtrail:auditd:config:max_log_fil" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert host.tree("/etc") == before
+    assert auditctl("-l") == kernel
+
+
+def test_who_is_not_root_is_told_in_one_line(host, root):
+    done = host.run("setpriv", "--reuid=65534", "--clear-groups", "python3", root / "bin" / "highstate", check=False)
+    assert done.returncode == 1
+    assert "must run as root" in done.stdout
+    assert len((done.stdout + done.stderr).splitlines()) == 1
