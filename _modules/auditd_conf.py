@@ -84,9 +84,7 @@ def check(path=sshtrail_auditd.PATH):
         salt '*' auditd_conf.check
     """
     data = _read(path)
-    found = _problems(path, data, _version())
-    refusal = "" if found else _refusal(data)
-    found += [sshtrail_auditd.Problem(0, "", refusal)] if refusal else []
+    found = _problems(path, data, _version(), sshtrail_auditd_daemon.find(path)) or _refusals(data)
     return [{"line": one.line, "keyword": one.keyword, "reason": one.reason} for one in found]
 
 
@@ -218,20 +216,18 @@ def _plan(config, path):
         predicted = sshtrail_state.changes({}, texts)
         raise sshtrail_state.NotInstalled(f"There is no {path}: auditd is not installed.", predicted)
     after = sshtrail_auditd.edit(before, texts, version)
-    sshtrail_auditd.demand(_problems(path, after, version), path)
-    if after != before:
-        sshtrail_auditd.demand([sshtrail_auditd.Problem(0, "", text) for text in [_refusal(after)] if text], path)
     daemon = sshtrail_auditd_daemon.find(path)
+    found = _problems(path, after, version, daemon)
+    sshtrail_auditd.demand(found or (after != before and _refusals(after)), path)
     known = _known(daemon.pid, path, before) if daemon.reads else after
     changes = sshtrail_auditd.differences(before, after, version)
     plan = Plan(path, before, after, known, daemon, version, changes)
     return plan if known == after else plan._replace(changes={**changes, DAEMON: _daemon_change(plan)})
 
 
-def _problems(path, data, version):
-    links = sshtrail_auditd_daemon.find(path).follows_links
+def _problems(path, data, version, daemon):
     found = sshtrail_auditd.problems(data, version) or sshtrail_auditd.host_problems(data)
-    return [*sshtrail_auditd.file_problems(path, links), *found]
+    return [*sshtrail_auditd.file_problems(path, daemon.follows_links), *found]
 
 
 def _daemon_change(plan):
@@ -249,30 +245,35 @@ def _known(pid, path, data):
     return sshtrail_daemon.marked(pid, _run_dir())
 
 
-def _refusal(data):
+def _refusals(data):
     """
-    Return why the installed auditd's parser refuses ``data`` (bytes), "" when it does not or cannot be asked.
+    Return what the installed auditd's parser has against ``data`` (bytes): a list, empty also when it cannot be asked.
 
     ausearch has the same parser and starts nothing. It sees the candidate in place of the host's file in a mount
     namespace of its own, with one more line at the end, which names a log that holds one record: it finds the record
     only when it took every line before.
     """
-    if not all(map(salt.utils.path.which, ("unshare", "mount", "ausearch"))) or not os.path.isfile(
-        sshtrail_auditd.PATH
-    ):
-        return ""
+    if not _parser_is_here():
+        return []
     with tempfile.TemporaryDirectory(prefix="sshtrail-") as directory:
         answer = _ask_parser(directory, data)
         # Where even this is refused (no mount namespaces in this container), the parser was never reached.
         if answer["retcode"] == 0 or _ask_parser(directory, b"space_left = 1\n")["retcode"] != 0:
-            return ""
-    return "The installed auditd refuses it: " + "; ".join(answer["stderr"].splitlines())
+            return []
+    reason = "The installed auditd refuses it: " + "; ".join(answer["stderr"].splitlines())
+    return [sshtrail_auditd.Problem(0, "", reason)]
+
+
+def _parser_is_here():
+    programs = map(salt.utils.path.which, ("unshare", "mount", "ausearch"))
+    return all(programs) and os.path.isfile(sshtrail_auditd.PATH)
 
 
 def _ask_parser(directory, data):
     candidate, log = os.path.join(directory, "auditd.conf"), os.path.join(directory, "audit.log")
     sshtrail_files.replace(log, PROBE, mode=0o600)
-    sshtrail_files.replace(candidate, data + f"log_file = {log}\n".encode(), mode=0o600)
+    # The line feed ends a last line that has none.
+    sshtrail_files.replace(candidate, data + f"\nlog_file = {log}\n".encode(), mode=0o600)
     overlay = ("unshare", "--mount", sys.executable, "-I", "-S", "-c", OVERLAY, candidate, sshtrail_auditd.PATH)
     return _run(*overlay, "ausearch", "--input-logs", "-m", "DAEMON_START", "--just-one", "--raw")
 

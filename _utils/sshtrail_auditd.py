@@ -6,6 +6,7 @@ long for its buffer and a last line without a line feed.
 """
 
 import dataclasses
+import functools
 import grp
 import os
 import posixpath
@@ -94,8 +95,9 @@ def parse(data):
     return [Line(number, raw) for number, raw in enumerate(sshtrail_files.lines(data), 1)]
 
 
+@functools.lru_cache(maxsize=8)
 def deciding(data):
-    """Return the line that counts for each keyword of ``data`` (bytes): a dict of keyword to :class:`Line`."""
+    """Return the line that counts for each keyword of ``data`` (bytes) (dict of keyword to :class:`Line`, shared)."""
     return {line.keyword: line for line in parse(data) if line.sets}
 
 
@@ -394,7 +396,6 @@ def file_problems(path, links=False):
 
 
 def demand(found, path):
-    """Raise :class:`Refused` with every one of ``found`` (iterable of :class:`Problem`) in ``path``, if any."""
-    found = list(found)
+    """Raise :class:`Refused` with every one of ``found`` (list of :class:`Problem`) in ``path`` (str), if any."""
     if found:
         raise Refused(f"{path}: " + " ".join(map(str, found)))

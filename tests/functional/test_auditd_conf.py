@@ -11,6 +11,7 @@ import time
 
 import psutil
 import pytest
+import sshtrail_auditd
 import sshtrail_auditd_daemon
 import sshtrail_kernel
 import sshtrail_state
@@ -302,3 +303,25 @@ def test_set_and_reload_tell_what_they_did(modules, auditd):
     with open(auditd, "a", encoding="utf-8") as handle:
         handle.write("max_restarts = 7\n")
     assert modules.auditd_conf.reload(path=auditd)["auditd"]["new"] == "reloaded"
+
+
+def test_a_last_comment_without_a_line_feed_is_kept(states, conf):
+    with open(conf, "a", encoding="utf-8") as handle:
+        handle.write("# the end")
+    assert states.auditd_conf.managed(name=conf, config={"max_log_file": 50}).result is True
+    assert _text(conf).endswith("# the end")
+    assert states.auditd_conf.managed(name=conf, config={"local_events": True}).result is True
+    assert _text(conf).endswith("# the end\nlocal_events = yes\n")
+
+
+def test_what_only_the_installed_parser_knows_is_refused_in_its_words(states, modules, conf, monkeypatch):
+    # Ours knows all that the parser refuses, as far as we know: without it, the parser's answer is seen.
+    monkeypatch.setattr(sshtrail_auditd, "problems", lambda data, version=None: [])
+    with open(conf, "a", encoding="utf-8") as handle:
+        handle.write("no_such_keyword = 1\n")
+    [found] = modules.auditd_conf.check(path=conf)
+    assert 'Unknown keyword "no_such_keyword" in line 15' in found["reason"]
+    refused = states.auditd_conf.managed(name=conf, config={"max_log_file": 50})
+    assert refused.result is False
+    assert "The installed auditd refuses it: " in refused.comment
+    assert "= 8\n" in _text(conf)
