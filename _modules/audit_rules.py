@@ -13,6 +13,7 @@ import salt.utils.path
 import sshtrail_files
 import sshtrail_kernel
 import sshtrail_rules
+import sshtrail_rules_check
 import sshtrail_rules_compile
 import sshtrail_rules_files
 import sshtrail_rules_plan
@@ -73,7 +74,8 @@ def check(rules):
         Lines as in a rules file (list of str).
 
     Returns a list of dicts with ``line`` (int, from 1), ``column`` (int or None), ``rule`` (str), ``level``
-    (``error``: it would not load) and ``reason`` (str). Source: auditctl(8).
+    (``error``: it would not load; ``warning``: it would, and not do what it seems to) and ``reason`` (str).
+    Source: auditctl(8).
 
     CLI Example:
 
@@ -81,16 +83,10 @@ def check(rules):
 
         salt '*' audit_rules.check '["-w /etc/passwd -p wa -k identity"]'
     """
-    return [problem for number, line in enumerate(rules, start=1) for problem in _problems(number, line)]
-
-
-def _problems(number, line):
-    try:
-        value = sshtrail_rules.parse(line)
-        if isinstance(value, sshtrail_rules.Rule):
-            sshtrail_rules_compile.compile(value)
-    except sshtrail_rules.RuleError as exc:
-        yield {"line": number, "column": exc.column, "rule": line, "level": "error", "reason": exc.reason}
+    return [
+        {"line": found.number, "column": found.column, "rule": found.rule, "level": found.level, "reason": found.reason}
+        for found in sshtrail_rules_check.problems(rules)
+    ]
 
 
 def diff(rules):
@@ -286,9 +282,24 @@ def _awk_space():
 
 
 def _planned(host, target, unknown):
-    sshtrail_rules_target.check_places(host, target)
+    _check_loadable(host, target)
     changes = sshtrail_rules_target.differences(host, target)
     return {"changes": changes, "comment": sshtrail_rules_target.comment(host, target, unknown)}
+
+
+def _check_loadable(host, target):
+    """Ask about every rule that is still to be loaded, before anything is touched."""
+    for data, entry in sshtrail_rules_target.still_to_load(host, target):
+        absent = sshtrail_rules_compile.absent_directory(entry.value)
+        if absent:
+            raise _not_loadable(entry, f"{absent} does not exist, so the kernel refuses {entry.value}")
+        # The twin is never loaded between runs, so that asking about it can delete nothing.
+        if not host.status["immutable"] and not sshtrail_kernel.accepts(sshtrail_rules_plan.twin(data)):
+            raise _not_loadable(entry, f"this kernel does not accept {entry.value}")
+
+
+def _not_loadable(entry, reason):
+    return sshtrail_rules.RuleError(reason, None, entry.line, entry.file)
 
 
 # ---- acting -----------------------------------------------------------------------------------------------------

@@ -180,6 +180,22 @@ def delete(data):
         _change(lib.audit_delete_rule_data, handle, data, 0)
 
 
+def accepts(data):
+    """
+    Tell whether this kernel takes the rule ``data`` (bytes), which it must not hold (bool); nothing changes.
+
+    A request to delete it is judged like one to add it, and then finds nothing. Directories that a rule names
+    are not looked up.
+    """
+    try:
+        delete(data)
+    except KernelError as exc:
+        if exc.errno in (errno.ENOENT, errno.EINVAL):
+            return exc.errno == errno.ENOENT
+        raise
+    return True
+
+
 def _change(function, handle, data, flags):
     if not RULE_HEADER <= len(data) <= LARGEST_RULE or len(data) - RULE_HEADER != _string_bytes(data):
         raise KernelError("These bytes are no audit rule.", errno.EINVAL)

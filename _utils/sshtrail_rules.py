@@ -313,13 +313,13 @@ def _control(options):
 
 
 def _checked_range(option, value, column):
-    number = _integer(value)
+    number = integer(value)
     if number is None or not 0 <= number <= RANGES[option]:
         raise RuleError(f"{option} takes a number from 0 to {RANGES[option]}, not {value!r}.", column)
     return number
 
 
-def _integer(text):
+def integer(text):
     """Return the number (int) that strtoul(3) reads in all of ``text``, or None."""
     if not NUMBER.fullmatch(text):
         return None
@@ -368,6 +368,8 @@ class _Draft:
             raise RuleError("A rule has one -a, -A, -d, -w or -W; there is another before this one.")
         self.verb = verb
         self.action, self.filter = _action_and_filter(argument)
+        if self.parts and self.filter != "exit":
+            raise RuleError("-S stands before the list; begin the rule with -a action,list.")
 
     def watch(self, option, path):
         if self.verb:
@@ -393,8 +395,7 @@ class _Draft:
         self.parts.append(_compare(argument))
 
     def syscalls(self, argument):
-        self.need_list("-S")
-        if self.filter not in ("exit", "io_uring"):
+        if self.filter not in (None, "exit", "io_uring"):
             raise RuleError(f"The {self.filter} list takes no system calls (-S); only exit and io_uring do.")
         if not argument.strip(","):
             raise RuleError("-S needs the name or the number of a system call, or several joined by commas.")
@@ -434,7 +435,9 @@ def _merged(parts):
     if parts and parts[0].option == "-w":
         perms = merged.get("-p", Part("-p", "rwxa"))
         parts = [parts[0], perms, *(part for part in parts[1:] if part.option != "-p")]
-    return tuple(dict.fromkeys(merged.get(part.option, part) for part in parts))
+    first = {part.option: at for at, part in reversed(list(enumerate(parts)))}
+    once = [part for at, part in enumerate(parts) if part.option not in merged or first[part.option] == at]
+    return tuple(merged.get(part.option, part) for part in once)
 
 
 def _action_and_filter(argument):
@@ -496,12 +499,12 @@ def _split(argument, operators):
 
 def _field(argument, filter_):
     name, operator, value = _split(argument, OPERATORS)
-    name = ALIASES.get(name, name)
+    name = ALIASES.get(name.lower(), name.lower())
     if name not in FIELDS:
         raise RuleError(f"Unknown field {name!r}{near(name, FIELDS)}.")
     _check_operator(name, operator)
-    if not value:
-        raise RuleError(f"The field {name} has no value.")
+    if not value or name == "key":
+        raise RuleError(f"The field {name} has no value." if not value else f"Write {argument} as -k {value}.")
     _check_filter(name, filter_)
     return Part("-F", _value(name, value), name, operator)
 
@@ -555,11 +558,11 @@ def _path_value(name, text):
 
 def _identity(name, text):
     """Return a user or group as written, or ``unset``, after making sure that it is one."""
-    number = _integer(text)
+    number = integer(text)
     if OCTAL.fullmatch(text):
         raise RuleError(f"{name}={text}: auditctl would read an octal number, {number}; leave the leading zero out.")
-    if name in UIDS and (number in (-1, UNSET) or text == "unset"):
-        return "unset"
+    if number in (-1, UNSET) or text == "unset":
+        return _unset(name, text)
     if number is not None:
         return _bounded(name, text, number, lowest=0)
     if text[0] in "-0123456789":
@@ -570,6 +573,12 @@ def _identity(name, text):
     return text
 
 
+def _unset(name, text):
+    if name != "auid":
+        raise RuleError(f"{name}={text}: the kernel accepts only auid as unset (-1, 4294967295).")
+    return "unset"
+
+
 def _bounded(name, text, number, lowest=-0x80000000):
     if not lowest <= number <= UNSET:
         raise RuleError(f"{name}={text}: the number must be from {lowest} to {UNSET}.")
@@ -577,31 +586,31 @@ def _bounded(name, text, number, lowest=-0x80000000):
 
 
 def _number(name, text):
-    number = _integer(text)
+    number = integer(text)
     if number is None or (text.startswith("-") and name not in ARGUMENTS):
         raise RuleError(f"The field {name} takes a number, not {text!r}.")
     return _bounded(name, text, number)
 
 
 def _session(name, text):
-    if text == "unset" or _integer(text) in (-1, UNSET):
+    if text == "unset" or integer(text) in (-1, UNSET):
         return "unset"
     return _number(name, text)
 
 
 def _exit(name, text):
-    number = _integer(text)
+    number = integer(text)
     if number is not None:
         return _bounded(name, text, number)
-    if not re.fullmatch(r"-?E[0-9A-Z]+", text):
+    if not re.fullmatch(r"-?E[0-9A-Z]+", text.upper()):
         raise RuleError(f"exit takes a number or the name of an error such as -EACCES, not {text!r}.")
-    return text
+    return text.upper()
 
 
 def _filetype(_name, text):
-    if text not in FILETYPES:
+    if text.lower() not in FILETYPES:
         raise RuleError(f"Unknown file type {text!r}{near(text, FILETYPES)}; there are {', '.join(FILETYPES)}.")
-    return text
+    return text.lower()
 
 
 def _word_or_number(name, text):
@@ -622,7 +631,7 @@ OTHERS = {
 
 def _compare(argument):
     name, operator, value = _split(argument, ("!=", "="))
-    name, value = ALIASES.get(name, name), ALIASES.get(value, value)
+    name, value = (ALIASES.get(word.lower(), word.lower()) for word in (name, value))
     for half in COMPARABLE:
         if name in half and value in half and name != value and f"{name[:3]}{value[:3]}" != "objobj":
             return Part("-C", value, name, operator)
@@ -636,7 +645,7 @@ def identity_number(name, text):
     """Return the number (int) of a user or group that :func:`parse` accepted for the field ``name`` (str)."""
     if text == "unset":
         return UNSET
-    number = _integer(text)
+    number = integer(text)
     if number is not None:
         return number
     number = _user(text) if name in UIDS else _group(text)

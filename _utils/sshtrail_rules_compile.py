@@ -19,6 +19,7 @@ MASK_WORDS, MAX_FIELDS = 64, 64
 HEADER = struct.Struct(f"={3 + MASK_WORDS + 3 * MAX_FIELDS + 1}I")
 # The kernel expands these class bits when it takes a rule, and lists the rule without them.
 CLASS_BITS = 0xFFFF0000
+FIRST_CLASS_BIT = 32 * MASK_WORDS - 16
 FILTER_NUMBERS = {"user": 0, "task": 1, "exit": 4, "exclude": 5, "filesystem": 6, "io_uring": 7}
 FILTER_NAMES = {number: name for name, number in FILTER_NUMBERS.items()}
 ACTION_NUMBERS = {"never": 0, "always": 2}
@@ -80,7 +81,10 @@ def compile(rule):  # noqa: A001  (the word of the trade)
     They are those that the kernel lists after the installed auditctl loaded the same line. Raises
     :class:`sshtrail_rules.RuleError` when libaudit refuses the rule.
     """
-    with _Compiler(sshtrail_kernel.library()) as compiler:
+    lib = sshtrail_kernel.library()
+    if lib.audit_name_to_flag(rule.filter.encode()) != FILTER_NUMBERS[rule.filter]:
+        raise RuleError(f"The installed libaudit does not know the list {rule.filter}; it is too old.")
+    with _Compiler(lib) as compiler:
         for part in rule.parts:
             compiler.take(part, rule.filter)
         return compiler.finish(rule)
@@ -127,7 +131,7 @@ class _Compiler:
             return self.operations(part)
         self.know_machine()
         for name in part.value.split(","):
-            if self.lib.audit_rule_syscallbyname_data(self.rule, _text(name)):
+            if _class_bit(name) or self.lib.audit_rule_syscallbyname_data(self.rule, _text(name)):
                 raise RuleError(f"Unknown system call {name!r}{near(name, syscall_names(self.elf()).values())}.")
         return self.set("_audit_syscalladded")
 
@@ -172,6 +176,25 @@ class _Compiler:
         words[0], words[1] = FILTER_NUMBERS[rule.filter], ACTION_NUMBERS[rule.action]
         words[2 + MASK_WORDS] &= ~CLASS_BITS
         return HEADER.pack(*words) + ctypes.string_at(self.rule.value + HEADER.size, size)
+
+
+def has_b32():
+    """Tell whether the installed libaudit knows 32-bit programs on this machine (bool): not on every arm or power."""
+    return sshtrail_kernel.library().audit_determine_machine(b"b32") >= 0
+
+
+def absent_directory(rule):
+    """Return the directory (str) that the kernel needs to load ``rule`` and that is not there, or None."""
+    for part in rule.parts:
+        if part.option == "-w" or part.name in sshtrail_rules.PATHS:
+            needed = part.value if part.name == "dir" else os.path.dirname(part.value)
+            return None if os.path.exists(needed) else needed
+    return None
+
+
+def _class_bit(name):
+    """Tell whether ``name`` is a number of no system call but of a whole class, which the kernel would expand."""
+    return (sshtrail_rules.integer(name) or 0) >= FIRST_CLASS_BIT
 
 
 NUMBERED = (*sshtrail_rules.UIDS, *sshtrail_rules.GIDS)
@@ -243,7 +266,8 @@ def decompile(data):
     parts = [_part(*field) for field in fields if field[0] != "key"]
     calls = _calls(packed, fields)
     if calls:
-        after_arch = 1 + max((at for at, part in enumerate(parts) if part.name == "arch"), default=-1)
+        # Without an arch -S comes last: before a perm it would make libaudit put in the perm's own calls.
+        after_arch = 1 + max((at for at, part in enumerate(parts) if part.name == "arch"), default=len(parts) - 1)
         parts.insert(after_arch, Part("-S", calls))
     action = ACTION_NAMES.get(packed.action, str(packed.action))
     return _as_watch(Rule(action, FILTER_NAMES.get(packed.filter, str(packed.filter)), tuple(parts), keys))
@@ -332,19 +356,22 @@ def _calls(packed, fields):
     if packed.filter not in (FILTER_NUMBERS["exit"], FILTER_NUMBERS["io_uring"]) or not numbers:
         return ""
     if len(numbers) >= 32 * (MASK_WORDS - 1):
-        return "" if _all_is_understood(fields) else "all"
-    names = {} if packed.filter != FILTER_NUMBERS["exit"] else syscall_names(_elf(packed))
+        return "" if packed.filter != FILTER_NUMBERS["exit"] or _all_is_understood(fields) else "all"
+    names = syscall_names(_elf(packed)) if packed.filter == FILTER_NUMBERS["exit"] else {}
     return ",".join(names.get(number, str(number)) for number in numbers)
 
 
 def _all_is_understood(fields):
-    return any(name in ("path", "dir", "perm") for name, _operator, _value in fields)
+    """Tell whether a rule without -S compiles to all system calls: with an arch, libaudit may put in the perm's own."""
+    names = [name for name, _operator, _value in fields]
+    return "arch" not in names and any(name in names for name in ("path", "dir", "perm"))
 
 
 def _elf(packed):
     lib = sshtrail_kernel.library()
     own = lib.audit_machine_to_elf(lib.audit_detect_machine()) & 0xFFFFFFFF
-    return next((value for number, _operator, value in packed.fields if number == ARCH), own)
+    # The last one, as that is where libaudit looks the names up.
+    return next((value for number, _operator, value in reversed(packed.fields) if number == ARCH), own)
 
 
 def _as_watch(rule):

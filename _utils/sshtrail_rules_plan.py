@@ -20,9 +20,13 @@ from sshtrail_rules_compile import ARCH, DIR, HEADER, KEY, MASK_WORDS, PERM, WAT
 SINGLE = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ARCH, 12, 18, 25, 26, 103, 104, 113, 200, 201, 202, 203}
 SUCCESS, FSTYPE = 104, 26
 BITS = ("&", "&=")
+# The lists whose rules name system calls or io_uring operations.
+MASKED = (4, 7)
 EXEC_BIT = 1
 TOP = 0xFFFFFFFF
+# Conditions that no event fails: pid>=0, and on the filesystem list, which takes no pid, fstype!=0.
 ALWAYS_TRUE = (0, sshtrail_rules_compile.OPERATOR_NUMBERS[">="], 0)
+NO_FSTYPE = (FSTYPE, sshtrail_rules_compile.OPERATOR_NUMBERS["!="], 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,20 +180,20 @@ def twin(rule):
     """Return the bytes of another rule that matches exactly the events that ``rule`` (bytes) matches."""
     words = list(HEADER.unpack_from(rule))
     count, at = words[2], 3 + MASK_WORDS
-    condition = ALWAYS_TRUE
-    if _view(rule).filter == sshtrail_rules_compile.FILTER_NUMBERS["filesystem"]:
-        # That list takes no other field: the same condition once more.
-        condition = next(field for field in sshtrail_rules_compile.unpack(rule)[0].fields if field[0] == FSTYPE)
-    number, operator, value = condition
+    number, operator, value = _always_true(words[0])
     words[at + count], words[at + 64 + count], words[at + 128 + count] = number, value, operator
     words[2] = count + 1
     return HEADER.pack(*words) + rule[HEADER.size :]
 
 
+def _always_true(filter_):
+    return NO_FSTYPE if filter_ == sshtrail_rules_compile.FILTER_NUMBERS["filesystem"] else ALWAYS_TRUE
+
+
 def is_twin(rule):
     """Tell whether ``rule`` (bytes) is a twin that an interrupted run left behind."""
-    fields = sshtrail_rules_compile.unpack(rule)[0].fields
-    return bool(fields) and fields[-1] == ALWAYS_TRUE
+    packed = sshtrail_rules_compile.unpack(rule)[0]
+    return bool(packed.fields) and packed.fields[-1] == _always_true(packed.filter)
 
 
 # ---- which rules can decide the same event ----------------------------------------------------------------------
@@ -207,6 +211,7 @@ class _View:
     perms: int
     place: str
     only_exec: bool
+    conditions: frozenset
 
 
 def collide(one, other):
@@ -224,8 +229,37 @@ def collide(one, other):
     return not (_calls_apart(a, b) or _limits_apart(a.limits, b.limits) or (a.action and b.action and _unrelated(a, b)))
 
 
+def covers(one, other):
+    """Tell whether the rule ``one`` (bytes) certainly matches every event that ``other`` (bytes) matches."""
+    a, b = _view(one), _view(other)
+    if a.filter != b.filter or (a.filter in MASKED and b.calls & ~a.calls):
+        return False
+    return a.conditions <= b.conditions or _numbers_cover(a, b)
+
+
+def _numbers_cover(a, b):
+    """Tell whether each condition of ``a`` is one of ``b``'s, or a limit within which ``b``'s own limits lie."""
+    return all(condition in b.conditions or _limit_covers(condition, a.limits, b.limits) for condition in a.conditions)
+
+
+def _limit_covers(condition, outer, inner):
+    field, operator, _value = condition
+    in_limits = sshtrail_rules_compile.OPERATOR_NAMES.get(operator, "&") not in BITS and field in outer
+    return in_limits and _within(inner.get(field), outer[field])
+
+
+def _within(inner, outer):
+    if inner is None:
+        return False
+    return inner[0] >= outer[0] and inner[1] <= outer[1] and all(_refused(value, inner) for value in outer[2])
+
+
+def _refused(value, limits):
+    return not limits[0] <= value <= limits[1] or value in limits[2]
+
+
 def _calls_apart(a, b):
-    if a.filter in (4, 7) and not a.calls & b.calls:
+    if a.filter in MASKED and not a.calls & b.calls:
         return True
     # Only execve and execveat have the permission x (linux kernel/auditsc.c: audit_match_perm).
     return any(x.perms and _never_exec(x) and _exec_only(y) for x, y in ((a, b), (b, a)))
@@ -273,6 +307,14 @@ def _view(rule):
         next((value for number, _operator, value in packed.fields if number == PERM), 0),
         os.path.normpath(places[0]) if places else "",
         _is_exec_only(packed, calls),
+        _conditions(packed, texts),
+    )
+
+
+def _conditions(packed, texts):
+    """Return the conditions that must all hold, with the text of those that have one; a key is none."""
+    return frozenset(
+        (number, operator, texts.get(number, value)) for number, operator, value in packed.fields if number != KEY
     )
 
 

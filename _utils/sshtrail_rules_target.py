@@ -261,33 +261,11 @@ def _group_rule(name, number, line):
     return rule
 
 
-def check_places(host, target):
-    """
-    Raise :class:`sshtrail_rules.RuleError` for a rule still to be loaded whose directory does not exist.
-
-    The kernel refuses such a rule (ENOENT), and a load stops at it.
-    """
+def still_to_load(host, target):
+    """Return the rules of the files that the kernel does not hold: list of (bytes, Origin)."""
     loaded = set(host.rules)
-    for entry, data in _missing(target, loaded):
-        place = _absent(data)
-        if place:
-            raise RuleError(
-                f"{place} does not exist, so the kernel refuses {entry.value}", None, entry.line, entry.file
-            )
-
-
-def _missing(target, loaded):
-    return [(entry, data) for data, entry in zip(target.rules, target.origins) if data not in loaded]  # noqa: B905
-
-
-def _absent(data):
-    """Return the directory (str) that the rule ``data`` (bytes) needs and that is not there, or None."""
-    rule = sshtrail_rules_compile.decompile(data)
-    for part in rule.parts:
-        if part.option == "-w" or part.name in ("path", "dir", "exe"):
-            needed = part.value if part.name == "dir" else os.path.dirname(part.value)
-            return None if os.path.isdir(needed) else needed
-    return None
+    pairs = zip(target.rules, target.origins)  # noqa: B905  (unknown rules follow)
+    return [(data, entry) for data, entry in pairs if data not in loaded]
 
 
 def settings(host, target):

@@ -114,6 +114,21 @@ def test_a_bad_rule_is_refused_before_anything_is_touched(states, tree):
     assert sshtrail_kernel.rules() == [] and sorted(path.name for path in tree.iterdir()) == ["audit.rules"]
 
 
+@pytest.mark.parametrize(
+    "rule, reason",
+    [
+        ("-w /no/such/file -p wa -k x", "/no/such does not exist"),
+        ("-a always,exit -F path=/etc/passwd -F inode=5 -k x", "this kernel does not accept"),
+    ],
+)
+def test_what_only_the_kernel_refuses_is_refused_before_anything_is_touched(states, tree, rule, reason):
+    groups = [*GROUPS, {"name": "bad", "rules": [rule]}]
+    for test in (True, False):
+        refused = managed(states, tree, test=test, groups=groups)
+        assert refused.result is False and reason in refused.comment and "zz-test.rules, line " in refused.comment
+    assert sshtrail_kernel.rules() == [] and sorted(path.name for path in tree.iterdir()) == ["audit.rules"]
+
+
 def test_a_fresh_host_previews_and_says_that_auditd_is_missing(states, tree):
     for path in (tree / "audit.rules", tree):
         path.unlink() if path.is_file() else path.rmdir()
