@@ -8,6 +8,7 @@ and afterwards the listener answers, or the old files are back.
 import contextlib
 import difflib
 import glob
+import hashlib
 import json
 import os
 import re
@@ -20,6 +21,8 @@ import sshtrail_daemon
 import sshtrail_files
 import sshtrail_sshd
 import sshtrail_sshd_edit
+import sshtrail_sshd_guard
+import sshtrail_sshd_journal
 import sshtrail_sshd_listener
 import sshtrail_sshd_match
 import sshtrail_sshd_table
@@ -92,8 +95,8 @@ def effective(user=None, host=None, addr=None, laddr=None, lport=None, path=DEFA
     path
         The main configuration file (str).
 
-    Without any of the first five the answer is that of the daemon itself (``sshd -T``); with one, that for such a
-    connection (``sshd -T -C``), where a Match criterion on what is not given is not met.
+    A Match criterion on what is not given is not met, as for ``sshd -T -C``; with none of the first five the answer is
+    that of plain ``sshd -T``.
 
     Returns ``{keyword: {"value", "file", "line", "default", "shadowed"}}``: the value is spelled as ``sshd -T``
     spells it, and a list where that prints one line for each item; ``file`` and ``line`` are None and ``default``
@@ -107,9 +110,7 @@ def effective(user=None, host=None, addr=None, laddr=None, lport=None, path=DEFA
         salt '*' sshd_config.effective user=bob addr=192.0.2.1
     """
     given = {"user": user, "host": host, "addr": addr, "laddr": laddr, "lport": lport and int(lport)}
-    known = any(value is not None for value in given.values())
-    connection = sshtrail_sshd_match.Connection(**given) if known else None
-    found = sshtrail_sshd.effective(_load(path), connection)
+    found = sshtrail_sshd.effective(_load(path), sshtrail_sshd_match.Connection(**given))
     return {name: _described(one) for name, one in sorted(found.items())}
 
 
@@ -152,7 +153,7 @@ def check(path=DEFAULT):
     return []
 
 
-def set_(keyword, value, match=None, path=DEFAULT, shadowed="fix", exact=True, force=False):
+def set_(keyword, value, match=None, path=DEFAULT, shadowed="fix", exact=True, admins=None, force=False):
     """
     Make a value of a keyword effective, in one transaction, and return the changes.
 
@@ -169,6 +170,8 @@ def set_(keyword, value, match=None, path=DEFAULT, shadowed="fix", exact=True, f
         own before it, ``fail`` refuses.
     exact
         For a list: True for exactly these items, False for at least these (bool).
+    admins
+        Accounts that must still be able to log in (list of str); without any, somebody must.
     force
         Change it even though it may lock the administrator out (bool).
 
@@ -185,14 +188,14 @@ def set_(keyword, value, match=None, path=DEFAULT, shadowed="fix", exact=True, f
     if value is None:
         raise SaltInvocationError("set needs a value; unset returns a keyword to sshd's default")
     config, matches = ({keyword: value}, None) if match is None else (None, [{match: {keyword: value}}])
-    return apply_(config, matches, path=path, shadowed=shadowed, exact=exact, force=force)
+    return apply_(config, matches, path=path, shadowed=shadowed, exact=exact, admins=admins, force=force)
 
 
-def unset(keyword, match=None, path=DEFAULT, shadowed="fix", force=False):
+def unset(keyword, match=None, path=DEFAULT, shadowed="fix", admins=None, force=False):
     """
     Return a keyword to sshd's default by removing every line that sets it, and return the changes.
 
-    keyword, match, path, shadowed, force
+    keyword, match, path, shadowed, admins, force
         As for :func:`set <sshd_config.set_>`. With ``match`` only that Match block is changed; it goes when empty.
 
     CLI Example:
@@ -202,10 +205,10 @@ def unset(keyword, match=None, path=DEFAULT, shadowed="fix", force=False):
         salt '*' sshd_config.unset MaxAuthTries
     """
     config, matches = ({keyword: None}, None) if match is None else (None, [{match: {keyword: None}}])
-    return apply_(config, matches, path=path, shadowed=shadowed, force=force)
+    return apply_(config, matches, path=path, shadowed=shadowed, admins=admins, force=force)
 
 
-def diff(config=None, matches=None, path=DEFAULT, shadowed="fix", exact=True, force=False):
+def diff(config=None, matches=None, path=DEFAULT, shadowed="fix", exact=True, admins=None, force=False):
     """
     Return what :func:`apply <sshd_config.apply_>` would change, and touch nothing.
 
@@ -213,7 +216,7 @@ def diff(config=None, matches=None, path=DEFAULT, shadowed="fix", exact=True, fo
         ``{keyword: value}`` of the global part; None as a value is sshd's default (dict).
     matches
         A list of ``{criteria: {keyword: value}}``, one for each Match block.
-    path, shadowed, exact, force
+    path, shadowed, exact, admins, force
         As for :func:`set <sshd_config.set_>`.
 
     Returns ``{keyword: {"old": …, "new": …}}`` with effective values, ``keyword (Match criteria)`` for those of a
@@ -227,20 +230,21 @@ def diff(config=None, matches=None, path=DEFAULT, shadowed="fix", exact=True, fo
         salt '*' sshd_config.diff '{LogLevel: VERBOSE, SyslogFacility: AUTHPRIV}'
     """
     plan = _plan(config, matches, path, shadowed, exact)
-    _guard(plan, force)
+    _guard(plan, admins, force)
     return {**plan.changes, **_unread(plan)}
 
 
-def apply_(config=None, matches=None, path=DEFAULT, shadowed="fix", exact=True, force=False):
+def apply_(config=None, matches=None, path=DEFAULT, shadowed="fix", exact=True, admins=None, force=False):
     """
     Bring sshd to a mapping of keywords in one transaction, and return the changes.
 
-    config, matches, path, shadowed, exact, force
+    config, matches, path, shadowed, exact, admins, force
         As for :func:`diff`.
 
-    The whole tree as it will be must pass ``sshd -t`` and ``sshd -T``; then the files are replaced, the running
-    listener reloads, and must greet on every ListenAddress and Port. If it does not, the old files are put back, sshd
-    is started again, and ListenerError tells why. Where no sshd runs with this file only the files are changed.
+    The whole tree as it will be must pass ``sshd -t`` and ``sshd -T``; then the files are replaced (with backups, see
+    ``file.list_backups``), the running listener reloads, and must greet on every ListenAddress and Port. If it does
+    not, the old files are put back, sshd is started again, and ListenerError tells why. Where no sshd runs with this
+    file only the files are changed.
 
     CLI Example:
 
@@ -249,8 +253,9 @@ def apply_(config=None, matches=None, path=DEFAULT, shadowed="fix", exact=True, 
         salt '*' sshd_config.apply '{LogLevel: VERBOSE, X11Forwarding: no}'
     """
     with _locked(path):
+        _recover(path)
         plan = _plan(config, matches, path, shadowed, exact)
-        _guard(plan, force)
+        _guard(plan, admins, force)
         changes = {**plan.changes, **_unread(plan)}
         if plan.files:
             _prove(plan)
@@ -285,7 +290,13 @@ def _binary():
 
 
 def _load(path):
-    return sshtrail_sshd.load(path, _daemon())
+    # What an interrupted transaction left behind is read as it was before; the next transaction puts it back.
+    return sshtrail_sshd.load(path, _daemon(), sshtrail_sshd_journal.before(_journal(path)))
+
+
+def _journal(path):
+    name = hashlib.sha256(os.path.realpath(path).encode()).hexdigest()[:16]
+    return os.path.join(__opts__["cachedir"], "sshtrail", f"sshd_config-{name}.json")
 
 
 def _daemon():
@@ -316,10 +327,22 @@ def _remembered(binary):
     with _private_directory() as scratch:
         empty = os.path.join(scratch, "sshd_config")
         sshtrail_files.replace(empty, b"", mode=0o600)
-        defaults = _sshd_dump(empty, {})
+        defaults = {**_vendor(empty), **_sshd_dump(empty, {})}
     if not __opts__.get("test"):
         _remember(store, {"identity": identity, "release": release, "banner": banner, "defaults": defaults})
     return release, banner, defaults
+
+
+def _vendor(path):
+    """Return those keywords of vendors that sshd takes and does not print, as keys of a dict."""
+    known = {}
+    for name, value in sshtrail_sshd_table.VENDOR.items():
+        sshtrail_files.replace(path, f"{name} {value}\n".encode())
+        with contextlib.suppress(RefusedError):
+            _sshd_dump(path, {})
+            known[name] = []
+    sshtrail_files.replace(path, b"")
+    return known
 
 
 def _remember(store, known):
@@ -441,7 +464,7 @@ def _sshd_test(main, names):
 
 def _sshd_dump(main, names, connection=None, options=()):
     """Return what ``sshd -T`` prints: ``{canonical keyword: [values]}``."""
-    spec = ["-C", _spec(connection)] if connection else []
+    spec = ["-C", _spec(connection or sshtrail_sshd_match.Connection())]
     printed = {}
     for line in _ask_sshd(["-T", "-f", main, *spec, *options], names).splitlines():
         word, _space, value = line.partition(" ")
@@ -488,7 +511,10 @@ def _redirected(tree, path, copies):
 def _prove(plan):
     """Let sshd judge the tree as it will be: valid, the promised values, and nobody else's changed."""
     path = plan.tree.path
-    connections = [None, *(wanted.connection for wanted in plan.wishes if wanted.criteria is not None)]
+    connections = [
+        sshtrail_sshd_match.Connection(),
+        *(wanted.connection for wanted in plan.wishes if wanted.criteria is not None),
+    ]
     with _candidate(plan.after.data, path) as (main, names):
         _sshd_test(main, names)
         after = [_sshd_dump(main, names, connection) for connection in connections]
@@ -536,8 +562,9 @@ def _blocks(matches):
     return [pair for block in blocks for pair in block.items()]
 
 
-def _guard(plan, force):
-    """Refuse what may lock the administrator out, unless ``force``."""
+def _guard(plan, admins, force):
+    if plan.files and not force:
+        sshtrail_sshd_guard.judge(plan, [admins] if isinstance(admins, str) else admins or ())
 
 
 @contextlib.contextmanager
@@ -570,19 +597,46 @@ def _words(line):
     return line.arguments.words if not line.problem else ()
 
 
+def _recover(path):
+    """Put back what an interrupted transaction left behind, and let the listener have it."""
+    for name, data in sshtrail_sshd_journal.before(_journal(path)).items():
+        _put(name, data)
+    sshtrail_sshd_journal.close(_journal(path))
+
+
+def _put(path, data):
+    """Make ``data`` (bytes, None for no file) the content of ``path``."""
+    if data is None:
+        sshtrail_files.remove(path)
+    elif sshtrail_files.read(path) != data:
+        sshtrail_files.replace(path, data)
+
+
 def _carry_out(plan):
     """Replace the files, have the listener read them, and undo all of it when the listener does not answer."""
     listener = _listener(plan.tree)
     endpoints = _endpoints(listener, plan.after) if listener else []
-    old_endpoints = _endpoints(listener, plan.tree) if listener else []
+    old_endpoints = _endpoints(listener, plan.tree) if listener and plan.files else endpoints
     try:
-        for path, data in plan.files.items():
-            sshtrail_files.replace(path, data)
+        _write(plan)
         if listener:
             _reload(listener, plan.after, endpoints)
     except BaseException as exc:
         _undo(plan, listener, old_endpoints, exc)
         raise
+    sshtrail_sshd_journal.close(_journal(plan.tree.path))
+
+
+def _write(plan):
+    old = {path: plan.tree.data.get(path) for path in plan.files}
+    if not old:
+        return
+    sshtrail_sshd_journal.open_(_journal(plan.tree.path), old, plan.files)
+    for path in old:
+        if os.path.exists(path):
+            salt.utils.files.backup_minion(path, os.path.join(__opts__["cachedir"], "file_backup"))
+    for path in sshtrail_sshd_edit.order(plan):
+        sshtrail_files.replace(path, plan.files[path])
 
 
 def _endpoints(listener, tree):
@@ -620,11 +674,8 @@ def _patient(running):
 def _undo(plan, listener, endpoints, cause):
     """Put the old bytes back; then the listener has to answer as before."""
     for path in plan.files:
-        old = plan.tree.data.get(path)
-        if old is None:
-            sshtrail_files.remove(path)
-        elif sshtrail_files.read(path) != old:
-            sshtrail_files.replace(path, old)
+        _put(path, plan.tree.data.get(path))
+    sshtrail_sshd_journal.close(_journal(plan.tree.path))
     if listener is None:
         return
     missing = _revive(plan, listener, endpoints)

@@ -23,7 +23,7 @@ def __virtual__():
     return "sshd_config"
 
 
-def present(name, value, match=None, path=DEFAULT, shadowed="fix", exact=True, force=False):
+def present(name, value, match=None, path=DEFAULT, shadowed="fix", exact=True, admins=None, force=False):
     """
     Make a value of one keyword effective.
 
@@ -40,6 +40,8 @@ def present(name, value, match=None, path=DEFAULT, shadowed="fix", exact=True, f
         own before it, ``fail`` refuses.
     exact
         For a list: True for exactly these items, False for at least these (bool).
+    admins
+        Accounts that must still be able to log in (list of str); without any, somebody must.
     force
         Change it even though it may lock the administrator out (bool).
 
@@ -47,20 +49,20 @@ def present(name, value, match=None, path=DEFAULT, shadowed="fix", exact=True, f
     """
     if value is None:
         return _failed(name, f"{name} needs a value; sshd_config.absent returns it to sshd's default")
-    return _bring(name, path, match, {name: value}, shadowed=shadowed, exact=exact, force=force)
+    return _bring(name, path, match, {name: value}, shadowed=shadowed, exact=exact, admins=admins, force=force)
 
 
-def absent(name, match=None, path=DEFAULT, shadowed="fix", force=False):
+def absent(name, match=None, path=DEFAULT, shadowed="fix", admins=None, force=False):
     """
     Return one keyword to sshd's default: no line sets it.
 
-    name, match, path, shadowed, force
+    name, match, path, shadowed, admins, force
         As for :func:`present`. With ``match`` only that Match block is changed; it goes when it is empty.
     """
-    return _bring(name, path, match, {name: None}, shadowed=shadowed, force=force)
+    return _bring(name, path, match, {name: None}, shadowed=shadowed, admins=admins, force=force)
 
 
-def managed(name, config=None, matches=None, shadowed="fix", exact=True, force=False):
+def managed(name, config=None, matches=None, shadowed="fix", exact=True, admins=None, force=False):
     """
     Bring all the keywords of a mapping to their values, in one transaction.
 
@@ -70,12 +72,12 @@ def managed(name, config=None, matches=None, shadowed="fix", exact=True, force=F
         ``{keyword: value}`` of the global part; None as a value is sshd's default (dict).
     matches
         A list of ``{criteria: {keyword: value}}``, one for each Match block.
-    shadowed, exact, force
+    shadowed, exact, admins, force
         As for :func:`present`.
 
     Keywords that it does not name stay as they are.
     """
-    options = {"path": name, "shadowed": shadowed, "exact": exact, "force": force}
+    options = {"path": name, "shadowed": shadowed, "exact": exact, "admins": admins, "force": force}
     return _run(name, config, matches, options)
 
 

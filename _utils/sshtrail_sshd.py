@@ -19,7 +19,7 @@ import sshtrail_sshd_match
 import sshtrail_sshd_table
 import sshtrail_sshd_values
 from salt.exceptions import CommandExecutionError
-from sshtrail_sshd_values import ARGV_SINCE, Arguments, BadValue
+from sshtrail_sshd_values import ARGV_SINCE, ARRAYS_SINCE, LONE_NONE_SINCE, Arguments, BadValue
 
 #: Include with a relative path means this directory, wherever the including file is.
 BASE = "/etc/ssh"
@@ -396,8 +396,17 @@ def _read_included(run, path, line, match_only, never, depth):
 def _set(run, path, line):
     if run.connection is None:
         _check(run, path, line)
+    if line.name == "AuthenticationMethods":
+        _check_any(run, path, line)
     if run.active:
         run.settings.append(Setting(path, line, run.criteria))
+
+
+def _check_any(run, path, line):
+    """Some releases look for a lone "any" not on its line but among all lines so far, whatever Match they are in."""
+    earlier = any(setting.line.name == line.name for setting in run.settings)
+    if earlier and "any" in line.arguments.words and ARGV_SINCE <= run.tree.daemon.release < ARRAYS_SINCE:
+        run.problems.append(_problem(path, line, "AuthenticationMethods any cannot follow other AuthenticationMethods"))
 
 
 def _check(run, path, line):
@@ -470,65 +479,103 @@ def effective(tree, connection=None):
     tree
         The Tree.
     connection
-        The Connection to answer for; None for what the daemon itself works with (``sshd -T`` without ``-C``).
+        The Connection to answer for; an empty one is what ``sshd -T`` without ``-C`` answers for. None is for the
+        daemon itself, before there is any connection.
 
     Raises ConfigError with all problems when sshd would refuse the configuration.
     """
     first, problems = settings(tree)
     if problems:
         raise ConfigError("\n".join(map(str, problems)))
-    second = settings(tree, connection)[0] if connection else []
-    result = {name: Effective(_printed(name, lines)) for name, lines in tree.daemon.defaults.items()}
+    second, problems = settings(tree, connection) if connection else ([], [])
+    if problems:
+        raise ConfigError("\n".join(map(str, problems)))
+    result = {name: Effective(_printed(name, lines)) for name, lines in tree.daemon.defaults.items() if lines}
     for name in dict.fromkeys(setting.line.name for setting in [*first, *second]):
-        ours = [[setting for setting in one if setting.line.name == name] for one in (first, second)]
-        _decide(result, tree, name, *ours)
+        ours = [_about(name, one, tree.daemon.release) for one in (first, second)]
+        if any(ours):
+            _decide(result, tree, name, *ours)
+    if tree.daemon.release < _ONE_KEYWORD_SINCE:
+        _challenge_response(result, second)
     _endpoints(result, tree)
     return result
+
+
+def _about(name, settings_of_pass, release):
+    """Return those settings of one pass that bear on the keyword ``name`` (list of Setting)."""
+    found = [setting for setting in settings_of_pass if setting.line.name == name]
+    if name != "AuthorizedPrincipalsCommand" or not ARGV_SINCE <= release < _OWN_PRINCIPALS_SINCE:
+        return found
+    # These releases look at AuthorizedKeysCommand to see whether this one is set already: until it is, the last wins.
+    names = [setting.line.name for setting in settings_of_pass]
+    end = names.index("AuthorizedKeysCommand") if "AuthorizedKeysCommand" in names else len(names)
+    return [setting for setting in settings_of_pass[:end] if setting.line.name == name][-1:]
+
+
+_OWN_PRINCIPALS_SINCE = (9, 4)
 
 
 def _decide(result, tree, name, first, second):
     keyword = (first or second)[0].line.keyword
     if keyword.kind == "ignored" or unsupported(keyword, tree.daemon):
         return
-    deciding = deciding_settings(keyword, first, second)
+    deciding = deciding_settings(keyword, first, second, tree.daemon.release)
     try:
-        lines = _spell(keyword, deciding, first, second, tree.daemon)
+        lines = _spell(keyword, deciding, second, tree.daemon)
     except BadValue as exc:
         raise ConfigError(str(_problem(deciding[-1].file, deciding[-1].line, f"{name} {exc}"))) from exc
     except LookupError:
         lines = [" ".join(setting.line.arguments.words) for setting in deciding]
-    if not lines:
-        return
     shadowed = tuple(setting for setting in [*first, *second] if setting not in deciding)
     result[name] = Effective(_printed(name, lines), tuple(deciding), shadowed)
 
 
-# Written in a Match block these are read, and never used for the connection.
-_NOT_COPIED = frozenset(["PAMServiceName"])
+# ChallengeResponseAuthentication and KbdInteractiveAuthentication became one keyword.
+_ONE_KEYWORD_SINCE = (8, 7)
 
 
-def deciding_settings(keyword, first, second):
+def _challenge_response(result, second):
+    """Two keywords for one thing: ``ChallengeResponseAuthentication yes`` turned on the other one."""
+    challenge, interactive = (
+        result.get(name, Effective("yes"))
+        for name in ("ChallengeResponseAuthentication", "KbdInteractiveAuthentication")
+    )
+    if any(setting in second for setting in interactive.deciding):
+        return
+    if challenge.value == "yes" or not interactive.deciding:
+        result["KbdInteractiveAuthentication"] = Effective(challenge.value, challenge.deciding, interactive.deciding)
+
+
+def _not_copied(release):
+    """Keywords that sshd reads in a Match block, and never uses for the connection."""
+    return ("PAMServiceName", "SetEnv") if release < (8, 5) else ("PAMServiceName",)
+
+
+def deciding_settings(keyword, first, second, release):
     """Return those settings of the two passes that decide ``keyword`` (Keyword), in sshd's order (list of Setting)."""
-    if not keyword.in_match or keyword.name in _NOT_COPIED:
+    if not keyword.in_match or keyword.name in _not_copied(release):
         second = []
-    if keyword.kind in ("rekey", "subsystem"):
+    if keyword.kind == "rekey":
         return [*second, *first]
     return sshtrail_sshd_values.counting(keyword, second or first)
 
 
-def _spell(keyword, deciding, first, second, daemon):
-    arguments = [setting.line.arguments for setting in deciding]
-    if keyword.kind == "subsystem" and second:
-        return _merged_subsystems(keyword, first, second, daemon)
-    return sshtrail_sshd_values.spell(keyword, arguments, daemon)
+def _spell(keyword, deciding, second, daemon):
+    lines = sshtrail_sshd_values.spell(keyword, [setting.line.arguments for setting in deciding], daemon)
+    if keyword.name in _cleared(daemon.release) and [line.lower() for line in lines] == ["none"]:
+        return lines if deciding[0] in second else _unset(keyword, daemon)
+    return lines
 
 
-def _merged_subsystems(keyword, first, second, daemon):
-    theirs, ours = (
-        {line.partition(" ")[0]: line for line in sshtrail_sshd_values.spell(keyword, arguments, daemon)}
-        for arguments in ([setting.line.arguments for setting in one] for one in (first, second))
+def _cleared(release):
+    """Keywords whose "none", outside of Match, empties a list; and then sshd prints what it prints for an unset one."""
+    return (
+        ("ChannelTimeout", "RevokedKeys", "AuthorizedKeysFile") if release >= LONE_NONE_SINCE else ("ChannelTimeout",)
     )
-    return list({**theirs, **ours}.values())
+
+
+def _unset(keyword, daemon):
+    return [] if keyword.name == "AuthorizedKeysFile" else list(daemon.defaults.get(keyword.name, []))
 
 
 def _printed(name, lines):
@@ -561,13 +608,13 @@ def problems(tree):
 
 def _contradictions(tree):
     try:
-        values = effective(tree)
+        values = effective(tree, sshtrail_sshd_match.Connection())
     except ConfigError as exc:
         return [Problem(tree.path, 0, 0, "", exc.message)]
     found = []
     for name in ("AuthorizedKeysCommand", "AuthorizedPrincipalsCommand"):
         command, user = values.get(name), values.get(f"{name}User")
-        if command and command.value != "none" and (not user or user.value == "none"):
+        if command and command.value != "none" and not (user and user.deciding):
             setting = command.deciding[0]
             found.append(_problem(setting.file, setting.line, f"{name} needs {name}User"))
     return found + _unsatisfiable(values)

@@ -6,6 +6,7 @@ Nothing is written here: a plan is the new bytes of the files that have to diffe
 
 import dataclasses
 import difflib
+import itertools
 import os
 import re
 
@@ -313,7 +314,7 @@ def verify_dump(done, connection, before, after):
     done
         The Plan.
     connection
-        The Connection that sshd was asked about, None for the daemon itself.
+        The Connection that sshd was asked about.
     before, after
         What ``sshd -T`` prints for the tree as it is and as it will be (``{keyword: [lines]}``).
 
@@ -333,6 +334,23 @@ def _beyond_c(connection):
     """Whether ``sshd -T -C`` cannot be told of such a connection."""
     names = {name for name, _pattern in connection.criteria} if connection else set()
     return bool(names & {"group", "rdomain", "invalid-user", "version"})
+
+
+def order(done):
+    """
+    Return the paths of the files of ``done`` (Plan) in an order in which sshd would accept each step on the way.
+
+    A host can lose power between two files; where no order is good at each step, the one of the plan remains.
+    """
+    for paths in itertools.islice(itertools.permutations(done.files), 120):
+        steps = [{path: done.files[path] for path in paths[:count]} for count in range(1, len(paths))]
+        if not any(_refused(done.tree, step) for step in steps):
+            return list(paths)
+    return list(done.files)
+
+
+def _refused(tree, files):
+    return sshtrail_sshd.problems(sshtrail_sshd.load(tree.path, tree.daemon, {**tree.data, **files}))
 
 
 def predicted(wishes, daemon):

@@ -120,7 +120,7 @@ _KEYWORDS = [
     *_rows("opaque", "PerSourcePenalties", since=(9, 8), repeat=MERGE),
     *_rows("addresses", "PerSourcePenaltyExemptList", since=(9, 8)),
     *_rows("rekey", "RekeyLimit", in_match=True, repeat=MERGE),
-    *_rows("mask", "StreamLocalBindMask", in_match=True, repeat=LAST),
+    *_rows("mask", "StreamLocalBindMask", in_match=True, last_until=(10, 6)),
     *_rows("hash", "FingerprintHash", repeat=LAST),
     *_rows("qos", "IPQoS", in_match=True, last_until=(10, 3)),
     *_rows("provider", "SecurityKeyProvider"),
@@ -157,6 +157,9 @@ SILENT = frozenset(
     ["AllowUsers", "DenyUsers", "AllowGroups", "DenyGroups", "AcceptEnv", "SetEnv", "Subsystem", "HostCertificate"]
     + ["HostKey", "LogVerbose", "ChannelTimeout", "RevokedKeys", "Match", "Include", "RDomain", "PAMServiceName"]
 )
+
+#: Keywords of some builds that `sshd -T` does not print there, each with a value to find out.
+VENDOR = {"DebianBanner": "yes"}
 
 #: Kinds for which `sshd -T` prints one line for each item: their values are lists.
 LISTED = frozenset(["port", "listen", "users", "words", "accept", "setenv", "subsystem"])

@@ -17,6 +17,10 @@ from sshtrail_sshd_table import ACCUMULATE
 INT_MAX = 2**31 - 1
 #: Since this release sshd splits arguments like a shell, before like strsep(3).
 ARGV_SINCE = (8, 7)
+#: Since this release it reads all arguments of a line before it looks at what is set already.
+ARRAYS_SINCE = (9, 7)
+#: Since this release "none" among several arguments of AuthorizedKeysFile is an error.
+LONE_NONE_SINCE = (10, 3)
 
 
 class BadValue(ValueError):
@@ -278,13 +282,13 @@ def _accepted(word):
         raise BadValue(f"takes names of environment variables, not {word!r}")
 
 
-def _setenv(_keyword, occurrences, _daemon):
+def _setenv(_keyword, occurrences, daemon):
     printed, names = [], set()
     for position, word in enumerate(_given(occurrences[0])):
         name, equals, _value = word.partition("=")
         if not equals:
             raise BadValue(f"takes NAME=VALUE, not {word!r}", position)
-        if name not in names:
+        if name not in names or daemon.release < ARGV_SINCE:
             names.add(name)
             printed.append(word)
     return printed
@@ -306,7 +310,8 @@ def _line(convert, alone=()):
 def _keyfiles(keyword, occurrences, daemon):
     if daemon.release < ARGV_SINCE and not occurrences[0].words:
         return []
-    return _line(_home, alone=("none",))(keyword, occurrences, daemon)
+    alone = ("none",) if daemon.release >= LONE_NONE_SINCE else ()
+    return _line(_home, alone)(keyword, occurrences, daemon)
 
 
 def _revoked(keyword, occurrences, daemon):
@@ -330,7 +335,7 @@ _METHODS = ("publickey", "password", "keyboard-interactive", "hostbased", "gssap
 def _method(word):
     names = [item.partition(":")[0] for item in word.split(",")]
     known = set(_METHODS) | {"gssapi-keyex"}
-    if len(set(word.split(","))) != len(names) or not set(names) <= known:
+    if not set(names) <= known:
         raise BadValue(f"takes any, or lists of {', '.join(_METHODS)}, not {word!r}")
     return word
 
@@ -353,11 +358,12 @@ def _forward(bare_port):
 
     def kind(keyword, occurrences, daemon):
         words = _given(occurrences[0])
-        if words[0] in ("any", "none"):
-            if len(words) > 1 and (daemon.release >= ARGV_SINCE or words[1]):
-                _end(occurrences[0], 1)
+        if words[0] in ("any", "none") and daemon.release < ARRAYS_SINCE:
+            _end(occurrences[0], 1)
             return [words[0]]
-        return [" ".join(convert(word) for word in words)]
+        if {"any", "none"} & set(words[1:]):
+            raise BadValue("takes any and none only as the first argument")
+        return [" ".join(word if word in ("any", "none") else convert(word) for word in words)]
 
     return kind
 
@@ -481,7 +487,8 @@ def _netblock(word, daemon):
     four, six = found.groups() if found else ("-1", None)
     if not 0 <= int(four) <= 32 or not 0 <= int(six or 0) <= 128:
         raise BadValue(f"takes IPV4BITS or IPV4BITS:IPV6BITS, up to 32 and 128, not {word!r}")
-    return f"{int(four)}:{int(six) if six else 128}"
+    # Giving one number used to mean no IPv6 bits at all, contrary to the man page.
+    return f"{int(four)}:{int(six) if six else 128 if daemon.release >= (10, 1) else 0}"
 
 
 def _addresses(word, _daemon):
@@ -509,13 +516,15 @@ def _amount(word):
     return amount
 
 
-def _rekey(_keyword, occurrences, _daemon):
+def _rekey(_keyword, occurrences, daemon):
     amounts, times = [], []
     for arguments in occurrences:
         words = arguments.words
         if not words or not words[0]:
             raise BadValue("needs an amount")
         amounts.append(_amount(words[0]))
+        if daemon.release < ARGV_SINCE and len(words) == 1 and arguments.rest.endswith('"'):
+            raise BadValue("takes no quotes around a lone amount in this release")
         if len(words) > 1 and words[1] != "none":
             times.append(seconds(words[1]))
         _end(arguments, 2)
@@ -539,16 +548,13 @@ _DSCP = {
     "throughput": 0x08,
     "reliability": 0x04,
 }
+_PLAIN_DSCP = re.compile(r"af[1-4][1-3]|cs[0-7]|ef|le|none", re.IGNORECASE)
 _DSCP_NAMES = {number: name for name, number in reversed(_DSCP.items())}
 
 
-def _service_class(word, daemon):
+def _service_class(word):
     if word.lower() == "none":
         return "none"
-    if word.lower() in ("lowdelay", "throughput", "reliability") and daemon.release >= (10, 1):
-        return "none"
-    if word.lower() == "va" and daemon.release >= (10, 1):
-        return "va"
     number = _DSCP.get(word.lower(), -1)
     if number < 0:
         found = re.fullmatch(r"[ \t]*\+?(0x[0-9a-f]+|[0-9]+)", word, re.IGNORECASE)
@@ -564,23 +570,27 @@ def _c_integer(digits):
     return int(digits, 8 if digits.startswith("0") and set(digits) <= set("01234567") else 10)
 
 
-def _qos(_keyword, occurrences, daemon):
+def _qos(keyword, occurrences, daemon):
     arguments = occurrences[-1]
     words = arguments.words
     if not words or not words[0]:
         raise BadValue("needs a value")
     _end(arguments, 2)
-    return [" ".join(_service_class(word, daemon) for word in (words * 2)[:2])]
+    if daemon.release >= (10, 0) and not all(_PLAIN_DSCP.fullmatch(word) for word in words):
+        # Numbers and the names of RFC 1349 are on their way out, in one release after the other.
+        return daemon.ask(keyword.name, [arguments])
+    return [" ".join(_service_class(word) for word in (words * 2)[:2])]
 
 
 def _pubkey_options(keyword, occurrences, daemon):
     words = [word.lower() for word in occurrences[0].words]
     known = ("touch-required", "verify-required")
-    if not set(words) <= {"none", *known}:
+    if daemon.defaults.get(keyword.name, ["none"]) != ["none"]:
         # 10.6 has options of its own.
         return daemon.ask(keyword.name, occurrences)
-    suffix = daemon.defaults.get(keyword.name, ["none"])[0].partition("none")[2]
-    return [(" ".join(word for word in known if word in words) or "none") + suffix]
+    if not set(words) <= {"none", *known}:
+        raise BadValue(f"takes none, {', '.join(known)}, not {' '.join(words)!r}")
+    return [" ".join(word for word in known if word in words) or "none"]
 
 
 def _raw(_keyword, occurrences, _daemon):
