@@ -1,17 +1,19 @@
 """
-Services, also where systemd is installed but is not what this host runs.
+Services, also on a host that did not boot with systemd.
 
-On such a host (a container, a machine with another init) Salt's own ``service`` module speaks to systemd all the
-same, and its states report success without having done anything. There the init scripts are used; everywhere else
-Salt's ``service`` module.
+Where systemd's tools are installed but systemd does not run, Salt's own ``service`` module speaks to it all the same,
+and its states report success without having done anything; elsewhere it wants ``runlevel``, which small systems lack.
+So without systemd the init scripts are asked themselves, and with it Salt's ``service`` module.
 """
 
 import os
 import re
 
 import salt.utils.path
+import salt.utils.systemd
 from salt.exceptions import CommandExecutionError
 
+SCRIPTED = ("Debian", "RedHat", "Suse")
 INIT_DIR = "/etc/init.d"
 # One link for each runlevel in which the service starts; Debian's and Red Hat's place for them.
 RUNLEVELS = "/etc/rc{}.d"
@@ -127,8 +129,8 @@ def _enable(name):
 
 
 def _scripts():
-    """Tell whether init scripts are all there is: systemd's tools are here, but systemd is not."""
-    return "service.offline" in __salt__ and bool(__salt__["service.offline"]())
+    """Tell whether this host is run by init scripts; others than these families are left to Salt."""
+    return __grains__["os_family"] in SCRIPTED and not salt.utils.systemd.booted(__context__)
 
 
 def _script(name):

@@ -1,0 +1,71 @@
+"""
+sshtrail_service on a host without systemd: a service of our own in a sandbox.
+"""
+
+import json
+import pathlib
+import sys
+
+import pytest
+from sandbox import Sandbox, have
+from support import require_root
+
+NAME = "sshtrail-test"
+SCRIPT = """#!/bin/sh
+### BEGIN INIT INFO
+# Provides: sshtrail-test
+# Required-Start:
+# Required-Stop:
+# Default-Start: 2 3 4 5
+# Default-Stop: 0 1 6
+### END INIT INFO
+case $1 in
+start) [ ! -e /run/refuses ] || { echo "it refuses" >&2; exit 1; }; touch /run/started ;;
+status) [ -e /run/started ] ;;
+esac
+"""
+
+
+@pytest.fixture
+def call(root, tmp_path):
+    """Run a function of Salt in a sandbox that has the service: ``call(FUNCTION, …)``."""
+    require_root()
+    if pathlib.Path("/run/systemd/system").exists() or not have("update-rc.d"):
+        pytest.skip("needs a Debian that did not boot with systemd: its init scripts are what this tests")
+    sandbox = Sandbox(tmp_path)
+    (tmp_path / "conf").mkdir()
+    config = {"id": "host", "root_dir": str(tmp_path), "file_client": "local", "module_dirs": [str(root)]}
+    (tmp_path / "conf" / "minion").write_text(json.dumps(config))
+    salt_call = [pathlib.Path(sys.executable).parent / "salt-call", "--local", "-c", tmp_path / "conf", "--out", "json"]
+
+    def run(*args):
+        return json.loads(sandbox.run(*salt_call, *args, check=False).stdout)["local"]
+
+    run.sandbox = sandbox
+    run.state = lambda *args: next(
+        iter(run("state.single", "sshtrail_service.running", f"name={NAME}", *args).values())
+    )
+    yield run
+    sandbox.close()
+
+
+def test_a_service_is_started_and_enabled(call):
+    missing = call.state("test=True")
+    assert missing["result"] is None
+    assert call.state()["result"] is False
+    (call.sandbox.inside("/etc/init.d") / NAME).write_text(SCRIPT)
+    (call.sandbox.inside("/etc/init.d") / NAME).chmod(0o755)
+    preview, real, again = call.state("test=True"), call.state(), call.state()
+    assert (preview["result"], real["result"], again["result"]) == (None, True, True)
+    both = {"running": {"old": False, "new": True}, "enabled": {"old": False, "new": True}}
+    assert preview["changes"] == real["changes"] == missing["changes"] == both
+    assert again["changes"] == {}
+
+
+def test_a_service_that_does_not_start_says_why(call):
+    (call.sandbox.inside("/etc/init.d") / NAME).write_text(SCRIPT)
+    (call.sandbox.inside("/etc/init.d") / NAME).chmod(0o755)
+    (call.sandbox.inside("/run") / "refuses").touch()
+    failed = call.state()
+    assert failed["result"] is False
+    assert "it refuses" in failed["comment"]
