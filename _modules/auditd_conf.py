@@ -298,7 +298,8 @@ def _go_back(plan):
 
 
 def _restore(plan):
-    # An auditd with a directory of its own that once refused a file reads the standard one from then on.
+    # An auditd with a directory of its own that once refused a file reads the standard one from then on, or aborts
+    # (3.0 to 4.1.2 do, each).
     if _lives(plan.daemon.pid) and not plan.daemon.own_directory:
         with contextlib.suppress(DaemonFailed):
             return _reload(plan.daemon, plan.before)
@@ -321,14 +322,12 @@ def _reloaded(daemon, data, tail):
     def ready():
         if not _lives(daemon.pid):
             raise DaemonFailed(f"auditd (pid {daemon.pid}) ended when it was told to read its configuration.")
-        return not sshtrail_auditd.writes_log(data) or any(map(_confirms, tail.records()))
+        answer = sshtrail_auditd_daemon.answer(tail.records())
+        if answer == "failed":
+            raise DaemonFailed(f"auditd (pid {daemon.pid}) refused its configuration; syslog has its reason.")
+        return answer == "success" or not sshtrail_auditd.writes_log(data)
 
     return ready
-
-
-def _confirms(record):
-    told = record.text("op"), record.text("res")
-    return record.type == "DAEMON_CONFIG" and told == ("reconfigure", "success")
 
 
 def _restart(daemon, path, data):
@@ -371,17 +370,16 @@ def _successor(daemon, path):
 
 def _prove(daemon, tail):
     """Wait until the log holds the daemon's start, and a message of ours where the kernel passes any on."""
-    started = str(daemon.pid)
     _wait(
-        f"auditd (pid {started}) did not log its start",
-        lambda: any(r.type == "DAEMON_START" and r.text("pid") == started for r in tail.records()),
+        f"auditd (pid {daemon.pid}) did not log its start",
+        lambda: sshtrail_auditd_daemon.logged_start(tail.records(), daemon.pid),
     )
     if sshtrail_kernel.status()["enabled"]:
         word = f"sshtrail-{uuid.uuid4()}"
         _run("auditctl", "-m", word)
         _wait(
-            f"a message did not arrive in the log of auditd (pid {started})",
-            lambda: any(r.text("text") == word for r in tail.records()),
+            f"a message did not arrive in the log of auditd (pid {daemon.pid})",
+            lambda: sshtrail_auditd_daemon.logged_message(tail.records(), word),
         )
 
 

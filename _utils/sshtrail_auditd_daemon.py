@@ -123,3 +123,23 @@ def _from(path, offset):
             return handle.read()
     except FileNotFoundError:
         return b""
+
+
+def answer(records):
+    """
+    Return what auditd logged about a reload among ``records`` (list of :class:`sshtrail_log.Record`).
+
+    Returns "success", "failed" (which it logs from 4.1 on) or "" for nothing.
+    """
+    found = (r for r in records if r.type == "DAEMON_CONFIG" and r.text("op") == "reconfigure")
+    return next((record.text("res") for record in found), "")
+
+
+def logged_start(records, pid):
+    """Tell whether auditd logged among ``records`` (as above) that it started as ``pid`` (int)."""
+    return any(record.type == "DAEMON_START" and record.text("pid") == str(pid) for record in records)
+
+
+def logged_message(records, text):
+    """Tell whether the message ``text`` (str, one word) of auditctl is among ``records`` (as above)."""
+    return any(record.type == "USER" and record.text("text") == text for record in records)
