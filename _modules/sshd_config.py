@@ -188,7 +188,8 @@ def set_(keyword, value, match=None, path=DEFAULT, shadowed="fix", exact=True, a
     if value is None:
         raise SaltInvocationError("set needs a value; unset returns a keyword to sshd's default")
     config, matches = ({keyword: value}, None) if match is None else (None, [{match: {keyword: value}}])
-    return apply_(config, matches, path=path, shadowed=shadowed, exact=exact, admins=admins, force=force)
+    options = {"path": path, "shadowed": shadowed, "exact": exact, "admins": admins, "force": force}
+    return apply_(config, matches, lowered="keep", **options)
 
 
 def unset(keyword, match=None, path=DEFAULT, shadowed="fix", admins=None, force=False):
@@ -205,10 +206,12 @@ def unset(keyword, match=None, path=DEFAULT, shadowed="fix", admins=None, force=
         salt '*' sshd_config.unset MaxAuthTries
     """
     config, matches = ({keyword: None}, None) if match is None else (None, [{match: {keyword: None}}])
-    return apply_(config, matches, path=path, shadowed=shadowed, admins=admins, force=force)
+    return apply_(config, matches, path=path, shadowed=shadowed, admins=admins, force=force, lowered="keep")
 
 
-def diff(config=None, matches=None, path=DEFAULT, shadowed="fix", exact=True, admins=None, force=False):
+def diff(
+    config=None, matches=None, path=DEFAULT, shadowed="fix", exact=True, admins=None, force=False, lowered="remove"
+):
     """
     Return what :func:`apply <sshd_config.apply_>` would change, and touch nothing.
 
@@ -218,6 +221,9 @@ def diff(config=None, matches=None, path=DEFAULT, shadowed="fix", exact=True, ad
         A list of ``{criteria: {keyword: value}}``, one for each Match block.
     path, shadowed, exact, admins, force
         As for :func:`set <sshd_config.set_>`.
+    lowered
+        What to do where ``config`` has a LogLevel and a Match block that is not in ``matches`` lowers it for some:
+        ``remove`` that line, or ``keep`` it.
 
     Returns ``{keyword: {"old": …, "new": …}}`` with effective values, ``keyword (Match criteria)`` for those of a
     Match block, and one key ``sshd`` when the running daemon has not read the present files. Raises
@@ -229,16 +235,18 @@ def diff(config=None, matches=None, path=DEFAULT, shadowed="fix", exact=True, ad
 
         salt '*' sshd_config.diff '{LogLevel: VERBOSE, SyslogFacility: AUTHPRIV}'
     """
-    plan = _plan(config, matches, path, shadowed, exact)
+    plan = _plan(config, matches, path, shadowed, exact, lowered)
     _guard(plan, admins, force)
     return {**plan.changes, **_unread(plan)}
 
 
-def apply_(config=None, matches=None, path=DEFAULT, shadowed="fix", exact=True, admins=None, force=False):
+def apply_(
+    config=None, matches=None, path=DEFAULT, shadowed="fix", exact=True, admins=None, force=False, lowered="remove"
+):
     """
     Bring sshd to a mapping of keywords in one transaction, and return the changes.
 
-    config, matches, path, shadowed, exact, admins, force
+    config, matches, path, shadowed, exact, admins, force, lowered
         As for :func:`diff`.
 
     The whole tree as it will be must pass ``sshd -t`` and ``sshd -T``; then the files are replaced (with backups, see
@@ -254,7 +262,7 @@ def apply_(config=None, matches=None, path=DEFAULT, shadowed="fix", exact=True, 
     """
     with _locked(path):
         _recover(path)
-        plan = _plan(config, matches, path, shadowed, exact)
+        plan = _plan(config, matches, path, shadowed, exact, lowered)
         _guard(plan, admins, force)
         changes = {**plan.changes, **_unread(plan)}
         if plan.files:
@@ -531,14 +539,17 @@ def _prove(plan):
 # ---- the transaction
 
 
-def _plan(config, matches, path, shadowed, exact):
+def _plan(config, matches, path, shadowed, exact, lowered):
     daemon = _daemon()
     wishes = _wishes(config, matches, daemon, exact)
     if not _binary() or not os.path.exists(path):
         missing = "OpenSSH's sshd is" if not _binary() else f"{path} is"
         predicted = sshtrail_sshd_edit.predicted(wishes, daemon)
         raise sshtrail_state.NotInstalled(f"{missing} not on this host yet", predicted)
-    return sshtrail_sshd_edit.plan(_load(path), wishes, shadowed)
+    tree = _load(path)
+    if lowered == "remove":
+        wishes += sshtrail_sshd_edit.lowering(tree, wishes)
+    return sshtrail_sshd_edit.plan(tree, wishes, shadowed)
 
 
 def _wishes(config, matches, daemon, exact):

@@ -62,7 +62,7 @@ def absent(name, match=None, path=DEFAULT, shadowed="fix", admins=None, force=Fa
     return _bring(name, path, match, {name: None}, shadowed=shadowed, admins=admins, force=force)
 
 
-def managed(name, config=None, matches=None, shadowed="fix", exact=True, admins=None, force=False):
+def managed(name, config=None, matches=None, shadowed="fix", exact=True, admins=None, force=False, lowered="remove"):
     """
     Bring all the keywords of a mapping to their values, in one transaction.
 
@@ -74,16 +74,19 @@ def managed(name, config=None, matches=None, shadowed="fix", exact=True, admins=
         A list of ``{criteria: {keyword: value}}``, one for each Match block.
     shadowed, exact, admins, force
         As for :func:`present`.
+    lowered
+        What to do where ``config`` has a LogLevel and a Match block that is not in ``matches`` lowers it for some:
+        ``remove`` that line, or ``keep`` it.
 
-    Keywords that it does not name stay as they are.
+    All other keywords that it does not name stay as they are.
     """
-    options = {"path": name, "shadowed": shadowed, "exact": exact, "admins": admins, "force": force}
+    options = {"lowered": lowered, "path": name, "shadowed": shadowed, "exact": exact, "admins": admins, "force": force}
     return _run(name, config, matches, options)
 
 
 def _bring(name, path, match, keywords, **options):
     config, matches = (keywords, None) if match is None else (None, [{match: keywords}])
-    return _run(name, config, matches, {"path": path, **options})
+    return _run(name, config, matches, {"path": path, "lowered": "keep", **options})
 
 
 def _run(name, config, matches, options):

@@ -208,8 +208,6 @@ def _arguments(keyword, rest, release):
     if release < ARGV_SINCE:
         return Arguments(words_delimited(rest, equals=keyword.name != "SetEnv"), rest.lstrip(SPACE))
     words = words_quoted(rest)[0]
-    if keyword.kind == "addendum" and release >= (10, 3):
-        rest = rest.partition("#")[0].rstrip(SPACE)
     return Arguments(words, rest.lstrip(SPACE))
 
 
@@ -521,7 +519,7 @@ def _decide(result, tree, name, first, second):
         return
     deciding = deciding_settings(keyword, first, second, tree.daemon.release)
     try:
-        lines = _spell(keyword, deciding, second, tree.daemon)
+        lines = _spell(keyword, deciding, first, second, tree.daemon)
     except BadValue as exc:
         raise ConfigError(str(_problem(deciding[-1].file, deciding[-1].line, f"{name} {exc}"))) from exc
     except LookupError:
@@ -553,14 +551,18 @@ def _not_copied(release):
 
 def deciding_settings(keyword, first, second, release):
     """Return those settings of the two passes that decide ``keyword`` (Keyword), in sshd's order (list of Setting)."""
-    if not keyword.in_match or keyword.name in _not_copied(release):
-        second = []
+    # An alias can be narrower than its keyword: DSAAuthentication does nothing in a Match block.
+    usable = [setting for setting in second if setting.line.keyword.in_match]
+    second = [] if keyword.name in _not_copied(release) else usable
     if keyword.kind == "rekey":
         return [*second, *first]
     return sshtrail_sshd_values.counting(keyword, second or first)
 
 
-def _spell(keyword, deciding, second, daemon):
+def _spell(keyword, deciding, first, second, daemon):
+    if keyword.kind == "startups" and keyword.repeat == sshtrail_sshd_table.LAST:
+        # A line that gives one number leaves the rate that an earlier line set.
+        deciding = first
     lines = sshtrail_sshd_values.spell(keyword, [setting.line.arguments for setting in deciding], daemon)
     if keyword.name in _cleared(daemon.release) and [line.lower() for line in lines] == ["none"]:
         return lines if deciding[0] in second else _unset(keyword, daemon)

@@ -260,6 +260,42 @@ def lines_of(wanted, tree):
     return [setting for setting in second if setting.line.name == wanted.keyword.name and _ours([setting], wanted)]
 
 
+_LEVELS = ("SILENT", "FATAL", "ERROR", "INFO", "VERBOSE", "DEBUG", "DEBUG2", "DEBUG3")
+
+
+def lowering(tree, wishes):
+    """
+    Return the wishes (list of Wish) that take back what Match blocks log less than ``wishes`` want for all.
+
+    LogLevel is allowed in Match, so a block can quietly lower it for some. A block whose LogLevel is itself
+    among ``wishes`` is left to that.
+    """
+    wanted = next((one for one in wishes if one.keyword.name == "LogLevel" and one.criteria is None), None)
+    if wanted is None or wanted.occurrences is None:
+        return []
+    floor = _LEVELS.index(value_of(wanted, tree.daemon))
+    named = {
+        sshtrail_sshd_match.canonical(one.criteria) for one in wishes if one.criteria and one.keyword.name == "LogLevel"
+    }
+    found = {}
+    for criteria, line in _match_lines(tree, "LogLevel"):
+        level = sshtrail_sshd_values.spell(line.keyword, [line.arguments], tree.daemon)[0]
+        if _LEVELS.index(level) < floor and sshtrail_sshd_match.canonical(criteria) not in named:
+            found[sshtrail_sshd_match.canonical(criteria)] = Wish(wanted.keyword, None, criteria)
+    return list(found.values())
+
+
+def _match_lines(tree, name):
+    """Yield ``(criteria, Line)`` for each line with the keyword ``name`` (str) in a Match block, met or not."""
+    for lines in tree.files.values():
+        criteria = None
+        for line in lines:
+            if line.name == "Match":
+                criteria = sshtrail_sshd_match.parse(line.arguments.words, tree.daemon.release)
+            elif line.name == name and criteria and ("all", None) not in criteria:
+                yield criteria, line
+
+
 def plan(tree, wishes, shadowed="fix"):
     """
     Return the Plan that makes all ``wishes`` (list of Wish) true in ``tree`` (Tree), and nothing else different.

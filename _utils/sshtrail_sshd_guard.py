@@ -23,7 +23,7 @@ class LockOutError(CommandExecutionError):
 
 @dataclasses.dataclass(frozen=True)
 class Obstacle:
-    """What keeps an account out: the keyword (str) whose effective value does it, and why (str)."""
+    """What keeps an account out: the keywords (str, with spaces between) that can do it, and why (str)."""
 
     keyword: str
     reason: str
@@ -77,7 +77,9 @@ def _endpoints(tree):
 
 
 def _told(done, account, obstacle):
-    return f"{obstacle.reason}{_line(done, account, obstacle.keyword)}; force: True does it all the same"
+    culprits = obstacle.keyword.split(" ")
+    keyword = next((name for name in culprits if name in _changed(done)), culprits[0])
+    return f"{obstacle.reason}{_line(done, account, keyword)}; force: True does it all the same"
 
 
 def _line(done, account, keyword):
@@ -169,12 +171,8 @@ def _methods(values, account, keys):
         )
     if ways:
         return None
-    return Obstacle(_last_method(values), f"neither a password nor a key would let {account} in")
-
-
-def _last_method(values):
-    off = [keyword for keyword in ("PasswordAuthentication", "PubkeyAuthentication") if values.get(keyword) == "no"]
-    return off[0] if off else "PermitRootLogin"
+    culprits = "PasswordAuthentication PubkeyAuthentication KbdInteractiveAuthentication PermitRootLogin UsePAM"
+    return Obstacle(culprits, f"neither a password nor a key would let {account} in")
 
 
 def _has_key(values, account):

@@ -465,17 +465,25 @@ def _quoted(word):
     return re.sub(r"([\\\"'])", r"\\\1", word)
 
 
-def _startups(word, daemon):
+def _startups(_keyword, occurrences, daemon):
+    rate, printed = 30, []
+    for arguments in occurrences:
+        begin, rate, full = _startup(_one(arguments), rate if daemon.release < (10, 1) else 30, daemon)
+        printed = [f"{begin}:{rate}:{full}"]
+    return printed
+
+
+def _startup(word, rate, daemon):
     found = re.match(r"\s*([+-]?\d+)(?::\s*([+-]?\d+)(?::\s*([+-]?\d+))?)?", word, re.ASCII)
-    begin, rate, full = found.groups() if found else (None, None, None)
-    if begin is None or (rate is not None and full is None):
+    begin, given, full = found.groups() if found else (None, None, None)
+    if begin is None or (given is not None and full is None):
         raise BadValue(f"takes START or START:RATE:FULL, not {word!r}")
-    numbers = int(begin), int(rate or 30), int(full or begin)
+    numbers = int(begin), int(given or rate), int(full or begin)
     if numbers[0] > numbers[2] or not 1 <= numbers[1] <= 100:
         raise BadValue(f"takes START:RATE:FULL with START up to FULL and RATE from 1 to 100, not {word!r}")
     if daemon.release >= ARGV_SINCE and numbers[0] <= 0:
         raise BadValue(f"takes numbers above 0, not {word!r}")
-    return ":".join(map(str, numbers))
+    return numbers
 
 
 def _persource(word, _daemon):
@@ -679,7 +687,7 @@ KINDS = {
     "timeouts": _line(_timeout, alone=("none",)),
     "pubkeyoptions": _pubkey_options,
     "subsystem": _subsystem,
-    "startups": _single(_startups),
+    "startups": _startups,
     "persource": _single(_persource),
     "netblock": _single(_netblock),
     "addresses": _single(_addresses),

@@ -263,3 +263,40 @@ def test_check(server, modules):
     (problem,) = modules.sshd_config.check(str(server.path))
     assert (problem["file"], problem["line"], problem["column"]) == (f"{server.drop_ins}/1.conf", 2, 3)
     assert "PermitRootLogin" in problem["reason"]
+
+
+def test_a_match_that_lowers_log_level_is_drift(server, states, modules):
+    path = str(server.path)
+    server.write("LogLevel VERBOSE", "Match User bob", "LogLevel QUIET", "Match User eve", "LogLevel DEBUG")
+    server.start()
+    drift = {"LogLevel (Match User bob)": {"old": "SILENT", "new": None}}
+    assert modules.sshd_config.diff({"LogLevel": "VERBOSE"}, path=path) == drift
+    declared = [{"User bob": {"LogLevel": "QUIET"}}]
+    assert modules.sshd_config.diff({"LogLevel": "VERBOSE"}, declared, path=path) == {}
+    assert run_state(states, "present", "LogLevel", "VERBOSE", path=path) == {}
+    assert run_state(states, "managed", path, config={"LogLevel": "VERBOSE"}) == drift
+    assert server.path.read_text().splitlines()[5:] == ["LogLevel VERBOSE", "Match User eve", "LogLevel DEBUG"]
+
+
+@pytest.mark.parametrize(
+    ("before", "config", "culprit"),
+    [
+        ([], {"AllowUsers": ["nobody"]}, "AllowUsers nobody"),
+        ([], {"DenyUsers": ["r*"]}, "DenyUsers r*"),
+        ([], {"AllowGroups": ["no-such-group"]}, "AllowGroups no-such-group"),
+        ([], {"DenyGroups": ["root"]}, "DenyGroups root"),
+        ([], {"PermitRootLogin": False}, "PermitRootLogin no"),
+        ([], {"PasswordAuthentication": False, "PubkeyAuthentication": False}, "PubkeyAuthentication no"),
+        (["PasswordAuthentication no", "UsePAM no"], {"PubkeyAuthentication": False}, "PubkeyAuthentication no"),
+        (["PasswordAuthentication no"], {"AuthenticationMethods": "publickey,password"}, "AuthenticationMethods"),
+        ([], {"Port": 1}, "Port 1"),
+    ],
+)
+def test_a_change_that_locks_root_out_is_refused(server, states, before, config, culprit):
+    server.write("PermitRootLogin yes", *before)
+    data = server.path.read_bytes()
+    for test in (True, False):
+        result = states.sshd_config.managed(name=str(server.path), config=config, admins="root", test=test)
+        assert result.result is False
+        assert culprit.split(" ")[0] in result.comment and "force" in result.comment, result.comment
+    assert server.path.read_bytes() == data

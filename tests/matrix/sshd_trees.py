@@ -174,8 +174,8 @@ CONNECTIONS = [
 class Trees:
     """A reproducible stream of trees."""
 
-    def __init__(self, seed, wrong=0.006):
-        self.random, self.wrong = random.Random(seed), wrong
+    def __init__(self, seed, wrong=0.006, noise=0.01):
+        self.random, self.wrong, self.noise = random.Random(seed), wrong, noise
 
     def tree(self):
         """Return one tree: ``{path: bytes}``."""
@@ -197,8 +197,15 @@ class Trees:
             chosen = self.random.sample(includes, min(len(includes), self.random.choice([1, 1, 2])))
             lines.insert(self.random.choice([0, self.random.randrange(len(lines) + 1)]), f"Include {' '.join(chosen)}")
         ending = self.random.choice(["\n", "\n", "\n", "\r\n"])
-        text = "".join(self._odd(line) + ending for line in lines)
+        text = "".join(self._noisy(self._odd(line)) + ending for line in lines)
         return (text.rstrip("\r\n") if self.random.random() < 0.1 else text).encode("latin-1")
+
+    def _noisy(self, line):
+        """Spoil a line here and there: what is left of it, both tokenizers have to agree about."""
+        if self.random.random() > self.noise:
+            return line
+        position = self.random.randrange(len(line) + 1)
+        return line[:position] + self.random.choice(_NOISE) + line[position + self.random.choice([0, 0, 1, 3]) :]
 
     def _line(self, keywords=tuple(GOOD)):
         if self.random.random() < self.wrong:
@@ -224,6 +231,27 @@ _IN_MATCH = tuple(
     for name in GOOD
     if (found := sshtrail_sshd_table.find(name, (10, 0))) and found.in_match and name != "PAMServiceName"
 )
+_NOISE = [
+    "",
+    " ",
+    "\t",
+    '"',
+    "'",
+    "\\",
+    "#",
+    " #",
+    "=",
+    ",",
+    "!",
+    "*",
+    "\f",
+    "\r",
+    "\xa0",
+    "\xef\xbb\xbf",
+    '""',
+    " x",
+    "0",
+]
 _ODD = [
     lambda keyword, value: f"{keyword.lower()} {value}",
     lambda keyword, value: f"{keyword.upper()}\t{value}",
