@@ -2,6 +2,7 @@
 What every test may ask for: the checkout, Salt's own loaders on it, and the machine's one audit subsystem.
 """
 
+import logging
 import pathlib
 
 import pytest
@@ -63,6 +64,11 @@ def audit():
 
 def pytest_addoption(parser):
     parser.addoption("--none-may-skip", action="store_true", help="fail when a test was skipped: here all can run")
+
+
+def pytest_unconfigure():
+    # Salt's handlers hold back messages and let them go at exit, into a stream that pytest has closed by then.
+    logging.raiseExceptions = False
 
 
 def pytest_sessionfinish(session, exitstatus):
