@@ -10,6 +10,13 @@ import sysconfig
 import zipfile
 
 import pytest
+from salt_call import SaltCall
+
+
+@pytest.fixture
+def salt_call(tmp_path):
+    """A factory: ``salt_call(**minion_config)`` gives a :class:`SaltCall` in a fresh directory."""
+    return lambda **options: SaltCall(tmp_path / "minion", **options)
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,6 @@ import pathlib
 import subprocess
 import sys
 
-import pytest
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 PUBLIC = {
     "audit_rules": {"check", "diff", "load", "loaded", "status"},
     "auditd_conf": {"check", "get", "set"},
@@ -68,9 +65,3 @@ def _by_module(names):
         module, _, function = name.partition(".")
         found.setdefault(module, set()).add(function)
     return found
-
-
-@pytest.fixture
-def salt_call(tmp_path):
-    """A factory: ``salt_call(**minion_config)`` gives a :class:`SaltCall` in a fresh directory."""
-    return lambda **options: SaltCall(tmp_path / "minion", **options)
