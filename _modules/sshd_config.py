@@ -439,6 +439,13 @@ def _privilege_separation_directory():
             os.rmdir(_PRIVSEP[0])
 
 
+def _provide_separation_directory():
+    """A listener that starts itself anew without this directory ends instead; a running one needs it to stay."""
+    if not any(os.path.isdir(path) for path in _PRIVSEP):
+        with contextlib.suppress(OSError):
+            os.makedirs(_PRIVSEP[0], mode=0o755)
+
+
 def _ask_sshd(arguments, names):
     """Run sshd in test mode; return its output, or raise RefusedError with the ``names`` (dict) put in for paths."""
     with _privilege_separation_directory():
@@ -661,6 +668,7 @@ def _endpoints(listener, tree):
 
 
 def _reload(listener, tree, endpoints):
+    _provide_separation_directory()
     sshtrail_sshd_listener.reload(listener)
     pidfile = sshtrail_sshd.effective(tree)["PidFile"].value
     before = sshtrail_sshd_listener.stamp(pidfile) if pidfile != listener.pidfile else listener.stamp
@@ -698,6 +706,7 @@ def _undo(plan, listener, endpoints, cause):
 def _revive(plan, listener, endpoints):
     """Return what is missing (str) after the listener was brought back with the old files."""
     before = sshtrail_sshd_listener.stamp(listener.pidfile)
+    _provide_separation_directory()
     if sshtrail_sshd_listener.alive(listener):
         sshtrail_sshd_listener.reload(listener)
     else:
@@ -717,8 +726,6 @@ def _start(path, listener):
     if "-D" in listener.argv:
         __salt__["cmd.run_bg"](listener.argv, python_shell=False, output_loglevel="quiet")
     else:
-        with contextlib.suppress(OSError):
-            os.makedirs(_PRIVSEP[0], mode=0o755, exist_ok=True)
         _run(listener.argv)
 
 

@@ -292,7 +292,9 @@ def _content(path):
 
 def include_path(word):
     """Return the pattern (str) that the word of an Include line means."""
-    return word if word[:1] in ("/", "~") else os.path.join(BASE, word)
+    path = word if word[:1] in ("/", "~") else os.path.join(BASE, word)
+    # glob(3) takes a backslash for a quote, Python's glob does not.
+    return re.sub(r"\\(.)", r"[\1]", path)
 
 
 def _matching(word, overlay):
@@ -315,7 +317,12 @@ def matches(path, pattern):
 
 
 def _problem(path, line, reason, column=None):
-    return Problem(path, line.number, column or line.column, decode(line.raw).rstrip("\r\n"), reason)
+    text = decode(line.raw).rstrip("\r\n")
+    return Problem(path, line.number, column or line.column, _shortened(text), _shortened(reason))
+
+
+def _shortened(text):
+    return text if len(text) <= 240 else f"{text[:120]} […] {text[-120:]}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -518,6 +525,8 @@ def _decide(result, tree, name, first, second):
     if keyword.kind == "ignored" or unsupported(keyword, tree.daemon):
         return
     deciding = deciding_settings(keyword, first, second, tree.daemon.release)
+    if not deciding:
+        return
     try:
         lines = _spell(keyword, deciding, first, second, tree.daemon)
     except BadValue as exc:

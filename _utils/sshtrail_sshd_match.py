@@ -120,9 +120,9 @@ def _check(name, pattern):
 
 def port(word):
     """Return the number of a port given as digits or as a service's name; raises BadCriteria."""
-    if re.fullmatch(r"\s*[+-]?[0-9]+", word) and 0 <= int(word) <= 65535:
+    if re.fullmatch(r"[ \t\v\f]*[+-]?[0-9]+", word) and 0 <= int(word) <= 65535:
         return int(word)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, UnicodeError):
         return socket.getservbyname(word, "tcp")
     raise BadCriteria(f"{word!r} is not a port")
 
@@ -193,7 +193,7 @@ def groups_of(user):
     """Return the names of the groups of the account ``user`` (str or None); none when there is no such account."""
     try:
         account = pwd.getpwnam(user or "")
-    except KeyError:
+    except (KeyError, UnicodeError):
         return []
     names = []
     for gid in os.getgrouplist(account.pw_name, account.pw_gid):
@@ -248,7 +248,7 @@ def _holds(item, ours, address):
 def _network(item):
     base, slash, length = item.partition("/")
     ip = _ip(base)
-    if ip is None or (slash and not re.fullmatch(r"\s*\+?[0-9]+", length)) or (slash and int(length) > 128):
+    if ip is None or (slash and not re.fullmatch(r"[ \t\v\f]*\+?[0-9]+", length)) or (slash and int(length) > 128):
         return None
     try:
         return ipaddress.ip_network((ip, int(length) if slash else ip.max_prefixlen))

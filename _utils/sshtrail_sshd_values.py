@@ -406,7 +406,15 @@ def listen_address(arguments):
     return Address(host[1:-1] if host.startswith("[") else host, None if port is None else _port_number(port))
 
 
-def _listen(_keyword, occurrences, _daemon):
+def _bare(arguments, daemon):
+    """Before 8.7 a closing quote at the end of a line counts as one more argument, an empty one."""
+    if daemon.release < ARGV_SINCE and len(arguments.words) == 1 and arguments.rest.endswith('"'):
+        raise BadValue("takes no quotes around a lone value in this release")
+
+
+def _listen(_keyword, occurrences, daemon):
+    for arguments in occurrences:
+        _bare(arguments, daemon)
     addresses = [listen_address(arguments) for arguments in occurrences]
     return [address.host if address.port is None else f"{address.host}:{address.port}" for address in addresses]
 
@@ -474,7 +482,7 @@ def _startups(_keyword, occurrences, daemon):
 
 
 def _startup(word, rate, daemon):
-    found = re.match(r"\s*([+-]?\d+)(?::\s*([+-]?\d+)(?::\s*([+-]?\d+))?)?", word, re.ASCII)
+    found = re.match(r"[ \t\v\f]*([+-]?\d+)(?::[ \t\v\f]*([+-]?\d+)(?::[ \t\v\f]*([+-]?\d+))?)?", word, re.ASCII)
     begin, given, full = found.groups() if found else (None, None, None)
     if begin is None or (given is not None and full is None):
         raise BadValue(f"takes START or START:RATE:FULL, not {word!r}")
@@ -491,7 +499,7 @@ def _persource(word, _daemon):
 
 
 def _netblock(word, daemon):
-    found = re.match(r"\s*([+-]?\d+)(?::\s*([+-]?\d+))?", word, re.ASCII)
+    found = re.match(r"[ \t\v\f]*([+-]?\d+)(?::[ \t\v\f]*([+-]?\d+))?", word, re.ASCII)
     four, six = found.groups() if found else ("-1", None)
     if not 0 <= int(four) <= 32 or not 0 <= int(six or 0) <= 128:
         raise BadValue(f"takes IPV4BITS or IPV4BITS:IPV6BITS, up to 32 and 128, not {word!r}")
@@ -513,7 +521,7 @@ _SCALES = {"": 0, "b": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5, "e": 6}
 def _amount(word):
     if word == "default":
         return 0
-    found = re.fullmatch(r"\s*\+?([0-9]+)(?:\.([0-9]*))?([bkmgtpe]?)", word, re.IGNORECASE)
+    found = re.fullmatch(r"[ \t\v\f]*\+?([0-9]+)(?:\.([0-9]*))?([bkmgtpe]?)", word, re.IGNORECASE)
     if not found:
         raise BadValue(f"takes an amount such as 1G, or default, not {word!r}")
     whole, fraction, unit = found.groups()
@@ -531,8 +539,7 @@ def _rekey(_keyword, occurrences, daemon):
         if not words or not words[0]:
             raise BadValue("needs an amount")
         amounts.append(_amount(words[0]))
-        if daemon.release < ARGV_SINCE and len(words) == 1 and arguments.rest.endswith('"'):
-            raise BadValue("takes no quotes around a lone amount in this release")
+        _bare(arguments, daemon)
         if len(words) > 1 and words[1] != "none":
             times.append(seconds(words[1]))
         _end(arguments, 2)
@@ -540,7 +547,7 @@ def _rekey(_keyword, occurrences, daemon):
 
 
 def _mask(word, _daemon):
-    found = re.match(r"\s*\+?([0-7]+)", word)
+    found = re.match(r"[ \t\v\f]*\+?([0-7]+)", word)
     if not found or int(found[1], 8) > 0o777:
         raise BadValue(f"takes an octal mask up to 0777, not {word!r}")
     return f"0{int(found[1], 8):o}" if int(found[1], 8) else "00"
@@ -584,6 +591,7 @@ def _qos(keyword, occurrences, daemon):
     if not words or not words[0]:
         raise BadValue("needs a value")
     _end(arguments, 2)
+    _bare(arguments, daemon)
     if daemon.release >= (10, 0) and not all(_PLAIN_DSCP.fullmatch(word) for word in words):
         # Numbers and the names of RFC 1349 are on their way out, in one release after the other.
         return daemon.ask(keyword.name, [arguments])

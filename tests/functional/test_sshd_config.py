@@ -286,7 +286,7 @@ def test_a_match_that_lowers_log_level_is_drift(server, states, modules):
         ([], {"AllowGroups": ["no-such-group"]}, "AllowGroups no-such-group"),
         ([], {"DenyGroups": ["root"]}, "DenyGroups root"),
         ([], {"PermitRootLogin": False}, "PermitRootLogin no"),
-        ([], {"PasswordAuthentication": False, "PubkeyAuthentication": False}, "PubkeyAuthentication no"),
+        ([], {"PasswordAuthentication": False, "PubkeyAuthentication": False}, "PasswordAuthentication"),
         (["PasswordAuthentication no", "UsePAM no"], {"PubkeyAuthentication": False}, "PubkeyAuthentication no"),
         (["PasswordAuthentication no"], {"AuthenticationMethods": "publickey,password"}, "AuthenticationMethods"),
         ([], {"Port": 1}, "Port 1"),

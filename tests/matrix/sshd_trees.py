@@ -344,6 +344,9 @@ def compare(oracle, tree):
     theirs = oracle.dump(tree)
     ours = sshtrail_sshd.load(MAIN, oracle.daemon, tree)
     problems = sshtrail_sshd.problems(ours)
+    if theirs is None and b"no hostkeys available" in oracle.error:
+        # A matter of the host, not of the language.
+        return [], False
     if bool(problems) != (theirs is None):
         return [
             f"sshd: {oracle.error.decode(errors='replace') or 'accepts'}, we: {[str(one) for one in problems]}"

@@ -1,0 +1,165 @@
+"""Faults injected for real: each ends with a sshd that answers, the old files, and a message that says why."""
+
+import ctypes
+import json
+import os
+import subprocess
+
+import pytest
+from test_sshd_config import SSHD, greets, poll, separation, server  # noqa: F401
+
+CLONE_NEWNS = 0x00020000
+
+
+def apart(call):
+    """Run ``call`` in a child with a mount namespace of its own, and return the JSON that it returns."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS)
+            subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+            os.write(writing, json.dumps(call()).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        answer = pipe.read()
+    os.waitpid(child, 0)
+    return json.loads(answer)
+
+
+def level(states, server, value="VERBOSE"):  # noqa: F811
+    result = states.sshd_config.present(name="LogLevel", value=value, path=str(server.path))
+    return {"result": result.result, "comment": result.comment}
+
+
+def unharmed(server, before):  # noqa: F811
+    return server.path.read_bytes() == before and poll(lambda: greets(server.port))
+
+
+def test_full_disk(server, states):  # noqa: F811
+    server.start()
+    before = server.path.read_bytes()
+
+    def on_a_full_disk():
+        data = server.path.read_bytes()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "none", server.base], check=True)
+        server.path.write_bytes(data)
+        (server.base / "key").symlink_to("/etc/ssh/ssh_host_ed25519_key")
+        (server.base / "fill").write_bytes(b"x" * 4096)
+        outcome = level(states, server)
+        return {**outcome, "same": server.path.read_bytes() == data, "names": sorted(os.listdir(server.base))}
+
+    outcome = apart(on_a_full_disk)
+    assert outcome["result"] is False and outcome["same"]
+    assert "No space left" in outcome["comment"] and str(server.path) in outcome["comment"]
+    assert outcome["names"] == ["fill", "key", "sshd_config"]
+    assert unharmed(server, before)
+
+
+def test_read_only_directory(server, states):  # noqa: F811
+    server.start()
+    before = server.path.read_bytes()
+
+    def read_only():
+        subprocess.run(["mount", "--bind", server.base, server.base], check=True)
+        subprocess.run(["mount", "-o", "remount,ro,bind", server.base], check=True)
+        return level(states, server)
+
+    outcome = apart(read_only)
+    assert outcome["result"] is False and "Read-only file system" in outcome["comment"]
+    assert unharmed(server, before)
+
+
+def test_immutable_file(server, states):  # noqa: F811
+    server.start()
+    before = server.path.read_bytes()
+    subprocess.run(["chattr", "+i", server.path], check=True)
+    try:
+        outcome = level(states, server)
+    finally:
+        subprocess.run(["chattr", "-i", server.path], check=True)
+    assert outcome["result"] is False and "not permitted" in outcome["comment"]
+    assert unharmed(server, before)
+
+
+def test_a_file_without_write_permission_is_no_obstacle_to_root(server, states):  # noqa: F811
+    server.path.chmod(0o400)
+    assert level(states, server)["result"] is True
+    assert server.path.stat().st_mode & 0o777 == 0o400
+
+
+def test_the_second_file_cannot_be_written(server, states):  # noqa: F811
+    (server.drop_ins / "1.conf").write_text("LogLevel INFO\n")
+    (server.drop_ins / "2.conf").write_text("MaxAuthTries 4\n")
+    server.start()
+    subprocess.run(["chattr", "+i", server.drop_ins / "2.conf"], check=True)
+    try:
+        result = states.sshd_config.managed(name=str(server.path), config={"LogLevel": "VERBOSE", "MaxAuthTries": 3})
+    finally:
+        subprocess.run(["chattr", "-i", server.drop_ins / "2.conf"], check=True)
+    assert result.result is False and "2.conf" in result.comment
+    assert (server.drop_ins / "1.conf").read_text() == "LogLevel INFO\n"
+    assert poll(lambda: greets(server.port))
+
+
+def test_no_host_key_can_be_read(server, states):  # noqa: F811
+    server.start()
+    before = server.path.read_bytes()
+    result = states.sshd_config.present(name="HostKey", value="/nonexistent/key", path=str(server.path))
+    assert result.result is False and "/nonexistent/key" in result.comment
+    assert unharmed(server, before)
+
+
+def test_missing_privilege_separation_directory(server, states):  # noqa: F811
+    server.start()
+    os.rmdir("/run/sshd")
+    preview = states.sshd_config.present(name="LogLevel", value="VERBOSE", path=str(server.path), test=True)
+    assert preview.result is None and not os.path.isdir("/run/sshd")
+    assert level(states, server)["result"] is True
+    assert poll(lambda: greets(server.port))
+
+
+def test_sshd_that_dies_of_the_reload(server, states):  # noqa: F811
+    """A program in sshd's place that fails once: what an upgrade that went wrong looks like."""
+    program, fails = server.base / "sshd", server.base / "fails-once"
+    program.write_text(f'#!/bin/bash\n[ -e {fails} ] && rm {fails} && exit 1\nexec -a {program} {SSHD} "$@"\n')
+    program.chmod(0o755)
+    subprocess.run([program, "-f", server.path], check=True, stdin=subprocess.DEVNULL)
+    assert poll(lambda: greets(server.port))
+    before = server.path.read_bytes()
+    fails.touch()
+    outcome = level(states, server)
+    assert outcome["result"] is False and "the old one is back" in outcome["comment"]
+    assert "+LogLevel VERBOSE" in outcome["comment"]
+    assert not fails.exists() and unharmed(server, before)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("1.conf", b"Include {dir}/1.conf\n", ["1.conf:1", "Include leads back"]),
+        ("1.conf", b"LogLevel INFO\0\n", ["1.conf:1", "NUL"]),
+        ("1.conf", b"\xef\xbb\xbfLogLevel INFO\n", ["1.conf:1", "does not know"]),
+        ("1.conf", b"Banner " + b"a" * 1_000_000 + b" b\n", ["1.conf:1", "no further argument"]),
+        ("1.conf", b'Banner "/etc/issue\n', ["1.conf:1", "quote"]),
+    ],
+    ids=["include-loop", "nul", "bom", "megabyte-line", "quote"],
+)
+def test_a_tree_that_sshd_refuses_is_left_alone(server, states, name, content, words):  # noqa: F811
+    server.start()
+    before = server.path.read_bytes()
+    (server.drop_ins / name).write_bytes(content.replace(b"{dir}", bytes(server.drop_ins)))
+    outcome = level(states, server)
+    assert outcome["result"] is False
+    assert all(word in outcome["comment"] for word in words) and len(outcome["comment"]) < 400, outcome["comment"][:500]
+    assert unharmed(server, before)
+
+
+def test_a_megabyte_in_a_comment_is_kept(server, states):  # noqa: F811
+    comment = b"# " + b"x" * 1_000_000 + b"\n"
+    server.path.write_bytes(server.path.read_bytes() + comment)
+    server.start()
+    assert level(states, server)["result"] is True
+    assert comment in server.path.read_bytes()
