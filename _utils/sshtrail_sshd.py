@@ -403,7 +403,10 @@ def _set(run, path, line):
         _check(run, path, line)
     if line.name == "AuthenticationMethods":
         _check_any(run, path, line)
-    if run.active:
+    # Some releases let a list without items pass, and go on as if the line were not there.
+    if run.active and (
+        line.arguments.words or line.keyword.kind not in ("users", "words", "accept", "setenv", "keyfiles")
+    ):
         run.settings.append(Setting(path, line, run.criteria))
 
 

@@ -110,7 +110,11 @@ def wish(name, value, daemon, match=None, exact=True):
         raise BadWish(f"{keyword.name} is not allowed in a Match block: it is for the whole daemon")
     if value is None:
         return Wish(keyword, None, criteria, exact)
-    found = Wish(keyword, _occurrences(keyword, value, daemon), criteria, exact)
+    occurrences = _occurrences(keyword, value, daemon)
+    if keyword.kind == "rekey" and criteria is not None and len(occurrences[0].words) == 1:
+        # In a Match block what is left out is not sshd's default but the global value.
+        occurrences = (Arguments((*occurrences[0].words, "0")),)
+    found = Wish(keyword, occurrences, criteria, exact)
     try:
         sshtrail_sshd_values.spell(keyword, list(found.occurrences), daemon)
         for arguments in found.occurrences:
@@ -150,6 +154,7 @@ def _criteria(match, daemon):
 
 _RAW = ("raw", "addendum", "command")
 _WORDS = ("setenv", "keyfiles", "methods", "opens", "listens", "timeouts", "words_none", "qos", "rekey")
+_LISTS_ON_A_LINE = ("setenv", "keyfiles", "opens", "listens", "timeouts", "words_none")
 _MANY_WORDS = (*_WORDS, "pubkeyoptions", "revoked", "opaque", "subsystem")
 
 
@@ -242,11 +247,17 @@ def holds(wanted, tree):
     if wanted.occurrences is None:
         return not lines_of(wanted, tree)
     now, want = current(wanted, tree), value_of(wanted, tree.daemon)
+    if wanted.keyword.kind in _LISTS_ON_A_LINE and not wanted.exact:
+        return set(_items(want)) <= set(_items(now))
     if not isinstance(want, list):
         return now == want
     if wanted.exact:
         return sorted(now or []) == sorted(want)
     return set(want) <= set(now or [])
+
+
+def _items(value):
+    return value if isinstance(value, list) else (value or "").split(" ")
 
 
 def lines_of(wanted, tree):
@@ -326,9 +337,12 @@ def _changes(tree, after, wishes):
 def _verify(tree, after, wishes):
     failed = [wanted.key for wanted in wishes if not holds(wanted, after)]
     if failed:
-        raise NoEffectError(f"Several lines decide {', '.join(failed)} in a way that no edit can settle")
+        raise NoEffectError(f"No edit of this configuration makes sshd do as asked for {', '.join(failed)}")
     if tree is after:
         return
+    refused = sshtrail_sshd.problems(after)
+    if refused:
+        raise sshtrail_sshd.ConfigError("sshd would refuse the edit: " + "\n".join(map(str, refused)))
     allowed = _allowed(wishes)
     for connection in (None, sshtrail_sshd_match.Connection(), *(w.connection for w in wishes if w.criteria)):
         before, now = (sshtrail_sshd.effective(one, connection) for one in (tree, after))
@@ -491,7 +505,7 @@ class _Edit:
 
     def _arguments_for(self, target):
         wanted = self.wanted.occurrences[0]
-        if self.wanted.exact or target is None:
+        if self.wanted.exact or target is None or self.keyword.kind not in _LISTS_ON_A_LINE:
             return wanted
         there = target.line.arguments.words
         return Arguments((*there, *(word for word in wanted.words if word not in there)), wanted.rest)
@@ -641,15 +655,20 @@ class _Edit:
         words = line.arguments.words
         return sshtrail_sshd_match.canonical(sshtrail_sshd_match.parse(words, self.tree.daemon.release))
 
+    def _rival(self):
+        """Return the line of another Match block that decides for the connection of the wish, or None."""
+        deciding = [one for one in self._deciding() if one.criteria is not None]
+        return next((one for one in deciding if not _ours([one], self.wanted)), None)
+
     def _move_forward(self):
         """Another Match block that the same connection meets comes first: put a block of our own before it."""
-        rival = next((one for one in self._deciding() if one.criteria is not None), None)
-        if rival is None:
+        rival = self._rival()
+        if rival is None or self.keyword.repeat != sshtrail_sshd_table.FIRST:
             return
         if self.shadowed != "fix" and rival.file != self.tree.path:
             raise ShadowedError(f"{self.wanted.key} is decided by {rival.file}:{rival.line.number}")
         self._remove(lines_of(self.wanted, self.tree))
-        rival = next(one for one in self._deciding() if one.criteria is not None)
+        rival = self._rival()
         head = [line for line in self.tree.files[rival.file][: rival.line.number] if line.name == "Match"][-1]
         texts = [render(self.keyword.name, self.keyword, one, self.tree.daemon) for one in self.wanted.occurrences]
         block = self._new_block(texts[0]) + [f"\t{text}" for text in texts[1:]]

@@ -258,7 +258,9 @@ def _network(item):
 
 def _ip(word):
     try:
-        found = socket.getaddrinfo(word, None, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
+        # As bytes: Python's own encoding of host names would drop some characters.
+        host = word.encode("utf-8", "surrogateescape")
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
         return ipaddress.ip_address(found[0][4][0].partition("%")[0])
     except (OSError, UnicodeError, ValueError):
         return None

@@ -284,6 +284,8 @@ def _accepted(word):
 
 def _setenv(_keyword, occurrences, daemon):
     printed, names = [], set()
+    if daemon.release < ARRAYS_SINCE and not occurrences[0].words:
+        return []
     for position, word in enumerate(_given(occurrences[0])):
         name, equals, _value = word.partition("=")
         if not equals:
@@ -308,7 +310,7 @@ def _line(convert, alone=()):
 
 
 def _keyfiles(keyword, occurrences, daemon):
-    if daemon.release < ARGV_SINCE and not occurrences[0].words:
+    if daemon.release < ARRAYS_SINCE and not occurrences[0].words:
         return []
     alone = ("none",) if daemon.release >= LONE_NONE_SINCE else ()
     return _line(_home, alone)(keyword, occurrences, daemon)
@@ -444,8 +446,9 @@ def endpoints(addresses, ports, family):
 
 def _resolve(host, port, family):
     flags = 0 if host else socket.AI_PASSIVE
+    name = host.encode("utf-8", "surrogateescape") or None
     try:
-        found = socket.getaddrinfo(host or None, port, family=family, type=socket.SOCK_STREAM, flags=flags)
+        found = socket.getaddrinfo(name, port, family=family, type=socket.SOCK_STREAM, flags=flags)
     except (OSError, UnicodeError) as exc:
         raise BadValue(f"names a host that cannot be resolved: {host!r}") from exc
     return [f"[{to[0]}]:{port}" if kind == socket.AF_INET6 else f"{to[0]}:{port}" for kind, _t, _p, _n, to in found]
@@ -679,9 +682,9 @@ KINDS = {
     "facility": _upper(_FACILITIES, {}),
     "level": _upper(_LEVELS, {"quiet": "SILENT", "silent": "SILENT", "debug1": "DEBUG"}),
     "words_none": _line(str, alone=("none",)),
-    "users": _each(_user_pattern, lenient_before=ARGV_SINCE),
-    "words": _each(lenient_before=ARGV_SINCE),
-    "accept": _each(_accepted, lenient_before=ARGV_SINCE),
+    "users": _each(_user_pattern, lenient_before=ARRAYS_SINCE),
+    "words": _each(lenient_before=ARRAYS_SINCE),
+    "accept": _each(_accepted, lenient_before=ARRAYS_SINCE),
     "setenv": _setenv,
     "keyfiles": _keyfiles,
     "word": _single(_word),

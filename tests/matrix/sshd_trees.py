@@ -5,18 +5,23 @@ A tree is a mapping of path to bytes; what is not in it does not exist. The gene
 takes, with odd spelling, and mixes in some that it refuses.
 """
 
+import atexit
 import os
 import pathlib
 import random
 import re
+import shutil
 import subprocess
 
 import sshtrail_sshd
+import sshtrail_sshd_edit
 import sshtrail_sshd_match
 import sshtrail_sshd_table
 import sshtrail_sshd_values
+from salt.exceptions import CommandExecutionError
 
-HOME = "/tmp/sshtrail-trees"
+# Of this process alone: what another run left there must not be included.
+HOME = f"/tmp/sshtrail-trees-{os.getpid()}"
 MAIN = f"{HOME}/sshd_config"
 
 _SWITCHES = [
@@ -279,6 +284,7 @@ class Oracle:
 
     def __init__(self, run, root="/"):
         self.run, self.root, self.asked = run, pathlib.Path(root), {}
+        atexit.register(shutil.rmtree, self._real(HOME), ignore_errors=True)
         shown = subprocess.run([*run, "-V"], capture_output=True, text=True, check=False)
         banner = re.search(r"OpenSSH_(\d+)\.(\d+)\w*", shown.stderr + shown.stdout)
         defaults = self.dump({MAIN: b""})
@@ -328,9 +334,9 @@ class Oracle:
         return self.asked[text]
 
     def _ask(self, keyword, text):
-        path = self._real("/tmp/sshtrail-ask")
+        path = self._real(f"{HOME}-ask")
         path.write_bytes(sshtrail_sshd.encode(text))
-        result = subprocess.run([*self.run, "-T", "-f", "/tmp/sshtrail-ask"], capture_output=True, check=False, cwd="/")
+        result = subprocess.run([*self.run, "-T", "-f", f"{HOME}-ask"], capture_output=True, check=False, cwd="/")
         os.unlink(path)
         return None if result.returncode else self._parsed(sshtrail_sshd.decode(result.stdout)).get(keyword, [])
 
@@ -374,3 +380,108 @@ def _differences(theirs, ours, what):
     values = {name: value if isinstance(value, list) else [value] for name, value in given.items()}
     names = {name for name in {**theirs, **values} if theirs.get(name) != values.get(name)}
     return [f"{what}: {name}: sshd {theirs.get(name)}, we {values.get(name)}" for name in sorted(names)]
+
+
+class Wishes:
+    """Random wishes, each applied to a tree, and judged by sshd."""
+
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+
+    def check(self, oracle, tree):
+        """Plan a random wish for ``tree``; return what sshd says against the result, and whether it was possible."""
+        before = oracle.dump(tree)
+        ours = sshtrail_sshd.load(MAIN, oracle.daemon, tree)
+        if before is None or sshtrail_sshd.problems(ours):
+            return [], False
+        wish = self._wish(oracle.daemon)
+        if wish is None:
+            return [], False
+        try:
+            plan = sshtrail_sshd_edit.plan(ours, [wish])
+        except sshtrail_sshd.ConfigError:
+            return [], False
+        except sshtrail_sshd_edit.NoEffectError as exc:
+            # Before 8.5 sshd reads SetEnv in a Match block and does nothing with it.
+            vain = wish.keyword.name == "SetEnv" and oracle.daemon.release < (8, 5)
+            return ([] if vain else [exc.message]), False
+        except CommandExecutionError as exc:
+            return [f"{wish.key}: {exc.message}"], False
+        return self._judge(oracle, tree, before, wish, plan), True
+
+    def _wish(self, daemon):
+        name = self.random.choice([name for name in GOOD if name not in _NO_WISH])
+        match = self.random.choice([None, None, *_MATCHES])
+        value = self.random.choice([None, *GOOD[name]])
+        try:
+            return sshtrail_sshd_edit.wish(name, value, daemon, match, exact=self.random.random() < 0.7)
+        except sshtrail_sshd_edit.BadWish:
+            return None
+
+    def _judge(self, oracle, tree, before, wish, plan):
+        found = []
+        merged = {**tree, **plan.files}
+        after = oracle.dump(merged)
+        if after is None:
+            return [f"{wish.key}: sshd refuses the edit: {oracle.error!r}", *_diff_of(tree, plan.files)]
+        allowed = {wish.keyword.name, "ListenAddress" if wish.keyword.name in ("Port", "AddressFamily") else ""}
+        changed = {name for name in {**before, **after} if before.get(name) != after.get(name)}
+        if changed - allowed or (wish.criteria is not None and changed):
+            found.append(f"{wish.key}: also changed {changed}")
+        found += self._kept(oracle, merged, wish, after)
+        if not sshtrail_sshd_edit.holds(wish, sshtrail_sshd.load(MAIN, oracle.daemon, merged)):
+            found.append(f"{wish.key}: not there on the second look")
+        removed = _lines(tree) - _lines(merged)
+        if any(line.lstrip().startswith(b"#") for line in removed):
+            found.append(f"{wish.key}: a comment was lost")
+        return found + _diff_of(tree, plan.files) if found else []
+
+    def _kept(self, oracle, merged, wish, after):
+        """What sshd itself says of the wish."""
+        if wish.criteria is not None:
+            connection = next(spec for match, spec in _MATCH_CONNECTIONS.items() if _same(match, wish, oracle))
+            after = oracle.dump(merged, connection, write=False)
+        want = sshtrail_sshd_edit.value_of(wish, oracle.daemon)
+        have = after.get(wish.keyword.name, [])
+        if wish.occurrences is None:
+            default = oracle.daemon.defaults.get(wish.keyword.name, [])
+            fine = wish.criteria is not None or have == default or wish.keyword.name in ("ListenAddress", "HostKey")
+        elif wish.keyword.kind == "listen":
+            fine = len(have) >= 1
+        elif isinstance(want, list):
+            fine = sorted(want) == sorted(have) if wish.exact else set(want) <= set(have)
+        else:
+            fine = wish.keyword.name in oracle.daemon.defaults and oracle.daemon.defaults[wish.keyword.name] == []
+            fine = fine or have == [want] or not wish.exact or (want == "none" and not have)
+        return [] if fine else [f"{wish.key}: wanted {want}, sshd has {have}"]
+
+
+def _same(match, wish, oracle):
+    ours = sshtrail_sshd_edit.wish("LogLevel", "INFO", oracle.daemon, match).criteria
+    return sshtrail_sshd_match.canonical(ours) == sshtrail_sshd_match.canonical(wish.criteria)
+
+
+def _lines(tree):
+    return {line.strip() for data in tree.values() for line in data.split(b"\n")}
+
+
+def _diff_of(tree, files):
+    return [f"new {path}:\n{data.decode('latin-1')}" for path, data in files.items()]
+
+
+# Wishes for these depend on what else there is (their user, each other), or mean nothing to sshd.
+_NO_WISH = frozenset(
+    ["AuthorizedKeysCommand", "AuthorizedPrincipalsCommand", "AuthenticationMethods", "HostKey", "GSSAPIKeyExchange"]
+    + ["Protocol", "UsePrivilegeSeparation", "RSAAuthentication", "KeyRegenerationInterval", "PAMServiceName"]
+    + ["ChallengeResponseAuthentication", "KbdInteractiveAuthentication", "AuthorizedKeysCommandUser"]
+    + ["AuthorizedPrincipalsCommandUser", "Subsystem", "PubkeyAuthentication", "DSAAuthentication"]
+)
+_MATCH_CONNECTIONS = {
+    "User bob": {"user": "bob"},
+    "User carol": {"user": "carol"},
+    "Address 192.0.2.0/24": {"addr": "192.0.2.0"},
+    "LocalPort 2222": {"lport": 2222},
+    "Host *.example.com": {"host": "x.example.com"},
+    "User bob Address 192.0.2.0/24": {"user": "bob", "addr": "192.0.2.0"},
+}
+_MATCHES = list(_MATCH_CONNECTIONS)

@@ -1,0 +1,189 @@
+"""Our reading and our edits against the sshd of this host, on a few of the trees of tests/matrix/sshd_config.py."""
+
+import functools
+import itertools
+import pathlib
+
+import pytest
+import sshtrail_sshd
+import sshtrail_sshd_edit
+from conftest import require_root
+from matrix import sshd_trees
+from test_sshd_config import SSHD, separation  # noqa: F401
+
+
+@functools.cache
+def oracle():
+    return sshd_trees.Oracle([SSHD])
+
+
+def differing(check, trees, count):
+    return [found for tree in itertools.islice(iter(trees.tree, None), count) if (found := check(oracle(), tree)[0])]
+
+
+@pytest.mark.parametrize("noise", [0.01, 0.15])
+def test_reading(separation, noise):  # noqa: F811
+    require_root()
+    assert differing(sshd_trees.compare, sshd_trees.Trees(1, noise=noise), 60) == []
+
+
+def test_edits(separation):  # noqa: F811
+    assert differing(sshd_trees.Wishes(1).check, sshd_trees.Trees(1, wrong=0, noise=0), 120) == []
+
+
+def public():
+    return [
+        path for path in map(pathlib.Path, ["/usr/share/openssh/sshd_config", "/etc/ssh/sshd_config"]) if path.exists()
+    ]
+
+
+@pytest.mark.parametrize("path", public(), ids=str)
+def test_the_distributions_own_file(separation, path):  # noqa: F811
+    tree = {sshd_trees.MAIN: path.read_bytes()}
+    assert sshd_trees.compare(oracle(), tree) == ([], True)
+
+
+# What rivals get wrong, each on a file on which they do, as written down in their issues and measured for the facts.
+MATCH_LAST = "Port 22\nMatch User bob\n\tX11Forwarding no\n"
+RIVALS = [
+    ("keyvalue-appends-inside-the-last-match", MATCH_LAST, "LogLevel", "VERBOSE", ["Port 22", "LogLevel VERBOSE"]),
+    ("keyvalue-rewrites-a-match-scoped-key", MATCH_LAST, "X11Forwarding", "yes", ["Port 22", "X11Forwarding yes"]),
+    ("keyvalue-duplicates-tab-separated-keys", "LogLevel\tINFO\n", "LogLevel", "VERBOSE", ["LogLevel\tVERBOSE"]),
+    (
+        "cloud-init-reads-the-last-line",
+        "MaxSessions 3\nMaxSessions 9\n",
+        "MaxSessions",
+        "3",
+        ["MaxSessions 3", "MaxSessions 9"],
+    ),
+    ("cloud-init-appends-after-match", "Match all\n", "MaxSessions", "3", ["MaxSessions 3", "Match all"]),
+    (
+        "augeas-cannot-parse-match-all",
+        "Match all\nX11Forwarding no\n",
+        "X11Forwarding",
+        "yes",
+        ["Match all", "X11Forwarding yes"],
+    ),
+    ("augeas-cannot-parse-an-indented-global", "  MaxSessions 3\n", "MaxSessions", "4", ["  MaxSessions 4"]),
+    (
+        "augeas-cannot-parse-a-comment-on-match",
+        "Match User x # why\nPermitTTY no\n",
+        "MaxSessions",
+        "4",
+        ["MaxSessions 4", "Match User x # why"],
+    ),
+    (
+        "template-wipes-the-rest",
+        "# mine\nMaxSessions 3 # few\nBanner none\n",
+        "MaxSessions",
+        "4",
+        ["# mine", "MaxSessions 4 # few", "Banner none"],
+    ),
+    (
+        "lineinfile-uncomments-in-a-match",
+        "Match all\n#MaxSessions 3\n",
+        "MaxSessions",
+        "4",
+        ["MaxSessions 4", "Match all", "#MaxSessions 3"],
+    ),
+    (
+        "puppet-inserts-after-a-commented-default",
+        "#MaxSessions 10\nPort 22\n",
+        "MaxSessions",
+        "4",
+        ["#MaxSessions 10", "MaxSessions 4"],
+    ),
+    ("crlf-is-kept", "Port 22\r\nMaxSessions 3\r\n", "MaxSessions", "4", ["Port 22\r", "MaxSessions 4\r"]),
+    ("no-final-newline", "Port 22", "MaxSessions", "4", ["Port 22", "MaxSessions 4"]),
+    ("an-alias-is-the-same-keyword", "KeepAlive no\n", "TCPKeepAlive", "yes", ["KeepAlive yes"]),
+    ("equals-is-kept", "MaxSessions=3\n", "MaxSessions", "4", ["MaxSessions=4"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "value", "head"), [case[1:] for case in RIVALS], ids=[case[0] for case in RIVALS]
+)
+def test_where_rivals_fail(separation, text, name, value, head):  # noqa: F811
+    after = edited(text, {name: value})
+    assert after.decode().split("\n")[: len(head)] == head
+    kept = [line for line in text.encode().split(b"\n") if name.encode() not in line and b"KeepAlive" not in line]
+    assert [line for line in after.split(b"\n") if line in kept and line] == [line for line in kept if line]
+    assert oracle().dump({sshd_trees.MAIN: after})[name] in ([value], ["true"])
+
+
+def test_ini_deletes_repeated_keywords(separation):  # noqa: F811
+    text = "HostKey /etc/ssh/a\nHostKey /etc/ssh/b\nMaxSessions 3\n"
+    assert edited(text, {"MaxSessions": 4}) == text.replace("3", "4").encode()
+
+
+def edited(text, config):
+    daemon = oracle().daemon
+    tree = sshtrail_sshd.load(sshd_trees.MAIN, daemon, {sshd_trees.MAIN: text.encode()})
+    wishes = [sshtrail_sshd_edit.wish(name, value, daemon) for name, value in config.items()]
+    return sshtrail_sshd_edit.plan(tree, wishes).after.data[sshd_trees.MAIN]
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "value", "exact", "expected"),
+    [
+        ("AcceptEnv A\nAcceptEnv B C\n", "AcceptEnv", ["A", "C"], True, "AcceptEnv A\nAcceptEnv C\n"),
+        ("AcceptEnv A\nAcceptEnv B C\n", "AcceptEnv", ["D"], False, "AcceptEnv A\nAcceptEnv B C\nAcceptEnv D\n"),
+        ("AllowUsers a b # us\n", "AllowUsers", ["b", "c"], True, "AllowUsers b # us\nAllowUsers c\n"),
+        ("Port 22\nPort 23\n", "Port", [23, 24], True, "Port 23\nPort 24\n"),
+        ("Port 22\n", "Port", [24], False, "Port 22\nPort 24\n"),
+        ("SetEnv A=1\n", "SetEnv", ["B=2"], False, "SetEnv A=1 B=2\n"),
+        ("SetEnv A=1\nSetEnv B=2\n", "SetEnv", ["C=a b"], True, 'SetEnv "C=a b"\nSetEnv B=2\n'),
+        ("MaxSessions 3\nMaxSessions 4\n", "MaxSessions", None, True, ""),
+        (
+            "ListenAddress 127.0.0.1\n",
+            "ListenAddress",
+            ["127.0.0.1", "::1"],
+            True,
+            "ListenAddress 127.0.0.1\nListenAddress ::1\n",
+        ),
+        (
+            "FingerprintHash md5\nFingerprintHash sha1\n",
+            "FingerprintHash",
+            "sha256",
+            True,
+            "FingerprintHash md5\nFingerprintHash sha256\n",
+        ),
+        ("Banner none\n", "Banner", "/etc/my banner", True, 'Banner "/etc/my banner"\n'),
+        ("", "ForceCommand", "echo # all of it", True, "ForceCommand echo # all of it\n"),
+    ],
+)
+def test_lists_and_quotes(separation, text, name, value, exact, expected):  # noqa: F811
+    daemon = oracle().daemon
+    tree = sshtrail_sshd.load(sshd_trees.MAIN, daemon, {sshd_trees.MAIN: text.encode()})
+    plan = sshtrail_sshd_edit.plan(tree, [sshtrail_sshd_edit.wish(name, value, daemon, exact=exact)])
+    assert plan.after.data[sshd_trees.MAIN].decode() == expected
+    assert sshtrail_sshd_edit.plan(plan.after, plan.wishes).changes == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "match", "config", "expected"),
+    [
+        ("Match user bob\n\tPermitTTY no\n", "User bob", {"PermitTTY": "yes"}, "Match user bob\n\tPermitTTY yes\n"),
+        (
+            "Match User bob\n  PermitTTY no\n",
+            "User bob",
+            {"X11Forwarding": "no"},
+            "Match User bob\n  PermitTTY no\n  X11Forwarding no\n",
+        ),
+        ("Match Address 10.0.0.1 User bob\nPermitTTY no\n", "User bob Address 10.0.0.1", {"PermitTTY": None}, ""),
+        (
+            "Match User b*\nPermitTTY no\n",
+            "User bob",
+            {"PermitTTY": "yes"},
+            "Match User bob\n\tPermitTTY yes\nMatch User b*\nPermitTTY no\n",
+        ),
+        ("Port 22", "User bob", {"PermitTTY": "yes"}, "Port 22\nMatch User bob\n\tPermitTTY yes\n"),
+    ],
+)
+def test_match_blocks(separation, text, match, config, expected):  # noqa: F811
+    daemon = oracle().daemon
+    tree = sshtrail_sshd.load(sshd_trees.MAIN, daemon, {sshd_trees.MAIN: text.encode()})
+    wishes = [sshtrail_sshd_edit.wish(name, value, daemon, match) for name, value in config.items()]
+    plan = sshtrail_sshd_edit.plan(tree, wishes)
+    assert plan.after.data[sshd_trees.MAIN].decode() == expected
+    assert sshtrail_sshd_edit.plan(plan.after, wishes).changes == {}
