@@ -298,12 +298,13 @@ def _go_back(plan):
 
 
 def _restore(plan):
+    found = sshtrail_auditd_daemon.find(plan.path)
     # An auditd with a directory of its own that once refused a file reads the standard one from then on, or aborts
     # (3.0 to 4.1.2 do, each).
-    if _lives(plan.daemon.pid) and not plan.daemon.own_directory:
+    if found.reads and not found.own_directory:
         with contextlib.suppress(DaemonFailed):
-            return _reload(plan.daemon, plan.before)
-    return _restart(plan.daemon, plan.path, plan.before)
+            return _reload(found, plan.before)
+    return _restart(found if found.reads else plan.daemon, plan.path, plan.before)
 
 
 def _reload(daemon, data):
@@ -356,11 +357,12 @@ def _stop(daemon):
 
 
 def _start(daemon):
-    if not daemon.own_directory and __salt__["service.available"]("auditd"):
-        if not __salt__["service.start"]("auditd"):
-            raise DaemonFailed("The service auditd did not start.")
-        return
-    __salt__["cmd.run_bg"](list(daemon.argv), python_shell=False, env={"LC_ALL": "C"})
+    if not daemon.own_directory and __salt__["sshtrail_service.available"]("auditd"):
+        __salt__["sshtrail_service.start"]("auditd")
+    else:
+        # As for a service: a daemon keeps the variables that it is started with.
+        plain = {"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+        __salt__["cmd.run_bg"](list(daemon.argv), python_shell=False, clean_env=True, env=plain)
 
 
 def _successor(daemon, path):

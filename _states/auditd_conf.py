@@ -57,14 +57,18 @@ def _bring(name, config, path):
     return sshtrail_state.bring(
         name,
         __opts__["test"],
-        lambda: (__salt__["auditd_conf.diff"](config, path), _comment(path)),
+        lambda: _plan(config, path),
         lambda: __salt__["auditd_conf.set"](config=config, path=path),
     )
+
+
+def _plan(config, path):
+    changes = __salt__["auditd_conf.diff"](config, path)
+    return changes, f"To be changed: {', '.join(changes)}." if changes else _comment(path)
 
 
 def _comment(path):
     daemon = __salt__["auditd_conf.status"](path)
     if not daemon["reads"]:
         return f"Only the file {path} counts here. {daemon['note']}"
-    works = "works" if daemon["current"] else "does not work yet"
-    return f"auditd (pid {daemon['pid']}) {works} with {path}."
+    return f"auditd (pid {daemon['pid']}) works with {path}."

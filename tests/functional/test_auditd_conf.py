@@ -200,16 +200,37 @@ def test_a_file_edited_by_hand_is_taken_up(states, auditd):
 
 
 @pytest.fixture
-def read_only(tmp_path, loaders, monkeypatch):
-    """A directory (str) in which the parser sees nothing wrong and the daemon can open no log."""
-    # Waiting for what does not come is all that these tests do; what comes, comes within a second.
+def hasty(loaders, monkeypatch):
+    """Give a daemon 8 seconds: these tests only wait for what does not come; what comes, comes within one."""
     monkeypatch.setitem(loaders.opts, "sshtrail.daemon_timeout", 8)
     loaders.reset_state()
+
+
+@pytest.fixture
+def read_only(tmp_path, hasty):
+    """A directory (str) in which the parser sees nothing wrong and the daemon can open no log."""
     directory = tmp_path / "read-only"
     directory.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", directory], check=True)
     yield str(directory)
     subprocess.run(["umount", directory], check=True)
+
+
+def test_a_daemon_that_comes_back_deaf_gets_the_old_file_back(states, auditd, hasty, monkeypatch):
+    # A daemon that runs and gets no message cannot be made here: for the new settings none is found in the log.
+    real = sshtrail_auditd_daemon.logged_message
+
+    def deaf(records, text):
+        return "priority_boost = 6" not in _text(auditd) and real(records, text)
+
+    monkeypatch.setattr(sshtrail_auditd_daemon, "logged_message", deaf)
+    before = _text(auditd)
+    refused = states.auditd_conf.managed(name=auditd, config={"priority_boost": 6})
+    assert refused.result is False
+    assert "a message did not arrive in the log of auditd" in refused.comment
+    assert "The old file is back, and auditd" in refused.comment
+    assert _text(auditd) == before
+    assert psutil.Process(_running(auditd).pid).nice() == -4
 
 
 @pytest.mark.parametrize(

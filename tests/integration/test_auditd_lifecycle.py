@@ -67,7 +67,7 @@ def test_the_service_is_reloaded_where_that_serves_and_restarted_where_not(host,
     assert before["result"] is True, before
     assert before["comment"] == "Only the file /etc/audit/auditd.conf counts here. auditd is not running."
 
-    assert host("service.start", "auditd") is True
+    assert host("sshtrail_service.start", "auditd") is True
     started = host("auditd_conf.status")
     assert (started["reads"], started["current"]) == (True, True)
     assert _managed(host, {"max_log_file": 50})["changes"] == {}
