@@ -56,7 +56,7 @@ EQUAL_OR_NOT = ("arch", "exe", "inode", "fstype")
 COMPARABLE = (("uid", "euid", "suid", "fsuid", "auid", "obj_uid"), ("gid", "egid", "sgid", "fsgid", "obj_gid"))
 
 UNSET = 0xFFFFFFFF
-NUMBER = re.compile(r"-?(0[xX][0-9a-fA-F]+|[0-9]+)")
+NUMBER = re.compile(r"-?(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
 OCTAL = re.compile(r"-?0[0-7]+")
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 LONGEST_LINE = 6142
@@ -323,12 +323,7 @@ def integer(text):
     """Return the number (int) that strtoul(3) reads in all of ``text``, or None."""
     if not NUMBER.fullmatch(text):
         return None
-    if OCTAL.fullmatch(text):
-        return int(text, 8)
-    try:
-        return int(text, 16 if "x" in text.lower() else 10)
-    except ValueError:
-        return None
+    return int(text, 8 if OCTAL.fullmatch(text) else 0)
 
 
 # ---- rules ------------------------------------------------------------------------------------------------------

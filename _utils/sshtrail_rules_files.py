@@ -16,6 +16,7 @@ SUFFIX = ".rules"
 EXTENSIONS = re.compile(r"(\.[A-Za-z~][A-Za-z0-9~]*)*$")
 # What the awk program in augenrules takes for white space: gawk knows \s, mawk reads it as the letter s.
 GAWK, MAWK = rb"\s*", rb"s*"
+END, TILDE = -1, -2
 HOISTED = ("-D", "-b", "-f", "-e")
 STATUS = {
     "-b": "backlog_limit",
@@ -55,12 +56,13 @@ def _version(one, other):
 
 def _runs(text):
     runs = re.findall(r"([^0-9]*)([0-9]*)", text)
-    return [([*map(_weight, word), -1], int(number or 0)) for word, number in runs if word or number]
+    # The end of a string weighs less than any character but a tilde, so it has its place in the comparison.
+    return [*(([*map(_weight, word), END], int(number or 0)) for word, number in runs if word or number), ([END], 0)]
 
 
 def _weight(letter):
     if letter == "~":
-        return -2
+        return TILDE
     return ord(letter) if letter.isascii() and letter.isalpha() else ord(letter) + 256
 
 

@@ -1,0 +1,135 @@
+"""No event of a rule that stays is lost while others change: counted in the log of a real auditd."""
+
+import contextlib
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+import sshtrail_kernel
+
+KEY = "sshtrail-test-stays"
+# auditd.conf(5); everything else has a default.
+CONFIG = """\
+log_file = {folder}/audit.log
+log_group = root
+log_format = RAW
+flush = NONE
+max_log_file = 200
+max_log_file_action = IGNORE
+space_left = 2
+admin_space_left = 1
+space_left_action = IGNORE
+admin_space_left_action = IGNORE
+disk_full_action = IGNORE
+disk_error_action = IGNORE
+plugin_dir = {folder}/plugins.d
+q_depth = 20000
+"""
+# Executes one program again and again until it is told to stop, and says how often.
+SPAWNER = """
+import os, sys
+program, stop, count = *sys.argv[1:], 0
+while not os.path.exists(stop):
+    os.waitpid(os.posix_spawn(program, [program], {}), 0)
+    count += 1
+print(count)
+"""
+
+
+@contextlib.contextmanager
+def auditd(folder):
+    """Run an auditd that logs into ``folder`` (pathlib.Path) until the block ends."""
+    (folder / "plugins.d").mkdir(parents=True)
+    (folder / "auditd.conf").write_text(CONFIG.format(folder=folder))
+    (folder / "auditd.conf").chmod(0o640)
+    daemon = subprocess.Popen(["auditd", "-n", "-c", str(folder)])
+    try:
+        wait_for(lambda: sshtrail_kernel.status()["pid"] == daemon.pid)
+        yield
+    finally:
+        daemon.terminate()
+        daemon.wait()
+
+
+def wait_for(condition, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def executing(program, folder):
+    """Execute ``program`` continuously; yields a list that holds the count when the block has ended."""
+    counted = []
+    command = [sys.executable, "-c", SPAWNER, str(program), str(folder / "stop")]
+    spawner = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        yield counted
+    finally:
+        (folder / "stop").touch()
+        counted.append(int(spawner.communicate()[0]))
+
+
+def logged(folder):
+    """How often the log in ``folder`` holds a record with the key, once it grows no more."""
+    log, size = folder / "audit.log", -1
+    while size != log.stat().st_size:
+        size = log.stat().st_size
+        time.sleep(0.5)
+    lines = log.read_text(errors="replace").splitlines()
+    return sum(line.startswith("type=SYSCALL") and f'key="{KEY}"' in line for line in lines)
+
+
+@pytest.fixture
+def scene(tmp_path, audit):
+    """A rules directory with a rule that stays, a program of its own to be executed, and an auditd that logs."""
+    rules_dir, program = tmp_path / "audit" / "rules.d", tmp_path / "true"
+    rules_dir.mkdir(parents=True)
+    shutil.copy(shutil.which("true"), program)
+    stays = f"-a always,exit -F arch=b64 -S execve -F exe={program} -F key={KEY}"
+    (rules_dir / "10-stays.rules").write_text(f"-D\n-b 60000\n{stays}\n")
+    with auditd(tmp_path / "log"):
+        yield rules_dir, program, tmp_path / "log"
+        for rule in sshtrail_kernel.rules():
+            sshtrail_kernel.delete(rule)
+
+
+def others(turn):
+    """Rules that change with ``turn`` (int), a ``never`` that changes its place among them."""
+    lines = [
+        f"-a always,exit -F arch=b64 -S openat -F a2={turn % 3 + 1}{number} -F key=sshtrail-test"
+        for number in range(20)
+    ]
+    never = "-a never,exit -F arch=b64 -S openat,execve -F auid=5"
+    return "".join(f"{line}\n" for line in ([never, *lines] if turn % 2 else [*lines, never]))
+
+
+def test_no_event_is_lost_while_other_rules_change(modules, scene):
+    rules_dir, program, log = scene
+    (rules_dir / "20-others.rules").write_text(others(0))
+    modules.audit_rules.load(str(rules_dir))
+    lost = sshtrail_kernel.status()["lost"]
+    with executing(program, rules_dir) as counted:
+        for turn in range(1, 5):
+            (rules_dir / "20-others.rules").write_text(others(turn))
+            assert modules.audit_rules.load(str(rules_dir))["kernel"]
+    assert counted[0] > 100 and logged(log) == counted[0]
+    assert sshtrail_kernel.status()["lost"] == lost
+
+
+def test_augenrules_loses_events_meanwhile(modules, scene):
+    """For comparison: what the distribution's own way costs, which begins with -D."""
+    rules_dir, program, log = scene
+    (rules_dir / "20-others.rules").write_text(others(0))
+    modules.audit_rules.load(str(rules_dir))
+    script = 'mount --bind "$1" /etc/audit && augenrules --load'
+    with executing(program, rules_dir) as counted:
+        wait_for(lambda: (log / "audit.log").stat().st_size > 10000)
+        (rules_dir / "20-others.rules").write_text(others(1))
+        subprocess.run(
+            ["unshare", "--mount", "sh", "-c", script, "sh", str(rules_dir.parent)], capture_output=True, check=True
+        )
+    assert logged(log) < counted[0]
