@@ -5,12 +5,14 @@ The audit subsystem is the real one, since the kernel has only one; whoever make
 """
 
 import contextlib
+import json
 import os
 import pathlib
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 
@@ -112,6 +114,41 @@ class Sandbox:
         with contextlib.suppress(OSError):
             while message := self.receiver.recv(65536):
                 self.messages.append(message)
+
+
+class Host(Sandbox):
+    """A sandbox that knows the command under test."""
+
+    def __init__(self, base, root):
+        super().__init__(base)
+        self.root = root
+        conf = self.base / "conf"
+        conf.mkdir()
+        config = {"id": "host", "root_dir": str(self.base), "file_client": "local", "module_dirs": [str(root)]}
+        config |= {"pillar_roots": {"base": [str(root / "pillar")]}, "enable_fqdns_grains": False}
+        (conf / "minion").write_text(json.dumps(config))
+
+    def highstate(self, *args, tree=None, within=()):
+        """Run ``bin/highstate`` with the Salt that runs the tests, by the command ``within`` if there is one."""
+        bin_dir = pathlib.Path(sys.executable).parent
+        environ = dict(os.environ, PATH=f"{bin_dir}:{os.environ['PATH']}")
+        return self.run(*within, (tree or self.root) / "bin" / "highstate", *args, env=environ, check=False)
+
+    def drift(self):
+        """Return what ``sshtrail.drift`` finds."""
+        salt_call = pathlib.Path(sys.executable).parent / "salt-call"
+        done = self.run(salt_call, "--local", "-c", self.base / "conf", "--out", "json", "sshtrail.drift")
+        return json.loads(done.stdout)["local"]
+
+
+def changed_tree(root, base, old, new):
+    """Copy the checkout to ``base`` with ``old`` replaced by ``new`` in the pillar that all share; return where."""
+    shutil.copytree(root, base / "tree", symlinks=True, ignore=shutil.ignore_patterns(".git", "__pycache__"))
+    pillar = base / "tree" / "pillar" / "sshtrail" / "common.sls"
+    text = pillar.read_text()
+    assert old in text
+    pillar.write_text(text.replace(old, new))
+    return base / "tree"
 
 
 def stop(pid, name):

@@ -4,46 +4,16 @@
 The tests build on each other, in the order in which they stand: preview, apply, apply again, log in.
 """
 
-import json
-import os
-import pathlib
 import re
-import shutil
-import sys
 
 import pytest
 import sshtrail_groups
 import sshtrail_log
-from sandbox import Sandbox, wait_for
+from sandbox import Host, changed_tree, wait_for
 from support import audit_status, audit_subsystem, auditctl
 
 USER = "sshtrailer"
 COMMAND = ["/bin/echo", "sshtrail-was-here"]
-
-
-class Host(Sandbox):
-    """A sandbox that knows the command under test."""
-
-    def __init__(self, base, root):
-        super().__init__(base)
-        self.root = root
-        conf = self.base / "conf"
-        conf.mkdir()
-        config = {"id": "host", "root_dir": str(self.base), "file_client": "local", "module_dirs": [str(root)]}
-        config |= {"pillar_roots": {"base": [str(root / "pillar")]}, "enable_fqdns_grains": False}
-        (conf / "minion").write_text(json.dumps(config))
-
-    def highstate(self, *args, tree=None):
-        """Run ``bin/highstate`` with the Salt that runs the tests."""
-        bin_dir = pathlib.Path(sys.executable).parent
-        environ = dict(os.environ, PATH=f"{bin_dir}:{os.environ['PATH']}")
-        return self.run((tree or self.root) / "bin" / "highstate", *args, env=environ, check=False)
-
-    def drift(self):
-        """Return what ``sshtrail.drift`` finds."""
-        salt_call = pathlib.Path(sys.executable).parent / "salt-call"
-        done = self.run(salt_call, "--local", "-c", self.base / "conf", "--out", "json", "sshtrail.drift")
-        return json.loads(done.stdout)["local"]
 
 
 @pytest.fixture(scope="module")
@@ -176,12 +146,9 @@ def test_drift_is_named_and_repaired(host, applied, command, layer, what):
 
 
 def test_a_wrong_policy_is_named_and_touches_nothing(host, applied, root, tmp_path):
-    """The command runs from a copy of the tree whose pillar has a typing error."""
-    shutil.copytree(root, tmp_path / "tree", symlinks=True, ignore=shutil.ignore_patterns(".git", "__pycache__"))
-    pillar = tmp_path / "tree" / "pillar" / "sshtrail" / "common.sls"
-    pillar.write_text(pillar.read_text().replace("max_log_file: 50", "max_log_fil: 50"))
+    tree = changed_tree(root, tmp_path, "max_log_file: 50", "max_log_fil: 50")
     before, kernel = host.tree("/etc"), auditctl("-l")
-    done = host.highstate(tree=tmp_path / "tree")
+    done = host.highstate(tree=tree)
     assert done.returncode == 1
     assert "sshtrail:auditd:config:max_log_fil" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
