@@ -201,7 +201,10 @@ def _change(function, handle, data, flags):
         raise KernelError("These bytes are no audit rule.", errno.EINVAL)
     filter_, action = struct.unpack_from("=2I", data)
     buffer = ctypes.create_string_buffer(data, len(data))
-    _sent(function(handle, buffer, filter_ | flags, action), "change this rule")
+    code = function(handle, buffer, filter_ | flags, action)
+    if code == -errno.EPERM and status()["immutable"]:
+        raise Locked("The kernel's audit configuration is locked until the next reboot.", errno.EPERM)
+    _sent(code, "change this rule")
 
 
 def _string_bytes(data):

@@ -287,11 +287,18 @@ def comment(host, target, unknown):
     count = len(target.origins)
     told = [f"The files hold {count} audit rules; the kernel holds {len(host.rules)}."]
     if waiting(host, target):
-        told.append(f"The kernel is locked, so what differs there {REBOOT}: {waiting(host, target)}.")
+        told.append(f"The kernel is locked, so what differs there {REBOOT}: {_waiting_lines(host, target)}.")
     if unknown == "report" and target.unknown:
         lines = ", ".join(map(describe, target.unknown))
         told.append(f"In the kernel, but in no file: {lines}.")
     return " ".join(told)
+
+
+def _waiting_lines(host, target):
+    changes = waiting(host, target)
+    kernel, status = changes.get("kernel", {"old": [], "new": []}), changes.get("status", {"new": {}})
+    goes, comes = ([f"{sign} {line}" for line in kernel[age]] for sign, age in (("without", "old"), ("with", "new")))
+    return ", ".join([*goes, *comes, *(f"{name} {value}" for name, value in status["new"].items())])
 
 
 # ---- arguments --------------------------------------------------------------------------------------------------
