@@ -17,6 +17,7 @@ import tempfile
 
 import salt.utils.files
 import salt.utils.path
+import salt.utils.systemd
 import sshtrail_daemon
 import sshtrail_files
 import sshtrail_sshd
@@ -632,17 +633,24 @@ def _put(path, data):
 
 def _carry_out(plan):
     """Replace the files, have the listener read them, and undo all of it when the listener does not answer."""
-    listener = _listener(plan.tree)
-    endpoints = _endpoints(listener, plan.after) if listener else []
-    old_endpoints = _endpoints(listener, plan.tree) if listener and plan.files else endpoints
+    listener, socket = _listener(plan.tree), _socket(plan.tree.path)
+    before = after = []
+    if listener or socket:
+        before, after = _answering(listener, plan.tree), _endpoints(listener, plan.after)
     try:
         _write(plan)
-        if listener:
-            _reload(listener, plan.after, endpoints)
+        _take_up(listener, socket, plan.after, after)
     except BaseException as exc:
-        _undo(plan, listener, old_endpoints, exc)
+        _undo(plan, listener, socket, before, exc)
         raise
     sshtrail_sshd_journal.close(_journal(plan.tree.path))
+
+
+def _take_up(listener, socket, tree, endpoints):
+    if socket:
+        _restart_socket(socket, endpoints)
+    elif listener:
+        _reload(listener, tree, endpoints)
 
 
 def _write(plan):
@@ -657,14 +665,43 @@ def _write(plan):
         sshtrail_files.replace(path, plan.files[path])
 
 
+def _answering(listener, tree):
+    """Where the listener answers now; sshd may well refuse the present files, and then nobody can tell."""
+    with contextlib.suppress(RefusedError):
+        return _endpoints(listener, tree)
+    return []
+
+
 def _endpoints(listener, tree):
     """Where the listener will listen with ``tree``: its command line may override the files."""
-    options = sshtrail_sshd_listener.options_of(listener.argv)
+    options = sshtrail_sshd_listener.options_of(listener.argv) if listener else []
     with contextlib.suppress(ValueError):
         position = options.index("-f")
         del options[position : position + 2]
     with _candidate(tree.data, tree.path) as (main, names):
         return _sshd_dump(main, names, options=options).get("ListenAddress", [])
+
+
+def _socket(path):
+    """Return the unit (str) through which systemd itself listens for sshd, or None."""
+    if not salt.utils.systemd.booted(__context__) or os.path.realpath(path) != os.path.realpath(DEFAULT):
+        return None
+    return next((unit for unit in ("ssh.socket", "sshd.socket") if __salt__["service.status"](unit)), None)
+
+
+def _restart_socket(unit, endpoints):
+    """
+    systemd holds the socket, and reads Port and ListenAddress of sshd_config when it reloads its units; a sshd that it
+    has started already must be started anew, which sessions survive.
+    """
+    service = unit.replace(".socket", ".service")
+    for command in (["daemon-reload"], ["stop", service], ["restart", unit]):
+        result = _run(["systemctl", *command])
+        if result["retcode"]:
+            raise ListenerError(f"systemctl {' '.join(command)} fails: {result['stderr'].strip()}")
+    missing = sshtrail_sshd_listener.wait_for(endpoints, DEADLINE)
+    if missing:
+        raise ListenerError(f"{unit} does not answer with the new configuration: {missing}")
 
 
 def _reload(listener, tree, endpoints):
@@ -690,17 +727,25 @@ def _patient(running):
     return still
 
 
-def _undo(plan, listener, endpoints, cause):
+def _undo(plan, listener, socket, endpoints, cause):
     """Put the old bytes back; then the listener has to answer as before."""
     for path in plan.files:
         _put(path, plan.tree.data.get(path))
     sshtrail_sshd_journal.close(_journal(plan.tree.path))
-    if listener is None:
+    if not listener and not socket:
         return
-    missing = _revive(plan, listener, endpoints)
+    missing = _revive_socket(socket, endpoints) if socket else _revive(plan, listener, endpoints)
     if isinstance(cause, ListenerError):
         outcome = f"and does not answer with the old one either: {missing}" if missing else "the old one is back"
         raise ListenerError(f"{cause.message}; {outcome}\n{_difference(plan)}") from cause
+
+
+def _revive_socket(unit, endpoints):
+    try:
+        _restart_socket(unit, endpoints)
+    except ListenerError as exc:
+        return exc.message
+    return ""
 
 
 def _revive(plan, listener, endpoints):

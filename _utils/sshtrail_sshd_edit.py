@@ -119,6 +119,7 @@ def wish(name, value, daemon, match=None, exact=True):
         sshtrail_sshd_values.spell(keyword, list(found.occurrences), daemon)
         for arguments in found.occurrences:
             sshtrail_sshd_values.check(keyword, arguments, daemon)
+            render(keyword.name, keyword, arguments, daemon)
     except BadValue as exc:
         raise BadWish(f"{keyword.name} {exc}") from exc
     except LookupError:

@@ -105,17 +105,30 @@ def wait(pidfile, before, endpoints, deadline, running=lambda: True):
 
     Returns what is missing, in words (str); empty when everything answers.
     """
-    end, missing = time.monotonic() + deadline, "sshd has not started anew"
-    while time.monotonic() < end:
-        if stamp(pidfile) not in (None, before):
-            silent = [endpoint for endpoint in endpoints if not answers(endpoint)]
-            missing = f"no SSH-2.0 greeting from {', '.join(silent)}" if silent else ""
-        if not missing:
-            return ""
+
+    def missing():
+        return _silent(endpoints) if stamp(pidfile) not in (None, before) else "sshd has not started anew"
+
+    return _poll(missing, deadline, running)
+
+
+def wait_for(endpoints, deadline):
+    """Wait until all ``endpoints`` answer; arguments and what is returned as for :func:`wait`."""
+    return _poll(lambda: _silent(endpoints), deadline, lambda: True)
+
+
+def _poll(missing, deadline, running):
+    end = time.monotonic() + deadline
+    while missing() and time.monotonic() < end:
         if not running():
             return "sshd has ended"
         time.sleep(0.05)
-    return missing
+    return missing()
+
+
+def _silent(endpoints):
+    silent = [endpoint for endpoint in endpoints if not answers(endpoint)]
+    return f"no SSH-2.0 greeting from {', '.join(silent)}" if silent else ""
 
 
 def answers(endpoint, timeout=2.0):

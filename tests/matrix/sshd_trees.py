@@ -399,7 +399,7 @@ class Wishes:
             return [], False
         try:
             plan = sshtrail_sshd_edit.plan(ours, [wish])
-        except sshtrail_sshd.ConfigError:
+        except (sshtrail_sshd.ConfigError, sshtrail_sshd_edit.BadWish):
             return [], False
         except sshtrail_sshd_edit.NoEffectError as exc:
             # Before 8.5 sshd reads SetEnv in a Match block and does nothing with it.
