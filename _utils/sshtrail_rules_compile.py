@@ -257,8 +257,9 @@ def decompile(data):
     data
         As :func:`sshtrail_kernel.rules` or :func:`compile` give it (bytes).
 
-    It compiles to the same bytes, with one kind of exception: an old kernel or library may know fields
-    that this library does not; their numbers are shown then.
+    It is never written as a watch: what ``-w`` stands for depends on what its path is at the moment. It compiles to
+    the same bytes, with one kind of exception: an old kernel or library may know fields that this library does
+    not; their numbers are shown then.
     """
     packed, strings = unpack(data)
     fields = list(_fields(packed, iter(strings)))
@@ -270,7 +271,7 @@ def decompile(data):
         after_arch = 1 + max((at for at, part in enumerate(parts) if part.name == "arch"), default=len(parts) - 1)
         parts.insert(after_arch, Part("-S", calls))
     action = ACTION_NAMES.get(packed.action, str(packed.action))
-    return _as_watch(Rule(action, FILTER_NAMES.get(packed.filter, str(packed.filter)), tuple(parts), keys))
+    return Rule(action, FILTER_NAMES.get(packed.filter, str(packed.filter)), tuple(parts), keys)
 
 
 def _fields(packed, strings):
@@ -372,16 +373,3 @@ def _elf(packed):
     own = lib.audit_machine_to_elf(lib.audit_detect_machine()) & 0xFFFFFFFF
     # The last one, as that is where libaudit looks the names up.
     return next((value for number, _operator, value in reversed(packed.fields) if number == ARCH), own)
-
-
-def _as_watch(rule):
-    """Return ``rule`` as a watch (``-w``) where auditctl would compile that to the same bytes now."""
-    if (rule.action, rule.filter) != ("always", "exit") or len(rule.parts) < 2:
-        return rule
-    place, perm = rule.parts[:2]
-    kind = "dir" if os.path.isdir(place.value) else "path"
-    trimmed = place.value.rstrip("/") or "/"
-    if (place.name, perm.name) != (kind, "perm") or trimmed != place.value or len(rule.parts) > 2:
-        return rule
-    watch = (Part("-w", place.value), Part("-p", perm.value))
-    return dataclasses.replace(rule, parts=watch)

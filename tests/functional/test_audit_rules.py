@@ -138,11 +138,14 @@ def test_a_fresh_host_previews_and_says_that_auditd_is_missing(states, tree):
 
 
 RULE = "-w /etc/group -p wa -k sshtrail-test-one"
+# As the module shows them: -w would mean another rule once the path is a directory.
+LISTED = "-a always,exit -F path=/etc/group -F perm=wa -F key=sshtrail-test-one"
+OTHER = "-a always,exit -F path=/etc/hosts -F perm=w -F key=sshtrail-test-other"
 
 
 def test_present_and_absent_predict_make_and_keep(states, modules, tree):
     arguments = {"path": str(tree / "50-local.rules")}
-    for state, held in ((states.audit_rules.present, [RULE]), (states.audit_rules.absent, [])):
+    for state, held in ((states.audit_rules.present, [LISTED]), (states.audit_rules.absent, [])):
         preview = state(RULE, test=True, **arguments)
         made = state(RULE, **arguments)
         again = state(RULE, **arguments)
@@ -167,14 +170,14 @@ def test_rules_that_the_policy_does_not_know(states, modules, tree, unknown):
     made = managed(states, tree, unknown=unknown)
     assert made.result is True, made.comment
     assert managed(states, tree, unknown=unknown).changes == {}
-    kept = {RULE, "-w /etc/hosts -p w -k sshtrail-test-other"} & set(modules.audit_rules.loaded())
+    kept = {LISTED, OTHER} & set(modules.audit_rules.loaded())
     assert len(kept) == (0 if unknown == "remove" else 2)
     assert (tree / "10-other.rules").read_text().startswith("# theirs\n")
-    assert (RULE in made.comment) == (unknown == "report")
+    assert (LISTED in made.comment) == (unknown == "report")
 
 
 def test_load_follows_the_directory(modules, tree):
     (tree / "10-other.rules").write_text(f"{RULE}\n")
-    assert modules.audit_rules.load(str(tree))["kernel"] == {"old": [], "new": [RULE]}
+    assert modules.audit_rules.load(str(tree))["kernel"] == {"old": [], "new": [LISTED]}
     assert modules.audit_rules.load(str(tree)) == {}
     assert sshtrail_kernel.status()["backlog_limit"] == 8192
