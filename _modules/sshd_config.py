@@ -7,6 +7,7 @@ and afterwards the listener answers, or the old files are back.
 
 import contextlib
 import difflib
+import functools
 import glob
 import hashlib
 import json
@@ -316,7 +317,8 @@ def _daemon():
     key = f"sshd_config.{_identity(binary)}"
     if key not in __context__:
         __context__[key] = _remembered(binary)
-    return sshtrail_sshd_values.Daemon(*__context__[key], ask=_ask)
+    release = __context__[key][0]
+    return sshtrail_sshd_values.Daemon(*__context__[key], ask=functools.partial(_ask, release))
 
 
 def _identity(binary):
@@ -373,9 +375,8 @@ def _run_dir():
     return __opts__.get("sshtrail.run_dir", "/run/sshtrail")
 
 
-def _ask(name, occurrences):
+def _ask(release, name, occurrences):
     """Let sshd itself say what it makes of a value that depends on how it was built."""
-    release = _daemon().release
     lines = [
         f"{name} {' '.join(sshtrail_sshd_edit.quoted(word, release) for word in arguments.words)}\n"
         for arguments in occurrences

@@ -162,9 +162,9 @@ def _quoted_word(text, position):
 
 def parse(data, daemon):
     """Return the lines (list of Line) of the file content ``data`` (bytes) as ``daemon`` (Daemon) reads them."""
+    printed = frozenset(daemon.defaults)
     return [
-        parse_line(raw, number, daemon.release, frozenset(daemon.defaults))
-        for number, raw in enumerate(sshtrail_files.lines(data), 1)
+        parse_line(raw, number, daemon.release, printed) for number, raw in enumerate(sshtrail_files.lines(data), 1)
     ]
 
 
@@ -234,6 +234,8 @@ class Tree:
         (path, line number): the paths that this Include line names (list of list of str, one for each word).
     problems
         What keeps sshd from reading a file (list of Problem).
+    answers
+        What was worked out already: a Tree does not change once it is loaded.
     """
 
     path: str
@@ -242,6 +244,7 @@ class Tree:
     data: dict = dataclasses.field(default_factory=dict)
     includes: dict = dataclasses.field(default_factory=dict)
     problems: list = dataclasses.field(default_factory=list)
+    answers: dict = dataclasses.field(default_factory=dict, repr=False, compare=False)
 
 
 def load(path, daemon, overlay=None):
@@ -357,9 +360,12 @@ def settings(tree, connection=None):
         None for the pass in which sshd starts, or the Connection whose Match blocks count: then only the lines
         of the Match blocks that it meets are returned.
     """
-    run = _Pass(tree, connection, connection is None, [], list(tree.problems) if connection is None else [])
-    _read(run, tree.path, connection is not None, False, 0)
-    return run.settings, run.problems
+    key = "settings", connection
+    if key not in tree.answers:
+        run = _Pass(tree, connection, connection is None, [], list(tree.problems) if connection is None else [])
+        _read(run, tree.path, connection is not None, False, 0)
+        tree.answers[key] = run.settings, run.problems
+    return tree.answers[key]
 
 
 def _read(run, path, match_only, never, depth):
@@ -492,6 +498,13 @@ def effective(tree, connection=None):
 
     Raises ConfigError with all problems when sshd would refuse the configuration.
     """
+    key = "effective", connection
+    if key not in tree.answers:
+        tree.answers[key] = _effective(tree, connection)
+    return tree.answers[key]
+
+
+def _effective(tree, connection):
     first, problems = settings(tree)
     if problems:
         raise ConfigError("\n".join(map(str, problems)))
@@ -499,8 +512,9 @@ def effective(tree, connection=None):
     if problems:
         raise ConfigError("\n".join(map(str, problems)))
     result = {name: Effective(_printed(name, lines)) for name, lines in tree.daemon.defaults.items() if lines}
-    for name in dict.fromkeys(setting.line.name for setting in [*first, *second]):
-        ours = [_about(name, one, tree.daemon.release) for one in (first, second)]
+    named = [_by_name(one, tree.daemon.release) for one in (first, second)]
+    for name in dict.fromkeys([*named[0], *named[1]]):
+        ours = [one.get(name, []) for one in named]
         if any(ours):
             _decide(result, tree, name, *ours)
     if tree.daemon.release < _ONE_KEYWORD_SINCE:
@@ -509,15 +523,18 @@ def effective(tree, connection=None):
     return result
 
 
-def _about(name, settings_of_pass, release):
-    """Return those settings of one pass that bear on the keyword ``name`` (list of Setting)."""
-    found = [setting for setting in settings_of_pass if setting.line.name == name]
-    if name != "AuthorizedPrincipalsCommand" or not ARGV_SINCE <= release < _OWN_PRINCIPALS_SINCE:
-        return found
+def _by_name(settings_of_pass, release):
+    """Return ``{keyword: the settings of one pass that bear on it}``."""
+    found = {}
+    for setting in settings_of_pass:
+        found.setdefault(setting.line.name, []).append(setting)
     # These releases look at AuthorizedKeysCommand to see whether this one is set already: until it is, the last wins.
-    names = [setting.line.name for setting in settings_of_pass]
-    end = names.index("AuthorizedKeysCommand") if "AuthorizedKeysCommand" in names else len(names)
-    return [setting for setting in settings_of_pass[:end] if setting.line.name == name][-1:]
+    if "AuthorizedPrincipalsCommand" in found and ARGV_SINCE <= release < _OWN_PRINCIPALS_SINCE:
+        names = [setting.line.name for setting in settings_of_pass]
+        end = names.index("AuthorizedKeysCommand") if "AuthorizedKeysCommand" in names else len(names)
+        early = [one for one in settings_of_pass[:end] if one.line.name == "AuthorizedPrincipalsCommand"]
+        found["AuthorizedPrincipalsCommand"] = early[-1:]
+    return found
 
 
 _OWN_PRINCIPALS_SINCE = (9, 4)
@@ -575,9 +592,19 @@ def _spell(keyword, deciding, first, second, daemon):
     if keyword.kind == "startups" and keyword.repeat == sshtrail_sshd_table.LAST:
         # A line that gives one number leaves the rate that an earlier line set.
         deciding = first
-    lines = sshtrail_sshd_values.spell(keyword, [setting.line.arguments for setting in deciding], daemon)
-    if keyword.name in _cleared(daemon.release) and [line.lower() for line in lines] == ["none"]:
-        return lines if deciding[0] in second else _unset(keyword, daemon)
+    arguments = [setting.line.arguments for setting in deciding]
+    return spelled(keyword, arguments, daemon, in_match=deciding[0] in second)
+
+
+def spelled(keyword, occurrences, daemon, in_match=False):
+    """
+    Return the lines that ``sshd -T`` prints for ``occurrences`` of ``keyword`` in the global part, or in a Match block.
+
+    Arguments and errors as for :func:`sshtrail_sshd_values.spell`.
+    """
+    lines = sshtrail_sshd_values.spell(keyword, occurrences, daemon)
+    if not in_match and keyword.name in _cleared(daemon.release) and [line.lower() for line in lines] == ["none"]:
+        return _unset(keyword, daemon)
     return lines
 
 

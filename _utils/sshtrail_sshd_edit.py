@@ -215,7 +215,7 @@ def value_of(wanted, daemon):
         lines = [] if wanted.criteria is not None else daemon.defaults.get(name, [])
     else:
         try:
-            lines = sshtrail_sshd_values.spell(keyword, list(wanted.occurrences), daemon)
+            lines = sshtrail_sshd.spelled(keyword, list(wanted.occurrences), daemon, wanted.criteria is not None)
         except LookupError:
             lines = [" ".join(arguments.words) for arguments in wanted.occurrences]
     return (list(lines) or None) if listed else lines[0] if lines else None
