@@ -90,22 +90,27 @@ def _same_file(one, other):
 
 
 class Tail:
-    """What is written to a log, rotated or not, after this object was made."""
+    """What is written to the log at ``path`` (str), rotated or not, after this object was made."""
 
     def __init__(self, path):
         self._path = path
         self._inode, self._size = _extent(path)
 
     def records(self):
-        """Return the records (list of :class:`sshtrail_log.Record`) that were written since."""
-        inode = _extent(self._path)[0]
+        """Return the records (list of :class:`sshtrail_log.Record`) that are new since the last call."""
+        inode, rotated = _extent(self._path)[0], self._path + ".1"
         if inode == self._inode:
-            data = _from(self._path, self._size)
-        else:
-            rotated = self._path + ".1"
-            kept = _from(rotated, self._size) if _extent(rotated)[0] == self._inode else b""
-            data = kept + _from(self._path, 0)
-        return list(sshtrail_log.records(sshtrail_files.lines(data)))
+            return self._new(self._path)
+        last = self._new(rotated) if _extent(rotated)[0] == self._inode else []
+        self._inode, self._size = inode, 0
+        return last + self._new(self._path)
+
+    def _new(self, path):
+        # A last line without its line feed is still being written.
+        data = _from(path, self._size)
+        whole = data[: data.rfind(b"\n") + 1]
+        self._size += len(whole)
+        return list(sshtrail_log.records(sshtrail_files.lines(whole)))
 
 
 def _extent(path):

@@ -5,6 +5,7 @@ auditd.conf through Salt's real loader, with a real auditd that reads a director
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -70,13 +71,24 @@ def _end(path):
             psutil.Process(daemon.pid).wait(10) if psutil.pid_exists(daemon.pid) else None
 
 
+@contextlib.contextmanager
+def _auditd(path, *prefix):
+    command = [*prefix, "auditd", "-n", "-c", os.path.dirname(path)]
+    # A process that starts in the tick of the file's last change may have read it or not.
+    time.sleep(2 / os.sysconf("SC_CLK_TCK"))
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL):
+        try:
+            _until(lambda: _running(path))
+            yield path
+        finally:
+            _end(path)
+
+
 @pytest.fixture
 def auditd(conf, audit):
     """The same file with a real auditd, which works with it and is the kernel's audit daemon."""
-    with subprocess.Popen(["auditd", "-n", "-c", os.path.dirname(conf)], stdin=subprocess.DEVNULL):
-        _until(lambda: _running(conf))
+    with _auditd(conf):
         yield conf
-        _end(conf)
 
 
 def _text(path):
@@ -346,3 +358,32 @@ def test_what_only_the_installed_parser_knows_is_refused_in_its_words(states, mo
     assert refused.result is False
     assert "The installed auditd refuses it: " in refused.comment
     assert "= 8\n" in _text(conf)
+
+
+def _free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _lets_in(port):
+    """Whether auditd keeps a connection open rather than closing it at once."""
+    with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+        try:
+            return connection.recv(1) != b""
+        except TimeoutError:
+            return True
+
+
+def test_use_libwrap_is_read_again_on_a_reload(states, conf, audit, tmp_path):
+    # Lists of what auditd does not read again often have this keyword.
+    (tmp_path / "hosts.deny").write_text("auditd: ALL\n")
+    port = _free_port()
+    with open(conf, "a", encoding="utf-8") as handle:
+        handle.write(f"tcp_listen_port = {port}\nuse_libwrap = no\n")
+    overlay = 'mount --bind "$0" /etc/hosts.deny && exec "$@"'
+    with _auditd(conf, "unshare", "--mount", "sh", "-c", overlay, str(tmp_path / "hosts.deny")):
+        assert _lets_in(port)
+        done = states.auditd_conf.managed(name=conf, config={"use_libwrap": True})
+        assert (done.result, done.changes["auditd"]["new"]) == (True, "reloaded"), done.comment
+        assert not _lets_in(port)

@@ -82,13 +82,16 @@ def _types(tail):
     return [record.type for record in tail.records()]
 
 
-def test_a_tail_shows_only_what_is_new(tmp_path):
+def test_a_tail_shows_what_is_new_once_and_whole(tmp_path):
     log = tmp_path / "audit.log"
     _write(log, STARTED)
     tail = sshtrail_auditd_daemon.Tail(str(log))
     assert _types(tail) == []
-    _write(log, CONFIRMED)
+    _write(log, CONFIRMED, MESSAGE[:30])
     assert _types(tail) == ["DAEMON_CONFIG"]
+    assert _types(tail) == []
+    _write(log, MESSAGE[30:])
+    assert _types(tail) == ["USER"]
 
 
 def test_a_tail_follows_a_rotation(tmp_path):
@@ -97,9 +100,21 @@ def test_a_tail_follows_a_rotation(tmp_path):
     tail = sshtrail_auditd_daemon.Tail(str(log))
     _write(log, MESSAGE)
     log.rename(tmp_path / "audit.log.1")
-    assert _types(tail) == ["USER"]
     _write(log, CONFIRMED)
     assert _types(tail) == ["USER", "DAEMON_CONFIG"]
+    _write(log, MESSAGE)
+    assert _types(tail) == ["USER"]
+
+
+def test_a_tail_bears_a_log_that_is_away_for_a_moment(tmp_path):
+    log = tmp_path / "audit.log"
+    _write(log, STARTED)
+    tail = sshtrail_auditd_daemon.Tail(str(log))
+    _write(log, MESSAGE)
+    log.rename(tmp_path / "audit.log.1")
+    assert _types(tail) == ["USER"]
+    _write(log, CONFIRMED)
+    assert _types(tail) == ["DAEMON_CONFIG"]
 
 
 def test_a_tail_waits_for_a_log_that_is_not_there_yet(tmp_path):
