@@ -194,6 +194,31 @@ def test_time_grows_with_the_text_only(make):
     assert large < 20 * small + 0.002
 
 
+HOSTILE_SSHD = [
+    "Accepted publickey for x" + " from a port 1 ssh2: ED25519 SHA256:" + "a" * 43 + " ID",
+    "Starting session: command on x for y from a port 1 id 0",
+    "Close session: user x from a port 1 id 0 ",
+    "Failed publickey for invalid user x from a port 1 ssh2: RSA SHA256:" + "a" * 43 + " ID y (serial 1)",
+]
+
+
+def _sshd_seconds(line):
+    def once():
+        started = time.perf_counter()
+        list(sshtrail_log.sshd_lines([line] * 20, NOW))
+        return time.perf_counter() - started
+
+    return min(once() for _ in range(5))
+
+
+@pytest.mark.parametrize("text", HOSTILE_SSHD)
+def test_the_worst_line_for_sshd_costs_as_much_as_a_few_good_ones(text):
+    head = "Nov 23 06:45:43 host sshd[7]: "
+    line = (head + text + text.partition(" for")[2] * 100)[: sshtrail_log.LONGEST].encode()
+    good = (head + f"Accepted publickey for ana from 10.0.0.1 port 5 ssh2: {KEY}").encode()
+    assert _sshd_seconds(line) < 100 * _sshd_seconds(good)
+
+
 SSHD = sorted(DATA.glob("sshd-*.log"))
 
 
