@@ -1,0 +1,112 @@
+"""
+bin/highstate: how it tells what Salt did, and its exit status; bin/_prepare.py: what it sets up.
+"""
+
+import argparse
+import importlib.machinery
+import importlib.util
+import subprocess
+import sys
+
+import pytest
+
+STATE = {"id": "x", "result": True, "changes": {}, "comment": ""}
+ROW = {"asked": "sshd running", "now": "listens, pid 1", "holds": True}
+
+
+def load(path):
+    """Import a program that has no suffix, or lies outside the modules' path."""
+    loader = importlib.machinery.SourceFileLoader(path.stem, str(path))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(path.stem, loader))
+    loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def highstate(root):
+    return load(root / "bin" / "highstate")
+
+
+@pytest.fixture(scope="module")
+def prepare(root):
+    return load(root / "bin" / "_prepare.py")
+
+
+@pytest.mark.parametrize(
+    "change,lines",
+    [
+        ({"LogLevel": {"old": "INFO", "new": "VERBOSE"}}, ["    LogLevel: INFO -> VERBOSE"]),
+        ({"auditd": {"old": "", "new": "1:3.0"}}, ["    auditd: (none) -> 1:3.0"]),
+        ({"running": {"old": False, "new": True}}, ["    running: no -> yes"]),
+        ({"status": {"old": {"enabled": 0}, "new": {"enabled": 1}}}, ["    enabled: 0 -> 1"]),
+        ({"f": {"old": None, "new": ["# why", "", "-w /a"]}}, ["    f", "      + -w /a"]),
+        ({"f": {"old": ["-w /a", "-w /b"], "new": ["-w /b"]}}, ["    f", "      - -w /a"]),
+        (
+            {"f": {"old": [], "new": ["-w /a"]}, "kernel": {"old": [], "new": ["-w /a", "-w /b"]}},
+            ["    f", "      + -w /a", "    kernel", "      + -w /b", "      + 1 of the lines above"],
+        ),
+        ({"pid": "restarted"}, ["    pid: restarted"]),
+        ("restarted", ["    restarted"]),
+    ],
+)
+def test_a_change_is_told(highstate, change, lines):
+    assert highstate.changes([{"id": "x", "changes": change}]) == ["  x", *lines]
+
+
+def test_a_state_without_changes_is_not_told(highstate):
+    assert highstate.changes([STATE]) == []
+
+
+@pytest.mark.parametrize(
+    "answer,status,said",
+    [
+        ({"result": True, "errors": [], "states": [STATE], "report": [ROW]}, 0, "1 of 1 states succeeded"),
+        ({"result": True, "errors": [], "states": [STATE], "report": [ROW]}, 0, "ok  sshd running"),
+        ({"result": True, "errors": [], "states": [], "report": [{**ROW, "holds": False}]}, 0, "NO  sshd running"),
+        (
+            {"result": False, "errors": [], "states": [{**STATE, "result": False, "comment": "why"}], "report": []},
+            1,
+            "Failed: x\n  why",
+        ),
+        (
+            {"result": False, "errors": ["sshtrail:x is unknown"], "states": [], "report": []},
+            1,
+            "sshtrail:x is unknown",
+        ),
+        ("Function not found", 1, "Function not found"),
+        (None, 1, "Salt gave no answer"),
+    ],
+)
+def test_the_summary_and_the_exit_status(highstate, capsys, answer, status, said):
+    assert highstate.summary(answer, argparse.Namespace(env="dev", test=False), 1) == status
+    assert said in capsys.readouterr().out
+
+
+def test_states_are_shown_as_they_run(highstate, capsys):
+    lines = [
+        "[INFO    ] Executing state sshd_config.managed for [/etc/ssh/sshd_config]",
+        "[INFO    ] Completed state [/etc/ssh/sshd_config] at time 1 (duration_in_ms=120.0)",
+        "[INFO    ] Loading fresh modules for state activity",
+    ]
+    assert [highstate.progress(line) for line in lines] == [True, True, False]
+    assert capsys.readouterr().out == "  sshd_config.managed      /etc/ssh/sshd_config (0.1 s)\n"
+
+
+def test_the_version_of_the_installed_salt_is_known(prepare, tmp_path):
+    program = tmp_path / "salt-call"
+    assert prepare.salt_version(sys.executable) == 0
+    program.write_text("#!/bin/sh\necho 'salt-call 3006.9 (Sulfur)'\n")
+    program.chmod(0o755)
+    assert prepare.salt_version(str(program)) == 3006
+
+
+def test_an_empty_wheel_satisfies_pip_and_holds_nothing(prepare, tmp_path):
+    prepare.empty_wheel(str(tmp_path), "timelib")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--find-links", tmp_path]
+    subprocess.run([*pip, "--target", tmp_path / "site", "timelib>=0.3.0"], check=True)
+    assert [path.name for path in (tmp_path / "site").iterdir()] == ["timelib-99.dist-info"]
+
+
+def test_a_command_that_fails_is_quoted(prepare):
+    with pytest.raises(prepare.Failed, match="exit status 3"):
+        prepare.run([sys.executable, "-c", "import sys; print('said this'); sys.exit(3)"])
