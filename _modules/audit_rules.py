@@ -307,15 +307,24 @@ def _not_loadable(entry, reason):
 
 def _bring(host, target):
     """Act on the difference, the kernel first: a rule that it refuses must leave no file behind."""
-    changes = _planned(host, target, "keep")["changes"]
+    _check_loadable(host, target)
+    changes = sshtrail_rules_target.differences(host, target)
+    if not changes:
+        return changes
     with _undone_on_failure(host):
         if not host.status["immutable"]:
             _set(sshtrail_rules_target.settings(host, target))
             _run(sshtrail_rules_plan.plan(host.rules, target.rules))
         _write(host, target)
-        if sshtrail_rules_target.may_lock(host, target, sshtrail_kernel.rules()):
-            _set({"enabled": sshtrail_kernel.IMMUTABLE})
+        _lock(host, target)
     return changes
+
+
+def _lock(host, target):
+    """Lock the kernel, if the policy says so, and only on what it holds now: a wrong rule would stay until a reboot."""
+    asked = sshtrail_rules_target.asks_for_lock(host, target)
+    if asked and not sshtrail_rules_plan.plan(sshtrail_kernel.rules(), target.rules):
+        _set({"enabled": sshtrail_kernel.IMMUTABLE})
 
 
 def _set(settings):

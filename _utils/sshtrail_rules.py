@@ -7,6 +7,7 @@ audit.rules(7).
 
 import dataclasses
 import difflib
+import functools
 import grp
 import os
 import pwd
@@ -182,6 +183,7 @@ def _line(number, text, file):
         raise exc.at(number, file) from exc
 
 
+@functools.lru_cache(maxsize=16384)
 def parse(text):
     """
     Return what one line (str) says: a :class:`Rule`, a :class:`Control`, or None for a comment or nothing.

@@ -81,6 +81,18 @@ def compile(rule):  # noqa: A001  (the word of the trade)
     They are those that the kernel lists after the installed auditctl loaded the same line. Raises
     :class:`sshtrail_rules.RuleError` when libaudit refuses the rule.
     """
+    numbers = tuple(sshtrail_rules.identity_number(part.name, part.value) for part in rule.parts if is_identity(part))
+    return _compile(rule, bool(rule.watch) and os.path.isdir(rule.watch), numbers)
+
+
+def is_identity(part):
+    """Tell whether ``part`` (:class:`sshtrail_rules.Part`) compares with a user or a group."""
+    return part.option == "-F" and part.name in NUMBERED
+
+
+@functools.lru_cache(maxsize=16384)
+def _compile(rule, _is_directory, _numbers):
+    """Compile ``rule``; the other arguments are what its bytes depend on besides its text."""
     lib = sshtrail_kernel.library()
     if lib.audit_name_to_flag(rule.filter.encode()) != FILTER_NUMBERS[rule.filter]:
         raise RuleError(f"The installed libaudit does not know the list {rule.filter}; it is too old.")

@@ -49,6 +49,8 @@ def plan(loaded, desired):
     Additions come first. A rule in both lists is touched only when its place decides something: then its
     twin is loaded before it goes and until it is back. No steps are returned when nothing differs.
     """
+    if loaded == desired:
+        return []
     phases = [[] for _ in range(4)]
     for number in sorted({_view(rule).filter for rule in (*loaded, *desired)}):
         of_list = [[rule for rule in rules if _view(rule).filter == number] for rules in (loaded, desired)]

@@ -8,6 +8,7 @@ import collections
 import dataclasses
 import difflib
 import errno
+import functools
 import os
 from collections.abc import Mapping
 
@@ -71,9 +72,8 @@ def aim(host, edits=(), unknown="report", lock=False, drop=()):
     Raises :class:`sshtrail_rules.RuleError` for a line that would stop the load, naming file and line.
     """
     files = arranged({**host.files, **dict(edits)})
-    compiled = sshtrail_rules_files.compile_text(host.rules_dir, files.values(), host.space)
-    entries = sshtrail_rules_files.parse_all(files)
-    wanted = compile_all(sshtrail_rules_files.rules(entries))
+    compiled = _text(host.rules_dir, tuple(files.values()), host.space)
+    entries, wanted = desired(files)
     strangers = [rule for rule in dict.fromkeys(host.rules) if rule not in wanted]
     strangers = [rule for rule in strangers if not sshtrail_rules_plan.is_twin(rule)]
     status = {name: int(entry.value.value) for name, entry in sshtrail_rules_files.effective_status(entries).items()}
@@ -89,6 +89,47 @@ def arranged(files):
     return {
         paths[name]: files[paths[name]] for name in sshtrail_rules_files.order(paths) if files[paths[name]] is not None
     }
+
+
+def desired(files):
+    """
+    Return what ``files`` (``{path: bytes}``, in order) say: every entry, and what :func:`compile_all` makes of them.
+
+    Reading and compiling again what is known costs more than asking the kernel, so it is remembered for as long as
+    the files, the directories that watches look at, and the numbers of users and groups are the same.
+    """
+    items = tuple(files.items())
+    entries, rules, watched, named = _read(items)
+    numbers = tuple(sshtrail_rules.identity_number(*pair) for pair in named)
+    return entries, _compiled_rules(rules, tuple(map(os.path.isdir, watched)), numbers)
+
+
+_text = functools.lru_cache(maxsize=8)(sshtrail_rules_files.compile_text)
+
+
+@functools.lru_cache(maxsize=8)
+def _read(items):
+    entries = sshtrail_rules_files.parse_all(dict(items))
+    rules = _Rules(sshtrail_rules_files.rules(entries))
+    parts = [part for entry in rules for part in entry.value.parts]
+    named = dict.fromkeys((part.name, part.value) for part in parts if _is_named(part))
+    return entries, rules, [part.value for part in parts if part.option == "-w"], list(named)
+
+
+def _is_named(part):
+    return sshtrail_rules_compile.is_identity(part) and sshtrail_rules.integer(part.value) is None
+
+
+class _Rules(list):
+    """A list that is remembered by what it is, not by what it holds: hashing thousands of rules costs too much."""
+
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+
+
+@functools.lru_cache(maxsize=8)
+def _compiled_rules(rules, _directories, _numbers):
+    return compile_all(rules)
 
 
 def compile_all(entries):
@@ -200,7 +241,7 @@ def without_rule(host, line):
 def _places(host, rule):
     """Return where the files hold ``rule`` (bytes): ``{path: {line number}}``."""
     places = collections.defaultdict(set)
-    for entry in sshtrail_rules_files.rules(sshtrail_rules_files.parse_all(host.files)):
+    for entry in sshtrail_rules_files.rules(desired(host.files)[0]):
         if _compiled(entry) == rule:
             places[entry.file].add(entry.line)
     return places
@@ -219,7 +260,7 @@ def managed(host, path, groups, status=None, immutable=False, unknown="report"):
     groups = read_groups(groups)
     edits = _without_foreign_rules(host, path) if unknown == "remove" else {}
     others = {name: data for name, data in {**host.files, **edits}.items() if name != path}
-    held = compile_all(sshtrail_rules_files.rules(sshtrail_rules_files.parse_all(arranged(others))))
+    held = desired(arranged(others))[1]
     elsewhere = {rule for group in groups for rule in group["rules"] if sshtrail_rules_compile.compile(rule) in held}
     edits[path] = sshtrail_rules_files.render(groups, status or {}, immutable, elsewhere)
     return edits
@@ -269,17 +310,16 @@ def still_to_load(host, target):
 
 
 def settings(host, target):
-    """Return the status settings (dict) to make now; locking the kernel comes last, see :func:`may_lock`."""
+    """Return the status settings (dict) to make now; locking the kernel comes last, see :func:`asks_for_lock`."""
     wanted = {name: value for name, value in target.status.items() if host.status.get(name) != value}
     if wanted.get("enabled") == sshtrail_kernel.IMMUTABLE:
         wanted["enabled"] = 1
     return {name: value for name, value in wanted.items() if host.status.get(name) != value}
 
 
-def may_lock(host, target, rules):
-    """Tell whether to lock the kernel: the policy says so, and ``rules`` (list of bytes), just read, are the policy."""
-    wanted = target.status.get("enabled") == sshtrail_kernel.IMMUTABLE and not host.status["immutable"]
-    return wanted and not sshtrail_rules_plan.plan(rules, target.rules)
+def asks_for_lock(host, target):
+    """Tell whether the kernel is to be locked and is not yet (bool)."""
+    return target.status.get("enabled") == sshtrail_kernel.IMMUTABLE and not host.status["immutable"]
 
 
 def comment(host, target, unknown):
@@ -337,7 +377,7 @@ def check_wins(target, path, status, immutable):
     ``status`` (dict or None) and ``immutable`` (bool) are what the file at ``path`` (str) sets.
     """
     wanted = {**(status or {}), **({"enabled": sshtrail_kernel.IMMUTABLE} if immutable else {})}
-    decided = sshtrail_rules_files.effective_status(sshtrail_rules_files.parse_all(target.files))
+    decided = sshtrail_rules_files.effective_status(desired(target.files)[0])
     for setting in wanted:
         entry = decided[setting]
         if entry.file != path:

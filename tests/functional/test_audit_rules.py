@@ -3,7 +3,10 @@
 import subprocess
 
 import pytest
+import sshtrail_groups
 import sshtrail_kernel
+import sshtrail_rules
+import sshtrail_rules_compile
 
 DISTRIBUTION = """\
 ## First rule - delete all
@@ -181,3 +184,18 @@ def test_load_follows_the_directory(modules, tree):
     assert modules.audit_rules.load(str(tree))["kernel"] == {"old": [], "new": [LISTED]}
     assert modules.audit_rules.load(str(tree)) == {}
     assert sshtrail_kernel.status()["backlog_limit"] == 8192
+
+
+@pytest.mark.parametrize("name", sshtrail_groups.GROUPS)
+def test_each_ready_group_loads_and_stays(states, tree, name):
+    rules = [line for line in sshtrail_groups.GROUPS[name]["rules"] if loadable(line)]
+    groups = [{"name": name, **sshtrail_groups.GROUPS[name], "rules": rules}]
+    made = managed(states, tree, groups=groups)
+    assert made.result is True, made.comment
+    assert len(sshtrail_kernel.rules()) == len(rules)
+    assert managed(states, tree, groups=groups).changes == {}
+
+
+def loadable(line):
+    """Whether this host has what the rule names: the directory of a file, or the tree."""
+    return not sshtrail_rules_compile.absent_directory(sshtrail_rules.parse_rule(line))

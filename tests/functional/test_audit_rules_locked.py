@@ -62,7 +62,7 @@ def test_a_locked_kernel_is_no_failure_and_the_files_are_brought_up_to_date(mana
     preview, made, again = managed(test=True), managed(), managed()
     assert preview.result is None and made.result is True and made.changes == preview.changes
     assert sorted(made.changes) == sorted(str(tmp_path / name) for name in ("audit.rules", "rules.d/zz-test.rules"))
-    assert "takes effect at the next reboot: with -w /etc/passwd -p wa -k sshtrail-test" in made.comment
+    assert "takes effect at the next reboot: with -a always,exit -F path=/etc/passwd -F perm=wa -F key=" in made.comment
     assert (again.result, again.changes) == (True, {}) and "next reboot" in again.comment
 
 

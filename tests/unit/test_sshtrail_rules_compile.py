@@ -92,3 +92,10 @@ def test_one_rule_leaves_nothing_behind_for_the_next():
     ):
         sshtrail_rules_compile.compile(sshtrail_rules.parse_rule(line))
         assert sshtrail_rules_compile.compile(plain) == before
+
+
+def test_fields_are_compared_by_their_names_and_not_as_users():
+    rule = sshtrail_rules.parse_rule("-a always,exit -S execve -C euid!=uid -F uid=root -k x")
+    assert str(sshtrail_rules_compile.decompile(sshtrail_rules_compile.compile(rule))) == (
+        "-a always,exit -C uid!=euid -F uid=0 -S execve -F key=x"
+    )

@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+"""
+What it costs to change, check and load audit rules: ours beside the usual ways, in one run on one kernel.
+
+    benchmarks/audit_rules.py [--count 1000] [--large 10000]
+
+Takes root, the machine's audit subsystem for itself, and some minutes: deleting a rule takes the kernel about
+13 ms, so that each reload of 1,000 rules that begins with -D takes about 13 s. Times are the best of the runs;
+compare the ratios, which hold on any machine, and not the seconds.
+"""
+
+import argparse
+import contextlib
+import fcntl
+import importlib.util
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "_utils"))
+
+import sshtrail_kernel  # noqa: E402
+import sshtrail_rules  # noqa: E402
+import sshtrail_rules_compile  # noqa: E402
+import sshtrail_rules_plan  # noqa: E402
+import sshtrail_rules_target  # noqa: E402
+
+AUDIT_LOCK = "/tmp/sshtrail-audit-subsystem.lock"
+KEY = "sshtrail-benchmark"
+
+
+def execution_module():
+    """Return the execution module, without Salt's loader around it."""
+    spec = importlib.util.spec_from_file_location("audit_rules", ROOT / "_modules" / "audit_rules.py")
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+def line(number, key=KEY):
+    return f"-a always,exit -F arch=b64 -S openat -F auid={number + 1} -F key={key}-{number}"
+
+
+class Tree:
+    """An audit directory with ``count`` rules in rules.d; ``run`` runs a command that finds it as /etc/audit."""
+
+    def __init__(self, folder, count):
+        self.rules_dir = folder / "rules.d"
+        self.rules_dir.mkdir()
+        self.lines = [line(number) for number in range(count)]
+        self.write()
+
+    def write(self):
+        (self.rules_dir / "audit.rules").write_text("".join(f"{one}\n" for one in ["-D", "-b 8192", *self.lines]))
+
+    def change(self, number):
+        """Give one rule in the middle another key."""
+        middle = len(self.lines) // 2
+        self.lines[middle] = line(middle, f"{KEY}-{number}")
+        self.write()
+
+    def run(self, *command):
+        script = 'mount --bind "$1" /etc/audit && shift && exec "$@"'
+        folder = str(self.rules_dir.parent)
+        subprocess.run(
+            ["unshare", "--mount", "sh", "-c", script, "sh", folder, *command], capture_output=True, check=False
+        )
+
+
+def best(function, runs):
+    """Return the shortest time (seconds) of ``runs`` calls."""
+    times = []
+    for number in range(runs):
+        start = time.perf_counter()
+        function(number)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def rows(title, measured):
+    """Print what was measured (``{name: (seconds, operations)}``), beside the first of it."""
+    print(f"\n{title}")
+    reference = next(iter(measured.values()))[0]
+    for name, (seconds, operations) in measured.items():
+        print(f"  {name:44} {seconds * 1000:10.1f} ms {seconds / reference:9.1f} x   {operations}", flush=True)
+
+
+def forget():
+    """Forget what this process remembers of files that it has read and compiled."""
+    for module in (sshtrail_rules, sshtrail_rules_compile, sshtrail_rules_plan, sshtrail_rules_target):
+        for remembered in vars(module).values():
+            if hasattr(remembered, "cache_clear"):
+                remembered.cache_clear()
+
+
+def cold(function):
+    def run(number):
+        forget()
+        function(number)
+
+    return run
+
+
+def clear():
+    for rule in sshtrail_kernel.rules():
+        sshtrail_kernel.delete(rule)
+
+
+def one_changed(ours, tree, runs):
+    def apply(number):
+        tree.change(number)
+        ours.load(str(tree.rules_dir))
+
+    def reload(number, *command):
+        tree.change(f"r{number}")
+        tree.run(*command)
+
+    ours.load(str(tree.rules_dir))
+    count = len(tree.lines)
+    measured = {"ours": (best(apply, runs), "1 addition, 1 deletion")}
+    measured["augenrules --load"] = (best(lambda n: reload(n, "augenrules", "--load"), 1), f"{count} of each")
+    text = "/etc/audit/audit.rules"
+    measured["auditctl -R"] = (best(lambda n: reload(n, "auditctl", "-R", text), 1), f"{count} of each")
+    rows(f"one rule changed among {count}", measured)
+
+
+def nothing_changed(ours, tree, runs):
+    ours.load(str(tree.rules_dir))
+    held = [sshtrail_rules_target.describe(rule) for rule in sshtrail_kernel.rules()]
+
+    def listed(_number):
+        done = subprocess.run(["auditctl", "-l"], capture_output=True, text=True, check=True)
+        return done.stdout.splitlines() == held
+
+    directory = str(tree.rules_dir)
+    measured = {
+        "the kernel's list, read and not compared": (best(lambda n: sshtrail_kernel.rules(), runs), "one request"),
+        "ours, files known to the process": (best(lambda n: ours.load(directory), runs), "one request"),
+        "ours, files read and compiled first": (best(cold(lambda n: ours.load(directory)), runs), "one request"),
+        "auditctl -l, compared as text": (best(listed, runs), "one request, one process"),
+    }
+    rows(f"nothing changed among {len(tree.lines)}", measured)
+
+
+def first_load(ours, tree):
+    directory, text = str(tree.rules_dir), "/etc/audit/audit.rules"
+    clear()
+    count = f"{len(tree.lines)} additions"
+    measured = {"ours": (best(cold(lambda n: ours.load(directory)), 1), count)}
+    clear()
+    measured["augenrules --load"] = (best(lambda n: tree.run("augenrules", "--load"), 1), count)
+    clear()
+    measured["auditctl -R"] = (best(lambda n: tree.run("auditctl", "-R", text), 1), count)
+    clear()
+    rows(f"first load of {len(tree.lines)}", measured)
+
+
+@contextlib.contextmanager
+def alone():
+    """Have the audit subsystem alone; leave it without rules and with the status that it had."""
+    with open(AUDIT_LOCK, "a", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        status = sshtrail_kernel.status()
+        if sshtrail_kernel.rules() or status["immutable"]:
+            sys.exit("This kernel holds audit rules, or is locked: run this on a machine without.")
+        try:
+            yield
+        finally:
+            clear()
+            sshtrail_kernel.set_status({name: status[name] for name in sshtrail_kernel.SETTINGS})
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument(
+        "--large", type=int, default=0, help="also check this many rules (deleting 10,000 takes minutes)"
+    )
+    options = parser.parse_args()
+    ours = execution_module()
+    with alone(), tempfile.TemporaryDirectory() as folder:
+        small = pathlib.Path(folder) / "small"
+        small.mkdir()
+        tree = Tree(small, options.count)
+        first_load(ours, tree)
+        nothing_changed(ours, tree, 5)
+        one_changed(ours, tree, 5)
+        if options.large:
+            large = pathlib.Path(folder) / "large"
+            large.mkdir()
+            nothing_changed(ours, Tree(large, options.large), 3)
+
+
+if __name__ == "__main__":
+    main()
