@@ -224,9 +224,14 @@ def value_of(wanted, daemon):
 def current(wanted, tree):
     """Return the value that ``tree`` gives to the keyword of ``wanted`` (Wish) now, None where no line does."""
     found = sshtrail_sshd.effective(tree, wanted.connection).get(wanted.keyword.name)
-    if found is None or (wanted.criteria is not None and not _ours(found.deciding, wanted)):
+    if found is None or (wanted.criteria is not None and not _ours(_leading(found, wanted), wanted)):
         return None
     return _as_written(found, wanted) if wanted.keyword.kind == "listen" else found.value
+
+
+def _leading(found, wanted):
+    """Of a value that is decided in parts, the line that says the first part stands for the rest."""
+    return found.deciding[:1] if wanted.keyword.repeat == sshtrail_sshd_table.MERGE else found.deciding
 
 
 def _ours(deciding, wanted):
@@ -240,7 +245,8 @@ def _as_written(found, wanted):
     """ListenAddress without a port depends on Port; what is asked for and what is there are compared as written."""
     if wanted.occurrences is None or not found.deciding:
         return found.value
-    return [" ".join(setting.line.arguments.words) for setting in found.deciding]
+    arguments = [setting.line.arguments for setting in found.deciding]
+    return sshtrail_sshd_values.spell(wanted.keyword, arguments, sshtrail_sshd_values.Daemon())
 
 
 def holds(wanted, tree):
@@ -664,7 +670,7 @@ class _Edit:
     def _move_forward(self):
         """Another Match block that the same connection meets comes first: put a block of our own before it."""
         rival = self._rival()
-        if rival is None or self.keyword.repeat != sshtrail_sshd_table.FIRST:
+        if rival is None or self.keyword.repeat not in (sshtrail_sshd_table.FIRST, sshtrail_sshd_table.MERGE):
             return
         if self.shadowed != "fix" and rival.file != self.tree.path:
             raise ShadowedError(f"{self.wanted.key} is decided by {rival.file}:{rival.line.number}")
