@@ -21,6 +21,7 @@ SALT = f"salt>={OLDEST_SALT}"
 # Has no wheel, and Salt does without it unless a template reads a date in free text.
 NEEDS_COMPILER = "timelib"
 OLDEST_PYTHON = (3, 10)
+TESTS = ["pytest", "pytest-salt-factories", "jinja2", "hypothesis", "ruff", "pip", "setuptools", "wheel"]
 # Where Salt's own packages put it, and sudo's PATH may not look.
 SALT_CALL = ["/opt/saltstack/salt/salt-call", "/usr/local/bin/salt-call"]
 
@@ -133,6 +134,25 @@ def debian_pip(directory):
     run(["dpkg-deb", "-x", package, "."], cwd=directory)
     wheels = os.path.join(directory, "usr", "share", "python-wheels")
     return os.path.join(wheels, next(name for name in os.listdir(wheels) if name.startswith("pip-")))
+
+
+def debian_packages(names):
+    """Install the system packages (list of str) that are not there yet."""
+    missing = [name for name in names if not installed(name)]
+    if not missing:
+        return
+    say("Installing " + " ".join(missing) + " ...")
+    environ = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
+    run(["apt-get", "-q", "update"], env=environ)
+    run(["apt-get", "-q", "-y", "--no-install-recommends", "install", *missing], env=environ)
+
+
+def installed(package):
+    """Tell whether the Debian package is installed."""
+    done = subprocess.run(
+        ["dpkg-query", "-W", "-f", "${db:Status-Status}", package], capture_output=True, text=True, check=False
+    )
+    return done.stdout == "installed"
 
 
 def run(command, **options):
