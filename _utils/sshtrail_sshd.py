@@ -350,6 +350,13 @@ class _Pass:
     settings: list
     problems: list
     criteria: tuple | None = None
+    blocks: list = dataclasses.field(default_factory=list)
+
+
+def blocks(tree, connection):
+    """Return the Match blocks that ``connection`` (Connection) meets: a list of ``(file, Line, criteria)``."""
+    settings(tree, connection)
+    return tree.answers["blocks", connection]
 
 
 def settings(tree, connection=None):
@@ -365,6 +372,7 @@ def settings(tree, connection=None):
         run = _Pass(tree, connection, connection is None, [], list(tree.problems) if connection is None else [])
         _read(run, tree.path, connection is not None, False, 0)
         tree.answers[key] = run.settings, run.problems
+        tree.answers["blocks", connection] = run.blocks
     return tree.answers[key]
 
 
@@ -376,6 +384,8 @@ def _read(run, path, match_only, never, depth):
         elif line.name == "Match":
             run.active = _enter(run, path, line) and not never
             match_only = False
+            if run.active:
+                run.blocks.append((path, line, run.criteria))
         elif line.name == "Include":
             _read_included(run, path, line, match_only, never, depth)
         elif line.keyword:

@@ -652,15 +652,10 @@ class _Edit:
     def _block(self):
         """Return ``(path, last line, indent)`` of the first Match block with the criteria of the wish, or None."""
         ours = sshtrail_sshd_match.canonical(self.wanted.criteria)
-        for path, lines in self.tree.files.items():
-            for line in lines:
-                if line.name == "Match" and not line.problem and self._canonical(line) == ours:
-                    return path, *_end_of_block(lines, line)
+        for path, line, criteria in sshtrail_sshd.blocks(self.tree, self.wanted.connection):
+            if sshtrail_sshd_match.canonical(criteria) == ours:
+                return path, *_end_of_block(self.tree.files[path], line)
         return None
-
-    def _canonical(self, line):
-        words = line.arguments.words
-        return sshtrail_sshd_match.canonical(sshtrail_sshd_match.parse(words, self.tree.daemon.release))
 
     def _rival(self):
         """Return the line of another Match block that decides for the connection of the wish, or None."""

@@ -133,7 +133,8 @@ _KEYWORDS = [
     *_rows("include", "Include", in_match=True),
     *_rows("ignored", "ServerKeyBits KeyRegenerationInterval RhostsAuthentication CheckMail UseLogin"),
     *_rows("ignored", "VerifyReverseMapping ReverseMappingCheck UsePrivilegeSeparation Protocol"),
-    *_rows("ignored", "KerberosTgtPassing AFSTokenPassing PAMAuthenticationViaKbdInt"),
+    *_rows("ignored", "KerberosTgtPassing AFSTokenPassing"),
+    *_rows("ignored", "PAMAuthenticationViaKbdInt", until=(10, 5)),
     *_rows("ignored", "RhostsRSAAuthentication RSAAuthentication AuthorizedKeysFile2", in_match=True),
 ]
 

@@ -410,12 +410,18 @@ class Wishes:
         except (sshtrail_sshd.ConfigError, sshtrail_sshd_edit.BadWish):
             return [], False
         except sshtrail_sshd_edit.NoEffectError as exc:
-            # Before 8.5 sshd reads SetEnv in a Match block and does nothing with it.
-            vain = wish.keyword.name == "SetEnv" and oracle.daemon.release < (8, 5)
-            return ([] if vain else [exc.message]), False
+            return ([] if self._vain(wish, oracle) else [exc.message]), False
         except CommandExecutionError as exc:
             return [f"{wish.key}: {exc.message}"], False
         return self._judge(oracle, tree, before, wish, plan), True
+
+    @staticmethod
+    def _vain(wish, oracle):
+        # Before 8.5 sshd reads SetEnv in a Match block and does nothing with it; the lists of several blocks that a
+        # connection meets add up, and the last mask wins.
+        vain = wish.keyword.name == "SetEnv" and oracle.daemon.release < (8, 5)
+        lists = (sshtrail_sshd_table.ACCUMULATE, sshtrail_sshd_table.LAST)
+        return vain or (wish.criteria is not None and wish.keyword.repeat in lists)
 
     def _wish(self, daemon):
         name = self.random.choice([name for name in GOOD if name not in _NO_WISH])
@@ -462,7 +468,7 @@ class Wishes:
             fine = sorted(want) == sorted(have) if wish.exact else set(want) <= set(have)
         else:
             fine = wish.keyword.name in oracle.daemon.defaults and oracle.daemon.defaults[wish.keyword.name] == []
-            fine = fine or have == [want] or not wish.exact or (want == "none" and not have)
+            fine = fine or have == ([want] if want else []) or not wish.exact
         return [] if fine else [f"{wish.key}: wanted {want}, sshd has {have}"]
 
 
