@@ -236,7 +236,7 @@ def _managed(name, groups, unknown, status, immutable, rules_dir, compiled):
     host = _host(directory, compiled)
     edits = sshtrail_rules_target.managed(host, name, groups, status, immutable, unknown)
     target = sshtrail_rules_target.aim(host, edits, unknown, lock=immutable)
-    sshtrail_rules_target.check_wins(target, name, status, immutable)
+    sshtrail_rules_target.check_ours(target, name, status, immutable)
     _need_directory(directory, host, target)
     return host, target
 

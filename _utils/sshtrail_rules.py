@@ -162,7 +162,7 @@ class Line:
     value: object = None
 
 
-def read(text, file=None):
+def read(text, file=None, lenient=False):
     """
     Return the lines of a rules file (list of :class:`Line`); comments and empty lines have no value.
 
@@ -170,16 +170,20 @@ def read(text, file=None):
         Content of the file (str).
     file
         Its name for errors (str).
+    lenient
+        True to give a wrong line no value either (bool).
 
     Raises :class:`RuleError` at the first line that is wrong.
     """
-    return [_line(number, line, file) for number, line in enumerate(text.split("\n"), start=1)]
+    return [_line(number, line, file, lenient) for number, line in enumerate(text.split("\n"), start=1)]
 
 
-def _line(number, text, file):
+def _line(number, text, file, lenient):
     try:
         return Line(number, text, parse(text))
     except RuleError as exc:
+        if lenient:
+            return Line(number, text)
         raise exc.at(number, file) from exc
 
 

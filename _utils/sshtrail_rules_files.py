@@ -104,9 +104,11 @@ def parse_all(files):
     """
     Return every rule and control of ``files`` (``{path: bytes}``, in order) as a list of :class:`Origin`.
 
-    The order is the one of the compiled file. Raises :class:`sshtrail_rules.RuleError` naming file and line.
+    The order is the one of the compiled file. Raises :class:`sshtrail_rules.RuleError` naming file and line, unless
+    a line tells auditctl to go on after one (:func:`goes_on`).
     """
-    found = [Origin(line.value, path, line.number) for path, data in files.items() for line in read(path, data)]
+    lines = [(path, line) for path, data in files.items() for line in read(path, data, goes_on(files))]
+    found = [Origin(line.value, path, line.number) for path, line in lines]
     last = {entry.value.option: entry for entry in found if _hoisted(entry)}
     rest = [entry for entry in found if not _hoisted(entry)]
     ends = [last.get(option) for option in HOISTED]
@@ -117,15 +119,24 @@ def _hoisted(entry):
     return isinstance(entry.value, Control) and entry.value.option in HOISTED and not entry.value.value.startswith("-k")
 
 
-def read(path, data):
-    """Return the lines of ``data`` (bytes) that hold something; ``path`` (str) names the file in errors."""
+def goes_on(files):
+    """Tell whether one of ``files`` (``{path: bytes}``) has the line ``-i`` or ``-c``: a load goes on after errors."""
+    return any(re.search(rb"^-[ic] *$", data, re.MULTILINE) for data in files.values())
+
+
+def read(path, data, lenient=False):
+    """
+    Return the lines of ``data`` (bytes) that hold something; ``path`` (str) names the file in errors.
+
+    With ``lenient`` (bool) a wrong line is left out and raises nothing.
+    """
     text = data.decode("utf-8", "surrogateescape")
     if text and not text.endswith("\n"):
         # augenrules glues the next file's first line to it.
         raise RuleError(
             "The last line has no end, so the next file's first line would be glued to it", None, None, path
         )
-    return [line for line in sshtrail_rules.read(text, path) if line.value]
+    return [line for line in sshtrail_rules.read(text, path, lenient) if line.value]
 
 
 def effective_status(entries):

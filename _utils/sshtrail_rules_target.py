@@ -46,6 +46,7 @@ class Target:
     What there should be, in the same form.
 
     ``unknown`` are the kernel's rules that no file holds (list of bytes), ``origins`` where each of the others stands.
+    ``skipped`` are rules that cannot be loaded in files that tell auditctl to go on (list of Origin).
     """
 
     files: dict
@@ -54,6 +55,7 @@ class Target:
     status: dict
     unknown: list
     origins: list
+    skipped: list
 
 
 def aim(host, edits=(), unknown="report", lock=False, drop=()):
@@ -73,14 +75,22 @@ def aim(host, edits=(), unknown="report", lock=False, drop=()):
     """
     files = arranged({**host.files, **dict(edits)})
     compiled = _text(host.rules_dir, tuple(files.values()), host.space)
-    entries, wanted = desired(files)
+    entries, wanted, skipped = desired(files)
+    if sshtrail_rules_files.goes_on(files):
+        absent = {data for data, entry in wanted.items() if data not in host.rules and _absent(entry)}
+        skipped = [*skipped, *(wanted[data] for data in absent)]
+        wanted = {data: entry for data, entry in wanted.items() if data not in absent}
     strangers = [rule for rule in dict.fromkeys(host.rules) if rule not in wanted]
     strangers = [rule for rule in strangers if not sshtrail_rules_plan.is_twin(rule)]
     status = {name: int(entry.value.value) for name, entry in sshtrail_rules_files.effective_status(entries).items()}
     if status.get("enabled") == sshtrail_kernel.IMMUTABLE and not lock:
         del status["enabled"]
     kept = [] if unknown == "remove" else [rule for rule in strangers if rule not in drop]
-    return Target(files, compiled, [*wanted, *kept], status, strangers, list(wanted.values()))
+    return Target(files, compiled, [*wanted, *kept], status, strangers, list(wanted.values()), skipped)
+
+
+def _absent(entry):
+    return sshtrail_rules_compile.absent_directory(entry.value)
 
 
 def arranged(files):
@@ -101,7 +111,8 @@ def desired(files):
     items = tuple(files.items())
     entries, rules, watched, named = _read(items)
     numbers = tuple(sshtrail_rules.identity_number(*pair) for pair in named)
-    return entries, _compiled_rules(rules, tuple(map(os.path.isdir, watched)), numbers)
+    lenient = sshtrail_rules_files.goes_on(files)
+    return entries, *_compiled_rules(rules, tuple(map(os.path.isdir, watched)), numbers, lenient)
 
 
 _text = functools.lru_cache(maxsize=8)(sshtrail_rules_files.compile_text)
@@ -128,37 +139,37 @@ class _Rules(list):
 
 
 @functools.lru_cache(maxsize=8)
-def _compiled_rules(rules, _directories, _numbers):
-    return compile_all(rules)
+def _compiled_rules(rules, _directories, _numbers, lenient):
+    return compile_all(rules, lenient)
 
 
-def compile_all(entries):
+def compile_all(entries, lenient=False):
     """
-    Return ``{bytes: Origin}`` for the rules of ``entries`` (list of Origin), in order.
+    Return ``({bytes: Origin}, skipped)`` for the rules of ``entries`` (list of Origin), in order.
 
     Raises :class:`sshtrail_rules.RuleError` for one that libaudit refuses and for a second copy of one, at
-    which a load would stop.
+    which a load would stop; with ``lenient`` (bool) it is ``skipped`` (list of Origin) instead.
     """
-    compiled = {}
+    compiled, skipped = {}, []
     for entry in entries:
-        data = _compiled(entry)
-        if entry.value.verb == "-d":
-            compiled.pop(data, None)
-            continue
-        if data in compiled:
-            first = compiled[data]
-            raise RuleError(
-                f"The same rule as {first.file}, line {first.line}; a load stops here", None, entry.line, entry.file
-            )
+        try:
+            _take(entry, compiled)
+        except RuleError as exc:
+            if not lenient:
+                raise exc.at(entry.line, entry.file) from exc
+            skipped.append(entry)
+    return compiled, skipped
+
+
+def _take(entry, compiled):
+    data = sshtrail_rules_compile.compile(entry.value)
+    if entry.value.verb == "-d":
+        compiled.pop(data, None)
+    elif data in compiled:
+        first = compiled[data]
+        raise RuleError(f"The same rule as {first.file}, line {first.line}; a load stops here")
+    else:
         compiled[data] = entry
-    return compiled
-
-
-def _compiled(entry):
-    try:
-        return sshtrail_rules_compile.compile(entry.value)
-    except RuleError as exc:
-        raise exc.at(entry.line, entry.file) from exc
 
 
 def differences(host, target):
@@ -185,11 +196,8 @@ def _lines_changed(old, new):
     before, after = (None if data is None else data.decode("utf-8", "replace").splitlines() for data in (old, new))
     if before is None or after is None:
         return {"old": before, "new": after}
-    marked = [line for line in difflib.ndiff(before, after) if line[0] in "+-"]
-    return {
-        "old": [line[2:] for line in marked if line[0] == "-"],
-        "new": [line[2:] for line in marked if line[0] == "+"],
-    }
+    marked = list(difflib.unified_diff(before, after, n=0, lineterm=""))[2:]
+    return {age: [line[1:] for line in marked if line[0] == sign] for age, sign in (("old", "-"), ("new", "+"))}
 
 
 def kernel_changes(host, target):
@@ -242,7 +250,7 @@ def _places(host, rule):
     """Return where the files hold ``rule`` (bytes): ``{path: {line number}}``."""
     places = collections.defaultdict(set)
     for entry in sshtrail_rules_files.rules(desired(host.files)[0]):
-        if _compiled(entry) == rule:
+        if sshtrail_rules_compile.compile(entry.value) == rule:
             places[entry.file].add(entry.line)
     return places
 
@@ -328,10 +336,23 @@ def comment(host, target, unknown):
     told = [f"The files hold {count} audit rules; the kernel holds {len(host.rules)}."]
     if waiting(host, target):
         told.append(f"The kernel is locked, so what differs there {REBOOT}: {_waiting_lines(host, target)}.")
+    if target.skipped:
+        places = ", ".join(f"{entry.file} line {entry.line}" for entry in target.skipped)
+        told.append(f"Not loaded, and -i lets the load go on: {places}.")
+    told += [f"{entry.file} line {entry.line} never decides: {reason}." for entry, reason in hidden(target)]
     if unknown == "report" and target.unknown:
         lines = ", ".join(map(describe, target.unknown))
         told.append(f"In the kernel, but in no file: {lines}.")
     return " ".join(told)
+
+
+def hidden(target):
+    """Yield ``(Origin, reason)`` for each rule of which an earlier ``never`` matches everything."""
+    ordered = list(zip(target.rules, target.origins))  # noqa: B905  (unknown rules follow)
+    for at, (data, never) in enumerate(ordered):
+        for later, entry in ordered[at + 1 :] if never.value.action == "never" else ():
+            if sshtrail_rules_plan.collide(data, later) and sshtrail_rules_plan.covers(data, later):
+                yield entry, f"{never.file} line {never.line} drops everything that it matches"
 
 
 def _waiting_lines(host, target):
@@ -370,12 +391,17 @@ def _check_group(number, group):
         raise SaltInvocationError(f"groups: the rules of {group['name']} must be a list of lines.")
 
 
-def check_wins(target, path, status, immutable):
+def check_ours(target, path, status, immutable):
     """
-    Raise :class:`sshtrail_rules.RuleError` when a file that is read after ``path`` overrides one of our settings.
+    Raise :class:`sshtrail_rules.RuleError` when a rule of ``path`` is skipped, or a later file overrides a setting.
 
     ``status`` (dict or None) and ``immutable`` (bool) are what the file at ``path`` (str) sets.
     """
+    skipped = next((entry for entry in target.skipped if entry.file == path), None)
+    if skipped:
+        raise RuleError(
+            f"{_absent(skipped)} does not exist, so the kernel refuses {skipped.value}", None, skipped.line, path
+        )
     wanted = {**(status or {}), **({"enabled": sshtrail_kernel.IMMUTABLE} if immutable else {})}
     decided = sshtrail_rules_files.effective_status(desired(target.files)[0])
     for setting in wanted:

@@ -166,6 +166,25 @@ def test_absent_takes_a_rule_out_of_another_file_and_leaves_its_comments(states,
     assert other.read_text() == "# why\n-w /etc/hosts -p w\n"
 
 
+def test_a_line_that_lets_the_load_go_on_is_heeded(states, modules, tree):
+    (tree / "10-other.rules").write_text(
+        "-i\n-w /no/such/file -p wa -k x\n-w /etc/hosts -S bad\n-w /etc/hosts -p w\n-w /etc/hosts -p w\n"
+    )
+    made = managed(states, tree)
+    assert made.result is True and f"{tree}/10-other.rules line 2" in made.comment
+    assert len(modules.audit_rules.loaded()) == 4
+    assert managed(states, tree).changes == {}
+    refused = managed(states, tree, groups=[{"name": "ours", "rules": ["-w /no/such/file -p wa -k y"]}])
+    assert refused.result is False and "/no/such does not exist" in refused.comment
+
+
+def test_a_rule_that_an_earlier_never_hides_is_told(states, tree):
+    (tree / "10-other.rules").write_text("-a never,exit -S execve,execveat\n")
+    made = managed(states, tree)
+    assert made.result is True and "zz-test.rules line" in made.comment and "never decides" in made.comment
+    assert made.comment.count("never decides") == 1, "execve has another number for 32-bit programs"
+
+
 @pytest.mark.parametrize("unknown", ["keep", "report", "remove"])
 def test_rules_that_the_policy_does_not_know(states, modules, tree, unknown):
     (tree / "10-other.rules").write_text("# theirs\n-w /etc/hosts -p w -k sshtrail-test-other\n")
