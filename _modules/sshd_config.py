@@ -640,10 +640,21 @@ def _carry_out(plan):
         before, after = _answering(listener, plan.tree), _endpoints(listener, plan.after)
     try:
         _write(plan)
+    except BaseException:
+        _restore(plan)
+        raise
+    try:
         _take_up(listener, socket, plan.after, after)
     except BaseException as exc:
+        _restore(plan)
         _undo(plan, listener, socket, before, exc)
         raise
+    sshtrail_sshd_journal.close(_journal(plan.tree.path))
+
+
+def _restore(plan):
+    for path in plan.files:
+        _put(path, plan.tree.data.get(path))
     sshtrail_sshd_journal.close(_journal(plan.tree.path))
 
 
@@ -729,10 +740,7 @@ def _patient(running):
 
 
 def _undo(plan, listener, socket, endpoints, cause):
-    """Put the old bytes back; then the listener has to answer as before."""
-    for path in plan.files:
-        _put(path, plan.tree.data.get(path))
-    sshtrail_sshd_journal.close(_journal(plan.tree.path))
+    """With the old bytes back the listener has to answer as before."""
     if not listener and not socket:
         return
     missing = _revive_socket(socket, endpoints) if socket else _revive(plan, listener, endpoints)

@@ -96,7 +96,7 @@ def wish(name, value, daemon, match=None, exact=True):
     Return the Wish that ``name`` (keyword, str) has ``value``; raises BadWish when that cannot be.
 
     value
-        A str, an int, a bool (yes or no), a list of those, or None for sshd's default.
+        A str, an int, a bool (yes or no), a list of those, or None for sshd's default; for Subsystem also a mapping.
     daemon
         The sshd that is to read it (Daemon).
     match
@@ -160,6 +160,8 @@ _MANY_WORDS = (*_WORDS, "pubkeyoptions", "revoked", "opaque", "subsystem")
 
 
 def _occurrences(keyword, value, daemon):
+    if keyword.kind == "subsystem" and hasattr(value, "items"):
+        value = [f"{name} {command}" for name, command in value.items()]
     items = [_text(keyword, item) for item in (value if isinstance(value, (list, tuple)) else [value])]
     if not items:
         raise BadWish(f"{keyword.name} takes at least one value; use absent for none")

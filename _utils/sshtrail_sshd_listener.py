@@ -107,38 +107,73 @@ def wait(pidfile, before, endpoints, deadline, running=lambda: True):
     """
 
     def missing():
-        return _silent(endpoints) if stamp(pidfile) not in (None, before) else "sshd has not started anew"
+        return silence(endpoints) if stamp(pidfile) not in (None, before) else "sshd has not started anew"
 
-    return _poll(missing, deadline, running)
+    def hopeful():
+        # sshd writes its PidFile when it listens: what refuses a connection then is not going to take one.
+        return running() and (stamp(pidfile) in (None, before) or not any(map(_refuses, endpoints)))
+
+    return _poll(missing, deadline, hopeful)
 
 
 def wait_for(endpoints, deadline):
     """Wait until all ``endpoints`` answer; arguments and what is returned as for :func:`wait`."""
-    return _poll(lambda: _silent(endpoints), deadline, lambda: True)
+    return _poll(lambda: silence(endpoints), deadline, lambda: True)
 
 
-def _poll(missing, deadline, running):
+def _poll(missing, deadline, hopeful):
     end = time.monotonic() + deadline
-    while missing() and time.monotonic() < end:
-        if not running():
-            return "sshd has ended"
+    while missing() and time.monotonic() < end and hopeful():
         time.sleep(0.05)
     return missing()
 
 
-def _silent(endpoints):
+def silence(endpoints):
+    """Return which of ``endpoints`` (list of str, ``ADDRESS:PORT``) do not answer, in words (str), empty for none."""
     silent = [endpoint for endpoint in endpoints if not answers(endpoint)]
     return f"no SSH-2.0 greeting from {', '.join(silent)}" if silent else ""
 
 
 def answers(endpoint, timeout=2.0):
-    """Return whether an SSH server greets at ``endpoint`` (``ADDRESS:PORT``) within ``timeout`` seconds (float)."""
-    host, _colon, port = endpoint.partition(" ")[0].rpartition(":")
-    host = host.strip("[]")
+    """
+    Return whether an SSH server greets at ``endpoint`` (str, ``ADDRESS:PORT``) within ``timeout`` seconds (float).
+
+    A wildcard address of a family that this host does not have, such as ``[::]`` without IPv6, needs no answer: sshd
+    lists it and goes without.
+    """
     try:
-        with socket.create_connection((_WILDCARDS.get(host, host), int(port)), timeout=timeout) as connection:
+        with socket.create_connection(_target(endpoint), timeout=timeout) as connection:
             connection.settimeout(timeout)
             return _greets(connection)
+    except OSError:
+        return _impossible(endpoint)
+
+
+def _target(endpoint):
+    host, _colon, port = endpoint.partition(" ")[0].rpartition(":")
+    host = host.strip("[]")
+    return _WILDCARDS.get(host, host), int(port)
+
+
+def _impossible(endpoint):
+    host = endpoint.rpartition(":")[0].strip("[]")
+    if host not in _WILDCARDS:
+        return False
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((_WILDCARDS[host], 0))
+    except OSError:
+        return True
+    return False
+
+
+def _refuses(endpoint):
+    try:
+        with socket.create_connection(_target(endpoint), timeout=2.0):
+            return False
+    except ConnectionRefusedError:
+        return not _impossible(endpoint)
     except OSError:
         return False
 

@@ -302,3 +302,63 @@ def test_a_change_that_locks_root_out_is_refused(server, states, before, config,
         assert result.result is False
         assert culprit.split(" ")[0] in result.comment and "force" in result.comment, result.comment
     assert server.path.read_bytes() == data
+
+
+def test_owner_mode_attributes_and_the_symlink_stay(server, states):
+    real = server.base / "elsewhere"
+    server.path.rename(real)
+    server.path.symlink_to(real)
+    os.chown(real, 0, 4)
+    real.chmod(0o640)
+    os.setxattr(real, "user.note", b"mine")
+    run_state(states, "present", "LogLevel", "VERBOSE", path=str(server.path))
+    found = real.stat()
+    assert server.path.is_symlink() and "LogLevel VERBOSE" in real.read_text()
+    assert (found.st_gid, found.st_mode & 0o777, os.getxattr(real, "user.note")) == (4, 0o640, b"mine")
+
+
+def test_get_says_where_and_what_is_written(server, modules):
+    server.write('Banner "/etc/is sue" # hello', "AcceptEnv A B", "AcceptEnv C", "Match User bob", "LogLevel=DEBUG")
+    path = str(server.path)
+    assert modules.sshd_config.get("banner", path=path) == {"value": '"/etc/is sue"', "file": path, "line": 6}
+    assert modules.sshd_config.get("AcceptEnv", path=path) == {"value": ["A B", "C"], "file": path, "line": 7}
+    assert modules.sshd_config.get("LogLevel", path=path) is None
+    assert modules.sshd_config.get("LogLevel", "User bob", path=path) == {"value": "DEBUG", "file": path, "line": 10}
+
+
+def test_set_and_unset(server, modules):
+    path, before = str(server.path), server.path.read_bytes()
+    assert modules.sshd_config.set("maxauthtries", 3, path=path) == {"MaxAuthTries": {"old": "6", "new": "3"}}
+    assert modules.sshd_config.set("MaxAuthTries", "3", path=path) == {}
+    assert modules.sshd_config.set("Subsystem", {"sftp": "internal-sftp -l INFO"}, path=path) == {
+        "Subsystem": {"old": None, "new": ["sftp internal-sftp -l INFO"]}
+    }
+    modules.sshd_config.unset("Subsystem", path=path)
+    assert modules.sshd_config.unset("MaxAuthTries", path=path) == {"MaxAuthTries": {"old": "3", "new": "6"}}
+    assert server.path.read_bytes() == before
+
+
+def test_a_listener_on_several_addresses(server, states):
+    """sshd is content with one endpoint of several; whoever asked for all of them is not."""
+    server.start()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        ports = [server.port, taken.getsockname()[1]]
+        result = states.sshd_config.present(name="Port", value=ports, path=str(server.path))
+    assert result.result is False
+    assert (
+        f"no SSH-2.0 greeting from 127.0.0.1:{ports[1]}" in result.comment and "the old one is back" in result.comment
+    )
+    assert poll(lambda: greets(server.port))
+
+
+def test_another_port_beside_the_present_one(server, states):
+    server.start()
+    ports = [server.port, free_port()]
+    run_state(states, "present", "Port", ports, path=str(server.path))
+    assert all(poll(lambda port=port: greets(port)) for port in ports)
+
+
+def test_files_only_where_no_sshd_runs_with_them(server, states):
+    result = states.sshd_config.present(name="LogLevel", value="VERBOSE", path=str(server.path))
+    assert result.result is True and "no sshd runs with it" in result.comment
