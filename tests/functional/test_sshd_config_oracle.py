@@ -187,3 +187,28 @@ def test_match_blocks(separation, text, match, config, expected):  # noqa: F811
     plan = sshtrail_sshd_edit.plan(tree, wishes)
     assert plan.after.data[sshd_trees.MAIN].decode() == expected
     assert sshtrail_sshd_edit.plan(plan.after, wishes).changes == {}
+
+
+FIXTURES = sorted(sshd_trees.DATA.glob("*.conf"))
+
+
+@pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)
+def test_the_fixtures(separation, path):  # noqa: F811
+    data = path.read_bytes()
+    differences, accepted = sshd_trees.compare(oracle(), {sshd_trees.MAIN: data})
+    assert (differences, accepted) == ([], path.stem != "broken")
+    assert b"".join(line.raw for line in sshtrail_sshd.parse(data, oracle().daemon)) == data
+
+
+def test_every_problem_of_a_broken_file_is_named(separation):  # noqa: F811
+    data = (sshd_trees.DATA / "broken.conf").read_bytes()
+    problems = sshtrail_sshd.problems(sshtrail_sshd.load(sshd_trees.MAIN, oracle().daemon, {sshd_trees.MAIN: data}))
+    assert [(problem.line, problem.column) for problem in problems] == [
+        (2, 1),
+        (3, 15),
+        (4, 1),
+        (5, 1),
+        (6, 1),
+        (8, 1),
+        (9, 1),
+    ]

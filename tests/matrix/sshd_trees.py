@@ -176,6 +176,26 @@ CONNECTIONS = [
 ]
 
 
+DATA = pathlib.Path(__file__).resolve().parent.parent / "data" / "sshd"
+
+
+def parsed(text):
+    """Return what ``sshd -T`` printed as ``{canonical keyword: [values]}``."""
+    printed = {}
+    for line in text.split("\n")[:-1]:
+        word, _space, value = line.partition(" ")
+        keyword = sshtrail_sshd_table.KEYWORDS.get(word.lower())
+        printed.setdefault(keyword.name if keyword else word, []).append(value)
+    return printed
+
+
+def golden(release):
+    """A Daemon with what ``sshd -T`` of that release (str) prints for an empty file: Debian's builds, recorded."""
+    (path,) = DATA.glob(f"defaults-OpenSSH_{release}*.txt")
+    numbers = tuple(map(int, release.split(".")))
+    return sshtrail_sshd_values.Daemon(numbers, f"OpenSSH_{release}", parsed(path.read_text()))
+
+
 class Trees:
     """A reproducible stream of trees."""
 
@@ -314,16 +334,7 @@ class Oracle:
         result = subprocess.run([*self.run, "-T", "-f", MAIN, *spec], capture_output=True, check=False, cwd="/")
         self.error = result.stderr
         self.crashed = result.returncode < 0 or result.returncode > 128 and not result.stderr
-        return None if result.returncode else self._parsed(sshtrail_sshd.decode(result.stdout))
-
-    @staticmethod
-    def _parsed(text):
-        printed = {}
-        for line in text.split("\n")[:-1]:
-            word, _space, value = line.partition(" ")
-            keyword = sshtrail_sshd_table.KEYWORDS.get(word.lower())
-            printed.setdefault(keyword.name if keyword else word, []).append(value)
-        return printed
+        return None if result.returncode else parsed(sshtrail_sshd.decode(result.stdout))
 
     def ask(self, keyword, occurrences):
         text = "".join(f"{keyword} {' '.join(arguments.words)}\n" for arguments in occurrences)
@@ -338,7 +349,7 @@ class Oracle:
         path.write_bytes(sshtrail_sshd.encode(text))
         result = subprocess.run([*self.run, "-T", "-f", f"{HOME}-ask"], capture_output=True, check=False, cwd="/")
         os.unlink(path)
-        return None if result.returncode else self._parsed(sshtrail_sshd.decode(result.stdout)).get(keyword, [])
+        return None if result.returncode else parsed(sshtrail_sshd.decode(result.stdout)).get(keyword, [])
 
 
 def compare(oracle, tree):

@@ -1,30 +1,14 @@
 """How a line, a file and a tree are read; without any sshd but the one that the expected values were measured on."""
 
-import pathlib
-
 import pytest
 import sshtrail_sshd
 import sshtrail_sshd_match
-import sshtrail_sshd_table
 from hypothesis import given
 from hypothesis import strategies as st
-from sshtrail_sshd_values import BadValue, Daemon
+from matrix.sshd_trees import golden
+from sshtrail_sshd_values import BadValue
 
-DATA = pathlib.Path(__file__).parent.parent / "data" / "sshd"
-
-
-def daemon(release):
-    """A Daemon with what ``sshd -T`` of that release prints for an empty file (Debian's builds)."""
-    (path,) = DATA.glob(f"defaults-OpenSSH_{release}*.txt")
-    defaults = {}
-    for line in path.read_text().splitlines():
-        word, _space, value = line.partition(" ")
-        keyword = sshtrail_sshd_table.KEYWORDS.get(word.lower())
-        defaults.setdefault(keyword.name if keyword else word, []).append(value)
-    return Daemon(tuple(map(int, release.split("."))), f"OpenSSH_{release}", defaults)
-
-
-DAEMON, OLD = daemon("9.2"), daemon("8.4")
+DAEMON, OLD = golden("9.2"), golden("8.4")
 
 
 def read(files, daemon=DAEMON, main="/t/main"):
