@@ -111,6 +111,8 @@ def effective(user=None, host=None, addr=None, laddr=None, lport=None, path=DEFA
         salt '*' sshd_config.effective
         salt '*' sshd_config.effective user=bob addr=192.0.2.1
     """
+    if lport is not None and not str(lport).isdecimal():
+        raise SaltInvocationError(f"lport takes the number of a port, not {lport!r}")
     given = {"user": user, "host": host, "addr": addr, "laddr": laddr, "lport": lport and int(lport)}
     found = sshtrail_sshd.effective(_load(path), sshtrail_sshd_match.Connection(**given))
     return {name: _described(one) for name, one in sorted(found.items())}
@@ -291,9 +293,6 @@ def listening(path=DEFAULT):
 __func_alias__ = {"set_": "set", "apply_": "apply"}
 
 
-# ---- reading
-
-
 def _binary():
     places = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
     return salt.utils.path.which("sshd") or shutil.which("sshd", path=places)
@@ -339,7 +338,8 @@ def _remembered(binary):
         empty = os.path.join(scratch, "sshd_config")
         sshtrail_files.replace(empty, b"", mode=0o600)
         defaults = {**_vendor(empty), **_sshd_dump(empty, {})}
-    if not __opts__.get("test"):
+    # Without host keys sshd could not be asked for all of it.
+    if "HostKey" in defaults and not __opts__.get("test"):
         _remember(store, {"identity": identity, "release": release, "banner": banner, "defaults": defaults})
     return release, banner, defaults
 
@@ -400,9 +400,6 @@ def _asked(name, text):
             return f"is refused by sshd: {exc.message}"
 
 
-# ---- sshd as the judge
-
-
 def _run(argv):
     return __salt__["cmd.run_all"](
         argv,
@@ -423,6 +420,7 @@ def _private_directory():
         shutil.rmtree(path, ignore_errors=True)
 
 
+_HOST_KEYS = "/etc/ssh/ssh_host_*_key"
 # Where sshd wants to find an empty directory: Debian, Red Hat 9, Red Hat 8 and upstream.
 _PRIVSEP = ("/run/sshd", "/usr/share/empty.sshd", "/var/empty/sshd", "/var/empty")
 
@@ -452,7 +450,7 @@ def _ask_sshd(arguments, names):
     """Run sshd in test mode; return its output, or raise RefusedError with the ``names`` (dict) put in for paths."""
     with _privilege_separation_directory():
         result = _run([_binary(), *arguments])
-        if result["retcode"] and not glob.glob("/etc/ssh/ssh_host_*_key"):
+        if result["retcode"] and not glob.glob(_HOST_KEYS):
             result = _with_a_host_key(arguments)
     if result["retcode"]:
         raise RefusedError(_translated(result["stderr"], names) or f"sshd ended with status {result['retcode']}")
@@ -466,7 +464,9 @@ def _with_a_host_key(arguments):
         made = _run([salt.utils.path.which("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", key])
         if made["retcode"]:
             raise CommandExecutionError(f"ssh-keygen cannot make a host key: {made['stderr'].strip()}")
-        return _run([_binary(), *arguments, "-h", key])
+        result = _run([_binary(), *arguments, "-h", key])
+        lines = result["stdout"].splitlines(keepends=True)
+        return {**result, "stdout": "".join(line for line in lines if key not in line)}
 
 
 def _translated(text, names):
@@ -543,9 +543,6 @@ def _prove(plan):
         before = after
     for connection, old, new in zip(connections, before, after, strict=True):
         sshtrail_sshd_edit.verify_dump(plan, connection, old, new)
-
-
-# ---- the transaction
 
 
 def _plan(config, matches, path, shadowed, exact, lowered):

@@ -440,9 +440,6 @@ def _value(values, name):
     return values[name].value if name in values else None
 
 
-# ---- the edit of one wish
-
-
 class _Edit:
     """The edit that one wish needs; every step replaces ``tree`` by the tree after it."""
 
@@ -580,8 +577,6 @@ class _Edit:
                     return path
         raise ShadowedError(f"{self.tree.path} includes no directory in which a drop-in {DROP_IN} would be read")
 
-    # -- lines
-
     def _store(self, path, raws):
         overlay = {**self.tree.data, path: b"".join(raws)}
         self.tree = sshtrail_sshd.load(self.tree.path, self.tree.daemon, overlay)
@@ -694,9 +689,6 @@ def _end_of_block(lines, match):
     if last is match:
         return match.number, "\t"
     return last.number, sshtrail_sshd.decode(re.match(rb"[ \t]*", last.raw)[0])
-
-
-# ---- writing lines
 
 
 def render(name, keyword, arguments, daemon):

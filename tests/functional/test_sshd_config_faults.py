@@ -3,9 +3,11 @@
 import ctypes
 import json
 import os
+import pathlib
 import subprocess
 
 import pytest
+from conftest import require_root
 from test_sshd_config import SSHD, greets, poll, separation, server  # noqa: F401
 
 CLONE_NEWNS = 0x00020000
@@ -110,6 +112,32 @@ def test_no_host_key_can_be_read(server, states):  # noqa: F811
     result = states.sshd_config.present(name="HostKey", value="/nonexistent/key", path=str(server.path))
     assert result.result is False and "/nonexistent/key" in result.comment
     assert unharmed(server, before)
+
+
+def test_a_host_without_host_keys(states):
+    """They are made when sshd is first started; until then sshd itself tests nothing."""
+
+    def bare():
+        subprocess.run(["mount", "-t", "tmpfs", "none", "/etc/ssh"], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "none", "/run"], check=True)
+        path = pathlib.Path("/etc/ssh/sshd_config")
+        path.write_text("UsePAM yes\n")
+        results = [
+            states.sshd_config.present(name="LogLevel", value="VERBOSE", test=test).result
+            for test in (True, False, False)
+        ]
+        return {
+            "results": results,
+            "text": path.read_text(),
+            "names": sorted(os.listdir("/etc/ssh")),
+            "run": os.listdir("/run"),
+        }
+
+    require_root()
+    outcome = apart(bare)
+    assert outcome["results"] == [None, True, True]
+    assert (outcome["text"], outcome["names"]) == ("UsePAM yes\nLogLevel VERBOSE\n", ["sshd_config"])
+    assert "sshd" not in outcome["run"]
 
 
 def test_missing_privilege_separation_directory(server, states):  # noqa: F811
