@@ -4,22 +4,26 @@ import ctypes
 import json
 import os
 import pathlib
+import shutil
+import socket
 import subprocess
+import tempfile
 
 import pytest
 from conftest import require_root
 from test_sshd_config import SSHD, greets, poll, separation, server  # noqa: F401
 
 CLONE_NEWNS = 0x00020000
+CLONE_NEWNET = 0x40000000
 
 
-def apart(call):
-    """Run ``call`` in a child with a mount namespace of its own, and return the JSON that it returns."""
+def apart(call, namespaces=CLONE_NEWNS):
+    """Run ``call`` in a child with ``namespaces`` of its own, mounts at least, and return the JSON that it returns."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS)
+            ctypes.CDLL(None, use_errno=True).unshare(namespaces)
             subprocess.run(["mount", "--make-rprivate", "/"], check=True)
             os.write(writing, json.dumps(call()).encode())
         finally:
@@ -191,3 +195,42 @@ def test_a_megabyte_in_a_comment_is_kept(server, states):  # noqa: F811
     server.start()
     assert level(states, server)["result"] is True
     assert comment in server.path.read_bytes()
+
+
+@pytest.mark.skipif(os.path.isdir("/run/systemd/system"), reason="systemd would start sshd in its own namespaces")
+def test_the_distributions_own_service_is_brought_back(states, modules):
+    """The real file, the real pid file and the init script; port 22 of a network of its own."""
+
+    def service():
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        with tempfile.TemporaryDirectory() as copy:
+            shutil.copytree("/etc/ssh", copy, dirs_exist_ok=True)
+            subprocess.run(["mount", "--bind", copy, "/etc/ssh"], check=True)
+            subprocess.run(["mount", "-t", "tmpfs", "none", "/run"], check=True)
+            subprocess.run(["service", "ssh", "start"], check=True, capture_output=True)
+            try:
+                return managed()
+            finally:
+                subprocess.run(["service", "ssh", "stop"], check=False, capture_output=True)
+                subprocess.run(["umount", "/etc/ssh"], check=True)
+
+    def managed():
+        path = pathlib.Path("/etc/ssh/sshd_config")
+        good = states.sshd_config.managed(name=str(path), config={"LogLevel": "VERBOSE"})
+        before = path.read_bytes()
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 2222))
+            bad = states.sshd_config.managed(name=str(path), config={"ListenAddress": "127.0.0.1:2222"}, force=True)
+        return {
+            "good": [good.result, good.changes],
+            "bad": [bad.result, bad.comment],
+            "greets": poll(lambda: greets(22)),
+            "same": path.read_bytes() == before,
+            "pid": modules.sshd_config.listening() == int(pathlib.Path("/run/sshd.pid").read_text()),
+        }
+
+    require_root()
+    outcome = apart(service, CLONE_NEWNS | CLONE_NEWNET)
+    assert outcome["good"] == [True, {"LogLevel": {"old": "INFO", "new": "VERBOSE"}}]
+    assert outcome["bad"][0] is False and "the old one is back" in outcome["bad"][1]
+    assert outcome["greets"] and outcome["same"] and outcome["pid"]
