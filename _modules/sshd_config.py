@@ -641,7 +641,7 @@ def _carry_out(plan):
         _restore(plan)
         raise
     try:
-        _take_up(listener, socket, plan.after, after)
+        _take_up(listener, socket, plan.after, before, after)
     except BaseException as exc:
         _restore(plan)
         _undo(plan, listener, socket, before, exc)
@@ -655,11 +655,11 @@ def _restore(plan):
     sshtrail_sshd_journal.close(_journal(plan.tree.path))
 
 
-def _take_up(listener, socket, tree, endpoints):
+def _take_up(listener, socket, tree, before, after):
     if socket:
-        _restart_socket(socket, endpoints)
+        _restart_socket(socket, after, moved=before != after)
     elif listener:
-        _reload(listener, tree, endpoints)
+        _reload(listener, tree, after)
 
 
 def _write(plan):
@@ -698,13 +698,14 @@ def _socket(path):
     return next((unit for unit in ("ssh.socket", "sshd.socket") if __salt__["service.status"](unit)), None)
 
 
-def _restart_socket(unit, endpoints):
+def _restart_socket(unit, endpoints, moved=True):
     """
-    systemd holds the socket, and reads Port and ListenAddress of sshd_config when it reloads its units; a sshd that it
-    has started already must be started anew, which sessions survive.
+    End the sshd that systemd started for its socket: the next connection starts one with the present files, and
+    sessions survive. Where the endpoints have ``moved``, systemd has to read Port and ListenAddress again, and takes a
+    new socket only while the service is down.
     """
-    service = unit.replace(".socket", ".service")
-    for command in (["daemon-reload"], ["stop", service], ["restart", unit]):
+    stop = ["stop", unit.replace(".socket", ".service")]
+    for command in (["daemon-reload"], stop, ["restart", unit]) if moved else (stop,):
         result = _run(["systemctl", *command])
         if result["retcode"]:
             raise ListenerError(f"systemctl {' '.join(command)} fails: {result['stderr'].strip()}")
