@@ -141,7 +141,8 @@ def compare(name=MANAGED, groups=(), unknown="report", status=None, immutable=Fa
 
 def plan(name=MANAGED, groups=(), unknown="report", status=None, immutable=False, rules_dir=None, compiled=None):
     """
-    Return what :py:func:`compare` returns as ``changes``, with a sentence for a person as ``comment`` (str).
+    Return what :py:func:`compare` returns as ``changes``, with a sentence for a person as ``comment`` (str) and what a
+    locked kernel takes up at the next reboot as ``reboot`` (dict, empty for nothing).
 
     Arguments are those of the state ``audit_rules.managed``. Nothing is touched.
 
@@ -284,7 +285,11 @@ def _awk_space():
 def _planned(host, target, unknown):
     _check_loadable(host, target)
     changes = sshtrail_rules_target.differences(host, target)
-    return {"changes": changes, "comment": sshtrail_rules_target.comment(host, target, unknown)}
+    return {
+        "changes": changes,
+        "comment": sshtrail_rules_target.comment(host, target, unknown),
+        "reboot": sshtrail_rules_target.waiting(host, target),
+    }
 
 
 def _check_loadable(host, target):
