@@ -2,7 +2,9 @@
 A host's SSH audit policy as a whole: what it asks, what differs, what is true now.
 """
 
+import salt.pillar
 import sshtrail_policy
+import sshtrail_sshd_listener
 from salt.exceptions import SaltException, SaltInvocationError
 
 __virtualname__ = "sshtrail"
@@ -12,9 +14,16 @@ def __virtual__():
     return __virtualname__
 
 
-def policy():
+def policy(provenance=False, refresh=False):
     """
     Return the validated policy of this host (dict): the pillar's ``sshtrail`` and what its distribution adds.
+
+    provenance
+        Return instead where each value came from (bool): the path of each value with its ``value``, the layer that it
+        is ``from`` (``default``, ``distribution``, ``common``, the environment's name or ``host``) and what it
+        ``overrides`` (dict of layer to value).
+    refresh
+        Ask the master for the pillar as it is now, instead of the one this minion holds (bool).
 
     Raises an error that names every path in the pillar that is unknown, of the wrong type or impossible.
 
@@ -23,8 +32,10 @@ def policy():
     .. code-block:: bash
 
         salt '*' sshtrail.policy
+        salt '*' sshtrail.policy provenance=True
     """
-    return sshtrail_policy.build(__pillar__, __grains__["os_family"])
+    make = sshtrail_policy.provenance if provenance else sshtrail_policy.build
+    return make(_pillar(refresh), __grains__["os_family"])
 
 
 def drift():
@@ -40,15 +51,39 @@ def drift():
 
         salt '*' sshtrail.drift
     """
-    wanted = policy()
-    found = []
-    for layer, differences in _comparisons(wanted):
-        try:
-            changes = differences()
-        except SaltException as exc:
-            changes = {"condition": {"old": exc.message, "new": "can be compared"}}
-        found += [_entry(layer, what, change) for what, change in changes.items()]
-    return found
+    return _drift(policy())
+
+
+def condition(refresh=True):
+    """
+    Return in one answer which policy this host has and how it stands to it (dict); what the fleet's table is made of.
+
+    refresh
+        Ask the master for the pillar as it is now (bool).
+
+    Keys: ``environment`` and ``digest`` of the policy, ``drift`` (as :py:func:`drift`), ``reboot`` (dict: what a locked
+    kernel takes up at the next one), ``silent`` (str: the addresses at which sshd should answer and does not),
+    ``error`` (str: why there is no policy; then the others are empty). Nothing is touched.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail.condition
+    """
+    pillar = _pillar(refresh)
+    try:
+        wanted = sshtrail_policy.build(pillar, __grains__["os_family"])
+    except SaltInvocationError as exc:
+        return {"environment": None, "digest": None, "drift": [], "reboot": {}, "silent": "", "error": exc.message}
+    return {
+        "environment": wanted["environment"],
+        "digest": sshtrail_policy.digest(pillar),
+        "drift": _drift(wanted),
+        "reboot": _told(lambda: _reboot(wanted), {}),
+        "silent": _told(lambda: _silent(wanted), ""),
+        "error": None,
+    }
 
 
 def report():
@@ -101,6 +136,19 @@ def converge(test=False):
     return _outcome([], [_state(state) for state in states], report())
 
 
+def _pillar(refresh=False):
+    if not refresh:
+        return __pillar__
+    compiler = salt.pillar.get_pillar(
+        __opts__,
+        dict(__grains__),
+        __opts__["id"],
+        __opts__.get("saltenv"),
+        pillarenv=__opts__.get("pillarenv"),
+    )
+    return compiler.compile_pillar()
+
+
 def _outcome(errors, states, rows=()):
     good = not errors and all(state["result"] is not False for state in states)
     return {"result": good, "errors": errors, "states": states, "report": rows}
@@ -112,6 +160,17 @@ def _state(state):
 
 
 # --- What differs ---------------------------------------------------------------------------------------------
+
+
+def _drift(wanted):
+    found = []
+    for layer, differences in _comparisons(wanted):
+        try:
+            changes = differences()
+        except SaltException as exc:
+            changes = {"condition": {"old": exc.message, "new": "can be compared"}}
+        found += [_entry(layer, what, change) for what, change in changes.items()]
+    return found
 
 
 def _comparisons(wanted):
@@ -132,6 +191,23 @@ def _rules(wanted):
 
 def _daemons(wanted):
     return ("sshd", "auditd") if wanted["audit"] else ("sshd",)
+
+
+def _told(ask, otherwise):
+    """Return what ``ask()`` returns; what cannot be told is among the differences already."""
+    try:
+        return ask()
+    except SaltException:
+        return otherwise
+
+
+def _reboot(wanted):
+    return __salt__["audit_rules.plan"](**_rules(wanted)).get("reboot", {}) if wanted["audit"] else {}
+
+
+def _silent(wanted):
+    listens = __salt__["sshd_config.effective"](path=wanted["sshd"]["path"]).get("ListenAddress") or {}
+    return sshtrail_sshd_listener.silence(listens.get("value") or [])
 
 
 def _packages(wanted):

@@ -1,15 +1,22 @@
 """
 From pillar to one validated policy: what this host must end up with.
 
-A policy is a plain dictionary. The pillar key ``sshtrail`` holds what an environment asks for; this
-module adds what follows from the distribution, and refuses whatever it does not understand, with the
-path in the pillar, so that a typing error never becomes a host that silently records nothing.
+A policy is a plain dictionary, laid in layers: this module's defaults, what follows from the distribution, what all
+environments share (``sshtrail:layers:common``), what the host's environment asks for (``sshtrail:layers:prod``), and
+what stands directly under ``sshtrail``, which is for single hosts. The later layer wins, value by value. The master
+merges the pillar's files, but each layer keeps its own place in it, so a minion can tell where a value came from.
+
+Whatever is not understood is refused with its path in the pillar, so that a typing error never becomes a host that
+silently records nothing.
 """
 
 import difflib
+import hashlib
+import json
 
 import sshtrail_auditd
 import sshtrail_groups
+import sshtrail_platforms
 import sshtrail_rules
 import sshtrail_rules_compile
 import sshtrail_sshd_edit
@@ -19,15 +26,11 @@ from salt.exceptions import SaltException, SaltInvocationError
 
 KEY = "sshtrail"
 
-# Package and unit names by Salt's os_family grain. Debian: packages openssh-server and auditd, units
-# ssh.service and auditd.service. Red Hat: openssh-server and audit, sshd.service. SUSE: openssh-server
-# (openssh-server was split from openssh in 15.3) and audit, sshd.service. Source: each distribution's
-# package lists.
-PLATFORMS = {
-    "Debian": {"sshd": {"package": "openssh-server", "service": "ssh"}, "auditd": {"package": "auditd"}},
-    "RedHat": {"sshd": {"package": "openssh-server", "service": "sshd"}, "auditd": {"package": "audit"}},
-    "Suse": {"sshd": {"package": "openssh-server", "service": "sshd"}, "auditd": {"package": "audit"}},
-}
+COMMON = "common"
+HOST = "host"
+RESERVED = ("default", "distribution", COMMON, HOST)
+# What a layer cannot hold: it is the host that belongs to an environment.
+HOST_ONLY = ("environment", "layers")
 
 # A pillar is for many hosts: it may name every keyword that some sshd has. The state asks the host's own.
 ANY_SSHD = sshtrail_sshd_values.Daemon(
@@ -36,7 +39,7 @@ ANY_SSHD = sshtrail_sshd_values.Daemon(
 
 DEFAULTS = {
     "audit": True,
-    "sshd": {"path": "/etc/ssh/sshd_config", "config": {}, "matches": [], "shadowed": "fix"},
+    "sshd": {"path": "/etc/ssh/sshd_config", "logs": {}, "config": {}, "matches": [], "shadowed": "fix"},
     "auditd": {"path": "/etc/audit/auditd.conf", "service": "auditd", "config": {}},
     "rules": {
         "file": "/etc/audit/rules.d/zz-sshtrail.rules",
@@ -63,6 +66,47 @@ def build(pillar, os_family):
 
     Raises :class:`PolicyError` that names each wrong path in the pillar and what is allowed there.
     """
+    policy = _merged(_layers(_checked(pillar), os_family))
+    problems = list(_relations(policy, os_family))
+    if problems:
+        raise _wrong(problems)
+    policy["rules"]["groups"] = _groups(policy["rules"]["groups"])
+    return policy
+
+
+def provenance(pillar, os_family):
+    """
+    Return where each value of the policy came from (dict of the path in the policy to dict).
+
+    Arguments and errors are those of :func:`build`. Each entry has the ``value``, the layer it is ``from``
+    (``default``, ``distribution``, ``common``, the environment's name or ``host``), and as ``overrides`` what lower
+    layers said (dict of layer to value, the lowest first).
+    """
+    build(pillar, os_family)
+    layers = _layers(_checked(pillar), os_family)
+    return {":".join(path): _origin(path, value, layers) for path, value in _leaves(_merged(layers))}
+
+
+def digest(pillar):
+    """
+    Return a short name (12 hexadecimal digits) for what a pillar asks.
+
+    pillar
+        The host's whole pillar (mapping). Errors are those of :func:`build`.
+
+    What the distribution decides does not count: hosts with the same environment and no values of their own have the
+    same digest, whichever distribution they run.
+    """
+    asked = _merged([(name, layer) for name, layer in _layers(_checked(pillar), None) if name != "distribution"])
+    asked["rules"]["groups"] = _groups(asked["rules"]["groups"])
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _checked(pillar):
+    """Return the pillar's part as plain containers, every single value checked."""
+    if pillar.get("_errors"):
+        # What is left of it could be a laxer policy than the one that was meant.
+        raise PolicyError("The master could not compile the pillar: " + " ".join(map(str, pillar["_errors"])))
     if KEY not in pillar:
         raise PolicyError(
             f"The pillar has no key '{KEY}', so this host has no policy: assign an environment to it in pillar/top.sls"
@@ -70,12 +114,59 @@ def build(pillar, os_family):
     problems = []
     given = _check(pillar[KEY], POLICY, KEY, problems)
     if not problems:
-        policy = _merge(_merge(DEFAULTS, PLATFORMS.get(os_family, {})), given)
-        problems += _relations(policy, os_family)
+        problems += _strangers(given)
     if problems:
-        raise PolicyError("The policy in the pillar is wrong. " + " ".join(problems))
-    policy["rules"]["groups"] = _groups(policy["rules"]["groups"])
+        raise _wrong(problems)
+    return given
+
+
+def _wrong(problems):
+    return PolicyError("The policy in the pillar is wrong. " + " ".join(problems))
+
+
+def _layers(given, os_family):
+    """Return the policy's layers, the lowest first: ``[(name, mapping), …]``."""
+    named = given.get("layers", {})
+    chosen = {"environment": given["environment"]} if "environment" in given else {}
+    return [
+        ("default", DEFAULTS),
+        ("distribution", sshtrail_platforms.policy(os_family)),
+        (COMMON, named.get(COMMON, {})),
+        (given.get("environment"), {**named.get(given.get("environment"), {}), **chosen}),
+        (HOST, {key: value for key, value in given.items() if key not in HOST_ONLY}),
+    ]
+
+
+def _merged(layers):
+    policy = {}
+    for _, layer in layers:
+        policy = _merge(policy, layer)
     return policy
+
+
+def _leaves(mapping, path=()):
+    for key, value in mapping.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, (*path, str(key)))
+        else:
+            yield (*path, str(key)), value
+
+
+def _origin(path, value, layers):
+    """Return the entry of one value: the highest layer that has its path, and what those below it say."""
+    said = {name: found[0] for name, layer in layers if (found := _at(layer, path))}
+    origin = list(said)[-1]
+    return {"value": value, "from": origin, "overrides": {name: said[name] for name in said if name != origin}}
+
+
+def _at(layer, path):
+    """Return what ``layer`` has at ``path``, as a list of one, or an empty list."""
+    for key in path:
+        layer = {str(name): value for name, value in layer.items()} if isinstance(layer, dict) else {}
+        if key not in layer:
+            return []
+        layer = layer[key]
+    return [layer]
 
 
 def _merge(base, over):
@@ -199,6 +290,12 @@ def _match(value, path, problems):
     }
 
 
+def _logs(value, path, problems):
+    if not _is_mapping(value, path, problems):
+        return {}
+    return {facility: _absolute(file, f"{path}:{facility}", problems) for facility, file in value.items()}
+
+
 def _auditd_config(value, path, problems):
     return _keywords(value, path, problems, lambda name, wanted: sshtrail_auditd.wanted({name: wanted}))
 
@@ -249,13 +346,20 @@ def _plain(value):
     return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
-POLICY = {
-    "environment": _text,
+def _named_layers(value, path, problems):
+    """Check every layer, also one that belongs to no environment of this host."""
+    if not _is_mapping(value, path, problems):
+        return {}
+    return {name: _check_keys(layer, LAYER, f"{path}:{name}", problems) for name, layer in value.items()}
+
+
+LAYER = {
     "audit": _flag,
     "sshd": {
         "package": _text,
         "service": _text,
         "path": _absolute,
+        "logs": _logs,
         "config": _sshd_config,
         "matches": _matches,
         "shadowed": _one_of("fix", "drop_in", "fail"),
@@ -270,13 +374,28 @@ POLICY = {
     },
 }
 
+POLICY = {"environment": _text, "layers": _named_layers, **LAYER}
+
 
 # --- What no single value can tell --------------------------------------------------------------------------
+
+
+def _strangers(given):
+    """Name the layers of other environments: a host that two were assigned to has no policy."""
+    environment = given.get("environment")
+    for name in given.get("layers", {}):
+        if name not in (COMMON, environment):
+            yield (
+                f"{KEY}:layers:{name} is a layer of another environment than this host's, {environment}: "
+                "assign one environment to a host."
+            )
 
 
 def _relations(policy, os_family):
     if "environment" not in policy:
         yield f"{KEY}:environment is missing: name the environment this host belongs to."
+    if policy.get("environment") in RESERVED:
+        yield f"{KEY}:environment is {policy['environment']!r}, the name of another layer; choose another."
     for daemon, key in (("sshd", "package"), ("sshd", "service"), ("auditd", "package")):
         if key not in policy[daemon]:
             yield f"{KEY}:{daemon}:{key} is missing, and nothing is known of the os_family {os_family}."

@@ -1,28 +1,30 @@
 # What every host must end up with. An environment adds to it or overrides single values.
 sshtrail:
-  sshd:
-    config:
-      LogLevel: VERBOSE
-      SyslogFacility: AUTHPRIV
-  auditd:
-    config:
-      log_file: /var/log/audit/audit.log
-      max_log_file: 50                    # MiB
-      max_log_file_action: keep_logs
-      # keep_logs never deletes a log, so something must speak up before the disk is full: a warning in
-      # syslog at a quarter left; and auditd stops writing, with an alert, while the host still has room.
-      space_left: 25%
-      space_left_action: syslog
-      admin_space_left: 10%
-      admin_space_left_action: suspend
-      disk_full_action: suspend
-      disk_error_action: syslog
-  rules:
-    groups:
-      sshd: true
-      session: true
-      ssh_commands: true
-    status:
-      enabled: 1
-      backlog_limit: 8192
-      failure: 1                          # a lost record is told to the kernel's log
+  layers:
+    common:
+      sshd:
+        config:
+          LogLevel: VERBOSE
+          SyslogFacility: AUTHPRIV
+      auditd:
+        config:
+          log_file: /var/log/audit/audit.log
+          max_log_file: 50                    # MiB
+          max_log_file_action: keep_logs
+          # keep_logs never deletes a log, so something must speak up before the disk is full: a warning in
+          # syslog at a quarter left; and auditd stops writing, with an alert, while the host still has room.
+          space_left: 25%
+          space_left_action: syslog
+          admin_space_left: 10%
+          admin_space_left_action: suspend
+          disk_full_action: suspend
+          disk_error_action: syslog
+      rules:
+        groups:
+          sshd: true
+          session: true
+          ssh_commands: true
+        status:
+          enabled: 1
+          backlog_limit: 8192
+          failure: 1                          # a lost record is told to the kernel's log

@@ -2,9 +2,11 @@
 # and rules that others load are their business.
 sshtrail:
   environment: dev
-  auditd:
-    config:
-      max_log_file_action: rotate
-      num_logs: 8
-  rules:
-    unknown: keep
+  layers:
+    dev:
+      auditd:
+        config:
+          max_log_file_action: rotate
+          num_logs: 8
+      rules:
+        unknown: keep

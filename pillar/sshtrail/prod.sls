@@ -1,9 +1,11 @@
 # Production: an earlier warning, since nobody may lose a record here.
 sshtrail:
   environment: prod
-  auditd:
-    config:
-      space_left: 40%
-      admin_space_left: 15%
-  rules:
-    unknown: report
+  layers:
+    prod:
+      auditd:
+        config:
+          space_left: 40%
+          admin_space_left: 15%
+      rules:
+        unknown: report

@@ -1,5 +1,7 @@
 # Staging: prod's policy, so that what breaks breaks here; rules that it does not know are reported.
 sshtrail:
   environment: staging
-  rules:
-    unknown: report
+  layers:
+    staging:
+      rules:
+        unknown: report

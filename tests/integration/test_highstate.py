@@ -150,7 +150,7 @@ def test_a_wrong_policy_is_named_and_touches_nothing(host, applied, root, tmp_pa
     before, kernel = host.tree("/etc"), auditctl("-l")
     done = host.highstate(tree=tree)
     assert done.returncode == 1
-    assert "sshtrail:auditd:config:max_log_fil" in done.stdout
+    assert "sshtrail:layers:common:auditd:config:max_log_fil" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     assert host.tree("/etc") == before
     assert auditctl("-l") == kernel

@@ -7,6 +7,7 @@ import copy
 import pytest
 import salt.config
 import salt.pillar
+import sshtrail_platforms
 import sshtrail_policy
 
 GOOD = {
@@ -18,7 +19,13 @@ GOOD = {
 
 # The path to change in GOOD, the value to put there, what the error must name.
 WRONG = [
-    ("confg", 1, "sshtrail:confg is unknown; allowed are audit, auditd, environment, rules, sshd."),
+    ("confg", 1, "sshtrail:confg is unknown; allowed are audit, auditd, environment, layers, rules, sshd."),
+    ("layers", [], "sshtrail:layers must be a mapping, not a list."),
+    ("layers:common", {"sshd": {"confg": {}}}, "sshtrail:layers:common:sshd:confg is unknown; did you mean config?"),
+    ("layers:common", {"environment": "prod"}, "sshtrail:layers:common:environment is unknown; "),
+    ("layers:prod", {"audit": True}, "sshtrail:layers:prod is a layer of another environment than this host's, dev"),
+    ("layers:dev", {"rules": {"unknown": "delete"}}, "sshtrail:layers:dev:rules:unknown is 'delete'; "),
+    ("environment", "common", "sshtrail:environment is 'common', the name of another layer"),
     ("sshd:confg", {}, "sshtrail:sshd:confg is unknown; did you mean config?"),
     ("sshd", [], "sshtrail:sshd must be a mapping, not a list."),
     ("sshd", None, "sshtrail:sshd must be a mapping, not empty."),
@@ -107,6 +114,79 @@ def test_an_unknown_distribution_must_be_told():
         sshtrail_policy.build({"sshtrail": GOOD}, "Gentoo")
     told = {"sshd": {"package": "openssh", "service": "sshd"}, "auditd": {"package": "audit"}}
     assert sshtrail_policy.build({"sshtrail": {**GOOD, **told}}, "Gentoo")["sshd"]["service"] == "sshd"
+
+
+LAYERED = {
+    "environment": "prod",
+    "layers": {
+        "common": {
+            "sshd": {"config": {"LogLevel": "VERBOSE"}},
+            "auditd": {"config": {"space_left": "25%"}},
+            "rules": {"groups": {"session": True, "own": {"rules": ["-w /etc/ours -p wa -k ours"]}}},
+        },
+        "prod": {"auditd": {"config": {"space_left": "40%"}}, "rules": {"groups": {"own": False}}},
+    },
+    "auditd": {"config": {"space_left": "45%"}},
+}
+
+# The path of a value, the value, its layer, what it overrides.
+ORIGINS = [
+    ("environment", "prod", "prod", {}),
+    ("audit", True, "default", {}),
+    ("sshd:service", "ssh", "distribution", {}),
+    ("sshd:logs:AUTHPRIV", "/var/log/auth.log", "distribution", {}),
+    ("sshd:config:LogLevel", "VERBOSE", "common", {}),
+    ("auditd:config:space_left", "45%", "host", {"common": "25%", "prod": "40%"}),
+    ("auditd:service", "auditd", "distribution", {"default": "auditd"}),
+    ("rules:groups:session", True, "common", {}),
+    ("rules:groups:own", False, "prod", {"common": {"rules": ["-w /etc/ours -p wa -k ours"]}}),
+]
+
+
+@pytest.mark.parametrize("path,value,layer,overrides", ORIGINS)
+def test_each_value_tells_where_it_came_from(path, value, layer, overrides):
+    origin = sshtrail_policy.provenance({"sshtrail": LAYERED}, "Debian")[path]
+    assert origin == {"value": value, "from": layer, "overrides": overrides}
+
+
+def test_where_values_came_from_is_told_of_all_of_them():
+    """The origins, put together again, are the policy before its groups are looked up."""
+    policy = sshtrail_policy.build({"sshtrail": LAYERED}, "Debian")
+    origins = sshtrail_policy.provenance({"sshtrail": LAYERED}, "Debian")
+    assert {path.split(":")[0] for path in origins} == set(policy)
+    for path in ("sshd:config:LogLevel", "auditd:config:space_left", "rules:unknown", "auditd:path"):
+        value = policy
+        for key in path.split(":"):
+            value = value[key]
+        assert origins[path]["value"] == value
+
+
+@pytest.mark.parametrize(
+    "path,value,same",
+    [
+        ("sshd:config:LogLevel", "DEBUG", False),
+        ("rules:groups:session", True, False),
+        ("environment", "prod", False),
+        ("sshd:path", "/etc/ssh/other", False),
+        ("sshd:config:LogLevel", "VERBOSE", True),
+    ],
+)
+def test_the_digest_changes_with_the_policy(path, value, same):
+    good, other = sshtrail_policy.digest({"sshtrail": GOOD}), sshtrail_policy.digest(changed(path, value))
+    assert (good == other) is same
+
+
+def test_a_pillar_that_the_master_could_not_compile_is_no_policy():
+    pillar = {"sshtrail": GOOD, "_errors": ["Rendering SLS 'sshtrail.prod' failed"]}
+    with pytest.raises(sshtrail_policy.PolicyError, match="could not compile the pillar: Rendering SLS"):
+        sshtrail_policy.build(pillar, "Debian")
+
+
+@pytest.mark.parametrize("os_family", sorted(sshtrail_platforms.ENTRIES))
+def test_every_distribution_has_every_entry_from_a_named_source(os_family):
+    places = [place for place, _, _ in sshtrail_platforms.ENTRIES["Debian"]]
+    assert [place for place, _, _ in sshtrail_platforms.ENTRIES[os_family]] == places
+    assert all(source for _, _, source in sshtrail_platforms.ENTRIES[os_family])
 
 
 def test_groups_keep_the_order_of_the_pillar_and_drop_what_is_off():
