@@ -6,7 +6,6 @@ means the kernel itself. Source: auditctl(8), augenrules(8), audit.rules(7).
 """
 
 import contextlib
-import logging
 import os
 
 import salt.utils.path
@@ -20,8 +19,6 @@ import sshtrail_rules_plan
 import sshtrail_rules_target
 import sshtrail_state
 from salt.exceptions import CommandExecutionError, SaltException
-
-log = logging.getLogger(__name__)
 
 __virtualname__ = "audit_rules"
 
@@ -293,13 +290,22 @@ def _planned(host, target, unknown):
 
 
 def _check_loadable(host, target):
-    """Ask about every rule that is still to be loaded, before anything is touched."""
-    for data, entry in sshtrail_rules_target.still_to_load(host, target):
+    """Make sure, before anything is touched, that the directories of the rules still to be loaded are there."""
+    for _data, entry in sshtrail_rules_target.still_to_load(host, target):
         absent = sshtrail_rules_compile.absent_directory(entry.value)
         if absent:
             raise _not_loadable(entry, f"{absent} does not exist, so the kernel refuses {entry.value}")
+
+
+def _ask_kernel(host, target):
+    """
+    Ask the kernel about every rule that is still to be loaded: a newer field may be unknown to an older kernel.
+
+    Each question leaves a record in the audit log, so that a preview does not ask.
+    """
+    for data, entry in () if host.status["immutable"] else sshtrail_rules_target.still_to_load(host, target):
         # The twin is never loaded between runs, so that asking about it can delete nothing.
-        if not host.status["immutable"] and not sshtrail_kernel.accepts(sshtrail_rules_plan.twin(data)):
+        if not sshtrail_kernel.accepts(sshtrail_rules_plan.twin(data)):
             raise _not_loadable(entry, f"this kernel does not accept {entry.value}")
 
 
@@ -316,6 +322,7 @@ def _bring(host, target):
     changes = sshtrail_rules_target.differences(host, target)
     if not changes:
         return changes
+    _ask_kernel(host, target)
     with _undone_on_failure(host):
         if not host.status["immutable"]:
             _set(sshtrail_rules_target.settings(host, target))

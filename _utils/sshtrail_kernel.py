@@ -184,8 +184,8 @@ def accepts(data):
     """
     Tell whether this kernel takes the rule ``data`` (bytes), which it must not hold (bool); nothing changes.
 
-    A request to delete it is judged like one to add it, and then finds nothing. Directories that a rule names
-    are not looked up.
+    A request to delete it is judged like one to add it, and then finds nothing; it leaves a CONFIG_CHANGE record
+    in the audit log. Directories that a rule names are not looked up.
     """
     try:
         delete(data)

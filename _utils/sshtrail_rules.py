@@ -52,7 +52,10 @@ FIELDS = (*UIDS, *GIDS, *ARGUMENTS, *NUMBERS, *LABELS, *PATHS, *NAMED)
 ALIASES = {"loginuid": "auid"}
 FILETYPES = ("socket", "link", "file", "block", "dir", "character", "fifo")
 ONLY_EQUAL = ("path", "dir", "perm", "key")
-EQUAL_OR_NOT = ("arch", "exe", "inode", "fstype")
+TYPES = ("subj_user", "subj_role", "subj_type", "obj_user", "obj_role", "obj_type")
+EQUAL_OR_NOT = ("arch", "exe", "inode", "fstype", "filetype", *TYPES)
+# The kernel (auditfilter.c) tests bits of these only; every other field it compares as a whole.
+WITH_BITS = (*ARGUMENTS, "pers", "devminor")
 # The two halves of -C; only fields of one half compare (auditctl(8), -C).
 COMPARABLE = (("uid", "euid", "suid", "fsuid", "auid", "obj_uid"), ("gid", "egid", "sgid", "fsgid", "obj_gid"))
 
@@ -423,9 +426,20 @@ class _Draft:
             raise RuleError("The line names no list; begin the rule with -a action,list or -w path.")
         if self.keys and not self.can_have_key():
             raise RuleError("A key needs a watch, a system call (-S), or a field path, dir, perm, exe or fstype.")
+        _check_once(self.parts)
         if len("\1".join(self.keys).encode("utf-8", "surrogateescape")) > LONGEST_KEY:
             raise RuleError(f"The keys are longer than {LONGEST_KEY} bytes together.")
         return Rule(self.action, self.filter, _merged(self.parts), tuple(self.keys), self.verb)
+
+
+def _check_once(parts):
+    """The kernel finds a rule by at most one file, and by at most one program."""
+    places = [part for part in parts if part.option == "-w" or part.name in ("path", "dir")]
+    places += [part for part in parts if part.name == "inode" and part.operator == "="]
+    programs = [part for part in parts if part.name == "exe"]
+    if len(places) > 1 or len(programs) > 1:
+        first, second = (places if len(places) > 1 else programs)[:2]
+        raise RuleError(f"The kernel takes only one of {first} and {second} in a rule.")
 
 
 def _merged(parts):
@@ -511,24 +525,34 @@ def _field(argument, filter_):
 
 
 def _check_operator(name, operator):
-    allowed = ("=",) if name in ONLY_EQUAL else ("=", "!=") if name in EQUAL_OR_NOT else OPERATORS
+    allowed = _operators(name)
     if operator not in allowed:
         raise RuleError(f"The field {name} takes only {' and '.join(allowed)}, not {operator}.")
 
 
+def _operators(name):
+    if name in ONLY_EQUAL:
+        return ("=",)
+    if name in EQUAL_OR_NOT:
+        return ("=", "!=")
+    return OPERATORS if name in WITH_BITS else tuple(operator for operator in OPERATORS if "&" not in operator)
+
+
+NOT_FILESYSTEM = tuple(name for name in FILTERS if name != "filesystem")
 EXIT_ONLY = ("exit", "success", "ppid", "devmajor", "devminor", "inode", "filetype", "path", "dir")
 EXIT_ONLY += tuple(label for label in LABELS if label.startswith("obj_"))
 FILTERS_OF = {
     **dict.fromkeys(EXIT_ONLY, ("exit",)),
     "msgtype": ("exclude", "user"),
     "fstype": ("filesystem",),
+    "key": FILTERS,
     "perm": ("exit", "exclude"),
     "sessionid": ("exclude", "user", "exit"),
 }
 
 
 def _check_filter(name, filter_):
-    allowed = FILTERS_OF.get(name, FILTERS)
+    allowed = FILTERS_OF.get(name, NOT_FILESYSTEM)
     if filter_ not in allowed:
         raise RuleError(f"The field {name} works on the list {' or '.join(allowed)} only, not on {filter_}.")
 

@@ -185,7 +185,8 @@ def _group(group, elsewhere):
     title = f"{group['name']}: {group['title']}" if group.get("title") else group["name"]
     controls = f" [{', '.join(group['controls'])}]" if group.get("controls") else ""
     body = [f"# in another file: {rule}" if rule in elsewhere else str(rule) for rule in group["rules"]]
-    return _lines([f"# {title}{controls}", *body])
+    left_out = [f"# no 32-bit programs on this machine: {rule}" for rule in group.get("left_out", ())]
+    return _lines([f"# {title}{controls}", *body, *left_out])
 
 
 def _lines(lines):

@@ -11,6 +11,7 @@ import bisect
 import collections
 import dataclasses
 import functools
+import itertools
 import os
 
 import sshtrail_rules_compile
@@ -77,15 +78,25 @@ class _List:
     # -- which rules go where
 
     def place_new(self, common):
-        ranks = [self.rank[rule] for rule in self.common]
-        for at, rule in enumerate(self.desired):
+        drags = self.dragging(common)
+        for rule in self.desired:
             if rule not in common and rule not in self.front and rule not in self.back:
-                self.place(rule, at, common, last=max(ranks, default=-1))
+                self.place(rule, common, rule in drags)
 
-    def place(self, rule, at, common, last):
-        behind = self.behind(rule) if at < last else {rule}
-        before = self.before(rule) if behind & common else None
-        if before is not None and len(before & common) < len(behind & common) and self.safe(self.front | before):
+    def dragging(self, common):
+        """Return the new rules that, appended, must take some loaded rule along: it, or one between, collides (set)."""
+        loaded, found = [], []
+        for rule in reversed(self.desired):
+            if rule in common:
+                loaded.append(rule)
+            elif any(collide(rule, later) for later in itertools.chain(found, loaded)):
+                found.append(rule)
+        return set(found)
+
+    def place(self, rule, common, drags):
+        behind = self.behind(rule) if drags else {rule}
+        before = self.before(rule) if drags else behind
+        if len(before & common) < len(behind & common) and self.safe(self.front | before):
             self.front |= before
         else:
             self.back |= behind

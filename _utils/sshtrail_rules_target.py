@@ -289,22 +289,31 @@ def read_groups(groups):
 
     groups
         List of ``{"name": str, "title": str, "controls": [str], "rules": [str]}``.
+
+    Rules about 32-bit programs are ``left_out`` (list of Rule) on a machine that has none, such as most arm ones.
     """
     seen, result = set(), []
     for group in groups:
-        rules = {}
-        for number, line in enumerate(group["rules"], start=1):
-            rule = _group_rule(group["name"], number, line)
-            rules.setdefault(sshtrail_rules_compile.compile(rule), rule)
-        result.append({**group, "rules": [rule for data, rule in rules.items() if data not in seen]})
-        seen.update(rules)
+        lines = enumerate(group["rules"], start=1)
+        rules = [_group_rule(group["name"], number, line) for number, line in lines]
+        absent = [rule for rule in rules if _needs_b32(rule) and not sshtrail_rules_compile.has_b32()]
+        first = {sshtrail_rules_compile.compile(rule): rule for rule in reversed(rules) if rule not in absent}
+        kept = {data: rule for data, rule in reversed(first.items()) if data not in seen}
+        result.append({**group, "rules": list(kept.values()), "left_out": absent})
+        seen.update(kept)
     return result
+
+
+def _needs_b32(rule):
+    arch = rule.field("arch")
+    return arch is not None and arch.value.lower() == "b32"
 
 
 def _group_rule(name, number, line):
     try:
         rule = sshtrail_rules.parse_rule(line)
-        sshtrail_rules_compile.compile(rule)
+        if not _needs_b32(rule) or sshtrail_rules_compile.has_b32():
+            sshtrail_rules_compile.compile(rule)
     except RuleError as exc:
         raise RuleError(f"{exc.reason} (in {line!r})", exc.column, number, f"rule group {name!r}") from exc
     return rule
@@ -387,6 +396,9 @@ def _check_group(number, group):
     odd = next((key for key in group if key not in GROUP_KEYS), None)
     if odd is not None:
         raise SaltInvocationError(f"groups: {group['name']} has an unknown key {odd!r}{near(str(odd), GROUP_KEYS)}.")
+    told = [group["name"], group.get("title") or "", *(group.get("controls") or [])]
+    if any(not isinstance(text, str) or not text.isprintable() for text in told):
+        raise SaltInvocationError(f"groups: name, title and controls of {group['name']!r} must be text on one line.")
     if isinstance(group["rules"], str) or not all(isinstance(line, str) for line in group["rules"]):
         raise SaltInvocationError(f"groups: the rules of {group['name']} must be a list of lines.")
 

@@ -1,8 +1,11 @@
 """The execution module and the states, through Salt's loader, on temporary trees and the real kernel."""
 
+import errno
+import itertools
 import subprocess
 
 import pytest
+import sshtrail_files
 import sshtrail_groups
 import sshtrail_kernel
 import sshtrail_rules
@@ -121,14 +124,23 @@ def test_a_bad_rule_is_refused_before_anything_is_touched(states, tree):
     "rule, reason",
     [
         ("-w /no/such/file -p wa -k x", "/no/such does not exist"),
-        ("-a always,exit -F path=/etc/passwd -F inode=5 -k x", "this kernel does not accept"),
+        ("-a always,exit -F dir=/no/such -F perm=wa -k x", "/no/such does not exist"),
+        ("-a always,exit -F exe=/no/such/file -S execve -k x", "/no/such does not exist"),
     ],
 )
-def test_what_only_the_kernel_refuses_is_refused_before_anything_is_touched(states, tree, rule, reason):
+def test_a_missing_directory_is_told_before_anything_is_touched(states, tree, rule, reason):
     groups = [*GROUPS, {"name": "bad", "rules": [rule]}]
     for test in (True, False):
         refused = managed(states, tree, test=test, groups=groups)
         assert refused.result is False and reason in refused.comment and "zz-test.rules, line " in refused.comment
+    assert sshtrail_kernel.rules() == [] and sorted(path.name for path in tree.iterdir()) == ["audit.rules"]
+
+
+def test_a_rule_that_this_kernel_does_not_know_is_refused_before_anything_is_touched(states, tree, monkeypatch):
+    """Played, as this kernel knows every field that the library does."""
+    monkeypatch.setattr(sshtrail_kernel, "accepts", lambda data: False)
+    refused = managed(states, tree)
+    assert refused.result is False and "this kernel does not accept" in refused.comment
     assert sshtrail_kernel.rules() == [] and sorted(path.name for path in tree.iterdir()) == ["audit.rules"]
 
 
@@ -218,3 +230,59 @@ def test_each_ready_group_loads_and_stays(states, tree, name):
 def loadable(line):
     """Whether this host has what the rule names: the directory of a file, or the tree."""
     return not sshtrail_rules_compile.absent_directory(sshtrail_rules.parse_rule(line))
+
+
+def test_rules_about_32_bit_programs_are_left_out_where_there_are_none(states, tree, monkeypatch):
+    """Played, as this needs another machine: libaudit knows no b32 on an arm without it."""
+    monkeypatch.setattr(sshtrail_rules_compile, "has_b32", lambda: False)
+    assert managed(states, tree).result is True
+    assert len(sshtrail_kernel.rules()) == 2
+    assert "# no 32-bit programs on this machine: -a always,exit -F arch=b32" in (tree / "zz-test.rules").read_text()
+
+
+@pytest.mark.parametrize(
+    "arguments, reason",
+    [
+        ({"unknown": "delete"}, "unknown: 'delete'"),
+        ({"immutable": "yes"}, "immutable: True or False"),
+        ({"status": {"backlog_limt": 1}}, "did you mean 'backlog_limit'"),
+        ({"status": {"failure": 3}}, "failure takes a number from 0 to 2"),
+        ({"groups": [{"rules": []}]}, "number 1 needs at least a name and rules"),
+        ({"groups": [{"name": "a", "rules": "-w /etc/passwd"}]}, "must be a list of lines"),
+        ({"groups": [{"name": "a", "titel": "b", "rules": []}]}, "did you mean 'title'"),
+        ({"groups": [{"name": "a", "title": "b\n-D", "rules": []}]}, "text on one line"),
+        ({"groups": [{"name": "a", "rules": ["-D"]}]}, "adds no rule"),
+        ({"groups": [{"name": "a", "rules": ["-w /etc/passwd\n-D"]}]}, "control character"),
+    ],
+)
+def test_a_bad_argument_is_named_before_anything_is_touched(states, tree, arguments, reason):
+    for test in (True, False):
+        refused = managed(states, tree, test=test, **arguments)
+        assert refused.result is False and reason in refused.comment
+    assert sshtrail_kernel.rules() == [] and [path.name for path in tree.iterdir()] == ["audit.rules"]
+
+
+@pytest.mark.parametrize("module, function, calls", [(sshtrail_kernel, "add", 2), (sshtrail_files, "replace", 1)])
+def test_what_fails_halfway_is_put_back(states, tree, monkeypatch, module, function, calls):
+    """The fault is played after the given number of calls; a kernel out of memory or a full disk cannot be had."""
+    (tree / "10-other.rules").write_text(f"{RULE}\n")
+    assert managed(states, tree).result is True
+    before = sshtrail_kernel.rules(), sshtrail_kernel.status(), contents(tree.parent)
+    real, count = getattr(module, function), itertools.count()
+
+    def failing(*args, **kwargs):
+        if next(count) == calls:
+            raise sshtrail_kernel.KernelError("played", errno.ENOMEM)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(module, function, failing)
+    more = [
+        {"name": "more", "rules": [f"-w /etc/{name} -p wa -k sshtrail-test" for name in ("fstab", "hosts", "group")]}
+    ]
+    refused = managed(states, tree, groups=[*more, GROUPS[1]], status={"backlog_limit": 5000})
+    assert refused.result is False
+    assert (sshtrail_kernel.rules(), sshtrail_kernel.status(), contents(tree.parent)) == before
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}

@@ -35,3 +35,12 @@ def test_the_recipes_keys_are_there():
 @pytest.mark.parametrize("name, member", [("cis", "identity"), ("stig", "privileged"), ("pci_dss", "ssh_commands")])
 def test_sets_are_composed_of_groups(name, member):
     assert member in sshtrail_groups.SETS[name] and set(sshtrail_groups.SETS[name]) <= set(sshtrail_groups.GROUPS)
+
+
+@pytest.mark.parametrize("name", sshtrail_groups.GROUPS)
+def test_the_documentation_knows_the_group(root, name):
+    group = sshtrail_groups.GROUPS[name]
+    row = next(
+        line for line in (root / "docs" / "audit-rules.md").read_text().splitlines() if line.startswith(f"| `{name}` |")
+    )
+    assert group["title"] in row and all(control.rpartition(" ")[2] in row for control in group["controls"])
