@@ -90,12 +90,14 @@ class Server:
 def separation():
     """The directory without which sshd does not start; it only exists while the service runs."""
     require_root()
-    there = pathlib.Path("/run/sshd").is_dir()
+    # Whoever else makes it for a moment cannot remove it while there is something in it.
     os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
+    kept = pathlib.Path(f"/run/sshd/sshtrail-test-{os.getpid()}")
+    kept.touch()
     yield
-    if not there:
-        with contextlib.suppress(OSError):
-            os.rmdir("/run/sshd")
+    kept.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        os.rmdir("/run/sshd")
 
 
 @pytest.fixture

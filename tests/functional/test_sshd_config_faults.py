@@ -145,12 +145,19 @@ def test_a_host_without_host_keys(states):
 
 
 def test_missing_privilege_separation_directory(server, states):  # noqa: F811
-    server.start()
-    os.rmdir("/run/sshd")
-    preview = states.sshd_config.present(name="LogLevel", value="VERBOSE", path=str(server.path), test=True)
-    assert preview.result is None and not os.path.isdir("/run/sshd")
-    assert level(states, server)["result"] is True
-    assert poll(lambda: greets(server.port))
+    def without():
+        subprocess.run(["mount", "-t", "tmpfs", "none", "/run"], check=True)
+        os.mkdir("/run/sshd", 0o755)
+        server.start()
+        os.rmdir("/run/sshd")
+        preview = states.sshd_config.present(name="LogLevel", value="VERBOSE", path=str(server.path), test=True)
+        traces = os.listdir("/run")
+        outcome = {**level(states, server), "preview": preview.result, "traces": traces}
+        return {**outcome, "greets": poll(lambda: greets(server.port)), "stopped": server.stop()}
+
+    outcome = apart(without)
+    assert (outcome["preview"], outcome["traces"]) == (None, [])
+    assert outcome["result"] is True and outcome["greets"], outcome["comment"]
 
 
 def test_sshd_that_dies_of_the_reload(server, states):  # noqa: F811
