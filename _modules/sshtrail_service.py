@@ -42,7 +42,7 @@ def available(name):
 
 def status(name):
     """
-    Tell whether the service runs (bool).
+    Tell whether the service runs (bool), or systemd waits at its socket to start it.
 
     name
         The service's name (str).
@@ -53,12 +53,12 @@ def status(name):
 
         salt '*' sshtrail_service.status auditd
     """
-    return _run(_script(name), "status")["retcode"] == 0 if _scripts() else __salt__["service.status"](name)
+    return _run(_script(name), "status")["retcode"] == 0 if _scripts() else _itself_or_socket(name, "status")
 
 
 def enabled(name):
     """
-    Tell whether the service starts at boot (bool).
+    Tell whether the service starts at boot (bool), or its socket does.
 
     name
         The service's name (str).
@@ -70,7 +70,7 @@ def enabled(name):
         salt '*' sshtrail_service.enabled auditd
     """
     if not _scripts():
-        return __salt__["service.enabled"](name)
+        return _itself_or_socket(name, "enabled")
     link = re.compile(START_LINK.format(re.escape(name)))
     levels = [RUNLEVELS.format(level) for level in "2345"]
     return any(link.fullmatch(entry) for level in levels if os.path.isdir(level) for entry in os.listdir(level))
@@ -118,6 +118,12 @@ def _do(name, what, by_script):
         said = done["stderr"] or done["stdout"] or f"exit status {done['retcode']}"
         raise ServiceError(f"The service {name} did not {what}: {said}")
     return True
+
+
+def _itself_or_socket(name, what):
+    ask = __salt__[f"service.{what}"]
+    # Ubuntu has ssh.socket enabled and ssh.service not; to enable that too would end the activation on demand.
+    return ask(name) or (salt.utils.systemd.booted(__context__) and ask(f"{name}.socket"))
 
 
 def _enable(name):
