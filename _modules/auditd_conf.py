@@ -30,6 +30,8 @@ __func_alias__ = {"set_": "set"}
 DAEMON = "auditd"
 # Seconds, changed by the option sshtrail.daemon_timeout: a loaded host is late, a daemon that is well takes one.
 PATIENCE = 30
+# Seconds after which a message that has not arrived is sent once more.
+RESEND = 2
 # Puts one file over another inside a mount namespace of its own and runs a program there.
 OVERLAY = (
     "import os, subprocess, sys; subprocess.run(['mount', '--bind', *sys.argv[1:3]], check=True); "
@@ -377,12 +379,20 @@ def _prove(daemon, tail):
         lambda: sshtrail_auditd_daemon.logged_start(tail.records(), daemon.pid),
     )
     if sshtrail_kernel.status()["enabled"]:
-        word = f"sshtrail-{uuid.uuid4()}"
-        _run("auditctl", "-m", word)
-        _wait(
-            f"a message did not arrive in the log of auditd (pid {daemon.pid})",
-            lambda: sshtrail_auditd_daemon.logged_message(tail.records(), word),
-        )
+        _wait(f"a message did not arrive in the log of auditd (pid {daemon.pid})", _heard(tail))
+
+
+def _heard(tail):
+    """Return a function that tells whether a message has arrived; a kernel between two daemons may drop one."""
+    word, due = f"sshtrail-{uuid.uuid4()}", [0.0]
+
+    def ready():
+        if time.monotonic() >= due[0]:
+            _run("auditctl", "-m", word)
+            due[0] = time.monotonic() + RESEND
+        return sshtrail_auditd_daemon.logged_message(tail.records(), word)
+
+    return ready
 
 
 def _lives(pid):
