@@ -304,8 +304,9 @@ def _ask_kernel(host, target):
     Each question leaves a record in the audit log, so that a preview does not ask.
     """
     for data, entry in () if host.status["immutable"] else sshtrail_rules_target.still_to_load(host, target):
-        # The twin is never loaded between runs, so that asking about it can delete nothing.
-        if not sshtrail_kernel.accepts(sshtrail_rules_plan.twin(data)):
+        # The question is about the twin, and not where an interrupted run left that behind: asking would delete it.
+        twin = sshtrail_rules_plan.twin(data)
+        if twin not in host.rules and not sshtrail_kernel.accepts(twin):
             raise _not_loadable(entry, f"this kernel does not accept {entry.value}")
 
 

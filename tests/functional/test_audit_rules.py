@@ -10,6 +10,7 @@ import sshtrail_groups
 import sshtrail_kernel
 import sshtrail_rules
 import sshtrail_rules_compile
+import sshtrail_rules_plan
 
 DISTRIBUTION = """\
 ## First rule - delete all
@@ -286,3 +287,12 @@ def test_what_fails_halfway_is_put_back(states, tree, monkeypatch, module, funct
 
 def contents(folder):
     return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_what_an_interrupted_run_left_behind_is_taken_up(states, modules, tree):
+    rule = sshtrail_rules_compile.compile(sshtrail_rules.parse_rule(GROUPS[1]["rules"][0]))
+    sshtrail_kernel.add(sshtrail_rules_plan.twin(rule))
+    made = managed(states, tree)
+    assert made.result is True, made.comment
+    assert len(modules.audit_rules.loaded()) == 3 and not any("pid>=0" in line for line in modules.audit_rules.loaded())
+    assert managed(states, tree).changes == {}
