@@ -678,7 +678,6 @@ _ENABLED_BY = {
     "hostbased": "HostbasedAuthentication",
     "gssapi-with-mic": "GSSAPIAuthentication",
     "gssapi-keyex": "GSSAPIAuthentication",
-    "none": "PermitEmptyPasswords",
 }
 
 
@@ -687,7 +686,8 @@ def _unsatisfiable(values):
     if not methods or not methods.deciding or methods.value == "any":
         return []
     for one in methods.value.split(" "):
-        keywords = [_ENABLED_BY.get(method.partition(":")[0]) for method in one.split(",")]
+        # "none" is no method that can be turned off.
+        keywords = [_ENABLED_BY[name] for method in one.split(",") if (name := method.partition(":")[0]) in _ENABLED_BY]
         if all(values.get(keyword) and values[keyword].value == "yes" for keyword in keywords):
             return []
     setting = methods.deciding[0]

@@ -158,18 +158,25 @@ def _port(word, _daemon):
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
-def seconds(word):
-    """Return the seconds (int) in a time such as ``1h30m``, as sshd_config(5) "TIME FORMATS" says; raises BadValue."""
+def seconds(word, limit=INT_MAX):
+    """
+    Return the seconds (int) in a time such as ``1h30m`` (str), as sshd_config(5) "TIME FORMATS" says.
+
+    Raises BadValue for what is no time, or is above ``limit`` (int).
+    """
     if not re.fullmatch(r"(?:[+]?[0-9]+[smhdw])*(?:[+]?[0-9]+[smhdw]?)", word, re.IGNORECASE):
         raise BadValue(f"takes a time such as 30, 2m or 1h30m, not {word!r}")
     total = sum(int(n) * _UNITS[unit.lower()] for n, unit in re.findall(r"([0-9]+)([a-z]?)", word, re.IGNORECASE))
-    if total > INT_MAX:
-        raise BadValue(f"takes a time of at most {INT_MAX} seconds, not {word!r}")
+    if total > limit:
+        raise BadValue(f"takes a time of at most {limit} seconds, not {word!r}")
     return total
 
 
-def _time(word, _daemon):
-    return str(seconds(word))
+def _time(word, daemon):
+    if daemon.release >= (8, 5):
+        return str(seconds(word))
+    # A long that is then kept as an int.
+    return str((seconds(word, 2**63 - 1) + 2**31) % 2**32 - 2**31)
 
 
 def _idle(_keyword, occurrences, _daemon):
@@ -193,6 +200,11 @@ def _path(word, _daemon):
     expanded = _home(word)
     # A daemon works in /, and glues its working directory in front.
     return expanded if expanded.startswith("/") else f"//{expanded}"
+
+
+def _host_key(word, daemon):
+    # sshd takes it, and prints the pointer that it has become.
+    return "(null)" if word.lower() == "none" else _path(word, daemon)
 
 
 def _agent(word, daemon):
@@ -334,9 +346,11 @@ def _timeout(word):
 _METHODS = ("publickey", "password", "keyboard-interactive", "hostbased", "gssapi-with-mic", "none")
 
 
-def _method(word):
+def _method(word, daemon):
     names = [item.partition(":")[0] for item in word.split(",")]
     known = set(_METHODS) | {"gssapi-keyex"}
+    if daemon.defaults and "GSSAPIAuthentication" not in daemon.defaults:
+        known -= {"gssapi-with-mic", "gssapi-keyex"}
     if not set(names) <= known:
         raise BadValue(f"takes any, or lists of {', '.join(_METHODS)}, not {word!r}")
     return word
@@ -346,7 +360,7 @@ def _methods(keyword, occurrences, daemon):
     words = _given(occurrences[0])
     if "any" in words and len(words) > 1:
         raise BadValue("takes 'any' only alone")
-    return [" ".join(word if word == "any" else _method(word) for word in words)]
+    return [" ".join(word if word == "any" else _method(word, daemon) for word in words)]
 
 
 def _forward(bare_port):
@@ -372,9 +386,9 @@ def _forward(bare_port):
 
 def _forwarded_port(word):
     try:
-        sshtrail_sshd_match.port(word)
-    except sshtrail_sshd_match.BadCriteria as exc:
-        raise BadValue(f"takes a port from 0 to 65535 or *, not {word!r}") from exc
+        _port_number(word)
+    except BadValue as exc:
+        raise BadValue(f"takes a port from 1 to 65535 or *, not {word!r}") from exc
 
 
 def _split_host(word):
@@ -403,7 +417,7 @@ def listen_address(arguments):
     if "[" not in word and word.count(":") > 1:
         return Address(word, None)
     host, port = _split_host(word)
-    if host is None:
+    if not host:
         raise BadValue(f"takes ADDRESS or ADDRESS:PORT, not {word!r}")
     return Address(host[1:-1] if host.startswith("[") else host, None if port is None else _port_number(port))
 
@@ -471,7 +485,7 @@ def _subsystem(_keyword, occurrences, daemon):
 
 
 def _quoted(word):
-    if not word or re.search(r"[ \t]", word):
+    if re.search(r"[ \t]", word):
         return '"' + re.sub(r"([\\\"'])", r"\\\1", word) + '"'
     return re.sub(r"([\\\"'])", r"\\\1", word)
 
@@ -524,14 +538,14 @@ _SCALES = {"": 0, "b": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5, "e": 6}
 def _amount(word):
     if word == "default":
         return 0
-    found = re.fullmatch(r"[ \t\v\f]*\+?([0-9]+)(?:\.([0-9]*))?([bkmgtpe]?)", word, re.IGNORECASE)
+    found = re.fullmatch(r"[ \t\v\f]*\+?(?=\.?[0-9])([0-9]*)(?:\.([0-9]*))?([bkmgtpe]?)", word, re.IGNORECASE)
     if not found:
         raise BadValue(f"takes an amount such as 1G, or default, not {word!r}")
     whole, fraction, unit = found.groups()
     scale = 1024 ** _SCALES[unit.lower()]
-    amount = int(whole) * scale + int(fraction or 0) * scale // 10 ** len(fraction or "")
-    if 0 < amount < 16:
-        raise BadValue(f"takes at least 16 bytes, not {word!r}")
+    amount = int(whole or 0) * scale + int(fraction or 0) * scale // 10 ** len(fraction or "")
+    if 0 < amount < 16 or amount >= 2**63:
+        raise BadValue(f"takes at least 16 bytes, and less than 8E, not {word!r}")
     return amount
 
 
@@ -567,19 +581,19 @@ _DSCP = {
     "reliability": 0x04,
 }
 _PLAIN_DSCP = re.compile(r"af[1-4][1-3]|cs[0-7]|ef|le|none", re.IGNORECASE)
-_DSCP_NAMES = {number: name for name, number in reversed(_DSCP.items())}
 
 
-def _service_class(word):
+def _service_class(word, daemon):
     if word.lower() == "none":
         return "none"
-    number = _DSCP.get(word.lower(), -1)
+    names = {**_DSCP, "le": 0x01} if daemon.release < (8, 5) else _DSCP
+    number = names.get(word.lower(), -1)
     if number < 0:
         found = re.fullmatch(r"[ \t]*\+?(0x[0-9a-f]+|[0-9]+)", word, re.IGNORECASE)
         number = _c_integer(found[1]) if found else -1
     if not 0 <= number <= 255:
         raise BadValue(f"takes a DSCP name such as af21, a number up to 255, or none, not {word!r}")
-    return _DSCP_NAMES.get(number, f"0x{number:02x}")
+    return {number: name for name, number in reversed(names.items())}.get(number, f"0x{number:02x}")
 
 
 def _c_integer(digits):
@@ -598,7 +612,7 @@ def _qos(keyword, occurrences, daemon):
     if daemon.release >= (10, 0) and not all(_PLAIN_DSCP.fullmatch(word) for word in words):
         # Numbers and the names of RFC 1349 are on their way out, in one release after the other.
         return daemon.ask(keyword.name, [arguments])
-    return [" ".join(_service_class(word) for word in (words * 2)[:2])]
+    return [" ".join(_service_class(word, daemon) for word in (words * 2)[:2])]
 
 
 def _pubkey_options(keyword, occurrences, daemon):
@@ -664,6 +678,7 @@ KINDS = {
     "listen": _listen,
     "family": _choice("any", "inet", "inet6"),
     "path": _single(_path),
+    "hostkey": _single(_host_key),
     "agent": _single(_agent),
     "provider": _single(_provider),
     "file": _single(_file),
