@@ -212,3 +212,57 @@ def test_every_problem_of_a_broken_file_is_named(separation):  # noqa: F811
         (8, 1),
         (9, 1),
     ]
+
+
+ODD_LINES = [
+    "Match User !alice\n X11Forwarding yes\nMatch user *,!bob\nBanner /x",
+    "Match Address 10.1\nPermitTTY no",
+    "Match Address 192.0.2.0/24x\nPermitTTY no",
+    "Match User bob User alice\nPermitTTY no",
+    "Match = User bob\nPermitTTY no",
+    'Match "User bob"\nPermitTTY no',
+    "Match all # x\nPermitTTY no",
+    "Match all#\nPermitTTY no",
+    "Match User nobody\nInclude /nonexistent/*\nMatch all\nLogLevel QUIET",
+    "Port 22\n\f\nPort 23",
+    "\vPort 22",
+    "X11Forwarding = = yes",
+    "=X11Forwarding yes",
+    '"X11Forwarding yes"',
+    "X11Forwarding 'yes'",
+    "AllowUsers 'a b' \"c\\\"d\" e\\'f",
+    "SetEnv A=\"x y\" B='z #' # c",
+    "ForceCommand  a  b  ",
+    "ForceCommand = x y",
+    "Subsystem sftp '/a b' 'c d' \\\\ \"\"",
+    "Subsystem sftp a\nSubsystem sftp b",
+    "ListenAddress :22",
+    "ListenAddress [127.0.0.1]:22",
+    "ListenAddress ::\nPort 1\nPort 2\nAddressFamily inet6",
+    "AddressFamily inet\nListenAddress ::1",
+    "HostKey none\nHostKey /etc/ssh/ssh_host_rsa_key",
+    "RekeyLimit .5G",
+    "RekeyLimit 9E",
+    "RekeyLimit 1g none\nRekeyLimit 2g 5",
+    "LoginGraceTime 2147483648",
+    "MaxStartups 1x",
+    "MaxSessions -0",
+    "StreamLocalBindMask 17x",
+    "PermitListen h:0",
+    "PermitOpen none x:1",
+    "IPQoS reliability",
+    "IPQoS 010",
+    "AuthenticationMethods none",
+    "AuthenticationMethods publickey,",
+    "AuthorizedKeysCommand none\nAuthorizedPrincipalsCommandUser x\nAuthorizedPrincipalsCommand /x",
+    "Ciphers *",
+    "HostKeyAlgorithms ssh-*",
+    "AllowUsers a@10.0.0.0/8,!10.0.0.1",
+    "PerSourceNetBlockSize 24",
+    "Match User bob\nRekeyLimit 2G\nMatch all\nRekeyLimit 1G 5m",
+]
+
+
+@pytest.mark.parametrize("text", ODD_LINES)
+def test_odd_lines(separation, text):  # noqa: F811
+    assert sshd_trees.compare(oracle(), {sshd_trees.MAIN: text.encode() + b"\n"})[0] == []
