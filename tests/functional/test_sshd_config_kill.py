@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 
 import pytest
 from conftest import require_root
@@ -15,11 +16,12 @@ STRIDE = int(os.environ.get("SSHTRAIL_KILL_EVERY", "31"))
 STEPS = ("open", "os.", "subprocess.", "socket.connect", "shutil.", "tempfile.", "fcntl.")
 
 
-def killed_at(step, call):
-    """Run ``call`` in a child that kills itself at its ``step``-th step; return whether it got that far."""
+def killed_at(step, call, scratch):
+    """Run ``call`` in a child that kills itself at its ``step``-th step, its temporary files in ``scratch``."""
     child = os.fork()
     if child == 0:
         _devnull()
+        tempfile.tempdir = str(scratch)
         left = [step]
 
         def hook(event, _arguments):
@@ -56,11 +58,12 @@ def test_a_transaction_killed_at_any_step(server, modules, first):  # noqa: F811
 
     change()
     new = {path: path.read_bytes() for path in old}
-    step, kills = first, 0
+    step, kills, scratch = first, 0, server.base / "scratch"
+    scratch.mkdir()
     while True:
         for path, data in old.items():
             path.write_bytes(data)
-        if not killed_at(step, change):
+        if not killed_at(step, change, scratch):
             break
         kills += 1
         now = {path: path.read_bytes() for path in old}
