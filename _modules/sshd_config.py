@@ -773,7 +773,7 @@ def _revive(plan, listener, endpoints):
 def _start(path, listener):
     """Start sshd again: the service where it is the service's, else by the command line that it had."""
     name = _service() if os.path.realpath(path) == os.path.realpath(DEFAULT) else None
-    if name and __salt__["service.start"](name):
+    if name and _started(name):
         return
     if "-D" in listener.argv:
         __salt__["cmd.run_bg"](listener.argv, python_shell=False, output_loglevel="quiet")
@@ -782,7 +782,13 @@ def _start(path, listener):
 
 
 def _service():
-    return next((name for name in ("ssh", "sshd") if __salt__["service.available"](name)), None)
+    return next((name for name in ("ssh", "sshd") if __salt__["sshtrail_service.available"](name)), None)
+
+
+def _started(name):
+    with contextlib.suppress(CommandExecutionError):
+        return __salt__["sshtrail_service.start"](name)
+    return False
 
 
 def _difference(plan):
