@@ -180,10 +180,10 @@ HOSTILE = [
 
 
 def _seconds(line):
-    started = time.perf_counter()
+    started = time.process_time()
     for event in sshtrail_log.events([line]):
         assert isinstance(event.arguments, list)
-    return time.perf_counter() - started
+    return time.process_time() - started
 
 
 @pytest.mark.parametrize("make", HOSTILE)
@@ -204,9 +204,9 @@ HOSTILE_SSHD = [
 
 def _sshd_seconds(line):
     def once():
-        started = time.perf_counter()
+        started = time.process_time()
         list(sshtrail_log.sshd_lines([line] * 20, NOW))
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     return min(once() for _ in range(5))
 
