@@ -6,6 +6,7 @@ Standard library only, and apt where pip itself is missing. Nothing is installed
 
 import contextlib
 import fcntl
+import glob
 import hashlib
 import os
 import re
@@ -22,6 +23,8 @@ SALT = f"salt>={OLDEST_SALT}"
 NEEDS_COMPILER = "timelib"
 OLDEST_PYTHON = (3, 10)
 TESTS = ["pytest", "pytest-salt-factories", "jinja2", "hypothesis", "ruff", "pip", "setuptools", "wheel"]
+# What the tests start for real. No recommended packages: they would bring a mail server along.
+TEST_PACKAGES = ["auditd", "openssh-client", "openssh-server", "iproute2", "procps", "util-linux"]
 # Where Salt's own packages put it, and sudo's PATH may not look.
 SALT_CALL = ["/opt/saltstack/salt/salt-call", "/usr/local/bin/salt-call"]
 
@@ -60,18 +63,61 @@ def salt_version(path):
     return int(match.group(1)) if match else 0
 
 
-def environment(name, requirements=()):
-    """Return the path of a virtual environment with Salt and ``requirements`` (str), made when it is not there."""
+def environment(name, requirements=(), salt=SALT, python=sys.executable):
+    """
+    Return the path of a virtual environment, made when it is not there.
+
+    name
+        What it is for (str), the beginning of its name.
+    requirements
+        What it holds beside Salt (list of str, as pip wants them).
+    salt
+        Which Salt (str, as pip wants it).
+    python
+        The Python that it is made with (str, path).
+    """
     if sys.version_info < OLDEST_PYTHON:
         need, have = (".".join(map(str, version[:2])) for version in (OLDEST_PYTHON, sys.version_info))
         raise Failed(f"no Salt is installed, and a private one needs Python {need} or later; this is {have}")
     os.makedirs(cache(), mode=0o755, exist_ok=True)
-    wanted = "\n".join([sys.version, sys.executable, SALT, *requirements])
+    wanted = "\n".join([version_of(python), python, salt, *requirements])
     path = os.path.join(cache(), f"{name}-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}")
     with locked(path + ".lock"):
         if not os.path.exists(os.path.join(path, "complete")):
-            install(path, requirements)
+            install(path, [salt, *requirements], python)
     return path
+
+
+def version_of(python):
+    """Return the full version (str) of the Python at the path ``python`` (str); "" when it does not work."""
+    if python == sys.executable:
+        return sys.version
+    done = subprocess.run(
+        [python, "-c", "import sys, venv; print(sys.version, end='')"], capture_output=True, text=True, check=False
+    )
+    return done.stdout if done.returncode == 0 else ""
+
+
+def other_python(names):
+    """
+    Return the path of the first Python among ``names`` (list of str, such as ``python3.10``) that works here.
+
+    It is looked for on the PATH and among pyenv's and uv's, whose own directories no PATH names.
+    """
+    for name in names:
+        for path in places(name):
+            if version_of(path):
+                return path
+    raise Failed("none of {} is installed, with its module venv".format(", ".join(names)))
+
+
+def places(name):
+    """Return where a program ``name`` (str) may be (list of str)."""
+    pyenv = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
+    uv = os.environ.get("UV_PYTHON_INSTALL_DIR") or os.path.expanduser("~/.local/share/uv/python")
+    below = [path for top in (f"{pyenv}/versions", uv) for path in sorted(glob.glob(f"{top}/*/bin/{name}"))]
+    found = [shutil.which(name, path=directory) for directory in os.get_exec_path()]
+    return [path for path in [*found, *below] if path]
 
 
 @contextlib.contextmanager
@@ -82,16 +128,15 @@ def locked(path):
         yield
 
 
-def install(path, requirements):
+def install(path, requirements, python):
     """Make a virtual environment at ``path`` and fill it; a mark is left only when that succeeded."""
-    say("Setting up {} in {} (once, one to three minutes) ...".format(", ".join(["Salt", *requirements]), path))
+    say("Setting up {} in {} (once, one to three minutes) ...".format(", ".join(requirements), path))
     shutil.rmtree(path, ignore_errors=True)
-    run([sys.executable, "-m", "venv", "--without-pip", path])
-    python = os.path.join(path, "bin", "python")
-    with tempfile.TemporaryDirectory() as wheels, pip(python) as command:
+    run([python, "-m", "venv", "--without-pip", path])
+    with tempfile.TemporaryDirectory() as wheels, pip(os.path.join(path, "bin", "python")) as command:
         empty_wheel(wheels, NEEDS_COMPILER)
         options = ["--quiet", "--no-warn-script-location", "--find-links", wheels]
-        run([*command, "install", *options, SALT, *requirements])
+        run([*command, "install", *options, *requirements])
     with open(os.path.join(path, "complete"), "w", encoding="ascii"):
         pass
 

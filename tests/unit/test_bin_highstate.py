@@ -110,3 +110,22 @@ def test_an_empty_wheel_satisfies_pip_and_holds_nothing(prepare, tmp_path):
 def test_a_command_that_fails_is_quoted(prepare):
     with pytest.raises(prepare.Failed, match="exit status 3"):
         prepare.run([sys.executable, "-c", "import sys; print('said this'); sys.exit(3)"])
+
+
+def test_another_python_is_found_where_it_works(prepare, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path / "shims"))
+    shim, real = tmp_path / "shims" / "python3.10", tmp_path / "versions" / "3.10.1" / "bin" / "python3.10"
+    # A shim of pyenv fails where its version is not chosen.
+    program(shim, "exit 127")
+    program(real, f'exec {sys.executable} "$@"')
+    assert prepare.places("python3.10") == [str(shim), str(real)]
+    assert prepare.other_python(["python3.9", "python3.10"]) == str(real)
+    with pytest.raises(prepare.Failed, match="none of python3.8, python3.9 is installed"):
+        prepare.other_python(["python3.8", "python3.9"])
+
+
+def program(path, script):
+    path.parent.mkdir(parents=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
