@@ -6,6 +6,7 @@ goes down. Everything goes through ssh on a loopback port. There is no KVM here 
 emulated, so a guest takes half a minute to boot and Salt runs ten times slower than on the host.
 """
 
+import hashlib
 import json
 import os
 import pathlib
@@ -14,6 +15,8 @@ import shutil
 import socket
 import subprocess
 import time
+
+import _prepare
 
 PACKAGES = [
     *("systemd-sysv", "dbus", "udev", "kmod", "libpam-systemd", "openssh-server", "auditd", "rsyslog"),
@@ -49,10 +52,16 @@ class Image:
 
     def build(self):
         """Build what is not there yet; takes two minutes."""
-        if (self.directory / "complete").exists():
-            return
+        self.directory.parent.mkdir(parents=True, exist_ok=True)
+        mark = self.directory / "complete"
+        with _prepare.locked(f"{self.directory}.lock"):
+            if not mark.exists() or mark.read_text() != _recipe():
+                self._build()
+                mark.write_text(_recipe())
+
+    def _build(self):
         shutil.rmtree(self.directory, ignore_errors=True)
-        self.directory.mkdir(parents=True)
+        self.directory.mkdir()
         tree = self.directory / "tree"
         _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.key)
         options = ["--quiet", "--mode=root", "--variant=minbase", "--dpkgopt=force-unsafe-io"]
@@ -65,7 +74,6 @@ class Image:
         os.truncate(self.disk, 3 << 30)
         _run("mke2fs", "-q", "-t", "ext4", "-m", "0", "-E", "lazy_itable_init=1", "-d", tree, self.disk)
         shutil.rmtree(tree)
-        (self.directory / "complete").touch()
 
     def _sources(self):
         """The host's own package sources, for another release of the same distribution."""
@@ -104,7 +112,7 @@ class Image:
         (tree / "etc" / "resolv.conf").write_text("")
         (tree / "etc" / "systemd" / "network" / "10-guest.network").write_text(NETWORK)
         keys = tree / "root" / ".ssh"
-        keys.mkdir(mode=0o700)
+        keys.mkdir(mode=0o700, exist_ok=True)
         shutil.copy(f"{self.key}.pub", keys / "authorized_keys")
         _run("chroot", tree, "systemctl", "-q", "enable", "systemd-networkd.service", "ssh.service", "auditd.service")
         _run("chroot", tree, "systemctl", "-q", "mask", "systemd-networkd-wait-online.service", "apt-daily.timer",
@@ -128,13 +136,18 @@ class Machine:
         self.process = subprocess.Popen([*QEMU, *devices, *boot], stdin=subprocess.DEVNULL)
         self.boot_id = self._wait_for_another_boot(None)
 
-    def run(self, *command, check=True, stdin=None):
-        """Run a command (fixed arguments) and return the finished process."""
-        done = subprocess.run([*self._ssh(), shlex.join(map(str, command))], input=stdin, capture_output=True,
+    def run(self, *command, check=True, stdin=None, user="root"):
+        """Run a command (fixed arguments) in a login of ``user`` and return the finished process."""
+        done = subprocess.run([*self._ssh(user), shlex.join(map(str, command))], input=stdin, capture_output=True,
                               check=False, timeout=PATIENCE)  # fmt: skip
         done.stdout, done.stderr = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
         assert not check or done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done
+
+    def write(self, path, text):
+        """Write ``text`` to the guest's file at ``path``, in a directory that is made if it is missing."""
+        self.run("mkdir", "-p", os.path.dirname(path))
+        self.run("dd", "status=none", f"of={path}", stdin=text.encode())
 
     def push(self, directory, target):
         """Copy a directory to the guest's ``target``, which is replaced."""
@@ -161,11 +174,11 @@ class Machine:
         self.process.kill()
         self.process.wait()
 
-    def _ssh(self):
+    def _ssh(self, user):
         options = ["BatchMode=yes", "IdentitiesOnly=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null"]
         options += ["LogLevel=ERROR", "ConnectTimeout=30"]
         pairs = [word for option in options for word in ("-o", option)]
-        return ["ssh", "-F", "none", "-i", str(self.image.key), "-p", str(self.port), *pairs, "root@127.0.0.1"]
+        return ["ssh", "-F", "none", "-i", str(self.image.key), "-p", str(self.port), *pairs, f"{user}@127.0.0.1"]
 
     def _wait_for_another_boot(self, last):
         end = time.monotonic() + PATIENCE
@@ -182,6 +195,12 @@ def _run(*command, **options):
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, **options)
     assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}"
     return done.stdout
+
+
+def _recipe():
+    """What an image is made by (str): another recipe makes another image."""
+    content = b"".join(pathlib.Path(module).read_bytes() for module in (__file__, _prepare.__file__))
+    return hashlib.sha256(content).hexdigest()
 
 
 def _codename():

@@ -1,5 +1,5 @@
 """
-A Debian with systemd: highstate, a login, a reboot; and a kernel that is locked until the next one.
+A Debian with systemd: highstate, a login, units, a socket, a reboot; and a kernel that is locked until the next one.
 
 The tests build on each other, in the order in which they stand, for a guest costs half a minute to boot.
 """
@@ -9,6 +9,7 @@ import pathlib
 import sys
 
 import pytest
+import sshtrail_log
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import _prepare
@@ -17,6 +18,20 @@ from support import require_root
 
 TREE = "/srv/saltext-sshtrail"
 PILLAR = f"{TREE}/pillar/sshtrail/common.sls"
+USER = "sshtrailer"
+COMMAND = ["/bin/echo", "sshtrail-was-here"]
+# What upstream's unit and Red Hat's say, and Debian's does not.
+REFUSES = "[Unit]\nRefuseManualStop=yes\n"
+# Ubuntu has a generator that gives the socket the ports of sshd_config; this is its gist, for Debian has none.
+GENERATOR = """#!/bin/sh
+mkdir -p "$1/ssh.socket.d"
+{
+    echo "[Socket]"
+    echo "ListenStream="
+    sed -n 's/^Port /ListenStream=/p' /etc/ssh/sshd_config
+} >"$1/ssh.socket.d/addresses.conf"
+"""
+GENERATORS = "/etc/systemd/system-generators"
 
 
 @pytest.fixture(scope="module")
@@ -33,51 +48,144 @@ def guest(root, tmp_path_factory):
         machine.down()
 
 
-def highstate(guest, *args):
-    """Run the command under test in the guest."""
-    return guest.run(f"{TREE}/bin/highstate", *args, check=False)
-
-
-def assert_nothing_changes(guest):
-    done = highstate(guest)
+def highstate(guest):
+    """Run the command under test in the guest; return what it says it changed (str)."""
+    done = guest.run(f"{TREE}/bin/highstate", check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Changed:\n  nothing" in done.stdout, done.stdout
+    return done.stdout.partition("Changed:\n")[2].partition("\n\n")[0]
+
+
+def single(guest, state, **arguments):
+    """Run one state in the guest and return its result (dict)."""
+    words = [f"{name}={value}" for name, value in arguments.items()]
+    [result] = guest.salt(TREE, "state.single", state, *words).values()
+    return result
 
 
 def test_the_highstate_works_and_works_again(guest):
-    done = highstate(guest)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "auditd: works with other settings -> reloaded" in done.stdout
-    assert_nothing_changes(guest)
+    assert "auditd: works with other settings -> reloaded" in highstate(guest)
+    assert highstate(guest) == "  nothing"
 
 
-def test_a_login_is_recorded(guest):
-    guest.run("/bin/echo", "sshtrail-was-here")
+def test_a_login_is_recorded_from_the_key_to_the_command(guest):
+    add_user(guest)
+    guest.run(*COMMAND, user=USER)
+    # auditd writes in order: what came before this message is in the log when the message is.
     guest.run("auditctl", "-m", "sshtrail-flush")
-    log = guest.run("cat", "/var/log/audit/audit.log").stdout
-    assert 'a1="sshtrail-was-here"' in log
-    assert "Accepted publickey for root" in guest.run("cat", "/var/log/auth.log").stdout
+    recorded = list(sshtrail_log.events(lines(guest, "/var/log/audit/audit.log")))
+    words = [word.encode() for word in COMMAND]
+    event = next(event for event in recorded if event.arguments == words)
+    call = event.first("SYSCALL")
+    assert (call.text("auid"), event.keys) == (guest.run("id", "-u", USER).stdout.strip(), ["ssh_commands"])
+    logins = [event.first("LOGIN") for event in recorded if event.first("LOGIN")]
+    login = next(login for login in logins if login.text("ses") == call.text("ses"))
+    told = {
+        line.event: line.fields
+        for line in sshtrail_log.sshd_lines(lines(guest, "/var/log/auth.log"))
+        if line.pid == int(login.text("pid"))
+    }
+    assert (told["accepted"]["user"], told["accepted"]["fingerprint"]) == (USER, fingerprint(guest))
+    # Only LogLevel VERBOSE tells these.
+    assert {"connection", "key"} <= set(told)
+
+
+def add_user(guest):
+    guest.run("useradd", "--create-home", "--shell", "/bin/sh", USER)
+    guest.run("install", "-d", "-o", USER, "-m", "700", f"/home/{USER}/.ssh")
+    guest.run("install", "-o", USER, "-m", "600", "/root/.ssh/authorized_keys", f"/home/{USER}/.ssh/authorized_keys")
+
+
+def lines(guest, path):
+    """The lines (list of bytes) of the guest's file at ``path``."""
+    return guest.run("cat", path).stdout.encode(errors="surrogateescape").splitlines()
+
+
+def fingerprint(guest):
+    return guest.run("ssh-keygen", "-lf", "/root/.ssh/authorized_keys").stdout.split()[1]
 
 
 def test_the_policy_survives_a_reboot(guest):
     guest.reboot()
     assert guest.salt(TREE, "sshtrail.drift") == []
-    assert_nothing_changes(guest)
+    assert highstate(guest) == "  nothing"
+
+
+def test_a_unit_that_refuses_to_stop_takes_up_what_needs_a_restart(guest):
+    guest.write("/etc/systemd/system/auditd.service.d/refuses.conf", REFUSES)
+    guest.run("systemctl", "daemon-reload")
+    assert "refused" in guest.run("systemctl", "restart", "auditd", check=False).stderr
+    before = pid(guest)
+    done = single(guest, "auditd_conf.present", name="end_of_event_timeout", value=3)
+    assert (done["result"], done["changes"]["auditd"]["new"]) == (True, "restarted"), done
+    assert pid(guest) != before
+    assert guest.run("systemctl", "show", "-P", "MainPID", "auditd").stdout.strip() == pid(guest)
+    assert guest.salt(TREE, "sshtrail.drift") == []
+
+
+def pid(guest):
+    """The kernel's audit daemon (str)."""
+    return dict(line.split(maxsplit=1) for line in guest.run("auditctl", "-s").stdout.splitlines())["pid"]
 
 
 def test_a_locked_kernel_takes_changes_up_at_the_next_reboot(guest):
     # The lock comes only after the kernel holds the policy.
-    guest.run("sed", "-i", "s/^  rules:$/  rules:\\n    immutable: true/", PILLAR)
-    done = highstate(guest)
-    assert done.returncode == 0, done.stdout + done.stderr
+    guest.run("sed", "-i", r"s/^\( *\)rules:$/&\n\1  immutable: true/", PILLAR)
+    highstate(guest)
     assert guest.salt(TREE, "audit_rules.status")["immutable"] is True
-    assert_nothing_changes(guest)
-    guest.run("sed", "-i", "s/^      session: true$/      session: false/", PILLAR)
-    done = highstate(guest)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "key=session" in done.stdout.partition("Changed:")[2]
+    assert highstate(guest) == "  nothing"
+    guest.run("sed", "-i", "s/session: true$/session: false/", PILLAR)
+    assert "key=session" in highstate(guest)
     assert "session" in guest.run("auditctl", "-l").stdout
-    assert_nothing_changes(guest)
+    assert highstate(guest) == "  nothing"
     guest.reboot()
     assert "session" not in guest.run("auditctl", "-l").stdout
-    assert_nothing_changes(guest)
+    assert highstate(guest) == "  nothing"
+
+
+@pytest.fixture(scope="module")
+def socket(guest):
+    """A guest whose systemd holds the port of sshd; afterwards sshd holds it again."""
+    # In one login: after the first half nobody could log in for the second.
+    guest.run("sh", "-c", "systemctl -q disable --now ssh.service && systemctl -q enable --now ssh.socket")
+    yield guest
+    guest.run("sh", "-c", "systemctl -q disable --now ssh.socket && systemctl -q enable --now ssh.service")
+
+
+def test_a_sshd_started_by_its_socket_is_in_the_policy(socket):
+    socket.run("systemctl", "stop", "ssh.service")
+    assert highstate(socket) == "  nothing"
+    assert socket.run("systemctl", "is-enabled", "ssh.service", check=False).stdout.strip() == "disabled"
+
+
+def test_a_sshd_started_by_its_socket_takes_up_a_log_level(socket):
+    done = single(socket, "sshd_config.present", name="LogLevel", value="DEBUG")
+    assert (done["result"], done["changes"]["LogLevel"]["new"]) == (True, "DEBUG"), done
+    socket.run("true")
+    assert "debug1: " in socket.run("tail", "-n", "50", "/var/log/auth.log").stdout
+    assert "LogLevel: DEBUG -> VERBOSE" in highstate(socket)
+
+
+def test_a_port_that_the_socket_does_not_follow_is_taken_back(socket):
+    before = socket.run("cat", "/etc/ssh/sshd_config").stdout
+    done = single(socket, "sshd_config.managed", name="/etc/ssh/sshd_config", config="{Port: [22, 2222]}")
+    assert done["result"] is False
+    assert "ssh.socket does not answer" in done["comment"]
+    assert socket.run("cat", "/etc/ssh/sshd_config").stdout == before
+
+
+def test_a_port_that_the_socket_follows_is_taken_up(socket):
+    socket.write(f"{GENERATORS}/sshd-socket-generator", GENERATOR)
+    socket.run("chmod", "755", f"{GENERATORS}/sshd-socket-generator")
+    done = single(socket, "sshd_config.managed", name="/etc/ssh/sshd_config", config="{Port: [22, 2222]}")
+    assert done["result"] is True, done
+    assert {"22", "2222"} <= listening(socket)
+    back = single(socket, "sshd_config.managed", name="/etc/ssh/sshd_config", config="{Port: [22]}")
+    assert back["result"] is True, back
+    assert "2222" not in listening(socket)
+    socket.run("rm", "-r", GENERATORS)
+
+
+def listening(guest):
+    """The TCP ports (set of str) on which somebody listens."""
+    rows = guest.run("ss", "-Hltn").stdout.splitlines()
+    return {row.split()[3].rpartition(":")[2] for row in rows}
