@@ -1,4 +1,5 @@
-# What every host must end up with. An environment adds to it or overrides single values.
+# What every host must end up with. An environment overrides single values, and adds rule groups. A keyword that an
+# environment sets must have a value here too, so that a host that leaves the environment leaves the value behind.
 sshtrail:
   layers:
     common:
@@ -11,6 +12,7 @@ sshtrail:
           log_file: /var/log/audit/audit.log
           max_log_file: 50                    # MiB
           max_log_file_action: keep_logs
+          num_logs: 5                         # auditd's own default; counts only where logs rotate
           # keep_logs never deletes a log, so something must speak up before the disk is full: a warning in
           # syslog at a quarter left; and auditd stops writing, with an alert, while the host still has room.
           space_left: 25%

@@ -25,6 +25,13 @@ WRONG = [
     ("layers:common", {"environment": "prod"}, "sshtrail:layers:common:environment is unknown; "),
     ("layers:prod", {"audit": True}, "sshtrail:layers:prod is a layer of another environment than this host's, dev"),
     ("layers:dev", {"rules": {"unknown": "delete"}}, "sshtrail:layers:dev:rules:unknown is 'delete'; "),
+    ("layers:dev", {"auditd": {"config": {"freq": 9}}}, "sshtrail:layers:dev:auditd:config:freq would stay on a host"),
+    ("layers:dev", {"rules": {"status": {"failure": 2}}}, "sshtrail:layers:dev:rules:status:failure would stay"),
+    (
+        "layers:dev",
+        {"sshd": {"matches": [{"User bob": {"LogLevel": "INFO"}}]}},
+        "give sshtrail:layers:common:sshd:matches:User bob:LogLevel a value too",
+    ),
     ("environment", "common", "sshtrail:environment is 'common', the name of another layer"),
     ("sshd:confg", {}, "sshtrail:sshd:confg is unknown; did you mean config?"),
     ("sshd", [], "sshtrail:sshd must be a mapping, not a list."),
@@ -72,6 +79,11 @@ def test_each_mistake_is_named_with_its_path(path, value, named):
     with pytest.raises(sshtrail_policy.PolicyError) as error:
         sshtrail_policy.build(changed(path, value), "Debian")
     assert named in error.value.message
+
+
+def test_an_environment_may_spell_a_keyword_in_another_case():
+    layers = {"common": {"sshd": {"config": {"LogLevel": None}}}, "dev": {"sshd": {"config": {"loglevel": "INFO"}}}}
+    assert sshtrail_policy.build(changed("layers", layers), "Debian")["environment"] == "dev"
 
 
 def test_all_mistakes_are_named_at_once():
