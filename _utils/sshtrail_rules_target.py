@@ -81,12 +81,22 @@ def aim(host, edits=(), unknown="report", lock=False, drop=()):
         skipped = [*skipped, *(wanted[data] for data in absent)]
         wanted = {data: entry for data, entry in wanted.items() if data not in absent}
     strangers = [rule for rule in dict.fromkeys(host.rules) if rule not in wanted]
-    strangers = [rule for rule in strangers if not sshtrail_rules_plan.is_twin(rule)]
+    taken_out = _held({path: host.files.get(path) for path in dict(edits)})
+    strangers = [rule for rule in strangers if rule not in taken_out and not sshtrail_rules_plan.is_twin(rule)]
     status = {name: int(entry.value.value) for name, entry in sshtrail_rules_files.effective_status(entries).items()}
     if status.get("enabled") == sshtrail_kernel.IMMUTABLE and not lock:
         del status["enabled"]
     kept = [] if unknown == "remove" else [rule for rule in strangers if rule not in drop]
     return Target(files, compiled, [*wanted, *kept], status, strangers, list(wanted.values()), skipped)
+
+
+def _held(files):
+    """Return the rules (set of bytes) of files that are edited: what leaves them is known, and leaves the kernel."""
+    try:
+        return set(desired(arranged(files))[1])
+    except RuleError:
+        # A broken file never was what the kernel holds.
+        return set()
 
 
 def _absent(entry):
