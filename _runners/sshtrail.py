@@ -1,0 +1,223 @@
+"""
+The fleet's SSH audit policies, from the master: how each host stands, and a rollout that stops in time.
+"""
+
+import logging
+import sys
+
+import salt.client
+import salt.utils.minions
+import sshtrail_fleet
+import sshtrail_policy
+from salt.exceptions import SaltInvocationError
+
+log = logging.getLogger(__name__)
+
+__virtualname__ = "sshtrail"
+
+EVENT = "sshtrail/rollout"
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def fleet(tgt="*", tgt_type="glob", batch=None, timeout=60, table=None):
+    """
+    Return how every minion stands to its policy: one publish for all of them, nothing is touched.
+
+    tgt, tgt_type
+        Which minions (str), as for ``salt`` itself.
+    batch
+        Ask so many at a time (int), or such a share (str, ``10%``), instead of all at once.
+    timeout
+        How long to wait for an answer, in seconds (int).
+    table
+        True for a table (str), False for data (dict of minion id to ``environment``, ``digest``, ``standing`` and
+        ``differences``). Without it, ``salt-run`` without ``--out`` shows the table, and all else gets the data.
+
+    ``standing`` is ``in policy``, ``waits for a reboot``, ``differs``, ``no policy`` (its pillar is wrong),
+    ``no modules`` (never synced) or ``no answer``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run sshtrail.fleet
+        salt-run sshtrail.fleet 'web*' batch=10% --out=json
+    """
+    rows = _rows(_minions(tgt, tgt_type), batch, timeout)
+    if table is None:
+        table = __opts__.get("__cli") == "salt-run" and not __opts__.get("output")
+    return sshtrail_fleet.table(rows) if table else rows
+
+
+def rollout(environment, tgt="*", tgt_type="glob", canary=1, batch="25%", timeout=600):
+    """
+    Bring the hosts of an environment to their policy in steps: all pillars first, canaries, then batches.
+
+    environment
+        Its name (str), or several in order (list of str): the next begins when the one before is complete.
+    tgt, tgt_type
+        Only these minions (str), as for ``salt`` itself.
+    canary
+        How many hosts go first (int), or which (list of str).
+    batch
+        How many of the rest go at a time (int), or which share of all (str, ``25%``).
+    timeout
+        How long a step may take, in seconds (int).
+
+    Nothing is touched when a host's pillar is wrong. Each step syncs the modules, runs ``state.apply sshtrail`` and
+    looks at the hosts again: files, kernel, daemons and sshd's banner. The first step with a host that is not in its
+    policy then is the last. Hosts that are in their policy already are left out, so the same command goes on after a
+    stop.
+
+    Returns a summary (dict): ``result`` (bool), ``why`` it stopped (str) and for each host under ``minions`` its
+    ``step`` and the ``policy`` that it is on; for several environments, a dict of these. With ``Error`` (str) when it
+    did not complete, which an orchestration takes for a failure. Progress goes to stderr, the log and events
+    (``sshtrail/rollout``).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run sshtrail.rollout dev
+        salt-run sshtrail.rollout prod canary='[web1]' batch=10%
+    """
+    wanted = environment if isinstance(environment, list) else [environment]
+    done = {}
+    for name in wanted:
+        done[name] = _rollout(name, _minions(tgt, tgt_type), canary, batch, timeout)
+        _say(sshtrail_fleet.told(done[name]))
+        if not done[name]["result"]:
+            __context__["retcode"] = 1
+            break
+    answer = done if isinstance(environment, list) else done[environment]
+    errors = [summary["why"] for summary in done.values() if not summary["result"]]
+    return {**answer, "Error": errors[0]} if errors else answer
+
+
+# --- Asking -----------------------------------------------------------------------------------------------------
+
+
+def _minions(tgt, tgt_type):
+    return sorted(salt.utils.minions.CkMinions(__opts__).check_minions(tgt, tgt_type)["minions"])
+
+
+def _rows(minions, batch=None, timeout=60):
+    answers = _publish(minions, "sshtrail.condition", timeout=timeout, batch=batch)
+    return {name: sshtrail_fleet.row(answers.get(name)) for name in minions}
+
+
+def _publish(minions, function, *args, timeout, batch=None, **kwargs):
+    """Run a function on ``minions`` and return what each answered (dict); who did not answer is not in it."""
+    if not minions:
+        return {}
+    options = {"arg": args, "kwarg": kwargs, "tgt_type": "list", "timeout": timeout}
+    with salt.client.get_local_client(mopts=__opts__) as client:
+        if batch is not None:
+            parts = client.cmd_batch(minions, function, batch=str(batch), **options)
+            return {name: answer for part in parts for name, answer in part.items() if answer is not False}
+        answers = client.cmd(minions, function, full_return=True, **options)
+    # In these two forms Salt tells that a minion did not answer.
+    return {name: got["ret"] for name, got in answers.items() if got is not False and got.get("out") != "no_return"}
+
+
+def _pillar(minion):
+    return __salt__["pillar.show_pillar"](minion)
+
+
+def _os_family(minion):
+    _, grains, _ = salt.utils.minions.get_minion_data(minion, __opts__)
+    # Not known before the minion's first run: then its own validation has to do.
+    return (grains or {}).get("os_family", "Debian")
+
+
+# --- A rollout --------------------------------------------------------------------------------------------------
+
+
+def _rollout(environment, minions, canary, batch, timeout):
+    _say(f"{environment}: validating the pillars of {len(minions)} minions")
+    digests, wrong = _validate(environment, minions)
+    progress = _Progress(environment, digests)
+    if wrong:
+        return progress.stopped("Nothing was touched: " + " ".join(f"{name}: {why}" for name, why in wrong.items()))
+    if not digests:
+        return progress.stopped(f"No minion of the target belongs to the environment {environment}.")
+    todo = progress.begin(_rows(list(digests), timeout=timeout))
+    for step, names in sshtrail_fleet.stages(todo, canary, batch):
+        _say(f"{environment}: {step}: {', '.join(names)}")
+        failed = _step(progress, step, names, timeout)
+        if failed:
+            reasons = "; ".join(f"{name}: {why}" for name, why in failed.items())
+            return progress.stopped(f"Stopped at {step}: {reasons}")
+    return progress.finished()
+
+
+def _validate(environment, minions):
+    """Return the digest of each minion's policy in the environment (dict), and what is wrong in pillars (dict)."""
+    digests, wrong = {}, {}
+    for name in minions:
+        pillar = _pillar(name)
+        given = pillar.get(sshtrail_policy.KEY)
+        if isinstance(given, dict) and given.get("environment", environment) != environment:
+            continue
+        try:
+            sshtrail_policy.build(pillar, _os_family(name))
+            digests[name] = sshtrail_policy.digest(pillar)
+        except SaltInvocationError as exc:
+            wrong[name] = exc.message
+    return digests, wrong
+
+
+def _step(progress, step, names, timeout):
+    """Bring one step's minions to their policy and look at them again; return who failed and why (dict)."""
+    _publish(names, "saltutil.sync_all", timeout=timeout)
+    states = _publish(names, "state.apply", "sshtrail", timeout=timeout, queue=True)
+    rows = _rows(names, timeout=timeout)
+    progress.stepped(step, rows)
+    return sshtrail_fleet.failures(names, progress.digests, rows, states)
+
+
+class _Progress:
+    """Who is on which policy, while a rollout goes on."""
+
+    def __init__(self, environment, digests):
+        self.environment, self.digests = environment, digests
+        self.steps = dict.fromkeys(digests, ("not touched", None))
+
+    def begin(self, rows):
+        """Take in how the minions stand before; return which have to be brought to their policy (list of str)."""
+        done = [name for name, row in rows.items() if sshtrail_fleet.good(row) and row["digest"] == self.digests[name]]
+        for name, row in rows.items():
+            self.steps[name] = ("was there" if name in done else "not touched", row)
+        return [name for name, row in rows.items() if name not in done and row["standing"] != sshtrail_fleet.SILENT]
+
+    def stepped(self, step, rows):
+        """Take in how the minions stand after a step."""
+        self.steps |= {name: (step, row) for name, row in rows.items()}
+
+    def stopped(self, why):
+        """Return the summary of a rollout that did not complete."""
+        return self._summary(False, why)
+
+    def finished(self):
+        """Return the summary of a rollout that went through all of its steps."""
+        silent = sorted(name for name, (_, row) in self.steps.items() if row["standing"] == sshtrail_fleet.SILENT)
+        return self._summary(not silent, f"No answer from {', '.join(silent)}: run it again." if silent else "")
+
+    def _summary(self, result, why):
+        minions = {name: {"step": step, "policy": self._policy(name, row)} for name, (step, row) in self.steps.items()}
+        return {"environment": self.environment, "result": result, "why": why, "minions": minions}
+
+    def _policy(self, name, row):
+        if row and sshtrail_fleet.good(row):
+            return f"{row['environment']} {row['digest']}, {row['standing']}"
+        standing = row["standing"] if row else "not asked"
+        return f"not on {self.environment} {self.digests[name]}: {standing}"
+
+
+def _say(text):
+    log.info(text)
+    print(text, file=sys.stderr, flush=True)
+    __salt__["event.send"](EVENT, {"message": text})
