@@ -67,7 +67,8 @@ def table(rows):
     lines = [COLUMNS, *(_cells(name, rows[name]) for name in sorted(rows))]
     widths = [max(len(line[column]) for line in lines) for column in range(len(COLUMNS) - 1)]
     counts = ", ".join(f"{count} {standing}" for standing, count in _counts(rows).items())
-    return "\n".join([*(_line(line, widths) for line in lines), "", f"{len(rows)} minions: {counts or 'none'}"])
+    total = "1 minion" if len(rows) == 1 else f"{len(rows)} minions"
+    return "\n".join([*(_line(line, widths) for line in lines), "", f"{total}: {counts or 'none'}"])
 
 
 def _cells(name, row):
