@@ -159,8 +159,7 @@ def _validate(environment, minions):
     digests, wrong = {}, {}
     for name in minions:
         pillar = _pillar(name)
-        given = pillar.get(sshtrail_policy.KEY)
-        if isinstance(given, dict) and given.get("environment", environment) != environment:
+        if _elsewhere(pillar, environment):
             continue
         try:
             sshtrail_policy.build(pillar, _os_family(name))
@@ -168,6 +167,15 @@ def _validate(environment, minions):
         except SaltInvocationError as exc:
             wrong[name] = exc.message
     return digests, wrong
+
+
+def _elsewhere(pillar, environment):
+    """Tell whether a host has nothing to do with the environment: it is in another one, or has no policy at all."""
+    given = pillar.get(sshtrail_policy.KEY)
+    if given is None:
+        # A pillar that could not be compiled may have lost the key by that.
+        return not pillar.get("_errors")
+    return isinstance(given, dict) and given.get("environment", environment) != environment
 
 
 def _step(progress, step, names, timeout):
