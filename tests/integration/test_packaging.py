@@ -51,7 +51,7 @@ def test_the_tree_is_served_from_salt_and_synced(salt_call, root):
 def test_the_wheel_holds_every_file(wheel, root):
     names = set(zipfile.ZipFile(wheel).namelist())
     wanted = {f"{util}.py" for util in utils(root)}
-    for kind in ("modules", "states"):
+    for kind in ("modules", "runners", "states"):
         wanted |= {f"saltext/sshtrail/{kind}/{path.name}" for path in (root / f"_{kind}").glob("*.py")}
     assert wanted <= names
 
