@@ -6,6 +6,7 @@ The tests build on each other, in the order in which they stand, for a guest cos
 
 import os
 import pathlib
+import re
 import sys
 
 import pytest
@@ -133,13 +134,29 @@ def test_a_locked_kernel_takes_changes_up_at_the_next_reboot(guest):
     highstate(guest)
     assert guest.salt(TREE, "audit_rules.status")["immutable"] is True
     assert highstate(guest) == "  nothing"
-    guest.run("sed", "-i", "s/session: true$/session: false/", PILLAR)
-    assert "key=session" in highstate(guest)
-    assert "session" in guest.run("auditctl", "-l").stdout
+    guest.run("sed", "-i", r"s/^\( *\)session: true$/\1session: false\n\1ssh_config: true/", PILLAR)
+    changed = highstate(guest)
+    assert "key=session" in changed and "key=ssh_config" in changed
+    assert kernel_keys(guest) == {"sshd", "session", "ssh_commands"}
     assert highstate(guest) == "  nothing"
+    assert "takes effect at the next reboot" in rules_comment(guest)
     guest.reboot()
-    assert "session" not in guest.run("auditctl", "-l").stdout
+    assert kernel_keys(guest) == {"sshd", "ssh_config", "ssh_commands"}
     assert highstate(guest) == "  nothing"
+    assert "reboot" not in rules_comment(guest)
+
+
+def kernel_keys(guest):
+    """The keys (set of str) of the rules in the kernel."""
+    return set(re.findall(r"(?:-k |key=)(\S+)", guest.run("auditctl", "-l").stdout))
+
+
+def rules_comment(guest):
+    """What the state of the rules says (str) when it has nothing to do."""
+    states = guest.salt(TREE, "--file-root", f"{TREE}/salt", "state.apply", "sshtrail.rules", "test=True").values()
+    [rules] = [one for one in states if one["__id__"] == "sshtrail rules"]
+    assert (rules["result"], rules["changes"]) == (True, {})
+    return rules["comment"]
 
 
 @pytest.fixture(scope="module")
