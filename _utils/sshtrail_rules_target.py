@@ -86,7 +86,9 @@ def aim(host, edits=(), unknown="report", lock=False, drop=()):
     status = {name: int(entry.value.value) for name, entry in sshtrail_rules_files.effective_status(entries).items()}
     if status.get("enabled") == sshtrail_kernel.IMMUTABLE and not lock:
         del status["enabled"]
-    kept = [] if unknown == "remove" else [rule for rule in strangers if rule not in drop]
+    # A locked kernel is loaded anew from the files at the next reboot, whatever else it holds now.
+    lets_go = unknown == "remove" or host.status["immutable"]
+    kept = [] if lets_go else [rule for rule in strangers if rule not in drop]
     return Target(files, compiled, [*wanted, *kept], status, strangers, list(wanted.values()), skipped)
 
 
@@ -359,7 +361,7 @@ def comment(host, target, unknown):
         places = ", ".join(f"{entry.file} line {entry.line}" for entry in target.skipped)
         told.append(f"Not loaded, and -i lets the load go on: {places}.")
     told += [f"{entry.file} line {entry.line} never decides: {reason}." for entry, reason in hidden(target)]
-    if unknown == "report" and target.unknown:
+    if unknown == "report" and target.unknown and not host.status["immutable"]:
         lines = ", ".join(map(describe, target.unknown))
         told.append(f"In the kernel, but in no file: {lines}.")
     return " ".join(told)

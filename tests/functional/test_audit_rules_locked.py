@@ -66,6 +66,18 @@ def test_a_locked_kernel_is_no_failure_and_the_files_are_brought_up_to_date(mana
     assert (again.result, again.changes) == (True, {}) and "next reboot" in again.comment
 
 
+@pytest.mark.parametrize("unknown", ["keep", "report", "remove"])
+def test_what_a_locked_kernel_holds_too_much_goes_at_the_next_reboot(managed, lock, unknown):
+    managed()
+    lock.on = True
+    for _ in range(2):
+        made = managed(groups=[{"name": "sshtrail-test", "rules": []}], unknown=unknown)
+        assert made.result is True
+        assert "takes effect at the next reboot: without -a always,exit -F path=/etc/passwd" in made.comment
+        assert "in no file" not in made.comment
+    assert made.changes == {}
+
+
 def test_immutable_loads_the_rules_and_locks_last(managed, lock, tmp_path):
     preview, made, again = managed(test=True, immutable=True), managed(immutable=True), managed(immutable=True)
     assert preview.result is None and made.result is True, made.comment
