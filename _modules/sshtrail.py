@@ -279,3 +279,7 @@ def _rule_rows(wanted):
         missing = __salt__["audit_rules.diff"](group["rules"])["add"]
         count = len(group["rules"])
         yield _row(f"audit rules {group['name']}", f"{count - len(missing)} of {count} in the kernel", not missing)
+    kernel = _reboot(wanted).get("kernel")
+    if kernel:
+        now = f"locked until the next reboot: {len(kernel['new'])} rules come then, {len(kernel['old'])} go"
+        yield _row("audit rules of the files", now, False)
