@@ -3,14 +3,26 @@ What every test may ask for: the checkout, Salt's own loaders on it, and the mac
 """
 
 import logging
+import os
 import pathlib
+import shutil
 
 import pytest
 import salt.config
 from saltfactories.utils.functional import Loaders
-from support import audit_subsystem, require_root  # noqa: F401 - tests import require_root from here too
+from support import audit_subsystem, host_aside, require_root  # noqa: F401 - tests import require_root from here too
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def host_set_aside(tmp_path_factory):
+    """Set the host's own configuration, auditd and rules aside; without root nothing could touch them."""
+    if os.geteuid() != 0 or not shutil.which("auditd"):
+        yield
+        return
+    with host_aside(tmp_path_factory.mktemp("host")):
+        yield
 
 
 @pytest.fixture(scope="session")

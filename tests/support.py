@@ -3,11 +3,17 @@ What tests share: who may run, and the machine's one audit subsystem.
 """
 
 import contextlib
+import ctypes
 import fcntl
 import os
+import pathlib
+import shutil
+import signal
 import subprocess
+import time
 
 import pytest
+import sshtrail_kernel
 
 # One kernel, one audit subsystem: whoever touches it holds this lock, whichever checkout the tests run from.
 AUDIT_LOCK = "/tmp/sshtrail-audit-subsystem.lock"
@@ -47,10 +53,7 @@ def audit_subsystem():
         try:
             yield
         finally:
-            now = audit_status()
-            for key, option in RESTORE.items():
-                if now[key] != status[key]:
-                    auditctl(option, status[key])
+            restore(status)
         assert auditctl("-l") == rules, "the test left audit rules in the kernel"
 
 
@@ -62,3 +65,74 @@ def auditctl(*args):
 def audit_status():
     """Return the kernel's audit status as auditctl prints it (dict of str)."""
     return dict(line.split(maxsplit=1) for line in auditctl("-s").splitlines() if " " in line)
+
+
+# --- The host's own configuration, daemon and rules, set aside while the tests run ------------------------------
+
+CLONE_NEWNS = 0x00020000
+# What the packages install, on a host where somebody has changed it: the tests begin there.
+PRISTINE = {
+    "/etc/ssh/sshd_config": "/usr/share/openssh/sshd_config",
+    "/etc/audit/auditd.conf": str(pathlib.Path(__file__).parent / "data" / "auditd" / "debian-12.conf"),
+}
+OURS = ["/etc/audit/rules.d/zz-sshtrail.rules", "/etc/audit/rules.d/zz-local.rules"]
+
+
+@contextlib.contextmanager
+def host_aside(base):
+    """
+    Run the tests as on a host that was just installed, also where a highstate has been.
+
+    ``/etc/ssh`` and ``/etc/audit`` are private copies in a mount namespace of the tests' own; an auditd that runs
+    is stopped, and started again in the end, with the rules that the kernel held.
+    """
+    outside = os.open("/proc/self/ns/mnt", os.O_RDONLY)
+    assert ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS) == 0, os.strerror(ctypes.get_errno())
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+    for directory in ("/etc/ssh", "/etc/audit"):
+        copy = base / directory.rpartition("/")[2]
+        shutil.copytree(directory, copy)
+        shutil.copystat(directory, copy)
+        subprocess.run(["mount", "--bind", copy, directory], check=True)
+    for path, pristine in PRISTINE.items():
+        pathlib.Path(path).write_bytes(pathlib.Path(pristine).read_bytes())
+    for path in OURS:
+        pathlib.Path(path).unlink(missing_ok=True)
+    subprocess.run(["augenrules"], check=True, capture_output=True)
+    with _audit_aside(f"/proc/{os.getpid()}/fd/{outside}"):
+        yield
+
+
+@contextlib.contextmanager
+def _audit_aside(outside):
+    with holding(AUDIT_LOCK):
+        status, rules = audit_status(), sshtrail_kernel.rules()
+        _stop_auditd(int(status["pid"]))
+        for rule in sshtrail_kernel.rules():
+            sshtrail_kernel.delete(rule)
+    try:
+        yield
+    finally:
+        with holding(AUDIT_LOCK):
+            if status["pid"] != "0":
+                subprocess.run(["nsenter", f"--mount={outside}", "service", "auditd", "start"], check=False)
+            held = sshtrail_kernel.rules()
+            for rule in rules:
+                if rule not in held:
+                    sshtrail_kernel.add(rule)
+            restore(status)
+
+
+def _stop_auditd(pid):
+    if pid:
+        os.kill(pid, signal.SIGTERM)
+        while os.path.exists(f"/proc/{pid}"):
+            time.sleep(0.1)
+
+
+def restore(status):
+    """Give the kernel's audit settings the values of ``status`` (dict of str) again."""
+    now = audit_status()
+    for key, option in RESTORE.items():
+        if now[key] != status[key]:
+            auditctl(option, status[key])
