@@ -179,9 +179,17 @@ def _merge(base, over):
 
 
 def _groups(chosen):
-    """Return the rule groups that are switched on, in the order in which the pillar has them (list of dict)."""
-    named = {name: sshtrail_groups.GROUPS[name] if group is True else group for name, group in chosen.items() if group}
-    return [{"title": name, "controls": [], **group, "name": name} for name, group in named.items()]
+    """
+    Return the rule groups that are switched on, in the order in which the pillar has them (list of dict).
+
+    A set stands for its groups; what the pillar says of one of them by its own name wins.
+    """
+    named = {}
+    for name, group in chosen.items():
+        members = sshtrail_groups.SETS.get(name, [name]) if isinstance(group, bool) else [name]
+        named |= {member: chosen.get(member, group) for member in members}
+    ready = {name: sshtrail_groups.GROUPS[name] if group is True else group for name, group in named.items() if group}
+    return [{"title": name, "controls": [], **group, "name": name} for name, group in ready.items()]
 
 
 # --- The shape of the pillar: each check returns a plain copy of the value and adds to the problems ---------
@@ -315,8 +323,9 @@ def _rule_groups(value, path, problems):
 
 
 def _rule_group(name, group, path, problems):
-    if group is True and name not in sshtrail_groups.GROUPS:
-        problems.append(f"{path} is no ready group; {_allowed(name, sshtrail_groups.GROUPS)}, or give its rules.")
+    ready = [*sshtrail_groups.GROUPS, *sshtrail_groups.SETS]
+    if group is True and name not in ready:
+        problems.append(f"{path} is no ready group; {_allowed(name, ready)}, or give its rules.")
     if isinstance(group, bool) or group is None:
         return group
     return _check_keys(group, {"title": _text, "controls": _texts, "rules": _rules}, path, problems)

@@ -7,6 +7,7 @@ import copy
 import pytest
 import salt.config
 import salt.pillar
+import sshtrail_groups
 import sshtrail_platforms
 import sshtrail_policy
 
@@ -233,3 +234,14 @@ def test_the_pillar_of_this_tree(root, tmp_path, minion_id, environment):
     assert policy["sshd"]["config"] == {"LogLevel": "VERBOSE", "SyslogFacility": "AUTHPRIV"}
     assert policy["auditd"]["config"]["max_log_file"] == 50
     assert [group["name"] for group in policy["rules"]["groups"]] == ["sshd", "session", "ssh_commands"]
+
+
+def test_a_set_stands_for_its_groups_and_a_groups_own_line_wins():
+    """STIG asks for the group access, which this pillar switches off, and for session, which it defines itself."""
+    own = {"title": "Ours", "rules": ["-w /etc/passwd -p wa -k session"]}
+    policy = sshtrail_policy.build(changed("rules:groups", {"stig": True, "access": False, "session": own}), "Debian")
+    groups = {group["name"]: group for group in policy["rules"]["groups"]}
+    assert set(groups) == set(sshtrail_groups.SETS["stig"]) - {"access"}
+    assert groups["session"]["title"] == "Ours"
+    off = sshtrail_policy.build(changed("rules:groups", {"stig": False, "session": True}), "Debian")
+    assert [group["name"] for group in off["rules"]["groups"]] == ["session"]
