@@ -39,7 +39,8 @@ def parser(tmp_path_factory):
         done = subprocess.run(
             ["unshare", "-m", "sh", "-c", overlay, "sh", candidate], capture_output=True, text=True, check=False
         )
-        return done.stderr if done.returncode else None
+        # After a line that it refuses ausearch reads the host's own log instead, which holds such records too.
+        return None if RECORD.strip() in done.stdout else done.stderr
 
     return ask
 
