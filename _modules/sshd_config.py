@@ -146,7 +146,7 @@ def check(path=DEFAULT):
         salt '*' sshd_config.check
     """
     tree = _load(path)
-    found = [vars(problem) for problem in sshtrail_sshd.problems(tree)]
+    found = [problem._asdict() for problem in sshtrail_sshd.problems(tree)]
     if found or not _binary():
         return found
     try:

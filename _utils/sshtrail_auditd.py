@@ -5,13 +5,13 @@ auditd splits each line at spaces and nothing else, takes the last line of a key
 long for its buffer and a last line without a line feed.
 """
 
-import dataclasses
 import functools
 import grp
 import os
 import posixpath
 import re
 import stat
+import typing
 
 import sshtrail_auditd_keywords as keywords
 import sshtrail_files
@@ -40,8 +40,7 @@ class Refused(CommandExecutionError):
     """auditd would not start with this file, or not do what it says."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Problem:
+class Problem(typing.NamedTuple):
     """What is wrong: the line's number (0: none in particular), its keyword ("" for none) and the reason."""
 
     line: int
@@ -52,8 +51,7 @@ class Problem:
         return f"line {self.line}: {self.reason}" if self.line else self.reason
 
 
-@dataclasses.dataclass(frozen=True)
-class Line:
+class Line(typing.NamedTuple):
     """One line: its number from 1, its bytes with the ending, and what stands in it."""
 
     number: int

@@ -2,8 +2,8 @@
 Which process is the kernel's audit daemon, which configuration it reads, and what it wrote to its log since.
 """
 
-import dataclasses
 import os
+import typing
 
 import psutil
 import salt.utils.files
@@ -13,8 +13,7 @@ import sshtrail_kernel
 import sshtrail_log
 
 
-@dataclasses.dataclass(frozen=True)
-class Daemon:
+class Daemon(typing.NamedTuple):
     """
     The kernel's audit daemon, as seen from one configuration file.
 

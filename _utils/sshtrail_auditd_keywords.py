@@ -5,9 +5,9 @@ Sources: auditd.conf(5) of 3.0, 3.0.9, 4.0.2 and 4.1.2; the parser of audit-user
 is silent or wrong; each entry was tried with the installed parsers of 3.0, 3.0.9, 4.0.2 and 4.1.2.
 """
 
-import dataclasses
 import difflib
 import re
+import typing
 
 from salt.exceptions import SaltInvocationError
 
@@ -25,8 +25,7 @@ class BadValue(SaltInvocationError):
     """A value that the keyword does not allow."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Choice:
+class Choice(typing.NamedTuple):
     """One of a few words; case does not matter."""
 
     words: tuple
@@ -41,7 +40,6 @@ class Choice:
         return text.lower() if text.lower() in self.words else None
 
 
-@dataclasses.dataclass(frozen=True)
 class Action(Choice):
     """A word, or ``exec`` with the absolute path of a program."""
 
@@ -59,8 +57,7 @@ class Action(Choice):
         return super().normal(word)
 
 
-@dataclasses.dataclass(frozen=True)
-class Number:
+class Number(typing.NamedTuple):
     """A whole number; ``unit`` is for people."""
 
     low: int = 0
@@ -79,7 +76,6 @@ class Number:
         return str(int(text))
 
 
-@dataclasses.dataclass(frozen=True)
 class Space:
     """Free space on the disk: MiB, or a share of the file system."""
 
@@ -92,8 +88,7 @@ class Space:
         return value and value + "%" * percent
 
 
-@dataclasses.dataclass(frozen=True)
-class Text:
+class Text(typing.NamedTuple):
     """A text of the given form, without spaces; case matters."""
 
     pattern: str = "[^ ]+"
@@ -104,7 +99,6 @@ class Text:
         return text if re.fullmatch(self.pattern, text) else None
 
 
-@dataclasses.dataclass(frozen=True)
 class Ports:
     """A TCP port, or a range of them."""
 
@@ -118,7 +112,6 @@ class Ports:
         return "-".join(ports)
 
 
-@dataclasses.dataclass(frozen=True)
 class Interval:
     """A duration: a number of seconds, or with m, h, d, M for minutes, hours, days, months."""
 
@@ -143,8 +136,7 @@ DISK = ("ignore", "syslog", "rotate", "suspend", "single", "halt")
 MAIL_DISK = (*DISK, "email")
 
 
-@dataclasses.dataclass(frozen=True)
-class Keyword:
+class Keyword(typing.NamedTuple):
     """One keyword in one range of versions: ``since`` included, ``until`` excluded (tuples of int)."""
 
     name: str

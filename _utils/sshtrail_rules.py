@@ -5,13 +5,13 @@ A rule keeps the order of its parts, because the kernel tells rules apart by it.
 audit.rules(7).
 """
 
-import dataclasses
 import difflib
 import functools
 import grp
 import os
 import pwd
 import re
+import typing
 
 from salt.exceptions import SaltInvocationError
 
@@ -92,8 +92,7 @@ class RuleError(SaltInvocationError):
         return RuleError(self.reason, self.column, line, file)
 
 
-@dataclasses.dataclass(frozen=True)
-class Part:
+class Part(typing.NamedTuple):
     """
     One condition of a rule: a field (``-F``), a comparison of two fields (``-C``), a list of system calls
     (``-S``, in ``value``), a watch (``-w``, path in ``value``) or its permissions (``-p``, in ``value``).
@@ -108,8 +107,7 @@ class Part:
         return f"{self.option} {self.name}{self.operator}{escape(self.value)}"
 
 
-@dataclasses.dataclass(frozen=True)
-class Rule:
+class Rule(typing.NamedTuple):
     """
     One audit rule. ``verb`` is ``-a`` (append), ``-A`` (prepend) or ``-d`` (delete); a watch is a rule
     whose first part is ``-w``. ``str()`` gives the canonical line, which parses to the same rule.
@@ -145,8 +143,7 @@ class Rule:
         return next((part for part in self.parts if part.option == "-F" and part.name == name), None)
 
 
-@dataclasses.dataclass(frozen=True)
-class Control:
+class Control(typing.NamedTuple):
     """A line that sets up auditing itself: ``option`` (``-b``, ``-e``, ``--backlog_wait_time`` …) and ``value``."""
 
     option: str
@@ -156,8 +153,7 @@ class Control:
         return f"{self.option} {escape(self.value)}".strip()
 
 
-@dataclasses.dataclass(frozen=True)
-class Line:
+class Line(typing.NamedTuple):
     """One line of a file: its ``number`` (from 1), ``text`` and ``value`` (:class:`Rule`, :class:`Control`, None)."""
 
     number: int

@@ -2,8 +2,8 @@
 What is wrong with a set of audit rules that loads, and what would keep it from loading: told, never changed.
 """
 
-import dataclasses
 import os
+import typing
 
 import sshtrail_rules
 import sshtrail_rules_compile
@@ -13,8 +13,7 @@ from sshtrail_rules import Part, Rule, RuleError
 ERROR, WARNING = "error", "warning"
 
 
-@dataclasses.dataclass(frozen=True)
-class Problem:
+class Problem(typing.NamedTuple):
     """One problem of the line ``number`` (int, from 1): ``level`` is ``error`` when the line would not load."""
 
     number: int
@@ -24,8 +23,7 @@ class Problem:
     column: object = None
 
 
-@dataclasses.dataclass(frozen=True)
-class _Known:
+class _Known(typing.NamedTuple):
     """A rule that compiled: its line's ``number``, its ``value`` and its ``data`` for the kernel."""
 
     number: int

@@ -5,10 +5,10 @@ Every string and length is checked before it reaches C, so that the library's ow
 """
 
 import ctypes
-import dataclasses
 import functools
 import os
 import struct
+import typing
 
 import sshtrail_kernel
 import sshtrail_rules
@@ -64,8 +64,7 @@ REFUSALS = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Packed:
+class Packed(typing.NamedTuple):
     """The parts of the kernel's ``struct audit_rule_data``: ``fields`` is a tuple of (number, operator, value)."""
 
     filter: int

@@ -4,9 +4,9 @@ The files that audit rules live in: ``rules.d`` and the one file that ``augenrul
 Source: augenrules(8), and the version sort of ``ls -v`` (filevercmp of gnulib).
 """
 
-import dataclasses
 import functools
 import re
+import typing
 
 import sshtrail_files
 import sshtrail_rules
@@ -28,8 +28,7 @@ STATUS = {
 OPTIONS = {name: option for option, name in STATUS.items()}
 
 
-@dataclasses.dataclass(frozen=True)
-class Origin:
+class Origin(typing.NamedTuple):
     """A rule or control with the ``file`` (str) and ``line`` (int) that it stands in."""
 
     value: object

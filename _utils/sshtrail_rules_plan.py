@@ -9,10 +9,10 @@ recorded.
 
 import bisect
 import collections
-import dataclasses
 import functools
 import itertools
 import os
+import typing
 
 import sshtrail_rules_compile
 from sshtrail_rules_compile import ARCH, DIR, HEADER, KEY, MASK_WORDS, PERM, WATCH
@@ -30,8 +30,7 @@ ALWAYS_TRUE = (0, sshtrail_rules_compile.OPERATOR_NUMBERS[">="], 0)
 NO_FSTYPE = (FSTYPE, sshtrail_rules_compile.OPERATOR_NUMBERS["!="], 0)
 
 
-@dataclasses.dataclass(frozen=True)
-class Step:
+class Step(typing.NamedTuple):
     """One operation on the kernel's lists: ``do`` is ``append``, ``prepend`` or ``delete``; ``rule`` its bytes."""
 
     do: str
@@ -212,8 +211,7 @@ def is_twin(rule):
 # ---- which rules can decide the same event ----------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True)
-class _View:
+class _View(typing.NamedTuple):
     """What of a rule tells whether its order relative to another one matters."""
 
     filter: int

@@ -5,11 +5,11 @@ The layers are the files of ``rules.d``, the file compiled from them, the kernel
 """
 
 import collections
-import dataclasses
 import difflib
 import errno
 import functools
 import os
+import typing
 from collections.abc import Mapping
 
 import sshtrail_kernel
@@ -24,8 +24,7 @@ UNKNOWN = ("keep", "report", "remove")
 REBOOT = "takes effect at the next reboot"
 
 
-@dataclasses.dataclass(frozen=True)
-class Host:
+class Host(typing.NamedTuple):
     """
     What there is: ``files`` of rules.d in order and the ``compiled`` file (bytes, or None), the kernel's ``rules``
     (list of bytes) and ``status`` (dict). ``space`` is how the host's awk reads ``\\s*``.
@@ -40,8 +39,7 @@ class Host:
     space: bytes = sshtrail_rules_files.MAWK
 
 
-@dataclasses.dataclass(frozen=True)
-class Target:
+class Target(typing.NamedTuple):
     """
     What there should be, in the same form.
 

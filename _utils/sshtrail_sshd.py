@@ -6,13 +6,13 @@ global part when the daemon starts, once for each connection), and which of seve
 release it reads for is in :class:`sshtrail_sshd_values.Daemon`.
 """
 
-import dataclasses
 import difflib
 import fnmatch
 import functools
 import glob
 import os
 import re
+import typing
 
 import sshtrail_files
 import sshtrail_sshd_match
@@ -32,8 +32,7 @@ class ConfigError(CommandExecutionError):
     """sshd would refuse this configuration; the message names file, line and column."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Problem:
+class Problem(typing.NamedTuple):
     """What sshd would refuse: where (file, line, column from 1), the line's text, and why."""
 
     file: str
@@ -46,8 +45,7 @@ class Problem:
         return f"{self.file}:{self.line}:{self.column}: {self.reason}"
 
 
-@dataclasses.dataclass(frozen=True)
-class Line:
+class Line(typing.NamedTuple):
     """
     One line of a file.
 
@@ -189,14 +187,14 @@ def _parse_keyword(line, rest, release, printed):
     column = len(line.raw) - len(line.raw.lstrip(b" \t\r")) + 1
     keyword = sshtrail_sshd_table.find(line.word, release, printed)
     if keyword is None:
-        return dataclasses.replace(line, problem=_unknown(line.word, release, printed), column=column)
-    line = dataclasses.replace(line, keyword=keyword)
+        return line._replace(problem=_unknown(line.word, release, printed), column=column)
+    line = line._replace(keyword=keyword)
     if release >= ARGV_SINCE and not rest:
-        return dataclasses.replace(line, problem=f"{keyword.name} needs a value", column=column)
+        return line._replace(problem=f"{keyword.name} needs a value", column=column)
     try:
-        return dataclasses.replace(line, arguments=_arguments(keyword, rest or "", release))
+        return line._replace(arguments=_arguments(keyword, rest or "", release))
     except BadValue as exc:
-        return dataclasses.replace(line, problem=f"{keyword.name}: {exc}", column=column)
+        return line._replace(problem=f"{keyword.name}: {exc}", column=column)
 
 
 def _arguments(keyword, rest, release):
@@ -217,7 +215,6 @@ def _unknown(word, release, printed):
     return f"OpenSSH {release[0]}.{release[1]} does not know the keyword {word!r}{hint}"
 
 
-@dataclasses.dataclass
 class Tree:
     """
     A main file with all that it includes.
@@ -238,13 +235,10 @@ class Tree:
         What was worked out already: a Tree does not change once it is loaded.
     """
 
-    path: str
-    daemon: sshtrail_sshd_values.Daemon
-    files: dict = dataclasses.field(default_factory=dict)
-    data: dict = dataclasses.field(default_factory=dict)
-    includes: dict = dataclasses.field(default_factory=dict)
-    problems: list = dataclasses.field(default_factory=list)
-    answers: dict = dataclasses.field(default_factory=dict, repr=False, compare=False)
+    def __init__(self, path, daemon):
+        self.path, self.daemon = path, daemon
+        self.files, self.data, self.includes, self.answers = {}, {}, {}, {}
+        self.problems = []
 
 
 def load(path, daemon, overlay=None):
@@ -328,8 +322,7 @@ def _shortened(text):
     return text if len(text) <= 240 else f"{text[:120]} […] {text[-120:]}"
 
 
-@dataclasses.dataclass(frozen=True)
-class Setting:
+class Setting(typing.NamedTuple):
     """One line that sets a keyword while sshd reads: the file (str), the Line, the criteria of its Match or None."""
 
     file: str
@@ -342,15 +335,11 @@ class Setting:
         return self.file, self.line.number
 
 
-@dataclasses.dataclass
 class _Pass:
-    tree: Tree
-    connection: sshtrail_sshd_match.Connection | None
-    active: bool
-    settings: list
-    problems: list
-    criteria: tuple | None = None
-    blocks: list = dataclasses.field(default_factory=list)
+    def __init__(self, tree, connection, active, settings, problems):
+        self.tree, self.connection, self.active = tree, connection, active
+        self.settings, self.problems = settings, problems
+        self.criteria, self.blocks = None, []
 
 
 def blocks(tree, connection):
@@ -473,8 +462,7 @@ def unsupported(keyword, daemon):
     return known and keyword.name not in daemon.defaults and keyword.name not in sshtrail_sshd_table.SILENT
 
 
-@dataclasses.dataclass(frozen=True)
-class Effective:
+class Effective(typing.NamedTuple):
     """
     What one keyword means in the end.
 
@@ -646,7 +634,7 @@ def _endpoints(result, tree):
         value = sshtrail_sshd_values.endpoints(addresses, ports, family)
     except BadValue as exc:
         raise ConfigError(f"{tree.path}: ListenAddress {exc}") from exc
-    result["ListenAddress"] = dataclasses.replace(listen, value=value)
+    result["ListenAddress"] = listen._replace(value=value)
 
 
 def problems(tree):

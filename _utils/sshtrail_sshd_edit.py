@@ -4,11 +4,11 @@ From wishes to the smallest edit of a sshd_config tree that makes them come true
 Nothing is written here: a plan is the new bytes of the files that have to differ, and what that changes.
 """
 
-import dataclasses
 import difflib
 import itertools
 import os
 import re
+import typing
 
 import sshtrail_sshd
 import sshtrail_sshd_match
@@ -34,8 +34,7 @@ class NoEffectError(CommandExecutionError):
     """The edit would not make the wish come true, or would change more than was asked."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Wish:
+class Wish(typing.NamedTuple):
     """
     What one keyword should be.
 
@@ -67,8 +66,7 @@ class Wish:
         return sshtrail_sshd_match.sample(self.criteria or ())
 
 
-@dataclasses.dataclass(frozen=True)
-class Plan:
+class Plan(typing.NamedTuple):
     """
     What has to be done.
 

@@ -5,9 +5,9 @@ What counts is a way in that is there before the change and is not there after i
 in before is no reason to refuse.
 """
 
-import dataclasses
 import os
 import pwd
+import typing
 
 import sshtrail_sshd
 import sshtrail_sshd_match
@@ -21,8 +21,7 @@ class LockOutError(CommandExecutionError):
     """The change would lock the administrator out; nothing was written."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Obstacle:
+class Obstacle(typing.NamedTuple):
     """What keeps an account out: the keywords (str, with spaces between) that can do it, and why (str)."""
 
     keyword: str

@@ -3,11 +3,11 @@ The listening sshd: which process it is, whether it works with a given configura
 """
 
 import contextlib
-import dataclasses
 import os
 import signal
 import socket
 import time
+import typing
 
 import sshtrail_daemon
 import sshtrail_files
@@ -18,8 +18,7 @@ _TITLE = ("sshd: ", " [listener]")
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
-@dataclasses.dataclass(frozen=True)
-class Listener:
+class Listener(typing.NamedTuple):
     """
     A running sshd that accepts connections.
 

@@ -5,7 +5,6 @@ The rules of a pattern list and of an address list are ssh_config(5), "PATTERNS"
 """
 
 import contextlib
-import dataclasses
 import functools
 import grp
 import ipaddress
@@ -13,6 +12,7 @@ import os
 import pwd
 import re
 import socket
+import typing
 
 CRITERIA = ("user", "group", "host", "address", "localaddress", "localport", "rdomain")
 #: Match reads its line like every other keyword, and knows two criteria more, since this release.
@@ -35,8 +35,7 @@ class BadCriteria(ValueError):
     """sshd would refuse this Match line."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Connection:
+class Connection(typing.NamedTuple):
     """
     What sshd knows of a connection when it evaluates Match; a criterion about an unknown (None) is not met.
 

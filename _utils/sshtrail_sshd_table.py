@@ -4,7 +4,7 @@ The keywords of sshd_config(5): how each is written, what repeating it does, whe
 Facts only. Read from ``servconf.c`` of OpenSSH 8.4 to 10.5 and measured on sshd 8.4, 9.2, 10.0 and 10.6.
 """
 
-import dataclasses
+import typing
 
 #: The first line that sshd reads decides.
 FIRST = "first"
@@ -19,8 +19,7 @@ ALWAYS = (0, 0)
 NEVER = (999, 0)
 
 
-@dataclasses.dataclass(frozen=True)
-class Keyword:
+class Keyword(typing.NamedTuple):
     """
     One keyword.
 
@@ -183,7 +182,7 @@ def find(word, release, printed=()):
     lower = word.lower() if word.isascii() else word
     name, since, in_match = ALIASES.get(lower, (None, NEVER, False))
     if name and (release >= since or (since == NEVER and name in printed)):
-        return dataclasses.replace(KEYWORDS[name.lower()], in_match=in_match)
+        return KEYWORDS[name.lower()]._replace(in_match=in_match)
     keyword = KEYWORDS.get(lower)
     if keyword is None:
         return next((Keyword(name, "opaque", True) for name in printed if name.lower() == lower), None)
@@ -196,9 +195,9 @@ def _exists(keyword, release):
 
 def _as_of(keyword, release):
     if release < keyword.last_until:
-        return dataclasses.replace(keyword, repeat=LAST)
+        return keyword._replace(repeat=LAST)
     if keyword.match_since != ALWAYS:
-        return dataclasses.replace(keyword, in_match=release >= keyword.match_since)
+        return keyword._replace(in_match=release >= keyword.match_since)
     return keyword
 
 

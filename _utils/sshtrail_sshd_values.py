@@ -5,10 +5,11 @@ A kind is a function of the occurrences of a keyword (the arguments of each line
 and of the daemon; it returns the lines that ``sshd -T`` would print after the keyword.
 """
 
-import dataclasses
 import os
 import re
 import socket
+import types
+import typing
 from collections.abc import Callable, Mapping
 
 import sshtrail_sshd_match
@@ -35,8 +36,7 @@ def _no_daemon(keyword, _occurrences):
     raise LookupError(f"only sshd itself knows the values of {keyword}, and there is none")
 
 
-@dataclasses.dataclass(frozen=True)
-class Daemon:
+class Daemon(typing.NamedTuple):
     """
     What must be known of the installed sshd.
 
@@ -53,7 +53,7 @@ class Daemon:
 
     release: tuple = (99, 0)
     banner: str = "OpenSSH"
-    defaults: Mapping = dataclasses.field(default_factory=dict)
+    defaults: Mapping = types.MappingProxyType({})
     ask: Callable = _no_daemon
 
 
@@ -76,8 +76,7 @@ def check(keyword, arguments, daemon):
     spell(keyword, [arguments], daemon)
 
 
-@dataclasses.dataclass(frozen=True)
-class Arguments:
+class Arguments(typing.NamedTuple):
     """The arguments of one line: split into words (tuple of str), and as the rest of the line (str)."""
 
     words: tuple
@@ -397,8 +396,7 @@ def _split_host(word):
     return found.groups() if found else (None, None)
 
 
-@dataclasses.dataclass(frozen=True)
-class Address:
+class Address(typing.NamedTuple):
     """One ListenAddress as written: host, port (int or None), routing domain (str or None)."""
 
     host: str
