@@ -59,11 +59,8 @@ class Line(typing.NamedTuple):
 
     @property
     def words(self):
-        """What auditd sees (list of str): split at spaces only, nothing in a comment or a blank line."""
-        # For people and comparison only: what is written back is always the bytes.
-        text = self.raw.removesuffix(b"\n").decode("utf-8", "backslashreplace")
-        words = [word for word in text.split(" ") if word]
-        return [] if words and words[0].startswith("#") else words
+        """What auditd sees (tuple of str): split at spaces only, nothing in a comment or a blank line."""
+        return _words(self.raw)
 
     @property
     def skipped(self):
@@ -79,13 +76,27 @@ class Line(typing.NamedTuple):
     @property
     def keyword(self):
         """The keyword in lower case (str), also where the line is written wrongly; "" when there is none."""
-        found = re.match(rb"[ \t]*([A-Za-z0-9_]+)", self.raw) if self.words else None
-        return found[1].decode().lower() if found else ""
+        return _keyword(self.raw)
 
     @property
     def value(self):
         """The value as written (str)."""
         return " ".join(self.words[2:])
+
+
+# Each keyword of a policy is looked for in each line.
+@functools.lru_cache(maxsize=4096)
+def _words(raw):
+    # For people and comparison only: what is written back is always the bytes.
+    text = raw.removesuffix(b"\n").decode("utf-8", "backslashreplace")
+    words = tuple(word for word in text.split(" ") if word)
+    return () if words and words[0].startswith("#") else words
+
+
+@functools.lru_cache(maxsize=4096)
+def _keyword(raw):
+    found = re.match(rb"[ \t]*([A-Za-z0-9_]+)", raw) if _words(raw) else None
+    return found[1].decode().lower() if found else ""
 
 
 def parse(data):
@@ -99,8 +110,9 @@ def deciding(data):
     return {line.keyword: line for line in parse(data) if line.sets}
 
 
+@functools.lru_cache(maxsize=8)
 def settings(data):
-    """Return what ``data`` (bytes) sets: a dict of keyword (lower case) to value as written (str)."""
+    """Return what ``data`` (bytes) sets: a dict of keyword (lower case) to value as written (str), shared."""
     return {keyword: line.value for keyword, line in deciding(data).items()}
 
 

@@ -206,6 +206,9 @@ KEYWORDS = (
     Keyword("report_interval", Interval(), (4, 0, 5), default="0"),
 )
 NEWEST = max(keyword.since for keyword in KEYWORDS)
+ENTRIES = {}
+for _keyword in KEYWORDS:
+    ENTRIES.setdefault(_keyword.name, []).append(_keyword)
 
 
 def lookup(name, version=None):
@@ -219,7 +222,7 @@ def lookup(name, version=None):
 
     Raises :class:`UnknownKeyword`, which says what was meant or which version is needed.
     """
-    entries = [keyword for keyword in KEYWORDS if keyword.name == name.lower()]
+    entries = ENTRIES.get(name.lower(), [])
     for keyword in entries:
         if keyword.known_to(version or NEWEST):
             return keyword
