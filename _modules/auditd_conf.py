@@ -6,6 +6,7 @@ Read, check and change ``auditd.conf``, and have the running audit daemon take i
 
 import collections
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -194,8 +195,35 @@ def _read(path):
 
 def _version():
     """Return the installed auditd's version as a tuple of int, or None when it cannot be asked."""
-    if not salt.utils.path.which("auditctl"):
+    binary = salt.utils.path.which("auditctl")
+    if not binary:
         return None
+    key = f"auditd_conf.{sshtrail_files.identity(binary)}"
+    if key not in __context__:
+        __context__[key] = _remembered(sshtrail_files.identity(binary))
+    return __context__[key]
+
+
+def _remembered(identity):
+    """What only the binary can tell changes with the binary alone, so one question is enough for its life."""
+    store = os.path.join(_run_dir(), "auditd.json")
+    with contextlib.suppress(CommandExecutionError, ValueError, TypeError, KeyError):
+        known = json.loads(sshtrail_files.read(store) or b"")
+        if known["identity"] == identity:
+            return tuple(map(int, known["version"]))
+    version = _asked_version()
+    if version and not __opts__.get("test"):
+        _remember(store, {"identity": identity, "version": version})
+    return version
+
+
+def _remember(store, known):
+    with contextlib.suppress(OSError, CommandExecutionError):
+        os.makedirs(os.path.dirname(store), mode=0o755, exist_ok=True)
+        sshtrail_files.replace(store, json.dumps(known).encode(), mode=0o600)
+
+
+def _asked_version():
     words = _run("auditctl", "-v")["stdout"].split()
     return tuple(int(part) for part in words[-1].split(".") if part.isdigit()) if words else None
 

@@ -313,21 +313,16 @@ def _daemon():
     binary = _binary()
     if not binary:
         return sshtrail_sshd_values.Daemon()
-    key = f"sshd_config.{_identity(binary)}"
+    key = f"sshd_config.{sshtrail_files.identity(binary)}"
     if key not in __context__:
         __context__[key] = _remembered(binary)
     release = __context__[key][0]
     return sshtrail_sshd_values.Daemon(*__context__[key], ask=functools.partial(_ask, release))
 
 
-def _identity(binary):
-    found = os.stat(binary)
-    return f"{binary}:{found.st_dev}:{found.st_ino}:{found.st_size}:{found.st_mtime_ns}:{found.st_ctime_ns}"
-
-
 def _remembered(binary):
     """What only the binary can tell changes with the binary alone, so one question is enough for its life."""
-    store, identity = os.path.join(_run_dir(), "sshd.json"), _identity(binary)
+    store, identity = os.path.join(_run_dir(), "sshd.json"), sshtrail_files.identity(binary)
     with contextlib.suppress(CommandExecutionError, ValueError, TypeError, KeyError):
         known = json.loads(sshtrail_files.read(store) or b"")
         if known["identity"] == identity:

@@ -11,6 +11,7 @@ import re
 
 import salt.utils.path
 import salt.utils.systemd
+import sshtrail_daemon
 from salt.exceptions import CommandExecutionError
 
 SCRIPTED = ("Debian", "RedHat", "Suse")
@@ -18,6 +19,12 @@ INIT_DIR = "/etc/init.d"
 # One link for each runlevel in which the service starts; Debian's and Red Hat's place for them.
 RUNLEVELS = "/etc/rc{}.d"
 START_LINK = r"S\d+{}"
+# The file that the daemon leaves for its script, which judges by it, and the daemon's name.
+PROCESSES = {
+    "ssh": ("/run/sshd.pid", ["sshd"]),
+    "sshd": ("/run/sshd.pid", ["sshd"]),
+    "auditd": ("/run/auditd.pid", ["auditd"]),
+}
 
 
 class ServiceError(CommandExecutionError):
@@ -53,7 +60,7 @@ def status(name):
 
         salt '*' sshtrail_service.status auditd
     """
-    return _run(_script(name), "status")["retcode"] == 0 if _scripts() else _itself_or_socket(name, "status")
+    return _runs(name) if _scripts() else _itself_or_socket(name, "status")
 
 
 def enabled(name):
@@ -137,6 +144,26 @@ def _enable(name):
 def _scripts():
     """Tell whether this host is run by init scripts; others than these families are left to Salt."""
     return __grains__["os_family"] in SCRIPTED and not salt.utils.systemd.booted(__context__)
+
+
+def _runs(name):
+    """
+    Ask the init script, unless it told before of the very process that still runs.
+
+    A run of Salt asks twice, and the scripts take longer than all the rest that is looked at.
+    """
+    key, process = f"sshtrail_service.{name}", _process(name)
+    if process and __context__.get(key) == process:
+        return True
+    runs = _run(_script(name), "status")["retcode"] == 0
+    __context__[key] = process if runs else None
+    return runs
+
+
+def _process(name):
+    """Return the service's living process (pid, and when it started), or None where nothing tells which it is."""
+    pid = sshtrail_daemon.process(*PROCESSES[name]) if name in PROCESSES else None
+    return (pid, sshtrail_daemon.birth(pid)) if pid else None
 
 
 def _script(name):

@@ -13,6 +13,7 @@ import time
 
 import psutil
 import sshtrail_files
+from salt.exceptions import CommandExecutionError
 
 RUN_DIR = "/run/sshtrail"
 
@@ -66,7 +67,7 @@ def marked(pid, run_dir=RUN_DIR):
 def _left(pid, run_dir):
     """Return the mark and the content that this very process left behind, or None."""
     head, _, content = (sshtrail_files.read(_mark_path(pid, run_dir)) or b"").partition(b"\n")
-    return (head, content) if head.split(b" ")[0] == _birth(pid) else None
+    return (head, content) if head.split(b" ")[0] == birth(pid) else None
 
 
 def _mark_path(pid, run_dir):
@@ -79,12 +80,15 @@ def _mark(pid, paths):
         names = b"\0".join(sorted(os.listdir(os.fsencode(path)))) if os.path.isdir(path) else None
         content = sshtrail_files.read(path) if names is None else names
         digest.update(os.fsencode(path) + b"\0" + hashlib.sha256(content or b"").digest())
-    return _birth(pid) + b" " + digest.hexdigest().encode()
+    return birth(pid) + b" " + digest.hexdigest().encode()
 
 
-def _birth(pid):
-    """Return what no later process with the same pid shares: the start time in clock ticks since boot."""
-    stat = sshtrail_files.read(f"/proc/{pid}/stat") or b""
+def birth(pid):
+    """Return what no later process with the same ``pid`` (int) shares (bytes): its start, in clock ticks since boot."""
+    stat = b""
+    # A process that ends while it is read gives an error of its own.
+    with contextlib.suppress(CommandExecutionError):
+        stat = sshtrail_files.read(f"/proc/{pid}/stat") or b""
     # The name in parentheses can hold spaces; starttime is the 20th field after it (proc(5), field 22).
     fields = stat.rpartition(b")")[2].split()
     return fields[19] if len(fields) > 19 else b"gone"
@@ -93,7 +97,7 @@ def _birth(pid):
 def _started(pid):
     """Return when ``pid`` started, in seconds since the epoch; psutil rounds this to a whole second."""
     with contextlib.suppress(ValueError):
-        since_boot = int(_birth(pid)) / os.sysconf("SC_CLK_TCK")
+        since_boot = int(birth(pid)) / os.sysconf("SC_CLK_TCK")
         return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + since_boot
     return 0.0
 

@@ -38,6 +38,16 @@ def read(path):
         raise CommandExecutionError(f"Cannot read {path}: {exc.strerror}") from exc
 
 
+def identity(path):
+    """
+    Return what changes whenever the file at ``path`` does (str), without reading it.
+
+    Raises FileNotFoundError when there is no such file.
+    """
+    found = os.stat(path)
+    return f"{path}:{found.st_dev}:{found.st_ino}:{found.st_size}:{found.st_mtime_ns}:{found.st_ctime_ns}"
+
+
 def replace(path, data, mode=0o644):
     """
     Make ``data`` (bytes) the content of ``path``, so that a crash leaves the old file or the new one.

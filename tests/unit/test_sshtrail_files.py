@@ -192,3 +192,13 @@ def test_killed_at_any_step_leaves_the_old_file_or_the_new_one(file):
         calls += 1
     assert calls > 3
     assert file.read_bytes() == NEW
+
+
+def test_another_file_in_its_place_has_another_identity(tmp_path):
+    path, other = tmp_path / "program", tmp_path / "other"
+    path.write_bytes(OLD)
+    other.write_bytes(OLD)
+    before = sshtrail_files.identity(path)
+    assert sshtrail_files.identity(path) == before
+    other.rename(path)
+    assert sshtrail_files.identity(path) != before
