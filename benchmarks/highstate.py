@@ -23,7 +23,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / name) for name in ("tests", "tests/integration", "_utils")]
+sys.path[:0] = [str(ROOT / name) for name in ("tests", "tests/integration", "_utils", "bin")]
 
 from sandbox import Host  # noqa: E402
 from support import audit_status, audit_subsystem, auditctl  # noqa: E402

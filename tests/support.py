@@ -14,9 +14,8 @@ import time
 
 import pytest
 import sshtrail_kernel
+from _sandbox import AUDIT_LOCK
 
-# One kernel, one audit subsystem: whoever touches it holds this lock, whichever checkout the tests run from.
-AUDIT_LOCK = "/tmp/sshtrail-audit-subsystem.lock"
 RESTORE = {
     "backlog_limit": "-b",
     "failure": "-f",

@@ -7,6 +7,7 @@ network, so each sshd has a port of its own, and the kernel's one audit subsyste
 
 import contextlib
 import json
+import os
 import pathlib
 import shutil
 import socket
@@ -14,8 +15,8 @@ import subprocess
 import sys
 
 import pytest
+from _sandbox import Sandbox, wait_for
 from saltfactories.daemons.minion import SaltMinion
-from sandbox import Sandbox, wait_for
 from support import audit_status, audit_subsystem, auditctl, require_root
 
 HOSTS = {"dev-1": "dev", "staging-1": "staging", "prod-1": "prod"}
@@ -28,21 +29,18 @@ class House(Sandbox):
     """A sandbox in the network of all: what runs in it can reach the master."""
 
     def __init__(self, base):
-        super().__init__(base)
+        super().__init__(base, network=os.getpid())
         self.port = free_port()
         lines = f"Port {self.port}\nListenAddress 127.0.0.1\n".encode()
         config = self.inside("/etc/ssh/sshd_config")
         config.write_bytes(lines + config.read_bytes())
-
-    def _enter(self, command):
-        return ["nsenter", "-t", str(self.holder.pid), "--mount", "--uts", *map(str, command)]
 
 
 class Tenant(SaltMinion):
     """A minion that runs in a house; ``house`` is set once it has been made."""
 
     def cmdline(self, *args):
-        return self.house._enter(super().cmdline(*args))
+        return self.house.enter(super().cmdline(*args))
 
 
 class Fleet:

@@ -9,7 +9,8 @@ import re
 import pytest
 import sshtrail_groups
 import sshtrail_log
-from sandbox import Host, changed_tree, wait_for
+from _sandbox import wait_for
+from sandbox import Host, changed_tree
 from support import audit_status, audit_subsystem, auditctl
 
 USER = "sshtrailer"

@@ -7,7 +7,8 @@ import pathlib
 import sys
 
 import pytest
-from sandbox import Sandbox, have
+from _sandbox import Sandbox
+from sandbox import have
 from support import require_root
 
 NAME = "sshtrail-test"
