@@ -1,8 +1,8 @@
 """
 A machine within the machine: its own /etc, /run, /var/log, /home, /dev/log and network, the real kernel.
 
-The audit subsystem is the real one, since the kernel has only one; whoever makes a sandbox holds its lock
-(:data:`AUDIT_LOCK`). Standard library only.
+The audit subsystem is the real one, since the kernel has only one; whoever lets a sandbox use it holds
+its lock (:data:`_kernel.AUDIT_LOCK`). Standard library only.
 """
 
 import contextlib
@@ -17,8 +17,6 @@ import time
 from _prepare import Failed
 
 NODES = ["full", "null", "ptmx", "random", "tty", "urandom", "zero"]
-# One kernel, one audit subsystem: whoever touches it holds this lock, whichever checkout he runs from.
-AUDIT_LOCK = "/tmp/sshtrail-audit-subsystem.lock"
 PRIVATE = ["/etc", "/home", "/var/log", "/var/lib/dpkg", "/var/spool"]
 PIDFILES = {"auditd.pid": "auditd", "sshd.pid": "sshd"}
 DEADLINE = 60

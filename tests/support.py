@@ -4,7 +4,6 @@ What tests share: who may run, and the machine's one audit subsystem.
 
 import contextlib
 import ctypes
-import fcntl
 import os
 import pathlib
 import shutil
@@ -14,29 +13,14 @@ import time
 
 import pytest
 import sshtrail_kernel
-from _sandbox import AUDIT_LOCK
-
-RESTORE = {
-    "backlog_limit": "-b",
-    "failure": "-f",
-    "rate_limit": "-r",
-    "backlog_wait_time": "--backlog_wait_time",
-    "enabled": "-e",
-}
+from _kernel import AUDIT_LOCK, audit_status, auditctl, restore
+from _prepare import locked
 
 
 def require_root():
     """Skip unless this is root: real daemons and the kernel's audit subsystem need it."""
     if os.geteuid() != 0:
         pytest.skip("needs root: it starts real daemons or changes the kernel's audit rules")
-
-
-@contextlib.contextmanager
-def holding(path):
-    """Hold an exclusive lock on the file at ``path``."""
-    with open(path, "a+", encoding="ascii") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 @contextlib.contextmanager
@@ -47,23 +31,13 @@ def audit_subsystem():
     Whoever uses it must delete his own rules: this fails when one is left.
     """
     require_root()
-    with holding(AUDIT_LOCK):
+    with locked(AUDIT_LOCK):
         rules, status = auditctl("-l"), audit_status()
         try:
             yield
         finally:
             restore(status)
         assert auditctl("-l") == rules, "the test left audit rules in the kernel"
-
-
-def auditctl(*args):
-    """Run auditctl and return what it printed (str)."""
-    return subprocess.run(["auditctl", *args], capture_output=True, text=True, check=True).stdout
-
-
-def audit_status():
-    """Return the kernel's audit status as auditctl prints it (dict of str)."""
-    return dict(line.split(maxsplit=1) for line in auditctl("-s").splitlines() if " " in line)
 
 
 # --- The host's own configuration, daemon and rules, set aside while the tests run ------------------------------
@@ -104,7 +78,7 @@ def host_aside(base):
 
 @contextlib.contextmanager
 def _audit_aside(outside):
-    with holding(AUDIT_LOCK):
+    with locked(AUDIT_LOCK):
         status, rules = audit_status(), sshtrail_kernel.rules()
         _stop_auditd(int(status["pid"]))
         for rule in sshtrail_kernel.rules():
@@ -112,7 +86,7 @@ def _audit_aside(outside):
     try:
         yield
     finally:
-        with holding(AUDIT_LOCK):
+        with locked(AUDIT_LOCK):
             if status["pid"] != "0":
                 subprocess.run(["nsenter", f"--mount={outside}", "service", "auditd", "start"], check=False)
             held = sshtrail_kernel.rules()
@@ -127,11 +101,3 @@ def _stop_auditd(pid):
         os.kill(pid, signal.SIGTERM)
         while os.path.exists(f"/proc/{pid}"):
             time.sleep(0.1)
-
-
-def restore(status):
-    """Give the kernel's audit settings the values of ``status`` (dict of str) again."""
-    now = audit_status()
-    for key, option in RESTORE.items():
-        if now[key] != status[key]:
-            auditctl(option, status[key])
