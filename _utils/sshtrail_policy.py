@@ -28,6 +28,7 @@ KEY = "sshtrail"
 
 COMMON = "common"
 HOST = "host"
+A_DAY = 86400
 RESERVED = ("default", "distribution", COMMON, HOST)
 # What a layer cannot hold: it is the host that belongs to an environment.
 HOST_ONLY = ("environment", "layers")
@@ -48,6 +49,8 @@ DEFAULTS = {
         "status": {},
         "immutable": False,
     },
+    # Looked for every minute, and told: to repair is what an environment asks for.
+    "drift": {"interval": 60, "splay": 10, "action": "report"},
 }
 
 
@@ -248,6 +251,12 @@ def _flag(value, path, problems):
     return value
 
 
+def _seconds(value, path, problems):
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= A_DAY:
+        problems.append(f"{path} must be a number of seconds from 0 to {A_DAY}, not {value!r}.")
+    return value
+
+
 def _one_of(*allowed):
     def check(value, path, problems):
         if value not in allowed:
@@ -381,6 +390,7 @@ LAYER = {
         "status": _status,
         "immutable": _flag,
     },
+    "drift": {"interval": _seconds, "splay": _seconds, "action": _one_of("report", "repair")},
 }
 
 POLICY = {"environment": _text, "layers": _named_layers, **LAYER}
@@ -410,6 +420,8 @@ def _relations(policy, os_family):
             yield f"{KEY}:{daemon}:{key} is missing, and nothing is known of the os_family {os_family}."
     if policy["audit"] and not any(policy["rules"]["groups"].values()):
         yield f"{KEY}:rules:groups asks for no rule; a host without an audit of its own says {KEY}:audit: false."
+    if 0 < policy["drift"]["interval"] <= policy["drift"]["splay"]:
+        yield f"{KEY}:drift:splay is {policy['drift']['splay']}; it must be less than {KEY}:drift:interval."
 
 
 def _left_behind(layers):

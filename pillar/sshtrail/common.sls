@@ -30,3 +30,7 @@ sshtrail:
           enabled: 1
           backlog_limit: 8192
           failure: 1                          # a lost record is told to the kernel's log
+      drift:
+        interval: 10                          # seconds between two looks; one at which nothing changed costs no process
+        splay: 2                              # seconds at most, so that a fleet does not look in step
+        action: repair                        # or report

@@ -1,5 +1,5 @@
 # Development: the same records, but the oldest go before anyone has to look after a disk (400 MiB at most),
-# and rules that others load are their business.
+# and rules that others load are their business. Drift is told and left alone: here people try things out.
 sshtrail:
   environment: dev
   layers:
@@ -10,3 +10,5 @@ sshtrail:
           num_logs: 8
       rules:
         unknown: keep
+      drift:
+        action: report

@@ -20,7 +20,7 @@ GOOD = {
 
 # The path to change in GOOD, the value to put there, what the error must name.
 WRONG = [
-    ("confg", 1, "sshtrail:confg is unknown; allowed are audit, auditd, environment, layers, rules, sshd."),
+    ("confg", 1, "sshtrail:confg is unknown; allowed are audit, auditd, drift, environment, layers, rules, sshd."),
     ("layers", [], "sshtrail:layers must be a mapping, not a list."),
     ("layers:common", {"sshd": {"confg": {}}}, "sshtrail:layers:common:sshd:confg is unknown; did you mean config?"),
     ("layers:common", {"environment": "prod"}, "sshtrail:layers:common:environment is unknown; "),
@@ -53,6 +53,12 @@ WRONG = [
     ("environment", 1, "sshtrail:environment must be text, not a number."),
     ("environment", True, "sshtrail:environment must be text, not yes/no."),
     ("rules:unknown", "delete", "sshtrail:rules:unknown is 'delete'; "),
+    ("drift", {"intervall": 9}, "sshtrail:drift:intervall is unknown; did you mean interval?"),
+    ("drift", {"interval": "10 s"}, "sshtrail:drift:interval must be a number of seconds from 0 to 86400, not '10 s'."),
+    ("drift", {"interval": -1}, "sshtrail:drift:interval must be a number of seconds from 0 to 86400, not -1."),
+    ("drift", {"interval": True}, "sshtrail:drift:interval must be a number of seconds from 0 to 86400, not True."),
+    ("drift", {"interval": 10}, "sshtrail:drift:splay is 10; it must be less than sshtrail:drift:interval."),
+    ("drift", {"action": "mend"}, "sshtrail:drift:action is 'mend'; "),
     ("rules:groups:sesion", True, "sshtrail:rules:groups:sesion is no ready group; did you mean session?"),
     ("rules:groups:own", {"rules": "-w /etc"}, "sshtrail:rules:groups:own:rules must be a list, not text."),
     ("rules:groups:own", {"rules": ["-a exit,always -F arch=b64 -S session"]}, "sshtrail:rules:groups:own:rules:0: "),
