@@ -225,6 +225,23 @@ def load(rules_dir=RULES_DIR, compiled=None, unknown="report"):
     return _bring(host, sshtrail_rules_target.aim(host, unknown=unknown))
 
 
+def sources(name=MANAGED, rules_dir=None, compiled=None):
+    """
+    Return the files and directories that an answer about rules depends on (list of str), there or not.
+
+    name, rules_dir, compiled
+        As for :py:func:`compare`.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' audit_rules.sources
+    """
+    directory = rules_dir or os.path.dirname(name)
+    return [directory, name, *_files(directory), compiled or _compiled_of(directory)]
+
+
 # ---- reading ----------------------------------------------------------------------------------------------------
 
 
@@ -258,11 +275,15 @@ def _need_directory(directory, host, target):
 
 
 def _host(rules_dir, compiled):
-    path = compiled or os.path.join(os.path.dirname(rules_dir.rstrip("/")), "audit.rules")
+    path = compiled or _compiled_of(rules_dir)
     files = _files(rules_dir)
     space = _awk_space() if sshtrail_rules_files.needs_awk(files.values()) else sshtrail_rules_files.MAWK
     held, now = sshtrail_kernel.rules(), sshtrail_kernel.status()
     return sshtrail_rules_target.Host(rules_dir, path, files, sshtrail_files.read(path), held, now, space)
+
+
+def _compiled_of(rules_dir):
+    return os.path.join(os.path.dirname(rules_dir.rstrip("/")), "audit.rules")
 
 
 def _files(rules_dir):

@@ -290,6 +290,29 @@ def listening(path=DEFAULT):
     return listener.pid if listener else None
 
 
+def sources(path=DEFAULT):
+    """
+    Return what an answer about sshd depends on (dict), so that a caller can tell whether anything changed.
+
+    path
+        The main configuration file (str).
+
+    Keys: ``paths`` (list of str: every file of the tree, each directory in which a new one would be included, sshd
+    itself), ``pidfile`` (str, ``none`` for none) and ``endpoints`` (list of str, ``ADDRESS:PORT``: where it listens).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshd_config.sources
+    """
+    tree = _load(path)
+    decided = sshtrail_sshd.effective(tree)
+    listens = decided["ListenAddress"].value if "ListenAddress" in decided else []
+    paths = [path, *_watched(tree), *filter(None, [_binary()])]
+    return {"paths": paths, "pidfile": decided["PidFile"].value, "endpoints": listens}
+
+
 __func_alias__ = {"set_": "set", "apply_": "apply"}
 
 

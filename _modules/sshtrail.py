@@ -2,7 +2,13 @@
 A host's SSH audit policy as a whole: what it asks, what differs, what is true now.
 """
 
+import os
+
 import salt.pillar
+import sshtrail_auditd_daemon
+import sshtrail_daemon
+import sshtrail_drift
+import sshtrail_fingerprint
 import sshtrail_policy
 import sshtrail_sshd_listener
 from salt.exceptions import SaltException, SaltInvocationError
@@ -38,20 +44,47 @@ def policy(provenance=False, refresh=False):
     return make(_pillar(refresh), __grains__["os_family"])
 
 
-def drift():
+def drift(fresh=False):
     """
     Return every difference between this host and its policy (list of dict); empty when there is none.
 
-    Each one has ``layer`` (package, sshd, auditd, rules, service), ``what`` it is about, the ``expected`` and
-    the ``actual`` value. Nothing is touched. The comparisons are those that the states make.
+    fresh
+        Look at everything, also where nothing has changed since the last look (bool).
+
+    Each one has the ``layer`` (package, service, file, compiled, kernel, effective or daemon), ``what`` it is about,
+    the ``expected`` and the ``actual`` value; ``since`` (str, ISO 8601 in UTC, or None) and ``by`` (dict as
+    :py:func:`sshtrail_trail.attribute` describes it, or None) where the audit log or the files tell. Nothing is
+    touched. The comparisons are those that the states make; where nothing that was looked at has changed, no process
+    is started and the answer of the last look stands, for 15 minutes at most.
 
     CLI Example:
 
     .. code-block:: bash
 
         salt '*' sshtrail.drift
+        salt '*' sshtrail.drift fresh=True
     """
-    return _drift(policy())
+    return look(fresh)["differences"]
+
+
+def look(fresh=False):
+    """
+    Return what :py:func:`drift` tells as ``differences`` (list of dict), and whose they are (dict).
+
+    fresh
+        As for :py:func:`drift` (bool).
+
+    The other keys: the policy's ``environment`` (str), its digest as ``policy`` (str), and its ``drift`` (dict: how
+    drift is looked for). Errors are those of :py:func:`policy`.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail.look
+    """
+    known = None if fresh else sshtrail_fingerprint.steady(__opts__["cachedir"], __pillar__)
+    return known or _looked(policy())
 
 
 def condition(refresh=True):
@@ -79,7 +112,7 @@ def condition(refresh=True):
     return {
         "environment": wanted["environment"],
         "digest": sshtrail_policy.digest(pillar),
-        "drift": _drift(wanted),
+        "drift": _attributed(_drift(wanted), wanted),
         "reboot": _told(lambda: _reboot(wanted), {}),
         "silent": _told(lambda: _silent(wanted), ""),
         "error": None,
@@ -162,26 +195,75 @@ def _state(state):
 # --- What differs ---------------------------------------------------------------------------------------------
 
 
+def _looked(wanted):
+    """Look at everything, and keep what was found and how the host was before."""
+    seen = _told(lambda: sshtrail_fingerprint.take(**_sources(wanted)), None)
+    found = {
+        "environment": wanted["environment"],
+        "policy": sshtrail_policy.digest(__pillar__),
+        "drift": wanted["drift"],
+        "differences": _attributed(_drift(wanted), wanted),
+    }
+    if seen:
+        sshtrail_fingerprint.keep(__opts__["cachedir"], seen, __pillar__, found)
+    return found
+
+
+def _attributed(differences, wanted):
+    after = sshtrail_fingerprint.last_clean(__opts__["cachedir"])
+    return __salt__["sshtrail_trail.attribute"](differences, wanted, after)
+
+
+def _sources(wanted):
+    """Return what the comparisons depend on, as the arguments of :func:`sshtrail_fingerprint.take`."""
+    sshd = __salt__["sshd_config.sources"](wanted["sshd"]["path"])
+    pidfiles = {} if sshd["pidfile"] == "none" else {sshd["pidfile"]: "sshd"}
+    paths = [*sshd["paths"], *__salt__["sshtrail_service.sources"]()]
+    if wanted["audit"]:
+        pidfiles[sshtrail_auditd_daemon.PIDFILE] = "auditd"
+        paths += [wanted["auditd"]["path"], *__salt__["audit_rules.sources"](wanted["rules"]["file"])]
+    marks = [sshtrail_daemon.mark_path(pid, _run_dir()) for pid in _pids(pidfiles)]
+    return {"paths": [*paths, *marks], "pidfiles": pidfiles, "endpoints": sshd["endpoints"], "audit": wanted["audit"]}
+
+
+def _pids(pidfiles):
+    return filter(None, (sshtrail_daemon.process(path, [name]) for path, name in pidfiles.items()))
+
+
+def _run_dir():
+    return __opts__.get("sshtrail.run_dir", sshtrail_daemon.RUN_DIR)
+
+
 def _drift(wanted):
     found = []
     for layer, differences in _comparisons(wanted):
         try:
-            changes = differences()
+            found += differences()
         except SaltException as exc:
-            changes = {"condition": {"old": exc.message, "new": "can be compared"}}
-        found += [_entry(layer, what, change) for what, change in changes.items()]
+            found.append(sshtrail_drift.entry(layer, "condition", "can be compared", exc.message))
     return found
 
 
 def _comparisons(wanted):
-    """Yield the name of each layer and a function that compares it as its state does."""
-    sshd, auditd = wanted["sshd"], wanted["auditd"]
-    yield "package", lambda: _packages(wanted)
-    yield "sshd", lambda: __salt__["sshd_config.diff"](sshd["config"], path=sshd["path"], matches=sshd["matches"])
+    """Yield a layer and a function that compares it as its state does, and returns the differences."""
+    rules_dir = os.path.dirname(wanted["rules"]["file"])
+    yield "package", lambda: sshtrail_drift.of("package", _packages(wanted))
+    yield "effective", lambda: sshtrail_drift.of_daemon("effective", _sshd(wanted["sshd"]), "sshd")
     if wanted["audit"]:
-        yield "auditd", lambda: __salt__["auditd_conf.diff"](auditd["config"], path=auditd["path"])
-        yield "rules", lambda: __salt__["audit_rules.compare"](**_rules(wanted))
-    yield "service", lambda: _services(wanted)
+        yield "file", lambda: sshtrail_drift.of_daemon("file", _auditd(wanted["auditd"]), "auditd")
+        yield "kernel", lambda: sshtrail_drift.of_rules(__salt__["audit_rules.compare"](**_rules(wanted)), rules_dir)
+    yield "service", lambda: sshtrail_drift.of("service", _services(wanted))
+    yield "daemon", lambda: sshtrail_drift.of("daemon", _deaf(wanted))
+
+
+def _sshd(sshd):
+    return __salt__["sshd_config.diff"](
+        sshd["config"], path=sshd["path"], matches=sshd["matches"], shadowed=sshd["shadowed"]
+    )
+
+
+def _auditd(auditd):
+    return __salt__["auditd_conf.diff"](auditd["config"], path=auditd["path"])
 
 
 def _rules(wanted):
@@ -206,8 +288,7 @@ def _reboot(wanted):
 
 
 def _silent(wanted):
-    listens = __salt__["sshd_config.effective"](path=wanted["sshd"]["path"]).get("ListenAddress") or {}
-    return sshtrail_sshd_listener.silence(listens.get("value") or [])
+    return sshtrail_sshd_listener.silence(_endpoints(wanted))
 
 
 def _packages(wanted):
@@ -225,8 +306,20 @@ def _services(wanted):
     return changes
 
 
-def _entry(layer, what, change):
-    return {"layer": layer, "what": what, "expected": change["new"], "actual": change["old"]}
+def _deaf(wanted):
+    """Return which daemons run and do not do their part: sshd listens nowhere, auditd is not the kernel's."""
+    changes = {}
+    runs = {daemon: __salt__["sshtrail_service.status"](wanted[daemon]["service"]) for daemon in _daemons(wanted)}
+    if runs["sshd"] and (unheard := sshtrail_sshd_listener.unheard(_endpoints(wanted))):
+        changes["sshd listens"] = {"old": f"not at {', '.join(unheard)}", "new": True}
+    if runs.get("auditd") and not __salt__["audit_rules.status"]()["pid"]:
+        changes["auditd receives"] = {"old": False, "new": True}
+    return changes
+
+
+def _endpoints(wanted):
+    listens = __salt__["sshd_config.effective"](path=wanted["sshd"]["path"]).get("ListenAddress") or {}
+    return listens.get("value") or []
 
 
 # --- What is true ---------------------------------------------------------------------------------------------
@@ -258,7 +351,10 @@ def _sshd_rows(wanted):
 
 def _sshd_service_rows(wanted):
     pid = __salt__["sshd_config.listening"](path=wanted["sshd"]["path"])
-    return [_row("sshd running", f"listens, pid {pid}" if pid else "not running", pid)]
+    # With socket activation an idle sshd has no process: systemd listens for it.
+    waits = not pid and _endpoints(wanted) and not sshtrail_sshd_listener.unheard(_endpoints(wanted))
+    now = f"listens, pid {pid}" if pid else "systemd listens for it" if waits else "not running"
+    return [_row("sshd running", now, pid or waits)]
 
 
 def _auditd_rows(wanted):

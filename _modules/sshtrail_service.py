@@ -11,6 +11,7 @@ import re
 
 import salt.utils.path
 import salt.utils.systemd
+import sshtrail_auditd_daemon
 import sshtrail_daemon
 from salt.exceptions import CommandExecutionError
 
@@ -18,12 +19,14 @@ SCRIPTED = ("Debian", "RedHat", "Suse")
 INIT_DIR = "/etc/init.d"
 # One link for each runlevel in which the service starts; Debian's and Red Hat's place for them.
 RUNLEVELS = "/etc/rc{}.d"
+# Where systemd's links tell what starts at boot, and what was changed by hand.
+UNITS = [f"/etc/systemd/system{wanted}" for wanted in ("", "/multi-user.target.wants", "/sockets.target.wants")]
 START_LINK = r"S\d+{}"
 # The file that the daemon leaves for its script, which judges by it, and the daemon's name.
 PROCESSES = {
     "ssh": ("/run/sshd.pid", ["sshd"]),
     "sshd": ("/run/sshd.pid", ["sshd"]),
-    "auditd": ("/run/auditd.pid", ["auditd"]),
+    "auditd": (sshtrail_auditd_daemon.PIDFILE, ["auditd"]),
 }
 
 
@@ -81,6 +84,19 @@ def enabled(name):
     link = re.compile(START_LINK.format(re.escape(name)))
     levels = [RUNLEVELS.format(level) for level in "2345"]
     return any(link.fullmatch(entry) for level in levels if os.path.isdir(level) for entry in os.listdir(level))
+
+
+def sources():
+    """
+    Return what the answer on what starts at boot depends on (list of str): directories, there or not.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail_service.sources
+    """
+    return [INIT_DIR, *(RUNLEVELS.format(level) for level in "2345"), *UNITS]
 
 
 def start(name):

@@ -8,6 +8,8 @@ Prove at the end of a highstate that the host is in its policy.
         - order: last
 """
 
+import sshtrail_drift
+
 
 def verified(name):
     """
@@ -25,10 +27,6 @@ def verified(name):
           sshtrail.verified:
             - order: last
     """
-    differences = [_sentence(entry) for entry in __salt__["sshtrail.drift"]()]
+    differences = [sshtrail_drift.sentence(entry) for entry in __salt__["sshtrail.drift"](fresh=True)]
     comment = "The host is in its policy: nothing differs." if not differences else "; ".join(differences)
     return {"name": name, "changes": {}, "result": __opts__["test"] or not differences, "comment": comment}
-
-
-def _sentence(entry):
-    return f"{entry['layer']}: {entry['what']} is {entry['actual']!r}, expected {entry['expected']!r}"

@@ -12,6 +12,8 @@ import sshtrail_files
 import sshtrail_kernel
 import sshtrail_log
 
+PIDFILE = "/run/auditd.pid"
+
 
 class Daemon(typing.NamedTuple):
     """

@@ -55,7 +55,7 @@ def mark(pid, paths, run_dir=RUN_DIR, content=b""):
     reads again, so that somebody must know which ones changed.
     """
     os.makedirs(run_dir, mode=0o755, exist_ok=True)
-    sshtrail_files.replace(_mark_path(pid, run_dir), _mark(pid, paths) + b"\n" + content, mode=0o600)
+    sshtrail_files.replace(mark_path(pid, run_dir), _mark(pid, paths) + b"\n" + content, mode=0o600)
 
 
 def marked(pid, run_dir=RUN_DIR):
@@ -66,11 +66,12 @@ def marked(pid, run_dir=RUN_DIR):
 
 def _left(pid, run_dir):
     """Return the mark and the content that this very process left behind, or None."""
-    head, _, content = (sshtrail_files.read(_mark_path(pid, run_dir)) or b"").partition(b"\n")
+    head, _, content = (sshtrail_files.read(mark_path(pid, run_dir)) or b"").partition(b"\n")
     return (head, content) if head.split(b" ")[0] == birth(pid) else None
 
 
-def _mark_path(pid, run_dir):
+def mark_path(pid, run_dir=RUN_DIR):
+    """Return the path (str) of the mark of the daemon ``pid`` (int), there or not."""
     return os.path.join(run_dir, f"read-{pid}")
 
 

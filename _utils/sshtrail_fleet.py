@@ -5,6 +5,7 @@ Many hosts and their policies: how each stands, what a person is shown, and in w
 import math
 from collections.abc import Mapping
 
+import sshtrail_drift
 from salt.exceptions import SaltInvocationError
 
 IN_POLICY = "in policy"
@@ -37,7 +38,9 @@ def row(answer):
         return _row(None, NO_MODULES, [str(answer).strip().splitlines()[-1] if str(answer).strip() else "no data"])
     if answer["error"]:
         return _row(answer, NO_POLICY, [answer["error"]])
-    differences = [_difference(entry) for entry in answer["drift"]] + [answer["silent"]] * bool(answer["silent"])
+    differences = [sshtrail_drift.sentence(entry) for entry in answer["drift"]] + [answer["silent"]] * bool(
+        answer["silent"]
+    )
     if differences:
         return _row(answer, DIFFERS, differences)
     return _row(answer, REBOOT if answer["reboot"] else IN_POLICY, [])
@@ -47,10 +50,6 @@ def _row(answer, standing, differences):
     known = answer or {}
     found = {key: known.get(key) for key in ("environment", "digest")}
     return {**found, "standing": standing, "differences": differences}
-
-
-def _difference(entry):
-    return f"{entry['layer']}: {entry['what']} is {entry['actual']!r}, expected {entry['expected']!r}"
 
 
 def good(row):

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import socket
+import struct
 import time
 import typing
 
@@ -15,6 +16,9 @@ import sshtrail_files
 #: What every SSH server says first (RFC 4253, 4.2).
 GREETING = b"SSH-2.0"
 _TITLE = ("sshd: ", " [listener]")
+#: The kernel's tables of sockets, and how they write the state of one that listens.
+_TABLES = {socket.AF_INET: "/proc/net/tcp", socket.AF_INET6: "/proc/net/tcp6"}
+_LISTENS = "0A"
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
@@ -131,6 +135,42 @@ def silence(endpoints):
     """Return which of ``endpoints`` (list of str, ``ADDRESS:PORT``) do not answer, in words (str), empty for none."""
     silent = [endpoint for endpoint in endpoints if not answers(endpoint)]
     return f"no SSH-2.0 greeting from {', '.join(silent)}" if silent else ""
+
+
+def unheard(endpoints):
+    """
+    Return those of ``endpoints`` (list of str, ``ADDRESS:PORT``) at which nothing listens (list of str).
+
+    The kernel tells: nobody is connected to, so that no log fills with questions. Source: proc_net_tcp in the kernel's
+    documentation.
+    """
+    held = {held for family, table in _TABLES.items() for held in _listening(family, table)}
+    return [endpoint for endpoint in endpoints if not _held(endpoint, held) and not _impossible(endpoint)]
+
+
+def _listening(family, table):
+    """Yield the address and the port of each listening socket of a table, which has these first."""
+    with contextlib.suppress(FileNotFoundError), open(table, encoding="ascii") as lines:
+        next(lines)
+        for line in lines:
+            _number, local, _remote, state = line.split(maxsplit=4)[:4]
+            if state != _LISTENS:
+                return
+            address, port = local.split(":")
+            words = [int(address[at : at + 8], 16) for at in range(0, len(address), 8)]
+            yield socket.inet_ntop(family, struct.pack(f"={len(words)}I", *words)), int(port, 16)
+
+
+def _held(endpoint, held):
+    host, port = _place(endpoint)
+    # A socket of systemd's at [::] takes connections of the other family too.
+    anywhere = ("::",) if ":" in host else ("0.0.0.0", "::")
+    return any((address, port) in held for address in (host, *anywhere))
+
+
+def _place(endpoint):
+    host, _colon, port = endpoint.partition(" ")[0].rpartition(":")
+    return host.strip("[]").partition("%")[0], int(port)
 
 
 def answers(endpoint, timeout=2.0):

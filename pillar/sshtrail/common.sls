@@ -26,6 +26,8 @@ sshtrail:
           sshd: true
           session: true
           ssh_commands: true
+          ssh_config: true                    # who changes what this policy is made of: drift names him by these
+          audit_config: true
         status:
           enabled: 1
           backlog_limit: 8192

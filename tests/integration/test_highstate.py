@@ -123,14 +123,19 @@ def command(host):
 
 
 # What somebody breaks by hand (a command), and the layer and the thing that sshtrail.drift then names.
+COMMANDS = "-a always,exit -F arch=b64 -S execve,execveat -F auid!=unset -F key=ssh_commands"
+MANAGED = "/etc/audit/rules.d/zz-sshtrail.rules"
 DRIFTS = [
-    (["sed", "-i", "s/^LogLevel.*/LogLevel INFO/", "/etc/ssh/sshd_config"], "sshd", "LogLevel"),
-    (["sh", "-c", "echo LogLevel QUIET >/etc/ssh/sshd_config.d/00-quiet.conf"], "sshd", "LogLevel"),
-    (["sed", "-i", "s/^max_log_file = .*/max_log_file = 9/", "/etc/audit/auditd.conf"], "auditd", "max_log_file"),
-    (["auditctl", "-d", *sshtrail_groups.GROUPS["ssh_commands"]["rules"][0].split()[1:]], "rules", "kernel"),
-    (["auditctl", "-b", "100"], "rules", "status"),
-    (["sh", "-c", ": >/etc/audit/audit.rules"], "rules", "/etc/audit/audit.rules"),
-    (["rm", "/etc/audit/rules.d/zz-sshtrail.rules"], "rules", "/etc/audit/rules.d/zz-sshtrail.rules"),
+    (["sed", "-i", "s/^LogLevel.*/LogLevel INFO/", "/etc/ssh/sshd_config"], "effective", "LogLevel"),
+    (["sh", "-c", "echo LogLevel QUIET >/etc/ssh/sshd_config.d/00-quiet.conf"], "effective", "LogLevel"),
+    (["sh", "-c", "echo '# x' >>/etc/ssh/sshd_config"], "daemon", "sshd"),
+    (["sed", "-i", "s/^max_log_file = .*/max_log_file = 9/", "/etc/audit/auditd.conf"], "file", "max_log_file"),
+    (["sed", "-i", "s/^freq = .*/freq = 77/", "/etc/audit/auditd.conf"], "daemon", "auditd"),
+    (["auditctl", "-d", *COMMANDS.split()[1:]], "kernel", COMMANDS),
+    (["auditctl", "-b", "100"], "kernel", "backlog_limit"),
+    (["sh", "-c", ": >/etc/audit/audit.rules"], "compiled", "/etc/audit/audit.rules"),
+    (["rm", MANAGED], "file", MANAGED),
+    (["sh", "-c", "rm /etc/rc?.d/S??ssh"], "service", "ssh enabled"),
     (["service", "ssh", "stop"], "service", "ssh running"),
     (["service", "auditd", "stop"], "service", "auditd running"),
 ]
@@ -140,7 +145,10 @@ DRIFTS = [
 def test_drift_is_named_and_repaired(host, applied, command, layer, what):
     assert host.drift() == []
     host.run(*command)
-    assert (layer, what) in {(entry["layer"], entry["what"]) for entry in host.drift()}
+    found = host.drift()
+    assert (layer, what) in {(entry["layer"], entry["what"]) for entry in found}
+    # Nothing has changed since, so that no file is read again.
+    assert host.drift() == found
     done = host.highstate()
     assert done.returncode == 0, done.stdout + done.stderr
     assert host.drift() == []

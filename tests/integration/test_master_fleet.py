@@ -51,7 +51,7 @@ def test_every_minion_has_its_row(settled, ghost):
         ghost: "no answer",
     }
     assert found["prod-1"]["environment"] == "prod"
-    assert found["staging-1"]["differences"][0].startswith("sshd: LogLevel is 'INFO'")
+    assert found["staging-1"]["differences"][0].startswith("effective: LogLevel is 'INFO'")
     assert "sshtrail:sshd:config:LogLevell" in found["dev-1"]["differences"][0]
 
 

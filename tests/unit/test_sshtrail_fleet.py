@@ -6,13 +6,13 @@ import pytest
 import sshtrail_fleet
 
 GOOD = {"environment": "prod", "digest": "abc", "drift": [], "reboot": {}, "silent": "", "error": None}
-DRIFT = {"layer": "sshd", "what": "LogLevel", "expected": "VERBOSE", "actual": "INFO"}
+DRIFT = {"layer": "effective", "what": "LogLevel", "expected": "VERBOSE", "actual": "INFO"}
 
 # What came back from a minion, how it stands, what a person is told.
 ANSWERS = [
     (GOOD, "in policy", []),
     ({**GOOD, "reboot": {"kernel": {}}}, "waits for a reboot", []),
-    ({**GOOD, "drift": [DRIFT]}, "differs", ["sshd: LogLevel is 'INFO', expected 'VERBOSE'"]),
+    ({**GOOD, "drift": [DRIFT]}, "differs", ["effective: LogLevel is 'INFO', expected 'VERBOSE'"]),
     ({**GOOD, "silent": "no SSH-2.0 greeting from [::]:22"}, "differs", ["no SSH-2.0 greeting from [::]:22"]),
     ({**GOOD, "error": "The policy is wrong."}, "no policy", ["The policy is wrong."]),
     ("'sshtrail.condition' is not available.", "no modules", ["'sshtrail.condition' is not available."]),
@@ -33,7 +33,7 @@ def test_the_table():
     rows["gone"] = sshtrail_fleet.row(None)
     assert sshtrail_fleet.table(rows).splitlines() == [
         "minion  environment  policy  standing   differences",
-        "db1     prod         abc     differs    sshd: LogLevel is 'INFO', expected 'VERBOSE' (and 1 more)",
+        "db1     prod         abc     differs    effective: LogLevel is 'INFO', expected 'VERBOSE' (and 1 more)",
         "gone    -            -       no answer",
         "web1    prod         abc     in policy",
         "",
@@ -78,7 +78,7 @@ AFTER = [
     (["Rendering failed", "in line 3"], GOOD, "Rendering failed in line 3"),
     ("The function is running", GOOD, "The function is running"),
     (None, GOOD, "it gave no answer to state.apply"),
-    ({"a": STATE}, {**GOOD, "drift": [DRIFT]}, "differs: sshd: LogLevel is 'INFO', expected 'VERBOSE'"),
+    ({"a": STATE}, {**GOOD, "drift": [DRIFT]}, "differs: effective: LogLevel is 'INFO', expected 'VERBOSE'"),
     ({"a": STATE}, None, "no answer"),
     ({"a": STATE}, {**GOOD, "digest": "old"}, "it has the policy old, and the master's pillar says abc"),
 ]
