@@ -14,13 +14,12 @@ import glob
 import hashlib
 import json
 import os
-import stat
 import time
 
 import sshtrail_daemon
-import sshtrail_files
 import sshtrail_kernel
 import sshtrail_sshd_listener
+import sshtrail_store
 from salt.exceptions import CommandExecutionError
 
 FORMAT = 1
@@ -67,14 +66,13 @@ def keep(cachedir, seen, pillar, look):
     """
     clean = last_clean(cachedir) if look["differences"] else seen["time"] / 1e9
     kept = {"format": FORMAT, "policy": _policy(pillar), "clean": clean, "seen": seen, "look": look}
-    os.makedirs(os.path.dirname(_path(cachedir)), mode=0o700, exist_ok=True)
-    sshtrail_files.replace(_path(cachedir), json.dumps(kept).encode(), mode=0o600)
+    sshtrail_store.save(_path(cachedir), kept)
 
 
 def last_clean(cachedir):
     """Return when a whole look found nothing that differs for the last time (float, seconds), 0 when none did."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        return float(_kept(_path(cachedir))["clean"])
+    with contextlib.suppress(ValueError, KeyError, TypeError, CommandExecutionError):
+        return float(sshtrail_store.load(_path(cachedir))["clean"])
     return 0.0
 
 
@@ -85,7 +83,7 @@ def steady(cachedir, pillar):
     Arguments are those of :func:`keep`. No process is started; nothing is raised.
     """
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, CommandExecutionError):
-        kept = _kept(_path(cachedir))
+        kept = sshtrail_store.load(_path(cachedir))
         if kept["format"] == FORMAT and kept["policy"] == _policy(pillar) and _holds(kept["seen"]):
             return kept["look"]
     return None
@@ -93,15 +91,6 @@ def steady(cachedir, pillar):
 
 def _path(cachedir):
     return os.path.join(cachedir, "sshtrail", "look.json")
-
-
-def _kept(path):
-    """Return what the file at ``path`` holds; raises an error unless only this user can have written it."""
-    with open(path, "rb") as handle:
-        found = os.fstat(handle.fileno())
-        if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o022:
-            raise PermissionError(f"{path} is not this user's alone")
-        return json.loads(handle.read())
 
 
 def _policy(pillar):

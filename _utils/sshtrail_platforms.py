@@ -3,6 +3,10 @@ What differs from distribution to distribution: packages, units, paths and the f
 
 One map, by Salt's grain ``os_family``; each entry stands with the source it was taken from. Ubuntu is of the family
 Debian, and RHEL, CentOS Stream, Rocky, AlmaLinux, Oracle and Fedora are of the family RedHat.
+
+What the sources are: for Debian, the packages of Debian 12 and 13 themselves; for RedHat, the sources of RHEL 8 and 9 as
+OpenELA publishes them (github.com/openela-main, one repository for each package); for SUSE, those of openSUSE Factory
+(github.com/bmwiedemann/openSUSE, ``packages/``, which mirrors build.opensuse.org).
 """
 
 # The place in the policy, the value, the source.
@@ -14,32 +18,34 @@ ENTRIES = {
         (
             "sshd:logs:AUTH",
             "/var/log/auth.log",
-            "rsyslog.conf in Debian's package rsyslog, 50-default.conf in Ubuntu's",
+            "rsyslog.conf in Debian's package rsyslog, 50-default.conf in Ubuntu's: auth,authpriv.*",
         ),
-        ("sshd:logs:AUTHPRIV", "/var/log/auth.log", "the same line there: auth,authpriv.*"),
+        ("sshd:logs:AUTHPRIV", "/var/log/auth.log", "the same line there"),
         ("auditd:package", "auditd", "Debian and Ubuntu package auditd"),
         ("auditd:service", "auditd", "auditd.service in Debian's package auditd"),
-        ("auditd:path", "/etc/audit/auditd.conf", "auditd(8), FILES, in Debian's package auditd"),
+        ("auditd:path", "/etc/audit/auditd.conf", "a conffile of Debian's package auditd"),
     ],
     "RedHat": [
-        ("sshd:package", "openssh-server", "RHEL package openssh-server (openssh.spec)"),
-        ("sshd:service", "sshd", "sshd.service in RHEL's package openssh-server"),
-        ("sshd:path", "/etc/ssh/sshd_config", "sshd_config(5) in RHEL's package openssh-server"),
-        ("sshd:logs:AUTH", "/var/log/messages", "rsyslog.conf in RHEL's package rsyslog: *.info;authpriv.none"),
-        ("sshd:logs:AUTHPRIV", "/var/log/secure", "rsyslog.conf in RHEL's package rsyslog: authpriv.*"),
-        ("auditd:package", "audit", "RHEL package audit (audit.spec)"),
-        ("auditd:service", "auditd", "auditd.service in RHEL's package audit"),
-        ("auditd:path", "/etc/audit/auditd.conf", "auditd(8), FILES, in RHEL's package audit"),
+        ("sshd:package", "openssh-server", "RHEL openssh, SPECS/openssh.spec: %package server"),
+        ("sshd:service", "sshd", "RHEL openssh, SOURCES/sshd.service, installed by %files server"),
+        ("sshd:path", "/etc/ssh/sshd_config", "RHEL openssh, SPECS/openssh.spec: %files server"),
+        ("sshd:logs:AUTH", "/var/log/messages", "RHEL rsyslog, SOURCES/rsyslog.conf: *.info;…;authpriv.none"),
+        ("sshd:logs:AUTHPRIV", "/var/log/secure", "RHEL rsyslog, SOURCES/rsyslog.conf: authpriv.*"),
+        ("auditd:package", "audit", "RHEL audit, SPECS/audit.spec: Name; from audit 4 on it requires audit-rules"),
+        ("auditd:service", "auditd", "RHEL audit, SPECS/audit.spec: %{_unitdir}/auditd.service in %files"),
+        ("auditd:path", "/etc/audit/auditd.conf", "RHEL audit, SPECS/audit.spec: %config(noreplace) in %files"),
     ],
     "Suse": [
-        ("sshd:package", "openssh-server", "SUSE package openssh-server, split from openssh in 15.3 (openssh.spec)"),
-        ("sshd:service", "sshd", "sshd.service in SUSE's package openssh-server"),
-        ("sshd:path", "/etc/ssh/sshd_config", "sshd_config(5) in SLE 15's package openssh-server"),
-        ("sshd:logs:AUTH", "/var/log/messages", "rsyslog.conf in SUSE's package rsyslog: *.*;mail.none;news.none"),
+        ("sshd:package", "openssh-server", "openSUSE openssh, openssh.spec: %package server, since SLE 15 SP3"),
+        ("sshd:service", "sshd", "openSUSE openssh, sshd.service, installed by %files server"),
+        # Tumbleweed's package has its file in /usr/etc/ssh, which sshd reads as long as this one is missing
+        # (openssh-8.4p1-vendordir.patch there). Then the state says that it is not on this host yet: copy it first.
+        ("sshd:path", "/etc/ssh/sshd_config", "sshd_config(5), first path; SLE 15 has it in openssh-server"),
+        ("sshd:logs:AUTH", "/var/log/messages", "openSUSE rsyslog, rsyslog.conf.in: *.*;mail.none;news.none"),
         ("sshd:logs:AUTHPRIV", "/var/log/messages", "the same line there"),
-        ("auditd:package", "audit", "SUSE package audit (audit-secondary.spec)"),
-        ("auditd:service", "auditd", "auditd.service in SUSE's package audit"),
-        ("auditd:path", "/etc/audit/auditd.conf", "auditd(8), FILES, in SUSE's package audit"),
+        ("auditd:package", "audit", "openSUSE audit, audit-secondary.spec: %package -n audit; requires audit-rules"),
+        ("auditd:service", "auditd", "openSUSE audit, audit-secondary.spec: %{_unitdir}/auditd.service"),
+        ("auditd:path", "/etc/audit/auditd.conf", "openSUSE audit, audit-secondary.spec: %files -n audit"),
     ],
 }
 

@@ -5,6 +5,7 @@ include:
   - sshtrail.sshd
   - sshtrail.rules
   - sshtrail.auditd
+  - sshtrail.drift
 
 # Starting a daemon can undo what an earlier state did (auditd's scripts reload every rule), so the whole
 # policy is compared once more at the end.

@@ -7,7 +7,6 @@ The tests build on each other, in the order in which they stand: preview, apply,
 import re
 
 import pytest
-import sshtrail_groups
 import sshtrail_log
 from _sandbox import wait_for
 from sandbox import Host, changed_tree
