@@ -4,8 +4,8 @@ What differs from distribution to distribution: packages, units, paths and the f
 One map, by Salt's grain ``os_family``; each entry stands with the source it was taken from. Ubuntu is of the family
 Debian, and RHEL, CentOS Stream, Rocky, AlmaLinux, Oracle and Fedora are of the family RedHat.
 
-What the sources are: for Debian, the packages of Debian 12 and 13 themselves; for RedHat, the sources of RHEL 8 and 9 as
-OpenELA publishes them (github.com/openela-main, one repository for each package); for SUSE, those of openSUSE Factory
+What the sources are: for Debian, the packages of Debian 12; for RedHat, the sources of RHEL 8 and 9 as OpenELA publishes
+them (github.com/openela-main, a repository for each package); for SUSE, those of openSUSE Factory
 (github.com/bmwiedemann/openSUSE, ``packages/``, which mirrors build.opensuse.org).
 """
 
@@ -36,11 +36,11 @@ ENTRIES = {
         ("auditd:path", "/etc/audit/auditd.conf", "RHEL audit, SPECS/audit.spec: %config(noreplace) in %files"),
     ],
     "Suse": [
-        ("sshd:package", "openssh-server", "openSUSE openssh, openssh.spec: %package server, since SLE 15 SP3"),
+        ("sshd:package", "openssh-server", "openSUSE openssh, openssh.spec: %package server"),
         ("sshd:service", "sshd", "openSUSE openssh, sshd.service, installed by %files server"),
-        # Tumbleweed's package has its file in /usr/etc/ssh, which sshd reads as long as this one is missing
-        # (openssh-8.4p1-vendordir.patch there). Then the state says that it is not on this host yet: copy it first.
-        ("sshd:path", "/etc/ssh/sshd_config", "sshd_config(5), first path; SLE 15 has it in openssh-server"),
+        # The package's own file is in /usr/etc/ssh, and sshd reads it as long as this one is missing. Then the state
+        # says that this one is not on the host yet: copy the package's file there first.
+        ("sshd:path", "/etc/ssh/sshd_config", "sshd_config(5) as in openSUSE openssh, openssh-8.4p1-vendordir.patch"),
         ("sshd:logs:AUTH", "/var/log/messages", "openSUSE rsyslog, rsyslog.conf.in: *.*;mail.none;news.none"),
         ("sshd:logs:AUTHPRIV", "/var/log/messages", "the same line there"),
         ("auditd:package", "audit", "openSUSE audit, audit-secondary.spec: %package -n audit; requires audit-rules"),
