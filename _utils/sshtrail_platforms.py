@@ -4,7 +4,7 @@ What differs from distribution to distribution: packages, units, paths and the f
 One map, by Salt's grain ``os_family``; each entry stands with the source it was taken from. Ubuntu is of the family
 Debian, and RHEL, CentOS Stream, Rocky, AlmaLinux, Oracle and Fedora are of the family RedHat.
 
-What the sources are: for Debian, the packages of Debian 12; for RedHat, the sources of RHEL 8 and 9 as OpenELA publishes
+What the sources are: for Debian, the packages of Debian 12; for RedHat, the sources of RHEL 8 and 9 as OpenELA has
 them (github.com/openela-main, a repository for each package); for SUSE, those of openSUSE Factory
 (github.com/bmwiedemann/openSUSE, ``packages/``, which mirrors build.opensuse.org).
 """
@@ -31,7 +31,7 @@ ENTRIES = {
         ("sshd:path", "/etc/ssh/sshd_config", "RHEL openssh, SPECS/openssh.spec: %files server"),
         ("sshd:logs:AUTH", "/var/log/messages", "RHEL rsyslog, SOURCES/rsyslog.conf: *.info;…;authpriv.none"),
         ("sshd:logs:AUTHPRIV", "/var/log/secure", "RHEL rsyslog, SOURCES/rsyslog.conf: authpriv.*"),
-        ("auditd:package", "audit", "RHEL audit, SPECS/audit.spec: Name; from audit 4 on it requires audit-rules"),
+        ("auditd:package", "audit", "RHEL audit, SPECS/audit.spec: Name"),
         ("auditd:service", "auditd", "RHEL audit, SPECS/audit.spec: %{_unitdir}/auditd.service in %files"),
         ("auditd:path", "/etc/audit/auditd.conf", "RHEL audit, SPECS/audit.spec: %config(noreplace) in %files"),
     ],
