@@ -29,8 +29,8 @@ def tick():
 
     First a claim is put into the mine, which the master keeps under the name of the minion that it has
     authenticated, and is read back; then the event ``sshtrail/drift/found`` is sent, and ``…/gone`` when nothing
-    differs any more. What could not be told is told at the next tick. Nothing is told while a state run of this minion is
-    going on, nor while it is silent (:py:func:`silence`).
+    differs any more. What could not be told is told at the next tick. Nothing is told while a state run of this
+    minion is going on, nor while it is silent (:py:func:`silence`).
 
     CLI Example:
 

@@ -1,14 +1,23 @@
 """
-The fleet's SSH audit policies, from the master: how each host stands, and a rollout that stops in time.
+The fleet's SSH audit policies, from the master: how each host stands, a rollout that stops in time, repairs of drift.
 """
 
+import contextlib
+import fcntl
 import logging
+import os
 import sys
+import time
 
 import salt.client
+import salt.utils.files
 import salt.utils.minions
+import salt.utils.verify
+import sshtrail_event
 import sshtrail_fleet
 import sshtrail_policy
+import sshtrail_remedy
+import sshtrail_store
 from salt.exceptions import SaltInvocationError
 
 log = logging.getLogger(__name__)
@@ -95,6 +104,79 @@ def rollout(environment, tgt="*", tgt_type="glob", canary=1, batch="25%", timeou
     answer = done if isinstance(environment, list) else done[environment]
     errors = [summary["why"] for summary in done.values() if not summary["result"]]
     return {**answer, "Error": errors[0]} if errors else answer
+
+
+def remediate(minion=None):
+    """
+    Repair hosts that drift: apply ``sshtrail`` to them, look again, and tell how it went.
+
+    minion
+        The id of one that has just said so (str); without one, all whose claim is open.
+
+    Acts on claims in the mine alone, which the master keeps under the name of the minion that it has authenticated,
+    and only where the master's own pillar says ``repair``. One run at a time works, in batches; others leave their
+    minion to it and return at once. Each repair is told by an event: ``sshtrail/drift/repaired`` or ``…/failed``, and
+    ``…/stopped``, once, when a host is left to a person. The option ``sshtrail_remediate`` of the master's
+    configuration sets the limits: :class:`sshtrail_remedy.Limits`.
+
+    Returns what was done (dict of minion id to str).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run sshtrail.remediate
+        salt-run sshtrail.remediate web1
+    """
+    limits = sshtrail_remedy.limits(__opts__.get("sshtrail_remediate"))
+    if minion is not None:
+        _queue(minion)
+    done, everybody = {}, minion is None
+    # Asked again after the lock is free: what came in a moment before would otherwise lie there.
+    while everybody or _queued():
+        with _alone() as alone:
+            if not alone:
+                break
+            while everybody or _queued():
+                done |= _remedied(None if everybody else _taken(), limits)
+                everybody = False
+    return done
+
+
+def repairs():
+    """
+    Return what was repaired within the last hour, and who is left to a person (dict by minion id).
+
+    Each has ``repaired`` and ``failed`` (int), ``last`` (str, ISO 8601 in UTC, or None) and ``stopped`` (str: why, ""
+    while it goes on; :py:func:`clear` lets it go on).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run sshtrail.repairs
+    """
+    return {name: sshtrail_remedy.shown(record, time.time()) for name, record in sorted(_records().items())}
+
+
+def clear(minion):
+    """
+    Let the repairs of a host go on that was left to a person (bool: whether it was).
+
+    minion
+        Its id (str).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run sshtrail.clear web1
+    """
+    with _alone(wait=True):
+        known = _records()
+        record = known.pop(minion, None)
+        _store(known)
+    return bool(record and record.stopped)
 
 
 # --- Asking -----------------------------------------------------------------------------------------------------
@@ -229,3 +311,117 @@ def _say(text):
     log.info(text)
     print(text, file=sys.stderr, flush=True)
     __salt__["event.send"](EVENT, {"message": text})
+
+
+# --- Repairs ----------------------------------------------------------------------------------------------------
+
+
+def _place(*names):
+    return os.path.join(__opts__["cachedir"], "sshtrail", *names)
+
+
+def _queue(minion):
+    """Leave the name of a minion to whoever works; a name that is none goes nowhere."""
+    if not isinstance(minion, str) or not salt.utils.verify.valid_id(__opts__, minion):
+        raise SaltInvocationError(f"minion is {minion!r}, which is no minion's id.")
+    os.makedirs(_place("queue"), mode=0o700, exist_ok=True)
+    with salt.utils.files.fopen(_place("queue", minion), "wb"):
+        pass
+
+
+def _queued():
+    try:
+        return sorted(os.listdir(_place("queue")))
+    except FileNotFoundError:
+        return []
+
+
+def _taken():
+    """Return the minions in the queue, which then is empty: who comes now is for the next round."""
+    names = _queued()
+    for name in names:
+        os.unlink(_place("queue", name))
+    return names
+
+
+@contextlib.contextmanager
+def _alone(wait=False):
+    """Be the one that works, or learn that somebody else is (yields bool)."""
+    os.makedirs(_place(), mode=0o700, exist_ok=True)
+    with salt.utils.files.fopen(_place("repairs.lock"), "ab") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        # Closed with the file, also when this process is killed.
+        yield True
+
+
+def _records():
+    return sshtrail_remedy.records(sshtrail_store.load(_place("repairs.json")))
+
+
+def _store(known):
+    sshtrail_store.save(_place("repairs.json"), known)
+
+
+def _remedied(names, limits):
+    """Repair those of ``names`` (list of str, None for all) that have to be, batch by batch; return what was done."""
+    known, claims = _records(), sshtrail_remedy.claims(_mine(names))
+    done, digests = {}, _wanted(sshtrail_remedy.due(claims, known))
+    for batch in sshtrail_remedy.batches(list(digests), limits.batch):
+        started = time.time()
+        failed = _repaired(batch, digests, limits)
+        for name, why in failed.items():
+            known[name] = _told(name, claims[name], known.get(name), why, started, limits)
+            done[name] = f"failed: {why}" if why else "repaired"
+        _store(known)
+    return done
+
+
+def _mine(names):
+    """Return what minions claim (dict by id), of those whose key is accepted."""
+    found = __salt__["mine.get"](
+        "*" if names is None else names, sshtrail_event.CLAIM, "glob" if names is None else "list"
+    )
+    return found if isinstance(found, dict) else {}
+
+
+def _wanted(names):
+    """Return the digest of the policy (dict by id) of those whose pillar on the master says that they be repaired."""
+    digests = {}
+    for name in names:
+        pillar = _pillar(name)
+        try:
+            policy = sshtrail_policy.build(pillar, _os_family(name))
+            if policy["drift"]["action"] == "repair":
+                digests[name] = sshtrail_policy.digest(pillar)
+        except SaltInvocationError as exc:
+            log.error("%s is not repaired: %s", name, exc.message)
+    return digests
+
+
+def _repaired(names, digests, limits):
+    """Apply the policy to a batch and look again; return why each failed that answered (dict), "" where it did not."""
+    states = _publish(names, "state.apply", "sshtrail", timeout=limits.timeout, queue=True)
+    # Who is away is no failure: its claim stays open.
+    there = [name for name in names if name in states]
+    rows = _rows(there, timeout=limits.timeout)
+    failed = sshtrail_fleet.failures(there, digests, rows, states)
+    return {name: failed.get(name, "") for name in there}
+
+
+def _told(name, claim, record, why, started, limits):
+    """Tell how a repair went, and return what is to be remembered of it."""
+    record, now = record or sshtrail_remedy.Record(), time.time()
+    number = sshtrail_remedy.attempt(record, now)
+    record, last = sshtrail_remedy.tried(record, claim, not why, now, limits)
+    _fire(sshtrail_event.FAILED if why else sshtrail_event.REPAIRED, name, claim, number, now - started, why)
+    if last:
+        _fire(sshtrail_event.STOPPED, name, claim, number, now - started, f"{record.stopped}. {why}".rstrip())
+    return record
+
+
+def _fire(tag, name, claim, number, seconds, reason):
+    __salt__["event.send"](tag, sshtrail_event.outcome(name, claim, number, seconds, reason))

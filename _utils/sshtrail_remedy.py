@@ -1,0 +1,137 @@
+"""
+Which claims of drift the master acts on, and when it stops: one repair for each claim, few tries, then a person.
+"""
+
+import typing
+
+import sshtrail_author
+import sshtrail_event
+from salt.exceptions import SaltInvocationError
+
+HOUR = 3600
+
+
+class Limits(typing.NamedTuple):
+    """
+    The master's option ``sshtrail_remediate``.
+
+    attempts
+        Failed repairs of a host within an hour, after which it is left to a person (int).
+    repairs
+        Repairs of a host within an hour, good or bad, after which it is left to a person (int): somebody or something
+        undoes them.
+    batch
+        How many hosts are repaired at once (int).
+    timeout
+        How long to wait for hosts that do not say that they are at work (int, seconds).
+    """
+
+    attempts: int = 3
+    repairs: int = 20
+    batch: int = 50
+    timeout: int = 15
+
+
+class Record(typing.NamedTuple):
+    """
+    What the master has done for one host.
+
+    tries
+        Within the last hour: ``[seconds since the epoch, whether it worked]`` each (list).
+    done
+        Digest and round of the last claim that was repaired (list), None for none.
+    stopped
+        Why nothing more is done (str), "" while it goes on.
+    """
+
+    tries: list = []
+    done: typing.Any = None
+    stopped: str = ""
+
+
+class OptionError(SaltInvocationError):
+    """The master's configuration holds something else than :class:`Limits` allows; the message names it."""
+
+
+def limits(options):
+    """Return the :class:`Limits` in the master's option ``sshtrail_remediate`` (dict, None for what is left out)."""
+    options = {} if options is None else options
+    unknown = sorted(set(options) - set(Limits._fields)) if isinstance(options, dict) else [options]
+    if unknown:
+        allowed = ", ".join(Limits._fields)
+        raise OptionError(f"sshtrail_remediate: {unknown[0]!r} is unknown; allowed are {allowed}.")
+    for name, value in options.items():
+        if type(value) is not int or value < 1:
+            raise OptionError(f"sshtrail_remediate:{name} is {value!r}; allowed is a number from 1.")
+    return Limits(**options)
+
+
+def records(stored):
+    """Return each host's :class:`Record` (dict by id) from what was stored; what is broken is left out."""
+    found = stored if isinstance(stored, dict) else {}
+    return {name: Record(*value) for name, value in found.items() if isinstance(value, list) and len(value) == 3}
+
+
+def due(claims, known):
+    """
+    Return the hosts (list of str, sorted) that are to be repaired.
+
+    claims
+        The :class:`sshtrail_event.Claim` of each (dict by id).
+    known
+        The :class:`Record` of each (dict by id).
+    """
+    return [name for name, claim in sorted(claims.items()) if _is_due(claim, known.get(name, Record()))]
+
+
+def _is_due(claim, record):
+    return not record.stopped and record.done != _name(claim)
+
+
+def _name(claim):
+    return [claim.digest, claim.round]
+
+
+def tried(record, claim, worked, now, limits):
+    """
+    Return a host's :class:`Record` after a repair, and whether that one was its last for now (bool).
+
+    claim
+        What was acted on (:class:`sshtrail_event.Claim`).
+    worked
+        Whether nothing differed afterwards (bool).
+    now
+        When (float, seconds since the epoch).
+    """
+    tries = [*(one for one in record.tries if now - one[0] < HOUR), [now, worked]]
+    failed = sum(not good for _, good in tries)
+    reason = ""
+    if failed >= limits.attempts:
+        reason = f"{failed} repairs failed within an hour"
+    elif len(tries) > limits.repairs:
+        reason = f"{len(tries)} repairs within an hour: something undoes them"
+    return Record(tries, _name(claim) if worked else record.done, reason), bool(reason)
+
+
+def attempt(record, now):
+    """Return the number (int, from 1) of the next try within the hour."""
+    return 1 + sum(now - one[0] < HOUR for one in record.tries)
+
+
+def batches(names, size):
+    """Return ``names`` (list) in lists of at most ``size``."""
+    return [names[start : start + size] for start in range(0, len(names), size)]
+
+
+def claims(mine):
+    """Return the claims (dict by id) in what the mine holds of each minion (dict by id); what is none is left out."""
+    found = {name: sshtrail_event.claim(value) for name, value in mine.items()}
+    return {name: claim for name, claim in found.items() if claim}
+
+
+def shown(record, now):
+    """Return a :class:`Record` for a person to read (dict), as ``salt-run sshtrail.repairs`` tells it."""
+    recent = [one for one in record.tries if now - one[0] < HOUR]
+    good = sum(worked for _, worked in recent)
+    last = sshtrail_author.iso(record.tries[-1][0]) if record.tries else None
+    return {"repaired": good, "failed": len(recent) - good, "last": last, "stopped": record.stopped}
