@@ -381,10 +381,9 @@ def _remedied(names, limits):
 
 
 def _mine(names):
-    """Return what minions claim (dict by id), of those whose key is accepted."""
-    found = __salt__["mine.get"](
-        "*" if names is None else names, sshtrail_event.CLAIM, "glob" if names is None else "list"
-    )
+    """Return what the mine holds (dict by id) of those whose key is accepted."""
+    # Not mine.get: that asks as if the master were a minion, and no other minion may read a claim.
+    found = __salt__["cache.mine"]("*") if names is None else __salt__["cache.mine"](names, tgt_type="list")
     return found if isinstance(found, dict) else {}
 
 

@@ -4,6 +4,7 @@ Which claims of drift the master acts on, and when it stops: one repair for each
 
 import typing
 
+import salt.utils.mine
 import sshtrail_author
 import sshtrail_event
 from salt.exceptions import SaltInvocationError
@@ -124,9 +125,21 @@ def batches(names, size):
 
 
 def claims(mine):
-    """Return the claims (dict by id) in what the mine holds of each minion (dict by id); what is none is left out."""
-    found = {name: sshtrail_event.claim(value) for name, value in mine.items()}
+    """
+    Return the claims (dict by id) in what minions have put into the mine; what is none is left out.
+
+    mine
+        The mine's content of each minion (dict by id), as the master keeps it.
+    """
+    found = {name: sshtrail_event.claim(_claimed(content)) for name, content in mine.items()}
     return {name: claim for name, claim in found.items() if claim}
+
+
+def _claimed(content):
+    value = content.get(sshtrail_event.CLAIM) if isinstance(content, dict) else None
+    # What has a list of readers of its own is wrapped.
+    wrapped = isinstance(value, dict) and salt.utils.mine.MINE_ITEM_ACL_ID in value
+    return value.get(salt.utils.mine.MINE_ITEM_ACL_DATA) if wrapped else value
 
 
 def shown(record, now):
