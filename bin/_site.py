@@ -1,0 +1,163 @@
+"""
+A master and three minions in namespaces of one machine, each minion with an /etc and an sshd of its own.
+"""
+
+import contextlib
+import json
+import pathlib
+import queue
+import shutil
+import subprocess
+import threading
+import time
+
+from _prepare import ROOT, Failed
+from _sandbox import Sandbox, wait_for
+
+# The demo's loopback belongs to it alone, so that each sshd has the usual port on an address of its own.
+HOSTS = {"prod-1": "127.0.1.1", "prod-2": "127.0.1.2", "dev-1": "127.0.1.3"}
+# A kernel has one audit subsystem, so that one host can have it.
+AUDITED = "prod-1"
+PERSON, UID = "alice", 1001
+PATIENCE = 180
+
+
+class Site:
+    """A master and its minions in a network of their own; what is started ends with ``stack``."""
+
+    def __init__(self, stack, base, commands, audited):
+        self.stack, self.base, self.commands, self.audited = stack, base, commands, audited
+        self.conf = base / "master" / "conf"
+        self.houses, self.events = {}, queue.Queue()
+
+    def start(self):
+        """Start the master, the minions, and listen to the master's events."""
+        self.network = self.house("master", network=None)
+        self.configure_master()
+        for name, address in HOSTS.items():
+            self.houses[name] = self.house(name, network=self.network.holder.pid)
+            self.configure_minion(name)
+            self.configure_host(self.houses[name], address)
+        self.daemon(self.network, "master", "salt-master", "-c", self.conf)
+        for name, house in self.houses.items():
+            self.daemon(house, name, "salt-minion", "-c", self.base / name / "conf")
+        self.listen()
+        wait_for(lambda: len(self.answers("test.ping")) == len(HOSTS), "the minions' first answer")
+
+    def house(self, name, network):
+        """Make a sandbox with a directory of its own."""
+        (self.base / name / "private").mkdir(parents=True)
+        house = Sandbox(self.base / name / "private", network=network)
+        self.stack.callback(house.close)
+        return house
+
+    def configure_master(self):
+        """Write the configuration of a master that serves this checkout, as ``etc/master.d`` has it, and its pillar."""
+        pillar, root = self.base / "pillar", pathlib.Path(ROOT)
+        roots = {"file_roots": {"base": [str(root / "salt")]}, "module_dirs": [str(root)]}
+        roots["pillar_roots"] = {"base": [str(pillar), str(root / "pillar")]}
+        settings = {"interface": "127.0.0.1", "root_dir": str(self.base / "master"), "worker_threads": 3}
+        write(self.conf / "master", {**settings, **roots, "log_level": "error"})
+        (self.conf / "master.d").mkdir()
+        shutil.copy(root / "etc" / "master.d" / "sshtrail-drift.conf", self.conf / "master.d")
+        write(pillar / "top.sls", {"base": {name: layers(name) for name in HOSTS}})
+        for name in HOSTS:
+            write(pillar / "hosts" / f"{name}.sls", {"sshtrail": {"audit": self.audited and name == AUDITED}})
+
+    def configure_minion(self, name):
+        """Write a minion's configuration, and make its key one that the master has accepted."""
+        home = self.base / name
+        settings = {"id": name, "master": "127.0.0.1", "root_dir": str(home)}
+        settings |= {"enable_fqdns_grains": False, "enable_gpu_grains": False, "log_level": "error"}
+        write(home / "conf" / "minion", settings)
+        keys, accepted = home / "etc/salt/pki/minion", self.base / "master/etc/salt/pki/master/minions"
+        keys.mkdir(parents=True)
+        accepted.mkdir(parents=True, exist_ok=True)
+        self.network.run(self.commands / "salt-key", "-c", self.conf, "--gen-keys=minion", f"--gen-keys-dir={keys}")
+        shutil.copy(keys / "minion.pub", accepted / name)
+
+    def configure_host(self, house, address):
+        """Give a host an address for its sshd, and a person who may log in by key and become root."""
+        config = house.inside("/etc/ssh/sshd_config")
+        config.write_bytes(f"ListenAddress {address}\n".encode() + config.read_bytes())
+        house.run("useradd", "-m", "-u", UID, "-s", "/bin/sh", PERSON)
+        house.inside("/etc/sudoers.d/demo").write_text(f"{PERSON} ALL=(ALL) NOPASSWD: ALL\n")
+        keys = house.inside(f"/home/{PERSON}/.ssh")
+        house.run("install", "-d", "-m", "700", "-o", PERSON, f"/home/{PERSON}/.ssh")
+        if not self.key.exists():
+            house.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.key)
+        (keys / "authorized_keys").write_bytes(self.key.with_suffix(".pub").read_bytes())
+
+    @property
+    def key(self):
+        """The key with which the person logs in (pathlib.Path)."""
+        return self.base / "key"
+
+    def daemon(self, house, name, *command):
+        """Start one of Salt's daemons, and end it with the stack."""
+        log = self.base / f"{name}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                house.enter([self.commands / command[0], *command[1:]]), stdout=output, stderr=output, cwd="/"
+            )
+        self.stack.callback(ended, process)
+
+    def listen(self):
+        """Collect the drift events of the master's bus, each with the moment of its arrival."""
+        command = [self.commands / "salt-run", "-c", self.conf, "state.event", "tagmatch=sshtrail/drift/*"]
+        process = subprocess.Popen(self.network.enter(command), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.stack.callback(ended, process)
+        threading.Thread(target=self.collect, args=[process.stdout], daemon=True).start()
+
+    def collect(self, lines):
+        """Put each event that a line of ``state.event`` tells into the queue."""
+        for line in lines:
+            tag, _, data = line.decode().partition("\t")
+            with contextlib.suppress(ValueError):  # what salt-run says of itself is no event
+                self.events.put((time.monotonic(), tag.strip(), json.loads(data)))
+
+    def answers(self, *args, target="*"):
+        """Run ``salt TARGET FUNCTION …`` and return what each minion answered (dict by id)."""
+        command = [self.commands / "salt", "-c", self.conf, "--out=json", "--static", "-t", "60", target, *args]
+        done = self.network.run(*command, check=False)
+        with contextlib.suppress(ValueError):
+            return json.loads(done.stdout)
+        return {}
+
+    def login(self, name, command):
+        """Run a command in a real login by ssh to the host ``name``, as :data:`PERSON`."""
+        options = ["BatchMode=yes", "IdentitiesOnly=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null"]
+        pairs = [word for option in [*options, "LogLevel=ERROR"] for word in ("-o", option)]
+        self.network.run("ssh", "-F", "none", "-i", self.key, *pairs, f"{PERSON}@{HOSTS[name]}", command)
+
+    def event(self, name, *kinds):
+        """Return the next drift event of the host ``name`` and of one of the ``kinds``: its time, kind and data."""
+        end = time.monotonic() + PATIENCE
+        while (left := end - time.monotonic()) > 0:
+            with contextlib.suppress(queue.Empty):
+                moment, tag, data = self.events.get(timeout=left)
+                kind = tag.rpartition("/")[2]
+                if data["id" if "id" in data else "minion"] == name and kind in kinds:
+                    return moment, kind, data.get("data", data)
+        raise Failed(f"no event {' or '.join(kinds)} of {name} came")
+
+
+def layers(name):
+    """Return the pillar's SLS files for a host, as ``pillar/top.sls`` chooses them, and the host's own."""
+    return ["sshtrail.common", f"sshtrail.{name.partition('-')[0]}", f"hosts.{name}"]
+
+
+def write(path, content):
+    """Write ``content`` as JSON, which is YAML too, to ``path``, in a directory that is made if it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def ended(process):
+    """End a process that this started, and wait until it is gone."""
+    process.terminate()
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
