@@ -214,17 +214,21 @@ def _who(event):
 def _by(event, verb, name_of):
     record = _who(event)
     auid = _number(record.text("auid"))
-    looked_up = record.names.get("AUID", b"").decode("utf-8", "replace")
-    user = looked_up if looked_up.isprintable() and looked_up not in ("", "unset", "unknown") else None
     return {
         "auid": auid,
-        "user": None if auid is None else user or name_of(auid),
+        "user": None if auid is None else _looked_up(record) or name_of(auid),
         "session": _number(record.text("ses")),
         "exe": record.text("exe"),
         "comm": record.text("comm"),
         "time": iso(_time(event)),
         "op": verb,
     }
+
+
+def _looked_up(record):
+    """Return the name that auditd itself wrote beside the number (str or None): the account may be gone since."""
+    name = record.names.get("AUID", b"").decode("utf-8", "replace")
+    return name if name.isprintable() and not name.startswith(("unknown(", "unset")) else None
 
 
 def _number(text):

@@ -1,0 +1,113 @@
+"""
+sshtrail_remedy: who is repaired, how often, and when a host is left to a person.
+"""
+
+import pytest
+import salt.utils.mine
+import sshtrail_event
+import sshtrail_remedy
+
+CLAIM = sshtrail_event.Claim("ab12cd34ef56", 1, 100.0)
+LIMITS = sshtrail_remedy.Limits()
+
+
+def record(*tries, done=None, stopped=""):
+    return sshtrail_remedy.Record(list(map(list, tries)), done, stopped)
+
+
+DUE = {
+    "a new claim": (None, True),
+    "repaired already": (record((1, True), done=["ab12cd34ef56", 1]), False),
+    "repaired before, and again": (record((1, True), done=["ab12cd34ef56", 0]), True),
+    "another drift was repaired": (record((1, True), done=["000000000000", 1]), True),
+    "failed once": (record((1, False)), True),
+    "left to a person": (record(stopped="3 repairs failed within an hour"), False),
+}
+
+
+@pytest.mark.parametrize("known,expected", DUE.values(), ids=DUE)
+def test_who_is_repaired(known, expected):
+    assert sshtrail_remedy.due({"web1": CLAIM}, {"web1": known} if known else {}) == ["web1"] * expected
+
+
+def after(outcomes, limits=LIMITS, step=60):
+    """The record after repairs with these outcomes, ``step`` seconds apart, and after how many it was stopped."""
+    known, stops = sshtrail_remedy.Record(), []
+    for number, worked in enumerate(outcomes):
+        known, last = sshtrail_remedy.tried(known, CLAIM, worked, number * step, limits)
+        stops += [number + 1] * last
+    return known, stops
+
+
+def test_three_failures_are_enough():
+    known, stops = after([False, False, False])
+    assert stops == [3] and known.stopped == "3 repairs failed within an hour" and known.done is None
+
+
+def test_failures_are_forgotten_after_an_hour():
+    assert after([False] * 10, step=1801)[1] == []
+
+
+def test_repairs_that_are_undone_again_and_again():
+    known, stops = after([True] * 21)
+    assert stops == [21] and known.stopped == "21 repairs within an hour: something undoes them"
+    assert after([True] * 40, step=180)[1] == []
+
+
+def test_a_repair_that_worked_answers_for_its_claim():
+    known, _ = after([False, True])
+    assert known.done == ["ab12cd34ef56", 1] and known.stopped == ""
+    assert sshtrail_remedy.attempt(known, 61) == 3 and sshtrail_remedy.attempt(known, 9999) == 1
+
+
+WRONG = [
+    ({"attempt": 3}, "sshtrail_remediate: 'attempt' is unknown; allowed are attempts, repairs, batch, timeout."),
+    ({"attempts": 0}, "sshtrail_remediate:attempts is 0; allowed is a number from 1."),
+    ({"batch": "10%"}, "sshtrail_remediate:batch is '10%'; "),
+    ({"repairs": True}, "sshtrail_remediate:repairs is True; "),
+    (["attempts"], "sshtrail_remediate: ['attempts'] is unknown; "),
+]
+
+
+@pytest.mark.parametrize("options,expected", WRONG)
+def test_a_wrong_option_is_named(options, expected):
+    with pytest.raises(sshtrail_remedy.OptionError) as caught:
+        sshtrail_remedy.limits(options)
+    assert expected in str(caught.value)
+
+
+def test_options():
+    assert sshtrail_remedy.limits(None) == LIMITS
+    assert sshtrail_remedy.limits({"batch": 7}) == LIMITS._replace(batch=7)
+
+
+def test_claims_are_found_in_the_mine_whatever_else_is_there():
+    value = sshtrail_event.claimed(CLAIM)
+    wrapped = salt.utils.mine.wrap_acl_structure(value, allow_tgt="web1", allow_tgt_type="list")
+    mine = {
+        "web1": {"sshtrail_drift": wrapped},
+        "web2": {"sshtrail_drift": value, "test.ping": True},
+        "web3": {"test.ping": True},
+        "web4": {"sshtrail_drift": "{{ 7 }}"},
+        "web5": [],
+        "web6": {"sshtrail_drift": salt.utils.mine.wrap_acl_structure(None, allow_tgt="x")},
+    }
+    assert sshtrail_remedy.claims(mine) == {"web1": CLAIM, "web2": CLAIM}
+
+
+def test_batches():
+    assert sshtrail_remedy.batches(list("abcde"), 2) == [["a", "b"], ["c", "d"], ["e"]]
+    assert sshtrail_remedy.batches([], 2) == []
+
+
+def test_what_was_stored_comes_back_and_what_is_broken_does_not():
+    known = {"web1": record((1, True), done=["ab12cd34ef56", 1]), "web2": record(stopped="x")}
+    stored = {name: list(one) for name, one in known.items()} | {"web3": 7, "web4": []}
+    assert sshtrail_remedy.records(stored) == known
+    assert sshtrail_remedy.records(None) == sshtrail_remedy.records([]) == {}
+
+
+def test_what_a_person_is_shown():
+    shown = sshtrail_remedy.shown(record((1000.5, True), (1001.5, False), stopped="x"), 1002)
+    assert shown == {"repaired": 1, "failed": 1, "last": "1970-01-01T00:16:41.500Z", "stopped": "x"}
+    assert sshtrail_remedy.shown(record(), 0) == {"repaired": 0, "failed": 0, "last": None, "stopped": ""}
