@@ -322,7 +322,7 @@ def _place(*names):
 
 def _queue(minion):
     """Leave the name of a minion to whoever works; a name that is none goes nowhere."""
-    if not isinstance(minion, str) or not salt.utils.verify.valid_id(__opts__, minion):
+    if not sshtrail_remedy.can_be_file(minion) or not salt.utils.verify.valid_id(__opts__, minion):
         raise SaltInvocationError(f"minion is {minion!r}, which is no minion's id.")
     os.makedirs(_place("queue"), mode=0o700, exist_ok=True)
     with salt.utils.files.fopen(_place("queue", minion), "wb"):
@@ -359,7 +359,12 @@ def _alone(wait=False):
 
 
 def _records():
-    return sshtrail_remedy.records(sshtrail_store.load(_place("repairs.json")))
+    try:
+        return sshtrail_remedy.records(sshtrail_store.load(_place("repairs.json")))
+    except sshtrail_store.StoreError as exc:
+        # Repairs must not end with a broken file; a host that was stopped is stopped again after a few tries.
+        log.error("Repairs are counted anew: %s", exc.message)
+        return {}
 
 
 def _store(known):
@@ -368,14 +373,13 @@ def _store(known):
 
 def _remedied(names, limits):
     """Repair those of ``names`` (list of str, None for all) that have to be, batch by batch; return what was done."""
-    known, claims = _records(), sshtrail_remedy.claims(_mine(names))
-    done, digests = {}, _wanted(sshtrail_remedy.due(claims, known))
-    for batch in sshtrail_remedy.batches(list(digests), limits.batch):
-        started = time.time()
-        failed = _repaired(batch, digests, limits)
-        for name, why in failed.items():
-            known[name] = _told(name, claims[name], known.get(name), why, started, limits)
-            done[name] = f"failed: {why}" if why else "repaired"
+    known, claims, done = _records(), sshtrail_remedy.claims(_mine(names)), {}
+    for batch in sshtrail_remedy.batches(sshtrail_remedy.due(claims, known), limits.batch):
+        # A pillar takes its time to compile, so the first hosts do not wait for those of all.
+        started, digests = time.time(), _wanted(batch)
+        for name, (failed, said) in _repaired(list(digests), digests, limits).items():
+            known[name] = _told(name, claims[name], known.get(name), failed, said, started, limits)
+            done[name] = f"failed: {said}" if failed else f"repaired. {said}".rstrip(". ")
         _store(known)
     return done
 
@@ -402,23 +406,23 @@ def _wanted(names):
 
 
 def _repaired(names, digests, limits):
-    """Apply the policy to a batch and look again; return why each failed that answered (dict), "" where it did not."""
+    """Apply the policy to a batch and look again; return of each that answered whether it failed and why (dict)."""
     states = _publish(names, "state.apply", "sshtrail", timeout=limits.timeout, queue=True)
     # Who is away is no failure: its claim stays open.
     there = [name for name in names if name in states]
     rows = _rows(there, timeout=limits.timeout)
     failed = sshtrail_fleet.failures(there, digests, rows, states)
-    return {name: failed.get(name, "") for name in there}
+    return {name: (name in failed, failed.get(name) or sshtrail_remedy.remark(rows[name])) for name in there}
 
 
-def _told(name, claim, record, why, started, limits):
+def _told(name, claim, record, failed, said, started, limits):
     """Tell how a repair went, and return what is to be remembered of it."""
     record, now = record or sshtrail_remedy.Record(), time.time()
     number = sshtrail_remedy.attempt(record, now)
-    record, last = sshtrail_remedy.tried(record, claim, not why, now, limits)
-    _fire(sshtrail_event.FAILED if why else sshtrail_event.REPAIRED, name, claim, number, now - started, why)
+    record, last = sshtrail_remedy.tried(record, claim, not failed, now, limits)
+    _fire(sshtrail_event.FAILED if failed else sshtrail_event.REPAIRED, name, claim, number, now - started, said)
     if last:
-        _fire(sshtrail_event.STOPPED, name, claim, number, now - started, f"{record.stopped}. {why}".rstrip())
+        _fire(sshtrail_event.STOPPED, name, claim, number, now - started, f"{record.stopped}. {said}".rstrip())
     return record
 
 

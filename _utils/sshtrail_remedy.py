@@ -7,9 +7,14 @@ import typing
 import salt.utils.mine
 import sshtrail_author
 import sshtrail_event
+import sshtrail_fleet
 from salt.exceptions import SaltInvocationError
 
 HOUR = 3600
+#: What stands for a try in a file.
+TRY = ([float, bool], [int, bool])
+#: Bytes in the name of a file.
+LONGEST_NAME = 255
 
 
 class Limits(typing.NamedTuple):
@@ -70,7 +75,15 @@ def limits(options):
 def records(stored):
     """Return each host's :class:`Record` (dict by id) from what was stored; what is broken is left out."""
     found = stored if isinstance(stored, dict) else {}
-    return {name: Record(*value) for name, value in found.items() if isinstance(value, list) and len(value) == 3}
+    return {name: Record(*value) for name, value in found.items() if _is_record(value)}
+
+
+def _is_record(value):
+    if not isinstance(value, list) or len(value) != 3 or not isinstance(value[0], list):
+        return False
+    tries, done, stopped = value
+    good = all(isinstance(one, list) and [type(part) for part in one] in TRY for one in tries)
+    return good and (done is None or isinstance(done, list)) and isinstance(stopped, str)
 
 
 def due(claims, known):
@@ -117,6 +130,16 @@ def tried(record, claim, worked, now, limits):
 def attempt(record, now):
     """Return the number (int, from 1) of the next try within the hour."""
     return 1 + sum(now - one[0] < HOUR for one in record.tries)
+
+
+def can_be_file(minion):
+    """Return whether a minion's id (anything, it comes from an event) can be the name of a file (bool)."""
+    return isinstance(minion, str) and bool(minion.strip(".")) and len(minion.encode(errors="replace")) <= LONGEST_NAME
+
+
+def remark(row):
+    """Return what is to say of a host that was repaired (str), "" for nothing: a reboot is left to a person."""
+    return "It waits for a reboot." if row["standing"] == sshtrail_fleet.REBOOT else ""
 
 
 def batches(names, size):

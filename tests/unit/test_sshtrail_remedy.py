@@ -5,6 +5,7 @@ sshtrail_remedy: who is repaired, how often, and when a host is left to a person
 import pytest
 import salt.utils.mine
 import sshtrail_event
+import sshtrail_fleet
 import sshtrail_remedy
 
 CLAIM = sshtrail_event.Claim("ab12cd34ef56", 1, 100.0)
@@ -100,9 +101,20 @@ def test_batches():
     assert sshtrail_remedy.batches([], 2) == []
 
 
+BROKEN = {
+    "a": 7,
+    "b": [],
+    "c": ["x", None, ""],
+    "d": [[1], None, ""],
+    "e": [[[1, "x"]], None, ""],
+    "f": [[], "x", ""],
+    "g": [[], None, 0],
+}
+
+
 def test_what_was_stored_comes_back_and_what_is_broken_does_not():
     known = {"web1": record((1, True), done=["ab12cd34ef56", 1]), "web2": record(stopped="x")}
-    stored = {name: list(one) for name, one in known.items()} | {"web3": 7, "web4": []}
+    stored = {name: list(one) for name, one in known.items()} | BROKEN
     assert sshtrail_remedy.records(stored) == known
     assert sshtrail_remedy.records(None) == sshtrail_remedy.records([]) == {}
 
@@ -111,3 +123,22 @@ def test_what_a_person_is_shown():
     shown = sshtrail_remedy.shown(record((1000.5, True), (1001.5, False), stopped="x"), 1002)
     assert shown == {"repaired": 1, "failed": 1, "last": "1970-01-01T00:16:41.500Z", "stopped": "x"}
     assert sshtrail_remedy.shown(record(), 0) == {"repaired": 0, "failed": 0, "last": None, "stopped": ""}
+
+
+NAMES = {"web1": True, "a" * 255: True, "a" * 256: False, "é" * 128: False, "": False, ".": False, "..": False}
+
+
+@pytest.mark.parametrize("name,expected", NAMES.items())
+def test_an_id_that_can_be_a_file(name, expected):
+    assert sshtrail_remedy.can_be_file(name) is expected
+
+
+@pytest.mark.parametrize("name", [None, 7, ["web1"], {"web1": 1}])
+def test_what_is_no_text_is_no_id(name):
+    assert sshtrail_remedy.can_be_file(name) is False
+
+
+def test_a_reboot_is_told_of_a_repaired_host():
+    answer = {"environment": "prod", "digest": "x", "drift": [], "silent": "", "reboot": {"kernel": {}}, "error": None}
+    assert sshtrail_remedy.remark(sshtrail_fleet.row(answer)) == "It waits for a reboot."
+    assert sshtrail_remedy.remark(sshtrail_fleet.row({**answer, "reboot": {}})) == ""
