@@ -1,0 +1,115 @@
+"""
+A storm of drift on a real master: many hosts claim at once, three of them real, and every event is a real minion's.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import queue
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+import sshtrail_policy
+from _site import HOSTS, ended, layers, write
+
+HERE = pathlib.Path(__file__).resolve().parent
+PATIENCE = 600
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Storm:
+    """Simulated minions beside those of a :class:`_site.Site`, and what is measured of the master meanwhile."""
+
+    def __init__(self, stack, site, count):
+        self.stack, self.site = stack, site
+        self.names = [f"crowd-{number:04}" for number in range(count)]
+        self.published, self.lines = [], queue.Queue()
+        self.introduce()
+        command = [sys.executable, HERE / "crowd.py", self.config(), self.digest(), *self.names]
+        self.crowd = self.program(command, stdout=subprocess.PIPE)
+        threading.Thread(target=self.collect, daemon=True).start()
+        assert self.lines.get(timeout=PATIENCE) == "ready"
+
+    def program(self, command, **pipes):
+        """Start a program in the master's network, and end it with the stack."""
+        with (self.site.base / "storm.log").open("ab") as log:
+            process = subprocess.Popen(
+                self.site.network.enter(command), stdin=subprocess.PIPE, stderr=log, text=True, **pipes
+            )
+        self.stack.callback(ended, process)
+        return process
+
+    def introduce(self):
+        """Give each simulated minion a key that the master has accepted, and an environment."""
+        home, pillar = self.site.base / "crowd", self.site.base / "pillar"
+        keys, accepted = home / "etc/salt/pki/minion", self.site.base / "master/etc/salt/pki/master/minions"
+        shutil.copytree(self.site.base / "dev-1/etc/salt/pki/minion", keys)
+        for name in self.names:
+            # One key pair for all: each name is authenticated by it, and by no other.
+            shutil.copy(keys / "minion.pub", accepted / name)
+        crowd = {"crowd-*": ["sshtrail.common", "sshtrail.prod"]}
+        write(pillar / "top.sls", {"base": {**{name: layers(name) for name in HOSTS}, **crowd}})
+
+    def config(self):
+        path = self.site.base / "crowd" / "conf" / "minion"
+        write(path, {"root_dir": str(self.site.base / "crowd"), "master": "127.0.0.1", "log_level": "error"})
+        return path
+
+    def digest(self):
+        return sshtrail_policy.digest(self.site.run("pillar.show_pillar", self.names[0]))
+
+    def collect(self):
+        for line in self.crowd.stdout:
+            if line.startswith("{") and "fun" in (told := json.loads(line)):
+                self.published.append(told)
+            else:
+                self.lines.put(line.strip())
+
+    def blow(self):
+        """Let all tell of their drift at once; return when that began (float, time.monotonic)."""
+        started = time.monotonic()
+        self.crowd.stdin.write("\n")
+        self.crowd.stdin.flush()
+        return started
+
+    def repaired(self, others=()):
+        """Wait until each was repaired; return how often (dict by id) and the moment of the last (float)."""
+        times, last, left = {}, 0, {*self.names, *others}
+        end = time.monotonic() + PATIENCE
+        while left and time.monotonic() < end:
+            with contextlib.suppress(queue.Empty):
+                moment, tag, data = self.site.events.get(timeout=5)
+                if tag.rpartition("/")[2] in ("repaired", "failed", "stopped"):
+                    times.setdefault(data["id"], []).append(tag.rpartition("/")[2])
+                    left, last = left - {data["id"]}, moment
+        return times, last
+
+    @contextlib.contextmanager
+    def probe(self, minion):
+        """Measure the master's latency meanwhile; yields what is filled in the end (dict)."""
+        command = [sys.executable, HERE / "probe.py", self.site.conf / "master", minion]
+        process, found = self.program(command, stdout=subprocess.PIPE), {}
+        yield found
+        found.update(json.loads(process.communicate(timeout=PATIENCE)[0]))
+
+    def processor(self):
+        """Return the seconds that the master's processes have taken (float), those that have ended included."""
+        return sum(times(pid) for pid in below(self.site.processes["master"].pid))
+
+
+def below(pid):
+    """Return a process and its descendants (list of int)."""
+    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(one for child in children for one in below(int(child)))]
+
+
+def times(pid):
+    """Return a process's seconds on the processor (float), with those of its children that have ended."""
+    with contextlib.suppress(OSError):
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:15])) / TICKS
+    return 0.0

@@ -1,0 +1,46 @@
+"""
+Two hundred hosts that drift at once: each is repaired once, none is forgotten, and the master answers meanwhile.
+
+The simulated minions of :mod:`crowd` are real for the master: keys, channels, claims, events and returns. Two cores do
+not carry two hundred whole minions, nor is anything of theirs beyond the channel in question here.
+"""
+
+import collections
+import contextlib
+import statistics
+
+import pytest
+from loop import site
+from storm import Storm
+
+COUNT = 200
+REAL = "prod-2"
+#: An event on the bus takes about a millisecond, so that even a hundred times as long is no stop.
+BEARABLE = 2
+
+
+@pytest.fixture(scope="module")
+def storm():
+    with site(audited=False) as found, contextlib.ExitStack() as stack:
+        yield Storm(stack, found, COUNT)
+
+
+def test_each_is_repaired_once_and_none_is_lost(storm):
+    with storm.probe("dev-1") as latency:
+        storm.site.houses[REAL].run("sed", "-i", "s/VERBOSE/ERROR/", "/etc/ssh/sshd_config")
+        storm.blow()
+        told, _ = storm.repaired(others=[REAL])
+    assert told == {name: ["repaired"] for name in (*storm.names, REAL)}
+    applied = collections.Counter(n for one in storm.published if one["fun"] == "state.apply" for n in one["ids"])
+    assert applied == dict.fromkeys(storm.names, 1)
+    assert statistics.quantiles(latency["events"], n=20)[-1] < BEARABLE
+    # Batches: not a job for each event.
+    assert len(storm.published) < COUNT / 4
+
+
+def test_a_replay_of_all_events_moves_nothing(storm):
+    before = len(storm.published)
+    storm.blow()
+    assert storm.site.run("sshtrail.remediate") in ({}, None)
+    assert len(storm.published) == before
+    assert {record["repaired"] for record in storm.site.run("sshtrail.repairs").values()} == {1}
