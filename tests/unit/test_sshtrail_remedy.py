@@ -3,10 +3,13 @@ sshtrail_remedy: who is repaired, how often, and when a host is left to a person
 """
 
 import pytest
+import salt.loader
+import salt.template
 import salt.utils.mine
 import sshtrail_event
 import sshtrail_fleet
 import sshtrail_remedy
+import yaml
 
 CLAIM = sshtrail_event.Claim("ab12cd34ef56", 1, 100.0)
 LIMITS = sshtrail_remedy.Limits()
@@ -142,3 +145,62 @@ def test_a_reboot_is_told_of_a_repaired_host():
     answer = {"environment": "prod", "digest": "x", "drift": [], "silent": "", "reboot": {"kernel": {}}, "error": None}
     assert sshtrail_remedy.remark(sshtrail_fleet.row(answer)) == "It waits for a reboot."
     assert sshtrail_remedy.remark(sshtrail_fleet.row({**answer, "reboot": {}})) == ""
+
+
+def test_the_example_configuration_names_the_defaults(root):
+    config = yaml.safe_load((root / "etc/master.d/sshtrail-drift.conf").read_text())
+    assert config["sshtrail_remediate"] == LIMITS._asdict()
+    assert config["reactor"] == [{"sshtrail/drift/found": ["salt://reactor/drift.sls"]}]
+    assert (root / "salt/reactor/drift.sls").exists()
+    assert config["schedule"]["sshtrail remediate"]["function"] == "sshtrail.remediate"
+
+
+@pytest.fixture
+def react(root, minion_opts):
+    """Render the reactor's file as the reactor does."""
+    renderers = salt.loader.render(minion_opts, {})
+
+    def render(data):
+        path = str(root / "salt/reactor/drift.sls")
+        return salt.template.compile_template(
+            path, renderers, "jinja|yaml", None, None, data=data, tag=sshtrail_event.FOUND
+        )
+
+    return render
+
+
+@pytest.mark.parametrize("name", ["web1", "web1.example.org", "a-b_c@d", "7", "123e4", "no", "0x10"])
+def test_an_id_is_handed_to_the_runner_as_text(react, name):
+    asked = {"repair of drift": {"runner.sshtrail.remediate": [{"args": [{"minion": name}]}]}}
+    assert react({"id": name, "data": {"id": "other"}}) == asked
+
+
+STRANGE = [
+    None,
+    7,
+    ["web1"],
+    {"web1": 1},
+    "",
+    "*",
+    "a,b",
+    "../x",
+    "a/b",
+    ".hidden",
+    "-x",
+    "web1\n",
+    "web1\nevil:\n  runner.salt.cmd: []",
+    "{{ 7 * 7 }}",
+    "web1'",
+    'web1"',
+    "$(id)",
+    "é",
+    "a: b",
+    "\x00",
+    "!!python/object:os.system",
+]
+
+
+@pytest.mark.parametrize("name", STRANGE, ids=repr)
+def test_what_is_no_id_moves_nothing(react, name):
+    assert react({"id": name}) == {}
+    assert react({"data": {"id": "web1"}}) == {}
