@@ -1,0 +1,119 @@
+"""
+Repairs from a real master: what is told of one, who is never touched, and when a host is left to a person.
+"""
+
+import json
+
+import pytest
+from _sandbox import wait_for
+from loop import site
+
+HOST, REPORTED = "prod-2", "dev-1"
+CONFIG = "/etc/ssh/sshd_config"
+OUTCOMES = ("repaired", "failed", "stopped")
+
+
+@pytest.fixture(scope="module")
+def fleet():
+    with site(audited=False) as found:
+        yield found
+
+
+def drifts(fleet, name):
+    fleet.houses[name].run("sed", "-i", "s/VERBOSE/ERROR/", CONFIG)
+
+
+def place(fleet, name):
+    """Where the master keeps what the runner remembers."""
+    return fleet.base / "master/var/cache/salt/master/sshtrail" / name
+
+
+def test_a_repair_is_told(fleet):
+    before = fleet.houses[HOST].tree("/etc/ssh")
+    drifts(fleet, HOST)
+    _, _, found = fleet.event(HOST, "found")
+    _, kind, told = fleet.event(HOST, *OUTCOMES)
+    assert kind == "repaired"
+    assert {key: told[key] for key in ("version", "id", "digest", "round", "attempt", "reason")} == {
+        "version": 1,
+        "id": HOST,
+        "digest": found["digest"],
+        "round": found["round"],
+        "attempt": 1,
+        "reason": "",
+    }
+    assert told["seconds"] > 0
+    fleet.event(HOST, "gone")
+    assert fleet.houses[HOST].tree("/etc/ssh") == before
+
+
+def test_what_is_kept_is_the_masters_alone(fleet):
+    wait_for(lambda: place(fleet, "repairs.json").exists(), "the record")
+    assert place(fleet, "repairs.json").stat().st_mode & 0o777 == 0o600
+    assert place(fleet, "queue").stat().st_mode & 0o777 == 0o700
+    assert list(place(fleet, "queue").iterdir()) == []
+
+
+def test_an_environment_that_only_reports_is_never_touched(fleet):
+    drifts(fleet, REPORTED)
+    _, _, found = fleet.event(REPORTED, "found")
+    assert found["action"] == "report"
+    assert fleet.run("sshtrail.remediate", REPORTED) == {}
+    assert fleet.run("sshtrail.remediate") == {}
+    assert "LogLevel ERROR" in fleet.houses[REPORTED].read(CONFIG).decode()
+    assert REPORTED not in fleet.run("sshtrail.repairs")
+
+
+def test_after_three_failures_a_host_is_left_to_a_person(fleet):
+    house = fleet.houses[HOST]
+    drifts(fleet, HOST)
+    # What is a mount point cannot be replaced.
+    house.run("mount", "--bind", CONFIG, CONFIG)
+    numbers = []
+    for _ in range(3):
+        _, kind, told = fleet.event(HOST, *OUTCOMES)
+        assert kind == "failed"
+        assert told["reason"].startswith("sshtrail sshd config: ") and CONFIG in told["reason"]
+        numbers.append(told["attempt"])
+        fleet.run("sshtrail.remediate")
+    _, kind, told = fleet.event(HOST, *OUTCOMES)
+    assert kind == "stopped" and told["reason"].startswith("3 repairs failed within an hour. sshtrail sshd config: ")
+    # The first is the repair of the test before.
+    assert numbers == [2, 3, 4]
+    assert fleet.run("sshtrail.repairs")[HOST]["stopped"] == "3 repairs failed within an hour"
+
+
+def test_a_host_that_was_left_is_not_touched_and_not_told_again(fleet):
+    fleet.houses[HOST].run("umount", CONFIG)
+    assert fleet.run("sshtrail.remediate") == {}
+    assert fleet.run("sshtrail.remediate", HOST) == {}
+    assert "LogLevel ERROR" in fleet.houses[HOST].read(CONFIG).decode()
+
+
+def test_a_person_lets_it_go_on(fleet):
+    assert fleet.run("sshtrail.clear", HOST) is True
+    assert fleet.run("sshtrail.clear", HOST) is False
+    fleet.run("sshtrail.remediate")
+    _, kind, _ = fleet.event(HOST, *OUTCOMES)
+    assert kind == "repaired"
+    fleet.event(HOST, "gone")
+    assert "LogLevel VERBOSE" in fleet.houses[HOST].read(CONFIG).decode()
+
+
+@pytest.mark.parametrize("content", [b"{", b"[7]", b"\xff", json.dumps({HOST: [[["x"]], 1, 2]}).encode()])
+def test_a_broken_record_ends_no_repairs(fleet, content):
+    place(fleet, "repairs.json").write_bytes(content)
+    drifts(fleet, HOST)
+    _, kind, _ = fleet.event(HOST, *OUTCOMES)
+    assert kind == "repaired"
+    fleet.event(HOST, "gone")
+    assert fleet.run("sshtrail.repairs")[HOST]["repaired"] == 1
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", ".", "a" * 256])
+def test_what_is_no_id_is_one_clear_error(fleet, name):
+    command = [fleet.commands / "salt-run", "-c", fleet.conf, "sshtrail.remediate", name]
+    said = fleet.network.run(*command, check=False)
+    assert "which is no minion's id." in said.stdout + said.stderr
+    assert "Traceback" not in said.stdout + said.stderr
+    assert list(place(fleet, "queue").iterdir()) == []
