@@ -616,9 +616,14 @@ def _listener(tree):
 
 def _unread(plan):
     listener = _listener(plan.tree)
-    if listener is None or sshtrail_daemon.has_read(listener.pid, _watched(plan.tree), _run_dir()):
+    if listener is None or _has_read(listener, plan.tree):
         return {}
     return {"sshd": _UNREAD}
+
+
+def _has_read(listener, tree):
+    # Each time it reads its files, it writes its pid anew.
+    return sshtrail_daemon.has_read(listener.pid, _watched(tree), _run_dir(), again=listener.stamp[1] / 1e9)
 
 
 def _watched(tree):

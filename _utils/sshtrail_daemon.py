@@ -34,17 +34,21 @@ def process(pidfile, names):
         return None
 
 
-def has_read(pid, paths, run_dir=RUN_DIR):
+def has_read(pid, paths, run_dir=RUN_DIR, again=0.0):
     """
     Tell whether the daemon ``pid`` (int) certainly works with what ``paths`` (list of str) hold now.
 
     That is so when it left a mark (:func:`mark`) with their digest, or left none and started after the
     last change of each of them. A path may be a directory: then it is its list of names that counts.
+
+    again
+        When it read its files for the last time, if that is known otherwise (float, seconds since the epoch): a mark
+        from before that time tells nothing, for somebody else may have had it read other files since.
     """
     left = _left(pid, run_dir)
-    if left is not None:
+    if left is not None and _changed(mark_path(pid, run_dir)) >= again:
         return left[0] == _mark(pid, paths)
-    return all(_changed(path) < _started(pid) for path in paths)
+    return all(_changed(path) < max(_started(pid), again) for path in paths)
 
 
 def mark(pid, paths, run_dir=RUN_DIR, content=b""):

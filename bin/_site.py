@@ -25,10 +25,22 @@ PATIENCE = 180
 class Site:
     """A master and its minions in a network of their own; what is started ends with ``stack``."""
 
-    def __init__(self, stack, base, commands, audited):
-        self.stack, self.base, self.commands, self.audited = stack, base, commands, audited
+    def __init__(self, stack, base, commands, audited, **policy):
+        """
+        stack
+            What ends all that is started (contextlib.ExitStack).
+        base
+            A directory for all of it (pathlib.Path); its path has to be short, for sockets lie below it.
+        commands
+            Where Salt's commands are (pathlib.Path).
+        audited
+            Whether :data:`AUDITED` has the kernel's audit subsystem (bool).
+        policy
+            What the pillar of every host says beside its environment's.
+        """
+        self.stack, self.base, self.commands, self.audited, self.policy = stack, base, commands, audited, policy
         self.conf = base / "master" / "conf"
-        self.houses, self.events = {}, queue.Queue()
+        self.houses, self.processes, self.events = {}, {}, queue.Queue()
 
     def start(self):
         """Start the master, the minions, and listen to the master's events."""
@@ -38,9 +50,8 @@ class Site:
             self.houses[name] = self.house(name, network=self.network.holder.pid)
             self.configure_minion(name)
             self.configure_host(self.houses[name], address)
-        self.daemon(self.network, "master", "salt-master", "-c", self.conf)
-        for name, house in self.houses.items():
-            self.daemon(house, name, "salt-minion", "-c", self.base / name / "conf")
+        for name in ("master", *HOSTS):
+            self.daemon(name)
         self.listen()
         wait_for(lambda: len(self.answers("test.ping")) == len(HOSTS), "the minions' first answer")
 
@@ -62,7 +73,8 @@ class Site:
         shutil.copy(root / "etc" / "master.d" / "sshtrail-drift.conf", self.conf / "master.d")
         write(pillar / "top.sls", {"base": {name: layers(name) for name in HOSTS}})
         for name in HOSTS:
-            write(pillar / "hosts" / f"{name}.sls", {"sshtrail": {"audit": self.audited and name == AUDITED}})
+            own = {**self.policy, "audit": self.audited and name == AUDITED}
+            write(pillar / "hosts" / f"{name}.sls", {"sshtrail": own})
 
     def configure_minion(self, name):
         """Write a minion's configuration, and make its key one that the master has accepted."""
@@ -93,13 +105,13 @@ class Site:
         """The key with which the person logs in (pathlib.Path)."""
         return self.base / "key"
 
-    def daemon(self, house, name, *command):
-        """Start one of Salt's daemons, and end it with the stack."""
-        log = self.base / f"{name}.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                house.enter([self.commands / command[0], *command[1:]]), stdout=output, stderr=output, cwd="/"
-            )
+    def daemon(self, name):
+        """Start the master, or the minion ``name``, and end it with the stack."""
+        program, house = ("salt-master", self.network) if name == "master" else ("salt-minion", self.houses[name])
+        command = house.enter([self.commands / program, "-c", self.base / name / "conf"])
+        with (self.base / f"{name}.log").open("ab") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=output, cwd="/")
+        self.processes[name] = process
         self.stack.callback(ended, process)
 
     def listen(self):
@@ -124,6 +136,11 @@ class Site:
             return json.loads(done.stdout)
         return {}
 
+    def run(self, *args):
+        """Run ``salt-run RUNNER …`` and return what it returned."""
+        command = [self.commands / "salt-run", "-c", self.conf, "--out=json", *args]
+        return json.loads(self.network.run(*command).stdout)
+
     def login(self, name, command):
         """Run a command in a real login by ssh to the host ``name``, as :data:`PERSON`."""
         options = ["BatchMode=yes", "IdentitiesOnly=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null"]
@@ -137,7 +154,7 @@ class Site:
             with contextlib.suppress(queue.Empty):
                 moment, tag, data = self.events.get(timeout=left)
                 kind = tag.rpartition("/")[2]
-                if data["id" if "id" in data else "minion"] == name and kind in kinds:
+                if data["id"] == name and kind in kinds:
                     return moment, kind, data.get("data", data)
         raise Failed(f"no event {' or '.join(kinds)} of {name} came")
 

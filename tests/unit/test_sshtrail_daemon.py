@@ -59,6 +59,17 @@ def test_a_mark_counts_by_content(file, run, daemon):
     assert sshtrail_daemon.has_read(daemon.pid, [file], run)
 
 
+def test_a_mark_from_before_the_last_reading_tells_nothing(file, run, daemon):
+    """Somebody had it read something else, and put the file back: its content is what it was."""
+    sshtrail_daemon.mark(daemon.pid, [file], run)
+    marked = os.stat(sshtrail_daemon.mark_path(daemon.pid, run)).st_ctime
+    assert sshtrail_daemon.has_read(daemon.pid, [file], run, again=marked)
+    assert sshtrail_daemon.has_read(daemon.pid, [file], run, again=marked + 1), "read again, and the file is older"
+    os.utime(file)
+    changed = os.stat(file).st_ctime
+    assert not sshtrail_daemon.has_read(daemon.pid, [file], run, again=changed)
+
+
 def test_another_process_with_the_same_pid_left_no_mark(file, run, daemon):
     _write(file, "two")
     sshtrail_daemon.mark(daemon.pid, [file], run, b"kept")
