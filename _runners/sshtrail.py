@@ -393,16 +393,19 @@ def _mine(names):
 
 def _wanted(names):
     """Return the digest of the policy (dict by id) of those whose pillar on the master says that they be repaired."""
-    digests = {}
-    for name in names:
+    found = {name: _asked_for(name) for name in names}
+    return {name: digest for name, digest in found.items() if digest}
+
+
+def _asked_for(name):
+    """Return the digest of a minion's policy if its pillar says that it be repaired, else None."""
+    try:
         pillar = _pillar(name)
-        try:
-            policy = sshtrail_policy.build(pillar, _os_family(name))
-            if policy["drift"]["action"] == "repair":
-                digests[name] = sshtrail_policy.digest(pillar)
-        except SaltInvocationError as exc:
-            log.error("%s is not repaired: %s", name, exc.message)
-    return digests
+        policy = sshtrail_policy.build(pillar, _os_family(name))
+        return sshtrail_policy.digest(pillar) if policy["drift"]["action"] == "repair" else None
+    except Exception as exc:  # noqa: BLE001 - a pillar may use what the minion says of itself: the others go on
+        log.error("%s is not repaired: %s", name, exc)
+        return None
 
 
 def _repaired(names, digests, limits):
@@ -410,9 +413,8 @@ def _repaired(names, digests, limits):
     states = _publish(names, "state.apply", "sshtrail", timeout=limits.timeout, queue=True)
     # Who is away is no failure: its claim stays open.
     there = [name for name in names if name in states]
-    rows = _rows(there, timeout=limits.timeout)
-    failed = sshtrail_fleet.failures(there, digests, rows, states)
-    return {name: (name in failed, failed.get(name) or sshtrail_remedy.remark(rows[name])) for name in there}
+    answers = _publish(there, "sshtrail.condition", timeout=limits.timeout)
+    return {name: sshtrail_remedy.outcome(name, digests[name], states[name], answers.get(name)) for name in there}
 
 
 def _told(name, claim, record, failed, said, started, limits):

@@ -13,6 +13,8 @@ from salt.exceptions import SaltInvocationError
 HOUR = 3600
 #: What stands for a try in a file.
 TRY = ([float, bool], [int, bool])
+#: Characters of what is said of a repair.
+LONGEST_REASON = 5 * sshtrail_event.LONGEST_VALUE
 #: Bytes in the name of a file.
 LONGEST_NAME = 255
 
@@ -137,8 +139,26 @@ def can_be_file(minion):
     return isinstance(minion, str) and bool(minion.strip(".")) and len(minion.encode(errors="replace")) <= LONGEST_NAME
 
 
-def remark(row):
-    """Return what is to say of a host that was repaired (str), "" for nothing: a reboot is left to a person."""
+def outcome(name, digest, states, answer):
+    """
+    Return whether a repair failed (bool), and what is to say of it (one line of bounded length, "" for nothing).
+
+    name, digest
+        The minion's id, and the digest of its policy on the master (str).
+    states, answer
+        What it returned for ``state.apply`` and ``sshtrail.condition`` (anything: it may lie).
+    """
+    try:
+        row = sshtrail_fleet.row(answer)
+        failed = sshtrail_fleet.failures([name], {name: digest}, {name: row}, {name: states}).get(name, "")
+        return bool(failed), sshtrail_event.line(failed or _remark(row), LONGEST_REASON)
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+        # One host that answers nonsense must not keep its batch from being told.
+        return True, "its answer makes no sense"
+
+
+def _remark(row):
+    # A reboot is left to a person.
     return "It waits for a reboot." if row["standing"] == sshtrail_fleet.REBOOT else ""
 
 

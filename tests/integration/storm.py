@@ -24,12 +24,12 @@ TICKS = os.sysconf("SC_CLK_TCK")
 class Storm:
     """Simulated minions beside those of a :class:`_site.Site`, and what is measured of the master meanwhile."""
 
-    def __init__(self, stack, site, count):
-        self.stack, self.site = stack, site
+    def __init__(self, stack, site, count, others=()):
+        self.stack, self.site, self.others = stack, site, others
         self.names = [f"crowd-{number:04}" for number in range(count)]
         self.published, self.lines = [], queue.Queue()
         self.introduce()
-        command = [sys.executable, HERE / "crowd.py", self.config(), self.digest(), *self.names]
+        command = [sys.executable, HERE / "crowd.py", self.config(), self.digest(), *self.names, *others]
         self.crowd = self.program(command, stdout=subprocess.PIPE)
         threading.Thread(target=self.collect, daemon=True).start()
         assert self.lines.get(timeout=PATIENCE) == "ready"
@@ -48,7 +48,7 @@ class Storm:
         home, pillar = self.site.base / "crowd", self.site.base / "pillar"
         keys, accepted = home / "etc/salt/pki/minion", self.site.base / "master/etc/salt/pki/master/minions"
         shutil.copytree(self.site.base / "dev-1/etc/salt/pki/minion", keys)
-        for name in self.names:
+        for name in (*self.names, *self.others):
             # One key pair for all: each name is authenticated by it, and by no other.
             shutil.copy(keys / "minion.pub", accepted / name)
         crowd = {"crowd-*": ["sshtrail.common", "sshtrail.prod"]}

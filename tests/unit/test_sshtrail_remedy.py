@@ -7,7 +7,6 @@ import salt.loader
 import salt.template
 import salt.utils.mine
 import sshtrail_event
-import sshtrail_fleet
 import sshtrail_remedy
 import yaml
 
@@ -141,10 +140,44 @@ def test_what_is_no_text_is_no_id(name):
     assert sshtrail_remedy.can_be_file(name) is False
 
 
-def test_a_reboot_is_told_of_a_repaired_host():
-    answer = {"environment": "prod", "digest": "x", "drift": [], "silent": "", "reboot": {"kernel": {}}, "error": None}
-    assert sshtrail_remedy.remark(sshtrail_fleet.row(answer)) == "It waits for a reboot."
-    assert sshtrail_remedy.remark(sshtrail_fleet.row({**answer, "reboot": {}})) == ""
+WELL = {"environment": "prod", "digest": "x", "drift": [], "silent": "", "reboot": {}, "error": None}
+DONE = {"a": {"result": True, "comment": "", "name": "a"}}
+BAD = {"a": {"result": False, "comment": "Device or resource busy\nsecond line", "name": "/etc/x"}}
+OUTCOMES = {
+    "well": (DONE, WELL, False, ""),
+    "a reboot": (DONE, {**WELL, "reboot": {"kernel": {}}}, False, "It waits for a reboot."),
+    "a state failed": (BAD, WELL, True, "/etc/x: Device or resource busy\\nsecond line"),
+    "another policy": (DONE, {**WELL, "digest": "y"}, True, "it has the policy y, and the master's pillar says x"),
+    "no answer": (DONE, None, True, "no answer"),
+    "an error": (["Rendering SLS failed"], WELL, True, "Rendering SLS failed"),
+}
+
+
+@pytest.mark.parametrize("states,answer,failed,said", OUTCOMES.values(), ids=OUTCOMES)
+def test_what_became_of_a_repair(states, answer, failed, said):
+    assert sshtrail_remedy.outcome("web1", "x", states, answer) == (failed, said)
+
+
+NONSENSE = [
+    (DONE, {}),
+    (DONE, {**WELL, "drift": 7}),
+    (DONE, {**WELL, "drift": [7]}),
+    (DONE, {**WELL, "drift": [{}]}),
+    (DONE, {**WELL, "digest": {"x": 1}}),
+    (DONE, {**WELL, "error": {"x": 1}}),
+    (DONE, {**WELL, "silent": 7}),
+    (DONE, 7),
+    ({"a": 7}, WELL),
+    ({"a": {}}, WELL),
+    (7, WELL),
+    ({"a": {"result": False, "comment": "x" * 100_000, "name": "\x1b[2J"}}, WELL),
+]
+
+
+@pytest.mark.parametrize("states,answer", NONSENSE)
+def test_an_answer_that_makes_no_sense_is_a_failure_of_its_host_alone(states, answer):
+    failed, said = sshtrail_remedy.outcome("web1", "x", states, answer)
+    assert failed and said.isprintable() and len(said) <= sshtrail_remedy.LONGEST_REASON
 
 
 def test_the_example_configuration_names_the_defaults(root):
