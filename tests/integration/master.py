@@ -103,6 +103,16 @@ class Fleet:
             self.assigned[name], self.values[name] = before
             self.write_pillar()
 
+    @contextlib.contextmanager
+    def known(self, name):
+        """Have a minion ``name`` whose key the master has accepted, and that never answers, for a while."""
+        accepted = next(pathlib.Path(self.master.config_dir).parent.rglob(f"minions/{next(iter(HOSTS))}"))
+        shutil.copy(accepted, accepted.with_name(name))
+        try:
+            yield name
+        finally:
+            accepted.with_name(name).unlink()
+
     def salt(self, target, *args):
         """Run ``salt`` and return what each minion answered (dict by id)."""
         command = [program("salt"), "-c", self.master.config_dir, "--out=json", "--static", "-t", "120", "-L", target]

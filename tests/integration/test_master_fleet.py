@@ -3,8 +3,6 @@
 """
 
 import json
-import pathlib
-import shutil
 
 import master
 import pytest
@@ -22,10 +20,8 @@ def settled(fleet):  # noqa: F811
 @pytest.fixture
 def ghost(settled):
     """A minion that the master knows and that does not answer."""
-    accepted = next(pathlib.Path(settled.master.config_dir).parent.rglob("minions/dev-1"))
-    shutil.copy(accepted, accepted.with_name("ghost-1"))
-    yield "ghost-1"
-    accepted.with_name("ghost-1").unlink()
+    with settled.known("ghost-1") as name:
+        yield name
 
 
 def rows(fleet, *args):  # noqa: F811

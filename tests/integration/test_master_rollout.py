@@ -6,8 +6,6 @@ The tests build on each other, in the order in which they stand.
 
 import contextlib
 import json
-import pathlib
-import shutil
 
 import master
 import pytest
@@ -73,10 +71,8 @@ def test_when_the_canary_fails_nobody_else_is_touched(waiting):
 @pytest.fixture
 def stranger(waiting):
     """A minion that the master knows and that has no policy."""
-    accepted = next(pathlib.Path(waiting.master.config_dir).parent.rglob("minions/dev-1"))
-    shutil.copy(accepted, accepted.with_name("stranger-1"))
-    yield "stranger-1"
-    accepted.with_name("stranger-1").unlink()
+    with waiting.known("stranger-1") as name:
+        yield name
 
 
 def test_it_goes_on_where_it_stopped(waiting, stranger):
