@@ -10,7 +10,6 @@ import contextlib
 import statistics
 
 import pytest
-from _sandbox import wait_for
 from loop import site
 from storm import Storm
 
@@ -27,10 +26,6 @@ def storm():
         yield Storm(stack, found, COUNT, [LIAR])
 
 
-def records(storm):
-    return storm.site.run("sshtrail.repairs")
-
-
 def test_each_is_repaired_once_and_none_is_lost(storm):
     with storm.probe("dev-1") as latency:
         storm.site.houses[REAL].run("sed", "-i", "s/VERBOSE/ERROR/", "/etc/ssh/sshd_config")
@@ -44,13 +39,3 @@ def test_each_is_repaired_once_and_none_is_lost(storm):
     assert statistics.quantiles(latency["events"], n=20)[-1] < BEARABLE
     # Batches: not a job for each event.
     assert len(storm.published) < COUNT / 4
-
-
-def test_a_replay_of_all_events_moves_nothing(storm):
-    # Who answers nonsense is left to a person after a few tries.
-    wait_for(lambda: storm.site.run("sshtrail.remediate") is not None and records(storm)[LIAR]["stopped"], "the stop")
-    before = len(storm.published)
-    storm.blow()
-    assert storm.site.run("sshtrail.remediate") in ({}, None)
-    assert len(storm.published) == before
-    assert {record["repaired"] for name, record in records(storm).items() if name != LIAR} == {1}
