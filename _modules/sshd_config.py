@@ -298,7 +298,8 @@ def sources(path=DEFAULT):
         The main configuration file (str).
 
     Keys: ``paths`` (list of str: every file of the tree, each directory in which a new one would be included, sshd
-    itself), ``pidfile`` (str, ``none`` for none) and ``endpoints`` (list of str, ``ADDRESS:PORT``: where it listens).
+    itself), ``binary`` (str, None without sshd), ``pidfile`` (str, ``none`` for none) and ``endpoints`` (list of str,
+    ``ADDRESS:PORT``: where it listens).
 
     CLI Example:
 
@@ -310,7 +311,7 @@ def sources(path=DEFAULT):
     decided = sshtrail_sshd.effective(tree)
     listens = decided["ListenAddress"].value if "ListenAddress" in decided else []
     paths = [path, *_watched(tree), *filter(None, [_binary()])]
-    return {"paths": paths, "pidfile": decided["PidFile"].value, "endpoints": listens}
+    return {"paths": paths, "binary": _binary(), "pidfile": decided["PidFile"].value, "endpoints": listens}
 
 
 __func_alias__ = {"set_": "set", "apply_": "apply"}

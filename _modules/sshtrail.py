@@ -223,7 +223,8 @@ def _sources(wanted):
         pidfiles[sshtrail_auditd_daemon.PIDFILE] = "auditd"
         paths += [wanted["auditd"]["path"], *__salt__["audit_rules.sources"](wanted["rules"]["file"])]
     marks = [sshtrail_daemon.mark_path(pid, _run_dir()) for pid in _pids(pidfiles)]
-    return {"paths": [*paths, *pidfiles, *marks], "pidfiles": pidfiles, "endpoints": sshd["endpoints"], "audit": wanted["audit"]}
+    watched = [*paths, *pidfiles, *marks]
+    return {"paths": watched, "pidfiles": pidfiles, "endpoints": sshd["endpoints"], "audit": wanted["audit"]}
 
 
 def _pids(pidfiles):

@@ -4,6 +4,7 @@ What the audit log says of the host's own SSH audit configuration: who changed i
 
 import os
 import pwd
+import time
 
 import sshtrail_author
 import sshtrail_log
@@ -49,15 +50,17 @@ def attribute(differences, policy, after=0.0):
     wanted = {path for found in differences for path in files(found)}
     events = _events(policy, wanted) if policy["audit"] else []
     rules = [rule for group in policy["rules"]["groups"] for rule in group["rules"]]
-    trail = sshtrail_author.Trail(events, sshtrail_author.watches(rules), files, after, _name_of, _changed)
+    trail = sshtrail_author.Trail(events, sshtrail_author.watches(rules), files, after, _name_of, _changed, time.time())
     return sshtrail_author.attribute(differences, trail)
 
 
 def _sources(policy):
+    """Return the files of sshd's configuration, and the directories in which one more would count or did."""
     try:
-        return __salt__["sshd_config.sources"](policy["sshd"]["path"])["paths"]
+        found = __salt__["sshd_config.sources"](policy["sshd"]["path"])
     except SaltException:
         return [policy["sshd"]["path"]]
+    return [path for path in found["paths"] if path != found["binary"]]
 
 
 def _files(found, policy, sources):
@@ -66,7 +69,7 @@ def _files(found, policy, sources):
         # A rules file is named itself; what else this layer has are keywords of auditd.conf.
         return [found["what"] if os.path.isabs(found["what"]) else policy["auditd"]["path"]]
     if found["layer"] == "effective" or found["what"] == "sshd":
-        return [path for path in sources if not os.path.isdir(path) and not os.access(path, os.X_OK)]
+        return sources
     return [policy["auditd"]["path"]] if found["what"] == "auditd" else []
 
 

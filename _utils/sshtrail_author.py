@@ -18,6 +18,7 @@ VERBS = {"add_rule": "added", "remove_rule": "removed", "set": "changed", "termi
 FIELD = re.compile(r"(?:-F ?|--field[ =])(?:path|dir)=(?P<path>\S+)|(?:^|\s)-w ?(?P<watch>\S+)")
 KEY = re.compile(r"(?:-F ?|--field[ =])key=(?P<field>\S+)|\s-k ?(?P<option>\S+)")
 PERMISSIONS = re.compile(r"(?:-F ?perm=|\s-p ?)(?P<perm>[rwxa]+)")
+NUMBER = re.compile("[0-9]{1,10}")
 PLAIN = re.compile(r"[\w.+-]+")
 
 
@@ -30,13 +31,15 @@ class Trail(typing.NamedTuple):
     watches
         What is watched for changes: ``[(path, key), …]``.
     files
-        For each layer and thing, the files that decide it (callable: difference → list of str).
+        The files, and the directories with all their files, that decide a difference (callable: dict → list of str).
     after
         When nothing differed for the last time (float, seconds since the epoch; 0 when that is not known).
     name_of
         An account's number to its name (callable: int → str or None).
     changed
         When a file last changed (callable: path → seconds since the epoch, or None).
+    now
+        The present (float, seconds since the epoch): what is said to come later is not believed.
     """
 
     events: list
@@ -45,6 +48,7 @@ class Trail(typing.NamedTuple):
     after: float
     name_of: typing.Callable
     changed: typing.Callable
+    now: float
 
 
 def attribute(differences, trail):
@@ -55,13 +59,15 @@ def attribute(differences, trail):
     ``session`` (int or None), ``exe`` and ``comm`` (str or None), ``time`` (as ``since``) and ``op`` (str: what was
     done). Both are None where nobody knows.
     """
+    # A record with a time that is yet to come is somebody's text, or of another clock.
+    trail = trail._replace(events=[event for event in trail.events if _time(event) <= trail.now])
     rules = _rule_changes(trail.events)
     return [_attributed(found, trail, rules) for found in differences]
 
 
 def _attributed(found, trail, rules):
     event, verb = _explained(found, trail, rules)
-    if event:
+    if event and _names_somebody(event):
         by = _by(event, verb, trail.name_of)
         return {**found, "since": by["time"], "by": by}
     times = [time for path in trail.files(found) if (time := trail.changed(path))]
@@ -74,11 +80,15 @@ def _explained(found, trail, rules):
         return _setting(found, trail.events), "changed"
     if found["layer"] == "kernel":
         undone = "add_rule" if found["expected"] is None else "remove_rule"
-        held = rules[undone].get(key_of(found["what"]), [])
-        return (held[-1] if held else None), VERBS[undone]
+        return _of_one_person(rules[undone].get(key_of(found["what"]), [])), VERBS[undone]
     if found["layer"] == "service" and found["what"] == "auditd running":
         return _ended(trail.events), VERBS["terminate"]
     return _written(trail, set(trail.files(found)))
+
+
+def _of_one_person(events):
+    """Return the last of ``events``, None when they are of several people: rules share a key, and it tells no more."""
+    return events[-1] if len({_person(event) for event in events}) == 1 else None
 
 
 def key_of(rule):
@@ -167,8 +177,8 @@ def _written(trail, paths):
     keys = {key for watched, key in trail.watches if any(_below(path, watched) for path in paths)}
     found = [(event, verb) for event in trail.events if (verb := _change(event, keys, paths))]
     late = [pair for pair in found if _time(pair[0]) >= trail.after]
-    if trail.after and len({_person(event) for event, _ in late}) > 1:
-        return None, ""
+    if trail.after:
+        return (_of_one_person([event for event, _ in late]), late[-1][1]) if late else (None, "")
     return late[-1] if late else (None, "")
 
 
@@ -181,7 +191,9 @@ def _change(event, keys, paths):
     call = event.first("SYSCALL")
     if not call or call.text("success") != "yes" or not keys & set(event.keys):
         return ""
-    kinds = {record.text("nametype") for record in event.records if _path(event, record) in paths}
+    named = ((_path(event, record), record.text("nametype")) for record in event.records)
+    # A directory stands for the files in it: one that is gone is in no list.
+    kinds = {kind for path, kind in named if path and (path in paths or os.path.dirname(path) in paths)}
     kinds -= {"PARENT", None}
     if not kinds:
         return ""
@@ -204,6 +216,11 @@ def _path(event, record):
 def _person(event):
     who = _who(event)
     return who.text("auid"), who.text("ses")
+
+
+def _names_somebody(event):
+    """Tell whether an event says who it was, be it "no login": the kernel drops a rule by itself with its directory."""
+    return bool(NUMBER.fullmatch(_who(event).text("auid") or ""))
 
 
 def _who(event):
@@ -233,7 +250,7 @@ def _looked_up(record):
 
 def _number(text):
     """Return a number that the kernel wrote (int), None for its word for "unset" and for what is no number."""
-    number = int(text) if text and text.isdecimal() else UNSET
+    number = int(text) if NUMBER.fullmatch(text or "") else UNSET
     return None if number == UNSET else number
 
 

@@ -2,6 +2,7 @@
 A master and three minions in namespaces of one machine, each minion with an /etc and an sshd of its own.
 """
 
+import collections
 import contextlib
 import json
 import pathlib
@@ -41,6 +42,7 @@ class Site:
         self.stack, self.base, self.commands, self.audited, self.policy = stack, base, commands, audited, policy
         self.conf = base / "master" / "conf"
         self.houses, self.processes, self.events = {}, {}, queue.Queue()
+        self.kept = collections.defaultdict(list)
 
     def start(self):
         """Start the master, the minions, and listen to the master's events."""
@@ -130,7 +132,7 @@ class Site:
 
     def answers(self, *args, target="*"):
         """Run ``salt TARGET FUNCTION …`` and return what each minion answered (dict by id)."""
-        command = [self.commands / "salt", "-c", self.conf, "--out=json", "--static", "-t", "60", target, *args]
+        command = [self.commands / "salt", "-c", self.conf, "--out=json", "--static", "-t", "15", target, *args]
         done = self.network.run(*command, check=False)
         with contextlib.suppress(ValueError):
             return json.loads(done.stdout)
@@ -148,15 +150,26 @@ class Site:
         self.network.run("ssh", "-F", "none", "-i", self.key, *pairs, f"{PERSON}@{HOSTS[name]}", command)
 
     def event(self, name, *kinds):
-        """Return the next drift event of the host ``name`` and of one of the ``kinds``: its time, kind and data."""
+        """
+        Return the next drift event of the host ``name`` that is of one of the ``kinds``: its time, kind and data.
+
+        What a host and the master tell of the same moment comes in any order: other events are kept for later, until
+        the next drift begins.
+        """
         end = time.monotonic() + PATIENCE
-        while (left := end - time.monotonic()) > 0:
-            with contextlib.suppress(queue.Empty):
-                moment, tag, data = self.events.get(timeout=left)
-                kind = tag.rpartition("/")[2]
-                if data["id"] == name and kind in kinds:
-                    return moment, kind, data.get("data", data)
+        while time.monotonic() < end:
+            for at, (moment, kind, data) in enumerate(self.kept[name]):
+                if kind in kinds:
+                    self.kept[name] = [] if kind == "found" else self.kept[name][:at] + self.kept[name][at + 1 :]
+                    return moment, kind, data
+            self.keep_next(end)
         raise Failed(f"no event {' or '.join(kinds)} of {name} came")
+
+    def keep_next(self, end):
+        """Wait for the next event of anybody, until ``end``, and keep it."""
+        with contextlib.suppress(queue.Empty):
+            moment, tag, data = self.events.get(timeout=max(0.1, end - time.monotonic()))
+            self.kept[data["id"]].append((moment, tag.rpartition("/")[2], data.get("data", data)))
 
 
 def layers(name):

@@ -46,18 +46,23 @@ CASES = {
     "a program's text is no record": (entry("kernel", SSHD, "loaded", None), [], 6663, None),
     "what the kernel refused": (entry("kernel", SSHD, "loaded", None), [], 6665, None),
     "all rules were deleted": (entry("kernel", SSHD, "loaded", None), [], 6668, (1002, "bob", 21, None, "removed")),
-    "deleted twice, the last counts": (MISSING, [], 6680, (1002, "bob", 21, None, "removed")),
+    "two rules with one key, deleted by two": (MISSING, [], 6680, None),
+    "a file that is gone, in a directory": (
+        LOOSE,
+        ["/etc/ssh/sshd_config.d"],
+        6655,
+        (1001, "alice", 15, "/usr/bin/mv", "changed"),
+    ),
     "auditd was stopped": (STOPPED, [], 9000, (1001, "alice", 22, None, "stopped")),
     "sshd was stopped": (entry("service", "ssh running", True, False), [], 9000, None),
     "a package": (entry("package", "auditd", "installed", None), [], 9000, None),
 }
 
 
-def trail(path, files, last=10**6, after=0.0, names=None):
+def trail(path, files, last=10**6):
     events = [event for event in sshtrail_log.events(path.read_bytes().splitlines()) if event.id[3] <= last]
-    return sshtrail_author.Trail(
-        events, WATCHES, lambda found: files, after, {1002: "bob", 1001: "alice"}.get, lambda path: None
-    )
+    names = {1002: "bob", 1001: "alice"}.get
+    return sshtrail_author.Trail(events, WATCHES, lambda found: files, 0.0, names, lambda path: None, 10.0**10)
 
 
 def who(found):
@@ -73,6 +78,31 @@ def test_who_did_it(found, files, last, expected):
         expected = (*expected[:3], told["by"]["exe"], expected[4])
     assert who(told) == expected
     assert told["since"] == (told["by"]["time"] if expected else None)
+
+
+def test_who_names_nobody_is_nobody():
+    """The kernel drops a rule by itself when the directory goes that it watches: "no login" would be a lie."""
+    line = next(line for line in ENRICHED.read_bytes().splitlines() if b"op=remove_rule" in line)
+    line = line.partition(b"\x1d")[0].replace(b"auid=1001 ses=10 ", b"")
+    events = list(sshtrail_log.events([line]))
+    assert len(events) == 1
+    [told] = sshtrail_author.attribute([MISSING], trail(ENRICHED, [])._replace(events=events))
+    assert told["by"] is None
+
+
+HOSTILE = {
+    "a time to come": (b"audit(1795495089.639:", b"audit(999999999999999.639:"),
+    "an account of many digits": (b"auid=1001", b"auid=" + b"9" * 5000),
+    "an account that is text": (b"auid=1001", b"auid=root"),
+}
+
+
+@pytest.mark.parametrize("old,new", HOSTILE.values(), ids=HOSTILE)
+def test_a_record_that_cannot_be_names_nobody(old, new):
+    line = next(line for line in ENRICHED.read_bytes().splitlines() if b"op=remove_rule" in line)
+    events = list(sshtrail_log.events([line.replace(old, new)]))
+    [told] = sshtrail_author.attribute([MISSING], trail(ENRICHED, [])._replace(events=events))
+    assert told["by"] is None
 
 
 def test_numbers_are_enough():
