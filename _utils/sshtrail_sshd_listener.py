@@ -16,9 +16,11 @@ import sshtrail_files
 #: What every SSH server says first (RFC 4253, 4.2).
 GREETING = b"SSH-2.0"
 _TITLE = ("sshd: ", " [listener]")
-#: The kernel's tables of sockets, and how they write the state of one that listens.
+#: The kernel's tables of sockets, and its number for the state of one that listens.
 _TABLES = {socket.AF_INET: "/proc/net/tcp", socket.AF_INET6: "/proc/net/tcp6"}
-_LISTENS = "0A"
+_LISTENS = 10
+#: linux/netlink.h, linux/sock_diag.h: the protocol, the kind of message, what asks for all, the size, the end.
+_SOCK_DIAG, _BY_FAMILY, _DUMP, _REQUEST, _DONE = 4, 20, 0x301, 72, 3
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
@@ -141,20 +143,46 @@ def unheard(endpoints):
     """
     Return those of ``endpoints`` (list of str, ``ADDRESS:PORT``) at which nothing listens (list of str).
 
-    The kernel tells: nobody is connected to, so that no log fills with questions. Source: proc_net_tcp in the kernel's
-    documentation.
+    The kernel tells: nobody is connected to, so that no log fills with questions.
     """
-    held = {held for family, table in _TABLES.items() for held in _listening(family, table)}
+    held = {held for family in _TABLES for held in _listening(family)}
     return [endpoint for endpoint in endpoints if not _held(endpoint, held) and not _impossible(endpoint)]
 
 
-def _listening(family, table):
-    """Yield the address and the port of each listening socket of a table, which has these first."""
-    with contextlib.suppress(FileNotFoundError), open(table, encoding="ascii") as lines:
+def _listening(family):
+    """Return the address and the port of each listening socket of an address family (list of tuple)."""
+    try:
+        return list(_asked(family))
+    except OSError:
+        # A kernel without tcp_diag; to write its table takes it milliseconds, listening or not.
+        return list(_read(family))
+
+
+def _asked(family):
+    """Ask the kernel for the sockets that listen, and only for these: sock_diag(7), linux/inet_diag.h."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG) as diag:
+        head = struct.pack("=IHHII", _REQUEST, _BY_FAMILY, _DUMP, 0, 0)
+        diag.send(head + struct.pack("=BBBxI48x", family, socket.IPPROTO_TCP, 0, 1 << _LISTENS))
+        while True:
+            messages = diag.recv(65536)
+            while messages:
+                length, kind = struct.unpack_from("=IH", messages)
+                if kind == _DONE:
+                    return
+                if kind != _BY_FAMILY:
+                    raise OSError("the kernel does not tell which sockets listen")
+                port, address = struct.unpack_from("!4xH2x16s", messages, 16)
+                yield socket.inet_ntop(family, address[: 4 if family == socket.AF_INET else 16]), port
+                messages = messages[(length + 3) & ~3 :]
+
+
+def _read(family):
+    """Read the kernel's table of an address family, which has the sockets that listen first: proc_net_tcp."""
+    with contextlib.suppress(FileNotFoundError), open(_TABLES[family], encoding="ascii") as lines:
         next(lines)
         for line in lines:
             _number, local, _remote, state = line.split(maxsplit=4)[:4]
-            if state != _LISTENS:
+            if int(state, 16) != _LISTENS:
                 return
             address, port = local.split(":")
             words = [int(address[at : at + 8], 16) for at in range(0, len(address), 8)]

@@ -71,3 +71,40 @@ def test_silence_names_who_is_silent():
         endpoint = f"127.0.0.1:{closed.getsockname()[1]}"
         assert sshtrail_sshd_listener.silence([endpoint]) == f"no SSH-2.0 greeting from {endpoint}"
         assert sshtrail_sshd_listener.silence([]) == ""
+
+
+WAYS = [sshtrail_sshd_listener._asked, sshtrail_sshd_listener._read]
+PLACES = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::1"), (socket.AF_INET6, "::")]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("family,address", PLACES)
+def test_the_kernel_tells_who_listens(way, family, address):
+    with socket.create_server((address, 0), family=family) as server, socket.socket(family) as idle:
+        idle.bind((address, 0))
+        found = list(way(family))
+        assert (address, server.getsockname()[1]) in found
+        assert (address, idle.getsockname()[1]) not in found
+
+
+def test_unheard_names_where_nothing_listens():
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as idle:
+        idle.bind(("127.0.0.1", 0))
+        heard, silent = (f"127.0.0.1:{one.getsockname()[1]}" for one in (server, idle))
+        assert sshtrail_sshd_listener.unheard([heard, silent]) == [silent]
+        assert sshtrail_sshd_listener.unheard([heard.replace("127.0.0.1", "0.0.0.0")]) != []
+
+
+def test_a_socket_for_every_address_answers_for_each():
+    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as server:
+        port = server.getsockname()[1]
+        assert sshtrail_sshd_listener.unheard([f"0.0.0.0:{port}", f"[::]:{port}", f"[::1]:{port}"]) == []
+
+
+def test_without_the_kernels_answer_its_table_is_read(monkeypatch):
+    def refused(family):
+        raise OSError
+        yield
+
+    monkeypatch.setattr(sshtrail_sshd_listener, "_asked", refused)
+    test_unheard_names_where_nothing_listens()
