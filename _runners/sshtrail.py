@@ -10,6 +10,7 @@ import sys
 import time
 
 import salt.client
+import salt.pillar
 import salt.utils.files
 import salt.utils.minions
 import salt.utils.verify
@@ -206,13 +207,15 @@ def _publish(minions, function, *args, timeout, batch=None, **kwargs):
 
 
 def _pillar(minion):
-    return __salt__["pillar.show_pillar"](minion)
-
-
-def _os_family(minion):
-    _, grains, _ = salt.utils.minions.get_minion_data(minion, __opts__)
+    """Return a minion's pillar as the master compiles it (dict), and the family of its distribution (str)."""
+    # In an orchestration the options hold the master's own pillar, and Salt 3008 lets that into everybody's: not
+    # pillar.show_pillar, therefore.
+    opts = {key: value for key, value in __opts__.items() if key != "pillar"}
+    name, grains, _ = salt.utils.minions.get_minion_data(minion, opts)
+    grains = grains or {"fqdn": minion}
+    pillar = salt.pillar.Pillar(opts, grains, name or minion, "base").compile_pillar()
     # Not known before the minion's first run: then its own validation has to do.
-    return (grains or {}).get("os_family", "Debian")
+    return pillar, grains.get("os_family", "Debian")
 
 
 # --- A rollout --------------------------------------------------------------------------------------------------
@@ -240,11 +243,11 @@ def _validate(environment, minions):
     """Return the digest of each minion's policy in the environment (dict), and what is wrong in pillars (dict)."""
     digests, wrong = {}, {}
     for name in minions:
-        pillar = _pillar(name)
+        pillar, os_family = _pillar(name)
         if _elsewhere(pillar, environment):
             continue
         try:
-            sshtrail_policy.build(pillar, _os_family(name))
+            sshtrail_policy.build(pillar, os_family)
             digests[name] = sshtrail_policy.digest(pillar)
         except SaltInvocationError as exc:
             wrong[name] = exc.message
@@ -400,8 +403,8 @@ def _wanted(names):
 def _asked_for(name):
     """Return the digest of a minion's policy if its pillar says that it be repaired, else None."""
     try:
-        pillar = _pillar(name)
-        policy = sshtrail_policy.build(pillar, _os_family(name))
+        pillar, os_family = _pillar(name)
+        policy = sshtrail_policy.build(pillar, os_family)
         return sshtrail_policy.digest(pillar) if policy["drift"]["action"] == "repair" else None
     except Exception as exc:  # noqa: BLE001 - a pillar may use what the minion says of itself: the others go on
         log.error("%s is not repaired: %s", name, exc)
