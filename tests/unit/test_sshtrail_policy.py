@@ -239,7 +239,8 @@ def test_the_pillar_of_this_tree(root, tmp_path, minion_id, environment):
     assert policy["environment"] == environment
     assert policy["sshd"]["config"] == {"LogLevel": "VERBOSE", "SyslogFacility": "AUTHPRIV"}
     assert policy["auditd"]["config"]["max_log_file"] == 50
-    assert [group["name"] for group in policy["rules"]["groups"]] == ["sshd", "session", "ssh_commands"]
+    names = [group["name"] for group in policy["rules"]["groups"]]
+    assert names == ["sshd", "session", "ssh_commands", "ssh_config", "audit_config"]
 
 
 def test_a_set_stands_for_its_groups_and_a_groups_own_line_wins():
