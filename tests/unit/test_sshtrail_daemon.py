@@ -65,6 +65,8 @@ def test_a_mark_from_before_the_last_reading_tells_nothing(file, run, daemon):
     marked = os.stat(sshtrail_daemon.mark_path(daemon.pid, run)).st_ctime
     assert sshtrail_daemon.has_read(daemon.pid, [file], run, again=marked)
     assert sshtrail_daemon.has_read(daemon.pid, [file], run, again=marked + 1), "read again, and the file is older"
+    # A file's time is that of the kernel's last clock tick: in the same one nothing tells which came first.
+    time.sleep(2 / os.sysconf("SC_CLK_TCK"))
     os.utime(file)
     changed = os.stat(file).st_ctime
     assert not sshtrail_daemon.has_read(daemon.pid, [file], run, again=changed)
