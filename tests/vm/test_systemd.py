@@ -19,6 +19,7 @@ from support import require_root
 
 TREE = "/srv/saltext-sshtrail"
 PILLAR = f"{TREE}/pillar/sshtrail/common.sls"
+LOOK = "/var/cache/salt/minion/sshtrail/look.json"
 USER = "sshtrailer"
 COMMAND = ["/bin/echo", "sshtrail-was-here"]
 # What upstream's unit and Red Hat's say, and Debian's does not.
@@ -111,6 +112,20 @@ def test_the_policy_survives_a_reboot(guest):
     assert highstate(guest) == "  nothing"
 
 
+def test_a_look_is_remembered_until_a_unit_changes(guest):
+    kept = []
+    for _ in range(2):
+        assert guest.salt(TREE, "sshtrail.drift") == []
+        kept.append(guest.run("cat", LOOK).stdout)
+    # A whole look would have written when it was.
+    assert kept[0] == kept[1]
+    guest.run("systemctl", "disable", "ssh.service")
+    [found] = guest.salt(TREE, "sshtrail.drift")
+    assert (found["layer"], found["what"], found["actual"]) == ("service", "ssh enabled", False)
+    guest.run("systemctl", "enable", "ssh.service")
+    assert guest.salt(TREE, "sshtrail.drift") == []
+
+
 def test_a_unit_that_refuses_to_stop_takes_up_what_needs_a_restart(guest):
     guest.write("/etc/systemd/system/auditd.service.d/refuses.conf", REFUSES)
     guest.run("systemctl", "daemon-reload")
@@ -134,14 +149,15 @@ def test_a_locked_kernel_takes_changes_up_at_the_next_reboot(guest):
     highstate(guest)
     assert guest.salt(TREE, "audit_rules.status")["immutable"] is True
     assert highstate(guest) == "  nothing"
-    guest.run("sed", "-i", r"s/^\( *\)session: true$/\1session: false\n\1ssh_config: true/", PILLAR)
+    before = kernel_keys(guest)
+    guest.run("sed", "-i", r"s/^\( *\)session: true$/\1session: false\n\1identity: true/", PILLAR)
     changed = highstate(guest)
-    assert "key=session" in changed and "key=ssh_config" in changed
-    assert kernel_keys(guest) == {"sshd", "session", "ssh_commands"}
+    assert "key=session" in changed and "key=identity" in changed
+    assert kernel_keys(guest) == before
     assert highstate(guest) == "  nothing"
     assert "takes effect at the next reboot" in rules_comment(guest)
     guest.reboot()
-    assert kernel_keys(guest) == {"sshd", "ssh_config", "ssh_commands"}
+    assert kernel_keys(guest) == before - {"session"} | {"identity"}
     assert highstate(guest) == "  nothing"
     assert "reboot" not in rules_comment(guest)
 
