@@ -42,7 +42,7 @@ class Site:
         self.stack, self.base, self.commands, self.audited, self.policy = stack, base, commands, audited, policy
         self.conf = base / "master" / "conf"
         self.houses, self.processes, self.events = {}, {}, queue.Queue()
-        self.kept = collections.defaultdict(list)
+        self.kept, self.listener = collections.defaultdict(list), None
 
     def start(self):
         """Start the master, the minions, and listen to the master's events."""
@@ -52,6 +52,7 @@ class Site:
             self.houses[name] = self.house(name, network=self.network.holder.pid)
             self.configure_minion(name)
             self.configure_host(self.houses[name], address)
+        self.stack.callback(lambda: ended(*self.processes.values()))
         for name in ("master", *HOSTS):
             self.daemon(name)
         self.listen()
@@ -107,20 +108,21 @@ class Site:
         return self.base / "key"
 
     def daemon(self, name):
-        """Start the master, or the minion ``name``, and end it with the stack."""
+        """Start the master, or the minion ``name``."""
         program, house = ("salt-master", self.network) if name == "master" else ("salt-minion", self.houses[name])
         command = house.enter([self.commands / program, "-c", self.base / name / "conf"])
         with (self.base / f"{name}.log").open("ab") as output:
-            process = subprocess.Popen(command, stdout=output, stderr=output, cwd="/")
-        self.processes[name] = process
-        self.stack.callback(ended, process)
+            self.processes[name] = subprocess.Popen(command, stdout=output, stderr=output, cwd="/")
 
     def listen(self):
-        """Collect the drift events of the master's bus, each with the moment of its arrival."""
+        """Collect the drift events of the master's bus, each with the moment of its arrival; begin anew if it does."""
+        if self.listener:
+            ended(self.listener)
         command = [self.commands / "salt-run", "-c", self.conf, "state.event", "tagmatch=sshtrail/drift/*"]
-        process = subprocess.Popen(self.network.enter(command), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        self.stack.callback(ended, process)
-        threading.Thread(target=self.collect, args=[process.stdout], daemon=True).start()
+        command = self.network.enter(command)
+        self.listener = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.stack.callback(ended, self.listener)
+        threading.Thread(target=self.collect, args=[self.listener.stdout], daemon=True).start()
 
     def collect(self, lines):
         """Put each event that a line of ``state.event`` tells into the queue."""
@@ -182,11 +184,13 @@ def write(path, content):
     path.write_text(json.dumps(content), encoding="utf-8")
 
 
-def ended(process):
-    """End a process that this started, and wait until it is gone."""
-    process.terminate()
-    try:
-        process.wait(30)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def ended(*processes):
+    """End processes that this started, all at once, and wait until they are gone."""
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -51,8 +51,10 @@ class Storm:
         for name in (*self.names, *self.others):
             # One key pair for all: each name is authenticated by it, and by no other.
             shutil.copy(keys / "minion.pub", accepted / name)
+            self.stack.callback((accepted / name).unlink)
         crowd = {"crowd-*": ["sshtrail.common", "sshtrail.prod"]}
         write(pillar / "top.sls", {"base": {**{name: layers(name) for name in HOSTS}, **crowd}})
+        self.stack.callback(shutil.rmtree, home)
 
     def config(self):
         path = self.site.base / "crowd" / "conf" / "minion"

@@ -2,11 +2,14 @@
 Each layer of a host broken by hand, one at a time and all at once: seen, named, repaired, and as after a highstate.
 """
 
+import hashlib
+import json
+import subprocess
+
 import pytest
-from _sandbox import wait_for
 from _site import AUDITED, PERSON, UID
-from loop import site
-from support import audit_status, audit_subsystem, auditctl
+from loop import audited_site, by_hand
+from support import audit_status, auditctl
 
 COMMANDS = "-a always,exit -F arch=b64 -S execve,execveat -F auid!=unset -F key=ssh_commands"
 STRANGER = "always,exit -F path=/etc/hosts -F perm=wa -F key=sshd"
@@ -15,16 +18,26 @@ MANAGED, COMPILED = "/etc/audit/rules.d/zz-sshtrail.rules", "/etc/audit/audit.ru
 # sshd reads another file, which then is put back: the file is right, and what runs is not.
 SANDWICH = f"sed -i s/VERBOSE/ERROR/ {CONFIG}; kill -HUP $(cat /run/sshd.pid); sleep 1"
 SANDWICH += f"; sed -i s/ERROR/VERBOSE/ {CONFIG}"
+# A package that a test may remove: sshd's own would take the machine's sshd along.
+STANDIN = "sshtrail-standin"
+SOURCES = "/etc/apt/sources.list"
+CONTROL = f"""Package: {STANDIN}
+Version: 1
+Architecture: all
+Maintainer: nobody <nobody@example.org>
+Description: stands for the package of sshd
+"""
 
 # What somebody does, the layer and the thing that the event names, and whether the log tells who it was.
 BROKEN = {
-    "a daemon with another file": (SANDWICH, "daemon", "sshd", True),
     "an effective value": (f"sed -i s/VERBOSE/ERROR/ {CONFIG}", "effective", "LogLevel", True),
     "a keyword of auditd": (f"sed -i 's/^max_log_file = .*/max_log_file = 9/' {AUDITD}", "file", "max_log_file", True),
     "a rules file": (f"rm {MANAGED}", "file", MANAGED, True),
     "the compiled file": (f": >{COMPILED}", "compiled", COMPILED, True),
     "a rule of the kernel": (f"auditctl -d {COMMANDS[3:]}", "kernel", COMMANDS, True),
     "a setting of the kernel": ("auditctl -b 100", "kernel", "backlog_limit", True),
+    # auditd looks up the session of whoever ended it, who must not have ended himself by then.
+    "an audit daemon that ends": ("kill $(cat /run/auditd.pid); sleep 1", "service", "auditd running", True),
     "a service that ends": ("kill $(cat /run/sshd.pid)", "service", "ssh running", False),
     "a service that does not start at boot": ("rm /etc/rc?.d/S??ssh", "service", "ssh enabled", False),
 }
@@ -32,32 +45,23 @@ BROKEN = {
 
 @pytest.fixture(scope="module")
 def fleet():
-    with audit_subsystem():
-        try:
-            with site(audited=True) as found:
-                yield found
-        finally:
-            # Only now: as long as the loop lives, it brings them back.
-            wait_for(lambda: audit_status()["pid"] == "0", "the end of auditd")
-            auditctl("-D")
-
-
-def by_hand(fleet, command):
-    """Run a shell's command on the host as somebody who has logged in and become root."""
-    login = 'echo "$1" >/proc/self/loginuid; exec sh -c "$2"'
-    fleet.houses[AUDITED].run("sh", "-c", login, "sh", str(UID), command)
+    with audited_site() as found:
+        yield found
 
 
 def state(fleet):
-    """Everything that a highstate is about: files with owner and mode, links that start services, the kernel."""
+    """Return all that a highstate is about: files with owner and mode, links that start services, the kernel."""
     house = fleet.houses[AUDITED]
     files = house.tree("/etc/ssh") | house.tree("/etc/audit") | house.tree("/etc/rc2.d")
-    counters = ("lost", "backlog", "backlog_wait_time_actual")
+    status = audit_status()
+    assert status["pid"] == str(house.pid("auditd.pid"))
+    # An auditd that was ended comes back as another process.
+    counters = ("lost", "backlog", "backlog_wait_time_actual", "pid")
     # Of rules that have no bearing on each other the order does not count, and is not restored.
     return (
         files,
         sorted(auditctl("-l").splitlines()),
-        {key: value for key, value in audit_status().items() if key not in counters},
+        {key: value for key, value in status.items() if key not in counters},
     )
 
 
@@ -75,23 +79,87 @@ def repaired(fleet):
 def test_each_layer_is_seen_named_and_repaired(fleet, command, layer, what, known):
     before = state(fleet)
     by_hand(fleet, command)
-    told = repaired(fleet)
-    named = [entry for entry in told if (entry["layer"], entry["what"]) == (layer, what)]
-    assert named, told
-    if known:
-        assert named[0]["by"]["auid"] == UID and named[0]["by"]["user"] == PERSON, named
-        assert f" by {PERSON} (auid {UID}, session " in named[0]["said"]
+    entry = named(repaired(fleet), layer, what)
+    assert by_the_person(entry) or not known, entry
     assert state(fleet) == before
+
+
+def test_a_daemon_with_another_file_is_seen_named_and_repaired(fleet):
+    before = state(fleet)
+    at_once(fleet, SANDWICH)
+    assert by_the_person(named(repaired(fleet), "daemon", "sshd"))
+    assert state(fleet) == before
+
+
+def named(told, layer, what):
+    """Return the first difference about ``what`` that was told."""
+    found = [entry for entry in told if (entry["layer"], entry["what"]) == (layer, what)]
+    assert found, told
+    return found[0]
+
+
+def by_the_person(entry):
+    known = entry["by"] or {}
+    sentence = f" by {PERSON} (auid {UID}, session "
+    return (known.get("auid"), known.get("user")) == (UID, PERSON) and sentence in entry["said"]
+
+
+def at_once(fleet, command):
+    """Have somebody do what takes several steps, with no look in the middle of it."""
+    fleet.answers("sshtrail_watch.silence", "60", "several steps", target=AUDITED)
+    by_hand(fleet, command)
+    fleet.answers("sshtrail_watch.resume", target=AUDITED)
 
 
 def test_all_at_once(fleet):
     before = state(fleet)
-    by_hand(fleet, "; ".join(command for command, *_ in BROKEN.values()))
+    at_once(fleet, "; ".join([SANDWICH, *(command for command, *_ in BROKEN.values())]))
     told = {(entry["layer"], entry["what"]) for entry in repaired(fleet)}
-    assert told >= {("effective", "LogLevel"), ("kernel", COMMANDS), ("service", "ssh enabled"), ("file", MANAGED)}
-    after = state(fleet)
-    assert after[:2] == before[:2]
+    assert told >= {(layer, what) for _, layer, what, _ in BROKEN.values()}
+    assert state(fleet) == before
     assert fleet.answers("sshtrail.drift", "fresh=True", target=AUDITED) == {AUDITED: []}
+
+
+@pytest.fixture
+def standin(fleet, tmp_path):
+    """A package in the place of sshd's, from a repository on the host itself."""
+    house, policy = fleet.houses[AUDITED], fleet.base / "pillar" / "hosts" / f"{AUDITED}.sls"
+    repository(tmp_path)
+    house.run("sh", "-c", "rm -rf /etc/apt/sources.list*")
+    house.inside(SOURCES).write_text(f"deb [trusted=yes] file:{tmp_path} ./\n")
+    # The repository is root's alone.
+    house.inside("/etc/apt/apt.conf.d/sandbox").write_text('APT::Sandbox::User "root";\n')
+    for path in ("/var/lib/apt", "/var/cache/apt"):
+        house.run("mount", "-t", "tmpfs", "tmpfs", path)
+    before = policy.read_text()
+    policy.write_text(json.dumps({"sshtrail": {**json.loads(before)["sshtrail"], "sshd": {"package": STANDIN}}}))
+    fleet.answers("saltutil.refresh_pillar", target=AUDITED)
+    yield STANDIN
+    policy.write_text(before)
+    fleet.answers("saltutil.refresh_pillar", target=AUDITED)
+
+
+def repository(directory):
+    """Make a repository of Debian packages that has :data:`STANDIN` alone."""
+    control = directory / "tree" / "DEBIAN" / "control"
+    control.parent.mkdir(parents=True)
+    control.write_text(CONTROL)
+    package = directory / f"{STANDIN}.deb"
+    subprocess.run(["dpkg-deb", "--root-owner-group", "--build", control.parents[1], package], check=True)
+    content = package.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    entry = f"{CONTROL}Filename: ./{package.name}\nSize: {len(content)}\nSHA256: {digest}\n"
+    (directory / "Packages").write_text(entry)
+
+
+def test_a_package_is_seen_and_repaired(fleet, standin):
+    # Nobody has installed it yet.
+    assert named(repaired(fleet), "package", standin)["expected"] == "installed"
+    before = state(fleet)
+    by_hand(fleet, f"dpkg --remove {standin}")
+    assert named(repaired(fleet), "package", standin)["actual"] is None
+    assert fleet.houses[AUDITED].run("dpkg-query", "-W", "-f", "${db:Status-Status}", standin).stdout == "installed"
+    assert state(fleet) == before
 
 
 def test_a_repair_is_remembered(fleet):

@@ -11,7 +11,8 @@ import threading
 
 import pytest
 from _sandbox import wait_for
-from loop import site
+from _site import ended
+from loop import anew, shared_site  # noqa: F401 - one is a fixture
 
 LIAR, VICTIM = "prod-2", "prod-1"
 # Run in the liar's house with his configuration: each load on the standard input goes to the master.
@@ -47,22 +48,16 @@ CODE = [
 
 
 @pytest.fixture(scope="module")
-def fleet():
-    with site(audited=False) as found:
-        listener = subprocess.Popen(
-            found.network.enter(
-                [found.commands / "salt-run", "-c", found.conf, "state.event", "tagmatch=salt/job/*/new"]
-            ),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-        found.jobs = []
-        threading.Thread(target=collect, args=[listener.stdout, found.jobs], daemon=True).start()
-        # The listener is there when it tells of a job.
-        wait_for(lambda: found.answers("test.ping") and found.jobs, "the first job")
-        yield found
-        listener.terminate()
-        listener.wait()
+def fleet(shared_site):  # noqa: F811
+    found = anew(shared_site)
+    command = [found.commands / "salt-run", "-c", found.conf, "state.event", "tagmatch=salt/job/*/new"]
+    listener = subprocess.Popen(found.network.enter(command), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    found.jobs = []
+    threading.Thread(target=collect, args=[listener.stdout, found.jobs], daemon=True).start()
+    # The listener is there when it tells of a job.
+    wait_for(lambda: found.answers("test.ping") and found.jobs, "the first job")
+    yield found
+    ended(listener)
 
 
 def collect(lines, jobs):

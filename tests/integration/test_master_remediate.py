@@ -6,7 +6,7 @@ import json
 
 import pytest
 from _sandbox import wait_for
-from loop import site
+from loop import anew, kept, shared_site  # noqa: F401 - one is a fixture
 
 HOST, REPORTED = "prod-2", "dev-1"
 CONFIG = "/etc/ssh/sshd_config"
@@ -14,18 +14,12 @@ OUTCOMES = ("repaired", "failed", "stopped")
 
 
 @pytest.fixture(scope="module")
-def fleet():
-    with site(audited=False) as found:
-        yield found
+def fleet(shared_site):  # noqa: F811
+    return anew(shared_site)
 
 
 def drifts(fleet, name):
     fleet.houses[name].run("sed", "-i", "s/VERBOSE/ERROR/", CONFIG)
-
-
-def place(fleet, name):
-    """Where the master keeps what the runner remembers."""
-    return fleet.base / "master/var/cache/salt/master/sshtrail" / name
 
 
 def test_a_repair_is_told(fleet):
@@ -48,10 +42,10 @@ def test_a_repair_is_told(fleet):
 
 
 def test_what_is_kept_is_the_masters_alone(fleet):
-    wait_for(lambda: place(fleet, "repairs.json").exists(), "the record")
-    assert place(fleet, "repairs.json").stat().st_mode & 0o777 == 0o600
-    assert place(fleet, "queue").stat().st_mode & 0o777 == 0o700
-    assert list(place(fleet, "queue").iterdir()) == []
+    wait_for(lambda: kept(fleet, "repairs.json").exists(), "the record")
+    assert kept(fleet, "repairs.json").stat().st_mode & 0o777 == 0o600
+    assert kept(fleet, "queue").stat().st_mode & 0o777 == 0o700
+    assert list(kept(fleet, "queue").iterdir()) == []
 
 
 def test_an_environment_that_only_reports_is_never_touched(fleet):
@@ -101,7 +95,7 @@ def test_a_person_lets_it_go_on(fleet):
 
 
 def test_the_orchestration_does_the_same(fleet):
-    place(fleet, "repairs.json").unlink()
+    kept(fleet, "repairs.json").unlink()
     pillar = json.dumps({"sshtrail_remediate": {"minion": REPORTED}})
     for given in ([], [f"pillar={pillar}"]):
         [states] = fleet.run("state.orchestrate", "orch.remediate", *given)["data"].values()
@@ -112,7 +106,7 @@ def test_the_orchestration_does_the_same(fleet):
 
 @pytest.mark.parametrize("content", [b"{", b"[7]", b"\xff", json.dumps({HOST: [[["x"]], 1, 2]}).encode()])
 def test_a_broken_record_ends_no_repairs(fleet, content):
-    place(fleet, "repairs.json").write_bytes(content)
+    kept(fleet, "repairs.json").write_bytes(content)
     drifts(fleet, HOST)
     _, kind, _ = fleet.event(HOST, *OUTCOMES)
     assert kind == "repaired"
@@ -126,4 +120,4 @@ def test_what_is_no_id_is_one_clear_error(fleet, name):
     said = fleet.network.run(*command, check=False)
     assert "which is no minion's id." in said.stdout + said.stderr
     assert "Traceback" not in said.stdout + said.stderr
-    assert list(place(fleet, "queue").iterdir()) == []
+    assert list(kept(fleet, "queue").iterdir()) == []

@@ -10,7 +10,7 @@ import contextlib
 import statistics
 
 import pytest
-from loop import site
+from loop import anew, shared_site  # noqa: F401 - one is a fixture
 from storm import Storm
 
 COUNT = 200
@@ -21,9 +21,9 @@ BEARABLE = 2
 
 
 @pytest.fixture(scope="module")
-def storm():
-    with site(audited=False) as found, contextlib.ExitStack() as stack:
-        yield Storm(stack, found, COUNT, [LIAR])
+def storm(shared_site):  # noqa: F811
+    with contextlib.ExitStack() as stack:
+        yield Storm(stack, anew(shared_site), COUNT, [LIAR])
 
 
 def test_each_is_repaired_once_and_none_is_lost(storm):

@@ -1,0 +1,352 @@
+"""
+The documentation's commands, word for word, as one follows them who has a master and has never seen this project.
+
+A case is a fenced block of a page. The tests build on each other, in the order in which they stand.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+import pytest
+import support
+from _sandbox import Sandbox, wait_for
+from master import program
+from pytestshellutils.utils.processes import terminate_process
+from salt_call import SaltCall
+from support import audit_subsystem, auditctl, require_root
+from test_packaging import commit_all, fresh_environment
+
+DOCS = pathlib.Path(__file__).parents[2] / "docs"
+# Each page with as many blocks as it has, so that none is lost by a change of its form.
+PAGES = {"existing-salt-tree.md": 7, "environments.md": 1, "fleet.md": 2, "rollout.md": 2, "testing.md": 3}
+PAGES |= {"drift.md": 6, "scaling.md": 1}
+# What is not run as it stands, and why.
+INSTEAD = {
+    "systemctl restart salt-master": "a sandbox has no systemd: the test restarts its master itself",
+}
+LEFT_OUT = {
+    "./bin/test-salts tests/unit -k policy": "sets up a Salt from the package index, and these tests in it",
+    "ls -d test-*/": "runs a benchmark for minutes, and with a name that only bin/test's own run gives",
+    "benchmarks/storm.py --hosts 200": "the same",
+}
+# The host of each environment and its address, since all share the master's network.
+HOSTS = {"dev-1": "127.0.1.1", "staging-1": "127.0.1.2", "prod-1": "127.0.1.3"}
+AUDITED = "prod-1"
+PRIVATE = ["/srv", "/var/cache/salt"]
+QUICK = {"enable_fqdns_grains": False, "enable_gpu_grains": False}
+CHECKOUT = "/srv/saltext-sshtrail"
+EMPTY = "/srv/empty"
+REPOSITORY = "https://git.example.org/saltext-sshtrail.git"
+HOOK = "http://127.0.0.1:8097/"
+# What a webhook gets, a line for each: written to the file that it is given.
+RECEIVER = """
+import http.server, sys
+class Receiver(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        assert self.headers["Content-Type"] == "application/json"
+        with open(sys.argv[1], "ab") as out:
+            out.write(body + b"\\n")
+        self.send_response(204)
+        self.end_headers()
+http.server.HTTPServer(("127.0.0.1", 8097), Receiver).serve_forever()
+"""
+
+
+def fences(page, language):
+    """Return the fenced blocks of a language (``""`` for none) in a page (list of str)."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", (DOCS / page).read_text(), re.M | re.S)
+    return [block for name, block in found if name == language]
+
+
+def commands(page):
+    """Return the blocks of commands in a page (list of str) that are run."""
+    return [block for block in fences(page, "bash") if not any(text in block for text in LEFT_OUT)]
+
+
+class Newcomer:
+    """A master and its minions, with a default configuration and nothing of this project."""
+
+    def __init__(self, stack, base):
+        self.stack, self.base = stack, base
+        self.daemons = {}
+        self.desk = self.house("master", network=None)
+        self.write("/etc/salt/master", {"interface": "127.0.0.1", "auto_accept": True, "timeout": 60})
+        self.houses = {name: self.house(name, self.desk.holder.pid) for name in HOSTS}
+        self.start("master", self.desk)
+        for name, house in self.houses.items():
+            self.write("/etc/salt/minion", {"id": name, "master": "127.0.0.1", **QUICK}, house)
+            config = house.inside("/etc/ssh/sshd_config")
+            config.write_bytes(f"ListenAddress {HOSTS[name]}\n".encode() + config.read_bytes())
+            self.start("minion", house)
+        self.everybody()
+
+    def house(self, name, network):
+        """Make a host, with directories of its own for what Salt keeps."""
+        own = self.base / name
+        (own / "sandbox").mkdir(parents=True)
+        house = Sandbox(own / "sandbox", network=network)
+        self.stack.callback(house.close)
+        for path in PRIVATE:
+            private = own / path.rpartition("/")[2]
+            private.mkdir()
+            house.run("mkdir", "-p", path)
+            house.run("mount", "--bind", private, path)
+        house.run("mkdir", "-p", EMPTY, "/etc/salt")
+        return house
+
+    def write(self, path, content, house=None):
+        """Write ``content`` as JSON, which is YAML too, or as the text that it is."""
+        text = content if isinstance(content, str) else json.dumps(content)
+        (house or self.desk).inside(path).write_text(text)
+
+    def start(self, kind, house):
+        """Start a host's daemon of Salt (``master`` or ``minion``)."""
+        log = (self.base / f"{kind}.log").open("ab")
+        process = subprocess.Popen(house.enter([program(f"salt-{kind}")]), stdout=log, stderr=log, cwd="/")
+        self.daemons[house] = process
+        self.stack.callback(terminate_process, process.pid, kill_children=True)
+
+    def restart_master(self):
+        """Do what ``systemctl restart salt-master`` does, and wait for the minions to come back."""
+        terminate_process(self.daemons[self.desk].pid, kill_children=True)
+        self.start("master", self.desk)
+        self.everybody()
+
+    def everybody(self):
+        """Wait until every minion answers."""
+        wait_for(lambda: len(self.answers("test.ping")) == len(HOSTS), "an answer of every minion")
+
+    def answers(self, *args):
+        """Run a function on all minions; return what each answered (dict by id)."""
+        done = self.desk.run(program("salt"), "--out=json", "--static", "-t", "5", "*", *args, check=False)
+        with contextlib.suppress(ValueError):
+            return {name: answer for name, answer in json.loads(done.stdout).items() if answer is not False}
+        return {}
+
+    @contextlib.contextmanager
+    def running(self, *command):
+        """Have a command run on the master's host, with Salt's commands on the PATH, for a while."""
+        process = subprocess.Popen(self.desk.enter(command), env=environ_of_reader(), cwd="/")
+        try:
+            yield
+        finally:
+            terminate_process(process.pid, kill_children=True)
+
+    def fires(self, kind):
+        """Fire a drift event on the master's bus; return whether that went well (bool)."""
+        done = self.desk.run(program("salt-run"), "event.send", f"sshtrail/drift/{kind}", "{}", check=False)
+        return done.returncode == 0
+
+    def logged(self, text):
+        """Tell whether the syslog of the master's host has got a message with ``text`` (bytes) in it."""
+        return any(text in message for message in self.desk.messages)
+
+    def follow(self, page):
+        """Run the commands of a page as they stand; return what each block printed (list of str)."""
+        return [self.type(block) for block in commands(page)]
+
+    def type(self, block):
+        """Run a block of commands in an empty directory; return what it printed (str)."""
+        if block.strip() in INSTEAD:
+            self.restart_master()
+            return ""
+        done = typed(block, self.desk)
+        assert done.returncode == 0, f"{block}\n{done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+
+def typed(block, house, **environment):
+    """Run a block of commands in a host, by a shell as its reader does, with Salt's commands on the PATH."""
+    # Who is root needs no sudo, and may have none.
+    block = block.replace("sudo ", "")
+    environ = environ_of_reader(**environment)
+    return house.run("bash", "-euo", "pipefail", "-c", f"cd {EMPTY}\n{block}", check=False, env=environ)
+
+
+def environ_of_reader(**more):
+    """Return the variables (dict) of somebody who has Salt's commands on the PATH."""
+    return {**os.environ, "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}", **more}
+
+
+@pytest.fixture(scope="module")
+def newcomer(root, tmp_path_factory):
+    """The master and its minions; :data:`AUDITED` has the kernel's audit subsystem, of which there is one."""
+    with audit_subsystem(), contextlib.ExitStack() as stack:
+        site = Newcomer(stack, tmp_path_factory.mktemp("newcomer"))
+        stack.callback(auditctl, "-D")
+        stack.callback(stop_auditd, site.houses[AUDITED])
+        copy_checkout(root, site.desk.inside(CHECKOUT))
+        yield site
+
+
+def copy_checkout(root, target):
+    shutil.copytree(root, target, symlinks=True, ignore=shutil.ignore_patterns(".git", "__pycache__", "build"))
+
+
+def stop_auditd(house):
+    house.run("service", "auditd", "stop", check=False)
+    wait_for(lambda: support.audit_status()["pid"] == "0", "the end of auditd")
+
+
+def containers(newcomer):
+    """Say of all hosts but one what the page on environments says of containers: a kernel has one audit subsystem."""
+    [single] = [text for text in fences("environments.md", "yaml") if "audit: false" in text]
+    newcomer.write("/srv/pillar/container.sls", single)
+    top = newcomer.desk.inside("/srv/pillar/top.sls")
+    names = "".join(f"  {name}:\n    - container\n" for name in HOSTS if name != AUDITED)
+    top.write_text(top.read_text() + names)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_is_known(page):
+    assert len(fences(page, "bash")) == PAGES[page]
+
+
+def test_what_is_not_run_still_stands_somewhere():
+    every = "".join(block for page in PAGES for block in fences(page, "bash"))
+    assert [text for text in [*INSTEAD, *LEFT_OUT] if text not in every] == []
+
+
+# Before the newcomer, who keeps the audit subsystem until the end: a page takes its lock.
+
+
+@pytest.fixture
+def desk(root, tmp_path):
+    """A host with a checkout where the pages have it, and without a master."""
+    require_root()
+    sandbox = Sandbox(tmp_path)
+    (tmp_path / "srv").mkdir()
+    sandbox.run("mount", "--bind", tmp_path / "srv", "/srv")
+    sandbox.run("mkdir", EMPTY)
+    copy_checkout(root, sandbox.inside(CHECKOUT))
+    yield sandbox
+    sandbox.close()
+
+
+def test_a_wheel(desk, tmp_path):
+    """salt-pip is the pip of the Python that runs Salt: here of an environment that sees Salt."""
+    [block] = [text for text in commands("existing-salt-tree.md") if "salt-pip" in text]
+    python = fresh_environment(tmp_path / "venv")
+    (tmp_path / "bin").mkdir()
+    salt_pip = tmp_path / "bin" / "salt-pip"
+    salt_pip.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, "-m", "pip", "--python", str(python)])} "$@"\n')
+    salt_pip.chmod(0o755)
+    # No network: what is built with and what Salt needs is there already.
+    offline = {"PIP_NO_BUILD_ISOLATION": "0", "PIP_NO_INDEX": "1"}
+    done = typed(f"PATH={tmp_path}/bin:$PATH\n{block}", desk, **offline)
+    assert done.returncode == 0, done.stdout + done.stderr
+    SaltCall(tmp_path / "minion", python=python).offers_everything()
+
+
+def test_testing(desk):
+    for block in commands("testing.md"):
+        assert typed(block, desk).returncode == 0, block
+
+
+def checkout_part(page):
+    """Return the blocks of the way from a checkout, and those of the way from git."""
+    blocks = [block for block in commands(page) if "salt-pip" not in block]
+    first_of_git = next(number for number, block in enumerate(blocks) if "git clone" in block)
+    return blocks[:first_of_git], blocks[first_of_git:]
+
+
+def in_policy(newcomer):
+    done = newcomer.desk.run(program("salt-run"), "sshtrail.fleet", "--out=json")
+    return {name: row["standing"] for name, row in json.loads(done.stdout).items()}
+
+
+def test_a_master_with_a_checkout(newcomer):
+    (first, *blocks), _ = checkout_part("existing-salt-tree.md")
+    newcomer.type(first)
+    containers(newcomer)
+    said = [newcomer.type(block) for block in blocks]
+    assert f"{len(HOSTS)} minions: {len(HOSTS)} in policy" in said[-1]
+    assert "ssh_commands" in auditctl("-l")
+
+
+def test_environments(newcomer):
+    [said] = newcomer.follow("environments.md")
+    [shown] = [text for text in fences("environments.md", "") if "auditd:config:space_left" in text]
+    assert shown in said
+
+
+def test_fleet(newcomer):
+    said = newcomer.follow("fleet.md")
+    [shown] = [text for text in fences("fleet.md", "") if text.startswith("minion")]
+    assert said[0].splitlines()[0].split() == shown.splitlines()[0].split()
+
+
+def test_rollout(newcomer):
+    drifts(newcomer, "dev-1")
+    first, _ = newcomer.follow("rollout.md")
+    assert "dev: canary: dev-1" in first
+    assert set(in_policy(newcomer).values()) == {"in policy"}
+
+
+def drifts(newcomer, name):
+    newcomer.houses[name].run("sed", "-i", "s/^LogLevel.*/LogLevel INFO/", "/etc/ssh/sshd_config")
+
+
+def test_drift(newcomer):
+    forward = sent_on()
+    for block in commands("drift.md"):
+        if block != forward:
+            newcomer.type(block)
+    with newcomer.running("bash", "-c", forward):
+        # Until it listens, nobody hears of it.
+        wait_for(lambda: newcomer.fires("probe") and newcomer.logged(b"sshtrail/drift/probe"), "the first event")
+        drifts(newcomer, "prod-1")
+        for kind in (b"found", b"repaired", b"gone"):
+            wait_for(lambda kind=kind: newcomer.logged(b"sshtrail/drift/" + kind), f"the event {kind}")
+    assert set(in_policy(newcomer).values()) == {"in policy"}
+
+
+def sent_on():
+    """Return the block that sends events on to syslog, until somebody ends it."""
+    [forward] = [block for block in commands("drift.md") if "| logger" in block]
+    return forward
+
+
+def test_drift_is_sent_on_by_salt_itself(newcomer):
+    """To a webhook and to a file, by what stands on the page; only where the webhook is differs."""
+    _, reactor, reaction, returner = fences("drift.md", "yaml")
+    newcomer.write("/etc/salt/master.d/webhook.conf", reactor)
+    newcomer.write("/etc/salt/master.d/returner.conf", returner)
+    newcomer.desk.run("mkdir", "-p", "/srv/reactor", "/var/log/salt")
+    newcomer.write("/srv/reactor/webhook.sls", reaction.replace("https://alerts.example.org/", HOOK))
+    newcomer.restart_master()
+    log = newcomer.desk.inside("/var/log/salt/sshtrail-drift.json")
+    with newcomer.running(sys.executable, "-c", RECEIVER, "/srv/posted"):
+        drifts(newcomer, "staging-1")
+        wait_for(lambda: "gone" in kinds(newcomer.desk.inside("/srv/posted")), "the webhook")
+        assert {"found", "repaired", "gone"} <= kinds(newcomer.desk.inside("/srv/posted"))
+    wait_for(lambda: "gone" in kinds(log), "the file")
+    assert all(json.loads(line)["tag"].startswith("sshtrail/drift/") for line in log.read_text().splitlines())
+
+
+def kinds(path):
+    """Return which kinds of drift events the lines of a file tell (set of str)."""
+    told = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return {one.get("tag", "").rpartition("/")[2] for one in told}
+
+
+def test_a_master_without_a_checkout(newcomer, root, tmp_path):
+    """Everything of the other way is taken away first, but for what the minions have."""
+    _, (clone, *blocks) = checkout_part("existing-salt-tree.md")
+    newcomer.desk.run("rm", "-rf", CHECKOUT, "/srv/pillar", "/etc/salt/master.d", "/var/cache/salt/master/extmods")
+    commit_all(root, tmp_path / "tree", tmp_path / "bare.git")
+    newcomer.write("/etc/gitconfig", f'[url "file://{tmp_path}/bare.git"]\n\tinsteadOf = {REPOSITORY}\n')
+    newcomer.type(clone)
+    containers(newcomer)
+    said = [newcomer.type(block) for block in blocks]
+    assert f"{len(HOSTS)} minions: {len(HOSTS)} in policy" in said[-1]
+    served = newcomer.desk.run(program("salt-run"), "fileserver.file_list", "--out=json").stdout
+    assert not [path for path in json.loads(served) if "pillar" in path]
