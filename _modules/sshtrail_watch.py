@@ -18,6 +18,9 @@ import sshtrail_told
 
 __virtualname__ = "sshtrail_watch"
 
+#: How the functions begin that run states.
+STATE_RUNS = ("state.", "sshtrail.converge")
+
 
 def __virtual__():
     return __virtualname__
@@ -112,7 +115,7 @@ def resume():
 def _state_runs():
     """Tell whether a state run of this minion is going on: what it changes is no drift."""
     running = salt.utils.minion.running(__opts__)
-    return any(str(job.get("fun", "")).startswith("state.") for job in running if isinstance(job, dict))
+    return any(str(job.get("fun", "")).startswith(STATE_RUNS) for job in running if isinstance(job, dict))
 
 
 def _tell(told, claim, look):
