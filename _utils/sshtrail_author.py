@@ -61,7 +61,7 @@ def attribute(differences, trail):
     """
     # A record with a time that is yet to come is somebody's text, or of another clock.
     trail = trail._replace(events=[event for event in trail.events if _time(event) <= trail.now])
-    rules = _rule_changes(trail.events)
+    rules = _rule_changes([event for event in trail.events if _time(event) >= trail.after])
     return [_attributed(found, trail, rules) for found in differences]
 
 
@@ -117,18 +117,16 @@ def _rule_changes(events):
     """
     Return, for each operation, the events that nothing has undone since, by key: ``{op: {key: [event, …]}}``.
 
-    The kernel names the key of the rule, not the rule: one that is added again answers for one that was removed.
+    The kernel names the key of the rule, not the rule: one that is added again answers for one that was removed. What
+    was added at first and removed later is gone all the same, so that each operation is counted for itself.
     """
     held = {"add_rule": {}, "remove_rule": {}}
     for event, record in _config_changes(events):
-        done = record.text("op")
+        key, done = _key(record), record.text("op")
         if done in held:
-            key = _key(record)
-            undone = "remove_rule" if done == "add_rule" else "add_rule"
-            if held[undone].get(key):
-                held[undone][key].pop()
-            else:
-                held[done].setdefault(key, []).append(event)
+            [undone] = set(held) - {done}
+            held[done].setdefault(key, []).append(event)
+            del held[undone].get(key, [])[-1:]
     return held
 
 

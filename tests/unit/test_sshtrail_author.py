@@ -5,6 +5,7 @@ One account after the other did one thing after the other there; each case reads
 """
 
 import pathlib
+import re
 
 import pytest
 import sshtrail_author
@@ -118,6 +119,33 @@ def test_a_rule_that_came_back_answers_for_the_one_that_went():
     events = list(sshtrail_log.events([removed, added]))
     [told] = sshtrail_author.attribute([MISSING], trail(ENRICHED, [])._replace(events=events))
     assert told["by"] is None
+
+
+def by_root(line, operation):
+    """The record of an earlier event (bytes), in which root did the ``operation`` (bytes) to the rule of ``line``."""
+    line = re.sub(rb"audit\(\d+", b"audit(1795495000", line).replace(b"auid=1001", b"auid=0")
+    return re.sub(rb"op=\w+", b"op=" + operation, line)
+
+
+@pytest.mark.parametrize("key", [b"ssh_commands", b"stranger"])
+def test_what_came_before_all_was_well_explains_no_rule(key):
+    """Whoever loaded the policy is in the log too; the kernel names the key alone, which several rules may have."""
+    text = ENRICHED.read_bytes().splitlines()
+    line = next(line for line in text if b'_rule key="' + key in line)
+    operation = b"remove_rule" if key == b"ssh_commands" else b"add_rule"
+    found = MISSING if key == b"ssh_commands" else entry("kernel", STRANGER, None, "loaded")
+    both = list(sshtrail_log.events([by_root(line, operation), line]))
+    assert len(both) == 2
+    known = trail(ENRICHED, [])._replace(events=both)
+    assert sshtrail_author.attribute([found], known)[0]["by"] is None
+    assert sshtrail_author.attribute([found], known._replace(after=1795495001.0))[0]["by"]["auid"] == 1001
+
+
+def test_a_rule_that_came_before_does_not_answer_for_the_one_that_went():
+    removed = next(line for line in ENRICHED.read_bytes().splitlines() if b'op=remove_rule key="ssh_commands"' in line)
+    events = list(sshtrail_log.events([by_root(removed, b"add_rule"), removed]))
+    [told] = sshtrail_author.attribute([MISSING], trail(ENRICHED, [])._replace(events=events))
+    assert told["by"]["auid"] == 1001
 
 
 def test_of_two_people_since_all_was_well_nobody_is_named():
