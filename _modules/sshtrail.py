@@ -210,6 +210,8 @@ def _looked(wanted):
 
 
 def _attributed(differences, wanted):
+    if not differences:
+        return differences
     after = sshtrail_fingerprint.last_clean(__opts__["cachedir"])
     return __salt__["sshtrail_trail.attribute"](differences, wanted, after)
 

@@ -11,6 +11,7 @@ import sys
 
 import pytest
 import sshtrail_log
+import sshtrail_sshd_log
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import _prepare
@@ -83,7 +84,7 @@ def test_a_login_is_recorded_from_the_key_to_the_command(guest):
     login = next(login for login in logins if login.text("ses") == call.text("ses"))
     told = {
         line.event: line.fields
-        for line in sshtrail_log.sshd_lines(lines(guest, "/var/log/auth.log"))
+        for line in sshtrail_sshd_log.lines(lines(guest, "/var/log/auth.log"))
         if line.pid == int(login.text("pid"))
     }
     assert (told["accepted"]["user"], told["accepted"]["fingerprint"]) == (USER, fingerprint(guest))
