@@ -183,13 +183,15 @@ def debian_pip(directory):
 
 def debian_packages(names):
     """Install the system packages (list of str) that are not there yet."""
-    missing = [name for name in names if not installed(name)]
-    if not missing:
-        return
-    say("Installing " + " ".join(missing) + " ...")
-    environ = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
-    run(["apt-get", "-q", "update"], env=environ)
-    run(["apt-get", "-q", "-y", "--no-install-recommends", "install", *missing], env=environ)
+    os.makedirs(cache(), mode=0o755, exist_ok=True)
+    with locked(os.path.join(cache(), "packages.lock")):
+        missing = [name for name in names if not installed(name)]
+        if not missing:
+            return
+        say("Installing " + " ".join(missing) + " ...")
+        environ = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
+        run(["apt-get", "-q", "update"], env=environ)
+        run(["apt-get", "-q", "-y", "--no-install-recommends", "install", *missing], env=environ)
 
 
 def installed(package):

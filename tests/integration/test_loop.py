@@ -36,8 +36,8 @@ BROKEN = {
     "the compiled file": (f": >{COMPILED}", "compiled", COMPILED, True),
     "a rule of the kernel": (f"auditctl -d {COMMANDS[3:]}", "kernel", COMMANDS, True),
     "a setting of the kernel": ("auditctl -b 100", "kernel", "backlog_limit", True),
-    # auditd looks up the session of whoever ended it, who must not have ended himself by then.
-    "an audit daemon that ends": ("kill $(cat /run/auditd.pid); sleep 1", "service", "auditd running", True),
+    # auditd asks the kernel who ended it, and at times ends without the answer (auid=-1 in its DAEMON_END).
+    "an audit daemon that ends": ("kill $(cat /run/auditd.pid)", "service", "auditd running", False),
     "a service that ends": ("kill $(cat /run/sshd.pid)", "service", "ssh running", False),
     "a service that does not start at boot": ("rm /etc/rc?.d/S??ssh", "service", "ssh enabled", False),
 }

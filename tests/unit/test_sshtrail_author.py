@@ -91,6 +91,14 @@ def test_who_names_nobody_is_nobody():
     assert told["by"] is None
 
 
+def test_an_auditd_that_did_not_learn_who_ended_it_names_nobody():
+    """As auditd 3.0.9 writes it when the kernel's answer comes too late."""
+    line = b"type=DAEMON_END msg=audit(1795543073.447:8537): op=terminate auid=-1 uid=-1 ses=-1 pid=-1 res=success"
+    events = list(sshtrail_log.events([line]))
+    [told] = sshtrail_author.attribute([STOPPED], trail(ENRICHED, [])._replace(events=events))
+    assert told["by"] is None
+
+
 HOSTILE = {
     "a time to come": (b"audit(1795495089.639:", b"audit(999999999999999.639:"),
     "an account of many digits": (b"auid=1001", b"auid=" + b"9" * 5000),
