@@ -210,6 +210,7 @@ def _looked(wanted):
 
 
 def _attributed(differences, wanted):
+    # Mostly there are none, and the module that reads the log need not be loaded.
     if not differences:
         return differences
     after = sshtrail_fingerprint.last_clean(__opts__["cachedir"])

@@ -43,6 +43,8 @@ def attribute(differences, policy, after=0.0):
 
         salt '*' sshtrail_trail.attribute '[]' '{audit: false}'
     """
+    if not differences:
+        return differences
     sources = _sources(policy)
     files = lambda found: _files(found, policy, sources)  # noqa: E731
     wanted = {path for found in differences for path in files(found)}
