@@ -9,16 +9,15 @@ import contextlib
 import os
 
 import salt.utils.path
-import sshtrail_files
-import sshtrail_kernel
-import sshtrail_rules
-import sshtrail_rules_check
-import sshtrail_rules_compile
-import sshtrail_rules_files
-import sshtrail_rules_plan
-import sshtrail_rules_target
-import sshtrail_state
 from salt.exceptions import CommandExecutionError, SaltException
+from sshtrail_lib.base import files as base_files
+from sshtrail_lib.base import kernel, state
+from sshtrail_lib.rules import check as rules_check
+from sshtrail_lib.rules import compile as rules_compile
+from sshtrail_lib.rules import files as rules_files
+from sshtrail_lib.rules import language as rules_language
+from sshtrail_lib.rules import plan as rules_plan
+from sshtrail_lib.rules import target as rules_target
 
 __virtualname__ = "audit_rules"
 
@@ -45,7 +44,7 @@ def status():
 
         salt '*' audit_rules.status
     """
-    return sshtrail_kernel.status()
+    return kernel.status()
 
 
 def loaded():
@@ -60,7 +59,7 @@ def loaded():
 
         salt '*' audit_rules.loaded
     """
-    return [sshtrail_rules_target.describe(rule) for rule in sshtrail_kernel.rules()]
+    return [rules_target.describe(rule) for rule in kernel.rules()]
 
 
 def check(rules):
@@ -82,7 +81,7 @@ def check(rules):
     """
     return [
         {"line": found.number, "column": found.column, "rule": found.rule, "level": found.level, "reason": found.reason}
-        for found in sshtrail_rules_check.problems(rules)
+        for found in rules_check.problems(rules)
     ]
 
 
@@ -101,21 +100,21 @@ def diff(rules):
         salt '*' audit_rules.diff '["-w /etc/passwd -p wa -k identity"]'
     """
     wanted = list(dict.fromkeys(_compile_line(number, line) for number, line in enumerate(rules, start=1)))
-    held = sshtrail_kernel.rules()
-    steps = sshtrail_rules_plan.plan(held, wanted)
+    held = kernel.rules()
+    steps = rules_plan.plan(held, wanted)
     moved = [rule for rule in wanted if rule in held and any(step.rule == rule for step in steps)]
     return {
-        "add": [sshtrail_rules_target.describe(rule) for rule in wanted if rule not in held],
-        "remove": [sshtrail_rules_target.describe(rule) for rule in held if rule not in wanted],
-        "move": [sshtrail_rules_target.describe(rule) for rule in moved],
+        "add": [rules_target.describe(rule) for rule in wanted if rule not in held],
+        "remove": [rules_target.describe(rule) for rule in held if rule not in wanted],
+        "move": [rules_target.describe(rule) for rule in moved],
         "operations": len(steps),
     }
 
 
 def _compile_line(number, line):
     try:
-        return sshtrail_rules_compile.compile(sshtrail_rules.parse_rule(line))
-    except sshtrail_rules.RuleError as exc:
+        return rules_compile.compile(rules_language.parse_rule(line))
+    except rules_language.RuleError as exc:
         raise exc.at(number) from exc
 
 
@@ -125,7 +124,7 @@ def compare(name=MANAGED, groups=(), unknown="report", status=None, immutable=Fa
 
     Keys are the files that differ (``old`` and ``new`` are lists of lines, ``old`` is None for a new file),
     ``kernel`` (rules that go and come) and ``status``. Empty when nothing differs. Raises
-    :class:`sshtrail_state.NotInstalled` on a host without a rules directory.
+    :class:`sshtrail_lib.base.state.NotInstalled` on a host without a rules directory.
 
     CLI Example:
 
@@ -222,7 +221,7 @@ def load(rules_dir=RULES_DIR, compiled=None, unknown="report"):
         salt '*' audit_rules.load
     """
     host = _host(rules_dir, compiled)
-    return _bring(host, sshtrail_rules_target.aim(host, unknown=unknown))
+    return _bring(host, rules_target.aim(host, unknown=unknown))
 
 
 def sources(name=MANAGED, rules_dir=None, compiled=None):
@@ -246,12 +245,12 @@ def sources(name=MANAGED, rules_dir=None, compiled=None):
 
 
 def _managed(name, groups, unknown, status, immutable, rules_dir, compiled):
-    sshtrail_rules_target.check_arguments(name, groups, unknown, status, immutable)
+    rules_target.check_arguments(name, groups, unknown, status, immutable)
     directory = rules_dir or os.path.dirname(name)
     host = _host(directory, compiled)
-    edits = sshtrail_rules_target.managed(host, name, groups, status, immutable, unknown)
-    target = sshtrail_rules_target.aim(host, edits, unknown, lock=immutable)
-    sshtrail_rules_target.check_ours(target, name, status, immutable)
+    edits = rules_target.managed(host, name, groups, status, immutable, unknown)
+    target = rules_target.aim(host, edits, unknown, lock=immutable)
+    rules_target.check_ours(target, name, status, immutable)
     _need_directory(directory, host, target)
     return host, target
 
@@ -260,26 +259,26 @@ def _one(rule, present, path, rules_dir, compiled):
     directory = rules_dir or os.path.dirname(path)
     host = _host(directory, compiled)
     if present:
-        edits, drop = sshtrail_rules_target.with_rule(host, rule, path), ()
+        edits, drop = rules_target.with_rule(host, rule, path), ()
     else:
-        edits, drop = sshtrail_rules_target.without_rule(host, rule), {_compile_line(None, rule)}
-    target = sshtrail_rules_target.aim(host, edits, drop=drop)
+        edits, drop = rules_target.without_rule(host, rule), {_compile_line(None, rule)}
+    target = rules_target.aim(host, edits, drop=drop)
     _need_directory(directory, host, target)
     return host, target
 
 
 def _need_directory(directory, host, target):
     if not os.path.isdir(directory):
-        changes = sshtrail_rules_target.differences(host, target)
-        raise sshtrail_state.NotInstalled(f"There is no {directory}: auditd is not installed.", changes)
+        changes = rules_target.differences(host, target)
+        raise state.NotInstalled(f"There is no {directory}: auditd is not installed.", changes)
 
 
 def _host(rules_dir, compiled):
     path = compiled or _compiled_of(rules_dir)
     files = _files(rules_dir)
-    space = _awk_space() if sshtrail_rules_files.needs_awk(files.values()) else sshtrail_rules_files.MAWK
-    held, now = sshtrail_kernel.rules(), sshtrail_kernel.status()
-    return sshtrail_rules_target.Host(rules_dir, path, files, sshtrail_files.read(path), held, now, space)
+    space = _awk_space() if rules_files.needs_awk(files.values()) else rules_files.MAWK
+    held, now = kernel.rules(), kernel.status()
+    return rules_target.Host(rules_dir, path, files, base_files.read(path), held, now, space)
 
 
 def _compiled_of(rules_dir):
@@ -287,9 +286,9 @@ def _compiled_of(rules_dir):
 
 
 def _files(rules_dir):
-    names = sshtrail_rules_files.order(os.listdir(rules_dir)) if os.path.isdir(rules_dir) else []
+    names = rules_files.order(os.listdir(rules_dir)) if os.path.isdir(rules_dir) else []
     paths = [os.path.join(rules_dir, name) for name in names]
-    return {path: sshtrail_files.read(path) for path in paths}
+    return {path: base_files.read(path) for path in paths}
 
 
 def _awk_space():
@@ -297,23 +296,23 @@ def _awk_space():
     awk = salt.utils.path.which("awk")
     program = r'BEGIN { exit match(" ", "^\\s$") ? 0 : 1 }'
     known = awk and not __salt__["cmd.retcode"]([awk, program], python_shell=False, ignore_retcode=True)
-    return sshtrail_rules_files.GAWK if known else sshtrail_rules_files.MAWK
+    return rules_files.GAWK if known else rules_files.MAWK
 
 
 def _planned(host, target, unknown):
     _check_loadable(host, target)
-    changes = sshtrail_rules_target.differences(host, target)
+    changes = rules_target.differences(host, target)
     return {
         "changes": changes,
-        "comment": sshtrail_rules_target.comment(host, target, unknown),
-        "reboot": sshtrail_rules_target.waiting(host, target),
+        "comment": rules_target.comment(host, target, unknown),
+        "reboot": rules_target.waiting(host, target),
     }
 
 
 def _check_loadable(host, target):
     """Make sure, before anything is touched, that the directories of the rules still to be loaded are there."""
-    for _data, entry in sshtrail_rules_target.still_to_load(host, target):
-        absent = sshtrail_rules_compile.absent_directory(entry.value)
+    for _data, entry in rules_target.still_to_load(host, target):
+        absent = rules_compile.absent_directory(entry.value)
         if absent:
             raise _not_loadable(entry, f"{absent} does not exist, so the kernel refuses {entry.value}")
 
@@ -324,15 +323,15 @@ def _ask_kernel(host, target):
 
     Each question leaves a record in the audit log, so that a preview does not ask.
     """
-    for data, entry in () if host.status["immutable"] else sshtrail_rules_target.still_to_load(host, target):
+    for data, entry in () if host.status["immutable"] else rules_target.still_to_load(host, target):
         # The question is about the twin, and not where an interrupted run left that behind: asking would delete it.
-        twin = sshtrail_rules_plan.twin(data)
-        if twin not in host.rules and not sshtrail_kernel.accepts(twin):
+        twin = rules_plan.twin(data)
+        if twin not in host.rules and not kernel.accepts(twin):
             raise _not_loadable(entry, f"this kernel does not accept {entry.value}")
 
 
 def _not_loadable(entry, reason):
-    return sshtrail_rules.RuleError(reason, None, entry.line, entry.file)
+    return rules_language.RuleError(reason, None, entry.line, entry.file)
 
 
 # ---- acting -----------------------------------------------------------------------------------------------------
@@ -341,14 +340,14 @@ def _not_loadable(entry, reason):
 def _bring(host, target):
     """Act on the difference, the kernel first: a rule that it refuses must leave no file behind."""
     _check_loadable(host, target)
-    changes = sshtrail_rules_target.differences(host, target)
+    changes = rules_target.differences(host, target)
     if not changes:
         return changes
     _ask_kernel(host, target)
     with _undone_on_failure(host):
         if not host.status["immutable"]:
-            _set(sshtrail_rules_target.settings(host, target))
-            _run(sshtrail_rules_plan.plan(host.rules, target.rules))
+            _set(rules_target.settings(host, target))
+            _run(rules_plan.plan(host.rules, target.rules))
         _write(host, target)
         _lock(host, target)
     return changes
@@ -356,36 +355,36 @@ def _bring(host, target):
 
 def _lock(host, target):
     """Lock the kernel, if the policy says so, and only on what it holds now: a wrong rule would stay until a reboot."""
-    asked = sshtrail_rules_target.asks_for_lock(host, target)
-    if asked and not sshtrail_rules_plan.plan(sshtrail_kernel.rules(), target.rules):
-        _set({"enabled": sshtrail_kernel.IMMUTABLE})
+    asked = rules_target.asks_for_lock(host, target)
+    if asked and not rules_plan.plan(kernel.rules(), target.rules):
+        _set({"enabled": kernel.IMMUTABLE})
 
 
 def _set(settings):
     if settings:
-        sshtrail_kernel.set_status(settings)
+        kernel.set_status(settings)
 
 
 def _run(steps):
     for step in steps:
         try:
             _step(step)
-        except sshtrail_kernel.KernelError as exc:
-            line = sshtrail_rules_target.describe(step.rule)
-            raise CommandExecutionError(f"Cannot {step.do} {line}: {sshtrail_rules_target.why(exc)}.") from exc
+        except kernel.KernelError as exc:
+            line = rules_target.describe(step.rule)
+            raise CommandExecutionError(f"Cannot {step.do} {line}: {rules_target.why(exc)}.") from exc
 
 
 def _step(step):
     if step.do == "delete":
-        sshtrail_kernel.delete(step.rule)
+        kernel.delete(step.rule)
     else:
-        sshtrail_kernel.add(step.rule, prepend=step.do == "prepend")
+        kernel.add(step.rule, prepend=step.do == "prepend")
 
 
 def _write(host, target):
     for path, data in [*target.files.items(), (host.compiled_path, target.compiled)]:
         if data != host.files.get(path, host.compiled if path == host.compiled_path else None):
-            sshtrail_files.replace(path, data, mode=0o640)
+            base_files.replace(path, data, mode=0o640)
 
 
 @contextlib.contextmanager
@@ -400,10 +399,10 @@ def _undone_on_failure(host):
 def _put_back(host):
     """Bring files and kernel back to ``host``, as far as that goes: the first failure is the one to report."""
     with contextlib.suppress(SaltException):
-        _run(sshtrail_rules_plan.plan(sshtrail_kernel.rules(), list(dict.fromkeys(host.rules))))
+        _run(rules_plan.plan(kernel.rules(), list(dict.fromkeys(host.rules))))
     with contextlib.suppress(SaltException):
-        now = sshtrail_kernel.status()
-        _set({name: host.status[name] for name in sshtrail_kernel.SETTINGS if now[name] != host.status[name]})
+        now = kernel.status()
+        _set({name: host.status[name] for name in kernel.SETTINGS if now[name] != host.status[name]})
     for path in {**_files(host.rules_dir), **host.files, host.compiled_path: None}:
         _put_file_back(path, host.compiled if path == host.compiled_path else host.files.get(path))
 
@@ -411,6 +410,6 @@ def _put_back(host):
 def _put_file_back(path, data):
     with contextlib.suppress(SaltException):
         if data is None:
-            sshtrail_files.remove(path)
-        elif sshtrail_files.read(path) != data:
-            sshtrail_files.replace(path, data)
+            base_files.remove(path)
+        elif base_files.read(path) != data:
+            base_files.replace(path, data)

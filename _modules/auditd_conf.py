@@ -16,14 +16,11 @@ import uuid
 
 import psutil
 import salt.utils.path
-import sshtrail_auditd
-import sshtrail_auditd_daemon
-import sshtrail_auditd_keywords
-import sshtrail_daemon
-import sshtrail_files
-import sshtrail_kernel
-import sshtrail_state
 from salt.exceptions import CommandExecutionError, SaltInvocationError
+from sshtrail_lib.auditd import host as auditd_host
+from sshtrail_lib.auditd import keywords as auditd_keywords
+from sshtrail_lib.auditd import language as auditd_language
+from sshtrail_lib.base import files, kernel, processes, state
 
 __func_alias__ = {"set_": "set"}
 
@@ -47,7 +44,7 @@ class DaemonFailed(CommandExecutionError):
     """auditd did not take up its configuration, or did not prove it."""
 
 
-def get(keyword, path=sshtrail_auditd.PATH):
+def get(keyword, path=auditd_language.PATH):
     """
     Return the value of a keyword as written, and where.
 
@@ -65,12 +62,12 @@ def get(keyword, path=sshtrail_auditd.PATH):
 
         salt '*' auditd_conf.get max_log_file_action
     """
-    name = sshtrail_auditd_keywords.lookup(keyword).name
-    line = sshtrail_auditd.deciding(_read(path)).get(name)
+    name = auditd_keywords.lookup(keyword).name
+    line = auditd_language.deciding(_read(path)).get(name)
     return line and {"value": line.value, "file": path, "line": line.number}
 
 
-def check(path=sshtrail_auditd.PATH):
+def check(path=auditd_language.PATH):
     """
     Return everything for which the installed auditd would not start with this file, or would not do what it says.
 
@@ -87,11 +84,11 @@ def check(path=sshtrail_auditd.PATH):
         salt '*' auditd_conf.check
     """
     data = _read(path)
-    found = _problems(path, data, _version(), sshtrail_auditd_daemon.find(path)) or _refusals(data)
+    found = _problems(path, data, _version(), auditd_host.find(path)) or _refusals(data)
     return [{"line": one.line, "keyword": one.keyword, "reason": one.reason} for one in found]
 
 
-def diff(config=None, path=sshtrail_auditd.PATH):
+def diff(config=None, path=auditd_language.PATH):
     """
     Return what :func:`set` would change, in the file and in the daemon; touches nothing.
 
@@ -104,7 +101,7 @@ def diff(config=None, path=sshtrail_auditd.PATH):
     Returns ``{keyword: {"old": str or None, "new": str or None}}``, and under the key ``auditd`` what becomes of the
     running daemon, when it has to take the file up: ``reloaded`` or ``restarted``. Raises SaltInvocationError for
     bad arguments, CommandExecutionError where auditd would refuse the result, and
-    :class:`sshtrail_state.NotInstalled` where there is no such file.
+    :class:`sshtrail_lib.base.state.NotInstalled` where there is no such file.
 
     CLI Example:
 
@@ -115,7 +112,7 @@ def diff(config=None, path=sshtrail_auditd.PATH):
     return _plan(config or {}, path).changes
 
 
-def set_(keyword=None, value=None, config=None, path=sshtrail_auditd.PATH):
+def set_(keyword=None, value=None, config=None, path=auditd_language.PATH):
     """
     Set one keyword, or several at once, and have the running daemon take them up.
 
@@ -141,13 +138,13 @@ def set_(keyword=None, value=None, config=None, path=sshtrail_auditd.PATH):
         raise SaltInvocationError("auditd_conf.set needs either a keyword with its value, or config.")
     plan = _plan({keyword: value} if config is None else config, path)
     if plan.after != plan.before:
-        sshtrail_files.replace(path, plan.after)
+        files.replace(path, plan.after)
     if DAEMON in plan.changes:
         _take_up(plan)
     return plan.changes
 
 
-def reload(path=sshtrail_auditd.PATH):
+def reload(path=auditd_language.PATH):
     """
     Have the running daemon take up the file as it is, where it has not.
 
@@ -165,7 +162,7 @@ def reload(path=sshtrail_auditd.PATH):
     return set_(config={}, path=path)
 
 
-def status(path=sshtrail_auditd.PATH):
+def status(path=auditd_language.PATH):
     """
     Return how the kernel's audit daemon stands to this file.
 
@@ -181,15 +178,15 @@ def status(path=sshtrail_auditd.PATH):
 
         salt '*' auditd_conf.status
     """
-    daemon = sshtrail_auditd_daemon.find(path)
-    current = daemon.reads and sshtrail_daemon.has_read(daemon.pid, [path], _run_dir())
+    daemon = auditd_host.find(path)
+    current = daemon.reads and processes.has_read(daemon.pid, [path], _run_dir())
     return {"pid": daemon.pid, "reads": daemon.reads, "current": current, "note": daemon.note}
 
 
 def _read(path):
-    data = sshtrail_files.read(path)
+    data = files.read(path)
     if data is None:
-        raise sshtrail_state.NotInstalled(f"There is no {path}: auditd is not installed.")
+        raise state.NotInstalled(f"There is no {path}: auditd is not installed.")
     return data
 
 
@@ -198,9 +195,9 @@ def _version():
     binary = salt.utils.path.which("auditctl")
     if not binary:
         return None
-    key = f"auditd_conf.{sshtrail_files.identity(binary)}"
+    key = f"auditd_conf.{files.identity(binary)}"
     if key not in __context__:
-        __context__[key] = _remembered(sshtrail_files.identity(binary))
+        __context__[key] = _remembered(files.identity(binary))
     return __context__[key]
 
 
@@ -208,7 +205,7 @@ def _remembered(identity):
     """What only the binary can tell changes with the binary alone, so one question is enough for its life."""
     store = os.path.join(_run_dir(), "auditd.json")
     with contextlib.suppress(CommandExecutionError, ValueError, TypeError, KeyError):
-        known = json.loads(sshtrail_files.read(store) or b"")
+        known = json.loads(files.read(store) or b"")
         if known["identity"] == identity:
             return tuple(map(int, known["version"]))
     version = _asked_version()
@@ -220,7 +217,7 @@ def _remembered(identity):
 def _remember(store, known):
     with contextlib.suppress(OSError, CommandExecutionError):
         os.makedirs(os.path.dirname(store), mode=0o755, exist_ok=True)
-        sshtrail_files.replace(store, json.dumps(known).encode(), mode=0o600)
+        files.replace(store, json.dumps(known).encode(), mode=0o600)
 
 
 def _asked_version():
@@ -235,29 +232,29 @@ def _run(*argv):
 
 
 def _run_dir():
-    return __opts__.get("sshtrail.run_dir", sshtrail_daemon.RUN_DIR)
+    return __opts__.get("sshtrail.run_dir", processes.RUN_DIR)
 
 
 def _plan(config, path):
     version = _version()
-    texts = sshtrail_auditd.wanted(config, version)
-    before = sshtrail_files.read(path)
+    texts = auditd_language.wanted(config, version)
+    before = files.read(path)
     if before is None:
-        predicted = sshtrail_state.changes({}, texts)
-        raise sshtrail_state.NotInstalled(f"There is no {path}: auditd is not installed.", predicted)
-    after = sshtrail_auditd.edit(before, texts, version)
-    daemon = sshtrail_auditd_daemon.find(path)
+        predicted = state.changes({}, texts)
+        raise state.NotInstalled(f"There is no {path}: auditd is not installed.", predicted)
+    after = auditd_language.edit(before, texts, version)
+    daemon = auditd_host.find(path)
     found = _problems(path, after, version, daemon)
-    sshtrail_auditd.demand(found or (after != before and _refusals(after)), path)
+    auditd_language.demand(found or (after != before and _refusals(after)), path)
     known = _known(daemon.pid, path, before) if daemon.reads else after
-    changes = sshtrail_auditd.differences(before, after, version)
+    changes = auditd_language.differences(before, after, version)
     plan = Plan(path, before, after, known, daemon, version, changes)
     return plan if known == after else plan._replace(changes={**changes, DAEMON: _daemon_change(plan)})
 
 
 def _problems(path, data, version, daemon):
-    found = sshtrail_auditd.problems(data, version) or sshtrail_auditd.host_problems(data)
-    return [*sshtrail_auditd.file_problems(path, daemon.follows_links), *found]
+    found = auditd_language.problems(data, version) or auditd_language.host_problems(data)
+    return [*auditd_language.file_problems(path, daemon.follows_links), *found]
 
 
 def _daemon_change(plan):
@@ -265,14 +262,14 @@ def _daemon_change(plan):
 
 
 def _restarts(plan):
-    return sshtrail_auditd.needs_restart(plan.known, plan.after, plan.version)
+    return auditd_language.needs_restart(plan.known, plan.after, plan.version)
 
 
 def _known(pid, path, data):
     """Return the configuration (bytes) that the daemon works with, None when nobody knows."""
-    if sshtrail_daemon.has_read(pid, [path], _run_dir()):
+    if processes.has_read(pid, [path], _run_dir()):
         return data
-    return sshtrail_daemon.marked(pid, _run_dir())
+    return processes.marked(pid, _run_dir())
 
 
 def _refusals(data):
@@ -291,12 +288,12 @@ def _refusals(data):
         if _took_every_line(answer) or not _took_every_line(_ask_parser(directory, b"space_left = 1\n")):
             return []
     reason = "The installed auditd refuses it: " + "; ".join(answer["stderr"].splitlines())
-    return [sshtrail_auditd.Problem(0, "", reason)]
+    return [auditd_language.Problem(0, "", reason)]
 
 
 def _parser_is_here():
     programs = map(salt.utils.path.which, ("unshare", "mount", "ausearch"))
-    return all(programs) and os.path.isfile(sshtrail_auditd.PATH)
+    return all(programs) and os.path.isfile(auditd_language.PATH)
 
 
 def _took_every_line(answer):
@@ -306,10 +303,10 @@ def _took_every_line(answer):
 
 def _ask_parser(directory, data):
     candidate, log = os.path.join(directory, "auditd.conf"), os.path.join(directory, "audit.log")
-    sshtrail_files.replace(log, PROBE, mode=0o600)
+    files.replace(log, PROBE, mode=0o600)
     # The line feed ends a last line that has none.
-    sshtrail_files.replace(candidate, data + f"\nlog_file = {log}\n".encode(), mode=0o600)
-    overlay = ("unshare", "--mount", sys.executable, "-I", "-S", "-c", OVERLAY, candidate, sshtrail_auditd.PATH)
+    files.replace(candidate, data + f"\nlog_file = {log}\n".encode(), mode=0o600)
+    overlay = ("unshare", "--mount", sys.executable, "-I", "-S", "-c", OVERLAY, candidate, auditd_language.PATH)
     return _run(*overlay, "ausearch", "--input-logs", "-m", "DAEMON_START", "--just-one", "--raw")
 
 
@@ -318,22 +315,22 @@ def _take_up(plan):
         pid = _restart(plan.daemon, plan.path, plan.after) if _restarts(plan) else _reload(plan.daemon, plan.after)
     except CommandExecutionError as exc:
         raise DaemonFailed(f"{exc.message} {_go_back(plan)}") from exc
-    sshtrail_daemon.mark(pid, [plan.path], _run_dir(), plan.after)
+    processes.mark(pid, [plan.path], _run_dir(), plan.after)
 
 
 def _go_back(plan):
     """Put the old file back, have auditd work with it, and return a sentence on how that went."""
-    sshtrail_files.replace(plan.path, plan.before)
+    files.replace(plan.path, plan.before)
     try:
         pid = _restore(plan)
     except CommandExecutionError as exc:
         return f"The old file is back, but auditd is not: {exc.message}"
-    sshtrail_daemon.mark(pid, [plan.path], _run_dir(), plan.before)
+    processes.mark(pid, [plan.path], _run_dir(), plan.before)
     return f"The old file is back, and auditd (pid {pid}) works with it."
 
 
 def _restore(plan):
-    found = sshtrail_auditd_daemon.find(plan.path)
+    found = auditd_host.find(plan.path)
     # An auditd with a directory of its own that once refused a file reads the standard one from then on, or aborts
     # (3.0 to 4.1.2 do, each).
     if found.reads and not found.own_directory:
@@ -344,8 +341,8 @@ def _restore(plan):
 
 def _reload(daemon, data):
     """Have the daemon read its file again, and return its pid (int) when its log says that it did."""
-    log = sshtrail_auditd.effective(data, "log_file")
-    tail = sshtrail_auditd_daemon.Tail(sshtrail_auditd_daemon.rooted(daemon.pid, log))
+    log = auditd_language.effective(data, "log_file")
+    tail = auditd_host.Tail(auditd_host.rooted(daemon.pid, log))
     _signal(daemon, signal.SIGHUP)
     _wait(
         f"auditd (pid {daemon.pid}) did not confirm in {log} that it took up its configuration",
@@ -358,21 +355,21 @@ def _reloaded(daemon, data, tail):
     def ready():
         if not _lives(daemon.pid):
             raise DaemonFailed(f"auditd (pid {daemon.pid}) ended when it was told to read its configuration.")
-        answer = sshtrail_auditd_daemon.answer(tail.records())
+        answer = auditd_host.answer(tail.records())
         if answer == "failed":
             raise DaemonFailed(f"auditd (pid {daemon.pid}) refused its configuration; syslog has its reason.")
-        return answer == "success" or not sshtrail_auditd.writes_log(data)
+        return answer == "success" or not auditd_language.writes_log(data)
 
     return ready
 
 
 def _restart(daemon, path, data):
     """Stop the daemon, start it, and return its new pid (int) when it is the kernel's and writes its log."""
-    tail = sshtrail_auditd_daemon.Tail(sshtrail_auditd.effective(data, "log_file"))
+    tail = auditd_host.Tail(auditd_language.effective(data, "log_file"))
     _stop(daemon)
     _start(daemon)
     new = _wait("auditd did not become the kernel's audit daemon", lambda: _successor(daemon, path))
-    if sshtrail_auditd.writes_log(data):
+    if auditd_language.writes_log(data):
         _prove(new, tail)
     return new.pid
 
@@ -401,7 +398,7 @@ def _start(daemon):
 
 
 def _successor(daemon, path):
-    new = sshtrail_auditd_daemon.find(path)
+    new = auditd_host.find(path)
     return new if new.reads and new.pid != daemon.pid else None
 
 
@@ -409,9 +406,9 @@ def _prove(daemon, tail):
     """Wait until the log holds the daemon's start, and a message of ours where the kernel passes any on."""
     _wait(
         f"auditd (pid {daemon.pid}) did not log its start",
-        lambda: sshtrail_auditd_daemon.logged_start(tail.records(), daemon.pid),
+        lambda: auditd_host.logged_start(tail.records(), daemon.pid),
     )
-    if sshtrail_kernel.status()["enabled"]:
+    if kernel.status()["enabled"]:
         _wait(f"a message did not arrive in the log of auditd (pid {daemon.pid})", _heard(tail))
 
 
@@ -423,7 +420,7 @@ def _heard(tail):
         if time.monotonic() >= due[0]:
             _run("auditctl", "-m", word)
             due[0] = time.monotonic() + RESEND
-        return sshtrail_auditd_daemon.logged_message(tail.records(), word)
+        return auditd_host.logged_message(tail.records(), word)
 
     return ready
 

@@ -19,18 +19,15 @@ import tempfile
 import salt.utils.files
 import salt.utils.path
 import salt.utils.systemd
-import sshtrail_daemon
-import sshtrail_files
-import sshtrail_sshd
-import sshtrail_sshd_edit
-import sshtrail_sshd_guard
-import sshtrail_sshd_journal
-import sshtrail_sshd_listener
-import sshtrail_sshd_match
-import sshtrail_sshd_table
-import sshtrail_sshd_values
-import sshtrail_state
 from salt.exceptions import CommandExecutionError, SaltInvocationError
+from sshtrail_lib.base import files, journal, processes, state
+from sshtrail_lib.sshd import guard as sshd_guard
+from sshtrail_lib.sshd import keywords as sshd_keywords
+from sshtrail_lib.sshd import language as sshd_language
+from sshtrail_lib.sshd import listener as sshd_listener
+from sshtrail_lib.sshd import match as sshd_match
+from sshtrail_lib.sshd import plan as sshd_plan
+from sshtrail_lib.sshd import values as sshd_values
 
 DEFAULT = "/etc/ssh/sshd_config"
 # A listener that was told to start anew answers within a second; a loaded host may need much longer.
@@ -72,13 +69,13 @@ def get(keyword, match=None, path=DEFAULT):
         salt '*' sshd_config.get LogLevel
         salt '*' sshd_config.get X11Forwarding match='User bob'
     """
-    wanted = sshtrail_sshd_edit.wish(keyword, None, _daemon(), match)
-    settings = sshtrail_sshd_edit.lines_of(wanted, _load(path))
+    wanted = sshd_plan.wish(keyword, None, _daemon(), match)
+    settings = sshd_plan.lines_of(wanted, _load(path))
     if not settings:
         return None
-    counting = sshtrail_sshd_values.counting(wanted.keyword, settings)
-    values = [sshtrail_sshd_edit.written(setting.line) for setting in counting]
-    listed = sshtrail_sshd_table.is_list(wanted.keyword)
+    counting = sshd_values.counting(wanted.keyword, settings)
+    values = [sshd_plan.written(setting.line) for setting in counting]
+    listed = sshd_keywords.is_list(wanted.keyword)
     return {
         "value": values if listed else values[0],
         "file": counting[0].file,
@@ -114,7 +111,7 @@ def effective(user=None, host=None, addr=None, laddr=None, lport=None, path=DEFA
     if lport is not None and not str(lport).isdecimal():
         raise SaltInvocationError(f"lport takes the number of a port, not {lport!r}")
     given = {"user": user, "host": host, "addr": addr, "laddr": laddr, "lport": lport and int(lport)}
-    found = sshtrail_sshd.effective(_load(path), sshtrail_sshd_match.Connection(**given))
+    found = sshd_language.effective(_load(path), sshd_match.Connection(**given))
     return {name: _described(one) for name, one in sorted(found.items())}
 
 
@@ -146,7 +143,7 @@ def check(path=DEFAULT):
         salt '*' sshd_config.check
     """
     tree = _load(path)
-    found = [problem._asdict() for problem in sshtrail_sshd.problems(tree)]
+    found = [problem._asdict() for problem in sshd_language.problems(tree)]
     if found or not _binary():
         return found
     try:
@@ -231,7 +228,7 @@ def diff(
 
     Returns ``{keyword: {"old": …, "new": …}}`` with effective values, ``keyword (Match criteria)`` for those of a
     Match block, and one key ``sshd`` when the running daemon has not read the present files. Raises
-    :class:`sshtrail_state.NotInstalled` when there is no sshd or no configuration file.
+    :class:`sshtrail_lib.base.state.NotInstalled` when there is no sshd or no configuration file.
 
     CLI Example:
 
@@ -308,7 +305,7 @@ def sources(path=DEFAULT):
         salt '*' sshd_config.sources
     """
     tree = _load(path)
-    decided = sshtrail_sshd.effective(tree)
+    decided = sshd_language.effective(tree)
     listens = decided["ListenAddress"].value if "ListenAddress" in decided else []
     paths = [path, *_watched(tree), *filter(None, [_binary()])]
     return {"paths": paths, "binary": _binary(), "pidfile": decided["PidFile"].value, "endpoints": listens}
@@ -324,7 +321,7 @@ def _binary():
 
 def _load(path):
     # What an interrupted transaction left behind is read as it was before; the next transaction puts it back.
-    return sshtrail_sshd.load(path, _daemon(), sshtrail_sshd_journal.before(_journal(path)))
+    return sshd_language.load(path, _daemon(), journal.before(_journal(path)))
 
 
 def _journal(path):
@@ -336,26 +333,26 @@ def _daemon():
     """Return the Daemon that stands for the installed sshd; one that knows nothing when there is none."""
     binary = _binary()
     if not binary:
-        return sshtrail_sshd_values.Daemon()
-    key = f"sshd_config.{sshtrail_files.identity(binary)}"
+        return sshd_values.Daemon()
+    key = f"sshd_config.{files.identity(binary)}"
     if key not in __context__:
         __context__[key] = _remembered(binary)
     release = __context__[key][0]
-    return sshtrail_sshd_values.Daemon(*__context__[key], ask=functools.partial(_ask, release))
+    return sshd_values.Daemon(*__context__[key], ask=functools.partial(_ask, release))
 
 
 def _remembered(binary):
     """What only the binary can tell changes with the binary alone, so one question is enough for its life."""
-    store, identity = os.path.join(_run_dir(), "sshd.json"), sshtrail_files.identity(binary)
+    store, identity = os.path.join(_run_dir(), "sshd.json"), files.identity(binary)
     with contextlib.suppress(CommandExecutionError, ValueError, TypeError, KeyError):
-        known = json.loads(sshtrail_files.read(store) or b"")
+        known = json.loads(files.read(store) or b"")
         if known["identity"] == identity:
             return tuple(known["release"]), known["banner"], known["defaults"]
     banner = _banner(binary)
     release = tuple(map(int, re.match(r"OpenSSH_(\d+)\.(\d+)", banner).groups()))
     with _private_directory() as scratch:
         empty = os.path.join(scratch, "sshd_config")
-        sshtrail_files.replace(empty, b"", mode=0o600)
+        files.replace(empty, b"", mode=0o600)
         defaults = {**_vendor(empty), **_sshd_dump(empty, {})}
     # Without host keys sshd could not be asked for all of it.
     if "HostKey" in defaults and not __opts__.get("test"):
@@ -366,19 +363,19 @@ def _remembered(binary):
 def _vendor(path):
     """Return those keywords of vendors that sshd takes and does not print, as keys of a dict."""
     known = {}
-    for name, value in sshtrail_sshd_table.VENDOR.items():
-        sshtrail_files.replace(path, f"{name} {value}\n".encode())
+    for name, value in sshd_keywords.VENDOR.items():
+        files.replace(path, f"{name} {value}\n".encode())
         with contextlib.suppress(RefusedError):
             _sshd_dump(path, {})
             known[name] = []
-    sshtrail_files.replace(path, b"")
+    files.replace(path, b"")
     return known
 
 
 def _remember(store, known):
     with contextlib.suppress(OSError, CommandExecutionError):
         os.makedirs(os.path.dirname(store), mode=0o755, exist_ok=True)
-        sshtrail_files.replace(store, json.dumps(known).encode(), mode=0o600)
+        files.replace(store, json.dumps(known).encode(), mode=0o600)
 
 
 def _banner(binary):
@@ -397,22 +394,21 @@ def _run_dir():
 def _ask(release, name, occurrences):
     """Let sshd itself say what it makes of a value that depends on how it was built."""
     lines = [
-        f"{name} {' '.join(sshtrail_sshd_edit.quoted(word, release) for word in arguments.words)}\n"
-        for arguments in occurrences
+        f"{name} {' '.join(sshd_plan.quoted(word, release) for word in arguments.words)}\n" for arguments in occurrences
     ]
     text = "".join(lines)
     if text not in __context__.setdefault("sshd_config.asked", {}):
         __context__["sshd_config.asked"][text] = _asked(name, text)
     answer = __context__["sshd_config.asked"][text]
     if isinstance(answer, str):
-        raise sshtrail_sshd_values.BadValue(answer)
+        raise sshd_values.BadValue(answer)
     return answer
 
 
 def _asked(name, text):
     with _private_directory() as scratch:
         path = os.path.join(scratch, "sshd_config")
-        sshtrail_files.replace(path, sshtrail_sshd.encode(text), mode=0o600)
+        files.replace(path, sshd_language.encode(text), mode=0o600)
         try:
             return _sshd_dump(path, {path: "sshd_config"}).get(name, [])
         except RefusedError as exc:
@@ -500,11 +496,11 @@ def _sshd_test(main, names):
 
 def _sshd_dump(main, names, connection=None, options=()):
     """Return what ``sshd -T`` prints: ``{canonical keyword: [values]}``."""
-    spec = ["-C", _spec(connection or sshtrail_sshd_match.Connection())]
+    spec = ["-C", _spec(connection or sshd_match.Connection())]
     printed = {}
     for line in _ask_sshd(["-T", "-f", main, *spec, *options], names).splitlines():
         word, _space, value = line.partition(" ")
-        keyword = sshtrail_sshd_table.KEYWORDS.get(word.lower())
+        keyword = sshd_keywords.KEYWORDS.get(word.lower())
         printed.setdefault(keyword.name if keyword else word, []).append(value)
     return printed
 
@@ -523,11 +519,11 @@ def _candidate(data, main):
 
     Yields the path of the copy of ``main`` and ``{copy: original}``.
     """
-    tree = sshtrail_sshd.load(main, _daemon(), data)
+    tree = sshd_language.load(main, _daemon(), data)
     with _private_directory() as scratch:
         copies = {path: os.path.join(scratch, f"{number}.conf") for number, path in enumerate(tree.files)}
         for path, copy in copies.items():
-            sshtrail_files.replace(copy, _redirected(tree, path, copies), mode=0o600)
+            files.replace(copy, _redirected(tree, path, copies), mode=0o600)
         yield copies[main], {copy: path for path, copy in copies.items()}
 
 
@@ -548,7 +544,7 @@ def _prove(plan):
     """Let sshd judge the tree as it will be: valid, the promised values, and nobody else's changed."""
     path = plan.tree.path
     connections = [
-        sshtrail_sshd_match.Connection(),
+        sshd_match.Connection(),
         *(wanted.connection for wanted in plan.wishes if wanted.criteria is not None),
     ]
     with _candidate(plan.after.data, path) as (main, names):
@@ -561,7 +557,7 @@ def _prove(plan):
         # What is there now is broken: there is nothing to compare with.
         before = after
     for connection, old, new in zip(connections, before, after, strict=True):
-        sshtrail_sshd_edit.verify_dump(plan, connection, old, new)
+        sshd_plan.verify_dump(plan, connection, old, new)
 
 
 def _plan(config, matches, path, shadowed, exact, lowered):
@@ -569,12 +565,12 @@ def _plan(config, matches, path, shadowed, exact, lowered):
     wishes = _wishes(config, matches, daemon, exact)
     if not _binary() or not os.path.exists(path):
         missing = "OpenSSH's sshd is" if not _binary() else f"{path} is"
-        predicted = sshtrail_sshd_edit.predicted(wishes, daemon)
-        raise sshtrail_state.NotInstalled(f"{missing} not on this host yet", predicted)
+        predicted = sshd_plan.predicted(wishes, daemon)
+        raise state.NotInstalled(f"{missing} not on this host yet", predicted)
     tree = _load(path)
     if lowered == "remove":
-        wishes += sshtrail_sshd_edit.lowering(tree, wishes)
-    return sshtrail_sshd_edit.plan(tree, wishes, shadowed)
+        wishes += sshd_plan.lowering(tree, wishes)
+    return sshd_plan.plan(tree, wishes, shadowed)
 
 
 def _wishes(config, matches, daemon, exact):
@@ -582,10 +578,10 @@ def _wishes(config, matches, daemon, exact):
     for match, keywords in [(None, config or {}), *_blocks(matches)]:
         if not hasattr(keywords, "items"):
             raise SaltInvocationError(f"{match or 'config'} takes a mapping of keywords to values, not {keywords!r}")
-        wishes += [sshtrail_sshd_edit.wish(name, value, daemon, match, exact) for name, value in keywords.items()]
+        wishes += [sshd_plan.wish(name, value, daemon, match, exact) for name, value in keywords.items()]
     if not wishes:
         raise SaltInvocationError("There is nothing to do: give config or matches")
-    sshtrail_sshd_edit.distinct(wishes)
+    sshd_plan.distinct(wishes)
     return wishes
 
 
@@ -600,7 +596,7 @@ def _blocks(matches):
 
 def _guard(plan, admins, force):
     if plan.files and not force:
-        sshtrail_sshd_guard.judge(plan, [admins] if isinstance(admins, str) else admins or ())
+        sshd_guard.judge(plan, [admins] if isinstance(admins, str) else admins or ())
 
 
 @contextlib.contextmanager
@@ -611,8 +607,8 @@ def _locked(path):
 
 
 def _listener(tree):
-    pidfile = sshtrail_sshd.effective(tree)["PidFile"].value
-    return sshtrail_sshd_listener.find(pidfile, tree.path, DEFAULT) if pidfile != "none" else None
+    pidfile = sshd_language.effective(tree)["PidFile"].value
+    return sshd_listener.find(pidfile, tree.path, DEFAULT) if pidfile != "none" else None
 
 
 def _unread(plan):
@@ -624,13 +620,13 @@ def _unread(plan):
 
 def _has_read(listener, tree):
     # Each time it reads its files, it writes its pid anew.
-    return sshtrail_daemon.has_read(listener.pid, _watched(tree), _run_dir(), again=listener.stamp[1] / 1e9)
+    return processes.has_read(listener.pid, _watched(tree), _run_dir(), again=listener.stamp[1] / 1e9)
 
 
 def _watched(tree):
     """The files of the tree, and the directories in which a new file would be included."""
     words = [word for lines in tree.files.values() for line in lines if line.name == "Include" for word in _words(line)]
-    directories = {os.path.dirname(sshtrail_sshd.include_path(word)) for word in words}
+    directories = {os.path.dirname(sshd_language.include_path(word)) for word in words}
     return [*tree.files, *(path for path in directories if os.path.isdir(path))]
 
 
@@ -640,17 +636,17 @@ def _words(line):
 
 def _recover(path):
     """Put back what an interrupted transaction left behind, and let the listener have it."""
-    for name, data in sshtrail_sshd_journal.before(_journal(path)).items():
+    for name, data in journal.before(_journal(path)).items():
         _put(name, data)
-    sshtrail_sshd_journal.close(_journal(path))
+    journal.close(_journal(path))
 
 
 def _put(path, data):
     """Make ``data`` (bytes, None for no file) the content of ``path``."""
     if data is None:
-        sshtrail_files.remove(path)
-    elif sshtrail_files.read(path) != data:
-        sshtrail_files.replace(path, data)
+        files.remove(path)
+    elif files.read(path) != data:
+        files.replace(path, data)
 
 
 def _carry_out(plan):
@@ -670,13 +666,13 @@ def _carry_out(plan):
         _restore(plan)
         _undo(plan, listener, socket, before, exc)
         raise
-    sshtrail_sshd_journal.close(_journal(plan.tree.path))
+    journal.close(_journal(plan.tree.path))
 
 
 def _restore(plan):
     for path in plan.files:
         _put(path, plan.tree.data.get(path))
-    sshtrail_sshd_journal.close(_journal(plan.tree.path))
+    journal.close(_journal(plan.tree.path))
 
 
 def _take_up(listener, socket, tree, before, after):
@@ -690,12 +686,12 @@ def _write(plan):
     old = {path: plan.tree.data.get(path) for path in plan.files}
     if not old:
         return
-    sshtrail_sshd_journal.open_(_journal(plan.tree.path), old, plan.files)
+    journal.open_(_journal(plan.tree.path), old, plan.files)
     for path in old:
         if os.path.exists(path):
             salt.utils.files.backup_minion(path, os.path.join(__opts__["cachedir"], "file_backup"))
-    for path in sshtrail_sshd_edit.order(plan):
-        sshtrail_files.replace(path, plan.files[path])
+    for path in sshd_plan.order(plan):
+        files.replace(path, plan.files[path])
 
 
 def _answering(listener, tree):
@@ -707,7 +703,7 @@ def _answering(listener, tree):
 
 def _endpoints(listener, tree):
     """Where the listener will listen with ``tree``: its command line may override the files."""
-    options = sshtrail_sshd_listener.options_of(listener.argv) if listener else []
+    options = sshd_listener.options_of(listener.argv) if listener else []
     with contextlib.suppress(ValueError):
         position = options.index("-f")
         del options[position : position + 2]
@@ -733,21 +729,21 @@ def _restart_socket(unit, endpoints, moved=True):
         result = _run(["systemctl", *command])
         if result["retcode"]:
             raise ListenerError(f"systemctl {' '.join(command)} fails: {result['stderr'].strip()}")
-    missing = sshtrail_sshd_listener.wait_for(endpoints, DEADLINE)
+    missing = sshd_listener.wait_for(endpoints, DEADLINE)
     if missing:
         raise ListenerError(f"{unit} does not answer with the new configuration: {missing}")
 
 
 def _reload(listener, tree, endpoints):
     _provide_separation_directory()
-    sshtrail_sshd_listener.reload(listener)
-    pidfile = sshtrail_sshd.effective(tree)["PidFile"].value
-    before = sshtrail_sshd_listener.stamp(pidfile) if pidfile != listener.pidfile else listener.stamp
-    alive = _patient(lambda: sshtrail_sshd_listener.alive(listener))
-    missing = sshtrail_sshd_listener.wait(pidfile, before, endpoints, DEADLINE, alive)
+    sshd_listener.reload(listener)
+    pidfile = sshd_language.effective(tree)["PidFile"].value
+    before = sshd_listener.stamp(pidfile) if pidfile != listener.pidfile else listener.stamp
+    alive = _patient(lambda: sshd_listener.alive(listener))
+    missing = sshd_listener.wait(pidfile, before, endpoints, DEADLINE, alive)
     if missing:
         raise ListenerError(f"sshd does not answer with the new configuration: {missing}")
-    sshtrail_daemon.mark(listener.pid, _watched(tree), _run_dir())
+    processes.mark(listener.pid, _watched(tree), _run_dir())
 
 
 def _patient(running):
@@ -781,16 +777,16 @@ def _revive_socket(unit, endpoints):
 
 def _revive(plan, listener, endpoints):
     """Return what is missing (str) after the listener was brought back with the old files."""
-    before = sshtrail_sshd_listener.stamp(listener.pidfile)
+    before = sshd_listener.stamp(listener.pidfile)
     _provide_separation_directory()
-    if sshtrail_sshd_listener.alive(listener):
-        sshtrail_sshd_listener.reload(listener)
+    if sshd_listener.alive(listener):
+        sshd_listener.reload(listener)
     else:
         _start(plan.tree.path, listener)
-    missing = sshtrail_sshd_listener.wait(listener.pidfile, before, endpoints, DEADLINE)
-    pid = sshtrail_daemon.process(listener.pidfile, ["sshd"])
+    missing = sshd_listener.wait(listener.pidfile, before, endpoints, DEADLINE)
+    pid = processes.process(listener.pidfile, ["sshd"])
     if pid and not missing:
-        sshtrail_daemon.mark(pid, _watched(plan.tree), _run_dir())
+        processes.mark(pid, _watched(plan.tree), _run_dir())
     return missing
 
 
@@ -819,6 +815,6 @@ def _difference(plan):
     """Return the unified diff (str) of what was tried."""
     text = []
     for path, new in plan.files.items():
-        old = sshtrail_sshd.decode(plan.tree.data.get(path) or b"").splitlines(keepends=True)
-        text += difflib.unified_diff(old, sshtrail_sshd.decode(new).splitlines(keepends=True), path, path)
+        old = sshd_language.decode(plan.tree.data.get(path) or b"").splitlines(keepends=True)
+        text += difflib.unified_diff(old, sshd_language.decode(new).splitlines(keepends=True), path, path)
     return "".join(text)

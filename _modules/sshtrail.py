@@ -5,13 +5,12 @@ A host's SSH audit policy as a whole: what it asks, what differs, what is true n
 import os
 
 import salt.pillar
-import sshtrail_auditd_daemon
-import sshtrail_daemon
-import sshtrail_drift
-import sshtrail_fingerprint
-import sshtrail_policy
-import sshtrail_sshd_listener
 from salt.exceptions import SaltException, SaltInvocationError
+from sshtrail_lib.auditd import host as auditd_host
+from sshtrail_lib.base import processes
+from sshtrail_lib.drift import difference, fingerprint
+from sshtrail_lib.policy import pillar as policy_pillar
+from sshtrail_lib.sshd import listener as sshd_listener
 
 __virtualname__ = "sshtrail"
 
@@ -40,7 +39,7 @@ def policy(provenance=False, refresh=False):
         salt '*' sshtrail.policy
         salt '*' sshtrail.policy provenance=True
     """
-    make = sshtrail_policy.provenance if provenance else sshtrail_policy.build
+    make = policy_pillar.provenance if provenance else policy_pillar.build
     return make(_pillar(refresh), __grains__["os_family"])
 
 
@@ -83,7 +82,7 @@ def look(fresh=False):
 
         salt '*' sshtrail.look
     """
-    known = None if fresh else sshtrail_fingerprint.steady(__opts__["cachedir"], __pillar__)
+    known = None if fresh else fingerprint.steady(__opts__["cachedir"], __pillar__)
     return known or _looked(policy())
 
 
@@ -106,12 +105,12 @@ def condition(refresh=True):
     """
     pillar = _pillar(refresh)
     try:
-        wanted = sshtrail_policy.build(pillar, __grains__["os_family"])
+        wanted = policy_pillar.build(pillar, __grains__["os_family"])
     except SaltInvocationError as exc:
         return {"environment": None, "digest": None, "drift": [], "reboot": {}, "silent": "", "error": exc.message}
     return {
         "environment": wanted["environment"],
-        "digest": sshtrail_policy.digest(pillar),
+        "digest": policy_pillar.digest(pillar),
         "drift": _attributed(_drift(wanted), wanted),
         "reboot": _told(lambda: _reboot(wanted), {}),
         "silent": _told(lambda: _silent(wanted), ""),
@@ -197,15 +196,15 @@ def _state(state):
 
 def _looked(wanted):
     """Look at everything, and keep what was found and how the host was before."""
-    seen = _told(lambda: sshtrail_fingerprint.take(**_sources(wanted)), None)
+    seen = _told(lambda: fingerprint.take(**_sources(wanted)), None)
     found = {
         "environment": wanted["environment"],
-        "policy": sshtrail_policy.digest(__pillar__),
+        "policy": policy_pillar.digest(__pillar__),
         "drift": wanted["drift"],
         "differences": _attributed(_drift(wanted), wanted),
     }
     if seen:
-        sshtrail_fingerprint.keep(__opts__["cachedir"], seen, __pillar__, found)
+        fingerprint.keep(__opts__["cachedir"], seen, __pillar__, found)
     return found
 
 
@@ -213,29 +212,29 @@ def _attributed(differences, wanted):
     # Mostly there are none, and the module that reads the log need not be loaded.
     if not differences:
         return differences
-    after = sshtrail_fingerprint.last_clean(__opts__["cachedir"])
+    after = fingerprint.last_clean(__opts__["cachedir"])
     return __salt__["sshtrail_trail.attribute"](differences, wanted, after)
 
 
 def _sources(wanted):
-    """Return what the comparisons depend on, as the arguments of :func:`sshtrail_fingerprint.take`."""
+    """Return what the comparisons depend on, as the arguments of :func:`sshtrail_lib.drift.fingerprint.take`."""
     sshd = __salt__["sshd_config.sources"](wanted["sshd"]["path"])
     pidfiles = {} if sshd["pidfile"] == "none" else {sshd["pidfile"]: "sshd"}
     paths = [*sshd["paths"], *__salt__["sshtrail_service.sources"]()]
     if wanted["audit"]:
-        pidfiles[sshtrail_auditd_daemon.PIDFILE] = "auditd"
+        pidfiles[auditd_host.PIDFILE] = "auditd"
         paths += [wanted["auditd"]["path"], *__salt__["audit_rules.sources"](wanted["rules"]["file"])]
-    marks = [sshtrail_daemon.mark_path(pid, _run_dir()) for pid in _pids(pidfiles)]
+    marks = [processes.mark_path(pid, _run_dir()) for pid in _pids(pidfiles)]
     watched = [*paths, *pidfiles, *marks]
     return {"paths": watched, "pidfiles": pidfiles, "endpoints": sshd["endpoints"], "audit": wanted["audit"]}
 
 
 def _pids(pidfiles):
-    return filter(None, (sshtrail_daemon.process(path, [name]) for path, name in pidfiles.items()))
+    return filter(None, (processes.process(path, [name]) for path, name in pidfiles.items()))
 
 
 def _run_dir():
-    return __opts__.get("sshtrail.run_dir", sshtrail_daemon.RUN_DIR)
+    return __opts__.get("sshtrail.run_dir", processes.RUN_DIR)
 
 
 def _drift(wanted):
@@ -244,20 +243,20 @@ def _drift(wanted):
         try:
             found += differences()
         except SaltException as exc:
-            found.append(sshtrail_drift.entry(layer, "condition", "can be compared", exc.message))
+            found.append(difference.entry(layer, "condition", "can be compared", exc.message))
     return found
 
 
 def _comparisons(wanted):
     """Yield a layer and a function that compares it as its state does, and returns the differences."""
     rules_dir = os.path.dirname(wanted["rules"]["file"])
-    yield "package", lambda: sshtrail_drift.of("package", _packages(wanted))
-    yield "effective", lambda: sshtrail_drift.of_daemon("effective", _sshd(wanted["sshd"]), "sshd")
+    yield "package", lambda: difference.of("package", _packages(wanted))
+    yield "effective", lambda: difference.of_daemon("effective", _sshd(wanted["sshd"]), "sshd")
     if wanted["audit"]:
-        yield "file", lambda: sshtrail_drift.of_daemon("file", _auditd(wanted["auditd"]), "auditd")
-        yield "kernel", lambda: sshtrail_drift.of_rules(__salt__["audit_rules.compare"](**_rules(wanted)), rules_dir)
-    yield "service", lambda: sshtrail_drift.of("service", _services(wanted))
-    yield "daemon", lambda: sshtrail_drift.of("daemon", _deaf(wanted))
+        yield "file", lambda: difference.of_daemon("file", _auditd(wanted["auditd"]), "auditd")
+        yield "kernel", lambda: difference.of_rules(__salt__["audit_rules.compare"](**_rules(wanted)), rules_dir)
+    yield "service", lambda: difference.of("service", _services(wanted))
+    yield "daemon", lambda: difference.of("daemon", _deaf(wanted))
 
 
 def _sshd(sshd):
@@ -292,7 +291,7 @@ def _reboot(wanted):
 
 
 def _silent(wanted):
-    return sshtrail_sshd_listener.silence(_endpoints(wanted))
+    return sshd_listener.silence(_endpoints(wanted))
 
 
 def _packages(wanted):
@@ -314,7 +313,7 @@ def _deaf(wanted):
     """Return which daemons run and do not do their part: sshd listens nowhere, auditd is not the kernel's."""
     changes = {}
     runs = {daemon: __salt__["sshtrail_service.status"](wanted[daemon]["service"]) for daemon in _daemons(wanted)}
-    if runs["sshd"] and (unheard := sshtrail_sshd_listener.unheard(_endpoints(wanted))):
+    if runs["sshd"] and (unheard := sshd_listener.unheard(_endpoints(wanted))):
         changes["sshd listens"] = {"old": f"not at {', '.join(unheard)}", "new": True}
     if runs.get("auditd") and not __salt__["audit_rules.status"]()["pid"]:
         changes["auditd receives"] = {"old": False, "new": True}
@@ -356,7 +355,7 @@ def _sshd_rows(wanted):
 def _sshd_service_rows(wanted):
     pid = __salt__["sshd_config.listening"](path=wanted["sshd"]["path"])
     # With socket activation an idle sshd has no process: systemd listens for it.
-    waits = not pid and _endpoints(wanted) and not sshtrail_sshd_listener.unheard(_endpoints(wanted))
+    waits = not pid and _endpoints(wanted) and not sshd_listener.unheard(_endpoints(wanted))
     now = f"listens, pid {pid}" if pid else "systemd listens for it" if waits else "not running"
     return [_row("sshd running", now, pid or waits)]
 

@@ -11,9 +11,9 @@ import re
 
 import salt.utils.path
 import salt.utils.systemd
-import sshtrail_auditd_daemon
-import sshtrail_daemon
 from salt.exceptions import CommandExecutionError
+from sshtrail_lib.auditd import host as auditd_host
+from sshtrail_lib.base import processes
 
 SCRIPTED = ("Debian", "RedHat", "Suse")
 INIT_DIR = "/etc/init.d"
@@ -26,7 +26,7 @@ START_LINK = r"S\d+{}"
 PROCESSES = {
     "ssh": ("/run/sshd.pid", ["sshd"]),
     "sshd": ("/run/sshd.pid", ["sshd"]),
-    "auditd": (sshtrail_auditd_daemon.PIDFILE, ["auditd"]),
+    "auditd": (auditd_host.PIDFILE, ["auditd"]),
 }
 
 
@@ -178,8 +178,8 @@ def _runs(name):
 
 def _process(name):
     """Return the service's living process (pid, and when it started), or None where nothing tells which it is."""
-    pid = sshtrail_daemon.process(*PROCESSES[name]) if name in PROCESSES else None
-    return (pid, sshtrail_daemon.birth(pid)) if pid else None
+    pid = processes.process(*PROCESSES[name]) if name in PROCESSES else None
+    return (pid, processes.birth(pid)) if pid else None
 
 
 def _script(name):

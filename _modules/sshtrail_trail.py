@@ -6,9 +6,8 @@ import os
 import pwd
 import time
 
-import sshtrail_author
-import sshtrail_log
 from salt.exceptions import SaltException
+from sshtrail_lib.trail import audit_log, author
 
 __virtualname__ = "sshtrail_trail"
 
@@ -50,8 +49,8 @@ def attribute(differences, policy, after=0.0):
     wanted = {path for found in differences for path in files(found)}
     events = _events(policy, wanted) if policy["audit"] else []
     rules = [rule for group in policy["rules"]["groups"] for rule in group["rules"]]
-    trail = sshtrail_author.Trail(events, sshtrail_author.watches(rules), files, after, _name_of, _changed, time.time())
-    return sshtrail_author.attribute(differences, trail)
+    trail = author.Trail(events, author.watches(rules), files, after, _name_of, _changed, time.time())
+    return author.attribute(differences, trail)
 
 
 def _sources(policy):
@@ -80,7 +79,7 @@ def _events(policy, paths):
     # The kernel writes a name with a space in it as hexadecimal digits.
     marks += [os.fsencode(path).hex().upper().encode() for path in paths if " " in path]
     wanted = {_id(line) for line in lines if any(mark in line for mark in marks)}
-    return list(sshtrail_log.events(line for line in lines if _id(line) in wanted))
+    return list(audit_log.events(line for line in lines if _id(line) in wanted))
 
 
 def _id(line):

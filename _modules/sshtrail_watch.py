@@ -10,11 +10,10 @@ import syslog
 import time
 
 import salt.utils.minion
-import sshtrail_author
-import sshtrail_event
-import sshtrail_fingerprint
-import sshtrail_store
-import sshtrail_told
+from sshtrail_lib.base import store
+from sshtrail_lib.drift import claim as drift_claim
+from sshtrail_lib.drift import event, fingerprint
+from sshtrail_lib.trail import author
 
 __virtualname__ = "sshtrail_watch"
 
@@ -44,13 +43,13 @@ def tick():
     if _state_runs():
         return "a state run is going on"
     told, now = _told(), time.time()
-    if sshtrail_told.silent(told, now):
-        return f"silent until {sshtrail_author.iso(told.until)}"
-    if sshtrail_told.over(told, now):
+    if drift_claim.silent(told, now):
+        return f"silent until {author.iso(told.until)}"
+    if drift_claim.over(told, now):
         told = _speak_again(told, "its time is over")
-    look = sshtrail_fingerprint.steady(__opts__["cachedir"], __pillar__) or __salt__["sshtrail.look"]()
-    clean = sshtrail_fingerprint.last_clean(__opts__["cachedir"]) if look["differences"] else now
-    claim = sshtrail_told.next_claim(told, look["differences"], clean, now)
+    look = fingerprint.steady(__opts__["cachedir"], __pillar__) or __salt__["sshtrail.look"]()
+    clean = fingerprint.last_clean(__opts__["cachedir"]) if look["differences"] else now
+    claim = drift_claim.next_claim(told, look["differences"], clean, now)
     return _tell(told, claim, look) if claim != told.claim else "nothing new"
 
 
@@ -65,7 +64,7 @@ def claim():
         salt '*' sshtrail_watch.claim
     """
     claim = _told().claim
-    return claim and sshtrail_event.claimed(claim)
+    return claim and event.claimed(claim)
 
 
 def silence(minutes, reason):
@@ -86,13 +85,13 @@ def silence(minutes, reason):
 
         salt web1 sshtrail_watch.silence 60 'change 4711: new bastion'
     """
-    told = sshtrail_told.silence(_told(), minutes, reason, time.time())
+    told = drift_claim.silence(_told(), minutes, reason, time.time())
     if _told().claim:
         _withdraw()
     _keep(told)
-    until = sshtrail_author.iso(told.until)
+    until = author.iso(told.until)
     _leave_a_record(f"drift is not told until {until}: {reason}")
-    _send(sshtrail_event.SILENCED, {"until": until, "reason": reason})
+    _send(event.SILENCED, {"until": until, "reason": reason})
     return until
 
 
@@ -120,8 +119,8 @@ def _state_runs():
 
 def _tell(told, claim, look):
     """Tell the master of a new claim, or that there is none any more; remember that only when both have worked."""
-    body = sshtrail_event.found(_said(look), claim) if claim else sshtrail_event.gone(look, told.claim)
-    tag = sshtrail_event.FOUND if claim else sshtrail_event.GONE
+    body = event.found(_said(look), claim) if claim else event.gone(look, told.claim)
+    tag = event.FOUND if claim else event.GONE
     # The mine's function reads what is kept, so it comes first; the old claim stands again when this fails.
     _keep(told._replace(claim=claim, rounds=claim.round if claim else told.rounds))
     if (_put() if claim else _withdraw()) and _send(tag, body):
@@ -131,38 +130,36 @@ def _tell(told, claim, look):
 
 
 def _said(look):
-    entries = [{**entry, "said": sshtrail_author.sentence(entry["by"])} for entry in look["differences"]]
+    entries = [{**entry, "said": author.sentence(entry["by"])} for entry in look["differences"]]
     return {**look, "differences": entries}
 
 
 def _put():
     """Put the claim into the mine, for the master alone, and see that it is there."""
     own = __opts__["id"]
-    __salt__["mine.send"](
-        sshtrail_event.CLAIM, mine_function="sshtrail_watch.claim", allow_tgt=own, allow_tgt_type="list"
-    )
+    __salt__["mine.send"](event.CLAIM, mine_function="sshtrail_watch.claim", allow_tgt=own, allow_tgt_type="list")
     return _in_mine() == claim()
 
 
 def _withdraw():
-    __salt__["mine.delete"](sshtrail_event.CLAIM)
+    __salt__["mine.delete"](event.CLAIM)
     return _in_mine() is None
 
 
 def _in_mine():
     own = __opts__["id"]
-    return (__salt__["mine.get"](own, sshtrail_event.CLAIM, tgt_type="list") or {}).get(own)
+    return (__salt__["mine.get"](own, event.CLAIM, tgt_type="list") or {}).get(own)
 
 
 def _send(tag, body):
-    return __salt__["event.send"](tag, {"version": sshtrail_event.VERSION, **body})
+    return __salt__["event.send"](tag, {"version": event.VERSION, **body})
 
 
 def _speak_again(told, why):
     told = told._replace(until=0.0, reason="")
     _keep(told)
     _leave_a_record(f"drift is told again: {why}")
-    _send(sshtrail_event.RESUMED, {"reason": why})
+    _send(event.RESUMED, {"reason": why})
     return told
 
 
@@ -181,11 +178,11 @@ def _path():
 
 def _told():
     try:
-        return sshtrail_told.told(sshtrail_store.load(_path()))
-    except sshtrail_store.StoreError:
+        return drift_claim.told(store.load(_path()))
+    except store.StoreError:
         # What nobody can believe is told anew.
-        return sshtrail_told.Told()
+        return drift_claim.Told()
 
 
 def _keep(told):
-    sshtrail_store.save(_path(), sshtrail_told.stored(told))
+    store.save(_path(), drift_claim.stored(told))

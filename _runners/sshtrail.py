@@ -14,12 +14,12 @@ import salt.pillar
 import salt.utils.files
 import salt.utils.minions
 import salt.utils.verify
-import sshtrail_event
-import sshtrail_fleet
-import sshtrail_policy
-import sshtrail_remedy
-import sshtrail_store
 from salt.exceptions import SaltInvocationError
+from sshtrail_lib.base import store
+from sshtrail_lib.drift import event
+from sshtrail_lib.fleet import remedy
+from sshtrail_lib.fleet import standing as fleet_standing
+from sshtrail_lib.policy import pillar as policy_pillar
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def fleet(tgt="*", tgt_type="glob", batch=None, timeout=60, table=None):
     rows = _rows(_minions(tgt, tgt_type), batch, timeout)
     if table is None:
         table = __opts__.get("__cli") == "salt-run" and not __opts__.get("output")
-    return sshtrail_fleet.table(rows) if table else rows
+    return fleet_standing.table(rows) if table else rows
 
 
 def rollout(environment, tgt="*", tgt_type="glob", canary=1, batch="25%", timeout=600):
@@ -98,7 +98,7 @@ def rollout(environment, tgt="*", tgt_type="glob", canary=1, batch="25%", timeou
     done = {}
     for name in wanted:
         done[name] = _rollout(name, _minions(tgt, tgt_type), canary, batch, timeout)
-        _say(sshtrail_fleet.told(done[name]))
+        _say(fleet_standing.told(done[name]))
         if not done[name]["result"]:
             __context__["retcode"] = 1
             break
@@ -118,7 +118,7 @@ def remediate(minion=None):
     and only where the master's own pillar says ``repair``. One run at a time works, in batches; others leave their
     minion to it and return at once. Each repair is told by an event: ``sshtrail/drift/repaired`` or ``…/failed``, and
     ``…/stopped``, once, when a host is left to a person. The option ``sshtrail_remediate`` of the master's
-    configuration sets the limits: :class:`sshtrail_remedy.Limits`.
+    configuration sets the limits: :class:`sshtrail_lib.fleet.remedy.Limits`.
 
     Returns what was done (dict of minion id to str).
 
@@ -129,7 +129,7 @@ def remediate(minion=None):
         salt-run sshtrail.remediate
         salt-run sshtrail.remediate web1
     """
-    limits = sshtrail_remedy.limits(__opts__.get("sshtrail_remediate"))
+    limits = remedy.limits(__opts__.get("sshtrail_remediate"))
     if minion is not None:
         _queue(minion)
     done, everybody = {}, minion is None
@@ -157,7 +157,7 @@ def repairs():
 
         salt-run sshtrail.repairs
     """
-    return {name: sshtrail_remedy.shown(record, time.time()) for name, record in sorted(_records().items())}
+    return {name: remedy.shown(record, time.time()) for name, record in sorted(_records().items())}
 
 
 def clear(minion):
@@ -189,7 +189,7 @@ def _minions(tgt, tgt_type):
 
 def _rows(minions, batch=None, timeout=60):
     answers = _publish(minions, "sshtrail.condition", timeout=timeout, batch=batch)
-    return {name: sshtrail_fleet.row(answers.get(name)) for name in minions}
+    return {name: fleet_standing.row(answers.get(name)) for name in minions}
 
 
 def _publish(minions, function, *args, timeout, batch=None, **kwargs):
@@ -230,7 +230,7 @@ def _rollout(environment, minions, canary, batch, timeout):
     if not digests:
         return progress.stopped(f"No minion of the target belongs to the environment {environment}.")
     todo = progress.begin(_rows(list(digests), timeout=timeout))
-    for step, names in sshtrail_fleet.stages(todo, canary, batch):
+    for step, names in fleet_standing.stages(todo, canary, batch):
         _say(f"{environment}: {step}: {', '.join(names)}")
         failed = _step(progress, step, names, timeout)
         if failed:
@@ -247,8 +247,8 @@ def _validate(environment, minions):
         if _elsewhere(pillar, environment):
             continue
         try:
-            sshtrail_policy.build(pillar, os_family)
-            digests[name] = sshtrail_policy.digest(pillar)
+            policy_pillar.build(pillar, os_family)
+            digests[name] = policy_pillar.digest(pillar)
         except SaltInvocationError as exc:
             wrong[name] = exc.message
     return digests, wrong
@@ -256,7 +256,7 @@ def _validate(environment, minions):
 
 def _elsewhere(pillar, environment):
     """Tell whether a host has nothing to do with the environment: it is in another one, or has no policy at all."""
-    given = pillar.get(sshtrail_policy.KEY)
+    given = pillar.get(policy_pillar.KEY)
     if given is None:
         # A pillar that could not be compiled may have lost the key by that.
         return not pillar.get("_errors")
@@ -269,7 +269,7 @@ def _step(progress, step, names, timeout):
     states = _publish(names, "state.apply", "sshtrail", timeout=timeout, queue=True)
     rows = _rows(names, timeout=timeout)
     progress.stepped(step, rows)
-    return sshtrail_fleet.failures(names, progress.digests, rows, states)
+    return fleet_standing.failures(names, progress.digests, rows, states)
 
 
 class _Progress:
@@ -281,10 +281,10 @@ class _Progress:
 
     def begin(self, rows):
         """Take in how the minions stand before; return which have to be brought to their policy (list of str)."""
-        done = [name for name, row in rows.items() if sshtrail_fleet.good(row) and row["digest"] == self.digests[name]]
+        done = [name for name, row in rows.items() if fleet_standing.good(row) and row["digest"] == self.digests[name]]
         for name, row in rows.items():
             self.steps[name] = ("was there" if name in done else "not touched", row)
-        return [name for name, row in rows.items() if name not in done and row["standing"] != sshtrail_fleet.SILENT]
+        return [name for name, row in rows.items() if name not in done and row["standing"] != fleet_standing.SILENT]
 
     def stepped(self, step, rows):
         """Take in how the minions stand after a step."""
@@ -296,7 +296,7 @@ class _Progress:
 
     def finished(self):
         """Return the summary of a rollout that went through all of its steps."""
-        silent = sorted(name for name, (_, row) in self.steps.items() if row["standing"] == sshtrail_fleet.SILENT)
+        silent = sorted(name for name, (_, row) in self.steps.items() if row["standing"] == fleet_standing.SILENT)
         return self._summary(not silent, f"No answer from {', '.join(silent)}: run it again." if silent else "")
 
     def _summary(self, result, why):
@@ -304,7 +304,7 @@ class _Progress:
         return {"environment": self.environment, "result": result, "why": why, "minions": minions}
 
     def _policy(self, name, row):
-        if row and sshtrail_fleet.good(row):
+        if row and fleet_standing.good(row):
             return f"{row['environment']} {row['digest']}, {row['standing']}"
         standing = row["standing"] if row else "not asked"
         return f"not on {self.environment} {self.digests[name]}: {standing}"
@@ -325,7 +325,7 @@ def _place(*names):
 
 def _queue(minion):
     """Leave the name of a minion to whoever works; a name that is none goes nowhere."""
-    if not sshtrail_remedy.can_be_file(minion) or not salt.utils.verify.valid_id(__opts__, minion):
+    if not remedy.can_be_file(minion) or not salt.utils.verify.valid_id(__opts__, minion):
         raise SaltInvocationError(f"minion is {minion!r}, which is no minion's id.")
     os.makedirs(_place("queue"), mode=0o700, exist_ok=True)
     with salt.utils.files.fopen(_place("queue", minion), "wb"):
@@ -363,21 +363,21 @@ def _alone(wait=False):
 
 def _records():
     try:
-        return sshtrail_remedy.records(sshtrail_store.load(_place("repairs.json")))
-    except sshtrail_store.StoreError as exc:
+        return remedy.records(store.load(_place("repairs.json")))
+    except store.StoreError as exc:
         # Repairs must not end with a broken file; a host that was stopped is stopped again after a few tries.
         log.error("Repairs are counted anew: %s", exc.message)
         return {}
 
 
 def _store(known):
-    sshtrail_store.save(_place("repairs.json"), known)
+    store.save(_place("repairs.json"), known)
 
 
 def _remedied(names, limits):
     """Repair those of ``names`` (list of str, None for all) that have to be, batch by batch; return what was done."""
-    known, claims, done = _records(), sshtrail_remedy.claims(_mine(names)), {}
-    for batch in sshtrail_remedy.batches(sshtrail_remedy.due(claims, known), limits.batch):
+    known, claims, done = _records(), remedy.claims(_mine(names)), {}
+    for batch in remedy.batches(remedy.due(claims, known), limits.batch):
         # A pillar takes its time to compile, so the first hosts do not wait for those of all.
         started, digests = time.time(), _wanted(batch)
         for name, (failed, said) in _repaired(list(digests), digests, limits).items():
@@ -404,8 +404,8 @@ def _asked_for(name):
     """Return the digest of a minion's policy if its pillar says that it be repaired, else None."""
     try:
         pillar, os_family = _pillar(name)
-        policy = sshtrail_policy.build(pillar, os_family)
-        return sshtrail_policy.digest(pillar) if policy["drift"]["action"] == "repair" else None
+        policy = policy_pillar.build(pillar, os_family)
+        return policy_pillar.digest(pillar) if policy["drift"]["action"] == "repair" else None
     except Exception as exc:  # noqa: BLE001 - a pillar may use what the minion says of itself: the others go on
         log.error("%s is not repaired: %s", name, exc)
         return None
@@ -417,19 +417,19 @@ def _repaired(names, digests, limits):
     # Who is away is no failure: its claim stays open.
     there = [name for name in names if name in states]
     answers = _publish(there, "sshtrail.condition", timeout=limits.timeout)
-    return {name: sshtrail_remedy.outcome(name, digests[name], states[name], answers.get(name)) for name in there}
+    return {name: remedy.outcome(name, digests[name], states[name], answers.get(name)) for name in there}
 
 
 def _told(name, claim, record, failed, said, started, limits):
     """Tell how a repair went, and return what is to be remembered of it."""
-    record, now = record or sshtrail_remedy.Record(), time.time()
-    number = sshtrail_remedy.attempt(record, now)
-    record, last = sshtrail_remedy.tried(record, claim, not failed, now, limits)
-    _fire(sshtrail_event.FAILED if failed else sshtrail_event.REPAIRED, name, claim, number, now - started, said)
+    record, now = record or remedy.Record(), time.time()
+    number = remedy.attempt(record, now)
+    record, last = remedy.tried(record, claim, not failed, now, limits)
+    _fire(event.FAILED if failed else event.REPAIRED, name, claim, number, now - started, said)
     if last:
-        _fire(sshtrail_event.STOPPED, name, claim, number, now - started, f"{record.stopped}. {said}".rstrip())
+        _fire(event.STOPPED, name, claim, number, now - started, f"{record.stopped}. {said}".rstrip())
     return record
 
 
 def _fire(tag, name, claim, number, seconds, reason):
-    __salt__["event.send"](tag, sshtrail_event.outcome(name, claim, number, seconds, reason))
+    __salt__["event.send"](tag, event.outcome(name, claim, number, seconds, reason))

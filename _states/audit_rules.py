@@ -14,7 +14,7 @@ Keep the kernel's audit rules, and the files that they are loaded from at boot, 
             backlog_limit: 8192
 """
 
-import sshtrail_state
+from sshtrail_lib.base import state
 
 MANAGED = "/etc/audit/rules.d/zz-sshtrail.rules"
 LOCAL = "/etc/audit/rules.d/zz-local.rules"
@@ -61,7 +61,7 @@ def absent(name, path=LOCAL, rules_dir=None, compiled=None):
 
 def _bring_rule(name, wanted, path, rules_dir, compiled):
     arguments = (name, wanted, path, rules_dir, compiled)
-    return sshtrail_state.bring(
+    return state.bring(
         name,
         __opts__["test"],
         lambda: _told(__salt__["audit_rules.plan_rule"](*arguments)),
@@ -97,7 +97,7 @@ def managed(name=MANAGED, groups=(), unknown="report", status=None, immutable=Fa
     when a line would not load. Source: auditctl(8), augenrules(8).
     """
     arguments = (name, groups, unknown, status, immutable, rules_dir, compiled)
-    return sshtrail_state.bring(
+    return state.bring(
         name,
         __opts__["test"],
         lambda: _told(__salt__["audit_rules.plan"](*arguments)),

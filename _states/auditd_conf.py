@@ -11,11 +11,11 @@ Keep ``auditd.conf`` as asked, and the running audit daemon working with it.
             space_left_action: email
 """
 
-import sshtrail_auditd
-import sshtrail_state
+from sshtrail_lib.auditd import language as auditd_language
+from sshtrail_lib.base import state
 
 
-def present(name, value, path=sshtrail_auditd.PATH):
+def present(name, value, path=auditd_language.PATH):
     """
     Have one keyword set.
 
@@ -54,7 +54,7 @@ def managed(name, config):
 
 
 def _bring(name, config, path):
-    return sshtrail_state.bring(
+    return state.bring(
         name,
         __opts__["test"],
         lambda: _plan(config, path),

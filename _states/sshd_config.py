@@ -14,7 +14,7 @@ Keep keywords of ``sshd_config`` at the values they should have.
                 X11Forwarding: no
 """
 
-import sshtrail_state
+from sshtrail_lib.base import state
 
 DEFAULT = "/etc/ssh/sshd_config"
 
@@ -97,7 +97,7 @@ def _run(name, config, matches, options):
     def act():
         __salt__["sshd_config.apply"](config, matches, **options)
 
-    return sshtrail_state.bring(name, __opts__["test"], plan, act)
+    return state.bring(name, __opts__["test"], plan, act)
 
 
 def _comment(changes, path):

@@ -8,7 +8,7 @@ Prove at the end of a highstate that the host is in its policy.
         - order: last
 """
 
-import sshtrail_drift
+from sshtrail_lib.drift import difference
 
 
 def verified(name):
@@ -27,6 +27,6 @@ def verified(name):
           sshtrail.verified:
             - order: last
     """
-    differences = [sshtrail_drift.sentence(entry) for entry in __salt__["sshtrail.drift"](fresh=True)]
+    differences = [difference.sentence(entry) for entry in __salt__["sshtrail.drift"](fresh=True)]
     comment = "The host is in its policy: nothing differs." if not differences else "; ".join(differences)
     return {"name": name, "changes": {}, "result": __opts__["test"] or not differences, "comment": comment}

@@ -7,7 +7,7 @@ Have a service run, now and after a boot, whichever init this host has.
       sshtrail_service.running
 """
 
-import sshtrail_state
+from sshtrail_lib.base import state
 
 
 def running(name, enable=True):
@@ -28,16 +28,14 @@ def running(name, enable=True):
           sshtrail_service.running
     """
     wanted = {"running": True, "enabled": True} if enable else {"running": True}
-    return sshtrail_state.bring(name, __opts__["test"], lambda: _plan(name, wanted), lambda: _act(name, wanted))
+    return state.bring(name, __opts__["test"], lambda: _plan(name, wanted), lambda: _act(name, wanted))
 
 
 def _plan(name, wanted):
     if not __salt__["sshtrail_service.available"](name):
         missing = dict.fromkeys(wanted, False)
-        raise sshtrail_state.NotInstalled(
-            f"There is no service {name} here yet.", sshtrail_state.changes(missing, wanted)
-        )
-    changes = sshtrail_state.changes(_actual(name), wanted)
+        raise state.NotInstalled(f"There is no service {name} here yet.", state.changes(missing, wanted))
+    changes = state.changes(_actual(name), wanted)
     lacks = " and not ".join(changes)
     return (
         changes,

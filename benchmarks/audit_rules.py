@@ -22,11 +22,9 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "_utils"))
 
-import sshtrail_kernel  # noqa: E402
-import sshtrail_rules  # noqa: E402
-import sshtrail_rules_compile  # noqa: E402
-import sshtrail_rules_plan  # noqa: E402
-import sshtrail_rules_target  # noqa: E402
+from sshtrail_lib.base import kernel  # noqa: E402
+from sshtrail_lib.rules import compile as compile_  # noqa: E402
+from sshtrail_lib.rules import language, plan, target  # noqa: E402
 
 AUDIT_LOCK = "/tmp/sshtrail-audit-subsystem.lock"
 KEY = "sshtrail-benchmark"
@@ -90,7 +88,7 @@ def rows(title, measured):
 
 def forget():
     """Forget what this process remembers of files that it has read and compiled."""
-    for module in (sshtrail_rules, sshtrail_rules_compile, sshtrail_rules_plan, sshtrail_rules_target):
+    for module in (language, compile_, plan, target):
         for remembered in vars(module).values():
             if hasattr(remembered, "cache_clear"):
                 remembered.cache_clear()
@@ -105,8 +103,8 @@ def cold(function):
 
 
 def clear():
-    for rule in sshtrail_kernel.rules():
-        sshtrail_kernel.delete(rule)
+    for rule in kernel.rules():
+        kernel.delete(rule)
 
 
 def one_changed(ours, tree, runs):
@@ -129,7 +127,7 @@ def one_changed(ours, tree, runs):
 
 def nothing_changed(ours, tree, runs):
     ours.load(str(tree.rules_dir))
-    held = [sshtrail_rules_target.describe(rule) for rule in sshtrail_kernel.rules()]
+    held = [target.describe(rule) for rule in kernel.rules()]
 
     def listed(_number):
         done = subprocess.run(["auditctl", "-l"], capture_output=True, text=True, check=True)
@@ -137,7 +135,7 @@ def nothing_changed(ours, tree, runs):
 
     directory = str(tree.rules_dir)
     measured = {
-        "the kernel's list, read and not compared": (best(lambda n: sshtrail_kernel.rules(), runs), "one request"),
+        "the kernel's list, read and not compared": (best(lambda n: kernel.rules(), runs), "one request"),
         "ours, files known to the process": (best(lambda n: ours.load(directory), runs), "one request"),
         "ours, files read and compiled first": (best(cold(lambda n: ours.load(directory)), runs), "one request"),
         "auditctl -l, compared as text": (best(listed, runs), "one request, one process"),
@@ -163,14 +161,14 @@ def alone():
     """Have the audit subsystem alone; leave it without rules and with the status that it had."""
     with open(AUDIT_LOCK, "a", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        status = sshtrail_kernel.status()
-        if sshtrail_kernel.rules() or status["immutable"]:
+        status = kernel.status()
+        if kernel.rules() or status["immutable"]:
             sys.exit("This kernel holds audit rules, or is locked: run this on a machine without.")
         try:
             yield
         finally:
             clear()
-            sshtrail_kernel.set_status({name: status[name] for name in sshtrail_kernel.SETTINGS})
+            kernel.set_status({name: status[name] for name in kernel.SETTINGS})
 
 
 def main():

@@ -12,9 +12,9 @@ import subprocess
 import time
 
 import pytest
-import sshtrail_kernel
 from _kernel import AUDIT_LOCK, audit_status, auditctl, restore
 from _prepare import locked
+from sshtrail_lib.base import kernel
 
 
 def require_root():
@@ -79,20 +79,20 @@ def host_aside(base):
 @contextlib.contextmanager
 def _audit_aside(outside):
     with locked(AUDIT_LOCK):
-        status, rules = audit_status(), sshtrail_kernel.rules()
+        status, rules = audit_status(), kernel.rules()
         _stop_auditd(int(status["pid"]))
-        for rule in sshtrail_kernel.rules():
-            sshtrail_kernel.delete(rule)
+        for rule in kernel.rules():
+            kernel.delete(rule)
     try:
         yield
     finally:
         with locked(AUDIT_LOCK):
             if status["pid"] != "0":
                 subprocess.run(["nsenter", f"--mount={outside}", "service", "auditd", "start"], check=False)
-            held = sshtrail_kernel.rules()
+            held = kernel.rules()
             for rule in rules:
                 if rule not in held:
-                    sshtrail_kernel.add(rule)
+                    kernel.add(rule)
             restore(status)
 
 

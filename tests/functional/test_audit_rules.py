@@ -5,12 +5,11 @@ import itertools
 import subprocess
 
 import pytest
-import sshtrail_files
-import sshtrail_groups
-import sshtrail_kernel
-import sshtrail_rules
-import sshtrail_rules_compile
-import sshtrail_rules_plan
+from sshtrail_lib.base import files, kernel
+from sshtrail_lib.policy import groups as policy_groups
+from sshtrail_lib.rules import compile as rules_compile
+from sshtrail_lib.rules import language as rules_language
+from sshtrail_lib.rules import plan as rules_plan
 
 DISTRIBUTION = """\
 ## First rule - delete all
@@ -47,8 +46,8 @@ def tree(tmp_path, audit):
     rules_dir.mkdir(parents=True)
     (rules_dir / "audit.rules").write_text(DISTRIBUTION)
     yield rules_dir
-    for rule in sshtrail_kernel.rules():
-        sshtrail_kernel.delete(rule)
+    for rule in kernel.rules():
+        kernel.delete(rule)
 
 
 def managed(states, tree, test=False, **arguments):
@@ -57,19 +56,19 @@ def managed(states, tree, test=False, **arguments):
 
 
 def test_status_is_that_of_the_kernel(modules, audit):
-    assert modules.audit_rules.status() == sshtrail_kernel.status()
+    assert modules.audit_rules.status() == kernel.status()
 
 
 def test_managed_predicts_makes_and_keeps(states, modules, tree):
     preview = managed(states, tree, test=True)
     assert preview.result is None
-    assert sshtrail_kernel.rules() == [] and not (tree / "zz-test.rules").exists()
+    assert kernel.rules() == [] and not (tree / "zz-test.rules").exists()
 
     made = managed(states, tree)
     assert made.result is True, made.comment
     assert made.changes == preview.changes
     assert made.changes["kernel"]["new"] == modules.audit_rules.loaded()
-    assert sshtrail_kernel.status()["backlog_limit"] == 4096
+    assert kernel.status()["backlog_limit"] == 4096
 
     again = managed(states, tree)
     assert (again.result, again.changes) == (True, {})
@@ -78,18 +77,18 @@ def test_managed_predicts_makes_and_keeps(states, modules, tree):
 @pytest.mark.parametrize("layer", ["file", "compiled", "kernel", "limit", "failure"])
 def test_drift_of_one_layer_is_seen_and_mended_alone(states, tree, layer):
     managed(states, tree)
-    held = sshtrail_kernel.rules()
+    held = kernel.rules()
     compiled = tree.parent / "audit.rules"
     if layer == "file":
         (tree / "zz-test.rules").write_text("-b 1\n")
     elif layer == "compiled":
         compiled.write_text("-D\n")
     elif layer == "kernel":
-        sshtrail_kernel.delete(held[1])
+        kernel.delete(held[1])
     elif layer == "limit":
-        sshtrail_kernel.set_status({"backlog_limit": 100})
+        kernel.set_status({"backlog_limit": 100})
     elif layer == "failure":
-        sshtrail_kernel.set_status({"failure": 0})
+        kernel.set_status({"failure": 0})
     preview, made = managed(states, tree, test=True), managed(states, tree)
     assert made.result is True and made.changes == preview.changes and len(made.changes) == 1
     assert managed(states, tree).changes == {}
@@ -118,7 +117,7 @@ def test_a_bad_rule_is_refused_before_anything_is_touched(states, tree):
     refused = managed(states, tree, groups=groups)
     assert refused.result is False
     assert "rule group 'bad'" in refused.comment and "Unknown system call 'session'" in refused.comment
-    assert sshtrail_kernel.rules() == [] and sorted(path.name for path in tree.iterdir()) == ["audit.rules"]
+    assert kernel.rules() == [] and sorted(path.name for path in tree.iterdir()) == ["audit.rules"]
 
 
 @pytest.mark.parametrize(
@@ -134,15 +133,15 @@ def test_a_missing_directory_is_told_before_anything_is_touched(states, tree, ru
     for test in (True, False):
         refused = managed(states, tree, test=test, groups=groups)
         assert refused.result is False and reason in refused.comment and "zz-test.rules, line " in refused.comment
-    assert sshtrail_kernel.rules() == [] and sorted(path.name for path in tree.iterdir()) == ["audit.rules"]
+    assert kernel.rules() == [] and sorted(path.name for path in tree.iterdir()) == ["audit.rules"]
 
 
 def test_a_rule_that_this_kernel_does_not_know_is_refused_before_anything_is_touched(states, tree, monkeypatch):
     """Played, as this kernel knows every field that the library does."""
-    monkeypatch.setattr(sshtrail_kernel, "accepts", lambda data: False)
+    monkeypatch.setattr(kernel, "accepts", lambda data: False)
     refused = managed(states, tree)
     assert refused.result is False and "this kernel does not accept" in refused.comment
-    assert sshtrail_kernel.rules() == [] and sorted(path.name for path in tree.iterdir()) == ["audit.rules"]
+    assert kernel.rules() == [] and sorted(path.name for path in tree.iterdir()) == ["audit.rules"]
 
 
 def test_a_fresh_host_previews_and_says_that_auditd_is_missing(states, tree):
@@ -215,29 +214,29 @@ def test_load_follows_the_directory(modules, tree):
     (tree / "10-other.rules").write_text(f"{RULE}\n")
     assert modules.audit_rules.load(str(tree))["kernel"] == {"old": [], "new": [LISTED]}
     assert modules.audit_rules.load(str(tree)) == {}
-    assert sshtrail_kernel.status()["backlog_limit"] == 8192
+    assert kernel.status()["backlog_limit"] == 8192
 
 
-@pytest.mark.parametrize("name", sshtrail_groups.GROUPS)
+@pytest.mark.parametrize("name", policy_groups.GROUPS)
 def test_each_ready_group_loads_and_stays(states, tree, name):
-    rules = [line for line in sshtrail_groups.GROUPS[name]["rules"] if loadable(line)]
-    groups = [{"name": name, **sshtrail_groups.GROUPS[name], "rules": rules}]
+    rules = [line for line in policy_groups.GROUPS[name]["rules"] if loadable(line)]
+    groups = [{"name": name, **policy_groups.GROUPS[name], "rules": rules}]
     made = managed(states, tree, groups=groups)
     assert made.result is True, made.comment
-    assert len(sshtrail_kernel.rules()) == len(rules)
+    assert len(kernel.rules()) == len(rules)
     assert managed(states, tree, groups=groups).changes == {}
 
 
 def loadable(line):
     """Whether this host has what the rule names: the directory of a file, or the tree."""
-    return not sshtrail_rules_compile.absent_directory(sshtrail_rules.parse_rule(line))
+    return not rules_compile.absent_directory(rules_language.parse_rule(line))
 
 
 def test_rules_about_32_bit_programs_are_left_out_where_there_are_none(states, tree, monkeypatch):
     """Played, as this needs another machine: libaudit knows no b32 on an arm without it."""
-    monkeypatch.setattr(sshtrail_rules_compile, "has_b32", lambda: False)
+    monkeypatch.setattr(rules_compile, "has_b32", lambda: False)
     assert managed(states, tree).result is True
-    assert len(sshtrail_kernel.rules()) == 2
+    assert len(kernel.rules()) == 2
     assert "# no 32-bit programs on this machine: -a always,exit -F arch=b32" in (tree / "zz-test.rules").read_text()
 
 
@@ -260,20 +259,20 @@ def test_a_bad_argument_is_named_before_anything_is_touched(states, tree, argume
     for test in (True, False):
         refused = managed(states, tree, test=test, **arguments)
         assert refused.result is False and reason in refused.comment
-    assert sshtrail_kernel.rules() == [] and [path.name for path in tree.iterdir()] == ["audit.rules"]
+    assert kernel.rules() == [] and [path.name for path in tree.iterdir()] == ["audit.rules"]
 
 
-@pytest.mark.parametrize("module, function, calls", [(sshtrail_kernel, "add", 2), (sshtrail_files, "replace", 1)])
+@pytest.mark.parametrize("module, function, calls", [(kernel, "add", 2), (files, "replace", 1)])
 def test_what_fails_halfway_is_put_back(states, tree, monkeypatch, module, function, calls):
     """The fault is played after the given number of calls; a kernel out of memory or a full disk cannot be had."""
     (tree / "10-other.rules").write_text(f"{RULE}\n")
     assert managed(states, tree).result is True
-    before = sorted(sshtrail_kernel.rules()), sshtrail_kernel.status(), contents(tree.parent)
+    before = sorted(kernel.rules()), kernel.status(), contents(tree.parent)
     real, count = getattr(module, function), itertools.count()
 
     def failing(*args, **kwargs):
         if next(count) == calls:
-            raise sshtrail_kernel.KernelError("played", errno.ENOMEM)
+            raise kernel.KernelError("played", errno.ENOMEM)
         return real(*args, **kwargs)
 
     monkeypatch.setattr(module, function, failing)
@@ -283,7 +282,7 @@ def test_what_fails_halfway_is_put_back(states, tree, monkeypatch, module, funct
     refused = managed(states, tree, groups=[*more, GROUPS[1]], status={"backlog_limit": 5000})
     assert refused.result is False
     # A rule that was taken out comes back at the end: where no never rule is about, the order means nothing.
-    assert (sorted(sshtrail_kernel.rules()), sshtrail_kernel.status(), contents(tree.parent)) == before
+    assert (sorted(kernel.rules()), kernel.status(), contents(tree.parent)) == before
 
 
 def test_a_rule_that_leaves_the_managed_file_leaves_the_kernel(states, tree):
@@ -291,10 +290,10 @@ def test_a_rule_that_leaves_the_managed_file_leaves_the_kernel(states, tree):
     gone = [{"name": "gone", "rules": ["-w /etc/fstab -p wa -k sshtrail-test"]}]
     for unknown in ("keep", "report", "remove"):
         assert managed(states, tree, groups=[*GROUPS, *gone], unknown=unknown).result is True
-        with_it = sshtrail_kernel.rules()
+        with_it = kernel.rules()
         foreseen = managed(states, tree, test=True, groups=GROUPS, unknown=unknown).changes
         assert managed(states, tree, groups=GROUPS, unknown=unknown).changes == foreseen
-        assert len(sshtrail_kernel.rules()) == len(with_it) - 1
+        assert len(kernel.rules()) == len(with_it) - 1
         assert managed(states, tree, groups=GROUPS, unknown=unknown).changes == {}
 
 
@@ -303,8 +302,8 @@ def contents(folder):
 
 
 def test_what_an_interrupted_run_left_behind_is_taken_up(states, modules, tree):
-    rule = sshtrail_rules_compile.compile(sshtrail_rules.parse_rule(GROUPS[1]["rules"][0]))
-    sshtrail_kernel.add(sshtrail_rules_plan.twin(rule))
+    rule = rules_compile.compile(rules_language.parse_rule(GROUPS[1]["rules"][0]))
+    kernel.add(rules_plan.twin(rule))
     made = managed(states, tree)
     assert made.result is True, made.comment
     assert len(modules.audit_rules.loaded()) == 3 and not any("pid>=0" in line for line in modules.audit_rules.loaded())

@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-import sshtrail_kernel
+from sshtrail_lib.base import kernel
 
 KEY = "sshtrail-test-stays"
 # auditd.conf(5); everything else has a default.
@@ -46,7 +46,7 @@ def auditd(folder):
     (folder / "auditd.conf").chmod(0o640)
     daemon = subprocess.Popen(["auditd", "-n", "-c", str(folder)])
     try:
-        wait_for(lambda: sshtrail_kernel.status()["pid"] == daemon.pid)
+        wait_for(lambda: kernel.status()["pid"] == daemon.pid)
         yield
     finally:
         daemon.terminate()
@@ -93,8 +93,8 @@ def scene(tmp_path, audit):
     (rules_dir / "10-stays.rules").write_text(f"-D\n-b 60000\n{stays}\n")
     with auditd(tmp_path / "log"):
         yield rules_dir, program, tmp_path / "log"
-        for rule in sshtrail_kernel.rules():
-            sshtrail_kernel.delete(rule)
+        for rule in kernel.rules():
+            kernel.delete(rule)
 
 
 def others(turn):
@@ -111,13 +111,13 @@ def test_no_event_is_lost_while_other_rules_change(modules, scene):
     rules_dir, program, log = scene
     (rules_dir / "20-others.rules").write_text(others(0))
     modules.audit_rules.load(str(rules_dir))
-    lost = sshtrail_kernel.status()["lost"]
+    lost = kernel.status()["lost"]
     with executing(program, rules_dir) as counted:
         for turn in range(1, 5):
             (rules_dir / "20-others.rules").write_text(others(turn))
             assert modules.audit_rules.load(str(rules_dir))["kernel"]
     assert counted[0] > 100 and logged(log) == counted[0]
-    assert sshtrail_kernel.status()["lost"] == lost
+    assert kernel.status()["lost"] == lost
 
 
 def test_augenrules_loses_events_meanwhile(modules, scene):

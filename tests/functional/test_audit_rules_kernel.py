@@ -4,20 +4,20 @@ import itertools
 import pathlib
 
 import pytest
-import sshtrail_kernel
-import sshtrail_rules
-import sshtrail_rules_compile
-import sshtrail_rules_plan
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from matrix import audit_rules as matrix
+from sshtrail_lib.base import kernel as base_kernel
+from sshtrail_lib.rules import compile as rules_compile
+from sshtrail_lib.rules import language as rules_language
+from sshtrail_lib.rules import plan as rules_plan
 from support import auditctl
 
 DATA = pathlib.Path(__file__).parents[1] / "data" / "rules"
 
 
 def compiled(line):
-    return sshtrail_rules_compile.compile(sshtrail_rules.parse_rule(line))
+    return rules_compile.compile(rules_language.parse_rule(line))
 
 
 @pytest.fixture
@@ -25,10 +25,10 @@ def kernel(audit):
     """The kernel, with no rules now and when the test ends; returns a function that makes it hold some (lines)."""
 
     def hold(lines):
-        for rule in sshtrail_kernel.rules():
-            sshtrail_kernel.delete(rule)
+        for rule in base_kernel.rules():
+            base_kernel.delete(rule)
         for line in lines:
-            sshtrail_kernel.add(compiled(line))
+            base_kernel.add(compiled(line))
 
     yield hold
     hold([])
@@ -56,51 +56,51 @@ LISTS = st.lists(st.sampled_from(RULES + OTHERS), max_size=4, unique=True)
 def test_a_plan_works_on_the_kernel_and_leaves_nothing_to_do(kernel, before, after):
     kernel(before)
     desired = [compiled(line) for line in after]
-    for step in sshtrail_rules_plan.plan(sshtrail_kernel.rules(), desired):
+    for step in rules_plan.plan(base_kernel.rules(), desired):
         if step.do == "delete":
-            sshtrail_kernel.delete(step.rule)
+            base_kernel.delete(step.rule)
         else:
-            sshtrail_kernel.add(step.rule, prepend=step.do == "prepend")
-    held = sshtrail_kernel.rules()
+            base_kernel.add(step.rule, prepend=step.do == "prepend")
+    held = base_kernel.rules()
     assert set(held) == set(desired) and len(held) == len(desired)
-    assert sshtrail_rules_plan.plan(held, desired) == []
+    assert rules_plan.plan(held, desired) == []
 
 
 @pytest.mark.parametrize("line", RULES + OTHERS)
 def test_every_rule_can_have_a_twin(kernel, line):
-    twin = sshtrail_rules_plan.twin(compiled(line))
-    assert sshtrail_kernel.accepts(twin)
-    sshtrail_kernel.add(twin)
-    assert sshtrail_kernel.rules() == [twin]
+    twin = rules_plan.twin(compiled(line))
+    assert base_kernel.accepts(twin)
+    base_kernel.add(twin)
+    assert base_kernel.rules() == [twin]
 
 
 def test_the_kernels_order_is_that_of_the_model(kernel):
     first, second, third = (compiled(line) for line in RULES[:3])
-    sshtrail_kernel.add(first)
-    sshtrail_kernel.add(second)
-    sshtrail_kernel.add(third, prepend=True)
-    assert sshtrail_kernel.rules() == [third, first, second]
-    sshtrail_kernel.add(second, prepend=True)
-    sshtrail_kernel.delete(second)
-    assert sshtrail_kernel.rules() == [third, first, second], "a deletion takes the first of two copies"
+    base_kernel.add(first)
+    base_kernel.add(second)
+    base_kernel.add(third, prepend=True)
+    assert base_kernel.rules() == [third, first, second]
+    base_kernel.add(second, prepend=True)
+    base_kernel.delete(second)
+    assert base_kernel.rules() == [third, first, second], "a deletion takes the first of two copies"
 
 
 def test_refusals_of_the_kernel_have_their_reason(kernel):
     rule = compiled(RULES[0])
-    sshtrail_kernel.add(rule)
+    base_kernel.add(rule)
     for act, data, reason in (
-        (sshtrail_kernel.add, rule, "File exists"),
-        (sshtrail_kernel.delete, compiled(RULES[1]), "No such file"),
-        (sshtrail_kernel.add, compiled("-w /no/such/file"), "No such file"),
-        (sshtrail_kernel.add, rule + b"x", "no audit rule"),
-        (sshtrail_kernel.add, b"", "no audit rule"),
+        (base_kernel.add, rule, "File exists"),
+        (base_kernel.delete, compiled(RULES[1]), "No such file"),
+        (base_kernel.add, compiled("-w /no/such/file"), "No such file"),
+        (base_kernel.add, rule + b"x", "no audit rule"),
+        (base_kernel.add, b"", "no audit rule"),
     ):
-        with pytest.raises(sshtrail_kernel.KernelError, match=reason):
+        with pytest.raises(base_kernel.KernelError, match=reason):
             act(data)
 
 
 def test_loaded_reads_what_auditctl_loaded(kernel, modules):
     for line in RULES:
         auditctl(*line.split())
-    assert modules.audit_rules.loaded() == [str(sshtrail_rules_compile.decompile(compiled(line))) for line in RULES]
+    assert modules.audit_rules.loaded() == [str(rules_compile.decompile(compiled(line))) for line in RULES]
     assert modules.audit_rules.diff(RULES) == {"add": [], "remove": [], "move": [], "operations": 0}

@@ -6,7 +6,7 @@ virtual machine the same is done for real.
 """
 
 import pytest
-import sshtrail_kernel
+from sshtrail_lib.base import kernel
 
 GROUPS = [{"name": "sshtrail-test", "rules": ["-w /etc/passwd -p wa -k sshtrail-test"]}]
 
@@ -16,11 +16,11 @@ class Lock:
 
     def __init__(self, monkeypatch):
         self.on, self.asked = False, []
-        self.status, self.set_status, self.add = sshtrail_kernel.status, sshtrail_kernel.set_status, sshtrail_kernel.add
-        monkeypatch.setattr(sshtrail_kernel, "status", self.played_status)
-        monkeypatch.setattr(sshtrail_kernel, "set_status", self.played_set_status)
+        self.status, self.set_status, self.add = kernel.status, kernel.set_status, kernel.add
+        monkeypatch.setattr(kernel, "status", self.played_status)
+        monkeypatch.setattr(kernel, "set_status", self.played_set_status)
         for name in ("add", "delete", "accepts"):
-            monkeypatch.setattr(sshtrail_kernel, name, self.refusing(getattr(sshtrail_kernel, name)))
+            monkeypatch.setattr(kernel, name, self.refusing(getattr(kernel, name)))
 
     def played_status(self):
         return {**self.status(), **({"enabled": 2, "immutable": True} if self.on else {})}
@@ -43,8 +43,8 @@ class Lock:
 def lock(audit, monkeypatch):
     with monkeypatch.context() as patched:
         yield Lock(patched)
-    for rule in sshtrail_kernel.rules():
-        sshtrail_kernel.delete(rule)
+    for rule in kernel.rules():
+        kernel.delete(rule)
 
 
 @pytest.fixture
@@ -82,13 +82,13 @@ def test_immutable_loads_the_rules_and_locks_last(managed, lock, tmp_path):
     preview, made, again = managed(test=True, immutable=True), managed(immutable=True), managed(immutable=True)
     assert preview.result is None and made.result is True, made.comment
     assert made.changes == preview.changes and made.changes["status"]["new"] == {"enabled": 2}
-    assert lock.asked[-1] == {"enabled": 2} and len(sshtrail_kernel.rules()) == 1
+    assert lock.asked[-1] == {"enabled": 2} and len(kernel.rules()) == 1
     assert (tmp_path / "audit.rules").read_text().endswith("-e 2\n")
     assert (again.result, again.changes) == (True, {})
 
 
 def test_the_kernel_is_not_locked_on_rules_that_are_not_the_policys(managed, lock, monkeypatch):
-    monkeypatch.setattr(sshtrail_kernel, "add", lambda *args, **kwargs: None)
+    monkeypatch.setattr(kernel, "add", lambda *args, **kwargs: None)
     made = managed(immutable=True)
     assert made.result is False and not lock.on
 

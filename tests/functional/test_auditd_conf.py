@@ -12,11 +12,10 @@ import time
 
 import psutil
 import pytest
-import sshtrail_auditd
-import sshtrail_auditd_daemon
-import sshtrail_kernel
-import sshtrail_state
 from salt.exceptions import SaltInvocationError
+from sshtrail_lib.auditd import host as auditd_host
+from sshtrail_lib.auditd import language as auditd_language
+from sshtrail_lib.base import kernel, state
 from support import require_root
 
 BASE = """\
@@ -58,7 +57,7 @@ def _until(ready, seconds=30):
 
 
 def _running(path):
-    daemon = sshtrail_auditd_daemon.find(path)
+    daemon = auditd_host.find(path)
     return daemon if daemon.reads else None
 
 
@@ -164,7 +163,7 @@ def test_a_host_without_the_file_gets_a_prediction_and_then_a_failure(states, mo
     foreseen = states.auditd_conf.managed(name=path, config={"max_log_file": 50}, test=True)
     assert (foreseen.result, foreseen.changes) == (None, {"max_log_file": {"old": None, "new": "50"}})
     assert states.auditd_conf.managed(name=path, config={"max_log_file": 50}).result is False
-    with pytest.raises(sshtrail_state.NotInstalled):
+    with pytest.raises(state.NotInstalled):
         modules.auditd_conf.get("freq", path=path)
 
 
@@ -230,12 +229,12 @@ def read_only(tmp_path, hasty):
 
 def test_a_daemon_that_comes_back_deaf_gets_the_old_file_back(states, auditd, hasty, monkeypatch):
     # A daemon that runs and gets no message cannot be made here: for the new settings none is found in the log.
-    real = sshtrail_auditd_daemon.logged_message
+    real = auditd_host.logged_message
 
     def deaf(records, text):
         return "priority_boost = 6" not in _text(auditd) and real(records, text)
 
-    monkeypatch.setattr(sshtrail_auditd_daemon, "logged_message", deaf)
+    monkeypatch.setattr(auditd_host, "logged_message", deaf)
     before = _text(auditd)
     refused = states.auditd_conf.managed(name=auditd, config={"priority_boost": 6})
     assert refused.result is False
@@ -301,9 +300,9 @@ def test_another_program_as_the_audit_daemon_is_named_and_left_alone(states, con
 def test_a_host_without_audit_gets_the_file_only(states, conf, monkeypatch):
     # No kernel without audit can be had here: the adapter's answer stands for it.
     def refuse():
-        raise sshtrail_kernel.NoAudit("This kernel has no audit subsystem.")
+        raise kernel.NoAudit("This kernel has no audit subsystem.")
 
-    monkeypatch.setattr(sshtrail_kernel, "status", refuse)
+    monkeypatch.setattr(kernel, "status", refuse)
     done = states.auditd_conf.managed(name=conf, config={"max_log_file": 50})
     assert done.result is True
     assert done.comment.endswith("This kernel has no audit subsystem.")
@@ -349,7 +348,7 @@ def test_a_last_comment_without_a_line_feed_is_kept(states, conf):
 
 def test_what_only_the_installed_parser_knows_is_refused_in_its_words(states, modules, conf, monkeypatch):
     # Ours knows all that the parser refuses, as far as we know: without it, the parser's answer is seen.
-    monkeypatch.setattr(sshtrail_auditd, "problems", lambda data, version=None: [])
+    monkeypatch.setattr(auditd_language, "problems", lambda data, version=None: [])
     with open(conf, "a", encoding="utf-8") as handle:
         handle.write("no_such_keyword = 1\n")
     [found] = modules.auditd_conf.check(path=conf)
@@ -376,7 +375,7 @@ def test_starts_in_the_log_do_not_answer_for_the_parser(states, modules, conf, m
     with open(log, "w", encoding="ascii") as handle:
         handle.write(STARTS)
     os.chmod(log, 0o600)
-    monkeypatch.setattr(sshtrail_auditd, "problems", lambda data, version=None: [])
+    monkeypatch.setattr(auditd_language, "problems", lambda data, version=None: [])
     with open(conf, "a", encoding="utf-8") as handle:
         handle.write(line)
     assert [reason in one["reason"] for one in modules.auditd_conf.check(path=conf)] == ([True] if reason else [])

@@ -5,10 +5,10 @@ import itertools
 import pathlib
 
 import pytest
-import sshtrail_sshd
-import sshtrail_sshd_edit
 from conftest import require_root
 from matrix import sshd_trees
+from sshtrail_lib.sshd import language as sshd_language
+from sshtrail_lib.sshd import plan as sshd_plan
 from test_sshd_config import SSHD, separation  # noqa: F401
 
 
@@ -118,9 +118,9 @@ def test_ini_deletes_repeated_keywords(separation):  # noqa: F811
 
 def edited(text, config):
     daemon = oracle().daemon
-    tree = sshtrail_sshd.load(sshd_trees.MAIN, daemon, {sshd_trees.MAIN: text.encode()})
-    wishes = [sshtrail_sshd_edit.wish(name, value, daemon) for name, value in config.items()]
-    return sshtrail_sshd_edit.plan(tree, wishes).after.data[sshd_trees.MAIN]
+    tree = sshd_language.load(sshd_trees.MAIN, daemon, {sshd_trees.MAIN: text.encode()})
+    wishes = [sshd_plan.wish(name, value, daemon) for name, value in config.items()]
+    return sshd_plan.plan(tree, wishes).after.data[sshd_trees.MAIN]
 
 
 @pytest.mark.parametrize(
@@ -154,10 +154,10 @@ def edited(text, config):
 )
 def test_lists_and_quotes(separation, text, name, value, exact, expected):  # noqa: F811
     daemon = oracle().daemon
-    tree = sshtrail_sshd.load(sshd_trees.MAIN, daemon, {sshd_trees.MAIN: text.encode()})
-    plan = sshtrail_sshd_edit.plan(tree, [sshtrail_sshd_edit.wish(name, value, daemon, exact=exact)])
+    tree = sshd_language.load(sshd_trees.MAIN, daemon, {sshd_trees.MAIN: text.encode()})
+    plan = sshd_plan.plan(tree, [sshd_plan.wish(name, value, daemon, exact=exact)])
     assert plan.after.data[sshd_trees.MAIN].decode() == expected
-    assert sshtrail_sshd_edit.plan(plan.after, plan.wishes).changes == {}
+    assert sshd_plan.plan(plan.after, plan.wishes).changes == {}
 
 
 @pytest.mark.parametrize(
@@ -182,11 +182,11 @@ def test_lists_and_quotes(separation, text, name, value, exact, expected):  # no
 )
 def test_match_blocks(separation, text, match, config, expected):  # noqa: F811
     daemon = oracle().daemon
-    tree = sshtrail_sshd.load(sshd_trees.MAIN, daemon, {sshd_trees.MAIN: text.encode()})
-    wishes = [sshtrail_sshd_edit.wish(name, value, daemon, match) for name, value in config.items()]
-    plan = sshtrail_sshd_edit.plan(tree, wishes)
+    tree = sshd_language.load(sshd_trees.MAIN, daemon, {sshd_trees.MAIN: text.encode()})
+    wishes = [sshd_plan.wish(name, value, daemon, match) for name, value in config.items()]
+    plan = sshd_plan.plan(tree, wishes)
     assert plan.after.data[sshd_trees.MAIN].decode() == expected
-    assert sshtrail_sshd_edit.plan(plan.after, wishes).changes == {}
+    assert sshd_plan.plan(plan.after, wishes).changes == {}
 
 
 FIXTURES = sorted(sshd_trees.DATA.glob("*.conf"))
@@ -197,12 +197,12 @@ def test_the_fixtures(separation, path):  # noqa: F811
     data = path.read_bytes()
     differences, accepted = sshd_trees.compare(oracle(), {sshd_trees.MAIN: data})
     assert (differences, accepted) == ([], path.stem != "broken")
-    assert b"".join(line.raw for line in sshtrail_sshd.parse(data, oracle().daemon)) == data
+    assert b"".join(line.raw for line in sshd_language.parse(data, oracle().daemon)) == data
 
 
 def test_every_problem_of_a_broken_file_is_named(separation):  # noqa: F811
     data = (sshd_trees.DATA / "broken.conf").read_bytes()
-    problems = sshtrail_sshd.problems(sshtrail_sshd.load(sshd_trees.MAIN, oracle().daemon, {sshd_trees.MAIN: data}))
+    problems = sshd_language.problems(sshd_language.load(sshd_trees.MAIN, oracle().daemon, {sshd_trees.MAIN: data}))
     assert [(problem.line, problem.column) for problem in problems] == [
         (2, 1),
         (3, 15),

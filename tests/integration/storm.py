@@ -13,8 +13,8 @@ import sys
 import threading
 import time
 
-import sshtrail_policy
 from _site import HOSTS, ended, layers, write
+from sshtrail_lib.policy import pillar
 
 HERE = pathlib.Path(__file__).resolve().parent
 PATIENCE = 600
@@ -62,7 +62,7 @@ class Storm:
         return path
 
     def digest(self):
-        return sshtrail_policy.digest(self.site.run("pillar.show_pillar", self.names[0]))
+        return pillar.digest(self.site.run("pillar.show_pillar", self.names[0]))
 
     def collect(self):
         for line in self.crowd.stdout:

@@ -7,9 +7,9 @@ The tests build on each other, in the order in which they stand: preview, apply,
 import re
 
 import pytest
-import sshtrail_log
 from _sandbox import wait_for
 from sandbox import Host, changed_tree
+from sshtrail_lib.trail import audit_log
 from support import audit_status, audit_subsystem, auditctl
 
 USER = "sshtrailer"
@@ -114,9 +114,9 @@ def test_a_login_is_recorded_from_the_key_to_the_command(host, applied):
 
 
 def command(host):
-    """The event (:class:`sshtrail_log.Event`) of COMMAND in the audit log, or None."""
+    """The event (:class:`sshtrail_lib.trail.audit_log.Event`) of COMMAND in the audit log, or None."""
     log = (host.inside("/var/log/audit/audit.log")).read_bytes().splitlines(keepends=True)
-    events = sshtrail_log.events(log)
+    events = audit_log.events(log)
     wanted = [word.encode() for word in COMMAND]
     return next((event for event in events if event.arguments[-2:] == wanted), None)
 

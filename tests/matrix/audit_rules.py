@@ -14,6 +14,7 @@ import argparse
 import collections
 import contextlib
 import fcntl
+import importlib
 import pathlib
 import shutil
 import subprocess
@@ -22,7 +23,7 @@ import tempfile
 import types
 
 HERE = pathlib.Path(__file__).resolve()
-UTILS = ("sshtrail_kernel", "sshtrail_rules", "sshtrail_rules_compile")
+ROOMS = ("base.kernel", "rules.language", "rules.compile")
 AUDIT_LOCK = "/tmp/sshtrail-audit-subsystem.lock"
 FINE = ("same", "both refuse")
 
@@ -37,7 +38,7 @@ def import_ours():
         stand_in.CommandExecutionError = type("CommandExecutionError", (Exception,), {})
         stand_in.SaltInvocationError = type("SaltInvocationError", (TypeError,), {})
         sys.modules.update({"salt": types.ModuleType("salt"), "salt.exceptions": stand_in})
-    return [__import__(name) for name in UTILS]
+    return [importlib.import_module(f"sshtrail_lib.{name}") for name in ROOMS]
 
 
 class Judge:
@@ -108,9 +109,9 @@ def report(found):
 def judge_in(root, files):
     """Run this program on ``files`` in the directory ``root`` (pathlib.Path); returns its exit status."""
     with tempfile.TemporaryDirectory(dir=root / "tmp") as inside:
-        utils = [HERE.parents[2] / "_utils" / f"{name}.py" for name in UTILS]
-        for path in (HERE, *utils, *files):
+        for path in (HERE, *files):
             shutil.copy(path, inside)
+        shutil.copytree(HERE.parents[2] / "_utils" / "sshtrail_lib", pathlib.Path(inside) / "sshtrail_lib")
         program = [f"/tmp/{pathlib.Path(inside).name}/{path.name}" for path in (HERE, *files)]
         print(root.name, flush=True)
         return subprocess.run(["chroot", root, "python3", "-B", *program, "--locked"], check=False).returncode

@@ -13,12 +13,12 @@ import re
 import shutil
 import subprocess
 
-import sshtrail_sshd
-import sshtrail_sshd_edit
-import sshtrail_sshd_match
-import sshtrail_sshd_table
-import sshtrail_sshd_values
 from salt.exceptions import CommandExecutionError
+from sshtrail_lib.sshd import keywords as sshd_keywords
+from sshtrail_lib.sshd import language as sshd_language
+from sshtrail_lib.sshd import match as sshd_match
+from sshtrail_lib.sshd import plan as sshd_plan
+from sshtrail_lib.sshd import values as sshd_values
 
 # Of this process alone: what another run left there must not be included.
 HOME = f"/tmp/sshtrail-trees-{os.getpid()}"
@@ -26,7 +26,7 @@ MAIN = f"{HOME}/sshd_config"
 
 _SWITCHES = [
     keyword.name
-    for keyword in sshtrail_sshd_table.KEYWORDS.values()
+    for keyword in sshd_keywords.KEYWORDS.values()
     if keyword.kind == "flag" and keyword.since <= (8, 4) < keyword.until
 ]
 _FLAGS = ["yes", "no", "YES", "No"]
@@ -184,7 +184,7 @@ def parsed(text):
     printed = {}
     for line in text.split("\n")[:-1]:
         word, _space, value = line.partition(" ")
-        keyword = sshtrail_sshd_table.KEYWORDS.get(word.lower())
+        keyword = sshd_keywords.KEYWORDS.get(word.lower())
         printed.setdefault(keyword.name if keyword else word, []).append(value)
     return printed
 
@@ -193,7 +193,7 @@ def golden(release):
     """A Daemon with what ``sshd -T`` of that release (str) prints for an empty file: Debian's builds, recorded."""
     (path,) = DATA.glob(f"defaults-OpenSSH_{release}*.txt")
     numbers = tuple(map(int, release.split(".")))
-    return sshtrail_sshd_values.Daemon(numbers, f"OpenSSH_{release}", parsed(path.read_text()))
+    return sshd_values.Daemon(numbers, f"OpenSSH_{release}", parsed(path.read_text()))
 
 
 class Trees:
@@ -254,7 +254,7 @@ class Trees:
 _IN_MATCH = tuple(
     name
     for name in GOOD
-    if (found := sshtrail_sshd_table.find(name, (10, 0))) and found.in_match and name != "PAMServiceName"
+    if (found := sshd_keywords.find(name, (10, 0))) and found.in_match and name != "PAMServiceName"
 )
 _NOISE = [
     "",
@@ -308,11 +308,11 @@ class Oracle:
         shown = subprocess.run([*run, "-V"], capture_output=True, text=True, check=False)
         banner = re.search(r"OpenSSH_(\d+)\.(\d+)\w*", shown.stderr + shown.stdout)
         defaults = self.dump({MAIN: b""})
-        for name, value in sshtrail_sshd_table.VENDOR.items():
+        for name, value in sshd_keywords.VENDOR.items():
             if self.dump({MAIN: f"{name} {value}\n".encode()}):
                 defaults.setdefault(name, [])
         release = tuple(map(int, banner.groups()))
-        self.daemon = sshtrail_sshd_values.Daemon(release, banner[0], defaults, self.ask)
+        self.daemon = sshd_values.Daemon(release, banner[0], defaults, self.ask)
 
     def write(self, tree):
         home = self._real(HOME)
@@ -334,22 +334,22 @@ class Oracle:
         result = subprocess.run([*self.run, "-T", "-f", MAIN, *spec], capture_output=True, check=False, cwd="/")
         self.error = result.stderr
         self.crashed = result.returncode < 0 or result.returncode > 128 and not result.stderr
-        return None if result.returncode else parsed(sshtrail_sshd.decode(result.stdout))
+        return None if result.returncode else parsed(sshd_language.decode(result.stdout))
 
     def ask(self, keyword, occurrences):
         text = "".join(f"{keyword} {' '.join(arguments.words)}\n" for arguments in occurrences)
         if text not in self.asked:
             self.asked[text] = self._ask(keyword, text)
         if self.asked[text] is None:
-            raise sshtrail_sshd_values.BadValue("is refused by sshd")
+            raise sshd_values.BadValue("is refused by sshd")
         return self.asked[text]
 
     def _ask(self, keyword, text):
         path = self._real(f"{HOME}-ask")
-        path.write_bytes(sshtrail_sshd.encode(text))
+        path.write_bytes(sshd_language.encode(text))
         result = subprocess.run([*self.run, "-T", "-f", f"{HOME}-ask"], capture_output=True, check=False, cwd="/")
         os.unlink(path)
-        return None if result.returncode else parsed(sshtrail_sshd.decode(result.stdout)).get(keyword, [])
+        return None if result.returncode else parsed(sshd_language.decode(result.stdout)).get(keyword, [])
 
 
 def compare(oracle, tree):
@@ -359,8 +359,8 @@ def compare(oracle, tree):
     The second value tells whether sshd accepts it (bool).
     """
     theirs = oracle.dump(tree)
-    ours = sshtrail_sshd.load(MAIN, oracle.daemon, tree)
-    problems = sshtrail_sshd.problems(ours)
+    ours = sshd_language.load(MAIN, oracle.daemon, tree)
+    problems = sshd_language.problems(ours)
     if theirs is None and b"no hostkeys available" in oracle.error:
         # A matter of the host, not of the language.
         return [], False
@@ -374,7 +374,7 @@ def compare(oracle, tree):
     differences = []
     for spec in [{}, *CONNECTIONS]:
         theirs = oracle.dump(tree, spec, write=False)
-        found = _effective(ours, sshtrail_sshd_match.Connection(**spec))
+        found = _effective(ours, sshd_match.Connection(**spec))
         if oracle.crashed:
             # 10.0 dies of a Subsystem in a Match block that is there globally too.
             continue
@@ -388,8 +388,8 @@ def compare(oracle, tree):
 
 def _effective(tree, connection):
     try:
-        return sshtrail_sshd.effective(tree, connection)
-    except sshtrail_sshd.ConfigError:
+        return sshd_language.effective(tree, connection)
+    except sshd_language.ConfigError:
         # Some lines sshd looks at only once a connection meets their Match block.
         return None
 
@@ -410,17 +410,17 @@ class Wishes:
     def check(self, oracle, tree):
         """Plan a random wish for ``tree``; return what sshd says against the result, and whether it was possible."""
         before = oracle.dump(tree)
-        ours = sshtrail_sshd.load(MAIN, oracle.daemon, tree)
-        if before is None or sshtrail_sshd.problems(ours):
+        ours = sshd_language.load(MAIN, oracle.daemon, tree)
+        if before is None or sshd_language.problems(ours):
             return [], False
         wish = self._wish(oracle.daemon)
         if wish is None:
             return [], False
         try:
-            plan = sshtrail_sshd_edit.plan(ours, [wish])
-        except (sshtrail_sshd.ConfigError, sshtrail_sshd_edit.BadWish):
+            plan = sshd_plan.plan(ours, [wish])
+        except (sshd_language.ConfigError, sshd_plan.BadWish):
             return [], False
-        except sshtrail_sshd_edit.NoEffectError as exc:
+        except sshd_plan.NoEffectError as exc:
             return ([] if self._vain(wish, oracle) else [exc.message]), False
         except CommandExecutionError as exc:
             return [f"{wish.key}: {exc.message}"], False
@@ -431,7 +431,7 @@ class Wishes:
         # Before 8.5 sshd reads SetEnv in a Match block and does nothing with it; the lists of several blocks that a
         # connection meets add up, and the last mask wins.
         vain = wish.keyword.name == "SetEnv" and oracle.daemon.release < (8, 5)
-        lists = (sshtrail_sshd_table.ACCUMULATE, sshtrail_sshd_table.LAST)
+        lists = (sshd_keywords.ACCUMULATE, sshd_keywords.LAST)
         return vain or (wish.criteria is not None and wish.keyword.repeat in lists)
 
     def _wish(self, daemon):
@@ -439,8 +439,8 @@ class Wishes:
         match = self.random.choice([None, None, *_MATCHES])
         value = self.random.choice([None, *GOOD[name]])
         try:
-            return sshtrail_sshd_edit.wish(name, value, daemon, match, exact=self.random.random() < 0.7)
-        except sshtrail_sshd_edit.BadWish:
+            return sshd_plan.wish(name, value, daemon, match, exact=self.random.random() < 0.7)
+        except sshd_plan.BadWish:
             return None
 
     def _judge(self, oracle, tree, before, wish, plan):
@@ -454,7 +454,7 @@ class Wishes:
         if changed - allowed or (wish.criteria is not None and changed):
             found.append(f"{wish.key}: also changed {changed}")
         found += self._kept(oracle, merged, wish, after)
-        if not sshtrail_sshd_edit.holds(wish, sshtrail_sshd.load(MAIN, oracle.daemon, merged)):
+        if not sshd_plan.holds(wish, sshd_language.load(MAIN, oracle.daemon, merged)):
             found.append(f"{wish.key}: not there on the second look")
         removed = _lines(tree) - _lines(merged)
         if any(line.lstrip().startswith(b"#") for line in removed):
@@ -468,7 +468,7 @@ class Wishes:
             after = oracle.dump(merged, connection, write=False)
         if after is None and oracle.crashed:
             return []
-        want = sshtrail_sshd_edit.value_of(wish, oracle.daemon)
+        want = sshd_plan.value_of(wish, oracle.daemon)
         have = after.get(wish.keyword.name, [])
         if wish.occurrences is None:
             default = oracle.daemon.defaults.get(wish.keyword.name, [])
@@ -484,8 +484,8 @@ class Wishes:
 
 
 def _same(match, wish, oracle):
-    ours = sshtrail_sshd_edit.wish("LogLevel", "INFO", oracle.daemon, match).criteria
-    return sshtrail_sshd_match.canonical(ours) == sshtrail_sshd_match.canonical(wish.criteria)
+    ours = sshd_plan.wish("LogLevel", "INFO", oracle.daemon, match).criteria
+    return sshd_match.canonical(ours) == sshd_match.canonical(wish.criteria)
 
 
 def _lines(tree):

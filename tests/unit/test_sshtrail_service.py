@@ -60,7 +60,7 @@ def _is_another(module, _monkeypatch):
 
 
 def _has_its_pid_reused(module, monkeypatch):
-    monkeypatch.setattr(module.sshtrail_daemon, "birth", lambda _pid: b"later")
+    monkeypatch.setattr(module.processes, "birth", lambda _pid: b"later")
 
 
 @pytest.mark.parametrize("happens", [_ends, _is_another, _has_its_pid_reused])

@@ -10,8 +10,7 @@ import re
 import sys
 
 import pytest
-import sshtrail_log
-import sshtrail_sshd_log
+from sshtrail_lib.trail import audit_log, sshd_log
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import _prepare
@@ -75,7 +74,7 @@ def test_a_login_is_recorded_from_the_key_to_the_command(guest):
     guest.run(*COMMAND, user=USER)
     # auditd writes in order: what came before this message is in the log when the message is.
     guest.run("auditctl", "-m", "sshtrail-flush")
-    recorded = list(sshtrail_log.events(lines(guest, "/var/log/audit/audit.log")))
+    recorded = list(audit_log.events(lines(guest, "/var/log/audit/audit.log")))
     words = [word.encode() for word in COMMAND]
     event = next(event for event in recorded if event.arguments == words)
     call = event.first("SYSCALL")
@@ -84,7 +83,7 @@ def test_a_login_is_recorded_from_the_key_to_the_command(guest):
     login = next(login for login in logins if login.text("ses") == call.text("ses"))
     told = {
         line.event: line.fields
-        for line in sshtrail_sshd_log.lines(lines(guest, "/var/log/auth.log"))
+        for line in sshd_log.lines(lines(guest, "/var/log/auth.log"))
         if line.pid == int(login.text("pid"))
     }
     assert (told["accepted"]["user"], told["accepted"]["fingerprint"]) == (USER, fingerprint(guest))

@@ -1,0 +1,3 @@
+"""
+What every wing stands on: files, processes, the kernel's audit subsystem, and the one path of every state.
+"""

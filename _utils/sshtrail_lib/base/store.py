@@ -1,0 +1,39 @@
+"""
+Small facts that this project keeps for itself, as JSON, in files that only the user who wrote them is believed for.
+"""
+
+import json
+import os
+import stat
+
+from salt.exceptions import CommandExecutionError
+
+from sshtrail_lib.base import files
+
+
+class StoreError(CommandExecutionError):
+    """A file of ours holds something else, or somebody else may have written it; the message names it."""
+
+
+def load(path):
+    """
+    Return what the file at ``path`` (str) holds, None when there is none.
+
+    Raises :class:`StoreError` when others could have written it, or when it is no JSON.
+    """
+    try:
+        with open(path, "rb") as handle:
+            found = os.fstat(handle.fileno())
+            if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o022:
+                raise StoreError(f"{path} is not this user's alone, so nothing in it is believed.")
+            return json.loads(handle.read())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as exc:
+        raise StoreError(f"Cannot use {path}: {exc}") from exc
+
+
+def save(path, value):
+    """Make ``value`` what the file at ``path`` (str) holds, of this user alone; a crash leaves the old or the new."""
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    files.replace(path, json.dumps(value).encode(), mode=0o600)

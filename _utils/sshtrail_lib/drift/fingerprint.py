@@ -1,0 +1,141 @@
+"""
+Whether anything changed since a host was looked at as a whole: what costs no process, and little time.
+
+A whole look reads and parses everything, and asks init scripts. Between two of them it is enough that nothing which was
+looked at has changed: the stat data of every file and directory, the processes and their starts, what listens, and the
+kernel's own rules and status, asked through its own interface.
+
+What this cannot see: a daemon that lives, listens, and yet does not answer; an edit within the clock tick of the edit
+before it, on a file of the same size. Hence :data:`OLDEST`.
+"""
+
+import contextlib
+import glob
+import hashlib
+import json
+import os
+import time
+
+from salt.exceptions import CommandExecutionError
+
+from sshtrail_lib.base import kernel, processes, store
+from sshtrail_lib.sshd import listener as sshd_listener
+
+FORMAT = 1
+#: Seconds after which everything is looked at again: what no stat data tell stays unseen no longer than this.
+OLDEST = 900
+#: A file that changed less than this before the look (nanoseconds) may have changed again in the same clock tick.
+TICK = 2_000_000_000
+#: What changes with every package that comes or goes: Debian's list, and the places of rpm's database.
+PACKAGES = ("/var/lib/dpkg/status", "/var/lib/rpm", "/var/lib/rpm/rpmdb.sqlite", "/usr/lib/sysimage/rpm/rpmdb.sqlite")
+#: What of the kernel's status changes by itself.
+COUNTERS = ("lost", "backlog", "backlog_wait_time_actual")
+
+
+def take(paths, pidfiles, endpoints, audit):
+    """
+    Return what a host is like now (dict, for :func:`keep`); to be taken *before* it is looked at.
+
+    paths
+        The files and directories that are going to be looked at (list of str), there or not.
+    pidfiles
+        The path of each daemon's pid file (dict of str to the process's name).
+    endpoints
+        Where sshd should listen, ``ADDRESS:PORT`` (list of str).
+    audit
+        Whether the kernel's audit subsystem is looked at (bool).
+    """
+    own = glob.glob(os.path.join(os.path.dirname(os.path.dirname(__file__)), "*", "*.py"))
+    watched = {"paths": [*own, *PACKAGES, *paths], "pidfiles": pidfiles, "endpoints": endpoints, "audit": audit}
+    return {"time": time.time_ns(), "watched": watched, "facts": _facts(**watched)}
+
+
+def keep(cachedir, seen, pillar, look):
+    """
+    Keep what was found on a host that was as ``seen``.
+
+    cachedir
+        The minion's cache (str, path).
+    seen
+        What :func:`take` returned.
+    pillar
+        The host's pillar (mapping): another policy makes another look.
+    look
+        What is to be returned while nothing changes (dict); its ``differences`` (list) may be empty.
+    """
+    clean = last_clean(cachedir) if look["differences"] else seen["time"] / 1e9
+    kept = {"format": FORMAT, "policy": _policy(pillar), "clean": clean, "seen": seen, "look": look}
+    store.save(_path(cachedir), kept)
+
+
+def last_clean(cachedir):
+    """Return when a whole look found nothing that differs for the last time (float, seconds), 0 when none did."""
+    with contextlib.suppress(ValueError, KeyError, TypeError, CommandExecutionError):
+        return float(store.load(_path(cachedir))["clean"])
+    return 0.0
+
+
+def steady(cachedir, pillar):
+    """
+    Return what the last whole look found (dict), None when anything may be otherwise now.
+
+    Arguments are those of :func:`keep`. No process is started; nothing is raised.
+    """
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, CommandExecutionError):
+        kept = store.load(_path(cachedir))
+        if kept["format"] == FORMAT and kept["policy"] == _policy(pillar) and _holds(kept["seen"]):
+            return kept["look"]
+    return None
+
+
+def _path(cachedir):
+    return os.path.join(cachedir, "sshtrail", "look.json")
+
+
+def _policy(pillar):
+    asked = {key: pillar.get(key) for key in ("sshtrail", "_errors")}
+    return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _holds(seen):
+    age = (time.time_ns() - seen["time"]) / 1e9
+    return 0 <= age < OLDEST and not _racy(seen) and seen["facts"] == _facts(**seen["watched"])
+
+
+def _racy(seen):
+    """Tell whether a file changed so shortly before the look that a later change might not show in its times."""
+    newest = max((found[-1] for found in seen["facts"]["paths"].values() if found), default=0)
+    return newest > seen["time"] - TICK
+
+
+def _facts(paths, pidfiles, endpoints, audit):
+    return {
+        "paths": {path: _stat(path) for path in paths},
+        "processes": {path: _process(path, name) for path, name in pidfiles.items()},
+        "silent": sshd_listener.unheard(endpoints),
+        "kernel": _kernel() if audit else None,
+    }
+
+
+def _stat(path):
+    """Return what changes whenever the file at ``path``, or the link there, does; the change's time comes last."""
+    try:
+        link, found = os.lstat(path), os.stat(path)
+    except OSError as exc:
+        return [exc.errno, 0]
+    numbers = [link.st_ino, link.st_mtime_ns, found.st_dev, found.st_ino, found.st_size, found.st_mode]
+    return [*numbers, found.st_uid, found.st_gid, found.st_mtime_ns, found.st_ctime_ns]
+
+
+def _process(path, name):
+    pid = processes.process(path, [name])
+    return pid and [pid, processes.birth(pid).decode()]
+
+
+def _kernel():
+    """Return a digest of the kernel's rules, in their order, and of its settings."""
+    settings = {key: value for key, value in kernel.status().items() if key not in COUNTERS}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for rule in kernel.rules():
+        digest.update(rule)
+    return digest.hexdigest()

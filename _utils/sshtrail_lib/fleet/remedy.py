@@ -1,0 +1,194 @@
+"""
+Which claims of drift the master acts on, and when it stops: one repair for each claim, few tries, then a person.
+"""
+
+import typing
+
+import salt.utils.mine
+from salt.exceptions import SaltInvocationError
+
+from sshtrail_lib.drift import event
+from sshtrail_lib.fleet import standing
+from sshtrail_lib.trail import author
+
+HOUR = 3600
+#: What stands for a try in a file.
+TRY = ([float, bool], [int, bool])
+#: Characters of what is said of a repair.
+LONGEST_REASON = 5 * event.LONGEST_VALUE
+#: Bytes in the name of a file.
+LONGEST_NAME = 255
+
+
+class Limits(typing.NamedTuple):
+    """
+    The master's option ``sshtrail_remediate``.
+
+    attempts
+        Failed repairs of a host within an hour, after which it is left to a person (int).
+    repairs
+        Repairs of a host within an hour, good or bad, after which it is left to a person (int): somebody or something
+        undoes them.
+    batch
+        How many hosts are repaired at once (int).
+    timeout
+        How long to wait for hosts that do not say that they are at work (int, seconds).
+    """
+
+    attempts: int = 3
+    repairs: int = 20
+    batch: int = 50
+    timeout: int = 15
+
+
+class Record(typing.NamedTuple):
+    """
+    What the master has done for one host.
+
+    tries
+        Within the last hour: ``[seconds since the epoch, whether it worked]`` each (list).
+    done
+        Digest and round of the last claim that was repaired (list), None for none.
+    stopped
+        Why nothing more is done (str), "" while it goes on.
+    """
+
+    tries: list = []
+    done: typing.Any = None
+    stopped: str = ""
+
+
+class OptionError(SaltInvocationError):
+    """The master's configuration holds something else than :class:`Limits` allows; the message names it."""
+
+
+def limits(options):
+    """Return the :class:`Limits` in the master's option ``sshtrail_remediate`` (dict, None for what is left out)."""
+    options = {} if options is None else options
+    unknown = sorted(set(options) - set(Limits._fields)) if isinstance(options, dict) else [options]
+    if unknown:
+        allowed = ", ".join(Limits._fields)
+        raise OptionError(f"sshtrail_remediate: {unknown[0]!r} is unknown; allowed are {allowed}.")
+    for name, value in options.items():
+        if type(value) is not int or value < 1:
+            raise OptionError(f"sshtrail_remediate:{name} is {value!r}; allowed is a number from 1.")
+    return Limits(**options)
+
+
+def records(stored):
+    """Return each host's :class:`Record` (dict by id) from what was stored; what is broken is left out."""
+    found = stored if isinstance(stored, dict) else {}
+    return {name: Record(*value) for name, value in found.items() if _is_record(value)}
+
+
+def _is_record(value):
+    if not isinstance(value, list) or len(value) != 3 or not isinstance(value[0], list):
+        return False
+    tries, done, stopped = value
+    good = all(isinstance(one, list) and [type(part) for part in one] in TRY for one in tries)
+    return good and (done is None or isinstance(done, list)) and isinstance(stopped, str)
+
+
+def due(claims, known):
+    """
+    Return the hosts (list of str, sorted) that are to be repaired.
+
+    claims
+        The :class:`sshtrail_lib.drift.event.Claim` of each (dict by id).
+    known
+        The :class:`Record` of each (dict by id).
+    """
+    return [name for name, claim in sorted(claims.items()) if _is_due(claim, known.get(name, Record()))]
+
+
+def _is_due(claim, record):
+    return not record.stopped and record.done != _name(claim)
+
+
+def _name(claim):
+    return [claim.digest, claim.round]
+
+
+def tried(record, claim, worked, now, limits):
+    """
+    Return a host's :class:`Record` after a repair, and whether that one was its last for now (bool).
+
+    claim
+        What was acted on (:class:`sshtrail_lib.drift.event.Claim`).
+    worked
+        Whether nothing differed afterwards (bool).
+    now
+        When (float, seconds since the epoch).
+    """
+    tries = [*(one for one in record.tries if now - one[0] < HOUR), [now, worked]]
+    failed = sum(not good for _, good in tries)
+    reason = ""
+    if failed >= limits.attempts:
+        reason = f"{failed} repairs failed within an hour"
+    elif len(tries) > limits.repairs:
+        reason = f"{len(tries)} repairs within an hour: something undoes them"
+    return Record(tries, _name(claim) if worked else record.done, reason), bool(reason)
+
+
+def attempt(record, now):
+    """Return the number (int, from 1) of the next try within the hour."""
+    return 1 + sum(now - one[0] < HOUR for one in record.tries)
+
+
+def can_be_file(minion):
+    """Return whether a minion's id (anything, it comes from an event) can be the name of a file (bool)."""
+    return isinstance(minion, str) and bool(minion.strip(".")) and len(minion.encode(errors="replace")) <= LONGEST_NAME
+
+
+def outcome(name, digest, states, answer):
+    """
+    Return whether a repair failed (bool), and what is to say of it (one line of bounded length, "" for nothing).
+
+    name, digest
+        The minion's id, and the digest of its policy on the master (str).
+    states, answer
+        What it returned for ``state.apply`` and ``sshtrail.condition`` (anything: it may lie).
+    """
+    try:
+        row = standing.row(answer)
+        failed = standing.failures([name], {name: digest}, {name: row}, {name: states}).get(name, "")
+        return bool(failed), event.line(failed or _remark(row), LONGEST_REASON)
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+        # One host that answers nonsense must not keep its batch from being told.
+        return True, "its answer makes no sense"
+
+
+def _remark(row):
+    # A reboot is left to a person.
+    return "It waits for a reboot." if row["standing"] == standing.REBOOT else ""
+
+
+def batches(names, size):
+    """Return ``names`` (list) in lists of at most ``size``."""
+    return [names[start : start + size] for start in range(0, len(names), size)]
+
+
+def claims(mine):
+    """
+    Return the claims (dict by id) in what minions have put into the mine; what is none is left out.
+
+    mine
+        The mine's content of each minion (dict by id), as the master keeps it.
+    """
+    found = {name: event.claim(_claimed(content)) for name, content in mine.items()}
+    return {name: claim for name, claim in found.items() if claim}
+
+
+def _claimed(content):
+    value = content.get(event.CLAIM) if isinstance(content, dict) else None
+    # What has a list of readers of its own is wrapped.
+    wrapped = isinstance(value, dict) and salt.utils.mine.MINE_ITEM_ACL_ID in value
+    return value.get(salt.utils.mine.MINE_ITEM_ACL_DATA) if wrapped else value
+
+
+def shown(record, now):
+    """Return a :class:`Record` for a person to read (dict), as ``salt-run sshtrail.repairs`` tells it."""
+    recent = [one for one in record.tries if now - one[0] < HOUR]
+    good = sum(worked for _, worked in recent)
+    last = author.iso(record.tries[-1][0]) if record.tries else None
+    return {"repaired": good, "failed": len(recent) - good, "last": last, "stopped": record.stopped}

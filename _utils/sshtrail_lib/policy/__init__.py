@@ -1,0 +1,3 @@
+"""
+From the pillar to one validated policy, and from that to the arguments of every state.
+"""

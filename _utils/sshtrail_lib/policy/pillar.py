@@ -1,0 +1,458 @@
+"""
+From pillar to one validated policy: what this host must end up with.
+
+A policy is a plain dictionary, laid in layers: this module's defaults, what follows from the distribution, what all
+environments share (``sshtrail:layers:common``), what the host's environment asks for (``sshtrail:layers:prod``), and
+what stands directly under ``sshtrail``, which is for single hosts. The later layer wins, value by value. The master
+merges the pillar's files, but each layer keeps its own place in it, so a minion can tell where a value came from.
+
+Whatever is not understood is refused with its path in the pillar, so that a typing error never becomes a host that
+silently records nothing.
+"""
+
+import difflib
+import hashlib
+import json
+
+from salt.exceptions import SaltException, SaltInvocationError
+
+from sshtrail_lib.auditd import language as auditd_language
+from sshtrail_lib.policy import groups, platforms
+from sshtrail_lib.rules import compile as rules_compile
+from sshtrail_lib.rules import language as rules_language
+from sshtrail_lib.sshd import keywords as sshd_keywords
+from sshtrail_lib.sshd import plan as sshd_plan
+from sshtrail_lib.sshd import values as sshd_values
+
+KEY = "sshtrail"
+
+COMMON = "common"
+HOST = "host"
+A_DAY = 86400
+RESERVED = ("default", "distribution", COMMON, HOST)
+# What a layer cannot hold: it is the host that belongs to an environment.
+HOST_ONLY = ("environment", "layers")
+
+# A pillar is for many hosts: it may name every keyword that some sshd has. The state asks the host's own.
+ANY_SSHD = sshd_values.Daemon(
+    defaults={keyword.name: [] for keyword in sshd_keywords.KEYWORDS.values()},
+)
+
+DEFAULTS = {
+    "audit": True,
+    "sshd": {"path": "/etc/ssh/sshd_config", "logs": {}, "config": {}, "matches": [], "shadowed": "fix"},
+    "auditd": {"path": "/etc/audit/auditd.conf", "service": "auditd", "config": {}},
+    "rules": {
+        "file": "/etc/audit/rules.d/zz-sshtrail.rules",
+        "groups": {},
+        "unknown": "report",
+        "status": {},
+        "immutable": False,
+    },
+    # Looked for every minute, and told: to repair is what an environment asks for.
+    "drift": {"interval": 60, "splay": 10, "action": "report"},
+}
+
+
+class PolicyError(SaltInvocationError):
+    """The pillar holds something that cannot be a policy; the message names every path that is wrong."""
+
+
+def build(pillar, os_family):
+    """
+    Return the validated policy of a host (dict).
+
+    pillar
+        The host's whole pillar (mapping).
+    os_family
+        Salt's grain of that name (str), which decides package and service names that the pillar leaves open.
+
+    Raises :class:`PolicyError` that names each wrong path in the pillar and what is allowed there.
+    """
+    policy = _merged(_layers(_checked(pillar), os_family))
+    problems = list(_relations(policy, os_family))
+    if problems:
+        raise _wrong(problems)
+    policy["rules"]["groups"] = _groups(policy["rules"]["groups"])
+    return policy
+
+
+def provenance(pillar, os_family):
+    """
+    Return where each value of the policy came from (dict of the path in the policy to dict).
+
+    Arguments and errors are those of :func:`build`. Each entry has the ``value``, the layer it is ``from``
+    (``default``, ``distribution``, ``common``, the environment's name or ``host``), and as ``overrides`` what lower
+    layers said (dict of layer to value, the lowest first).
+    """
+    build(pillar, os_family)
+    layers = _layers(_checked(pillar), os_family)
+    return {":".join(path): _origin(path, value, layers) for path, value in _leaves(_merged(layers))}
+
+
+def digest(pillar):
+    """
+    Return a short name (12 hexadecimal digits) for what a pillar asks.
+
+    pillar
+        The host's whole pillar (mapping). Errors are those of :func:`build`.
+
+    What the distribution decides does not count: hosts with the same environment and no values of their own have the
+    same digest, whichever distribution they run.
+    """
+    asked = _merged([(name, layer) for name, layer in _layers(_checked(pillar), None) if name != "distribution"])
+    asked["rules"]["groups"] = _groups(asked["rules"]["groups"])
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _checked(pillar):
+    """Return the pillar's part as plain containers, every single value checked."""
+    if pillar.get("_errors"):
+        # What is left of it could be a laxer policy than the one that was meant.
+        raise PolicyError("The master could not compile the pillar: " + " ".join(map(str, pillar["_errors"])))
+    if KEY not in pillar:
+        raise PolicyError(
+            f"The pillar has no key '{KEY}', so this host has no policy: assign an environment to it in pillar/top.sls"
+        )
+    problems = []
+    given = _check(pillar[KEY], POLICY, KEY, problems)
+    if not problems:
+        problems += [*_strangers(given), *_left_behind(given.get("layers", {}))]
+    if problems:
+        raise _wrong(problems)
+    return given
+
+
+def _wrong(problems):
+    return PolicyError("The policy in the pillar is wrong. " + " ".join(problems))
+
+
+def _layers(given, os_family):
+    """Return the policy's layers, the lowest first: ``[(name, mapping), …]``."""
+    named = given.get("layers", {})
+    chosen = {"environment": given["environment"]} if "environment" in given else {}
+    return [
+        ("default", DEFAULTS),
+        ("distribution", platforms.policy(os_family)),
+        (COMMON, named.get(COMMON, {})),
+        (given.get("environment"), {**named.get(given.get("environment"), {}), **chosen}),
+        (HOST, {key: value for key, value in given.items() if key not in HOST_ONLY}),
+    ]
+
+
+def _merged(layers):
+    policy = {}
+    for _, layer in layers:
+        policy = _merge(policy, layer)
+    return policy
+
+
+def _leaves(mapping, path=()):
+    for key, value in mapping.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, (*path, str(key)))
+        else:
+            yield (*path, str(key)), value
+
+
+def _origin(path, value, layers):
+    """Return the entry of one value: the highest layer that has its path, and what those below it say."""
+    said = {name: found[0] for name, layer in layers if (found := _at(layer, path))}
+    origin = list(said)[-1]
+    return {"value": value, "from": origin, "overrides": {name: said[name] for name in said if name != origin}}
+
+
+def _at(layer, path):
+    """Return what ``layer`` has at ``path``, as a list of one, or an empty list."""
+    for key in path:
+        layer = {str(name): value for name, value in layer.items()} if isinstance(layer, dict) else {}
+        if key not in layer:
+            return []
+        layer = layer[key]
+    return [layer]
+
+
+def _merge(base, over):
+    """Return ``base`` with ``over`` laid on top, mapping by mapping."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _groups(chosen):
+    """
+    Return the rule groups that are switched on, in the order in which the pillar has them (list of dict).
+
+    A set stands for its groups; what the pillar says of one of them by its own name wins.
+    """
+    named = {}
+    for name, group in chosen.items():
+        members = groups.SETS.get(name, [name]) if isinstance(group, bool) else [name]
+        named |= {member: chosen.get(member, group) for member in members}
+    ready = {name: groups.GROUPS[name] if group is True else group for name, group in named.items() if group}
+    return [{"title": name, "controls": [], **group, "name": name} for name, group in ready.items()]
+
+
+# --- The shape of the pillar: each check returns a plain copy of the value and adds to the problems ---------
+
+
+def _check(value, expected, path, problems):
+    if isinstance(expected, dict):
+        return _check_keys(value, expected, path, problems)
+    return expected(value, path, problems)
+
+
+def _check_keys(value, expected, path, problems):
+    if not _is_mapping(value, path, problems):
+        return {}
+    for key in value:
+        if key not in expected:
+            problems.append(f"{path}:{key} is unknown; {_allowed(key, expected)}.")
+    return {
+        key: _check(value[key], check, f"{path}:{key}", problems) for key, check in expected.items() if key in value
+    }
+
+
+def _allowed(key, names):
+    near = difflib.get_close_matches(str(key), names, 1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"{hint}allowed are {', '.join(sorted(names))}"
+
+
+def _is_mapping(value, path, problems):
+    if not isinstance(value, dict):
+        problems.append(f"{path} must be a mapping, not {_kind(value)}.")
+    return isinstance(value, dict)
+
+
+def _kind(value):
+    kinds = {bool: "yes/no", str: "text", type(None): "empty", int: "a number", float: "a number"}
+    name = next((name for kind, name in kinds.items() if isinstance(value, kind)), None)
+    return name or ("a mapping" if isinstance(value, dict) else "a list")
+
+
+def _text(value, path, problems):
+    if not isinstance(value, str) or not value:
+        problems.append(f"{path} must be text, not {_kind(value)}.")
+    return value
+
+
+def _absolute(value, path, problems):
+    if not isinstance(value, str) or not value.startswith("/"):
+        problems.append(f"{path} must be an absolute path, not {value!r}.")
+    return value
+
+
+def _flag(value, path, problems):
+    if not isinstance(value, bool):
+        problems.append(f"{path} must be true or false, not {value!r}.")
+    return value
+
+
+def _seconds(value, path, problems):
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= A_DAY:
+        problems.append(f"{path} must be a number of seconds from 0 to {A_DAY}, not {value!r}.")
+    return value
+
+
+def _one_of(*allowed):
+    def check(value, path, problems):
+        if value not in allowed:
+            problems.append(f"{path} is {value!r}; {_allowed(value, allowed)}.")
+        return value
+
+    return check
+
+
+def _texts(value, path, problems):
+    if not isinstance(value, list):
+        problems.append(f"{path} must be a list, not {_kind(value)}.")
+        return []
+    return [_text(item, f"{path}:{number}", problems) for number, item in enumerate(value)]
+
+
+def _told_by(validate, arguments, path, problems):
+    """Let the language that owns a value judge it, and say where in the pillar it stands."""
+    try:
+        validate(*arguments)
+    except SaltException as exc:
+        problems.append(f"{path}: {exc.message}")
+
+
+def _sshd_config(value, path, problems):
+    return _keywords(value, path, problems, lambda name, wanted: sshd_plan.wish(name, wanted, ANY_SSHD))
+
+
+def _matches(value, path, problems):
+    if not isinstance(value, list):
+        problems.append(f"{path} must be a list, not {_kind(value)}.")
+        return []
+    return [_match(item, f"{path}:{number}", problems) for number, item in enumerate(value)]
+
+
+def _match(value, path, problems):
+    """Check one Match block: a mapping of its criteria to the keywords in it."""
+    if not _is_mapping(value, path, problems):
+        return {}
+    return {
+        criteria: _keywords(
+            config,
+            f"{path}:{criteria}",
+            problems,
+            lambda name, wanted, match=criteria: sshd_plan.wish(name, wanted, ANY_SSHD, match),
+        )
+        for criteria, config in value.items()
+    }
+
+
+def _logs(value, path, problems):
+    if not _is_mapping(value, path, problems):
+        return {}
+    return {facility: _absolute(file, f"{path}:{facility}", problems) for facility, file in value.items()}
+
+
+def _auditd_config(value, path, problems):
+    return _keywords(value, path, problems, lambda name, wanted: auditd_language.wanted({name: wanted}))
+
+
+def _keywords(value, path, problems, validate):
+    if not _is_mapping(value, path, problems):
+        return {}
+    for keyword, wanted in value.items():
+        _told_by(validate, (keyword, wanted), f"{path}:{keyword}", problems)
+    return _plain(value)
+
+
+def _rule_groups(value, path, problems):
+    if not _is_mapping(value, path, problems):
+        return {}
+    return {name: _rule_group(name, group, f"{path}:{name}", problems) for name, group in value.items()}
+
+
+def _rule_group(name, group, path, problems):
+    ready = [*groups.GROUPS, *groups.SETS]
+    if group is True and name not in ready:
+        problems.append(f"{path} is no ready group; {_allowed(name, ready)}, or give its rules.")
+    if isinstance(group, bool) or group is None:
+        return group
+    return _check_keys(group, {"title": _text, "controls": _texts, "rules": _rules}, path, problems)
+
+
+def _rules(value, path, problems):
+    texts = _texts(value, path, problems)
+    for number, line in enumerate(texts):
+        if isinstance(line, str):
+            _told_by(_compile, (line,), f"{path}:{number}", problems)
+    return texts
+
+
+def _compile(line):
+    # Only the host's libaudit knows its syscalls: parsing alone would let -S session pass.
+    rules_compile.compile(rules_language.parse_rule(line))
+
+
+def _status(value, path, problems):
+    return _keywords(value, path, problems, rules_language.validate_status)
+
+
+def _plain(value):
+    """Copy what may be one of Salt's masked containers into plain ones."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+def _named_layers(value, path, problems):
+    """Check every layer, also one that belongs to no environment of this host."""
+    if not _is_mapping(value, path, problems):
+        return {}
+    return {name: _check_keys(layer, LAYER, f"{path}:{name}", problems) for name, layer in value.items()}
+
+
+LAYER = {
+    "audit": _flag,
+    "sshd": {
+        "package": _text,
+        "service": _text,
+        "path": _absolute,
+        "logs": _logs,
+        "config": _sshd_config,
+        "matches": _matches,
+        "shadowed": _one_of("fix", "drop_in", "fail"),
+    },
+    "auditd": {"package": _text, "service": _text, "path": _absolute, "config": _auditd_config},
+    "rules": {
+        "file": _absolute,
+        "groups": _rule_groups,
+        "unknown": _one_of("keep", "report", "remove"),
+        "status": _status,
+        "immutable": _flag,
+    },
+    "drift": {"interval": _seconds, "splay": _seconds, "action": _one_of("report", "repair")},
+}
+
+POLICY = {"environment": _text, "layers": _named_layers, **LAYER}
+
+
+# --- What no single value can tell --------------------------------------------------------------------------
+
+
+def _strangers(given):
+    """Name the layers of other environments: a host that two were assigned to has no policy."""
+    environment = given.get("environment")
+    for name in given.get("layers", {}):
+        if name not in (COMMON, environment):
+            yield (
+                f"{KEY}:layers:{name} is a layer of another environment than this host's, {environment}: "
+                "assign one environment to a host."
+            )
+
+
+def _relations(policy, os_family):
+    if "environment" not in policy:
+        yield f"{KEY}:environment is missing: name the environment this host belongs to."
+    if policy.get("environment") in RESERVED:
+        yield f"{KEY}:environment is {policy['environment']!r}, the name of another layer; choose another."
+    for daemon, key in (("sshd", "package"), ("sshd", "service"), ("auditd", "package")):
+        if key not in policy[daemon]:
+            yield f"{KEY}:{daemon}:{key} is missing, and nothing is known of the os_family {os_family}."
+    if policy["audit"] and not any(policy["rules"]["groups"].values()):
+        yield f"{KEY}:rules:groups asks for no rule; a host without an audit of its own says {KEY}:audit: false."
+    if 0 < policy["drift"]["interval"] <= policy["drift"]["splay"]:
+        yield f"{KEY}:drift:splay is {policy['drift']['splay']}; it must be less than {KEY}:drift:interval."
+
+
+def _left_behind(layers):
+    """
+    Name the settings of an environment that the common layer lacks.
+
+    A keyword that nobody names any more stays in the file as it is, so a host that goes to another environment would
+    take it along: what one environment sets, all must have a value for.
+    """
+    shared = {_folded(setting) for setting in _settings(layers.get(COMMON, {}))}
+    for name, layer in layers.items():
+        for setting in _settings(layer):
+            if name != COMMON and _folded(setting) not in shared:
+                path = ":".join(setting)
+                yield (
+                    f"{KEY}:layers:{name}:{path} would stay on a host that leaves {name}: "
+                    f"give {KEY}:layers:{COMMON}:{path} a value too (null is the daemon's default)."
+                )
+
+
+def _folded(setting):
+    # Keywords count in any case.
+    return tuple(part.casefold() for part in setting)
+
+
+def _settings(layer):
+    """Yield the path of every single setting that a layer has in the files of others or in the kernel."""
+    for daemon, key in (("sshd", "config"), ("auditd", "config"), ("rules", "status")):
+        for keyword in layer.get(daemon, {}).get(key, {}):
+            yield daemon, key, keyword
+    for match in layer.get("sshd", {}).get("matches", []):
+        for criteria, config in match.items():
+            for keyword in config:
+                yield "sshd", "matches", criteria, keyword

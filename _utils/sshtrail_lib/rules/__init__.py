@@ -1,0 +1,3 @@
+"""
+The wing of audit rules: their language, their bytes, their files, what to change, and the kernel that holds them.
+"""

@@ -1,0 +1,142 @@
+"""
+What is wrong with a set of audit rules that loads, and what would keep it from loading: told, never changed.
+"""
+
+import os
+import typing
+
+from sshtrail_lib.rules import compile, language, plan
+from sshtrail_lib.rules.language import Part, Rule, RuleError
+
+ERROR, WARNING = "error", "warning"
+
+
+class Problem(typing.NamedTuple):
+    """One problem of the line ``number`` (int, from 1): ``level`` is ``error`` when the line would not load."""
+
+    number: int
+    rule: str
+    reason: str
+    level: str = WARNING
+    column: object = None
+
+
+class _Known(typing.NamedTuple):
+    """A rule that compiled: its line's ``number``, its ``value`` and its ``data`` for the kernel."""
+
+    number: int
+    value: Rule
+    data: bytes
+
+
+def problems(lines):
+    """
+    Return every problem of a list of rule lines (list of :class:`Problem`), in the order of the lines.
+
+    lines
+        Lines as in a rules file (list of str). The files and directories that they name are looked at.
+
+    Source: auditctl(8), audit.rules(7), and what was measured on Linux 6.18 (docs/audit-rules.md).
+    """
+    found, known = [], []
+    for number, line in enumerate(lines, start=1):
+        try:
+            known += _compiled(number, line)
+        except RuleError as exc:
+            found.append(Problem(number, line, exc.reason, ERROR, exc.column))
+    found += [problem for about in (_alone, _against_earlier) for problem in about(known)]
+    return sorted(found, key=lambda problem: problem.number)
+
+
+def _compiled(number, line):
+    value = language.parse(line)
+    if not isinstance(value, Rule):
+        return []
+    data = compile.compile(value)
+    return [_Known(number, value, data)] if value.verb != "-d" else []
+
+
+def _alone(known):
+    twins = {_apart_from_arch(rule.value) for rule in known if _arch(rule.value) == "b32"}
+    for rule in known:
+        for level, reason in _reasons(rule.value, twins):
+            yield Problem(rule.number, str(rule.value), reason, level)
+
+
+def _reasons(rule, twins):
+    absent = compile.absent_directory(rule)
+    if absent:
+        yield ERROR, f"{absent} does not exist, so the kernel refuses the rule, and a load stops there"
+    if not rule.keys and rule.action == "always" and rule.filter in ("exit", "io_uring"):
+        yield WARNING, "it has no key (-k), by which its records could be found"
+    yield from ((WARNING, reason) for reason in (*_places(rule), *_arches(rule, twins)))
+
+
+def _places(rule):
+    for part in rule.parts:
+        if (part.option == "-w" or part.name in ("path", "dir")) and os.path.islink(part.value):
+            target = os.path.realpath(part.value)
+            yield f"{part.value} is a symbolic link: the link itself is watched and not {target}"
+        if part.option == "-w" and not os.path.lexists(part.value):
+            yield (
+                f"{part.value} does not exist: should it become a directory, the same line is another rule; "
+                f"-F path= always is the same"
+            )
+
+
+def _arches(rule, twins):
+    if rule.filter != "exit" or not _names_calls(rule):
+        return
+    if not _arch(rule):
+        yield "it has no arch, so its system calls are numbers of this machine's own table for 32-bit programs too"
+    elif _arch(rule) == "b64" and compile.has_b32() and _apart_from_arch(rule) not in twins:
+        yield "it has no twin with arch=b32, so 32-bit programs are not seen"
+
+
+def _names_calls(rule):
+    return any(name != "all" for name in rule.syscalls)
+
+
+def _arch(rule):
+    part = rule.field("arch")
+    return part.value if part and part.operator == "=" else ""
+
+
+def _apart_from_arch(rule):
+    """
+    Return what two rules share that differ in their arch only.
+
+    The system calls count as present or not, for the two tables do not have the same names.
+    """
+    parts = [Part("-S", "") if part.option == "-S" else part for part in rule.parts if part.name != "arch"]
+    return rule.action, rule.filter, frozenset(parts), rule.keys
+
+
+def _against_earlier(known):
+    seen, alike = {}, {}
+    for rule in known:
+        if rule.data in seen:
+            reason = f"the same rule as in line {seen[rule.data]}: a load stops here, and what follows is not loaded"
+            yield Problem(rule.number, str(rule.value), reason, ERROR)
+        elif _meaning(rule) in alike:
+            reason = f"it means the same as line {alike[_meaning(rule)]}, written in another order"
+            yield Problem(rule.number, str(rule.value), reason)
+        seen.setdefault(rule.data, rule.number)
+        alike.setdefault(_meaning(rule), rule.number)
+    yield from _shadowed(known)
+
+
+def _meaning(rule):
+    """Return what does not depend on the order of fields: two rules with one meaning differ in their bytes only."""
+    value = compile.decompile(rule.data)
+    return value.action, value.filter, frozenset(map(str, value.parts)), frozenset(value.keys)
+
+
+def _shadowed(known):
+    for at, rule in enumerate(known):
+        earlier = [other for other in known[:at] if other.data != rule.data]
+        first = next((other for other in earlier if plan.covers(other.data, rule.data)), None)
+        if first and plan.collide(first.data, rule.data):
+            verb = "drops" if first.value.action == "never" else "takes"
+            reason = f"line {first.number} comes first and {verb} everything that it matches"
+            yield Problem(rule.number, str(rule.value), reason)

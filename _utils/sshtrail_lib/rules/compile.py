@@ -1,0 +1,386 @@
+"""
+Audit rules as the kernel holds them: compiled by the installed libaudit, and described again as lines.
+
+Every string and length is checked before it reaches C, so that the library's own limits are never met.
+"""
+
+import ctypes
+import functools
+import os
+import struct
+import typing
+
+from sshtrail_lib.base import kernel
+from sshtrail_lib.rules import language
+from sshtrail_lib.rules.language import Part, Rule, RuleError, near
+
+# linux/audit.h: struct audit_rule_data without its buffer.
+MASK_WORDS, MAX_FIELDS = 64, 64
+HEADER = struct.Struct(f"={3 + MASK_WORDS + 3 * MAX_FIELDS + 1}I")
+# The kernel expands these class bits when it takes a rule, and lists the rule without them.
+CLASS_BITS = 0xFFFF0000
+FIRST_CLASS_BIT = 32 * MASK_WORDS - 16
+FILTER_NUMBERS = {"user": 0, "task": 1, "exit": 4, "exclude": 5, "filesystem": 6, "io_uring": 7}
+FILTER_NAMES = {number: name for name, number in FILTER_NUMBERS.items()}
+ACTION_NUMBERS = {"never": 0, "always": 2}
+ACTION_NAMES = {number: name for name, number in ACTION_NUMBERS.items()}
+OPERATOR_NUMBERS = {
+    "&": 0x08000000,
+    "<": 0x10000000,
+    ">": 0x20000000,
+    "!=": 0x30000000,
+    "=": 0x40000000,
+    "&=": 0x48000000,
+    "<=": 0x50000000,
+    ">=": 0x60000000,
+}
+OPERATOR_NAMES = {number: name for name, number in OPERATOR_NUMBERS.items()}
+WATCH, PERM, DIR, EXE, COMPARE, KEY, ARCH = 105, 106, 107, 112, 111, 210, 11
+STRINGS = (*range(13, 18), *range(19, 24), WATCH, DIR, EXE, KEY)
+PERM_BITS = {"x": 1, "w": 2, "r": 4, "a": 8}
+GLOBALS = (
+    "_audit_permadded",
+    "_audit_archadded",
+    "_audit_syscalladded",
+    "_audit_exeadded",
+    "_audit_filterfsadded",
+    "_audit_elf",
+)
+# libaudit's errormsg.h, as far as the checks in rules.language leave them to the library.
+REFUSALS = {
+    3: "arch must stand before -S",
+    4: "this machine has no such arch",
+    5: "this machine has no such arch",
+    6: "this machine has no programs of that width",
+    8: "unknown message type",
+    12: "the exclude list takes only msgtype, pid, uid, gid, auid, subj_* and exe on this kernel",
+    15: "unknown error name",
+    19: "a key needs a watch, a system call (-S) or a field path, dir, exe, perm or fstype before it",
+    28: f"a rule has at most {MAX_FIELDS - 1} fields",
+    30: "this kernel does not support the field",
+    35: "this kernel does not support the list",
+    36: "unknown file system; libaudit knows debugfs, tracefs and cgroups, others as a number",
+    37: "the number is too large",
+}
+
+
+class Packed(typing.NamedTuple):
+    """The parts of the kernel's ``struct audit_rule_data``: ``fields`` is a tuple of (number, operator, value)."""
+
+    filter: int
+    action: int
+    mask: tuple
+    fields: tuple
+
+
+def compile(rule):  # noqa: A001  (the word of the trade)
+    """
+    Return the bytes by which the kernel knows ``rule`` (:class:`sshtrail_lib.rules.language.Rule`) on this host.
+
+    They are those that the kernel lists after the installed auditctl loaded the same line. Raises
+    :class:`sshtrail_lib.rules.language.RuleError` when libaudit refuses the rule.
+    """
+    numbers = tuple(language.identity_number(part.name, part.value) for part in rule.parts if is_identity(part))
+    return _compile(rule, bool(rule.watch) and os.path.isdir(rule.watch), numbers)
+
+
+def is_identity(part):
+    """Tell whether ``part`` (:class:`sshtrail_lib.rules.language.Part`) compares with a user or a group."""
+    return part.option == "-F" and part.name in NUMBERED
+
+
+@functools.lru_cache(maxsize=16384)
+def _compile(rule, _is_directory, _numbers):
+    """Compile ``rule``; the other arguments are what its bytes depend on besides its text."""
+    lib = kernel.library()
+    if lib.audit_name_to_flag(rule.filter.encode()) != FILTER_NUMBERS[rule.filter]:
+        raise RuleError(f"The installed libaudit does not know the list {rule.filter}; it is too old.")
+    with _Compiler(lib) as compiler:
+        for part in rule.parts:
+            compiler.take(part, rule.filter)
+        return compiler.finish(rule)
+
+
+class _Compiler:
+    """One rule under construction in libaudit's memory."""
+
+    def __init__(self, lib):
+        self.lib = lib
+
+    def __enter__(self):
+        for name in GLOBALS:
+            ctypes.c_int.in_dll(self.lib, name).value = 0
+        self.rule = ctypes.c_void_p(_create(self.lib))
+        return self
+
+    def __exit__(self, *_exc):
+        self.lib.audit_rule_free_data(self.rule)
+
+    def take(self, part, filter_):
+        {"-F": self.field, "-C": self.compare, "-S": self.syscalls, "-w": self.watch, "-p": self.perms}[part.option](
+            part, FILTER_NUMBERS[filter_]
+        )
+
+    def field(self, part, filter_):
+        value = str(_number(part)) if part.name in NUMBERED else part.value
+        self.pair(self.lib.audit_rule_fieldpair_data, part, value, filter_)
+        if part.name == "perm":
+            self.set("_audit_permadded")
+
+    def compare(self, part, filter_):
+        self.pair(self.lib.audit_rule_interfield_comp_data, part, part.value, filter_)
+
+    def pair(self, function, part, value, filter_):
+        self.check(function(ctypes.byref(self.rule), _text(f"{part.name}{part.operator}{value}"), filter_), part)
+
+    def check(self, code, part):
+        if code:
+            raise RuleError(f"{part}: {REFUSALS.get(-code, f'libaudit refuses it (its error {-code})')}.")
+
+    def syscalls(self, part, filter_):
+        if filter_ == FILTER_NUMBERS["io_uring"]:
+            return self.operations(part)
+        self.know_machine()
+        for name in part.value.split(","):
+            if _class_bit(name) or self.lib.audit_rule_syscallbyname_data(self.rule, _text(name)):
+                raise RuleError(f"Unknown system call {name!r}{near(name, syscall_names(self.elf()).values())}.")
+        return self.set("_audit_syscalladded")
+
+    def operations(self, part):
+        if not hasattr(self.lib, "audit_rule_io_uringbyname_data"):
+            raise RuleError("The installed libaudit knows no io_uring operations; it is older than 3.1.")
+        for name in part.value.split(","):
+            if self.lib.audit_rule_io_uringbyname_data(self.rule, _text(name)):
+                raise RuleError(f"Unknown io_uring operation {name!r}.")
+        self.set("_audit_syscalladded")
+
+    def know_machine(self):
+        if not self.elf():
+            self.set("_audit_elf", self.lib.audit_machine_to_elf(self.lib.audit_detect_machine()))
+
+    def elf(self):
+        return ctypes.c_uint.in_dll(self.lib, "_audit_elf").value
+
+    def watch(self, part, _filter):
+        kind = DIR if os.path.isdir(part.value) else WATCH
+        self.set("_audit_syscalladded")
+        self.check(self.lib.audit_add_watch_dir(kind, ctypes.byref(self.rule), _text(part.value)), part)
+
+    def perms(self, part, _filter):
+        bits = sum(PERM_BITS[letter] for letter in part.value)
+        self.check(self.lib.audit_update_watch_perms(self.rule, bits), part)
+        self.set("_audit_permadded")
+
+    def set(self, name, value=1):
+        ctypes.c_uint.in_dll(self.lib, name).value = value
+
+    def finish(self, rule):
+        if rule.keys:
+            self.field(Part("-F", "\1".join(rule.keys), "key", "="), FILTER_NUMBERS[rule.filter])
+        if rule.filter != "task" and not ctypes.c_int.in_dll(self.lib, "_audit_syscalladded").value:
+            self.lib.audit_rule_syscallbyname_data(self.rule, b"all")
+        return self.listed(rule)
+
+    def listed(self, rule):
+        size = struct.unpack("=I", ctypes.string_at(self.rule.value + HEADER.size - 4, 4))[0]
+        words = list(HEADER.unpack(ctypes.string_at(self.rule, HEADER.size)))
+        words[0], words[1] = FILTER_NUMBERS[rule.filter], ACTION_NUMBERS[rule.action]
+        words[2 + MASK_WORDS] &= ~CLASS_BITS
+        return HEADER.pack(*words) + ctypes.string_at(self.rule.value + HEADER.size, size)
+
+
+def has_b32():
+    """Tell whether the installed libaudit knows 32-bit programs on this machine (bool): not on every arm or power."""
+    return kernel.library().audit_determine_machine(b"b32") >= 0
+
+
+def absent_directory(rule):
+    """Return the directory (str) that the kernel needs to load ``rule`` and that is not there, or None."""
+    for part in rule.parts:
+        if part.option == "-w" or part.name in language.PATHS:
+            needed = part.value if part.name == "dir" else os.path.dirname(part.value)
+            return None if os.path.exists(needed) else needed
+    return None
+
+
+def _class_bit(name):
+    """Tell whether ``name`` is a number of no system call but of a whole class, which the kernel would expand."""
+    return (language.integer(name) or 0) >= FIRST_CLASS_BIT
+
+
+NUMBERED = (*language.UIDS, *language.GIDS)
+
+
+def _create(lib):
+    lib.audit_rule_create_data.restype = ctypes.c_void_p
+    address = lib.audit_rule_create_data()
+    if not address:
+        raise MemoryError("libaudit has no memory for a rule")
+    return address
+
+
+def _number(part):
+    return language.identity_number(part.name, part.value)
+
+
+def _text(text):
+    """Return ``text`` (str) as a writable C string: libaudit cuts it into pieces in place."""
+    data = text.encode("utf-8", "surrogateescape")
+    if b"\0" in data or len(data) > language.LONGEST_LINE:
+        raise RuleError(f"{text[:40]!r} cannot be handed to libaudit: too long, or it holds a NUL.")
+    return ctypes.create_string_buffer(data)
+
+
+@functools.cache
+def syscall_names(elf):
+    """Return the system calls of the architecture ``elf`` (int) that the installed libaudit knows: {number: name}."""
+    lib = kernel.library()
+    machine = lib.audit_elf_to_machine(ctypes.c_uint(elf))
+    lib.audit_syscall_to_name.restype = ctypes.c_char_p
+    names = {number: lib.audit_syscall_to_name(number, machine) for number in range((MASK_WORDS - 1) * 32)}
+    return {number: name.decode() for number, name in names.items() if name}
+
+
+# ---- from the kernel --------------------------------------------------------------------------------------------
+
+
+def unpack(data):
+    """Return ``(Packed, strings)`` for the kernel's ``data`` (bytes); ``strings`` are those of its fields in order."""
+    words = HEADER.unpack_from(data)
+    count, at = words[2], 3 + MASK_WORDS
+    rows = [(words[at + i], words[at + 2 * MAX_FIELDS + i], words[at + MAX_FIELDS + i]) for i in range(count)]
+    return Packed(words[0], words[1], words[3:at], tuple(rows)), _strings(rows, data[HEADER.size :])
+
+
+def _strings(rows, buffer):
+    strings, start = [], 0
+    for number, _operator, value in rows:
+        if number in STRINGS:
+            strings.append(buffer[start : start + value].decode("utf-8", "surrogateescape"))
+            start += value
+    return strings
+
+
+def decompile(data):
+    """
+    Return the :class:`sshtrail_lib.rules.language.Rule` for a rule of the kernel.
+
+    data
+        As :func:`sshtrail_lib.base.kernel.rules` or :func:`compile` give it (bytes).
+
+    It is never written as a watch: what ``-w`` stands for depends on what its path is at the moment. It compiles to
+    the same bytes, with one kind of exception: an old kernel or library may know fields that this library does
+    not; their numbers are shown then.
+    """
+    packed, strings = unpack(data)
+    fields = list(_fields(packed, iter(strings)))
+    keys = tuple(key for name, _operator, value in fields if name == "key" for key in value.split("\1"))
+    parts = [_part(*field) for field in fields if field[0] != "key"]
+    calls = _calls(packed, fields)
+    if calls:
+        # Without an arch -S comes last: before a perm it would make libaudit put in the perm's own calls.
+        after_arch = 1 + max((at for at, part in enumerate(parts) if part.name == "arch"), default=len(parts) - 1)
+        parts.insert(after_arch, Part("-S", calls))
+    action = ACTION_NAMES.get(packed.action, str(packed.action))
+    return Rule(action, FILTER_NAMES.get(packed.filter, str(packed.filter)), tuple(parts), keys)
+
+
+def _fields(packed, strings):
+    for number, operator, value in packed.fields:
+        name, sign = field_name(number), OPERATOR_NAMES.get(operator, "?")
+        yield name, sign, next(strings) if number in STRINGS else _shown(name, value)
+
+
+@functools.cache
+def field_name(number):
+    """Return the name (str) of the kernel's field ``number`` (int), or the number in brackets."""
+    lib = kernel.library()
+    lib.audit_field_to_name.restype = ctypes.c_char_p
+    name = lib.audit_field_to_name(number)
+    name = name.decode() if name else f"field[{number}]"
+    return language.ALIASES.get(name, name)
+
+
+def _shown(name, value):
+    if name in (*language.UIDS, "sessionid"):
+        return "unset" if value == language.UNSET else str(value)
+    return SHOWN.get(name, str)(value)
+
+
+def _arch(value):
+    lib = kernel.library()
+    for name in ("b64", "b32"):
+        if lib.audit_machine_to_elf(lib.audit_determine_machine(name.encode())) & 0xFFFFFFFF == value:
+            return name
+    lib.audit_machine_to_name.restype = ctypes.c_char_p
+    return (lib.audit_machine_to_name(lib.audit_elf_to_machine(value)) or hex(value).encode()).decode()
+
+
+def _perm(value):
+    return "".join(letter for letter in "rwxa" if value & PERM_BITS[letter])
+
+
+def _exit(value):
+    signed = struct.unpack("=i", struct.pack("=I", value))[0]
+    lib = kernel.library()
+    lib.audit_errno_to_name.restype = ctypes.c_char_p
+    name = lib.audit_errno_to_name(-signed) if signed < 0 else None
+    return f"-{name.decode()}" if name else str(signed)
+
+
+def _named(function):
+    def shown(value):
+        call = getattr(kernel.library(), function)
+        call.restype = ctypes.c_char_p
+        name = call(value)
+        return name.decode() if name else str(value)
+
+    return shown
+
+
+SHOWN = {
+    "arch": _arch,
+    "perm": _perm,
+    "exit": _exit,
+    "msgtype": _named("audit_msg_type_to_name"),
+    "filetype": _named("audit_ftype_to_name"),
+    "fstype": _named("audit_fstype_to_name"),
+    **dict.fromkeys(language.ARGUMENTS, hex),
+}
+# linux/audit.h: AUDIT_COMPARE_*, the fields as auditctl lists them.
+COMPARED = """
+uid,obj_uid gid,obj_gid euid,obj_uid egid,obj_gid auid,obj_uid suid,obj_uid sgid,obj_gid fsuid,obj_uid
+fsgid,obj_gid uid,auid uid,euid uid,fsuid uid,suid auid,fsuid auid,suid auid,euid euid,suid euid,fsuid
+suid,fsuid gid,egid gid,fsgid gid,sgid egid,fsgid egid,sgid sgid,fsgid
+"""
+COMPARISONS = dict(enumerate(COMPARED.split(), start=1))
+
+
+def _part(name, operator, value):
+    if name != "field_compare":
+        return Part("-F", value, name, operator)
+    left, right = COMPARISONS.get(int(value), f"field_compare,{value}").split(",")
+    return Part("-C", right, left, operator)
+
+
+def _calls(packed, fields):
+    numbers = [32 * at + bit for at, word in enumerate(packed.mask) if word for bit in range(32) if word & 1 << bit]
+    if packed.filter not in (FILTER_NUMBERS["exit"], FILTER_NUMBERS["io_uring"]) or not numbers:
+        return ""
+    if len(numbers) >= 32 * (MASK_WORDS - 1):
+        return "" if packed.filter != FILTER_NUMBERS["exit"] or _all_is_understood(fields) else "all"
+    names = syscall_names(_elf(packed)) if packed.filter == FILTER_NUMBERS["exit"] else {}
+    return ",".join(names.get(number, str(number)) for number in numbers)
+
+
+def _all_is_understood(fields):
+    """Tell whether a rule without -S compiles to all system calls: with an arch, libaudit may put in the perm's own."""
+    names = [name for name, _operator, _value in fields]
+    return "arch" not in names and any(name in names for name in ("path", "dir", "perm"))
+
+
+def _elf(packed):
+    lib = kernel.library()
+    own = lib.audit_machine_to_elf(lib.audit_detect_machine()) & 0xFFFFFFFF
+    # The last one, as that is where libaudit looks the names up.
+    return next((value for number, _operator, value in reversed(packed.fields) if number == ARCH), own)

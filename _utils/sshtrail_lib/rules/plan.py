@@ -1,0 +1,358 @@
+"""
+The way from the rules that the kernel holds to those that it should hold, with no blind moment.
+
+The kernel decides by the first rule of a list that matches and can only append, prepend and delete, so a
+rule moves by being deleted and added again. Meanwhile its twin, the same rule with one more condition that
+is always true, stands in its place. At every step each event that both the old and the new rules record is
+recorded.
+"""
+
+import bisect
+import collections
+import functools
+import itertools
+import os
+import typing
+
+from sshtrail_lib.rules import compile
+from sshtrail_lib.rules.compile import ARCH, DIR, HEADER, KEY, MASK_WORDS, PERM, WATCH
+
+# linux/audit.h: fields that have one value for an event, so that two rules can exclude each other.
+SINGLE = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ARCH, 12, 18, 25, 26, 103, 104, 113, 200, 201, 202, 203}
+SUCCESS, FSTYPE = 104, 26
+BITS = ("&", "&=")
+# The lists whose rules name system calls or io_uring operations.
+MASKED = (4, 7)
+EXEC_BIT = 1
+TOP = 0xFFFFFFFF
+# Conditions that no event fails: pid>=0, and on the filesystem list, which takes no pid, fstype!=0.
+ALWAYS_TRUE = (0, compile.OPERATOR_NUMBERS[">="], 0)
+NO_FSTYPE = (FSTYPE, compile.OPERATOR_NUMBERS["!="], 0)
+
+
+class Step(typing.NamedTuple):
+    """One operation on the kernel's lists: ``do`` is ``append``, ``prepend`` or ``delete``; ``rule`` its bytes."""
+
+    do: str
+    rule: bytes
+
+
+def plan(loaded, desired):
+    """
+    Return the steps (list of :class:`Step`) that make the kernel decide every event as ``desired`` does.
+
+    loaded
+        The kernel's rules in its order (list of bytes).
+    desired
+        The rules wanted (list of bytes without repetition); their order counts within each list.
+
+    Additions come first. A rule in both lists is touched only when its place decides something: then its
+    twin is loaded before it goes and until it is back. No steps are returned when nothing differs.
+    """
+    if loaded == desired:
+        return []
+    phases = [[] for _ in range(4)]
+    for number in sorted({_view(rule).filter for rule in (*loaded, *desired)}):
+        of_list = [[rule for rule in rules if _view(rule).filter == number] for rules in (loaded, desired)]
+        for phase, steps in zip(phases, _List(*of_list).phases()):  # noqa: B905  (Python 3.9 of old releases)
+            phase.extend(steps)
+    return [step for phase in phases for step in phase]
+
+
+class _List:
+    """The plan for one of the kernel's lists: what goes in front, what goes behind, what stays."""
+
+    def __init__(self, loaded, desired):
+        self.desired = desired
+        self.rank = {rule: at for at, rule in enumerate(desired)}
+        # The first of several equal rules decides, and it is the first that a deletion takes: so rules that
+        # somebody prepended once more move like those that stand in the wrong place.
+        self.copies = collections.Counter(loaded)
+        self.loaded = list(self.copies)
+        self.common = [rule for rule in self.loaded if rule in self.rank and self.copies[rule] == 1]
+        self.front, self.back = set(), set()
+        self.place_new(set(self.common))
+        self.mend_order()
+
+    # -- which rules go where
+
+    def place_new(self, common):
+        drags = self.dragging(common)
+        for rule in self.desired:
+            if rule not in common and rule not in self.front and rule not in self.back:
+                self.place(rule, common, rule in drags)
+
+    def dragging(self, common):
+        """Return the new rules that, appended, must take some loaded rule along: it, or one between, collides (set)."""
+        loaded, found = [], []
+        for rule in reversed(self.desired):
+            if rule in common:
+                loaded.append(rule)
+            elif any(collide(rule, later) for later in itertools.chain(found, loaded)):
+                found.append(rule)
+        return set(found)
+
+    def place(self, rule, common, drags):
+        behind = self.behind(rule) if drags else {rule}
+        before = self.before(rule) if drags else behind
+        if len(before & common) < len(behind & common) and self.safe(self.front | before):
+            self.front |= before
+        else:
+            self.back |= behind
+
+    def behind(self, rule):
+        """Return what must come behind ``rule`` if it is appended, itself included: a closure (set)."""
+        return self.closure(self.desired[self.rank[rule] :])
+
+    def before(self, rule):
+        """Return what must come before ``rule`` if it is prepended, itself included: a closure (set)."""
+        return self.closure(self.desired[self.rank[rule] :: -1])
+
+    @staticmethod
+    def closure(rules):
+        members = [rules[0]]
+        for rule in rules[1:]:
+            if any(collide(member, rule) for member in members):
+                members.append(rule)
+        return set(members)
+
+    def safe(self, rules):
+        """Tell whether prepending ``rules`` one by one never lets a ``never`` hide what an earlier one records."""
+        ordered = sorted(rules, key=self.rank.get)
+        nevers = [rule for rule in ordered if not _view(rule).action]
+        return not any(
+            collide(rule, never) for never in nevers for rule in ordered[: ordered.index(never)] if _view(rule).action
+        )
+
+    def mend_order(self):
+        """Move what stands in the wrong order, by whichever end drags fewer rules along."""
+        for first, second in self.inverted():
+            if second in self.back or first in self.front:
+                continue
+            behind, before = self.behind(second), self.before(first)
+            if len(before) < len(behind) and not before & self.back and self.safe(self.front | before):
+                self.front |= before
+            else:
+                self.back |= behind
+        # What must be behind wins: a rule cannot be at both ends.
+        self.front -= self.back
+
+    def inverted(self):
+        """Yield each pair that collides and stands the other way round in the kernel than desired."""
+        ranks = [self.rank[rule] for rule in self.common]
+        for at in _out_of_order(ranks):
+            for other, rank in enumerate(ranks):
+                if (other < at) != (rank < ranks[at]) and other != at and collide(self.common[at], self.common[other]):
+                    yield tuple(sorted((self.common[at], self.common[other]), key=self.rank.get))
+
+    # -- the steps
+
+    def phases(self):
+        front = sorted(self.front, key=self.rank.get)
+        back = sorted(self.back, key=self.rank.get)
+        moved = (self.front | self.back) & set(self.loaded)
+        front_twins, back_twins = _twinned(front[::-1], moved), _twinned(back, moved)
+        gone = [rule for rule in reversed(self.loaded) if rule in moved or rule not in self.rank]
+        yield [
+            *(Step("prepend", twin(rule) if rule in front_twins else rule) for rule in reversed(front)),
+            *(Step("append", twin(rule) if rule in back_twins else rule) for rule in back),
+        ]
+        yield [Step("delete", rule) for rule in gone for _ in range(self.copies[rule])]
+        yield [
+            *(Step("prepend", rule) for rule in reversed(front) if rule in front_twins),
+            *(Step("append", rule) for rule in back if rule in back_twins),
+        ]
+        yield [Step("delete", twin(rule)) for rule in (*front, *reversed(back)) if rule in front_twins | back_twins]
+
+
+def _twinned(rules, moved):
+    """Return those of ``rules`` (in the order in which they are added) that need a twin meanwhile (set)."""
+    twins = []
+    for rule in rules:
+        if rule in moved or any(collide(rule, other) for other in twins):
+            twins.append(rule)
+    return set(twins)
+
+
+def _out_of_order(ranks):
+    """Return the indexes of ``ranks`` outside of one longest increasing subsequence."""
+    ends, tails, previous = [], [], []
+    for at, rank in enumerate(ranks):
+        place = bisect.bisect_left(ends, rank)
+        previous.append(tails[place - 1] if place else None)
+        ends[place : place + 1], tails[place : place + 1] = [rank], [at]
+    keep, at = set(), tails[-1] if tails else None
+    while at is not None:
+        keep.add(at)
+        at = previous[at]
+    return [at for at in range(len(ranks)) if at not in keep]
+
+
+def twin(rule):
+    """Return the bytes of another rule that matches exactly the events that ``rule`` (bytes) matches."""
+    words = list(HEADER.unpack_from(rule))
+    count, at = words[2], 3 + MASK_WORDS
+    number, operator, value = _always_true(words[0])
+    words[at + count], words[at + 64 + count], words[at + 128 + count] = number, value, operator
+    words[2] = count + 1
+    return HEADER.pack(*words) + rule[HEADER.size :]
+
+
+def _always_true(filter_):
+    return NO_FSTYPE if filter_ == compile.FILTER_NUMBERS["filesystem"] else ALWAYS_TRUE
+
+
+def is_twin(rule):
+    """Tell whether ``rule`` (bytes) is a twin that an interrupted run left behind."""
+    packed = compile.unpack(rule)[0]
+    return bool(packed.fields) and packed.fields[-1] == _always_true(packed.filter)
+
+
+# ---- which rules can decide the same event ----------------------------------------------------------------------
+
+
+class _View(typing.NamedTuple):
+    """What of a rule tells whether its order relative to another one matters."""
+
+    filter: int
+    action: int
+    key: str
+    calls: int
+    limits: dict
+    perms: int
+    place: str
+    only_exec: bool
+    conditions: frozenset
+
+
+def collide(one, other):
+    """
+    Tell whether some event can match both rules (bytes) and be decided differently by either.
+
+    Two watches of unrelated places collide only when one of them is a ``never``: a system call that names
+    both places is recorded either way, and under either key it is found with its two paths.
+    """
+    a, b = _view(one), _view(other)
+    if (a.filter, a.action, a.key) == (b.filter, b.action, b.key) or a.filter != b.filter:
+        return False
+    if not a.action and not b.action:
+        return False
+    return not (_calls_apart(a, b) or _limits_apart(a.limits, b.limits) or (a.action and b.action and _unrelated(a, b)))
+
+
+def covers(one, other):
+    """Tell whether the rule ``one`` (bytes) certainly matches every event that ``other`` (bytes) matches."""
+    a, b = _view(one), _view(other)
+    if a.filter != b.filter or (a.filter in MASKED and b.calls & ~a.calls):
+        return False
+    return a.conditions <= b.conditions or _numbers_cover(a, b)
+
+
+def _numbers_cover(a, b):
+    """Tell whether each condition of ``a`` is one of ``b``'s, or a limit within which ``b``'s own limits lie."""
+    return all(condition in b.conditions or _limit_covers(condition, a.limits, b.limits) for condition in a.conditions)
+
+
+def _limit_covers(condition, outer, inner):
+    field, operator, _value = condition
+    in_limits = compile.OPERATOR_NAMES.get(operator, "&") not in BITS and field in outer
+    return in_limits and _within(inner.get(field), outer[field])
+
+
+def _within(inner, outer):
+    if inner is None:
+        return False
+    return inner[0] >= outer[0] and inner[1] <= outer[1] and all(_refused(value, inner) for value in outer[2])
+
+
+def _refused(value, limits):
+    return not limits[0] <= value <= limits[1] or value in limits[2]
+
+
+def _calls_apart(a, b):
+    if a.filter in MASKED and not a.calls & b.calls:
+        return True
+    # Only execve and execveat have the permission x (linux kernel/auditsc.c: audit_match_perm).
+    return any(x.perms and _never_exec(x) and _exec_only(y) for x, y in ((a, b), (b, a)))
+
+
+def _never_exec(view):
+    return not view.perms & EXEC_BIT
+
+
+def _exec_only(view):
+    return view.perms == EXEC_BIT or view.only_exec
+
+
+def _limits_apart(a, b):
+    for field in a.keys() & b.keys():
+        low, high = max(a[field][0], b[field][0]), min(a[field][1], b[field][1])
+        if low > high or (low == high and low in a[field][2] | b[field][2]):
+            return True
+    return False
+
+
+def _unrelated(a, b):
+    if not a.place or not b.place or a.place == b.place:
+        return False
+    return not (_holds(a.place, b.place) or _holds(b.place, a.place))
+
+
+def _holds(directory, path):
+    return path.startswith(directory.rstrip("/") + "/")
+
+
+@functools.lru_cache(maxsize=65536)
+def _view(rule):
+    packed, strings = compile.unpack(rule)
+    numbers = [number for number, _operator, _value in packed.fields if number in compile.STRINGS]
+    texts = {number: strings[at] for at, number in enumerate(numbers)}
+    places = [texts[number] for number in (WATCH, DIR) if number in texts and _equals(packed, number)]
+    calls = int.from_bytes(b"".join(word.to_bytes(4, "little") for word in packed.mask), "little")
+    return _View(
+        packed.filter,
+        packed.action,
+        texts.get(KEY, ""),
+        calls,
+        _limits(packed.fields),
+        next((value for number, _operator, value in packed.fields if number == PERM), 0),
+        os.path.normpath(places[0]) if places else "",
+        _is_exec_only(packed, calls),
+        _conditions(packed, texts),
+    )
+
+
+def _conditions(packed, texts):
+    """Return the conditions that must all hold, with the text of those that have one; a key is none."""
+    return frozenset(
+        (number, operator, texts.get(number, value)) for number, operator, value in packed.fields if number != KEY
+    )
+
+
+def _equals(packed, number):
+    equal = compile.OPERATOR_NUMBERS["="]
+    return any(field == number and operator == equal for field, operator, _value in packed.fields)
+
+
+def _limits(fields):
+    """Return for each single-valued field the lowest and highest value that can match, and the values that cannot."""
+    limits = {}
+    for number, operator, value in fields:
+        name = compile.OPERATOR_NAMES.get(operator, "&")
+        if number in SINGLE and name not in BITS:
+            value = int(bool(value)) if number == SUCCESS else value
+            low, high, never = limits.get(number, (0, TOP, frozenset()))
+            bounds = {"=": (value, value), ">": (value + 1, TOP), ">=": (value, TOP), "<": (0, value - 1)}
+            least, most = bounds.get(name, (0, value if name == "<=" else TOP))
+            never |= {value} if name == "!=" else frozenset()
+            limits[number] = (max(low, least), min(high, most), never)
+    return limits
+
+
+def _is_exec_only(packed, calls):
+    elf = next((value for number, _operator, value in packed.fields if number == ARCH), None)
+    if elf is None or not _equals(packed, ARCH):
+        return False
+    names = compile.syscall_names(elf)
+    execs = sum(1 << number for number, name in names.items() if name in ("execve", "execveat"))
+    return bool(calls) and not calls & ~execs

@@ -1,0 +1,263 @@
+"""
+The listening sshd: which process it is, whether it works with a given configuration, and whether it answers.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import struct
+import time
+import typing
+
+from sshtrail_lib.base import files, processes
+
+#: What every SSH server says first (RFC 4253, 4.2).
+GREETING = b"SSH-2.0"
+_TITLE = ("sshd: ", " [listener]")
+#: The kernel's tables of sockets, and its number for the state of one that listens.
+_TABLES = {socket.AF_INET: "/proc/net/tcp", socket.AF_INET6: "/proc/net/tcp6"}
+_LISTENS = 10
+#: linux/netlink.h, linux/sock_diag.h: the protocol, the kind of message, what asks for all, the size, the end.
+_SOCK_DIAG, _BY_FAMILY, _DUMP, _REQUEST, _DONE = 4, 20, 0x301, 72, 3
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+class Listener(typing.NamedTuple):
+    """
+    A running sshd that accepts connections.
+
+    pid
+        Its process (int).
+    argv
+        The command line that started it (list of str).
+    pidfile
+        The path of its PidFile (str).
+    stamp
+        What tells this PidFile from one that is written anew.
+    """
+
+    pid: int
+    argv: list
+    pidfile: str
+    stamp: tuple
+
+
+def find(pidfile, config, default):
+    """
+    Return the Listener that ``pidfile`` (str) names, or None when none runs with the file ``config`` (str).
+
+    default
+        The main file that sshd reads without ``-f`` (str).
+    """
+    written = stamp(pidfile)
+    pid = processes.process(pidfile, ["sshd"]) if written else None
+    argv = command(pid) if pid else None
+    if not argv or os.path.realpath(config_of(argv, default)) != os.path.realpath(config):
+        return None
+    return Listener(pid, argv, pidfile, written)
+
+
+def command(pid):
+    """Return the command line (list of str) that started the listener ``pid`` (int), or None if it is none."""
+    raw = (files.read(f"/proc/{pid}/cmdline") or b"").decode("utf-8", "surrogateescape")
+    words = raw.rstrip("\0").split("\0")
+    if not words[0].startswith(_TITLE[0]):
+        return words if words[0] else None
+    # A listener shows its command line inside of its title, joined by spaces; a session shows no such thing.
+    title, mark, _rest = words[0][len(_TITLE[0]) :].partition(_TITLE[1])
+    return title.split(" ") if mark else None
+
+
+def config_of(argv, default):
+    """Return the main file (str) that the command line ``argv`` (list of str) names."""
+    for index, word in enumerate(argv[1:], 1):
+        if word == "-f":
+            return argv[index + 1] if index + 1 < len(argv) else default
+        if word.startswith("-f"):
+            return word[2:]
+    return default
+
+
+def options_of(argv):
+    """Return the options of ``argv`` (list of str) that bear on the configuration, for a ``sshd -T``."""
+    return [word for word in argv[1:] if word not in ("-D", "-d", "-e", "-i", "-q", "-4D", "-De")]
+
+
+def reload(listener):
+    """Tell ``listener`` (Listener) to start itself anew with the present files (``SIGHUP``)."""
+    os.kill(listener.pid, signal.SIGHUP)
+
+
+def alive(listener):
+    """Return whether ``listener`` (Listener) still runs."""
+    return bool(command(listener.pid))
+
+
+def wait(pidfile, before, endpoints, deadline, running=lambda: True):
+    """
+    Wait until a new listener has written ``pidfile`` and answers on all ``endpoints``.
+
+    pidfile, before
+        Its PidFile (str) and the stamp of the one before (tuple or None).
+    endpoints
+        As ``sshd -T`` prints them: ``ADDRESS:PORT`` (list of str).
+    deadline
+        How long to wait, in seconds (float).
+    running
+        Called without arguments; False ends the wait early.
+
+    Returns what is missing, in words (str); empty when everything answers.
+    """
+
+    def missing():
+        return silence(endpoints) if stamp(pidfile) not in (None, before) else "sshd has not started anew"
+
+    def hopeful():
+        # sshd writes its PidFile when it listens: what refuses a connection then is not going to take one.
+        return running() and (stamp(pidfile) in (None, before) or not any(map(_refuses, endpoints)))
+
+    return _poll(missing, deadline, hopeful)
+
+
+def wait_for(endpoints, deadline):
+    """Wait until all ``endpoints`` answer; arguments and what is returned as for :func:`wait`."""
+    return _poll(lambda: silence(endpoints), deadline, lambda: True)
+
+
+def _poll(missing, deadline, hopeful):
+    end = time.monotonic() + deadline
+    while missing() and time.monotonic() < end and hopeful():
+        time.sleep(0.05)
+    return missing()
+
+
+def silence(endpoints):
+    """Return which of ``endpoints`` (list of str, ``ADDRESS:PORT``) do not answer, in words (str), empty for none."""
+    silent = [endpoint for endpoint in endpoints if not answers(endpoint)]
+    return f"no SSH-2.0 greeting from {', '.join(silent)}" if silent else ""
+
+
+def unheard(endpoints):
+    """
+    Return those of ``endpoints`` (list of str, ``ADDRESS:PORT``) at which nothing listens (list of str).
+
+    The kernel tells: nobody is connected to, so that no log fills with questions.
+    """
+    held = {held for family in _TABLES for held in _listening(family)}
+    return [endpoint for endpoint in endpoints if not _held(endpoint, held) and not _impossible(endpoint)]
+
+
+def _listening(family):
+    """Return the address and the port of each listening socket of an address family (list of tuple)."""
+    try:
+        return list(_asked(family))
+    except OSError:
+        # A kernel without tcp_diag; to write its table takes it milliseconds, listening or not.
+        return list(_read(family))
+
+
+def _asked(family):
+    """Ask the kernel for the sockets that listen, and only for these: sock_diag(7), linux/inet_diag.h."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG) as diag:
+        head = struct.pack("=IHHII", _REQUEST, _BY_FAMILY, _DUMP, 0, 0)
+        diag.send(head + struct.pack("=BBBxI48x", family, socket.IPPROTO_TCP, 0, 1 << _LISTENS))
+        while True:
+            messages = diag.recv(65536)
+            while messages:
+                length, kind = struct.unpack_from("=IH", messages)
+                if kind == _DONE:
+                    return
+                if kind != _BY_FAMILY:
+                    raise OSError("the kernel does not tell which sockets listen")
+                port, address = struct.unpack_from("!4xH2x16s", messages, 16)
+                yield socket.inet_ntop(family, address[: 4 if family == socket.AF_INET else 16]), port
+                messages = messages[(length + 3) & ~3 :]
+
+
+def _read(family):
+    """Read the kernel's table of an address family, which has the sockets that listen first: proc_net_tcp."""
+    with contextlib.suppress(FileNotFoundError), open(_TABLES[family], encoding="ascii") as lines:
+        next(lines)
+        for line in lines:
+            _number, local, _remote, state = line.split(maxsplit=4)[:4]
+            if int(state, 16) != _LISTENS:
+                return
+            address, port = local.split(":")
+            words = [int(address[at : at + 8], 16) for at in range(0, len(address), 8)]
+            yield socket.inet_ntop(family, struct.pack(f"={len(words)}I", *words)), int(port, 16)
+
+
+def _held(endpoint, held):
+    host, port = _place(endpoint)
+    # A socket of systemd's at [::] takes connections of the other family too.
+    anywhere = ("::",) if ":" in host else ("0.0.0.0", "::")
+    return any((address, port) in held for address in (host, *anywhere))
+
+
+def _place(endpoint):
+    host, _colon, port = endpoint.partition(" ")[0].rpartition(":")
+    return host.strip("[]").partition("%")[0], int(port)
+
+
+def answers(endpoint, timeout=2.0):
+    """
+    Return whether an SSH server greets at ``endpoint`` (str, ``ADDRESS:PORT``) within ``timeout`` seconds (float).
+
+    A wildcard address of a family that this host does not have, such as ``[::]`` without IPv6, needs no answer: sshd
+    lists it and goes without.
+    """
+    try:
+        with socket.create_connection(_target(endpoint), timeout=timeout) as connection:
+            connection.settimeout(timeout)
+            return _greets(connection)
+    except OSError:
+        return _impossible(endpoint)
+
+
+def _target(endpoint):
+    host, _colon, port = endpoint.partition(" ")[0].rpartition(":")
+    host = host.strip("[]")
+    return _WILDCARDS.get(host, host), int(port)
+
+
+def _impossible(endpoint):
+    host = endpoint.rpartition(":")[0].strip("[]")
+    if host not in _WILDCARDS:
+        return False
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((_WILDCARDS[host], 0))
+    except OSError:
+        return True
+    return False
+
+
+def _refuses(endpoint):
+    try:
+        with socket.create_connection(_target(endpoint), timeout=2.0):
+            return False
+    except ConnectionRefusedError:
+        return not _impossible(endpoint)
+    except OSError:
+        return False
+
+
+def _greets(connection):
+    # RFC 4253 lets a server send other lines first; OpenSSH never does.
+    received = b""
+    while len(received) < len(GREETING):
+        part = connection.recv(64)
+        if not part:
+            return False
+        received += part
+    return received.startswith(GREETING)
+
+
+def stamp(pidfile):
+    """Return what tells this PidFile from one written anew (tuple), or None when there is none."""
+    with contextlib.suppress(OSError):
+        found = os.stat(pidfile)
+        return (found.st_ino, found.st_mtime_ns, found.st_size) if found.st_size else None
+    return None

@@ -1,0 +1,284 @@
+"""
+Who made a difference: which event of the audit log explains it, and nobody where no event does.
+
+The kernel tells who changed its rules and settings (CONFIG_CHANGE), and, by a watch, who changed a file (SYSCALL with
+PATH). What programs write into the log (``USER_…`` records) counts for nothing here: anybody's text may stand there.
+Sources: the kernel's auditfilter.c and audit.c as Linux 6.18 has them, audit.rules(7), auditd's DAEMON_END record.
+"""
+
+import datetime
+import os
+import re
+import typing
+
+#: The kernel's word for "no login" (linux/audit.h: AUDIT_UID_UNSET, AUDIT_SID_UNSET).
+UNSET = 0xFFFFFFFF
+SUCCESS = ("1", "yes", "success")
+VERBS = {"add_rule": "added", "remove_rule": "removed", "set": "changed", "terminate": "stopped"}
+FIELD = re.compile(r"(?:-F ?|--field[ =])(?:path|dir)=(?P<path>\S+)|(?:^|\s)-w ?(?P<watch>\S+)")
+KEY = re.compile(r"(?:-F ?|--field[ =])key=(?P<field>\S+)|\s-k ?(?P<option>\S+)")
+PERMISSIONS = re.compile(r"(?:-F ?perm=|\s-p ?)(?P<perm>[rwxa]+)")
+NUMBER = re.compile("[0-9]{1,10}")
+PLAIN = re.compile(r"[\w.+-]+")
+
+
+class Trail(typing.NamedTuple):
+    """
+    What an attribution goes by.
+
+    events
+        Of the audit log, in its order (list of :class:`sshtrail_lib.trail.audit_log.Event`).
+    watches
+        What is watched for changes: ``[(path, key), …]``.
+    files
+        The files, and the directories with all their files, that decide a difference (callable: dict → list of str).
+    after
+        When nothing differed for the last time (float, seconds since the epoch; 0 when that is not known).
+    name_of
+        An account's number to its name (callable: int → str or None).
+    changed
+        When a file last changed (callable: path → seconds since the epoch, or None).
+    now
+        The present (float, seconds since the epoch): what is said to come later is not believed.
+    """
+
+    events: list
+    watches: list
+    files: typing.Callable
+    after: float
+    name_of: typing.Callable
+    changed: typing.Callable
+    now: float
+
+
+def attribute(differences, trail):
+    """
+    Return the differences (list of dict) with ``since`` and ``by`` filled in where the :class:`Trail` tells.
+
+    ``since`` is a time as ISO 8601 in UTC. ``by`` has ``auid`` (int, None for no login), ``user`` (str or None),
+    ``session`` (int or None), ``exe`` and ``comm`` (str or None), ``time`` (as ``since``) and ``op`` (str: what was
+    done). Both are None where nobody knows.
+    """
+    # A record with a time that is yet to come is somebody's text, or of another clock.
+    trail = trail._replace(events=[event for event in trail.events if _time(event) <= trail.now])
+    rules = _rule_changes([event for event in trail.events if _time(event) >= trail.after])
+    return [_attributed(found, trail, rules) for found in differences]
+
+
+def _attributed(found, trail, rules):
+    event, verb = _explained(found, trail, rules)
+    if event and _names_somebody(event):
+        by = _by(event, verb, trail.name_of)
+        return {**found, "since": by["time"], "by": by}
+    times = [time for path in trail.files(found) if (time := trail.changed(path))]
+    return {**found, "since": iso(max(times)) if times else None}
+
+
+def _explained(found, trail, rules):
+    """Return the event that explains a difference and what it did, or None and ""."""
+    if found["layer"] == "kernel" and isinstance(found["actual"], int):
+        return _setting(found, trail.events), "changed"
+    if found["layer"] == "kernel":
+        undone = "add_rule" if found["expected"] is None else "remove_rule"
+        return _of_one_person(rules[undone].get(key_of(found["what"]), [])), VERBS[undone]
+    if found["layer"] == "service" and found["what"] == "auditd running":
+        return _ended(trail.events), VERBS["terminate"]
+    return _written(trail, set(trail.files(found)))
+
+
+def _of_one_person(events):
+    """Return the last of ``events``, None when they are of several people: rules share a key, and it tells no more."""
+    return events[-1] if len({_person(event) for event in events}) == 1 else None
+
+
+def key_of(rule):
+    """Return the key that a rule line (str) gives to its records (str), None for none."""
+    found = KEY.search(rule)
+    return found and (found["field"] or found["option"])
+
+
+def watches(rules):
+    """Return what rule lines (iterable of str) watch for changes, and under which key: ``[(path, key), …]``."""
+    found = [(FIELD.search(rule), PERMISSIONS.search(rule), key_of(rule)) for rule in rules]
+    # A watch that also tells who reads would name readers.
+    return [
+        (field["path"] or field["watch"], key) for field, perm, key in found if field and key and _changes_only(perm)
+    ]
+
+
+def _changes_only(perm):
+    return bool(perm) and set(perm["perm"]) <= {"w", "a"}
+
+
+# --- Rules and settings: what the kernel says of itself -----------------------------------------------------------
+
+
+def _rule_changes(events):
+    """
+    Return, for each operation, the events that nothing has undone since, by key: ``{op: {key: [event, …]}}``.
+
+    The kernel names the key of the rule, not the rule: one that is added again answers for one that was removed. What
+    was added at first and removed later is gone all the same, so that each operation is counted for itself.
+    """
+    held = {"add_rule": {}, "remove_rule": {}}
+    for event, record in _config_changes(events):
+        key, done = _key(record), record.text("op")
+        if done in held:
+            [undone] = set(held) - {done}
+            held[done].setdefault(key, []).append(event)
+            del held[undone].get(key, [])[-1:]
+    return held
+
+
+def _key(record):
+    key = record.text("key")
+    return None if key in (None, "(null)") else key
+
+
+def _setting(found, events):
+    """Return the last event that gave a setting of the kernel the value which it has now, or None."""
+    name, last = f"audit_{found['what']}", None
+    for event, record in _config_changes(events):
+        if record.text(name) is not None:
+            last = event if record.text(name) == str(found["actual"]) else None
+    return last
+
+
+def _config_changes(events):
+    """Yield the events in which the kernel's audit configuration changed, and the record that says so."""
+    for event in events:
+        for record in event.records:
+            if record.type == "CONFIG_CHANGE" and record.fields.get("res") == b"1":
+                yield event, record
+
+
+def _ended(events):
+    """Return the event in which auditd was told to end, unless it started again after that."""
+    last = None
+    for event in events:
+        if event.first("DAEMON_START"):
+            last = None
+        last = event if event.first("DAEMON_END") else last
+    return last
+
+
+# --- Files: what the watches say --------------------------------------------------------------------------------
+
+
+def _written(trail, paths):
+    """
+    Return the last event that changed one of ``paths`` (set of str), and what it did to it; None and "" for none.
+
+    When it is known since when nothing differed, all that changed them since then must have been the same person:
+    which of two made the difference is not in the log.
+    """
+    keys = {key for watched, key in trail.watches if any(_below(path, watched) for path in paths)}
+    found = [(event, verb) for event in trail.events if (verb := _change(event, keys, paths))]
+    late = [pair for pair in found if _time(pair[0]) >= trail.after]
+    if trail.after:
+        return (_of_one_person([event for event, _ in late]), late[-1][1]) if late else (None, "")
+    return late[-1] if late else (None, "")
+
+
+def _below(path, watched):
+    return path == watched or path.startswith(watched.rstrip("/") + "/")
+
+
+def _change(event, keys, paths):
+    """Return what an event did to one of the ``paths``: a verb, or "" when it did nothing to them."""
+    call = event.first("SYSCALL")
+    if not call or call.text("success") != "yes" or not keys & set(event.keys):
+        return ""
+    named = ((_path(event, record), record.text("nametype")) for record in event.records)
+    # A directory stands for the files in it: one that is gone is in no list.
+    kinds = {kind for path, kind in named if path and (path in paths or os.path.dirname(path) in paths)}
+    kinds -= {"PARENT", None}
+    if not kinds:
+        return ""
+    return "removed" if kinds == {"DELETE"} else "created" if kinds == {"CREATE"} else "changed"
+
+
+def _path(event, record):
+    """Return the absolute path (str) that a PATH record names, None for another record."""
+    name = record.fields.get("name") if record.type == "PATH" else None
+    if name is None or name == b"(null)":
+        return None
+    directory = event.first("CWD")
+    start = directory.fields.get("cwd", b"/") if directory else b"/"
+    return os.fsdecode(os.path.normpath(os.path.join(start, name)))
+
+
+# --- Who ----------------------------------------------------------------------------------------------------------
+
+
+def _person(event):
+    who = _who(event)
+    return who.text("auid"), who.text("ses")
+
+
+def _names_somebody(event):
+    """Tell whether an event says who it was, be it "no login": the kernel drops a rule by itself with its directory."""
+    return bool(NUMBER.fullmatch(_who(event).text("auid") or ""))
+
+
+def _who(event):
+    """Return the record that tells who did it: the system call's, which names the program too, or the kernel's own."""
+    return event.first("SYSCALL") or event.first("CONFIG_CHANGE") or event.records[0]
+
+
+def _by(event, verb, name_of):
+    record = _who(event)
+    auid = _number(record.text("auid"))
+    return {
+        "auid": auid,
+        "user": None if auid is None else _looked_up(record) or name_of(auid),
+        "session": _number(record.text("ses")),
+        "exe": record.text("exe"),
+        "comm": record.text("comm"),
+        "time": iso(_time(event)),
+        "op": verb,
+    }
+
+
+def _looked_up(record):
+    """Return the name that auditd itself wrote beside the number (str or None): the account may be gone since."""
+    name = record.names.get("AUID", b"").decode("utf-8", "replace")
+    return name if name.isprintable() and not name.startswith(("unknown(", "unset")) else None
+
+
+def _number(text):
+    """Return a number that the kernel wrote (int), None for its word for "unset" and for what is no number."""
+    number = int(text) if NUMBER.fullmatch(text or "") else UNSET
+    return None if number == UNSET else number
+
+
+def _time(event):
+    return event.records[0].seconds + event.records[0].milliseconds / 1000
+
+
+def iso(seconds):
+    """Return a time (float, seconds since the epoch) as ISO 8601 in UTC with milliseconds (str)."""
+    when = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def sentence(by):
+    """
+    Return who did it (str), for a person: ``removed by alice (auid 1001, session 7, auditctl) at …``.
+
+    by
+        As :func:`attribute` has it: a dict, or None for nobody knows.
+    """
+    if by is None:
+        return "by whom is unknown"
+    login = "no login" if by["auid"] is None else f"auid {by['auid']}"
+    session = [] if by["session"] is None else [f"session {by['session']}"]
+    program = os.path.basename(by["exe"] or "") or by["comm"]
+    told = ", ".join([login, *session, *([_plain(program)] if program else [])])
+    who = f"{_plain(by['user'])} ({told})" if by["user"] else f"an account without a name ({told})"
+    return f"{by['op']} by {who if by['auid'] is not None else f'a process ({told})'} at {by['time']}"
+
+
+def _plain(text):
+    # A file name can hold a whole sentence.
+    return text if PLAIN.fullmatch(text) else repr(text)

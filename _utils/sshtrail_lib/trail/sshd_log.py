@@ -1,0 +1,131 @@
+"""
+sshd's log as text that nobody may trust: who came, with which key, and who went.
+
+Sources: the messages of OpenSSH 8.4, 9.2, 10.0 and 10.6. Every function takes time in proportion to the text, whatever
+a user managed to get logged.
+"""
+
+import datetime
+import re
+import typing
+
+from sshtrail_lib.trail.audit_log import printable
+
+# sshd cuts its messages at 1,024 bytes (log.c, MSGBUFSIZ); what is much longer is not its own.
+LONGEST = 2048
+TAGS = ("sshd", "sshd-session", "sshd-auth")
+SYSLOG = re.compile(
+    r"(?:<[0-9]{1,3}>)?(?P<time>[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8}|[0-9]{4}-[^ ]{5,40}) "
+    rf"(?P<host>[^ ]+) (?P<tag>{'|'.join(TAGS)})\[(?P<pid>[0-9]{{1,10}})\]: (?P<text>.*)"
+)
+PEER = r"(?P<address>[^ ]+) port (?P<port>[0-9]{1,5})"
+CHANNEL = r"(?P<channel>[0-9]{1,10})"
+KEY = r"(?P<key_type>[A-Z0-9@.a-z-]+) (?P<fingerprint>SHA256:[A-Za-z0-9+/]{43}|MD5:[0-9a-f:]{47})"
+CERTIFICATE = (
+    r" ID (?P<id>.*) \(serial (?P<serial>[0-9]{1,20})\) CA (?P<ca_type>[A-Z0-9-]+) (?P<ca>SHA256:[A-Za-z0-9+/]{43})"
+)
+# Only this follows the peer; a user name can hold all that precedes it, but no colon (sshd takes that off).
+AFTER_PEER = re.compile(rf"(?:: {KEY}(?:{CERTIFICATE})?)?")
+ATTEMPT = re.compile(r"(Accepted|Failed|Postponed|Partial) ([a-z/-]+) for (invalid user )?")
+FROM = re.compile(rf" from {PEER} ssh2(?=: |$)")
+MESSAGES = (
+    (
+        "connection",
+        re.compile(
+            rf"Connection from {PEER} on (?P<local_address>[^ ]+) port (?P<local_port>[0-9]{{1,5}})(?: rdomain .*)?"
+        ),
+    ),
+    ("key", re.compile(rf"Accepted key {KEY} found at (?P<found>.*)")),
+    ("child", re.compile(r"User child is on pid (?P<child>[0-9]{1,10})")),
+    (
+        "session",
+        re.compile(
+            rf"Starting session: (?P<what>.*?)(?: on (?P<terminal>[^ ]+))? for (?P<user>[^ ]+) from {PEER} id {CHANNEL}"
+        ),
+    ),
+    ("session_end", re.compile(rf"Close session: user (?P<user>.*) from {PEER} id {CHANNEL}")),
+    ("disconnect", re.compile(rf"Disconnected from user (?P<user>.*) {PEER}")),
+    ("invalid_user", re.compile(rf"Invalid user (?P<user>.*) from {PEER}")),
+)
+
+
+class Line(typing.NamedTuple):
+    """
+    One line that sshd logged.
+
+    ``when`` (datetime with zone), ``host``, ``tag`` (str), ``pid`` (int), ``event`` (str: connection, accepted,
+    failed, postponed, partial, key, child, session, session_end, disconnect, invalid_user) and ``fields`` (dict of
+    str): what the message tells, for example user, address, port, method, key_type, fingerprint, and of a certificate
+    id, serial, ca_type, ca.
+    """
+
+    when: datetime.datetime
+    host: str
+    tag: str
+    pid: int
+    event: str
+    fields: dict
+
+
+def lines(logged, now=None):
+    """
+    Read what sshd wrote to syslog, on one host or several.
+
+    logged
+        Lines (iterable of bytes) with time stamps as in RFC 3164 (local time) or RFC 3339. What is not sshd's, or
+        tells nothing about who came and went, is passed over.
+    now
+        The time before which the lines were written (datetime with zone; the present when None): RFC 3164 has no year.
+
+    Yields :class:`Line`.
+    """
+    now = now or datetime.datetime.now(datetime.timezone.utc)
+    for line in logged:
+        found = SYSLOG.fullmatch(printable(line.rstrip(b"\r\n"))) if len(line) <= LONGEST else None
+        when = found and _when(found["time"], now)
+        event, fields = _told(found["text"].removesuffix(" [preauth]")) if when else ("", {})
+        if event:
+            yield Line(when, found["host"], found["tag"], int(found["pid"]), event, fields)
+
+
+def _when(text, now):
+    """Return the time that ``text`` (str) tells, or None when it is none."""
+    if text[0].isdigit():
+        return _parsed(text, "%Y-%m-%dT%H:%M:%S.%f%z") or _parsed(text, "%Y-%m-%dT%H:%M:%S%z")
+    # A day's leave, for clocks and zones that differ; nine years, for 29 February is not in every one.
+    latest = now.astimezone() + datetime.timedelta(days=1)
+    tries = (_parsed(f"{latest.year - back} {text}", "%Y %b %d %H:%M:%S") for back in range(9))
+    return next((when for when in tries if when and when <= latest), None)
+
+
+def _parsed(text, form):
+    try:
+        return datetime.datetime.strptime(text, form).astimezone()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _told(text):
+    attempt = ATTEMPT.match(text)
+    if attempt:
+        return _attempt(text, attempt)
+    for event, pattern in MESSAGES:
+        found = pattern.fullmatch(text)
+        if found:
+            return event, {key: value for key, value in found.groupdict().items() if value is not None}
+    return "", {}
+
+
+def _attempt(text, attempt):
+    for peer in FROM.finditer(text, attempt.end()):
+        after = AFTER_PEER.fullmatch(text, peer.end())
+        if after:
+            fields = {
+                "method": attempt[2],
+                "user": text[attempt.end() : peer.start()],
+                **peer.groupdict(),
+                **after.groupdict(),
+            }
+            known = {key: value for key, value in fields.items() if value is not None}
+            return attempt[1].lower(), known | ({"invalid": "yes"} if attempt[3] else {})
+    return "", {}

@@ -1,0 +1,47 @@
+"""
+base.store: what is kept comes back, and only from a file that nobody else could have written.
+"""
+
+import os
+
+import pytest
+from sshtrail_lib.base import store
+from support import require_root
+
+
+def test_what_is_saved_comes_back(tmp_path):
+    path = str(tmp_path / "below" / "facts.json")
+    assert store.load(path) is None
+    for value in ({"a": [1, None, "ü"]}, [], 7.5):
+        store.save(path, value)
+        assert store.load(path) == value
+    assert os.stat(path).st_mode & 0o777 == 0o600
+    assert os.stat(os.path.dirname(path)).st_mode & 0o777 == 0o700
+    assert os.listdir(os.path.dirname(path)) == ["facts.json"]
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+def test_what_others_can_write_is_not_believed(tmp_path, mode):
+    path = tmp_path / "facts.json"
+    store.save(str(path), {"a": 1})
+    path.chmod(mode)
+    with pytest.raises(store.StoreError, match="not this user's alone"):
+        store.load(str(path))
+
+
+def test_another_users_file_is_not_believed(tmp_path):
+    require_root()
+    path = tmp_path / "facts.json"
+    store.save(str(path), {"a": 1})
+    os.chown(path, 1001, 0)
+    with pytest.raises(store.StoreError, match="not this user's alone"):
+        store.load(str(path))
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe", b"{}x"])
+def test_a_broken_file_is_named(tmp_path, data):
+    path = tmp_path / "facts.json"
+    path.write_bytes(data)
+    path.chmod(0o600)
+    with pytest.raises(store.StoreError, match="Cannot use .*facts.json"):
+        store.load(str(path))

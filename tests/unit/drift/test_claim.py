@@ -1,0 +1,70 @@
+"""
+drift.claim: when a claim is a new one, what a silence is, and that broken memory is no memory.
+"""
+
+import json
+
+import pytest
+from sshtrail_lib.drift import claim, event
+from sshtrail_lib.drift.difference import entry
+
+LOOSE = [entry("effective", "LogLevel", "VERBOSE", "ERROR")]
+OTHER = [entry("effective", "LogLevel", "VERBOSE", "QUIET")]
+NAME, OTHER_NAME = (event.digest(differences) for differences in (LOOSE, OTHER))
+CLAIM = event.Claim(NAME, 4, 100.0)
+NONE = claim.Told(None, 4)
+TOLD = claim.Told(CLAIM, 4)
+
+# What was told, what differs, when nothing did for the last time; the claim that should stand at 200.
+STEPS = {
+    "nothing differs, nothing was told": (NONE, [], 200, None),
+    "drift begins": (NONE, LOOSE, 50, event.Claim(NAME, 5, 200)),
+    "drift begins on a host never looked at": (claim.Told(), LOOSE, 0, event.Claim(NAME, 1, 200)),
+    "it goes on": (TOLD, LOOSE, 50, CLAIM),
+    "it changes": (TOLD, OTHER, 50, event.Claim(OTHER_NAME, 4, 200)),
+    "it ends": (TOLD, [], 200, None),
+    "it was repaired and came back between two looks": (TOLD, LOOSE, 150, event.Claim(NAME, 5, 200)),
+}
+
+
+@pytest.mark.parametrize("told,differences,clean,expected", STEPS.values(), ids=STEPS)
+def test_the_claim_that_should_stand(told, differences, clean, expected):
+    assert claim.next_claim(told, differences, clean, 200) == expected
+
+
+@pytest.mark.parametrize("told", [claim.Told(), NONE, TOLD, TOLD._replace(until=7.5, reason="change 4711")])
+def test_what_was_told_is_kept(told):
+    assert claim.told(json.loads(json.dumps(claim.stored(told)))) == told
+
+
+@pytest.mark.parametrize("value", [None, [], {}, {"rounds": "1", "until": 0, "reason": ""}, {"rounds": 1, "until": 0}])
+def test_broken_memory_is_none(value):
+    assert claim.told(value) == claim.Told()
+
+
+def test_a_silence_ends_by_itself():
+    told = claim.silence(TOLD, 60, "change 4711", 1000)
+    assert (told.claim, told.until, told.rounds) == (None, 4600, 4)
+    assert claim.silent(told, 4599) and not claim.over(told, 4599)
+    assert claim.over(told, 4600) and not claim.silent(told, 4600)
+    assert not claim.over(NONE, 4600) and not claim.silent(NONE, 4600)
+
+
+WRONG = [
+    (0, "x", "minutes is 0; allowed is a number from 1 to 1440."),
+    (1441, "x", "minutes is 1441; "),
+    ("60", "x", "minutes is '60'; "),
+    (True, "x", "minutes is True; "),
+    (60, "", "reason is ''; it must be one line of text"),
+    (60, "  ", "reason is '  '; "),
+    (60, "a\nb", "reason is 'a\\nb'; "),
+    (60, "x" * 201, "it must be one line of text, of at most 200 characters."),
+    (60, None, "reason is None; "),
+]
+
+
+@pytest.mark.parametrize("minutes,reason,expected", WRONG)
+def test_what_is_no_silence_is_named(minutes, reason, expected):
+    with pytest.raises(claim.SilenceError, match=".") as caught:
+        claim.silence(NONE, minutes, reason, 0)
+    assert expected in str(caught.value)

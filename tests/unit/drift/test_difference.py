@@ -1,0 +1,50 @@
+"""
+drift.difference: to which layer each difference belongs that a comparison of the states tells.
+"""
+
+from sshtrail_lib.drift import difference
+
+RULES = "/etc/audit/rules.d"
+
+
+def told(found):
+    return [(one["layer"], one["what"], one["expected"], one["actual"]) for one in found]
+
+
+def test_keywords_and_the_daemon_that_has_not_read_them():
+    changes = {"LogLevel": {"old": "INFO", "new": "VERBOSE"}, "sshd": {"old": "other files", "new": "present files"}}
+    assert told(difference.of_daemon("effective", changes, "sshd")) == [
+        ("effective", "LogLevel", "VERBOSE", "INFO"),
+        ("daemon", "sshd", "present files", "other files"),
+    ]
+
+
+def test_files_and_the_compiled_one():
+    changes = {f"{RULES}/a.rules": {"old": None, "new": ["x"]}, "/etc/audit/audit.rules": {"old": [], "new": ["x"]}}
+    assert told(difference.of_rules(changes, RULES)) == [
+        ("file", f"{RULES}/a.rules", ["x"], None),
+        ("compiled", "/etc/audit/audit.rules", ["x"], []),
+    ]
+
+
+def test_each_rule_and_each_setting_of_the_kernel():
+    changes = {
+        "kernel": {"old": ["gone", "moved"], "new": ["come", "moved"]},
+        "status": {"old": {"failure": 0}, "new": {"failure": 1}},
+    }
+    assert told(difference.of_rules(changes, RULES)) == [
+        ("kernel", "come", "loaded", None),
+        ("kernel", "moved", "loaded", "in another place"),
+        ("kernel", "gone", None, "loaded"),
+        ("kernel", "failure", 1, 0),
+    ]
+
+
+def test_nothing_differs():
+    assert difference.of("package", {}) == difference.of_rules({}, RULES) == []
+
+
+def test_a_sentence():
+    found = difference.entry("service", "ssh running", True, False)
+    assert difference.sentence(found) == "service: ssh running is False, expected True"
+    assert found["since"] is found["by"] is None

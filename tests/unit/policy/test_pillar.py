@@ -1,0 +1,254 @@
+"""
+policy.policy: what a pillar may hold, what it becomes, and how each mistake is named.
+"""
+
+import copy
+
+import pytest
+import salt.config
+import salt.pillar
+from sshtrail_lib.policy import groups as policy_groups
+from sshtrail_lib.policy import pillar as policy_pillar
+from sshtrail_lib.policy import platforms
+
+GOOD = {
+    "environment": "dev",
+    "sshd": {"config": {"LogLevel": "VERBOSE"}},
+    "auditd": {"config": {"max_log_file": 50}},
+    "rules": {"groups": {"ssh_commands": True}},
+}
+
+# The path to change in GOOD, the value to put there, what the error must name.
+WRONG = [
+    ("confg", 1, "sshtrail:confg is unknown; allowed are audit, auditd, drift, environment, layers, rules, sshd."),
+    ("layers", [], "sshtrail:layers must be a mapping, not a list."),
+    ("layers:common", {"sshd": {"confg": {}}}, "sshtrail:layers:common:sshd:confg is unknown; did you mean config?"),
+    ("layers:common", {"environment": "prod"}, "sshtrail:layers:common:environment is unknown; "),
+    ("layers:prod", {"audit": True}, "sshtrail:layers:prod is a layer of another environment than this host's, dev"),
+    ("layers:dev", {"rules": {"unknown": "delete"}}, "sshtrail:layers:dev:rules:unknown is 'delete'; "),
+    ("layers:dev", {"auditd": {"config": {"freq": 9}}}, "sshtrail:layers:dev:auditd:config:freq would stay on a host"),
+    ("layers:dev", {"rules": {"status": {"failure": 2}}}, "sshtrail:layers:dev:rules:status:failure would stay"),
+    (
+        "layers:dev",
+        {"sshd": {"matches": [{"User bob": {"LogLevel": "INFO"}}]}},
+        "give sshtrail:layers:common:sshd:matches:User bob:LogLevel a value too",
+    ),
+    ("environment", "common", "sshtrail:environment is 'common', the name of another layer"),
+    ("sshd:confg", {}, "sshtrail:sshd:confg is unknown; did you mean config?"),
+    ("sshd", [], "sshtrail:sshd must be a mapping, not a list."),
+    ("sshd", None, "sshtrail:sshd must be a mapping, not empty."),
+    ("sshd:path", "etc/sshd_config", "sshtrail:sshd:path must be an absolute path, not 'etc/sshd_config'."),
+    ("sshd:shadowed", "fixx", "sshtrail:sshd:shadowed is 'fixx'; did you mean fix?"),
+    ("sshd:matches", {}, "sshtrail:sshd:matches must be a list, not a mapping."),
+    ("sshd:matches", ["User bob"], "sshtrail:sshd:matches:0 must be a mapping, not text."),
+    ("sshd:matches", [{"User bob": {"LogLevell": "INFO"}}], "sshtrail:sshd:matches:0:User bob:LogLevell: "),
+    ("sshd:matches", [{"Usr bob": {"LogLevel": "INFO"}}], "sshtrail:sshd:matches:0:Usr bob:LogLevel: "),
+    ("sshd:matches", [{"User bob": {"Port": 22}}], "sshtrail:sshd:matches:0:User bob:Port: "),
+    ("sshd:config:LogLevell", "INFO", "sshtrail:sshd:config:LogLevell: "),
+    ("sshd:config:LogLevel", "LOUD", "sshtrail:sshd:config:LogLevel: "),
+    ("auditd:config:max_log_fil", 1, "sshtrail:auditd:config:max_log_fil: "),
+    ("auditd:config:max_log_file", "fifty", "sshtrail:auditd:config:max_log_file: "),
+    ("auditd:config:max_log_file_action", "keep", "sshtrail:auditd:config:max_log_file_action: "),
+    ("audit", "no", "sshtrail:audit must be true or false, not 'no'."),
+    ("environment", 1, "sshtrail:environment must be text, not a number."),
+    ("environment", True, "sshtrail:environment must be text, not yes/no."),
+    ("rules:unknown", "delete", "sshtrail:rules:unknown is 'delete'; "),
+    ("drift", {"intervall": 9}, "sshtrail:drift:intervall is unknown; did you mean interval?"),
+    ("drift", {"interval": "10 s"}, "sshtrail:drift:interval must be a number of seconds from 0 to 86400, not '10 s'."),
+    ("drift", {"interval": -1}, "sshtrail:drift:interval must be a number of seconds from 0 to 86400, not -1."),
+    ("drift", {"interval": True}, "sshtrail:drift:interval must be a number of seconds from 0 to 86400, not True."),
+    ("drift", {"interval": 10}, "sshtrail:drift:splay is 10; it must be less than sshtrail:drift:interval."),
+    ("drift", {"action": "mend"}, "sshtrail:drift:action is 'mend'; "),
+    ("rules:groups:sesion", True, "sshtrail:rules:groups:sesion is no ready group; did you mean session?"),
+    ("rules:groups:own", {"rules": "-w /etc"}, "sshtrail:rules:groups:own:rules must be a list, not text."),
+    ("rules:groups:own", {"rules": ["-a exit,always -F arch=b64 -S session"]}, "sshtrail:rules:groups:own:rules:0: "),
+    ("rules:groups:own", {"rules": [7]}, "sshtrail:rules:groups:own:rules:0 must be text, not a number."),
+    ("rules:groups", {"ssh_commands": False}, "sshtrail:rules:groups asks for no rule"),
+    ("rules:status:backlog", 1, "sshtrail:rules:status:backlog: "),
+    ("rules:status:failure", 7, "sshtrail:rules:status:failure: "),
+    ("rules:status:backlog_limit", "many", "sshtrail:rules:status:backlog_limit: "),
+]
+
+
+def changed(path, value):
+    """GOOD with ``value`` put at ``path``."""
+    pillar = copy.deepcopy(GOOD)
+    *parents, last = path.split(":")
+    place = pillar
+    for key in parents:
+        place = place.setdefault(key, {})
+    place[last] = value
+    return {"sshtrail": pillar}
+
+
+@pytest.mark.parametrize("path,value,named", WRONG)
+def test_each_mistake_is_named_with_its_path(path, value, named):
+    with pytest.raises(policy_pillar.PolicyError) as error:
+        policy_pillar.build(changed(path, value), "Debian")
+    assert named in error.value.message
+
+
+def test_an_environment_may_spell_a_keyword_in_another_case():
+    layers = {"common": {"sshd": {"config": {"LogLevel": None}}}, "dev": {"sshd": {"config": {"loglevel": "INFO"}}}}
+    assert policy_pillar.build(changed("layers", layers), "Debian")["environment"] == "dev"
+
+
+def test_all_mistakes_are_named_at_once():
+    pillar = changed("sshd:confg", {})
+    pillar["sshtrail"]["rules"]["unknown"] = "delete"
+    with pytest.raises(policy_pillar.PolicyError) as error:
+        policy_pillar.build(pillar, "Debian")
+    assert "sshtrail:sshd:confg" in error.value.message
+    assert "sshtrail:rules:unknown" in error.value.message
+
+
+def test_no_policy_is_an_error():
+    with pytest.raises(policy_pillar.PolicyError, match="no key 'sshtrail'"):
+        policy_pillar.build({}, "Debian")
+
+
+def test_no_environment_is_an_error():
+    pillar = changed("environment", "dev")
+    del pillar["sshtrail"]["environment"]
+    with pytest.raises(policy_pillar.PolicyError, match="sshtrail:environment is missing"):
+        policy_pillar.build(pillar, "Debian")
+
+
+@pytest.mark.parametrize(
+    "os_family,packages,service",
+    [
+        ("Debian", ("openssh-server", "auditd"), "ssh"),
+        ("RedHat", ("openssh-server", "audit"), "sshd"),
+        ("Suse", ("openssh-server", "audit"), "sshd"),
+    ],
+)
+def test_the_distribution_names_packages_and_services(os_family, packages, service):
+    policy = policy_pillar.build({"sshtrail": GOOD}, os_family)
+    assert (policy["sshd"]["package"], policy["auditd"]["package"]) == packages
+    assert policy["sshd"]["service"] == service
+
+
+def test_an_unknown_distribution_must_be_told():
+    with pytest.raises(policy_pillar.PolicyError, match="sshtrail:sshd:package is missing"):
+        policy_pillar.build({"sshtrail": GOOD}, "Gentoo")
+    told = {"sshd": {"package": "openssh", "service": "sshd"}, "auditd": {"package": "audit"}}
+    assert policy_pillar.build({"sshtrail": {**GOOD, **told}}, "Gentoo")["sshd"]["service"] == "sshd"
+
+
+LAYERED = {
+    "environment": "prod",
+    "layers": {
+        "common": {
+            "sshd": {"config": {"LogLevel": "VERBOSE"}},
+            "auditd": {"config": {"space_left": "25%"}},
+            "rules": {"groups": {"session": True, "own": {"rules": ["-w /etc/ours -p wa -k ours"]}}},
+        },
+        "prod": {"auditd": {"config": {"space_left": "40%"}}, "rules": {"groups": {"own": False}}},
+    },
+    "auditd": {"config": {"space_left": "45%"}},
+}
+
+# The path of a value, the value, its layer, what it overrides.
+ORIGINS = [
+    ("environment", "prod", "prod", {}),
+    ("audit", True, "default", {}),
+    ("sshd:service", "ssh", "distribution", {}),
+    ("sshd:logs:AUTHPRIV", "/var/log/auth.log", "distribution", {}),
+    ("sshd:config:LogLevel", "VERBOSE", "common", {}),
+    ("auditd:config:space_left", "45%", "host", {"common": "25%", "prod": "40%"}),
+    ("auditd:service", "auditd", "distribution", {"default": "auditd"}),
+    ("rules:groups:session", True, "common", {}),
+    ("rules:groups:own", False, "prod", {"common": {"rules": ["-w /etc/ours -p wa -k ours"]}}),
+]
+
+
+@pytest.mark.parametrize("path,value,layer,overrides", ORIGINS)
+def test_each_value_tells_where_it_came_from(path, value, layer, overrides):
+    origin = policy_pillar.provenance({"sshtrail": LAYERED}, "Debian")[path]
+    assert origin == {"value": value, "from": layer, "overrides": overrides}
+
+
+def test_where_values_came_from_is_told_of_all_of_them():
+    """The origins, put together again, are the policy before its groups are looked up."""
+    policy = policy_pillar.build({"sshtrail": LAYERED}, "Debian")
+    origins = policy_pillar.provenance({"sshtrail": LAYERED}, "Debian")
+    assert {path.split(":")[0] for path in origins} == set(policy)
+    for path in ("sshd:config:LogLevel", "auditd:config:space_left", "rules:unknown", "auditd:path"):
+        value = policy
+        for key in path.split(":"):
+            value = value[key]
+        assert origins[path]["value"] == value
+
+
+@pytest.mark.parametrize(
+    "path,value,same",
+    [
+        ("sshd:config:LogLevel", "DEBUG", False),
+        ("rules:groups:session", True, False),
+        ("environment", "prod", False),
+        ("sshd:path", "/etc/ssh/other", False),
+        ("sshd:config:LogLevel", "VERBOSE", True),
+    ],
+)
+def test_the_digest_changes_with_the_policy(path, value, same):
+    good, other = policy_pillar.digest({"sshtrail": GOOD}), policy_pillar.digest(changed(path, value))
+    assert (good == other) is same
+
+
+def test_a_pillar_that_the_master_could_not_compile_is_no_policy():
+    pillar = {"sshtrail": GOOD, "_errors": ["Rendering SLS 'sshtrail.prod' failed"]}
+    with pytest.raises(policy_pillar.PolicyError, match="could not compile the pillar: Rendering SLS"):
+        policy_pillar.build(pillar, "Debian")
+
+
+@pytest.mark.parametrize("os_family", sorted(platforms.ENTRIES))
+def test_every_distribution_has_every_entry_from_a_named_source(os_family):
+    places = [place for place, _, _ in platforms.ENTRIES["Debian"]]
+    assert [place for place, _, _ in platforms.ENTRIES[os_family]] == places
+    assert all(source for _, _, source in platforms.ENTRIES[os_family])
+
+
+def test_groups_keep_the_order_of_the_pillar_and_drop_what_is_off():
+    own = {"title": "Ours", "rules": ["-w /etc/ours -p wa -k ours"]}
+    groups = {"session": True, "own": own, "ssh_commands": False, "sshd": True}
+    policy = policy_pillar.build(changed("rules:groups", groups), "Debian")
+    assert [group["name"] for group in policy["rules"]["groups"]] == ["session", "own", "sshd"]
+    assert policy["rules"]["groups"][1] == {"name": "own", "controls": [], **own}
+
+
+def test_a_host_without_audit_needs_no_rules():
+    pillar = changed("audit", False)
+    del pillar["sshtrail"]["rules"]
+    assert policy_pillar.build(pillar, "Debian")["rules"]["groups"] == []
+
+
+@pytest.mark.parametrize(
+    "minion_id,environment",
+    [("dev-1", "dev"), ("staging-1", "staging"), ("prod-1", "prod"), ("db1", "prod"), ("mydev-1", "prod")],
+)
+def test_the_pillar_of_this_tree(root, tmp_path, minion_id, environment):
+    """The files in ``pillar/`` give each host, by its id alone, a valid policy of its environment."""
+    opts = salt.config.minion_config(None)
+    opts.update(id=minion_id, file_client="local", cachedir=str(tmp_path), root_dir=str(tmp_path))
+    opts.update(pillar_roots={"base": [str(root / "pillar")]})
+    # What a host says of itself must not matter.
+    grains = {"id": "dev-1", "environment": "dev", "os_family": "Debian"}
+    pillar = salt.pillar.Pillar(opts, grains, minion_id, "base").compile_pillar()
+    assert "_errors" not in pillar
+    policy = policy_pillar.build(pillar, "Debian")
+    assert policy["environment"] == environment
+    assert policy["sshd"]["config"] == {"LogLevel": "VERBOSE", "SyslogFacility": "AUTHPRIV"}
+    assert policy["auditd"]["config"]["max_log_file"] == 50
+    names = [group["name"] for group in policy["rules"]["groups"]]
+    assert names == ["sshd", "session", "ssh_commands", "ssh_config", "audit_config"]
+
+
+def test_a_set_stands_for_its_groups_and_a_groups_own_line_wins():
+    """STIG asks for the group access, which this pillar switches off, and for session, which it defines itself."""
+    own = {"title": "Ours", "rules": ["-w /etc/passwd -p wa -k session"]}
+    policy = policy_pillar.build(changed("rules:groups", {"stig": True, "access": False, "session": own}), "Debian")
+    groups = {group["name"]: group for group in policy["rules"]["groups"]}
+    assert set(groups) == set(policy_groups.SETS["stig"]) - {"access"}
+    assert groups["session"]["title"] == "Ours"
+    off = policy_pillar.build(changed("rules:groups", {"stig": False, "session": True}), "Debian")
+    assert [group["name"] for group in off["rules"]["groups"]] == ["session"]

@@ -1,0 +1,59 @@
+"""What is told about a set of rules: each kind of problem once, and nothing about a set that has none."""
+
+import pytest
+from sshtrail_lib.rules import check
+
+EXEC = "-S execve -F auid!=unset -F key=a"
+B64, B32 = f"-a always,exit -F arch=b64 {EXEC}", f"-a always,exit -F arch=b32 {EXEC}"
+
+
+def test_a_good_set_has_no_problem():
+    lines = ["# a comment", "", "-b 8192", B64, B32, "-a always,exit -F path=/etc/passwd -F perm=wa -F key=b"]
+    assert check.problems(lines) == []
+
+
+@pytest.mark.parametrize(
+    "lines, number, level, reason",
+    [
+        (["-a always,exit -F arch=b64 -S session -k x"], 1, "error", "Unknown system call 'session'"),
+        (["-w /etc/passwd -p wa -k a # why"], 1, "error", "no comments behind a rule"),
+        (["-w /no/such/file -p wa -k a"], 1, "error", "/no/such does not exist"),
+        (["-a always,exit -F dir=/no/such -F perm=wa -k a"], 1, "error", "/no/such does not exist"),
+        ([B64, B32, B64], 3, "error", "the same rule as in line 1"),
+        (
+            [B64, B32, B64.replace("exit -F", "exit -F auid!=unset -F").replace("-F auid!=unset -F key", "-F key")],
+            3,
+            "warning",
+            "it means the same as line 1",
+        ),
+        (["-a never,exit -S execve", B64, B32], 2, "warning", "line 1 comes first and drops everything"),
+        (
+            ["-a always,exit -S all -F key=all", "-w /etc/passwd -p wa -k a"],
+            2,
+            "warning",
+            "line 1 comes first and takes",
+        ),
+        (
+            ["-a never,exit -F auid>=1000", "-a always,exit -F path=/etc/passwd -F auid=5000 -F key=a"],
+            2,
+            "warning",
+            "line 1 comes first and drops",
+        ),
+        ([B64], 1, "warning", "no twin with arch=b32"),
+        (["-a always,exit -S execve -F key=a"], 1, "warning", "it has no arch"),
+        (["-w /etc/passwd -p wa"], 1, "warning", "no key"),
+        (["-w /dev/stdin -p wa -k a"], 1, "warning", "is a symbolic link"),
+        (["-w /etc/no-such-file -p wa -k a"], 1, "warning", "should it become a directory"),
+    ],
+)
+def test_each_kind_of_problem(lines, number, level, reason):
+    found = [(problem.number, problem.level) for problem in check.problems(lines) if reason in problem.reason]
+    assert found == [(number, level)]
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["-a never,exit -F auid=0", "-a never,exit -S open", "-a never,exit -F a2&1", "-a never,user -F auid!=unset"],
+)
+def test_a_never_that_leaves_something_shadows_nothing(first):
+    assert not [problem for problem in check.problems([first, B64, B32]) if "comes first" in problem.reason]
