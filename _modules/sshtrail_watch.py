@@ -10,7 +10,7 @@ import syslog
 import time
 
 import salt.utils.minion
-from sshtrail_lib.base import store
+from sshtrail_lib.base import store, text
 from sshtrail_lib.drift import claim as drift_claim
 from sshtrail_lib.drift import event, fingerprint
 from sshtrail_lib.trail import author
@@ -44,7 +44,7 @@ def tick():
         return "a state run is going on"
     told, now = _told(), time.time()
     if drift_claim.silent(told, now):
-        return f"silent until {author.iso(told.until)}"
+        return f"silent until {text.iso(told.until)}"
     if drift_claim.over(told, now):
         told = _speak_again(told, "its time is over")
     look = fingerprint.steady(__opts__["cachedir"], __pillar__) or __salt__["sshtrail.look"]()
@@ -89,7 +89,7 @@ def silence(minutes, reason):
     if _told().claim:
         _withdraw()
     _keep(told)
-    until = author.iso(told.until)
+    until = text.iso(told.until)
     _leave_a_record(f"drift is not told until {until}: {reason}")
     _send(event.SILENCED, {"until": until, "reason": reason})
     return until

@@ -9,7 +9,7 @@ import psutil
 import salt.utils.files
 
 from sshtrail_lib.auditd import language
-from sshtrail_lib.base import files, kernel
+from sshtrail_lib.base import kernel, text
 from sshtrail_lib.trail import audit_log
 
 PIDFILE = "/run/auditd.pid"
@@ -111,7 +111,7 @@ class Tail:
         data = _from(path, self._size)
         whole = data[: data.rfind(b"\n") + 1]
         self._size += len(whole)
-        return list(audit_log.records(files.lines(whole)))
+        return list(audit_log.records(text.lines(whole)))
 
 
 def _extent(path):

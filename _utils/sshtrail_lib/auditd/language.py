@@ -16,7 +16,7 @@ import typing
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 from sshtrail_lib.auditd import keywords
-from sshtrail_lib.base import files
+from sshtrail_lib.base import text
 
 PATH = "/etc/audit/auditd.conf"
 # auditd reads with fgets(3) into 160 bytes, from 4.1.3 on into 512.
@@ -102,7 +102,7 @@ def _keyword(raw):
 
 def parse(data):
     """Split ``data`` (bytes) into :class:`Line` objects; their ``raw`` joined is ``data`` again."""
-    return [Line(number, raw) for number, raw in enumerate(files.lines(data), 1)]
+    return [Line(number, raw) for number, raw in enumerate(text.lines(data), 1)]
 
 
 @functools.lru_cache(maxsize=8)

@@ -1,26 +1,14 @@
 """
-Files as bytes: split into lines that keep their endings, and replaced without losing anything.
+Files as bytes, replaced without losing anything.
 """
 
 import contextlib
 import os
-import re
 import shutil
 
 import salt.utils.atomicfile
 import salt.utils.files
 from salt.exceptions import CommandExecutionError
-
-LINE = re.compile(rb"[^\n]*\n|[^\n]+")
-
-
-def lines(data):
-    """
-    Split ``data`` (bytes) into lines that keep their endings; joining them gives ``data`` again.
-
-    Only a line feed ends a line, as for ``getline(3)``: a carriage return alone belongs to the line.
-    """
-    return LINE.findall(data)
 
 
 def read(path):

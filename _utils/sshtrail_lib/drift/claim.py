@@ -6,6 +6,7 @@ import typing
 
 from salt.exceptions import SaltInvocationError
 
+from sshtrail_lib.base import text
 from sshtrail_lib.drift import event
 
 #: The longest silence, in minutes: a maintenance window, not a policy.
@@ -101,6 +102,6 @@ def silence(told, minutes, reason, now):
     """
     if type(minutes) is not int or not 1 <= minutes <= LONGEST_SILENCE:
         raise SilenceError(f"minutes is {minutes!r}; allowed is a number from 1 to {LONGEST_SILENCE}.")
-    if not isinstance(reason, str) or not reason.strip() or event.line(reason) != reason:
+    if not isinstance(reason, str) or not reason.strip() or text.line(reason) != reason:
         raise SilenceError(f"reason is {reason!r}; it must be one line of text, of at most 200 characters.")
     return told._replace(claim=None, until=now + 60 * minutes, reason=reason)

@@ -10,6 +10,8 @@ import json
 import re
 import typing
 
+from sshtrail_lib.base import text
+
 VERSION = 1
 PREFIX = "sshtrail/drift/"
 #: What a minion tells.
@@ -21,7 +23,7 @@ CLAIM = "sshtrail_drift"
 
 MOST_DIFFERENCES = 20
 #: Characters of a single value, and bytes of a whole event.
-LONGEST_VALUE = 200
+LONGEST_VALUE = text.LONGEST
 LARGEST = 8192
 DIGEST = re.compile(r"[0-9a-f]{12}")
 
@@ -112,14 +114,8 @@ def _short(entry):
 def _value(value):
     """Return ``value`` for an event: text is cut and printable, a mapping or a list is kept while it is short."""
     if isinstance(value, (dict, list)):
-        return value if len(json.dumps(value)) <= LONGEST_VALUE else line(json.dumps(value))
-    return line(value) if isinstance(value, str) else value
-
-
-def line(text, longest=LONGEST_VALUE):
-    """Return ``text`` (str) as one printable line of at most ``longest`` characters; what is no such is escaped."""
-    safe = text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-    return safe if len(safe) <= longest else safe[: longest - 1] + "…"
+        return value if len(json.dumps(value)) <= LONGEST_VALUE else text.line(json.dumps(value))
+    return text.line(value) if isinstance(value, str) else value
 
 
 def outcome(minion, claim, attempt, seconds, reason=""):
@@ -138,4 +134,4 @@ def outcome(minion, claim, attempt, seconds, reason=""):
         Why it failed or was stopped (str).
     """
     told = {"id": minion, "digest": claim.digest, "round": claim.round, "attempt": attempt}
-    return {"version": VERSION, **told, "seconds": round(seconds, 3), "reason": line(reason, 5 * LONGEST_VALUE)}
+    return {"version": VERSION, **told, "seconds": round(seconds, 3), "reason": text.line(reason, 5 * LONGEST_VALUE)}

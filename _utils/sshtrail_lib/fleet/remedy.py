@@ -7,9 +7,9 @@ import typing
 import salt.utils.mine
 from salt.exceptions import SaltInvocationError
 
+from sshtrail_lib.base import text
 from sshtrail_lib.drift import event
 from sshtrail_lib.fleet import standing
-from sshtrail_lib.trail import author
 
 HOUR = 3600
 #: What stands for a try in a file.
@@ -152,7 +152,7 @@ def outcome(name, digest, states, answer):
     try:
         row = standing.row(answer)
         failed = standing.failures([name], {name: digest}, {name: row}, {name: states}).get(name, "")
-        return bool(failed), event.line(failed or _remark(row), LONGEST_REASON)
+        return bool(failed), text.line(failed or _remark(row), LONGEST_REASON)
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
         # One host that answers nonsense must not keep its batch from being told.
         return True, "its answer makes no sense"
@@ -190,5 +190,5 @@ def shown(record, now):
     """Return a :class:`Record` for a person to read (dict), as ``salt-run sshtrail.repairs`` tells it."""
     recent = [one for one in record.tries if now - one[0] < HOUR]
     good = sum(worked for _, worked in recent)
-    last = author.iso(record.tries[-1][0]) if record.tries else None
+    last = text.iso(record.tries[-1][0]) if record.tries else None
     return {"repaired": good, "failed": len(recent) - good, "last": last, "stopped": record.stopped}

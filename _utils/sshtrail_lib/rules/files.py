@@ -8,7 +8,7 @@ import functools
 import re
 import typing
 
-from sshtrail_lib.base import files as base_files
+from sshtrail_lib.base import text
 from sshtrail_lib.rules import language
 from sshtrail_lib.rules.language import Control, Rule, RuleError
 
@@ -194,5 +194,5 @@ def _lines(lines):
 
 def without(data, unwanted):
     """Return ``data`` (bytes) without the lines whose number (int, from 1) is in ``unwanted``."""
-    kept = [line for number, line in enumerate(base_files.lines(data), start=1) if number not in unwanted]
+    kept = [line for number, line in enumerate(text.lines(data), start=1) if number not in unwanted]
     return b"".join(kept)

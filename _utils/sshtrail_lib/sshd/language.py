@@ -16,7 +16,7 @@ import typing
 
 from salt.exceptions import CommandExecutionError
 
-from sshtrail_lib.base import files
+from sshtrail_lib.base import files, text
 from sshtrail_lib.sshd import keywords as sshd_keywords
 from sshtrail_lib.sshd import match
 from sshtrail_lib.sshd import values as sshd_values
@@ -162,7 +162,7 @@ def _quoted_word(text, position):
 def parse(data, daemon):
     """Return the lines (list of Line) of the file content ``data`` (bytes) as ``daemon`` (Daemon) reads them."""
     printed = frozenset(daemon.defaults)
-    return [parse_line(raw, number, daemon.release, printed) for number, raw in enumerate(files.lines(data), 1)]
+    return [parse_line(raw, number, daemon.release, printed) for number, raw in enumerate(text.lines(data), 1)]
 
 
 @functools.lru_cache(maxsize=4096)

@@ -10,6 +10,8 @@ import collections
 import re
 import typing
 
+from sshtrail_lib.base import text
+
 # Enriched logs put the interpretations of the numbers after this byte (auditd.conf(5), log_format).
 ENRICHED = b"\x1d"
 HEAD = re.compile(rb"(?:node=([^ ]*) )?type=([^ ]+) msg=audit\(([0-9]{1,15})\.([0-9]{1,3}):([0-9]{1,20})\): ?")
@@ -50,7 +52,7 @@ class Record(typing.NamedTuple):
     def text(self, name):
         """Return the field ``name`` (str), the kernel's before a program's, as printable str, or None."""
         value = self.fields.get(name, self.message.get(name))
-        return None if value is None else printable(value)
+        return None if value is None else text.printable(value)
 
 
 class Event(typing.NamedTuple):
@@ -83,15 +85,7 @@ class Event(typing.NamedTuple):
         """The keys of the rules that matched (list of str)."""
         record = self.first("SYSCALL")
         value = record.fields.get("key", b"(null)") if record else b"(null)"
-        return [] if value == b"(null)" else [printable(key) for key in value.split(KEY_SEPARATOR)]
-
-
-def printable(value):
-    """Return ``value`` (bytes) as str that is safe to show: what is no printable character is escaped."""
-    text = value.decode("utf-8", "backslashreplace")
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+        return [] if value == b"(null)" else [text.printable(key) for key in value.split(KEY_SEPARATOR)]
 
 
 def records(lines):
@@ -123,8 +117,8 @@ def record(line):
     own, message = _split(body)
     execve = kind == b"EXECVE"
     return Record(
-        printable(node or b""),
-        printable(kind),
+        text.printable(node or b""),
+        text.printable(kind),
         int(seconds),
         int(milliseconds),
         int(serial),
@@ -145,7 +139,7 @@ def _split(body):
 def _fields(body, execve=False):
     found = {}
     for name, value in _pairs(body):
-        found.setdefault(printable(name), _value(name, value, execve))
+        found.setdefault(text.printable(name), _value(name, value, execve))
     return found
 
 

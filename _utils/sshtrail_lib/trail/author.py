@@ -6,10 +6,11 @@ PATH). What programs write into the log (``USER_…`` records) counts for nothin
 Sources: the kernel's auditfilter.c and audit.c as Linux 6.18 has them, audit.rules(7), auditd's DAEMON_END record.
 """
 
-import datetime
 import os
 import re
 import typing
+
+from sshtrail_lib.base import text
 
 #: The kernel's word for "no login" (linux/audit.h: AUDIT_UID_UNSET, AUDIT_SID_UNSET).
 UNSET = 0xFFFFFFFF
@@ -71,7 +72,7 @@ def _attributed(found, trail, rules):
         by = _by(event, verb, trail.name_of)
         return {**found, "since": by["time"], "by": by}
     times = [time for path in trail.files(found) if (time := trail.changed(path))]
-    return {**found, "since": iso(max(times)) if times else None}
+    return {**found, "since": text.iso(max(times)) if times else None}
 
 
 def _explained(found, trail, rules):
@@ -235,7 +236,7 @@ def _by(event, verb, name_of):
         "session": _number(record.text("ses")),
         "exe": record.text("exe"),
         "comm": record.text("comm"),
-        "time": iso(_time(event)),
+        "time": text.iso(_time(event)),
         "op": verb,
     }
 
@@ -254,12 +255,6 @@ def _number(text):
 
 def _time(event):
     return event.records[0].seconds + event.records[0].milliseconds / 1000
-
-
-def iso(seconds):
-    """Return a time (float, seconds since the epoch) as ISO 8601 in UTC with milliseconds (str)."""
-    when = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
-    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def sentence(by):

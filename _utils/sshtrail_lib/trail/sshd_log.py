@@ -9,7 +9,7 @@ import datetime
 import re
 import typing
 
-from sshtrail_lib.trail.audit_log import printable
+from sshtrail_lib.base.text import printable
 
 # sshd cuts its messages at 1,024 bytes (log.c, MSGBUFSIZ); what is much longer is not its own.
 LONGEST = 2048

@@ -11,32 +11,11 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from salt.exceptions import CommandExecutionError
 from sshtrail_lib.base import files
 from support import require_root
 
 OLD, NEW = b"old\n" * 1000, b"new\n" * 2000
-
-
-@given(st.binary())
-def test_lines_join_to_what_they_were(data):
-    assert b"".join(files.lines(data)) == data
-
-
-@pytest.mark.parametrize(
-    "data, lines",
-    [
-        (b"", []),
-        (b"\n", [b"\n"]),
-        (b"a\r\nb\rc\n", [b"a\r\n", b"b\rc\n"]),
-        (b"a\x0b\x0c\x85\xe2\x80\xa8b", [b"a\x0b\x0c\x85\xe2\x80\xa8b"]),
-        (b"a\n\nb", [b"a\n", b"\n", b"b"]),
-    ],
-)
-def test_only_a_line_feed_ends_a_line(data, lines):
-    assert files.lines(data) == lines
 
 
 def test_reading(tmp_path):
@@ -155,7 +134,8 @@ def test_removing(file):
 KILLED = """
 import os, signal, sys
 import salt.utils.files, salt.utils.atomicfile
-from sshtrail_lib.base import files
+from sshtrail_lib.base import files, text
+from sshtrail_lib.base import text
 calls = int(sys.argv[2])
 def count(event, args):
     global calls

@@ -78,12 +78,6 @@ def test_no_event_is_larger_than_the_bound(values):
     assert body["count"] == len(values)
 
 
-@given(st.text())
-def test_text_becomes_one_printable_line(text):
-    line = event.line(text)
-    assert line.isprintable() and len(line) <= event.LONGEST_VALUE
-
-
 def test_a_digest_names_what_differs_and_nothing_else():
     other = {**ENTRY, "what": "SyslogFacility"}
     assert event.digest([ENTRY, other]) == event.digest([other, {**ENTRY, "since": "now", "by": {}}])

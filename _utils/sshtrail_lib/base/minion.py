@@ -1,0 +1,87 @@
+"""
+What a host room needs of Salt: handed in by the execution module, so that the library never asks Salt's loader.
+"""
+
+import contextlib
+import os
+import typing
+
+from salt.exceptions import CommandExecutionError
+
+from sshtrail_lib.base import files, store
+
+#: Where a host keeps what must not outlive a boot; the option ``sshtrail.run_dir`` changes it, for tests.
+RUN_DIR = "/run/sshtrail"
+# No variables of the caller's beyond a plain path: a daemon keeps what it is started with.
+PLAIN = {"LC_ALL": "C", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+
+
+class Minion(typing.NamedTuple):
+    """
+    Salt as an execution module has it.
+
+    call
+        Functions by name, such as ``cmd.run_all`` (Salt's ``__salt__``).
+    opts
+        The configuration (``__opts__``).
+    context
+        What lasts as long as this run (``__context__``).
+    grains
+        What Salt knows of the host (``__grains__``).
+    """
+
+    call: typing.Mapping
+    opts: typing.Mapping
+    context: typing.MutableMapping
+    grains: typing.Mapping
+
+    @property
+    def run_dir(self):
+        """Where marks, locks and answers of binaries lie until the next boot (str)."""
+        return self.opts.get("sshtrail.run_dir", RUN_DIR)
+
+    @property
+    def cachedir(self):
+        """Where backups and journals lie (str)."""
+        return self.opts["cachedir"]
+
+    @property
+    def test(self):
+        """Whether nothing may be changed (bool)."""
+        return bool(self.opts.get("test"))
+
+    def run(self, *argv, **options):
+        """Run a program with fixed arguments, without a shell; return ``retcode``, ``stdout`` and ``stderr`` (dict)."""
+        quiet = {"python_shell": False, "ignore_retcode": True, "output_loglevel": "quiet", "rstrip": False}
+        return self.call["cmd.run_all"](list(argv), **{**quiet, "env": {"LC_ALL": "C"}, **options})
+
+    def remembered(self, name, binary, ask, keep=lambda answer: True):
+        """
+        Return what only a program can tell of itself (what JSON can hold): it changes with the program alone.
+
+        name
+            Of the file that keeps the answer until the next boot (str).
+        binary
+            The program's path (str).
+        ask
+            Called without arguments for the answer, when it is not known.
+        keep
+            Called with an answer; False when it is not to be kept.
+        """
+        identity = files.identity(binary)
+        key = f"sshtrail.{name}.{identity}"
+        if key not in self.context:
+            self.context[key] = self._kept(name, identity, ask, keep)
+        return self.context[key]
+
+    def _kept(self, name, identity, ask, keep):
+        path = os.path.join(self.run_dir, f"{name}.json")
+        with contextlib.suppress(CommandExecutionError, TypeError, KeyError):
+            known = store.load(path)
+            if known["identity"] == identity:
+                return known["answer"]
+        answer = ask()
+        if keep(answer) and not self.test:
+            with contextlib.suppress(OSError, CommandExecutionError):
+                store.save(path, {"identity": identity, "answer": answer})
+        return answer

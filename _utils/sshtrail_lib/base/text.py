@@ -1,0 +1,39 @@
+"""
+Text: split into lines that keep their endings, made safe to show whoever wrote it; and times in one form.
+"""
+
+import datetime
+import re
+
+#: Characters of a value that are shown.
+LONGEST = 200
+LINE = re.compile(rb"[^\n]*\n|[^\n]+")
+
+
+def lines(data):
+    """
+    Split ``data`` (bytes) into lines that keep their endings; joining them gives ``data`` again.
+
+    Only a line feed ends a line, as for ``getline(3)``: a carriage return alone belongs to the line.
+    """
+    return LINE.findall(data)
+
+
+def printable(value):
+    """Return ``value`` (bytes) as str that is safe to show: what is no printable character is escaped."""
+    text = value.decode("utf-8", "backslashreplace")
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def line(text, longest=LONGEST):
+    """Return ``text`` (str) as one printable line of at most ``longest`` characters; what is no such is escaped."""
+    safe = text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return safe if len(safe) <= longest else safe[: longest - 1] + "…"
+
+
+def iso(seconds):
+    """Return a time (float, seconds since the epoch) as ISO 8601 in UTC with milliseconds (str)."""
+    when = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,164 @@
+"""
+One change of files at a time, and whole or not at all: a lock, a journal for whoever comes after a crash, backups.
+
+sshd_config, auditd.conf and the audit rules are changed by this alone.
+"""
+
+import base64
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import time
+
+import salt.utils.files
+from salt.exceptions import CommandExecutionError
+
+from sshtrail_lib.base import files
+
+#: Seconds to wait for another change of the same kind; the longest one waits 30 s for each of two answers of sshd.
+DEADLINE = 120
+
+
+class Busy(CommandExecutionError):
+    """Another run changes the same configuration and did not end in time; nothing was touched."""
+
+
+class Transaction:
+    """
+    A change of one configuration.
+
+    with transaction.locked():       nobody else changes it meanwhile, and what a crash left is put back
+        transaction.write(old, new)  the journal, the backups, then the files
+        …                            have the daemon take them up
+        transaction.close()          or transaction.undo()
+    """
+
+    def __init__(self, minion, kind, main):
+        """
+        minion
+            Where locks, journals and backups lie (:class:`sshtrail_lib.base.minion.Minion`).
+        kind
+            What is changed, ``sshd_config`` for example (str): one change of a kind at a time.
+        main
+            The main file (str): each has a journal of its own.
+        """
+        self._lock = os.path.join(minion.run_dir, f"{kind}.lock")
+        name = hashlib.sha256(os.path.realpath(main).encode()).hexdigest()[:16]
+        self._journal = os.path.join(minion.cachedir, "sshtrail", f"{kind}-{name}.json")
+        self._backups = os.path.join(minion.cachedir, "file_backup")
+        self._old = {}
+
+    @contextlib.contextmanager
+    def locked(self, deadline=DEADLINE):
+        """
+        Be the only one that changes it, with what an interrupted change left behind put back.
+
+        Raises :class:`Busy` when somebody else is at it for longer than ``deadline`` (float, seconds).
+        """
+        with lock(self._lock, deadline):
+            for path, data in self.interrupted().items():
+                put(path, data)
+            self.close()
+            yield
+
+    def interrupted(self):
+        """
+        Return what an interrupted change replaced: ``{path: bytes}``, None for a file that was not there.
+
+        A file that somebody has changed since is not among them. Whoever only reads takes these for the files.
+        """
+        return {
+            path: _unpacked(entry["old"])
+            for path, entry in self._entries().items()
+            if files.read(path) == _unpacked(entry["new"])
+        }
+
+    def _entries(self):
+        # The journal is replaced atomically: a broken one was never a journal.
+        with contextlib.suppress(ValueError):
+            return json.loads(files.read(self._journal) or b"{}")
+        return {}
+
+    def write(self, old, new, mode=0o644):
+        """
+        Replace files, each one atomically.
+
+        old
+            What they hold now: ``{path: bytes}``, None for no file.
+        new
+            What they are to hold, in the order in which they are written: ``{path: bytes}``, None for no file.
+        mode
+            The permission bits of a file that is new (int).
+        """
+        if not new:
+            return
+        self._old = {path: old.get(path) for path in new}
+        os.makedirs(os.path.dirname(self._journal), mode=0o700, exist_ok=True)
+        entries = {path: {"old": _packed(self._old[path]), "new": _packed(data)} for path, data in new.items()}
+        files.replace(self._journal, json.dumps(entries).encode(), mode=0o600)
+        for path in new:
+            if os.path.exists(path):
+                salt.utils.files.backup_minion(path, self._backups)
+        for path, data in new.items():
+            put(path, data, mode)
+
+    def undo(self):
+        """Put back what :meth:`write` replaced."""
+        for path, data in self._old.items():
+            put(path, data)
+        self.close()
+
+    def close(self):
+        """Note that the change has ended, in one way or the other; nothing happens when none is open."""
+        files.remove(self._journal)
+
+
+def put(path, data, mode=0o644):
+    """Make ``data`` (bytes, None for no file) the content of ``path``; a file that is new gets ``mode`` (int)."""
+    if data is None:
+        files.remove(path)
+    elif files.read(path) != data:
+        files.replace(path, data, mode)
+
+
+@contextlib.contextmanager
+def lock(path, deadline=DEADLINE):
+    """
+    Hold the lock file at ``path`` (str), which only this user can open, and wait for it no longer than ``deadline``
+    (float, seconds).
+
+    Raises :class:`Busy`. The lock goes with the process, also when that is killed.
+    """
+    directory = os.path.dirname(path)
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    os.chmod(directory, 0o700)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        os.fchmod(handle, 0o600)
+        _wait(handle, path, deadline)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _wait(handle, path, deadline):
+    end = time.monotonic() + deadline
+    while True:
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                raise Busy(
+                    f"Another run holds {path} for more than {deadline:g} seconds; nothing was touched."
+                ) from None
+            time.sleep(0.05)
+
+
+def _packed(data):
+    return None if data is None else base64.b64encode(data).decode()
+
+
+def _unpacked(text):
+    return None if text is None else base64.b64decode(text)

@@ -1,0 +1,100 @@
+"""
+base.transaction: one at a time, whole or not at all, and what a crash left is put back.
+"""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from sshtrail_lib.base import minion, transaction
+
+
+@pytest.fixture
+def change(tmp_path):
+    """A transaction of the files in ``tmp_path``, with its memory there too."""
+    opts = {"cachedir": str(tmp_path / "cache"), "sshtrail.run_dir": str(tmp_path / "run")}
+    return transaction.Transaction(minion.Minion({}, opts, {}, {}), "some", str(tmp_path / "main"))
+
+
+def test_what_was_there_before(change, tmp_path):
+    changed, new, foreign = (str(tmp_path / name) for name in ("changed", "new", "foreign"))
+    old = {changed: b"old\xff", new: None, foreign: b"old"}
+    for path in (changed, foreign):
+        (tmp_path / path).write_bytes(old[path])
+    change.write(old, {changed: b"new", new: b"new", foreign: b"new"})
+    (tmp_path / foreign).write_bytes(b"somebody else's")
+    assert change.interrupted() == {changed: b"old\xff", new: None}
+    change.close()
+    change.close()
+    assert change.interrupted() == {}
+
+
+def test_a_file_that_is_no_journal(change):
+    os.makedirs(os.path.dirname(change._journal))
+    with open(change._journal, "wb") as handle:
+        handle.write(b"not json")
+    assert change.interrupted() == {}
+
+
+def test_whoever_comes_after_a_crash_puts_it_back(change, tmp_path):
+    path = str(tmp_path / "file")
+    (tmp_path / "file").write_bytes(b"old")
+    change.write({path: b"old"}, {path: b"new"})
+    with change.locked():
+        assert (tmp_path / "file").read_bytes() == b"old"
+    assert change.interrupted() == {}
+
+
+def test_undone(change, tmp_path):
+    old = {str(tmp_path / "a"): b"old", str(tmp_path / "b"): None, str(tmp_path / "c"): b"gone"}
+    for path in ("a", "c"):
+        (tmp_path / path).write_bytes(old[str(tmp_path / path)])
+    change.write(old, {str(tmp_path / "a"): b"new", str(tmp_path / "b"): b"new", str(tmp_path / "c"): None})
+    assert not (tmp_path / "c").exists()
+    change.undo()
+    assert ((tmp_path / "a").read_bytes(), (tmp_path / "b").exists()) == (b"old", False)
+    assert (tmp_path / "c").read_bytes() == b"gone"
+
+
+def test_a_backup_is_kept(change, tmp_path):
+    (tmp_path / "a").write_bytes(b"old")
+    change.write({str(tmp_path / "a"): b"old"}, {str(tmp_path / "a"): b"new"})
+    [backup] = [path for path in (tmp_path / "cache" / "file_backup").rglob("a_*") if path.is_file()]
+    assert backup.read_bytes() == b"old"
+
+
+HOLDER = """
+import sys, time
+from sshtrail_lib.base import transaction
+with transaction.lock(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_one_at_a_time_and_not_for_ever(tmp_path):
+    path = str(tmp_path / "run" / "some.lock")
+    library = os.path.dirname(os.path.dirname(os.path.dirname(transaction.__file__)))
+    command = [sys.executable, "-c", HOLDER, path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": library}) as holder:
+        holder.stdout.readline()
+        begun = time.monotonic()
+        with pytest.raises(transaction.Busy, match="some.lock for more than 0.2 seconds"), transaction.lock(path, 0.2):
+            pytest.fail("two hold one lock")
+        assert time.monotonic() - begun >= 0.2
+        holder.kill()
+    # A lock goes with its process.
+    with transaction.lock(path, 30):
+        assert oct(os.stat(path).st_mode & 0o777) == "0o600"
+        assert oct(os.stat(tmp_path / "run").st_mode & 0o777) == "0o700"
+
+
+def test_a_lock_is_no_link(tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "some.lock").symlink_to(victim)
+    with pytest.raises(OSError, match="some.lock"), transaction.lock(str(tmp_path / "some.lock")):
+        pytest.fail("a link was followed")
+    assert victim.read_text() == "precious"
