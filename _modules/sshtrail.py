@@ -7,7 +7,7 @@ import os
 import salt.pillar
 from salt.exceptions import SaltException, SaltInvocationError
 from sshtrail_lib.auditd import host as auditd_host
-from sshtrail_lib.base import processes
+from sshtrail_lib.base import minion, processes
 from sshtrail_lib.drift import difference, fingerprint
 from sshtrail_lib.policy import pillar as policy_pillar
 from sshtrail_lib.sshd import listener as sshd_listener
@@ -234,7 +234,7 @@ def _pids(pidfiles):
 
 
 def _run_dir():
-    return __opts__.get("sshtrail.run_dir", processes.RUN_DIR)
+    return __opts__.get("sshtrail.run_dir", minion.RUN_DIR)
 
 
 def _drift(wanted):

@@ -2,6 +2,8 @@
 Files as bytes, replaced without losing anything.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 import shutil
@@ -11,7 +13,7 @@ import salt.utils.files
 from salt.exceptions import CommandExecutionError
 
 
-def read(path):
+def read(path: str) -> bytes | None:
     """
     Return the content of the file at ``path`` as bytes, or None when there is no such file.
 
@@ -26,7 +28,7 @@ def read(path):
         raise CommandExecutionError(f"Cannot read {path}: {exc.strerror}") from exc
 
 
-def identity(path):
+def identity(path: str) -> str:
     """
     Return what changes whenever the file at ``path`` does (str), without reading it.
 
@@ -36,7 +38,7 @@ def identity(path):
     return f"{path}:{found.st_dev}:{found.st_ino}:{found.st_size}:{found.st_mtime_ns}:{found.st_ctime_ns}"
 
 
-def replace(path, data, mode=0o644):
+def replace(path: str, data: bytes, mode: int = 0o644) -> None:
     """
     Make ``data`` (bytes) the content of ``path``, so that a crash leaves the old file or the new one.
 
@@ -54,7 +56,7 @@ def replace(path, data, mode=0o644):
         raise CommandExecutionError(f"Cannot write {path}: {exc.strerror}") from exc
 
 
-def _replace(target, data):
+def _replace(target: str, data: bytes) -> None:
     handle = salt.utils.atomicfile.atomic_open(target, "wb")
     try:
         with handle:
@@ -70,7 +72,7 @@ def _replace(target, data):
             os.unlink(handle.name)
 
 
-def remove(path):
+def remove(path: str) -> None:
     """
     Remove the file at ``path`` and make that durable; nothing happens when there is none.
 
@@ -84,7 +86,7 @@ def remove(path):
         raise CommandExecutionError(f"Cannot remove {path}: {exc.strerror}") from exc
 
 
-def sync_directory(path):
+def sync_directory(path: str) -> None:
     """Make a rename or a removal in the directory ``path`` durable (``fsync(2)``)."""
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -93,7 +95,7 @@ def sync_directory(path):
         os.close(handle)
 
 
-def _dress(path, like):
+def _dress(path: str, like: str) -> None:
     """Give the file at ``path`` the owner, the mode and the extended attributes of ``like``."""
     owner = os.stat(like)
     os.chown(path, owner.st_uid, owner.st_gid)

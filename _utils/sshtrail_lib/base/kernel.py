@@ -4,6 +4,8 @@ The kernel's audit subsystem through the installed ``libaudit.so.1``: no subproc
 The library is there wherever PAM is. Calls block for one answer of the kernel each and need CAP_AUDIT_CONTROL.
 """
 
+from __future__ import annotations
+
 import contextlib
 import ctypes
 import errno
@@ -11,6 +13,8 @@ import functools
 import os
 import socket
 import struct
+import typing
+from collections.abc import Callable, Iterator, Mapping
 
 from salt.exceptions import CommandExecutionError
 
@@ -55,7 +59,7 @@ class LibraryError(CommandExecutionError):
 class KernelError(CommandExecutionError):
     """The kernel's audit subsystem refused a request; ``errno`` (int) is its reason."""
 
-    def __init__(self, message, number=0):
+    def __init__(self, message: str, number: int = 0) -> None:
         super().__init__(message)
         self.errno = number
 
@@ -77,7 +81,7 @@ class OtherNamespace(KernelError):
 
 
 NO_AUDIT = (NoAudit, "This kernel has no audit subsystem, so no rule can be loaded.")
-REFUSALS = {
+REFUSALS: dict[int, tuple[type[KernelError], str]] = {
     errno.EPROTONOSUPPORT: NO_AUDIT,
     errno.EAFNOSUPPORT: NO_AUDIT,
     errno.ECONNREFUSED: (
@@ -103,12 +107,12 @@ class Reply(ctypes.Structure):
         ("data", ctypes.c_ubyte * 16384),
     ]
 
-    def payload(self):
+    def payload(self) -> bytes:
         """Return the data (bytes) of the message."""
         return ctypes.string_at(ctypes.addressof(self) + Reply.data.offset, self.len - 16)
 
 
-def status():
+def status() -> dict[str, int]:
     """
     Return the kernel's audit status.
 
@@ -125,13 +129,13 @@ def status():
     return {**fields, "immutable": fields["enabled"] == IMMUTABLE}
 
 
-def _status(data):
+def _status(data: bytes) -> dict[str, int]:
     names = STATUS_FIELDS[: len(data) // 4]
     values = struct.unpack_from(f"={len(names)}I", data)
     return {name: values[at] for at, name in enumerate(names) if name not in ("mask", "feature_bitmap")}
 
 
-def set_status(settings):
+def set_status(settings: Mapping[str, int]) -> None:
     """
     Set parts of the kernel's audit status.
 
@@ -145,7 +149,7 @@ def set_status(settings):
             _sent(getattr(lib, SETTINGS[name])(handle, ctypes.c_uint(value)), f"set {name} to {value}")
 
 
-def rules():
+def rules() -> list[bytes]:
     """
     Return the rules that the kernel holds, in its order (list of bytes, ``struct audit_rule_data``).
 
@@ -156,7 +160,7 @@ def rules():
         return list(_answers(lib, handle, AUDIT_LIST_RULES))
 
 
-def add(data, prepend=False):
+def add(data: bytes, prepend: bool = False) -> None:
     """
     Add one rule behind the others of its list, or before them with ``prepend`` (bool).
 
@@ -170,7 +174,7 @@ def add(data, prepend=False):
         _change(lib.audit_add_rule_data, handle, data, PREPEND if prepend else 0)
 
 
-def delete(data):
+def delete(data: bytes) -> None:
     """
     Delete the first rule of the kernel that equals ``data`` (bytes); about 13 ms each, in the kernel.
 
@@ -180,7 +184,7 @@ def delete(data):
         _change(lib.audit_delete_rule_data, handle, data, 0)
 
 
-def accepts(data):
+def accepts(data: bytes) -> bool:
     """
     Tell whether this kernel takes the rule ``data`` (bytes), which it must not hold (bool); nothing changes.
 
@@ -196,7 +200,7 @@ def accepts(data):
     return True
 
 
-def _change(function, handle, data, flags):
+def _change(function: Callable[..., int], handle: int, data: bytes, flags: int) -> None:
     if not RULE_HEADER <= len(data) <= LARGEST_RULE or len(data) - RULE_HEADER != _string_bytes(data):
         raise KernelError("These bytes are no audit rule.", errno.EINVAL)
     filter_, action = struct.unpack_from("=2I", data)
@@ -207,12 +211,12 @@ def _change(function, handle, data, flags):
     _sent(code, "change this rule")
 
 
-def _string_bytes(data):
+def _string_bytes(data: bytes) -> int:
     return struct.unpack_from("=I", data, RULE_HEADER - 4)[0]
 
 
 @contextlib.contextmanager
-def connection():
+def connection() -> Iterator[tuple[ctypes.CDLL, int]]:
     """Give ``(library, netlink handle)`` for one conversation with the kernel."""
     lib = library()
     handle = lib.audit_open()
@@ -225,7 +229,7 @@ def connection():
 
 
 @functools.cache
-def library():
+def library() -> ctypes.CDLL:
     """Return the installed libaudit (:class:`ctypes.CDLL`) or raise :class:`LibraryError`."""
     try:
         return ctypes.CDLL(LIBRARY, use_errno=True)
@@ -233,7 +237,7 @@ def library():
         raise LibraryError(f"Cannot load {LIBRARY}, through which audit rules are compiled: {exc}") from exc
 
 
-def refuse(number, what):
+def refuse(number: int, what: str) -> typing.NoReturn:
     """Raise the error for the kernel's answer ``number`` (int, errno) to the request to ``what`` (str)."""
     cause, sentence = REFUSALS.get(
         number, (KernelError, f"The kernel's audit subsystem refused to {what}: {os.strerror(number)}.")
@@ -241,12 +245,12 @@ def refuse(number, what):
     raise cause(sentence, number)
 
 
-def _sent(code, what):
+def _sent(code: int, what: str) -> None:
     if code < 0:
         refuse(-code, what)
 
 
-def _answers(lib, handle, kind):
+def _answers(lib: ctypes.CDLL, handle: int, kind: int) -> Iterator[bytes]:
     """Yield the data (bytes) of each message of type ``kind`` (int) until the kernel says that it is done."""
     reply = Reply()
     while True:

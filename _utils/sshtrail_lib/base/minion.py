@@ -2,9 +2,12 @@
 What a host room needs of Salt: handed in by the execution module, so that the library never asks Salt's loader.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 import typing
+from collections.abc import Callable, Mapping, MutableMapping
 
 from salt.exceptions import CommandExecutionError
 
@@ -30,32 +33,38 @@ class Minion(typing.NamedTuple):
         What Salt knows of the host (``__grains__``).
     """
 
-    call: typing.Mapping
-    opts: typing.Mapping
-    context: typing.MutableMapping
-    grains: typing.Mapping
+    call: Mapping[str, Callable[..., typing.Any]]
+    opts: Mapping[str, typing.Any]
+    context: MutableMapping[str, typing.Any]
+    grains: Mapping[str, typing.Any]
 
     @property
-    def run_dir(self):
+    def run_dir(self) -> str:
         """Where marks, locks and answers of binaries lie until the next boot (str)."""
         return self.opts.get("sshtrail.run_dir", RUN_DIR)
 
     @property
-    def cachedir(self):
+    def cachedir(self) -> str:
         """Where backups and journals lie (str)."""
         return self.opts["cachedir"]
 
     @property
-    def test(self):
+    def test(self) -> bool:
         """Whether nothing may be changed (bool)."""
         return bool(self.opts.get("test"))
 
-    def run(self, *argv, **options):
+    def run(self, *argv: str, **options: object) -> dict[str, typing.Any]:
         """Run a program with fixed arguments, without a shell; return ``retcode``, ``stdout`` and ``stderr`` (dict)."""
         quiet = {"python_shell": False, "ignore_retcode": True, "output_loglevel": "quiet", "rstrip": False}
         return self.call["cmd.run_all"](list(argv), **{**quiet, "env": {"LC_ALL": "C"}, **options})
 
-    def remembered(self, name, binary, ask, keep=lambda answer: True):
+    def remembered(
+        self,
+        name: str,
+        binary: str,
+        ask: Callable[[], typing.Any],
+        keep: Callable[[typing.Any], object] = lambda answer: True,
+    ) -> typing.Any:
         """
         Return what only a program can tell of itself (what JSON can hold): it changes with the program alone.
 
@@ -66,7 +75,7 @@ class Minion(typing.NamedTuple):
         ask
             Called without arguments for the answer, when it is not known.
         keep
-            Called with an answer; False when it is not to be kept.
+            Called with an answer; False when it is not to be kept, nor believed where it was.
         """
         identity = files.identity(binary)
         key = f"sshtrail.{name}.{identity}"
@@ -74,11 +83,13 @@ class Minion(typing.NamedTuple):
             self.context[key] = self._kept(name, identity, ask, keep)
         return self.context[key]
 
-    def _kept(self, name, identity, ask, keep):
+    def _kept(
+        self, name: str, identity: str, ask: Callable[[], typing.Any], keep: Callable[[typing.Any], object]
+    ) -> typing.Any:
         path = os.path.join(self.run_dir, f"{name}.json")
         with contextlib.suppress(CommandExecutionError, TypeError, KeyError):
             known = store.load(path)
-            if known["identity"] == identity:
+            if known["identity"] == identity and keep(known["answer"]):
                 return known["answer"]
         answer = ask()
         if keep(answer) and not self.test:

@@ -1,25 +1,46 @@
 """
-What a running daemon has read: the question that neither its pid nor its configuration file answers alone.
+Which processes run, from ``/proc`` alone; and what a running daemon has read: the question that neither its pid nor
+its configuration file answers alone.
 
 A daemon that was told to read its files again keeps its start time, so a later run could not tell that
 from one that was never told. After a reload the caller leaves a mark: which process, and the digest of
 what it read.
 """
 
+from __future__ import annotations
+
 import contextlib
 import hashlib
 import os
 import time
+from collections.abc import Iterable, Sequence
 
-import psutil
 from salt.exceptions import CommandExecutionError
 
 from sshtrail_lib.base import files
 
-RUN_DIR = "/run/sshtrail"
+# The kernel keeps so many bytes of a process's name (TASK_COMM_LEN without the NUL).
+LONGEST_COMM = 15
 
 
-def process(pidfile, names):
+def comm(pid: int) -> bytes:
+    """Return the name of the process ``pid`` (int), as the kernel has it (bytes); b"" when there is no such process."""
+    # Whatever a process calls itself stands there, also line feeds: only the last one is the kernel's.
+    return _proc(pid, "comm").removesuffix(b"\n")
+
+
+def argv(pid: int) -> tuple[str, ...]:
+    """Return the command line (tuple of str) of the process ``pid`` (int); empty when it has ended."""
+    words = _proc(pid, "cmdline")
+    return tuple(map(os.fsdecode, words.removesuffix(b"\0").split(b"\0"))) if words else ()
+
+
+def lives(pid: int) -> bool:
+    """Tell whether the process ``pid`` (int) runs (bool); one that only waits for its parent has ended."""
+    return _stat(pid)[:1] not in ([], [b"Z"], [b"X"])
+
+
+def process(pidfile: str, names: Iterable[str]) -> int | None:
     """
     Return the pid (int) of the living daemon that ``pidfile`` names, or None.
 
@@ -30,12 +51,12 @@ def process(pidfile, names):
     """
     try:
         pid = int(files.read(pidfile) or b"")
-        return pid if psutil.Process(pid).name() in names else None
-    except (ValueError, psutil.Error):
+    except ValueError:
         return None
+    return pid if comm(pid) in [os.fsencode(name)[:LONGEST_COMM] for name in names] else None
 
 
-def has_read(pid, paths, run_dir=RUN_DIR, again=0.0):
+def has_read(pid: int, paths: Sequence[str], run_dir: str, again: float = 0.0) -> bool:
     """
     Tell whether the daemon ``pid`` (int) certainly works with what ``paths`` (list of str) hold now.
 
@@ -52,35 +73,44 @@ def has_read(pid, paths, run_dir=RUN_DIR, again=0.0):
     return all(_changed(path) < max(_started(pid), again) for path in paths)
 
 
-def mark(pid, paths, run_dir=RUN_DIR, content=b""):
+def mark(pid: int, paths: Iterable[str], run_dir: str, content: bytes = b"") -> None:
     """
     Note that the daemon ``pid`` (int) has just read ``paths`` (list of str) as they are now.
 
     ``content`` (bytes) is kept for :func:`marked`: for a daemon that does not take up every setting when it
     reads again, so that somebody must know which ones changed.
     """
-    os.makedirs(run_dir, mode=0o755, exist_ok=True)
+    os.makedirs(run_dir, mode=0o700, exist_ok=True)
     files.replace(mark_path(pid, run_dir), _mark(pid, paths) + b"\n" + content, mode=0o600)
 
 
-def marked(pid, run_dir=RUN_DIR):
+def marked(pid: int, run_dir: str) -> bytes | None:
     """Return the ``content`` (bytes) of the last :func:`mark` of the daemon ``pid`` (int), None without one."""
     left = _left(pid, run_dir)
-    return left and left[1]
+    return left[1] if left else None
 
 
-def _left(pid, run_dir):
+def forget(pid: int, run_dir: str) -> None:
+    """
+    Forget what the daemon ``pid`` (int) has read: it is about to be told to read again.
+
+    Whoever is killed before the next :func:`mark` leaves nothing behind that would be untrue.
+    """
+    files.remove(mark_path(pid, run_dir))
+
+
+def _left(pid: int, run_dir: str) -> tuple[bytes, bytes] | None:
     """Return the mark and the content that this very process left behind, or None."""
     head, _, content = (files.read(mark_path(pid, run_dir)) or b"").partition(b"\n")
     return (head, content) if head.split(b" ")[0] == birth(pid) else None
 
 
-def mark_path(pid, run_dir=RUN_DIR):
+def mark_path(pid: int, run_dir: str) -> str:
     """Return the path (str) of the mark of the daemon ``pid`` (int), there or not."""
     return os.path.join(run_dir, f"read-{pid}")
 
 
-def _mark(pid, paths):
+def _mark(pid: int, paths: Iterable[str]) -> bytes:
     digest = hashlib.sha256()
     for path in sorted(paths):
         names = b"\0".join(sorted(os.listdir(os.fsencode(path)))) if os.path.isdir(path) else None
@@ -89,26 +119,35 @@ def _mark(pid, paths):
     return birth(pid) + b" " + digest.hexdigest().encode()
 
 
-def birth(pid):
+def birth(pid: int) -> bytes:
     """Return what no later process with the same ``pid`` (int) shares (bytes): its start, in clock ticks since boot."""
-    stat = b""
-    # A process that ends while it is read gives an error of its own.
-    with contextlib.suppress(CommandExecutionError):
-        stat = files.read(f"/proc/{pid}/stat") or b""
-    # The name in parentheses can hold spaces; starttime is the 20th field after it (proc(5), field 22).
-    fields = stat.rpartition(b")")[2].split()
+    # starttime is the 20th field after the name (proc(5), field 22).
+    fields = _stat(pid)
     return fields[19] if len(fields) > 19 else b"gone"
 
 
-def _started(pid):
-    """Return when ``pid`` started, in seconds since the epoch; psutil rounds this to a whole second."""
+def _stat(pid: int) -> list[bytes]:
+    """Return the fields of proc(5)'s ``stat`` that follow the name, its state first; empty without such a process."""
+    # The name in parentheses can hold spaces and parentheses.
+    return _proc(pid, "stat").rpartition(b")")[2].split()
+
+
+def _proc(pid: int, name: str) -> bytes:
+    # A process that ends while it is read gives an error of its own.
+    with contextlib.suppress(CommandExecutionError):
+        return files.read(f"/proc/{pid}/{name}") or b""
+    return b""
+
+
+def _started(pid: int) -> float:
+    """Return when ``pid`` started, in seconds since the epoch, to a tick of the kernel's clock."""
     with contextlib.suppress(ValueError):
         since_boot = int(birth(pid)) / os.sysconf("SC_CLK_TCK")
         return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + since_boot
     return 0.0
 
 
-def _changed(path):
+def _changed(path: str) -> float:
     try:
         return os.stat(path).st_ctime
     except FileNotFoundError:

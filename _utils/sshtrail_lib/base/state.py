@@ -6,7 +6,15 @@ and the real run share everything up to the act, and cannot claim a change that 
 the comparison is made again afterwards.
 """
 
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Mapping
+
 from salt.exceptions import CommandExecutionError, SaltException
+
+#: What differs: what it is, with what is and what should be.
+Changes = dict[str, typing.Any]
 
 
 class NotInstalled(CommandExecutionError):
@@ -17,12 +25,12 @@ class NotInstalled(CommandExecutionError):
     state predicts ``changes``, otherwise it fails with the message.
     """
 
-    def __init__(self, message, changes=None):
+    def __init__(self, message: str, changes: Changes | None = None) -> None:
         super().__init__(message)
         self.changes = changes or {}
 
 
-def changes(actual, desired):
+def changes(actual: Mapping[str, object], desired: Mapping[str, object]) -> Changes:
     """
     Tell the difference between two mappings of the same shape; ``None`` is absent.
 
@@ -36,7 +44,9 @@ def changes(actual, desired):
     return {key: {"old": actual.get(key), "new": value} for key, value in desired.items() if actual.get(key) != value}
 
 
-def bring(name, test, plan, act):
+def bring(
+    name: str, test: bool, plan: Callable[[], tuple[Changes, str]], act: Callable[[], object]
+) -> dict[str, typing.Any]:
     """
     Bring something to its desired condition and return the state dictionary.
 
@@ -54,7 +64,7 @@ def bring(name, test, plan, act):
     Returns ``{"name", "result", "changes", "comment"}``. Every error that Salt raises on purpose
     (:class:`salt.exceptions.SaltException`) becomes ``result: False`` with its message as the comment.
     """
-    ret = {"name": name, "result": True, "changes": {}, "comment": ""}
+    ret: dict[str, typing.Any] = {"name": name, "result": True, "changes": {}, "comment": ""}
     try:
         differs, ret["comment"] = plan()
         if differs and not test:
@@ -69,7 +79,7 @@ def bring(name, test, plan, act):
     return ret
 
 
-def _look_again(plan):
+def _look_again(plan: Callable[[], tuple[Changes, str]]) -> str:
     left, comment = plan()
     if left:
         raise CommandExecutionError(f"The change was made but is not there: {left}. {comment}")

@@ -2,9 +2,12 @@
 Small facts that this project keeps for itself, as JSON, in files that only the user who wrote them is believed for.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import stat
+import typing
 
 from salt.exceptions import CommandExecutionError
 
@@ -15,7 +18,7 @@ class StoreError(CommandExecutionError):
     """A file of ours holds something else, or somebody else may have written it; the message names it."""
 
 
-def load(path):
+def load(path: str) -> typing.Any:
     """
     Return what the file at ``path`` (str) holds, None when there is none.
 
@@ -33,7 +36,7 @@ def load(path):
         raise StoreError(f"Cannot use {path}: {exc}") from exc
 
 
-def save(path, value):
+def save(path: str, value: object) -> None:
     """Make ``value`` what the file at ``path`` (str) holds, of this user alone; a crash leaves the old or the new."""
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     files.replace(path, json.dumps(value).encode(), mode=0o600)

@@ -2,6 +2,8 @@
 Text: split into lines that keep their endings, made safe to show whoever wrote it; and times in one form.
 """
 
+from __future__ import annotations
+
 import datetime
 import re
 
@@ -10,7 +12,7 @@ LONGEST = 200
 LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 
 
-def lines(data):
+def lines(data: bytes) -> list[bytes]:
     """
     Split ``data`` (bytes) into lines that keep their endings; joining them gives ``data`` again.
 
@@ -19,7 +21,7 @@ def lines(data):
     return LINE.findall(data)
 
 
-def printable(value):
+def printable(value: bytes) -> str:
     """Return ``value`` (bytes) as str that is safe to show: what is no printable character is escaped."""
     text = value.decode("utf-8", "backslashreplace")
     if text.isprintable():
@@ -27,13 +29,13 @@ def printable(value):
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def line(text, longest=LONGEST):
+def line(text: str, longest: int = LONGEST) -> str:
     """Return ``text`` (str) as one printable line of at most ``longest`` characters; what is no such is escaped."""
     safe = text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
     return safe if len(safe) <= longest else safe[: longest - 1] + "…"
 
 
-def iso(seconds):
+def iso(seconds: float) -> str:
     """Return a time (float, seconds since the epoch) as ISO 8601 in UTC with milliseconds (str)."""
     when = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
     return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -4,6 +4,8 @@ One change of files at a time, and whole or not at all: a lock, a journal for wh
 sshd_config, auditd.conf and the audit rules are changed by this alone.
 """
 
+from __future__ import annotations
+
 import base64
 import contextlib
 import fcntl
@@ -11,11 +13,14 @@ import hashlib
 import json
 import os
 import time
+import typing
+from collections.abc import Iterator, Mapping
 
 import salt.utils.files
 from salt.exceptions import CommandExecutionError
 
 from sshtrail_lib.base import files
+from sshtrail_lib.base.minion import Minion
 
 #: Seconds to wait for another change of the same kind; the longest one waits 30 s for each of two answers of sshd.
 DEADLINE = 120
@@ -35,7 +40,7 @@ class Transaction:
         transaction.close()          or transaction.undo()
     """
 
-    def __init__(self, minion, kind, main):
+    def __init__(self, minion: Minion, kind: str, main: str) -> None:
         """
         minion
             Where locks, journals and backups lie (:class:`sshtrail_lib.base.minion.Minion`).
@@ -48,10 +53,10 @@ class Transaction:
         name = hashlib.sha256(os.path.realpath(main).encode()).hexdigest()[:16]
         self._journal = os.path.join(minion.cachedir, "sshtrail", f"{kind}-{name}.json")
         self._backups = os.path.join(minion.cachedir, "file_backup")
-        self._old = {}
+        self._old: dict[str, bytes | None] = {}
 
     @contextlib.contextmanager
-    def locked(self, deadline=DEADLINE):
+    def locked(self, deadline: float = DEADLINE) -> Iterator[None]:
         """
         Be the only one that changes it, with what an interrupted change left behind put back.
 
@@ -63,7 +68,7 @@ class Transaction:
             self.close()
             yield
 
-    def interrupted(self):
+    def interrupted(self) -> dict[str, bytes | None]:
         """
         Return what an interrupted change replaced: ``{path: bytes}``, None for a file that was not there.
 
@@ -75,13 +80,14 @@ class Transaction:
             if files.read(path) == _unpacked(entry["new"])
         }
 
-    def _entries(self):
+    def _entries(self) -> dict[str, typing.Any]:
         # The journal is replaced atomically: a broken one was never a journal.
+        found: dict[str, typing.Any] = {}
         with contextlib.suppress(ValueError):
-            return json.loads(files.read(self._journal) or b"{}")
-        return {}
+            found = json.loads(files.read(self._journal) or b"{}")
+        return found
 
-    def write(self, old, new, mode=0o644):
+    def write(self, old: Mapping[str, bytes | None], new: Mapping[str, bytes | None], mode: int = 0o644) -> None:
         """
         Replace files, each one atomically.
 
@@ -104,18 +110,18 @@ class Transaction:
         for path, data in new.items():
             put(path, data, mode)
 
-    def undo(self):
+    def undo(self) -> None:
         """Put back what :meth:`write` replaced."""
         for path, data in self._old.items():
             put(path, data)
         self.close()
 
-    def close(self):
+    def close(self) -> None:
         """Note that the change has ended, in one way or the other; nothing happens when none is open."""
         files.remove(self._journal)
 
 
-def put(path, data, mode=0o644):
+def put(path: str, data: bytes | None, mode: int = 0o644) -> None:
     """Make ``data`` (bytes, None for no file) the content of ``path``; a file that is new gets ``mode`` (int)."""
     if data is None:
         files.remove(path)
@@ -124,7 +130,7 @@ def put(path, data, mode=0o644):
 
 
 @contextlib.contextmanager
-def lock(path, deadline=DEADLINE):
+def lock(path: str, deadline: float = DEADLINE) -> Iterator[None]:
     """
     Hold the lock file at ``path`` (str), which only this user can open, and wait for it no longer than ``deadline``
     (float, seconds).
@@ -143,11 +149,12 @@ def lock(path, deadline=DEADLINE):
         os.close(handle)
 
 
-def _wait(handle, path, deadline):
+def _wait(handle: int, path: str, deadline: float) -> None:
     end = time.monotonic() + deadline
     while True:
         try:
-            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
         except BlockingIOError:
             if time.monotonic() >= end:
                 raise Busy(
@@ -156,9 +163,9 @@ def _wait(handle, path, deadline):
             time.sleep(0.05)
 
 
-def _packed(data):
+def _packed(data: bytes | None) -> str | None:
     return None if data is None else base64.b64encode(data).decode()
 
 
-def _unpacked(text):
+def _unpacked(text: str | None) -> bytes | None:
     return None if text is None else base64.b64decode(text)

@@ -117,3 +117,79 @@ def test_a_pid_file_without_a_process(tmp_path, content):
     pidfile.write_text(content)
     assert processes.process(str(pidfile), ["any"]) is None
     assert processes.process(str(tmp_path / "none"), ["any"]) is None
+
+
+# prctl(PR_SET_NAME), which anybody may call for himself.
+RENAMED = """
+import ctypes, os, sys
+assert ctypes.CDLL(None).prctl(15, os.fsencode(sys.argv[1]), 0, 0, 0) == 0
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def named():
+    """Start a process that calls itself as it likes: ``named(NAME, …)`` returns it (subprocess.Popen)."""
+    started = []
+
+    def start(name, *arguments):
+        command = [sys.executable, "-c", RENAMED, name, *arguments]
+        started.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        assert started[-1].stdout.readline() == b"ready\n"
+        return started[-1]
+
+    yield start
+    for process in started:
+        # Closes its input, at which it ends, and waits for it.
+        process.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize(
+    "name", ["sshd", "a b", ") Z 1 (", "sshd\n", "\n", os.fsdecode(b"\xff\xfe"), "exactly-fifteen"]
+)
+def test_a_process_may_be_called_anything(named, name, tmp_path):
+    process, pidfile = named(name), tmp_path / "pid"
+    pidfile.write_text(str(process.pid))
+    assert processes.comm(process.pid) == os.fsencode(name)
+    assert processes.lives(process.pid)
+    assert processes.birth(process.pid).isdigit()
+    assert processes.process(str(pidfile), [name]) == process.pid
+    assert processes.process(str(pidfile), ["sshd"]) == (process.pid if name == "sshd" else None)
+
+
+def test_a_long_name_is_compared_as_far_as_the_kernel_keeps_it(named, tmp_path):
+    process, pidfile = named("a-name-of-more-than-fifteen"), tmp_path / "pid"
+    pidfile.write_text(str(process.pid))
+    assert processes.comm(process.pid) == b"a-name-of-more-"
+    assert processes.process(str(pidfile), ["a-name-of-more-than-fifteen"]) == process.pid
+
+
+@pytest.mark.parametrize("words", [("", "a b", "\n"), (os.fsdecode(b"\xff"),), ("",)])
+def test_a_command_line_keeps_its_words(named, words):
+    process = named("any", *words)
+    assert processes.argv(process.pid) == (sys.executable, "-c", RENAMED, "any", *words)
+
+
+def test_a_process_that_ended_does_not_live(named):
+    process = named("sshd")
+    process.stdin.close()
+    # Until somebody waits for it, it is a zombie and has a name, but no command line.
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert not processes.lives(process.pid)
+    assert processes.argv(process.pid) == ()
+    assert processes.comm(process.pid) == b"sshd"
+    process.wait()
+    assert not processes.lives(process.pid)
+    assert (processes.comm(process.pid), processes.argv(process.pid)) == (b"", ())
+    assert processes.birth(process.pid) == b"gone"
+
+
+def test_what_is_forgotten_is_not_known(file, run, daemon):
+    time.sleep(2 / os.sysconf("SC_CLK_TCK"))
+    _write(file, "two")
+    processes.forget(daemon.pid, run)
+    processes.mark(daemon.pid, [file], run, b"two")
+    processes.forget(daemon.pid, run)
+    assert processes.marked(daemon.pid, run) is None
+    assert not processes.has_read(daemon.pid, [file], run)

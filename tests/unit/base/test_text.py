@@ -31,3 +31,37 @@ def test_only_a_line_feed_ends_a_line(data, lines):
 def test_text_becomes_one_printable_line(given_text):
     line = text.line(given_text)
     assert line.isprintable() and len(line) <= text.LONGEST
+
+
+@given(st.binary())
+def test_bytes_become_printable_text(data):
+    assert text.printable(data).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        (b"caf\xc3\xa9 au lait", "café au lait"),
+        (b"a\xffb", "a\\xffb"),
+        (b"a\nb\x1b[2J", "a\\nb\\x1b[2J"),
+        ("\u202ereversed".encode(), "\\u202ereversed"),
+    ],
+)
+def test_what_is_not_printable_is_escaped(data, shown):
+    assert text.printable(data) == shown
+
+
+@pytest.mark.parametrize(
+    ("given_text", "longest", "shown"),
+    [("short", 5, "short"), ("longer", 5, "long…"), ("a\nb", 9, "a\\nb"), ("\x1b[2J", 9, "\\x1b[2J")],
+)
+def test_a_line_has_an_end(given_text, longest, shown):
+    assert text.line(given_text, longest) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0, "1970-01-01T00:00:00.000Z"), (1795417199.525, "2026-11-23T06:59:59.525Z")],
+)
+def test_a_time_is_in_utc(seconds, shown):
+    assert text.iso(seconds) == shown

@@ -1,0 +1,143 @@
+"""
+Services, also on a host that did not boot with systemd.
+
+Where systemd's tools are installed but systemd does not run, Salt's own ``service`` module speaks to it all the same,
+and its states report success without having done anything; elsewhere it wants ``runlevel``, which small systems lack.
+So without systemd the init scripts are asked themselves, and with it Salt's ``service`` module.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import typing
+from collections.abc import Callable
+
+import salt.utils.path
+import salt.utils.systemd
+from salt.exceptions import CommandExecutionError
+
+from sshtrail_lib.base import minion as base_minion
+from sshtrail_lib.base import processes
+from sshtrail_lib.base.minion import Minion
+
+SCRIPTED = ("Debian", "RedHat", "Suse")
+INIT_DIR = "/etc/init.d"
+# One link for each runlevel in which the service starts; Debian's and Red Hat's place for them.
+RUNLEVELS = "/etc/rc{}.d"
+# Where systemd's links tell what starts at boot, and what was changed by hand.
+UNITS = [f"/etc/systemd/system{wanted}" for wanted in ("", "/multi-user.target.wants", "/sockets.target.wants")]
+START_LINK = r"S\d+{}"
+
+
+class Process(typing.NamedTuple):
+    """The file that a daemon leaves for its init script, which judges by it (str), and the daemon's name (str)."""
+
+    pidfile: str
+    name: str
+
+
+PROCESSES = {
+    "ssh": Process("/run/sshd.pid", "sshd"),
+    "sshd": Process("/run/sshd.pid", "sshd"),
+    "auditd": Process("/run/auditd.pid", "auditd"),
+}
+
+
+class ServiceError(CommandExecutionError):
+    """A service could not be started or enabled; the message holds what its script said."""
+
+
+def available(minion: Minion, name: str) -> bool:
+    """Tell whether this host has the service ``name`` (str)."""
+    return os.access(_script(name), os.X_OK) if _scripts(minion) else minion.call["service.available"](name)
+
+
+def status(minion: Minion, name: str) -> bool:
+    """Tell whether the service ``name`` (str) runs, or systemd waits at its socket to start it."""
+    return _runs(minion, name) if _scripts(minion) else _itself_or_socket(minion, name, "status")
+
+
+def enabled(minion: Minion, name: str) -> bool:
+    """Tell whether the service ``name`` (str) starts at boot, or its socket does."""
+    if not _scripts(minion):
+        return _itself_or_socket(minion, name, "enabled")
+    link = re.compile(START_LINK.format(re.escape(name)))
+    levels = [RUNLEVELS.format(level) for level in "2345"]
+    return any(link.fullmatch(entry) for level in levels if os.path.isdir(level) for entry in os.listdir(level))
+
+
+def sources() -> list[str]:
+    """Return what the answer on what starts at boot depends on (list of str): directories, there or not."""
+    return [INIT_DIR, *(RUNLEVELS.format(level) for level in "2345"), *UNITS]
+
+
+def start(minion: Minion, name: str) -> bool:
+    """Start the service ``name`` (str); returns True, or raises :class:`ServiceError` with what its script said."""
+    return _do(minion, name, "start", lambda: _run(minion, _script(name), "start"))
+
+
+def enable(minion: Minion, name: str) -> bool:
+    """Have the service ``name`` (str) start at boot; returns True, or raises :class:`ServiceError` with the reason."""
+    return _do(minion, name, "enable", lambda: _enable(minion, name))
+
+
+def _do(minion: Minion, name: str, what: str, by_script: Callable[[], dict[str, typing.Any]]) -> bool:
+    if not _scripts(minion):
+        if not minion.call[f"service.{what}"](name):
+            raise ServiceError(f"The service {name} did not {what}; its log says why.")
+        return True
+    done = by_script()
+    if done["retcode"]:
+        said = done["stderr"] or done["stdout"] or f"exit status {done['retcode']}"
+        raise ServiceError(f"The service {name} did not {what}: {said}")
+    return True
+
+
+def _itself_or_socket(minion: Minion, name: str, what: str) -> bool:
+    ask = minion.call[f"service.{what}"]
+    # Ubuntu has ssh.socket enabled and ssh.service not; to enable that too would end the activation on demand.
+    return ask(name) or (salt.utils.systemd.booted(minion.context) and ask(f"{name}.socket"))
+
+
+def _enable(minion: Minion, name: str) -> dict[str, typing.Any]:
+    # Debian has the one, Red Hat and SUSE the other.
+    if salt.utils.path.which("update-rc.d"):
+        _run(minion, "update-rc.d", name, "defaults")
+        return _run(minion, "update-rc.d", name, "enable")
+    return _run(minion, "chkconfig", name, "on")
+
+
+def _scripts(minion: Minion) -> bool:
+    """Tell whether this host is run by init scripts; others than these families are left to Salt."""
+    return minion.grains["os_family"] in SCRIPTED and not salt.utils.systemd.booted(minion.context)
+
+
+def _runs(minion: Minion, name: str) -> bool:
+    """
+    Ask the init script, unless it told before of the very process that still runs.
+
+    A run of Salt asks twice, and the scripts take longer than all the rest that is looked at.
+    """
+    key, process = f"sshtrail_service.{name}", _process(name)
+    if process and minion.context.get(key) == process:
+        return True
+    runs = _run(minion, _script(name), "status")["retcode"] == 0
+    minion.context[key] = process if runs else None
+    return runs
+
+
+def _process(name: str) -> tuple[int, bytes] | None:
+    """Return the service's living process (pid, and when it started), or None where nothing tells which it is."""
+    known = PROCESSES.get(name)
+    pid = processes.process(known.pidfile, [known.name]) if known else None
+    return (pid, processes.birth(pid)) if pid else None
+
+
+def _script(name: str) -> str:
+    return os.path.join(INIT_DIR, name)
+
+
+def _run(minion: Minion, *argv: str) -> dict[str, typing.Any]:
+    # What is started lives on with the variables that it gets here, and what a script says is for people.
+    return minion.run(*argv, clean_env=True, env=base_minion.PLAIN, rstrip=True, output_loglevel="debug")

@@ -1,0 +1,116 @@
+"""
+Services without the machine's own, as far as decisions go.
+
+Salt's ``service`` module is a stand-in: the machines that these tests run on need not have systemd. tests/vm asks it.
+"""
+
+import os
+import pathlib
+
+import pytest
+import salt.utils.systemd
+from sshtrail_lib.base import processes, service
+from sshtrail_lib.base.minion import Minion
+
+
+@pytest.fixture
+def up():
+    """The units (set of str) that are up and enabled."""
+    return set()
+
+
+@pytest.fixture
+def host(up, monkeypatch):
+    """A Debian that booted with systemd, as Salt has it (Minion)."""
+    monkeypatch.setattr(salt.utils.systemd, "booted", lambda _context: True)
+    ask = dict.fromkeys(("service.status", "service.enabled"), up.__contains__)
+    return Minion(ask, {}, {}, {"os_family": "Debian"})
+
+
+@pytest.mark.parametrize("ask", ["status", "enabled"])
+@pytest.mark.parametrize(
+    ("units", "is_so"),
+    [((), False), (("ssh",), True), (("ssh.socket",), True), (("auditd",), False)],
+)
+def test_a_socket_stands_for_its_service(host, up, ask, units, is_so):
+    up.update(units)
+    assert getattr(service, ask)(host, "ssh") is is_so
+
+
+class Scripts:
+    """A host with init scripts: ``answer`` is what they say, ``asked`` what they were asked, ``pidfile`` names us."""
+
+    def __init__(self, host, pidfile):
+        self.answer, self.asked, self.pidfile = {"retcode": 0}, [], pidfile
+        self.minion = host._replace(call={"cmd.run_all": self._run})
+        pidfile.write_text(str(os.getpid()))
+
+    def _run(self, argv, **_options):
+        self.asked.append(argv)
+        return self.answer
+
+    def status(self, name):
+        return service.status(self.minion, name)
+
+
+@pytest.fixture
+def scripted(host, monkeypatch, tmp_path):
+    """The same host with init scripts (Scripts)."""
+    monkeypatch.setattr(salt.utils.systemd, "booted", lambda _context: False)
+    scripts = Scripts(host, tmp_path / "sshd.pid")
+    name = pathlib.Path("/proc/self/comm").read_text(encoding="utf-8").removesuffix("\n")
+    monkeypatch.setattr(service, "PROCESSES", {"ssh": service.Process(str(scripts.pidfile), name)})
+    return scripts
+
+
+def test_a_script_is_asked_once_while_its_process_lives(scripted):
+    assert [scripted.status("ssh") for _ in range(3)] == [True] * 3
+    assert len(scripted.asked) == 1
+
+
+def _ends(scripts, _monkeypatch):
+    scripts.pidfile.unlink()
+
+
+def _is_another(scripts, _monkeypatch):
+    scripts.pidfile.write_text(str(os.getppid()))
+
+
+def _has_its_pid_reused(_scripts, monkeypatch):
+    monkeypatch.setattr(processes, "birth", lambda _pid: b"later")
+
+
+@pytest.mark.parametrize("happens", [_ends, _is_another, _has_its_pid_reused])
+def test_a_process_that_is_gone_is_asked_about(scripted, monkeypatch, happens):
+    assert scripted.status("ssh")
+    happens(scripted, monkeypatch)
+    scripted.answer["retcode"] = 3
+    assert not scripted.status("ssh")
+
+
+def test_a_script_that_said_no_is_asked_again(scripted):
+    scripted.answer["retcode"] = 3
+    assert not scripted.status("ssh")
+    scripted.answer["retcode"] = 0
+    assert scripted.status("ssh")
+
+
+def test_a_service_whose_process_nothing_names_is_always_asked_about(scripted):
+    assert scripted.status("cron")
+    scripted.answer["retcode"] = 3
+    assert not scripted.status("cron")
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"stderr": "it refuses", "stdout": "starting"}, "it refuses"),
+        ({"stderr": "", "stdout": "starting"}, "starting"),
+        ({"stderr": "", "stdout": ""}, "exit status 1"),
+    ],
+)
+def test_a_script_that_fails_is_quoted(scripted, said, reason):
+    scripted.answer.update(retcode=1, **said)
+    with pytest.raises(service.ServiceError, match=f"The service cron did not start: {reason}"):
+        service.start(scripted.minion, "cron")
+    assert scripted.asked == [["/etc/init.d/cron", "start"]]
