@@ -15,9 +15,7 @@ Keep the kernel's audit rules, and the files that they are loaded from at boot, 
 """
 
 from sshtrail_lib.base import state
-
-MANAGED = "/etc/audit/rules.d/zz-sshtrail.rules"
-LOCAL = "/etc/audit/rules.d/zz-local.rules"
+from sshtrail_lib.rules.files import LOCAL, MANAGED
 
 
 def present(name, path=LOCAL, rules_dir=None, compiled=None):

@@ -12,7 +12,6 @@ compare the ratios, which hold on any machine, and not the seconds.
 import argparse
 import contextlib
 import fcntl
-import importlib.util
 import pathlib
 import subprocess
 import sys
@@ -22,20 +21,24 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "_utils"))
 
-from sshtrail_lib.base import kernel  # noqa: E402
+from sshtrail_lib.base import kernel, minion  # noqa: E402
 from sshtrail_lib.rules import compile as compile_  # noqa: E402
-from sshtrail_lib.rules import language, plan, target  # noqa: E402
+from sshtrail_lib.rules import host, language, plan, target, wish  # noqa: E402
 
 AUDIT_LOCK = "/tmp/sshtrail-audit-subsystem.lock"
 KEY = "sshtrail-benchmark"
 
 
-def execution_module():
-    """Return the execution module, without Salt's loader around it."""
-    spec = importlib.util.spec_from_file_location("audit_rules", ROOT / "_modules" / "audit_rules.py")
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
+class Ours:
+    """The host room, with what it needs of Salt in ``folder``."""
+
+    def __init__(self, folder):
+        opts = {"cachedir": str(folder / "cache"), "sshtrail.run_dir": str(folder / "run")}
+        self.minion = minion.Minion({}, opts, {}, {})
+
+    def load(self, rules_dir):
+        """What ``audit_rules.load`` does."""
+        return host.bring(self.minion, wish.Whole(), rules_dir)
 
 
 def line(number, key=KEY):
@@ -178,8 +181,8 @@ def main():
         "--large", type=int, default=0, help="also check this many rules (deleting 10,000 takes minutes)"
     )
     options = parser.parse_args()
-    ours = execution_module()
     with alone(), tempfile.TemporaryDirectory() as folder:
+        ours = Ours(pathlib.Path(folder))
         small = pathlib.Path(folder) / "small"
         small.mkdir()
         tree = Tree(small, options.count)

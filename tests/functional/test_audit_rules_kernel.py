@@ -11,6 +11,7 @@ from sshtrail_lib.base import kernel as base_kernel
 from sshtrail_lib.rules import compile as rules_compile
 from sshtrail_lib.rules import language as rules_language
 from sshtrail_lib.rules import plan as rules_plan
+from sshtrail_lib.rules import target as rules_target
 from support import auditctl
 
 DATA = pathlib.Path(__file__).parents[1] / "data" / "rules"
@@ -56,14 +57,14 @@ LISTS = st.lists(st.sampled_from(RULES + OTHERS), max_size=4, unique=True)
 def test_a_plan_works_on_the_kernel_and_leaves_nothing_to_do(kernel, before, after):
     kernel(before)
     desired = [compiled(line) for line in after]
-    for step in rules_plan.plan(base_kernel.rules(), desired):
+    for step in rules_target.way(base_kernel.rules(), desired):
         if step.do == "delete":
             base_kernel.delete(step.rule)
         else:
             base_kernel.add(step.rule, prepend=step.do == "prepend")
     held = base_kernel.rules()
     assert set(held) == set(desired) and len(held) == len(desired)
-    assert rules_plan.plan(held, desired) == []
+    assert rules_target.way(held, desired) == []
 
 
 @pytest.mark.parametrize("line", RULES + OTHERS)

@@ -23,7 +23,7 @@ import tempfile
 import types
 
 HERE = pathlib.Path(__file__).resolve()
-ROOMS = ("base.kernel", "rules.language", "rules.compile")
+ROOMS = ("base.kernel", "rules.language", "rules.accounts", "rules.compile")
 AUDIT_LOCK = "/tmp/sshtrail-audit-subsystem.lock"
 FINE = ("same", "both refuse")
 
@@ -45,7 +45,7 @@ class Judge:
     """One release: its libaudit through our binding, and its auditctl."""
 
     def __init__(self):
-        self.kernel, self.rules, self.compile = import_ours()
+        self.kernel, self.rules, self.accounts, self.compile = import_ours()
 
     def compare(self, line):
         """Return what came of ``line`` (bytes): one of :data:`FINE`, or what is wrong."""
@@ -56,7 +56,7 @@ class Judge:
 
     def ours(self, line):
         with contextlib.suppress(self.rules.RuleError):
-            rule = self.rules.parse_rule(line)
+            rule = self.accounts.parse_rule(line)
             data = self.compile.compile(rule)
             if not self.compile.absent_directory(rule):
                 return data
@@ -80,11 +80,11 @@ class Judge:
         """Return ``same`` if the rule also comes back from the kernel, from its own description and from its text."""
         self.kernel.add(data)
         listed = self.taken()
-        again = self.compile.compile(self.rules.parse_rule(str(self.compile.decompile(data))))
-        text = str(self.rules.parse_rule(line.decode("utf-8", "surrogateescape")))
+        again = self.compile.compile(self.accounts.parse_rule(str(self.compile.decompile(data))))
+        text = str(self.accounts.parse_rule(line.decode("utf-8", "surrogateescape")))
         if listed != [data]:
             return "the kernel lists it otherwise"
-        return "same" if again == data and str(self.rules.parse_rule(text)) == text else "its text reads otherwise"
+        return "same" if again == data and str(self.accounts.parse_rule(text)) == text else "its text reads otherwise"
 
 
 def judge(files, quiet=False):

@@ -29,7 +29,7 @@ PURE = {
 ASKING = {
     "trail": {"reader"},
     "sshd": {"accounts"},
-    "rules": {"compile", "check", "target", "accounts"},
+    "rules": {"compile", "check", "target", "accounts", "wish"},
     "policy": {"pillar"},
     "drift": {"fingerprint", "report"},
 }

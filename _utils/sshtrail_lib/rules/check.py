@@ -2,11 +2,15 @@
 What is wrong with a set of audit rules that loads, and what would keep it from loading: told, never changed.
 """
 
+from __future__ import annotations
+
 import os
 import typing
+from collections.abc import Iterable
 
-from sshtrail_lib.rules import compile, language, plan
-from sshtrail_lib.rules.language import Part, Rule, RuleError
+from sshtrail_lib.rules import accounts, compile, plan
+from sshtrail_lib.rules.fields import Part, RuleError
+from sshtrail_lib.rules.language import Rule
 
 ERROR, WARNING = "error", "warning"
 
@@ -18,7 +22,7 @@ class Problem(typing.NamedTuple):
     rule: str
     reason: str
     level: str = WARNING
-    column: object = None
+    column: int | None = None
 
 
 class _Known(typing.NamedTuple):
@@ -29,7 +33,7 @@ class _Known(typing.NamedTuple):
     data: bytes
 
 
-def problems(lines):
+def problems(lines: Iterable[str]) -> list[Problem]:
     """
     Return every problem of a list of rule lines (list of :class:`Problem`), in the order of the lines.
 
@@ -38,7 +42,8 @@ def problems(lines):
 
     Source: auditctl(8), audit.rules(7), and what was measured on Linux 6.18 (docs/audit-rules.md).
     """
-    found, known = [], []
+    found: list[Problem] = []
+    known: list[_Known] = []
     for number, line in enumerate(lines, start=1):
         try:
             known += _compiled(number, line)
@@ -49,7 +54,7 @@ def problems(lines):
 
 
 def _compiled(number, line):
-    value = language.parse(line)
+    value = accounts.parse(line)
     if not isinstance(value, Rule):
         return []
     data = compile.compile(value)
@@ -136,7 +141,7 @@ def _shadowed(known):
     for at, rule in enumerate(known):
         earlier = [other for other in known[:at] if other.data != rule.data]
         first = next((other for other in earlier if plan.covers(other.data, rule.data)), None)
-        if first and plan.collide(first.data, rule.data):
+        if first and plan.collide(first.data, rule.data, compile.exec_calls):
             verb = "drops" if first.value.action == "never" else "takes"
             reason = f"line {first.number} comes first and {verb} everything that it matches"
             yield Problem(rule.number, str(rule.value), reason)

@@ -4,40 +4,19 @@ Audit rules as the kernel holds them: compiled by the installed libaudit, and de
 Every string and length is checked before it reaches C, so that the library's own limits are never met.
 """
 
+from __future__ import annotations
+
 import ctypes
 import functools
 import os
 import struct
-import typing
 
 from sshtrail_lib.base import kernel
-from sshtrail_lib.rules import language
-from sshtrail_lib.rules.language import Part, Rule, RuleError, near
+from sshtrail_lib.rules import accounts, fields, language, layout
+from sshtrail_lib.rules.fields import Part, RuleError, near
+from sshtrail_lib.rules.language import Rule
+from sshtrail_lib.rules.layout import FILTER_NUMBERS, PERM_BITS
 
-# linux/audit.h: struct audit_rule_data without its buffer.
-MASK_WORDS, MAX_FIELDS = 64, 64
-HEADER = struct.Struct(f"={3 + MASK_WORDS + 3 * MAX_FIELDS + 1}I")
-# The kernel expands these class bits when it takes a rule, and lists the rule without them.
-CLASS_BITS = 0xFFFF0000
-FIRST_CLASS_BIT = 32 * MASK_WORDS - 16
-FILTER_NUMBERS = {"user": 0, "task": 1, "exit": 4, "exclude": 5, "filesystem": 6, "io_uring": 7}
-FILTER_NAMES = {number: name for name, number in FILTER_NUMBERS.items()}
-ACTION_NUMBERS = {"never": 0, "always": 2}
-ACTION_NAMES = {number: name for name, number in ACTION_NUMBERS.items()}
-OPERATOR_NUMBERS = {
-    "&": 0x08000000,
-    "<": 0x10000000,
-    ">": 0x20000000,
-    "!=": 0x30000000,
-    "=": 0x40000000,
-    "&=": 0x48000000,
-    "<=": 0x50000000,
-    ">=": 0x60000000,
-}
-OPERATOR_NAMES = {number: name for name, number in OPERATOR_NUMBERS.items()}
-WATCH, PERM, DIR, EXE, COMPARE, KEY, ARCH = 105, 106, 107, 112, 111, 210, 11
-STRINGS = (*range(13, 18), *range(19, 24), WATCH, DIR, EXE, KEY)
-PERM_BITS = {"x": 1, "w": 2, "r": 4, "a": 8}
 GLOBALS = (
     "_audit_permadded",
     "_audit_archadded",
@@ -46,7 +25,7 @@ GLOBALS = (
     "_audit_filterfsadded",
     "_audit_elf",
 )
-# libaudit's errormsg.h, as far as the checks in rules.language leave them to the library.
+# libaudit's errormsg.h, as far as the checks of the language leave them to the library.
 REFUSALS = {
     3: "arch must stand before -S",
     4: "this machine has no such arch",
@@ -56,7 +35,7 @@ REFUSALS = {
     12: "the exclude list takes only msgtype, pid, uid, gid, auid, subj_* and exe on this kernel",
     15: "unknown error name",
     19: "a key needs a watch, a system call (-S) or a field path, dir, exe, perm or fstype before it",
-    28: f"a rule has at most {MAX_FIELDS - 1} fields",
+    28: f"a rule has at most {layout.MAX_FIELDS - 1} fields",
     30: "this kernel does not support the field",
     35: "this kernel does not support the list",
     36: "unknown file system; libaudit knows debugfs, tracefs and cgroups, others as a number",
@@ -64,29 +43,15 @@ REFUSALS = {
 }
 
 
-class Packed(typing.NamedTuple):
-    """The parts of the kernel's ``struct audit_rule_data``: ``fields`` is a tuple of (number, operator, value)."""
-
-    filter: int
-    action: int
-    mask: tuple
-    fields: tuple
-
-
-def compile(rule):  # noqa: A001  (the word of the trade)
+def compile(rule: Rule) -> bytes:  # the word of the trade
     """
     Return the bytes by which the kernel knows ``rule`` (:class:`sshtrail_lib.rules.language.Rule`) on this host.
 
     They are those that the kernel lists after the installed auditctl loaded the same line. Raises
     :class:`sshtrail_lib.rules.language.RuleError` when libaudit refuses the rule.
     """
-    numbers = tuple(language.identity_number(part.name, part.value) for part in rule.parts if is_identity(part))
+    numbers = tuple(_number(part) for part in rule.parts if fields.is_identity(part))
     return _compile(rule, bool(rule.watch) and os.path.isdir(rule.watch), numbers)
-
-
-def is_identity(part):
-    """Tell whether ``part`` (:class:`sshtrail_lib.rules.language.Part`) compares with a user or a group."""
-    return part.option == "-F" and part.name in NUMBERED
 
 
 @functools.lru_cache(maxsize=16384)
@@ -122,7 +87,7 @@ class _Compiler:
         )
 
     def field(self, part, filter_):
-        value = str(_number(part)) if part.name in NUMBERED else part.value
+        value = str(_number(part)) if fields.is_identity(part) else part.value
         self.pair(self.lib.audit_rule_fieldpair_data, part, value, filter_)
         if part.name == "perm":
             self.set("_audit_permadded")
@@ -162,7 +127,7 @@ class _Compiler:
         return ctypes.c_uint.in_dll(self.lib, "_audit_elf").value
 
     def watch(self, part, _filter):
-        kind = DIR if os.path.isdir(part.value) else WATCH
+        kind = layout.DIR if os.path.isdir(part.value) else layout.WATCH
         self.set("_audit_syscalladded")
         self.check(self.lib.audit_add_watch_dir(kind, ctypes.byref(self.rule), _text(part.value)), part)
 
@@ -176,28 +141,26 @@ class _Compiler:
 
     def finish(self, rule):
         if rule.keys:
-            self.field(Part("-F", "\1".join(rule.keys), "key", "="), FILTER_NUMBERS[rule.filter])
+            self.field(Part("-F", layout.KEY_SEPARATOR.join(rule.keys), "key", "="), FILTER_NUMBERS[rule.filter])
         if rule.filter != "task" and not ctypes.c_int.in_dll(self.lib, "_audit_syscalladded").value:
             self.lib.audit_rule_syscallbyname_data(self.rule, b"all")
         return self.listed(rule)
 
     def listed(self, rule):
-        size = struct.unpack("=I", ctypes.string_at(self.rule.value + HEADER.size - 4, 4))[0]
-        words = list(HEADER.unpack(ctypes.string_at(self.rule, HEADER.size)))
-        words[0], words[1] = FILTER_NUMBERS[rule.filter], ACTION_NUMBERS[rule.action]
-        words[2 + MASK_WORDS] &= ~CLASS_BITS
-        return HEADER.pack(*words) + ctypes.string_at(self.rule.value + HEADER.size, size)
+        header = ctypes.string_at(self.rule.value, layout.HEADER.size)
+        data = ctypes.string_at(self.rule.value, layout.HEADER.size + layout.length(header))
+        return layout.listed(data, rule.filter, rule.action)
 
 
-def has_b32():
+def has_b32() -> bool:
     """Tell whether the installed libaudit knows 32-bit programs on this machine (bool): not on every arm or power."""
     return kernel.library().audit_determine_machine(b"b32") >= 0
 
 
-def absent_directory(rule):
+def absent_directory(rule: Rule) -> str | None:
     """Return the directory (str) that the kernel needs to load ``rule`` and that is not there, or None."""
     for part in rule.parts:
-        if part.option == "-w" or part.name in language.PATHS:
+        if part.option == "-w" or part.name in fields.PATHS:
             needed = part.value if part.name == "dir" else os.path.dirname(part.value)
             return None if os.path.exists(needed) else needed
     return None
@@ -205,10 +168,7 @@ def absent_directory(rule):
 
 def _class_bit(name):
     """Tell whether ``name`` is a number of no system call but of a whole class, which the kernel would expand."""
-    return (language.integer(name) or 0) >= FIRST_CLASS_BIT
-
-
-NUMBERED = (*language.UIDS, *language.GIDS)
+    return (fields.integer(name) or 0) >= layout.FIRST_CLASS_BIT
 
 
 def _create(lib):
@@ -220,7 +180,7 @@ def _create(lib):
 
 
 def _number(part):
-    return language.identity_number(part.name, part.value)
+    return accounts.number(part.name, part.value)
 
 
 def _text(text):
@@ -232,36 +192,25 @@ def _text(text):
 
 
 @functools.cache
-def syscall_names(elf):
+def syscall_names(elf: int) -> dict[int, str]:
     """Return the system calls of the architecture ``elf`` (int) that the installed libaudit knows: {number: name}."""
     lib = kernel.library()
     machine = lib.audit_elf_to_machine(ctypes.c_uint(elf))
     lib.audit_syscall_to_name.restype = ctypes.c_char_p
-    names = {number: lib.audit_syscall_to_name(number, machine) for number in range((MASK_WORDS - 1) * 32)}
+    names = {number: lib.audit_syscall_to_name(number, machine) for number in range((layout.MASK_WORDS - 1) * 32)}
     return {number: name.decode() for number, name in names.items() if name}
+
+
+@functools.cache
+def exec_calls(elf: int) -> int:
+    """Return the bits (int) of the system calls that execute a program on the architecture ``elf`` (int)."""
+    return sum(1 << number for number, name in syscall_names(elf).items() if name in ("execve", "execveat"))
 
 
 # ---- from the kernel --------------------------------------------------------------------------------------------
 
 
-def unpack(data):
-    """Return ``(Packed, strings)`` for the kernel's ``data`` (bytes); ``strings`` are those of its fields in order."""
-    words = HEADER.unpack_from(data)
-    count, at = words[2], 3 + MASK_WORDS
-    rows = [(words[at + i], words[at + 2 * MAX_FIELDS + i], words[at + MAX_FIELDS + i]) for i in range(count)]
-    return Packed(words[0], words[1], words[3:at], tuple(rows)), _strings(rows, data[HEADER.size :])
-
-
-def _strings(rows, buffer):
-    strings, start = [], 0
-    for number, _operator, value in rows:
-        if number in STRINGS:
-            strings.append(buffer[start : start + value].decode("utf-8", "surrogateescape"))
-            start += value
-    return strings
-
-
-def decompile(data):
+def decompile(data: bytes) -> Rule:
     """
     Return the :class:`sshtrail_lib.rules.language.Rule` for a rule of the kernel.
 
@@ -272,38 +221,38 @@ def decompile(data):
     the same bytes, with one kind of exception: an old kernel or library may know fields that this library does
     not; their numbers are shown then.
     """
-    packed, strings = unpack(data)
-    fields = list(_fields(packed, iter(strings)))
-    keys = tuple(key for name, _operator, value in fields if name == "key" for key in value.split("\1"))
-    parts = [_part(*field) for field in fields if field[0] != "key"]
-    calls = _calls(packed, fields)
+    packed, strings = layout.unpack(data)
+    found = list(_fields(packed, iter(strings)))
+    keys = tuple(key for name, _, value in found if name == "key" for key in value.split(layout.KEY_SEPARATOR))
+    parts = [_part(*field) for field in found if field[0] != "key"]
+    calls = _calls(packed, found)
     if calls:
         # Without an arch -S comes last: before a perm it would make libaudit put in the perm's own calls.
         after_arch = 1 + max((at for at, part in enumerate(parts) if part.name == "arch"), default=len(parts) - 1)
         parts.insert(after_arch, Part("-S", calls))
-    action = ACTION_NAMES.get(packed.action, str(packed.action))
-    return Rule(action, FILTER_NAMES.get(packed.filter, str(packed.filter)), tuple(parts), keys)
+    action = layout.ACTION_NAMES.get(packed.action, str(packed.action))
+    return Rule(action, layout.FILTER_NAMES.get(packed.filter, str(packed.filter)), tuple(parts), keys)
 
 
 def _fields(packed, strings):
     for number, operator, value in packed.fields:
-        name, sign = field_name(number), OPERATOR_NAMES.get(operator, "?")
-        yield name, sign, next(strings) if number in STRINGS else _shown(name, value)
+        name, sign = _field_name(number), layout.OPERATOR_NAMES.get(operator, "?")
+        yield name, sign, next(strings) if number in layout.STRINGS else _shown(name, value)
 
 
 @functools.cache
-def field_name(number):
+def _field_name(number):
     """Return the name (str) of the kernel's field ``number`` (int), or the number in brackets."""
     lib = kernel.library()
     lib.audit_field_to_name.restype = ctypes.c_char_p
     name = lib.audit_field_to_name(number)
     name = name.decode() if name else f"field[{number}]"
-    return language.ALIASES.get(name, name)
+    return fields.ALIASES.get(name, name)
 
 
 def _shown(name, value):
-    if name in (*language.UIDS, "sessionid"):
-        return "unset" if value == language.UNSET else str(value)
+    if name in (*fields.UIDS, "sessionid"):
+        return "unset" if value == fields.UNSET else str(value)
     return SHOWN.get(name, str)(value)
 
 
@@ -345,7 +294,7 @@ SHOWN = {
     "msgtype": _named("audit_msg_type_to_name"),
     "filetype": _named("audit_ftype_to_name"),
     "fstype": _named("audit_fstype_to_name"),
-    **dict.fromkeys(language.ARGUMENTS, hex),
+    **dict.fromkeys(fields.ARGUMENTS, hex),
 }
 # linux/audit.h: AUDIT_COMPARE_*, the fields as auditctl lists them.
 COMPARED = """
@@ -363,19 +312,19 @@ def _part(name, operator, value):
     return Part("-C", right, left, operator)
 
 
-def _calls(packed, fields):
+def _calls(packed, found):
     numbers = [32 * at + bit for at, word in enumerate(packed.mask) if word for bit in range(32) if word & 1 << bit]
     if packed.filter not in (FILTER_NUMBERS["exit"], FILTER_NUMBERS["io_uring"]) or not numbers:
         return ""
-    if len(numbers) >= 32 * (MASK_WORDS - 1):
-        return "" if packed.filter != FILTER_NUMBERS["exit"] or _all_is_understood(fields) else "all"
+    if len(numbers) >= 32 * (layout.MASK_WORDS - 1):
+        return "" if packed.filter != FILTER_NUMBERS["exit"] or _all_is_understood(found) else "all"
     names = syscall_names(_elf(packed)) if packed.filter == FILTER_NUMBERS["exit"] else {}
     return ",".join(names.get(number, str(number)) for number in numbers)
 
 
-def _all_is_understood(fields):
+def _all_is_understood(found):
     """Tell whether a rule without -S compiles to all system calls: with an arch, libaudit may put in the perm's own."""
-    names = [name for name, _operator, _value in fields]
+    names = [name for name, _operator, _value in found]
     return "arch" not in names and any(name in names for name in ("path", "dir", "perm"))
 
 
@@ -383,4 +332,4 @@ def _elf(packed):
     lib = kernel.library()
     own = lib.audit_machine_to_elf(lib.audit_detect_machine()) & 0xFFFFFFFF
     # The last one, as that is where libaudit looks the names up.
-    return next((value for number, _operator, value in reversed(packed.fields) if number == ARCH), own)
+    return next((value for number, _operator, value in reversed(packed.fields) if number == layout.ARCH), own)

@@ -4,13 +4,22 @@ The files that audit rules live in: ``rules.d`` and the one file that ``augenrul
 Source: augenrules(8), and the version sort of ``ls -v`` (filevercmp of gnulib).
 """
 
+from __future__ import annotations
+
 import functools
 import re
 import typing
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from sshtrail_lib.base import text
 from sshtrail_lib.rules import language
-from sshtrail_lib.rules.language import Control, Rule, RuleError
+from sshtrail_lib.rules.fields import RuleError
+from sshtrail_lib.rules.language import Control, Rule
+
+#: Where augenrules reads, the managed file, and the one that a single rule goes to.
+RULES_DIR = "/etc/audit/rules.d"
+MANAGED = f"{RULES_DIR}/zz-sshtrail.rules"
+LOCAL = f"{RULES_DIR}/zz-local.rules"
 
 SUFFIX = ".rules"
 EXTENSIONS = re.compile(r"(\.[A-Za-z~][A-Za-z0-9~]*)*$")
@@ -18,25 +27,18 @@ EXTENSIONS = re.compile(r"(\.[A-Za-z~][A-Za-z0-9~]*)*$")
 GAWK, MAWK = rb"\s*", rb"s*"
 END, TILDE = -1, -2
 HOISTED = ("-D", "-b", "-f", "-e")
-STATUS = {
-    "-b": "backlog_limit",
-    "-e": "enabled",
-    "-f": "failure",
-    "-r": "rate_limit",
-    "--backlog_wait_time": "backlog_wait_time",
-}
-OPTIONS = {name: option for option, name in STATUS.items()}
+SETTING_OF = {option: name for name, option in language.SETTINGS.items()}
 
 
 class Origin(typing.NamedTuple):
     """A rule or control with the ``file`` (str) and ``line`` (int) that it stands in."""
 
-    value: object
+    value: Rule | Control
     file: str
     line: int
 
 
-def order(names):
+def order(names: Iterable[str]) -> list[str]:
     """Return ``names`` (iterable of str) that augenrules reads, in its order, which is that of ``ls -v``."""
     seen = [name for name in names if name.endswith(SUFFIX) and not name.startswith(".")]
     return sorted(seen, key=functools.cmp_to_key(_compare))
@@ -65,7 +67,7 @@ def _weight(letter):
     return ord(letter) if letter.isascii() and letter.isalpha() else ord(letter) + 256
 
 
-def compile_text(rules_dir, contents, space=MAWK):
+def compile_text(rules_dir: str, contents: Iterable[bytes], space: bytes = MAWK) -> bytes:
     """
     Return what augenrules would write (bytes).
 
@@ -94,19 +96,20 @@ def _is_option(option, line, space):
     return re.match(rb"^" + space + option.encode() + end, line)
 
 
-def needs_awk(contents):
+def needs_awk(contents: Iterable[bytes]) -> bool:
     """Tell whether the result depends on the host's awk: a line begins with white space or the letter s."""
     return any(re.search(rb"^[ \t\rs]+(#|-[Dbfe])", content, re.MULTILINE) for content in contents)
 
 
-def parse_all(files):
+def parse_all(files: Mapping[str, bytes], exists: Callable[[str, str], None] | None = None) -> list[Origin]:
     """
     Return every rule and control of ``files`` (``{path: bytes}``, in order) as a list of :class:`Origin`.
 
-    The order is the one of the compiled file. Raises :class:`rules.language.RuleError` naming file and line, unless
-    a line tells auditctl to go on after one (:func:`goes_on`).
+    The order is the one of the compiled file; ``exists`` is as for :func:`language.parse`. Raises :class:`RuleError`
+    naming file and line, unless a line tells auditctl to go on after one (:func:`goes_on`).
     """
-    lines = [(path, line) for path, data in files.items() for line in read(path, data, goes_on(files))]
+    lenient = goes_on(files)
+    lines = [(path, line) for path, data in files.items() for line in read(path, data, lenient, exists)]
     found = [Origin(line.value, path, line.number) for path, line in lines]
     last = {entry.value.option: entry for entry in found if _hoisted(entry)}
     rest = [entry for entry in found if not _hoisted(entry)]
@@ -118,16 +121,18 @@ def _hoisted(entry):
     return isinstance(entry.value, Control) and entry.value.option in HOISTED and not entry.value.value.startswith("-k")
 
 
-def goes_on(files):
+def goes_on(files: Mapping[str, bytes]) -> bool:
     """Tell whether one of ``files`` (``{path: bytes}``) has the line ``-i`` or ``-c``: a load goes on after errors."""
     return any(re.search(rb"^-[ic] *$", data, re.MULTILINE) for data in files.values())
 
 
-def read(path, data, lenient=False):
+def read(
+    path: str, data: bytes, lenient: bool = False, exists: Callable[[str, str], None] | None = None
+) -> list[language.Line]:
     """
     Return the lines of ``data`` (bytes) that hold something; ``path`` (str) names the file in errors.
 
-    With ``lenient`` (bool) a wrong line is left out and raises nothing.
+    With ``lenient`` (bool) a wrong line is left out and raises nothing; ``exists`` is as for :func:`language.parse`.
     """
     text = data.decode("utf-8", "surrogateescape")
     if text and not text.endswith("\n"):
@@ -135,18 +140,18 @@ def read(path, data, lenient=False):
         raise RuleError(
             "The last line has no end, so the next file's first line would be glued to it", None, None, path
         )
-    return [line for line in language.read(text, path, lenient) if line.value]
+    return [line for line in language.read(text, path, lenient, exists) if line.value]
 
 
-def effective_status(entries):
+def effective_status(entries: Iterable[Origin]) -> dict[str, Origin]:
     """Return what the controls of ``entries`` (list of :class:`Origin`) set, ``{name: Origin}``; the last one wins."""
-    controls = [entry for entry in entries if isinstance(entry.value, Control) and entry.value.option in STATUS]
-    return {STATUS[entry.value.option]: entry for entry in controls}
+    controls = [(entry, entry.value) for entry in entries if isinstance(entry.value, Control)]
+    return {SETTING_OF[value.option]: entry for entry, value in controls if value.option in SETTING_OF}
 
 
-def rules(entries):
+def rules(entries: Iterable[Origin]) -> list[Origin]:
     """Return the rules of ``entries`` in the order of a clean load (list of :class:`Origin`)."""
-    ordered = []
+    ordered: list[Origin] = []
     for entry in entries:
         if isinstance(entry.value, Rule) and entry.value.verb == "-A":
             ordered.insert(0, entry)
@@ -161,7 +166,12 @@ HEAD = """\
 """
 
 
-def render(groups, status, immutable=False, elsewhere=()):
+def render(
+    groups: Sequence[Mapping[str, typing.Any]],
+    status: Mapping[str, int],
+    immutable: bool = False,
+    elsewhere: Collection[Rule] = (),
+) -> bytes:
     """
     Return the content (bytes) of the managed file.
 
@@ -175,7 +185,7 @@ def render(groups, status, immutable=False, elsewhere=()):
         The rules that another file holds (collection): a second copy would stop the load, so they are
         named in a comment only.
     """
-    settings = [f"{OPTIONS[name]} {value}" for name, value in sorted(status.items())]
+    settings = [f"{language.SETTINGS[name]} {value}" for name, value in sorted(status.items())]
     blocks = [HEAD, *([_lines(settings)] if settings else []), *(_group(group, elsewhere) for group in groups)]
     return "\n".join([*blocks, *(["-e 2\n"] if immutable else [])]).encode("utf-8", "surrogateescape")
 
@@ -192,7 +202,7 @@ def _lines(lines):
     return "".join(f"{line}\n" for line in lines)
 
 
-def without(data, unwanted):
+def without(data: bytes, unwanted: Collection[int]) -> bytes:
     """Return ``data`` (bytes) without the lines whose number (int, from 1) is in ``unwanted``."""
     kept = [line for number, line in enumerate(text.lines(data), start=1) if number not in unwanted]
     return b"".join(kept)

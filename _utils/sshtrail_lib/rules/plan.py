@@ -7,27 +7,29 @@ is always true, stands in its place. At every step each event that both the old 
 recorded.
 """
 
+from __future__ import annotations
+
 import bisect
 import collections
 import functools
 import itertools
-import os
+import posixpath
 import typing
+from collections.abc import Callable
 
-from sshtrail_lib.rules import compile
-from sshtrail_lib.rules.compile import ARCH, DIR, HEADER, KEY, MASK_WORDS, PERM, WATCH
+from sshtrail_lib.rules import layout
+from sshtrail_lib.rules.layout import ARCH, DIR, FSTYPE, KEY, PERM, SUCCESS, WATCH
 
 # linux/audit.h: fields that have one value for an event, so that two rules can exclude each other.
-SINGLE = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ARCH, 12, 18, 25, 26, 103, 104, 113, 200, 201, 202, 203}
-SUCCESS, FSTYPE = 104, 26
+SINGLE = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ARCH, 12, 18, 25, FSTYPE, 103, SUCCESS, 113, 200, 201, 202, 203}
 BITS = ("&", "&=")
 # The lists whose rules name system calls or io_uring operations.
 MASKED = (4, 7)
 EXEC_BIT = 1
 TOP = 0xFFFFFFFF
 # Conditions that no event fails: pid>=0, and on the filesystem list, which takes no pid, fstype!=0.
-ALWAYS_TRUE = (0, compile.OPERATOR_NUMBERS[">="], 0)
-NO_FSTYPE = (FSTYPE, compile.OPERATOR_NUMBERS["!="], 0)
+ALWAYS_TRUE = (0, layout.OPERATOR_NUMBERS[">="], 0)
+NO_FSTYPE = (FSTYPE, layout.OPERATOR_NUMBERS["!="], 0)
 
 
 class Step(typing.NamedTuple):
@@ -37,7 +39,7 @@ class Step(typing.NamedTuple):
     rule: bytes
 
 
-def plan(loaded, desired):
+def plan(loaded: list[bytes], desired: list[bytes], execs: Callable[[int], int]) -> list[Step]:
     """
     Return the steps (list of :class:`Step`) that make the kernel decide every event as ``desired`` does.
 
@@ -45,16 +47,18 @@ def plan(loaded, desired):
         The kernel's rules in its order (list of bytes).
     desired
         The rules wanted (list of bytes without repetition); their order counts within each list.
+    execs
+        As for :func:`collide`.
 
     Additions come first. A rule in both lists is touched only when its place decides something: then its
     twin is loaded before it goes and until it is back. No steps are returned when nothing differs.
     """
     if loaded == desired:
         return []
-    phases = [[] for _ in range(4)]
+    phases: list[list[Step]] = [[] for _ in range(4)]
     for number in sorted({_view(rule).filter for rule in (*loaded, *desired)}):
         of_list = [[rule for rule in rules if _view(rule).filter == number] for rules in (loaded, desired)]
-        for phase, steps in zip(phases, _List(*of_list).phases()):  # noqa: B905  (Python 3.9 of old releases)
+        for phase, steps in zip(phases, _List(*of_list, execs).phases()):  # noqa: B905  (Python 3.9 of old releases)
             phase.extend(steps)
     return [step for phase in phases for step in phase]
 
@@ -62,8 +66,8 @@ def plan(loaded, desired):
 class _List:
     """The plan for one of the kernel's lists: what goes in front, what goes behind, what stays."""
 
-    def __init__(self, loaded, desired):
-        self.desired = desired
+    def __init__(self, loaded, desired, execs):
+        self.desired, self.execs = desired, execs
         self.rank = {rule: at for at, rule in enumerate(desired)}
         # The first of several equal rules decides, and it is the first that a deletion takes: so rules that
         # somebody prepended once more move like those that stand in the wrong place.
@@ -88,7 +92,7 @@ class _List:
         for rule in reversed(self.desired):
             if rule in common:
                 loaded.append(rule)
-            elif any(collide(rule, later) for later in itertools.chain(found, loaded)):
+            elif any(self.collide(rule, later) for later in itertools.chain(found, loaded)):
                 found.append(rule)
         return set(found)
 
@@ -108,11 +112,13 @@ class _List:
         """Return what must come before ``rule`` if it is prepended, itself included: a closure (set)."""
         return self.closure(self.desired[self.rank[rule] :: -1])
 
-    @staticmethod
-    def closure(rules):
+    def collide(self, one, other):
+        return collide(one, other, self.execs)
+
+    def closure(self, rules):
         members = [rules[0]]
         for rule in rules[1:]:
-            if any(collide(member, rule) for member in members):
+            if any(self.collide(member, rule) for member in members):
                 members.append(rule)
         return set(members)
 
@@ -121,7 +127,10 @@ class _List:
         ordered = sorted(rules, key=self.rank.get)
         nevers = [rule for rule in ordered if not _view(rule).action]
         return not any(
-            collide(rule, never) for never in nevers for rule in ordered[: ordered.index(never)] if _view(rule).action
+            self.collide(rule, never)
+            for never in nevers
+            for rule in ordered[: ordered.index(never)]
+            if _view(rule).action
         )
 
     def mend_order(self):
@@ -142,7 +151,11 @@ class _List:
         ranks = [self.rank[rule] for rule in self.common]
         for at in _out_of_order(ranks):
             for other, rank in enumerate(ranks):
-                if (other < at) != (rank < ranks[at]) and other != at and collide(self.common[at], self.common[other]):
+                if (
+                    (other < at) != (rank < ranks[at])
+                    and other != at
+                    and self.collide(self.common[at], self.common[other])
+                ):
                     yield tuple(sorted((self.common[at], self.common[other]), key=self.rank.get))
 
     # -- the steps
@@ -151,7 +164,7 @@ class _List:
         front = sorted(self.front, key=self.rank.get)
         back = sorted(self.back, key=self.rank.get)
         moved = (self.front | self.back) & set(self.loaded)
-        front_twins, back_twins = _twinned(front[::-1], moved), _twinned(back, moved)
+        front_twins, back_twins = self.twinned(front[::-1], moved), self.twinned(back, moved)
         gone = [rule for rule in reversed(self.loaded) if rule in moved or rule not in self.rank]
         yield [
             *(Step("prepend", twin(rule) if rule in front_twins else rule) for rule in reversed(front)),
@@ -164,14 +177,13 @@ class _List:
         ]
         yield [Step("delete", twin(rule)) for rule in (*front, *reversed(back)) if rule in front_twins | back_twins]
 
-
-def _twinned(rules, moved):
-    """Return those of ``rules`` (in the order in which they are added) that need a twin meanwhile (set)."""
-    twins = []
-    for rule in rules:
-        if rule in moved or any(collide(rule, other) for other in twins):
-            twins.append(rule)
-    return set(twins)
+    def twinned(self, rules, moved):
+        """Return those of ``rules`` (in the order in which they are added) that need a twin meanwhile (set)."""
+        twins = []
+        for rule in rules:
+            if rule in moved or any(self.collide(rule, other) for other in twins):
+                twins.append(rule)
+        return set(twins)
 
 
 def _out_of_order(ranks):
@@ -188,23 +200,18 @@ def _out_of_order(ranks):
     return [at for at in range(len(ranks)) if at not in keep]
 
 
-def twin(rule):
+def twin(rule: bytes) -> bytes:
     """Return the bytes of another rule that matches exactly the events that ``rule`` (bytes) matches."""
-    words = list(HEADER.unpack_from(rule))
-    count, at = words[2], 3 + MASK_WORDS
-    number, operator, value = _always_true(words[0])
-    words[at + count], words[at + 64 + count], words[at + 128 + count] = number, value, operator
-    words[2] = count + 1
-    return HEADER.pack(*words) + rule[HEADER.size :]
+    return layout.with_condition(rule, *_always_true(layout.unpack(rule)[0].filter))
 
 
 def _always_true(filter_):
-    return NO_FSTYPE if filter_ == compile.FILTER_NUMBERS["filesystem"] else ALWAYS_TRUE
+    return NO_FSTYPE if filter_ == layout.FILTER_NUMBERS["filesystem"] else ALWAYS_TRUE
 
 
-def is_twin(rule):
+def is_twin(rule: bytes) -> bool:
     """Tell whether ``rule`` (bytes) is a twin that an interrupted run left behind."""
-    packed = compile.unpack(rule)[0]
+    packed = layout.unpack(rule)[0]
     return bool(packed.fields) and packed.fields[-1] == _always_true(packed.filter)
 
 
@@ -218,16 +225,20 @@ class _View(typing.NamedTuple):
     action: int
     key: str
     calls: int
-    limits: dict
+    limits: dict[int, tuple[int, int, frozenset[int]]]
     perms: int
     place: str
-    only_exec: bool
+    arch: int | None
     conditions: frozenset
 
 
-def collide(one, other):
+def collide(one: bytes, other: bytes, execs: Callable[[int], int]) -> bool:
     """
     Tell whether some event can match both rules (bytes) and be decided differently by either.
+
+    execs
+        An architecture's number → the bits of the system calls that execute a program (callable: int → int), as
+        :func:`sshtrail_lib.rules.compile.exec_calls` asks libaudit for them.
 
     Two watches of unrelated places collide only when one of them is a ``never``: a system call that names
     both places is recorded either way, and under either key it is found with its two paths.
@@ -237,10 +248,12 @@ def collide(one, other):
         return False
     if not a.action and not b.action:
         return False
-    return not (_calls_apart(a, b) or _limits_apart(a.limits, b.limits) or (a.action and b.action and _unrelated(a, b)))
+    return not (
+        _calls_apart(a, b, execs) or _limits_apart(a.limits, b.limits) or (a.action and b.action and _unrelated(a, b))
+    )
 
 
-def covers(one, other):
+def covers(one: bytes, other: bytes) -> bool:
     """Tell whether the rule ``one`` (bytes) certainly matches every event that ``other`` (bytes) matches."""
     a, b = _view(one), _view(other)
     if a.filter != b.filter or (a.filter in MASKED and b.calls & ~a.calls):
@@ -255,7 +268,7 @@ def _numbers_cover(a, b):
 
 def _limit_covers(condition, outer, inner):
     field, operator, _value = condition
-    in_limits = compile.OPERATOR_NAMES.get(operator, "&") not in BITS and field in outer
+    in_limits = layout.OPERATOR_NAMES.get(operator, "&") not in BITS and field in outer
     return in_limits and _within(inner.get(field), outer[field])
 
 
@@ -269,19 +282,21 @@ def _refused(value, limits):
     return not limits[0] <= value <= limits[1] or value in limits[2]
 
 
-def _calls_apart(a, b):
+def _calls_apart(a, b, execs):
     if a.filter in MASKED and not a.calls & b.calls:
         return True
     # Only execve and execveat have the permission x (linux kernel/auditsc.c: audit_match_perm).
-    return any(x.perms and _never_exec(x) and _exec_only(y) for x, y in ((a, b), (b, a)))
+    return any(x.perms and _never_exec(x) and _exec_only(y, execs) for x, y in ((a, b), (b, a)))
 
 
 def _never_exec(view):
     return not view.perms & EXEC_BIT
 
 
-def _exec_only(view):
-    return view.perms == EXEC_BIT or view.only_exec
+def _exec_only(view, execs):
+    if view.perms == EXEC_BIT:
+        return True
+    return view.arch is not None and bool(view.calls) and not view.calls & ~execs(view.arch)
 
 
 def _limits_apart(a, b):
@@ -304,8 +319,8 @@ def _holds(directory, path):
 
 @functools.lru_cache(maxsize=65536)
 def _view(rule):
-    packed, strings = compile.unpack(rule)
-    numbers = [number for number, _operator, _value in packed.fields if number in compile.STRINGS]
+    packed, strings = layout.unpack(rule)
+    numbers = [number for number, _operator, _value in packed.fields if number in layout.STRINGS]
     texts = {number: strings[at] for at, number in enumerate(numbers)}
     places = [texts[number] for number in (WATCH, DIR) if number in texts and _equals(packed, number)]
     calls = int.from_bytes(b"".join(word.to_bytes(4, "little") for word in packed.mask), "little")
@@ -316,8 +331,8 @@ def _view(rule):
         calls,
         _limits(packed.fields),
         next((value for number, _operator, value in packed.fields if number == PERM), 0),
-        os.path.normpath(places[0]) if places else "",
-        _is_exec_only(packed, calls),
+        posixpath.normpath(places[0]) if places else "",
+        _arch(packed),
         _conditions(packed, texts),
     )
 
@@ -330,7 +345,7 @@ def _conditions(packed, texts):
 
 
 def _equals(packed, number):
-    equal = compile.OPERATOR_NUMBERS["="]
+    equal = layout.OPERATOR_NUMBERS["="]
     return any(field == number and operator == equal for field, operator, _value in packed.fields)
 
 
@@ -338,7 +353,7 @@ def _limits(fields):
     """Return for each single-valued field the lowest and highest value that can match, and the values that cannot."""
     limits = {}
     for number, operator, value in fields:
-        name = compile.OPERATOR_NAMES.get(operator, "&")
+        name = layout.OPERATOR_NAMES.get(operator, "&")
         if number in SINGLE and name not in BITS:
             value = int(bool(value)) if number == SUCCESS else value
             low, high, never = limits.get(number, (0, TOP, frozenset()))
@@ -349,10 +364,7 @@ def _limits(fields):
     return limits
 
 
-def _is_exec_only(packed, calls):
-    elf = next((value for number, _operator, value in packed.fields if number == ARCH), None)
-    if elf is None or not _equals(packed, ARCH):
-        return False
-    names = compile.syscall_names(elf)
-    execs = sum(1 << number for number, name in names.items() if name in ("execve", "execveat"))
-    return bool(calls) and not calls & ~execs
+def _arch(packed):
+    """Return the architecture (int) that a rule is about, None when it may be another one or several."""
+    arch = next((value for number, _operator, value in packed.fields if number == ARCH), None)
+    return arch if arch is not None and _equals(packed, ARCH) else None

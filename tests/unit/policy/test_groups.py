@@ -5,7 +5,7 @@ import re
 import pytest
 from sshtrail_lib.policy import groups as policy_groups
 from sshtrail_lib.rules import check as rules_check
-from sshtrail_lib.rules import target as rules_target
+from sshtrail_lib.rules import wish as rules_wish
 
 CONTROL = re.compile(r"CIS 6\.2\.\d+(\.\d+)?|STIG UBTU-22-\d{6}|PCI DSS 10\.2\.1\.[1-7]")
 # What a rule may be told: that a file or a directory of it is not on this host, or is a link to one that counts too.
@@ -23,7 +23,7 @@ def test_a_group_is_well_formed_and_says_what_it_means(name):
 
 def test_all_groups_together_compile_and_keep_each_rule_once():
     groups = [{"name": name, **group} for name, group in policy_groups.GROUPS.items()]
-    rules = [str(rule) for group in rules_target.read_groups(groups) for rule in group["rules"]]
+    rules = [str(rule) for group in rules_wish.read_groups(groups) for rule in group["rules"]]
     assert len(rules) == len(set(rules))
 
 

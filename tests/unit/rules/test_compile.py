@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from sshtrail_lib.rules import compile, language
+from sshtrail_lib.rules import accounts, compile, fields, language
 from sshtrail_lib.rules.language import Control, Rule, RuleError
 
 VALUES = st.one_of(
@@ -16,8 +16,8 @@ VALUES = st.one_of(
     st.text(max_size=12),
     st.integers().map(str),
 )
-NAMES = st.one_of(st.sampled_from([*language.FIELDS, "loginuid", "field_compare"]), st.text(max_size=5))
-CONDITIONS = st.builds("".join, st.tuples(NAMES, st.sampled_from([*language.OPERATORS, "", "=="]), VALUES))
+NAMES = st.one_of(st.sampled_from([*fields.FIELDS, "loginuid", "field_compare"]), st.text(max_size=5))
+CONDITIONS = st.builds("".join, st.tuples(NAMES, st.sampled_from([*fields.OPERATORS, "", "=="]), VALUES))
 LISTS = st.builds(
     ",".join,
     st.permutations(["always", "exit"]) | st.tuples(st.sampled_from(["never", "x"]), st.sampled_from(["user", "task"])),
@@ -38,7 +38,7 @@ RULES = st.builds(lambda head, rest: " ".join([f"-a {head}", *rest]), LISTS, st.
 @example("-w /" + "x/" * 2045)
 def test_any_text_is_a_rule_or_a_clear_error(text):
     try:
-        value = language.parse(text)
+        value = accounts.parse(text)
         data = compile.compile(value) if isinstance(value, Rule) else None
     except RuleError as exc:
         assert exc.reason
@@ -53,7 +53,7 @@ def test_any_text_is_a_rule_or_a_clear_error(text):
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=40), st.text(max_size=20), st.text(max_size=20))
 def test_text_comes_through_as_it_is(path, key, label):
-    line = f"-a always,exit -F path=/{language.escape(path)} -F obj_type={language.escape(label)} -k {key}"
+    line = f"-a always,exit -F path=/{fields.escape(path)} -F obj_type={fields.escape(label)} -k {key}"
     try:
         rule = language.parse_rule(line)
         data = compile.compile(rule)

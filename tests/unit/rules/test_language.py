@@ -56,7 +56,6 @@ def test_a_line_has_one_canonical_form_that_reads_back(line, canonical):
         ("-a always,exit -F path=/etc/", 19, "trailing slash"),
         ("-a always,exit -F audi=0", 19, "did you mean 'auid'"),
         ("-a always,exti -S open", 4, "did you mean 'exit'"),
-        ("-a always,exit -F uid=no-such-user", 19, "Unknown user"),
         ("-a exit,possible -S open", 4, "no action,list"),
         ("-a always,task -S open", 19, "takes no system calls"),
         ("-a always,exit -F msgtype=CWD", 19, "exclude or user only"),

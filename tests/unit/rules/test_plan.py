@@ -6,8 +6,9 @@ import itertools
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sshtrail_lib.rules import compile, language
-from sshtrail_lib.rules.plan import is_twin, plan, twin
+from sshtrail_lib.rules import compile, language, layout
+from sshtrail_lib.rules import plan as rules_plan
+from sshtrail_lib.rules.plan import is_twin, twin
 
 CALLS = {"execve": 59, "openat": 257, "getppid": 110, "unlink": 87}
 PATHS = ("/etc/passwd", "/etc/shadow", "/etc")
@@ -33,11 +34,15 @@ def compiled(line):
     return compile.compile(language.parse_rule(line))
 
 
+def plan(loaded, desired):
+    return rules_plan.plan(loaded, desired, compile.exec_calls)
+
+
 @functools.cache
 def matched(rule):
     """For each of the events, what this rule (bytes) alone decides: (action, key), or None."""
-    packed, strings = compile.unpack(rule)
-    numbers = [number for number, _operator, _value in packed.fields if number in compile.STRINGS]
+    packed, strings = layout.unpack(rule)
+    numbers = [number for number, _operator, _value in packed.fields if number in layout.STRINGS]
     texts = {number: strings[at] for at, number in enumerate(numbers)}
     decision = (packed.action, texts.get(KEY) if packed.action else None)
     return [decision if matches(packed, texts.get(PATH), *event) else None for event in EVENTS]
@@ -45,7 +50,7 @@ def matched(rule):
 
 def matches(packed, watched, values, call, path):
     numeric = [(values[number], operator, value) for number, operator, value in packed.fields if number in values]
-    names = compile.OPERATOR_NAMES
+    names = layout.OPERATOR_NAMES
     return (
         packed.mask[call // 32] >> call % 32 & 1
         and watched in (None, path)

@@ -1,0 +1,338 @@
+"""
+The conditions of audit rules: fields, operators, values and paths, each checked as auditctl checks it, and more.
+
+Source: auditctl(8), audit.rules(7), libaudit's ``audit_rule_fieldpair_data(3)``, the kernel's auditfilter.c.
+"""
+
+from __future__ import annotations
+
+import difflib
+import posixpath
+import re
+import typing
+from collections.abc import Iterable
+
+from salt.exceptions import SaltInvocationError
+
+FILTERS = ("task", "exit", "user", "exclude", "filesystem", "io_uring")
+OPERATORS = ("!=", ">=", "<=", "&=", "=", ">", "<", "&")
+
+UIDS = ("uid", "euid", "suid", "fsuid", "auid", "obj_uid")
+GIDS = ("gid", "egid", "sgid", "fsgid", "obj_gid")
+ARGUMENTS = ("a0", "a1", "a2", "a3")
+NUMBERS = ("pid", "ppid", "pers", "devmajor", "devminor", "inode", "success", "saddr_fam")
+LABELS = (
+    "subj_user",
+    "subj_role",
+    "subj_type",
+    "subj_sen",
+    "subj_clr",
+    "obj_user",
+    "obj_role",
+    "obj_type",
+    "obj_lev_low",
+    "obj_lev_high",
+)
+PATHS = ("path", "dir", "exe")
+NAMED = ("arch", "exit", "msgtype", "filetype", "fstype", "perm", "sessionid", "key")
+FIELDS = (*UIDS, *GIDS, *ARGUMENTS, *NUMBERS, *LABELS, *PATHS, *NAMED)
+ALIASES = {"loginuid": "auid"}
+FILETYPES = ("socket", "link", "file", "block", "dir", "character", "fifo")
+ONLY_EQUAL = ("path", "dir", "perm", "key")
+TYPES = ("subj_user", "subj_role", "subj_type", "obj_user", "obj_role", "obj_type")
+EQUAL_OR_NOT = ("arch", "exe", "inode", "fstype", "filetype", *TYPES)
+# The kernel (auditfilter.c) tests bits of these only; every other field it compares as a whole.
+WITH_BITS = (*ARGUMENTS, "pers", "devminor")
+# The two halves of -C; only fields of one half compare (auditctl(8), -C).
+COMPARABLE = (UIDS, GIDS)
+
+UNSET = 0xFFFFFFFF
+NUMBER = re.compile(r"-?(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
+OCTAL = re.compile(r"-?0[0-7]+")
+PATH_MAX = 4096
+NAME_MAX = 255
+
+
+class RuleError(SaltInvocationError):
+    """
+    A line that is no audit rule, or one that auditctl would misread.
+
+    ``reason`` (str) says what is wrong and what is allowed, ``file`` (str or None), ``line`` and
+    ``column`` (int, from 1, or None) say where.
+    """
+
+    def __init__(
+        self, reason: str, column: int | None = None, line: int | None = None, file: str | None = None
+    ) -> None:
+        self.reason, self.column, self.line, self.file = reason, column, line, file
+        super().__init__(": ".join(filter(None, [self.place(), reason])))
+
+    def place(self) -> str:
+        """Return where it is, as a person reads it (str), such as ``a.rules, line 3, column 7``."""
+        named = (("line", self.line), ("column", self.column))
+        return ", ".join(filter(None, [self.file, *(f"{name} {at}" for name, at in named if at)]))
+
+    def at(self, line: int | None = None, file: str | None = None) -> RuleError:
+        """Return the same error with its place named."""
+        return RuleError(self.reason, self.column, line, file)
+
+
+class Part(typing.NamedTuple):
+    """
+    One condition of a rule: a field (``-F``), a comparison of two fields (``-C``), a list of system calls
+    (``-S``, in ``value``), a watch (``-w``, path in ``value``) or its permissions (``-p``, in ``value``).
+    """
+
+    option: str
+    value: str
+    name: str = ""
+    operator: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.option} {self.name}{self.operator}{escape(self.value)}"
+
+
+def escape(value: str) -> str:
+    """Return ``value`` (str) as it is written in a rules file: spaces and backslashes escaped."""
+    return value.replace("\\", "\\\\").replace(" ", "\\ ")
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Return a suggestion (str, maybe empty) of which of ``known`` was meant by ``name``."""
+    found = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
+    return f" (did you mean {found[0]!r}?)" if found else ""
+
+
+def integer(text: str) -> int | None:
+    """Return the number (int) that strtoul(3) reads in all of ``text``, or None."""
+    if not NUMBER.fullmatch(text):
+        return None
+    return int(text, 8 if OCTAL.fullmatch(text) else 0)
+
+
+def is_identity(part: Part) -> bool:
+    """Tell whether ``part`` compares with a user or a group."""
+    return part.option == "-F" and part.name in IDENTITIES
+
+
+def is_account(part: Part) -> bool:
+    """Tell whether ``part`` compares with a user or a group by its name: only the host knows whether there is one."""
+    return is_identity(part) and part.value != "unset" and integer(part.value) is None
+
+
+IDENTITIES = frozenset((*UIDS, *GIDS))
+
+
+# ---- paths, permissions, keys -----------------------------------------------------------------------------------
+
+
+def watched(path: str) -> str:
+    """Return the ``path`` (str) of a watch without trailing slashes, or raise :class:`RuleError`."""
+    _check_path("-w", path)
+    return path.rstrip("/") or "/" if len(path) > 2 else path
+
+
+def _check_path(name, path):
+    size = len(path.encode("utf-8", "surrogateescape"))
+    if not path.startswith("/"):
+        raise RuleError(f"{name} needs an absolute path, not {path!r}.")
+    last = posixpath.basename(path.rstrip("/")).encode("utf-8", "surrogateescape")
+    if size >= PATH_MAX or len(last) > NAME_MAX:
+        raise RuleError(f"{name}: the path is too long ({PATH_MAX - 1} bytes, {NAME_MAX} for its last part).")
+
+
+def permissions(text: str) -> str:
+    """Return permissions in the order ``rwxa`` (str) from ``text`` (str), or raise :class:`RuleError`."""
+    letters = text.lower()
+    if not letters or len(letters) > 4 or set(letters) - set("rwxa"):
+        raise RuleError(f"Permissions are one to four of the letters r, w, x and a, not {text!r}.")
+    return "".join(letter for letter in "rwxa" if letter in letters)
+
+
+def key(text: str) -> str:
+    """Return ``text`` (str) when it can be a key, or raise :class:`RuleError`."""
+    if not text:
+        raise RuleError("The key is empty; auditctl drops it and the rule has none.")
+    _refuse_quotes(text)
+    return text
+
+
+def _refuse_quotes(text):
+    if text[0] in "\"'":
+        raise RuleError(f"auditctl knows no quotes and would take them as part of {text}.")
+
+
+# ---- fields -----------------------------------------------------------------------------------------------------
+
+
+def field(argument: str, filter_: str) -> Part:
+    """
+    Return the condition that the argument of ``-F`` says, or raise :class:`RuleError`.
+
+    argument
+        A field, an operator, a value (str), ``auid>=1000`` for example; whether there is a user or a group of a name
+        only the host can tell.
+    filter_
+        The list of the rule (str): one of :data:`FILTERS`.
+    """
+    name, operator, value = _split(argument, OPERATORS)
+    name = ALIASES.get(name.lower(), name.lower())
+    if name not in FIELDS:
+        raise RuleError(f"Unknown field {name!r}{near(name, FIELDS)}.")
+    _check_operator(name, operator)
+    if not value or name == "key":
+        raise RuleError(f"The field {name} has no value." if not value else f"Write {argument} as -k {value}.")
+    _check_filter(name, filter_)
+    return Part("-F", _value(name, value), name, operator)
+
+
+def _split(argument, operators):
+    """Split at the operator that libaudit finds: the first of ``operators`` that occurs anywhere."""
+    for operator in operators:
+        name, found, value = argument.partition(operator)
+        if found:
+            return name, operator, value
+    raise RuleError(f"{argument!r} has no operator; write field, one of {' '.join(operators)}, value.")
+
+
+def _check_operator(name, operator):
+    allowed = _operators(name)
+    if operator not in allowed:
+        raise RuleError(f"The field {name} takes only {' and '.join(allowed)}, not {operator}.")
+
+
+def _operators(name):
+    if name in ONLY_EQUAL:
+        return ("=",)
+    if name in EQUAL_OR_NOT:
+        return ("=", "!=")
+    return OPERATORS if name in WITH_BITS else tuple(operator for operator in OPERATORS if "&" not in operator)
+
+
+NOT_FILESYSTEM = tuple(name for name in FILTERS if name != "filesystem")
+EXIT_ONLY = ("exit", "success", "ppid", "devmajor", "devminor", "inode", "filetype", "path", "dir")
+EXIT_ONLY += tuple(label for label in LABELS if label.startswith("obj_"))
+FILTERS_OF = {
+    **dict.fromkeys(EXIT_ONLY, ("exit",)),
+    "msgtype": ("exclude", "user"),
+    "fstype": ("filesystem",),
+    "key": FILTERS,
+    "perm": ("exit", "exclude"),
+    "sessionid": ("exclude", "user", "exit"),
+}
+
+
+def _check_filter(name, filter_):
+    allowed = FILTERS_OF.get(name, NOT_FILESYSTEM)
+    if filter_ not in allowed:
+        raise RuleError(f"The field {name} works on the list {' or '.join(allowed)} only, not on {filter_}.")
+
+
+def _value(name, text):
+    _refuse_quotes(text)
+    if name in PATHS:
+        return _path_value(name, text)
+    if name in IDENTITIES:
+        return _identity(name, text)
+    if name == "perm":
+        return permissions(text)
+    if name in ARGUMENTS + NUMBERS:
+        return _number(name, text)
+    return OTHERS.get(name, _as_written)(name, text)
+
+
+def _as_written(_name, text):
+    return text
+
+
+def _path_value(name, text):
+    _check_path(name, text)
+    if name != "dir" and text.endswith("/"):
+        raise RuleError(f"The kernel refuses {name}={text}: leave the trailing slash out.")
+    return text
+
+
+def _identity(name, text):
+    """Return a user or group as written, or ``unset``, after making sure that it can be one."""
+    number = integer(text)
+    if OCTAL.fullmatch(text):
+        raise RuleError(f"{name}={text}: auditctl would read an octal number, {number}; leave the leading zero out.")
+    if number in (-1, UNSET) or text == "unset":
+        return _unset(name, text)
+    if number is not None:
+        return _bounded(name, text, number, lowest=0)
+    if text[0] in "-0123456789":
+        raise RuleError(f"{name}={text}: auditctl would read only the digits at its beginning.")
+    return text
+
+
+def _unset(name, text):
+    if name != "auid":
+        raise RuleError(f"{name}={text}: the kernel accepts only auid as unset (-1, 4294967295).")
+    return "unset"
+
+
+def _bounded(name, text, number, lowest=-0x80000000):
+    if not lowest <= number <= UNSET:
+        raise RuleError(f"{name}={text}: the number must be from {lowest} to {UNSET}.")
+    return text
+
+
+def _number(name, text):
+    number = integer(text)
+    if number is None or (text.startswith("-") and name not in ARGUMENTS):
+        raise RuleError(f"The field {name} takes a number, not {text!r}.")
+    return _bounded(name, text, number)
+
+
+def _session(name, text):
+    if text == "unset" or integer(text) in (-1, UNSET):
+        return "unset"
+    return _number(name, text)
+
+
+def _exit(name, text):
+    number = integer(text)
+    if number is not None:
+        return _bounded(name, text, number)
+    if not re.fullmatch(r"-?E[0-9A-Z]+", text.upper()):
+        raise RuleError(f"exit takes a number or the name of an error such as -EACCES, not {text!r}.")
+    return text.upper()
+
+
+def _filetype(_name, text):
+    if text.lower() not in FILETYPES:
+        raise RuleError(f"Unknown file type {text!r}{near(text, FILETYPES)}; there are {', '.join(FILETYPES)}.")
+    return text.lower()
+
+
+def _word_or_number(name, text):
+    if text[0] in "0123456789":
+        return _number(name, text)
+    return text
+
+
+OTHERS = {
+    "sessionid": _session,
+    "exit": _exit,
+    "filetype": _filetype,
+    "msgtype": _word_or_number,
+    "fstype": _word_or_number,
+    "arch": _word_or_number,
+}
+
+
+# ---- comparisons ------------------------------------------------------------------------------------------------
+
+
+def compare(argument: str) -> Part:
+    """Return the condition that the argument of ``-C`` (str, ``uid!=euid`` for example) says; :class:`RuleError`."""
+    name, operator, value = _split(argument, ("!=", "="))
+    name, value = (ALIASES.get(word.lower(), word.lower()) for word in (name, value))
+    for half in COMPARABLE:
+        if name in half and value in half and name != value and f"{name[:3]}{value[:3]}" != "objobj":
+            return Part("-C", value, name, operator)
+    raise RuleError(
+        f"-C compares two different fields of {', '.join(COMPARABLE[0])} or two of {', '.join(COMPARABLE[1])}, "
+        f"not {argument!r}."
+    )

@@ -1,0 +1,241 @@
+"""
+The host's audit rules: read from files and kernel, brought to what a wish says, and put back when that fails.
+
+This room asks the kernel, runs awk, and writes; what it is to do, the other rooms decide.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import typing
+from collections.abc import Iterable, Iterator, Mapping
+
+import salt.utils.path
+from salt.exceptions import CommandExecutionError, SaltException
+
+from sshtrail_lib.base import files as base_files
+from sshtrail_lib.base import kernel
+from sshtrail_lib.base.minion import Minion
+from sshtrail_lib.base.transaction import Transaction
+from sshtrail_lib.rules import accounts, compile, plan, target
+from sshtrail_lib.rules import files as rules_files
+from sshtrail_lib.rules.fields import RuleError
+from sshtrail_lib.rules.target import Host
+from sshtrail_lib.rules.wish import Wish
+
+#: The permission bits of a file that is new; what auditd's package installs has them too.
+MODE = 0o640
+
+
+# ---- asking -----------------------------------------------------------------------------------------------------
+
+
+def loaded() -> list[str]:
+    """Return the rules that the kernel holds, in its order, one canonical line (str) each."""
+    return [target.describe(rule) for rule in kernel.rules()]
+
+
+def diff(lines: Iterable[str]) -> dict[str, typing.Any]:
+    """Return how the kernel's rules differ from ``lines`` (iterable of str): :func:`target.preview`."""
+    wanted = [_compiled(number, line) for number, line in enumerate(lines, start=1)]
+    return target.preview(kernel.rules(), list(dict.fromkeys(wanted)))
+
+
+def _compiled(number, line):
+    try:
+        return compile.compile(accounts.parse_rule(line))
+    except RuleError as exc:
+        raise exc.at(number) from exc
+
+
+def sources(rules_dir: str, compiled: str | None = None) -> list[str]:
+    """
+    Return the files and directories (list of str) that an answer about rules depends on.
+
+    rules_dir
+        The directory of ``*.rules`` files (str).
+    compiled
+        The file that augenrules makes of them (str); ``audit.rules`` beside the directory by default.
+    """
+    return [rules_dir, *_paths(rules_dir), compiled or _compiled_of(rules_dir)]
+
+
+def preview(
+    minion: Minion, wish: Wish, rules_dir: str | None = None, compiled: str | None = None
+) -> dict[str, typing.Any]:
+    """
+    Return what :func:`bring` would change, and touch nothing.
+
+    Arguments are those of :func:`bring`. Returns ``changes`` (dict), a ``comment`` for a person (str) and ``reboot``
+    (dict: what a locked kernel takes up at the next one). Raises :class:`RuleError` for a rule that would not load.
+    """
+    directory = rules_dir or wish.directory
+    host = _read(minion, directory, compiled, _transaction(minion, directory).interrupted())
+    wanted = wish.target(host)
+    _check_loadable(host, wanted)
+    return {
+        "changes": target.differences(host, wanted),
+        "comment": target.comment(host, wanted, wish.unknown),
+        "reboot": target.waiting(host, wanted),
+    }
+
+
+def _transaction(minion, rules_dir):
+    # One journal for the whole directory: whoever changes another file of it comes after a crash, too.
+    return Transaction(minion, "audit_rules", rules_dir)
+
+
+def _read(minion, rules_dir, compiled, replaced):
+    """Return the :class:`Host`, its files as they were before ``replaced`` (dict), what an interrupted change did."""
+    path = compiled or _compiled_of(rules_dir)
+    files = {name: base_files.read(name) for name in _paths(rules_dir)}
+    files.update((name, data) for name, data in replaced.items() if name in files)
+    files = {name: data for name, data in files.items() if data is not None}
+    text = replaced[path] if path in replaced else base_files.read(path)
+    space = _awk_space(minion) if rules_files.needs_awk(files.values()) else rules_files.MAWK
+    held, now = kernel.rules(), kernel.status()
+    return Host(rules_dir, path, files, text, held, now, space)
+
+
+def _compiled_of(rules_dir):
+    return os.path.join(os.path.dirname(rules_dir.rstrip("/")), "audit.rules")
+
+
+def _paths(rules_dir):
+    """Return the files (list of str) that augenrules reads, in its order."""
+    names = rules_files.order(os.listdir(rules_dir)) if os.path.isdir(rules_dir) else []
+    return [os.path.join(rules_dir, name) for name in names]
+
+
+def _awk_space(minion):
+    """Return how this host's awk, which augenrules runs, reads the white space in its patterns."""
+    awk = salt.utils.path.which("awk")
+    program = r'BEGIN { exit match(" ", "^\\s$") ? 0 : 1 }'
+    known = awk and not minion.run(awk, program)["retcode"]
+    return rules_files.GAWK if known else rules_files.MAWK
+
+
+def _check_loadable(host, wanted):
+    """Make sure, before anything is touched, that the directories of the rules still to be loaded are there."""
+    for _data, entry in target.still_to_load(host, wanted):
+        absent = target.absent_directory(entry)
+        if absent:
+            raise _not_loadable(entry, f"{absent} does not exist, so the kernel refuses {entry.value}")
+
+
+def _ask_kernel(host, wanted):
+    """
+    Ask the kernel about every rule that is still to be loaded: a newer field may be unknown to an older kernel.
+
+    Each question leaves a record in the audit log, so that a preview does not ask.
+    """
+    for data, entry in () if host.status["immutable"] else target.still_to_load(host, wanted):
+        # The question is about the twin, and not where an interrupted run left that behind: asking would delete it.
+        twin = plan.twin(data)
+        if twin not in host.rules and not kernel.accepts(twin):
+            raise _not_loadable(entry, f"this kernel does not accept {entry.value}")
+
+
+def _not_loadable(entry, reason):
+    return RuleError(reason, None, entry.line, entry.file)
+
+
+# ---- acting -----------------------------------------------------------------------------------------------------
+
+
+def bring(
+    minion: Minion, wish: Wish, rules_dir: str | None = None, compiled: str | None = None
+) -> dict[str, typing.Any]:
+    """
+    Bring the files and the kernel to what a wish says, and return the changes (dict), empty for none.
+
+    minion
+        Where locks, journals and backups lie, and how programs are run.
+    wish
+        What is asked for (:mod:`sshtrail_lib.rules.wish`).
+    rules_dir
+        The directory of ``*.rules`` files (str); the wish's own by default.
+    compiled
+        The file that augenrules makes of them (str); ``audit.rules`` beside the directory by default.
+
+    When anything fails, files and kernel are put back and the error names the rule. What an interrupted run left is
+    put back first. Raises :class:`sshtrail_lib.base.transaction.Busy` when another change does not end in time.
+    """
+    directory = rules_dir or wish.directory
+    change = _transaction(minion, directory)
+    with change.locked():
+        host = _read(minion, directory, compiled, {})
+        return _bring(change, host, wish.target(host))
+
+
+def _bring(change, host, wanted):
+    """Act on the difference, the kernel first: a rule that it refuses must leave no file behind."""
+    _check_loadable(host, wanted)
+    changes = target.differences(host, wanted)
+    if not changes:
+        return changes
+    _ask_kernel(host, wanted)
+    with _undone_on_failure(change, host):
+        if not host.status["immutable"]:
+            _set(target.settings(host, wanted))
+            _run(target.way(host.rules, wanted.rules))
+        change.write(*_replaced(host, wanted), mode=MODE)
+        _lock(host, wanted)
+    change.close()
+    return changes
+
+
+def _replaced(host, wanted):
+    """Return what the files that change hold now, and what they are to hold: two of ``{path: bytes}``."""
+    old = {**host.files, host.compiled_path: host.compiled}
+    new = {**wanted.files, host.compiled_path: wanted.compiled}
+    return old, {path: data for path, data in new.items() if data != old.get(path)}
+
+
+def _lock(host, wanted):
+    """Lock the kernel, if the policy says so, and only on what it holds now: a wrong rule would stay until a reboot."""
+    asked = target.asks_for_lock(host, wanted)
+    if asked and not target.way(kernel.rules(), wanted.rules):
+        _set({"enabled": kernel.IMMUTABLE})
+
+
+def _set(settings: Mapping[str, int]) -> None:
+    if settings:
+        kernel.set_status(settings)
+
+
+def _run(steps):
+    for step in steps:
+        try:
+            _step(step)
+        except kernel.KernelError as exc:
+            line = target.describe(step.rule)
+            raise CommandExecutionError(f"Cannot {step.do} {line}: {target.why(exc)}.") from exc
+
+
+def _step(step):
+    if step.do == "delete":
+        kernel.delete(step.rule)
+    else:
+        kernel.add(step.rule, prepend=step.do == "prepend")
+
+
+@contextlib.contextmanager
+def _undone_on_failure(change: Transaction, host: Host) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        _put_back(change, host)
+        raise
+
+
+def _put_back(change, host):
+    """Bring files and kernel back to ``host``, as far as that goes: the first failure is the one to report."""
+    with contextlib.suppress(SaltException):
+        _run(target.way(kernel.rules(), list(dict.fromkeys(host.rules))))
+    with contextlib.suppress(SaltException):
+        now = kernel.status()
+        _set({name: host.status[name] for name in kernel.SETTINGS if now[name] != host.status[name]})
+    with contextlib.suppress(SaltException):
+        change.undo()

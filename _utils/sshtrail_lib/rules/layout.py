@@ -1,0 +1,88 @@
+"""
+An audit rule as the kernel holds it: ``struct audit_rule_data``, its numbers, its bytes ↔ its parts.
+
+Source: linux/audit.h, the kernel's auditfilter.c.
+"""
+
+from __future__ import annotations
+
+import struct
+import typing
+
+# struct audit_rule_data without its buffer: list, action, number of fields, mask, fields, values, operators, bytes.
+MASK_WORDS, MAX_FIELDS = 64, 64
+HEADER = struct.Struct(f"={3 + MASK_WORDS + 3 * MAX_FIELDS + 1}I")
+COUNT, FIELDS = 2, 3 + MASK_WORDS
+VALUES, OPERATORS = FIELDS + MAX_FIELDS, FIELDS + 2 * MAX_FIELDS
+# The kernel expands these class bits when it takes a rule, and lists the rule without them.
+CLASS_BITS = 0xFFFF0000
+FIRST_CLASS_BIT = 32 * MASK_WORDS - 16
+FILTER_NUMBERS = {"user": 0, "task": 1, "exit": 4, "exclude": 5, "filesystem": 6, "io_uring": 7}
+FILTER_NAMES = {number: name for name, number in FILTER_NUMBERS.items()}
+ACTION_NUMBERS = {"never": 0, "always": 2}
+ACTION_NAMES = {number: name for name, number in ACTION_NUMBERS.items()}
+OPERATOR_NUMBERS = {
+    "&": 0x08000000,
+    "<": 0x10000000,
+    ">": 0x20000000,
+    "!=": 0x30000000,
+    "=": 0x40000000,
+    "&=": 0x48000000,
+    "<=": 0x50000000,
+    ">=": 0x60000000,
+}
+OPERATOR_NAMES = {number: name for name, number in OPERATOR_NUMBERS.items()}
+ARCH, FSTYPE, SUCCESS = 11, 26, 104
+WATCH, PERM, DIR, COMPARE, EXE, KEY = 105, 106, 107, 111, 112, 210
+#: The fields whose value is a text, and their number the length of it.
+STRINGS = (*range(13, 18), *range(19, 24), WATCH, DIR, EXE, KEY)
+PERM_BITS = {"x": 1, "w": 2, "r": 4, "a": 8}
+#: What joins several keys of a rule.
+KEY_SEPARATOR = "\1"
+
+
+class Packed(typing.NamedTuple):
+    """The numbers of a rule; ``mask`` are the words of its system calls, ``fields`` (number, operator, value) each."""
+
+    filter: int
+    action: int
+    mask: tuple[int, ...]
+    fields: tuple[tuple[int, int, int], ...]
+
+
+def unpack(data: bytes) -> tuple[Packed, list[str]]:
+    """Return ``(Packed, strings)`` for the kernel's ``data`` (bytes); ``strings`` are those of its fields in order."""
+    words = HEADER.unpack_from(data)
+    rows = [(words[FIELDS + at], words[OPERATORS + at], words[VALUES + at]) for at in range(words[COUNT])]
+    return Packed(words[0], words[1], words[3:FIELDS], tuple(rows)), _strings(rows, data[HEADER.size :])
+
+
+def _strings(rows, buffer):
+    strings, start = [], 0
+    for number, _operator, value in rows:
+        if number in STRINGS:
+            strings.append(buffer[start : start + value].decode("utf-8", "surrogateescape"))
+            start += value
+    return strings
+
+
+def length(header: bytes) -> int:
+    """Return how many bytes of text (int) follow the ``header`` (bytes) of a rule."""
+    return int(HEADER.unpack_from(header)[-1])
+
+
+def listed(data: bytes, filter_: str, action: str) -> bytes:
+    """Return ``data`` (bytes), as libaudit hands it over, as the kernel lists it: on a list, with an action (str)."""
+    words = list(HEADER.unpack_from(data))
+    words[0], words[1] = FILTER_NUMBERS[filter_], ACTION_NUMBERS[action]
+    words[FIELDS - 1] &= ~CLASS_BITS
+    return HEADER.pack(*words) + data[HEADER.size :]
+
+
+def with_condition(data: bytes, number: int, operator: int, value: int) -> bytes:
+    """Return ``data`` (bytes) with one more condition behind its others: a field's ``number``, compared (int each)."""
+    words = list(HEADER.unpack_from(data))
+    count = words[COUNT]
+    words[FIELDS + count], words[OPERATORS + count], words[VALUES + count] = number, operator, value
+    words[COUNT] = count + 1
+    return HEADER.pack(*words) + data[HEADER.size :]

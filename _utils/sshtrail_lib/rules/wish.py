@@ -1,0 +1,250 @@
+"""
+What is asked for of a host's rules: the groups of the managed file, one rule, or what the files say already.
+
+Each wish makes a :class:`sshtrail_lib.rules.target.Target` of a host; nothing is changed here.
+"""
+
+from __future__ import annotations
+
+import collections
+import os
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+
+from salt.exceptions import SaltInvocationError
+
+from sshtrail_lib.base import kernel, state
+from sshtrail_lib.rules import accounts, compile, language, target
+from sshtrail_lib.rules import files as rules_files
+from sshtrail_lib.rules.fields import RuleError, near
+from sshtrail_lib.rules.language import Rule
+from sshtrail_lib.rules.target import Host, Target
+
+UNKNOWN = ("keep", "report", "remove")
+GROUP_KEYS = ("name", "title", "controls", "rules")
+
+
+class Wish(typing.Protocol):
+    """What is asked for."""
+
+    unknown: str
+    """What becomes of rules that no file holds: one of :data:`UNKNOWN`."""
+
+    @property
+    def directory(self) -> str:
+        """The rules directory, where no other one is named."""
+
+    def target(self, host: Host) -> Target:
+        """Return what the host should be."""
+
+
+class Whole:
+    """That the kernel holds what the files say."""
+
+    def __init__(self, unknown: str = "report") -> None:
+        self.unknown = unknown
+
+    @property
+    def directory(self) -> str:
+        """The rules directory (str)."""
+        return rules_files.RULES_DIR
+
+    def target(self, host: Host) -> Target:
+        """Return what the host should be."""
+        return target.aim(host, unknown=self.unknown)
+
+
+class OneRule:
+    """
+    That one rule is in the files and in the kernel, or in neither.
+
+    rule
+        Its line (str).
+    present
+        Whether it should be there (bool).
+    path
+        The file that gets it when none holds it yet (str).
+    """
+
+    unknown = "keep"
+
+    def __init__(self, rule: str, present: bool, path: str) -> None:
+        self.rule, self.present, self.path = rule, present, path
+
+    @property
+    def directory(self) -> str:
+        """The rules directory (str)."""
+        return os.path.dirname(self.path)
+
+    def target(self, host: Host) -> Target:
+        """Return what the host should be, or raise :class:`RuleError` for a bad line."""
+        rule = accounts.parse_rule(self.rule)
+        data = compile.compile(rule)
+        places = _places(host, data)
+        if self.present:
+            return _installed(host, target.aim(host, {} if places else self._added(host, rule)))
+        edits = {path: rules_files.without(host.files[path], lines) for path, lines in places.items()}
+        return _installed(host, target.aim(host, edits, drop={data}))
+
+    def _added(self, host, rule):
+        data = host.files.get(self.path) or b""
+        return {self.path: data + f"{rule}\n".encode("utf-8", "surrogateescape")}
+
+
+def _places(host, rule):
+    """Return where the files hold ``rule`` (bytes): ``{path: {line number}}``."""
+    places = collections.defaultdict(set)
+    for entry in rules_files.rules(target.desired(host.files)[0]):
+        if compile.compile(entry.value) == rule:
+            places[entry.file].add(entry.line)
+    return places
+
+
+def _installed(host, wanted):
+    """Return ``wanted`` (Target), or raise :class:`sshtrail_lib.base.state.NotInstalled` with what would change."""
+    if not os.path.isdir(host.rules_dir):
+        changes = target.differences(host, wanted)
+        raise state.NotInstalled(f"There is no {host.rules_dir}: auditd is not installed.", changes)
+    return wanted
+
+
+class Managed:
+    """
+    That one file and the kernel hold the rules of some groups: the state ``audit_rules.managed``, whose arguments
+    these are.
+
+    Raises :class:`salt.exceptions.SaltInvocationError` for the first bad argument, naming it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        groups: Sequence[Mapping[str, typing.Any]],
+        unknown: str = "report",
+        status: Mapping[str, int] | None = None,
+        immutable: bool = False,
+    ) -> None:
+        check_arguments(name, groups, unknown, status, immutable)
+        self.name, self.groups, self.unknown = name, groups, unknown
+        self.status, self.immutable = status or {}, immutable
+
+    @property
+    def directory(self) -> str:
+        """The rules directory (str)."""
+        return os.path.dirname(self.name)
+
+    def target(self, host: Host) -> Target:
+        """Return what the host should be, or raise :class:`RuleError` for a bad rule, naming its group."""
+        wanted = target.aim(host, self._edits(host), self.unknown, lock=self.immutable)
+        self._check_skipped(wanted)
+        self._check_overridden(wanted)
+        return _installed(host, wanted)
+
+    def _edits(self, host):
+        groups = read_groups(self.groups)
+        edits = _without_foreign_rules(host, self.name) if self.unknown == "remove" else {}
+        others = {name: data for name, data in {**host.files, **edits}.items() if name != self.name}
+        held = target.desired(target.arranged(others))[1]
+        elsewhere = {rule for group in groups for rule in group["rules"] if compile.compile(rule) in held}
+        edits[self.name] = rules_files.render(groups, self.status, self.immutable, elsewhere)
+        return edits
+
+    def _check_skipped(self, wanted):
+        skipped = next((entry for entry in wanted.skipped if entry.file == self.name), None)
+        if skipped:
+            absent = target.absent_directory(skipped)
+            reason = f"{absent} does not exist, so the kernel refuses {skipped.value}"
+            raise RuleError(reason, None, skipped.line, self.name)
+
+    def _check_overridden(self, wanted):
+        """Make sure that no later file sets what this one does."""
+        ours = {**self.status, **({"enabled": kernel.IMMUTABLE} if self.immutable else {})}
+        decided = rules_files.effective_status(target.desired(wanted.files)[0])
+        for setting in ours:
+            entry = decided[setting]
+            if entry.file != self.name:
+                reason = f"{entry.value} overrides {setting} of {self.name}, which is read earlier"
+                raise RuleError(reason, None, entry.line, entry.file)
+
+
+def _without_foreign_rules(host, path):
+    edits = {}
+    for name, data in host.files.items():
+        read = rules_files.read(name, data, exists=accounts.exists)
+        lines = {line.number for line in read if isinstance(line.value, Rule)}
+        if name != path and lines:
+            edits[name] = rules_files.without(data, lines)
+    return edits
+
+
+# ---- groups -----------------------------------------------------------------------------------------------------
+
+
+def read_groups(groups: Iterable[Mapping[str, typing.Any]]) -> list[dict[str, typing.Any]]:
+    """
+    Return ``groups`` with their rules parsed, each rule only where it comes first.
+
+    groups
+        List of ``{"name": str, "title": str, "controls": [str], "rules": [str]}``.
+
+    Rules about 32-bit programs are ``left_out`` (list of Rule) on a machine that has none, such as most arm ones.
+    """
+    seen: set[bytes] = set()
+    result = []
+    for group in groups:
+        lines = enumerate(group["rules"], start=1)
+        rules = [_group_rule(group["name"], number, line) for number, line in lines]
+        absent = [rule for rule in rules if _needs_b32(rule) and not compile.has_b32()]
+        first = {compile.compile(rule): rule for rule in reversed(rules) if rule not in absent}
+        kept = {data: rule for data, rule in reversed(first.items()) if data not in seen}
+        result.append({**group, "rules": list(kept.values()), "left_out": absent})
+        seen.update(kept)
+    return result
+
+
+def _needs_b32(rule):
+    arch = rule.field("arch")
+    return arch is not None and arch.value.lower() == "b32"
+
+
+def _group_rule(name, number, line):
+    try:
+        rule = accounts.parse_rule(line)
+        if not _needs_b32(rule) or compile.has_b32():
+            compile.compile(rule)
+    except RuleError as exc:
+        raise RuleError(f"{exc.reason} (in {line!r})", exc.column, number, f"rule group {name!r}") from exc
+    return rule
+
+
+def check_arguments(
+    name: str,
+    groups: Iterable[Mapping[str, typing.Any]],
+    unknown: str,
+    status: Mapping[str, int] | None,
+    immutable: bool,
+) -> None:
+    """Raise :class:`salt.exceptions.SaltInvocationError` for the first bad argument of :class:`Managed`, naming it."""
+    if unknown not in UNKNOWN:
+        raise SaltInvocationError(f"unknown: {unknown!r} is none of {', '.join(UNKNOWN)}.")
+    if not isinstance(immutable, bool):
+        raise SaltInvocationError(f"immutable: True or False, not {immutable!r}.")
+    if not os.path.isabs(name) or not name.endswith(rules_files.SUFFIX):
+        raise SaltInvocationError(f"name: {name!r} is no absolute path that ends in .rules; augenrules reads no other.")
+    for setting, value in (status or {}).items():
+        language.validate_status(setting, value)
+    for number, group in enumerate(groups, start=1):
+        _check_group(number, group)
+
+
+def _check_group(number, group):
+    if not isinstance(group, Mapping) or not {"name", "rules"} <= set(group):
+        raise SaltInvocationError(f"groups: number {number} needs at least a name and rules.")
+    odd = next((key for key in group if key not in GROUP_KEYS), None)
+    if odd is not None:
+        raise SaltInvocationError(f"groups: {group['name']} has an unknown key {odd!r}{near(str(odd), GROUP_KEYS)}.")
+    told = [group["name"], group.get("title") or "", *(group.get("controls") or [])]
+    if any(not isinstance(text, str) or not text.isprintable() for text in told):
+        raise SaltInvocationError(f"groups: name, title and controls of {group['name']!r} must be text on one line.")
+    if isinstance(group["rules"], str) or not all(isinstance(line, str) for line in group["rules"]):
+        raise SaltInvocationError(f"groups: the rules of {group['name']} must be a list of lines.")
