@@ -15,8 +15,7 @@ Keep keywords of ``sshd_config`` at the values they should have.
 """
 
 from sshtrail_lib.base import state
-
-DEFAULT = "/etc/ssh/sshd_config"
+from sshtrail_lib.sshd.running import DEFAULT
 
 
 def __virtual__():

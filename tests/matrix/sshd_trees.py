@@ -14,11 +14,16 @@ import shutil
 import subprocess
 
 from salt.exceptions import CommandExecutionError
+from sshtrail_lib.sshd import effective as sshd_effective
+from sshtrail_lib.sshd import include as sshd_include
 from sshtrail_lib.sshd import keywords as sshd_keywords
 from sshtrail_lib.sshd import language as sshd_language
 from sshtrail_lib.sshd import match as sshd_match
 from sshtrail_lib.sshd import plan as sshd_plan
-from sshtrail_lib.sshd import values as sshd_values
+from sshtrail_lib.sshd import wish as sshd_wish
+from sshtrail_lib.sshd.daemon import BadValue, Daemon
+from sshtrail_lib.sshd.host import DISK
+from sshtrail_lib.sshd.resolver import NAMES
 
 # Of this process alone: what another run left there must not be included.
 HOME = f"/tmp/sshtrail-trees-{os.getpid()}"
@@ -189,11 +194,16 @@ def parsed(text):
     return printed
 
 
+def loaded(daemon, tree, main=MAIN):
+    """Return the Tree of ``tree`` (``{path: bytes}``) as ``daemon`` (Daemon) reads it."""
+    return sshd_include.load(main, daemon, DISK, tree)
+
+
 def golden(release):
     """A Daemon with what ``sshd -T`` of that release (str) prints for an empty file: Debian's builds, recorded."""
     (path,) = DATA.glob(f"defaults-OpenSSH_{release}*.txt")
     numbers = tuple(map(int, release.split(".")))
-    return sshd_values.Daemon(numbers, f"OpenSSH_{release}", parsed(path.read_text()))
+    return Daemon(numbers, f"OpenSSH_{release}", parsed(path.read_text()), names=NAMES)
 
 
 class Trees:
@@ -312,7 +322,7 @@ class Oracle:
             if self.dump({MAIN: f"{name} {value}\n".encode()}):
                 defaults.setdefault(name, [])
         release = tuple(map(int, banner.groups()))
-        self.daemon = sshd_values.Daemon(release, banner[0], defaults, self.ask)
+        self.daemon = Daemon(release, banner[0], defaults, self.ask, NAMES)
 
     def write(self, tree):
         home = self._real(HOME)
@@ -341,7 +351,7 @@ class Oracle:
         if text not in self.asked:
             self.asked[text] = self._ask(keyword, text)
         if self.asked[text] is None:
-            raise sshd_values.BadValue("is refused by sshd")
+            raise BadValue("is refused by sshd")
         return self.asked[text]
 
     def _ask(self, keyword, text):
@@ -359,8 +369,8 @@ def compare(oracle, tree):
     The second value tells whether sshd accepts it (bool).
     """
     theirs = oracle.dump(tree)
-    ours = sshd_language.load(MAIN, oracle.daemon, tree)
-    problems = sshd_language.problems(ours)
+    ours = loaded(oracle.daemon, tree)
+    problems = sshd_effective.problems(ours)
     if theirs is None and b"no hostkeys available" in oracle.error:
         # A matter of the host, not of the language.
         return [], False
@@ -388,7 +398,7 @@ def compare(oracle, tree):
 
 def _effective(tree, connection):
     try:
-        return sshd_language.effective(tree, connection)
+        return sshd_effective.effective(tree, connection)
     except sshd_language.ConfigError:
         # Some lines sshd looks at only once a connection meets their Match block.
         return None
@@ -410,15 +420,15 @@ class Wishes:
     def check(self, oracle, tree):
         """Plan a random wish for ``tree``; return what sshd says against the result, and whether it was possible."""
         before = oracle.dump(tree)
-        ours = sshd_language.load(MAIN, oracle.daemon, tree)
-        if before is None or sshd_language.problems(ours):
+        ours = loaded(oracle.daemon, tree)
+        if before is None or sshd_effective.problems(ours):
             return [], False
         wish = self._wish(oracle.daemon)
         if wish is None:
             return [], False
         try:
             plan = sshd_plan.plan(ours, [wish])
-        except (sshd_language.ConfigError, sshd_plan.BadWish):
+        except (sshd_language.ConfigError, sshd_wish.BadWish):
             return [], False
         except sshd_plan.NoEffectError as exc:
             return ([] if self._vain(wish, oracle) else [exc.message]), False
@@ -439,8 +449,8 @@ class Wishes:
         match = self.random.choice([None, None, *_MATCHES])
         value = self.random.choice([None, *GOOD[name]])
         try:
-            return sshd_plan.wish(name, value, daemon, match, exact=self.random.random() < 0.7)
-        except sshd_plan.BadWish:
+            return sshd_wish.wish(name, value, daemon, match, exact=self.random.random() < 0.7)
+        except sshd_wish.BadWish:
             return None
 
     def _judge(self, oracle, tree, before, wish, plan):
@@ -454,7 +464,7 @@ class Wishes:
         if changed - allowed or (wish.criteria is not None and changed):
             found.append(f"{wish.key}: also changed {changed}")
         found += self._kept(oracle, merged, wish, after)
-        if not sshd_plan.holds(wish, sshd_language.load(MAIN, oracle.daemon, merged)):
+        if not sshd_wish.holds(wish, loaded(oracle.daemon, merged)):
             found.append(f"{wish.key}: not there on the second look")
         removed = _lines(tree) - _lines(merged)
         if any(line.lstrip().startswith(b"#") for line in removed):
@@ -468,7 +478,7 @@ class Wishes:
             after = oracle.dump(merged, connection, write=False)
         if after is None and oracle.crashed:
             return []
-        want = sshd_plan.value_of(wish, oracle.daemon)
+        want = sshd_wish.value_of(wish, oracle.daemon)
         have = after.get(wish.keyword.name, [])
         if wish.occurrences is None:
             default = oracle.daemon.defaults.get(wish.keyword.name, [])
@@ -484,7 +494,7 @@ class Wishes:
 
 
 def _same(match, wish, oracle):
-    ours = sshd_plan.wish("LogLevel", "INFO", oracle.daemon, match).criteria
+    ours = sshd_wish.wish("LogLevel", "INFO", oracle.daemon, match).criteria
     return sshd_match.canonical(ours) == sshd_match.canonical(wish.criteria)
 
 

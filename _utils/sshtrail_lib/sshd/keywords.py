@@ -4,7 +4,12 @@ The keywords of sshd_config(5): how each is written, what repeating it does, whe
 Facts only. Read from ``servconf.c`` of OpenSSH 8.4 to 10.5 and measured on sshd 8.4, 9.2, 10.0 and 10.6.
 """
 
+from __future__ import annotations
+
 import typing
+from collections.abc import Collection
+
+Release = tuple[int, int]
 
 #: The first line that sshd reads decides.
 FIRST = "first"
@@ -26,7 +31,7 @@ class Keyword(typing.NamedTuple):
     name
         Its canonical spelling (str).
     kind
-        What its arguments are (str, a key of ``sshd.values.KINDS``).
+        What its arguments are (str, a key of ``values.KINDS``).
     in_match
         Whether it may stand in a Match block (bool).
     repeat
@@ -35,19 +40,21 @@ class Keyword(typing.NamedTuple):
         The first release that has it, the first that has it no more ((major, minor)).
     last_until
         The first release in which the first line decides; before it the last one did.
+    match_since
+        The first release in which it may stand in a Match block, for a keyword that once could not.
     """
 
     name: str
     kind: str
     in_match: bool = False
     repeat: str = FIRST
-    since: tuple = ALWAYS
-    until: tuple = NEVER
-    last_until: tuple = ALWAYS
-    match_since: tuple = ALWAYS
+    since: Release = ALWAYS
+    until: Release = NEVER
+    last_until: Release = ALWAYS
+    match_since: Release = ALWAYS
 
 
-def _rows(kind, names, **options):
+def _rows(kind: str, names: str, **options: typing.Any) -> list[Keyword]:
     return [Keyword(name, kind, **options) for name in names.split()]
 
 
@@ -167,12 +174,12 @@ LISTED = frozenset(["port", "listen", "users", "words", "accept", "setenv", "sub
 LISTED_NAMES = frozenset(["HostKey", "HostCertificate"])
 
 
-def is_list(keyword):
+def is_list(keyword: Keyword) -> bool:
     """Return whether the value of ``keyword`` (Keyword) is a list of items, as ``sshd -T`` prints them."""
     return keyword.kind in LISTED or keyword.name in LISTED_NAMES
 
 
-def find(word, release, printed=()):
+def find(word: str, release: Release, printed: Collection[str] = ()) -> Keyword | None:
     """
     Return the Keyword that ``word`` (str, any case) names for an OpenSSH ``release`` ((major, minor)), or None.
 
@@ -189,11 +196,11 @@ def find(word, release, printed=()):
     return _as_of(keyword, release) if keyword.name in printed or _exists(keyword, release) else None
 
 
-def _exists(keyword, release):
+def _exists(keyword: Keyword, release: Release) -> bool:
     return keyword.since <= release < keyword.until
 
 
-def _as_of(keyword, release):
+def _as_of(keyword: Keyword, release: Release) -> Keyword:
     if release < keyword.last_until:
         return keyword._replace(repeat=LAST)
     if keyword.match_since != ALWAYS:
@@ -201,7 +208,7 @@ def _as_of(keyword, release):
     return keyword
 
 
-def names(release, printed=()):
+def names(release: Release, printed: Collection[str] = ()) -> list[str]:
     """Return the canonical names of all keywords of ``release`` (sorted list of str)."""
     known = {keyword.name for keyword in _KEYWORDS if keyword.kind != "ignored" and _exists(keyword, release)}
     return sorted(known | set(printed))

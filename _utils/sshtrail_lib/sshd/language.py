@@ -1,32 +1,27 @@
 """
-The language of sshd_config(5): a tree of files to lines, and lines to what sshd will do.
+The language of sshd_config(5): bytes to lines of words, as sshd's tokenizers split them, and words to lines.
 
-It reads as sshd does: both of its tokenizers, Include in its order, Match in its two passes (once for the
-global part when the daemon starts, once for each connection), and which of several lines decides. Which
-release it reads for is in :class:`sshtrail_lib.sshd.values.Daemon`.
+Both of its tokenizers are here, that of releases before 8.7 and that of those since. What a tree of files is, and what
+sshd makes of it, is in :mod:`sshtrail_lib.sshd.include` and :mod:`sshtrail_lib.sshd.effective`.
 """
 
+from __future__ import annotations
+
 import difflib
-import fnmatch
 import functools
-import glob
-import os
 import re
 import typing
 
 from salt.exceptions import CommandExecutionError
 
-from sshtrail_lib.base import files, text
-from sshtrail_lib.sshd import keywords as sshd_keywords
-from sshtrail_lib.sshd import match
-from sshtrail_lib.sshd import values as sshd_values
-from sshtrail_lib.sshd.values import ARGV_SINCE, ARRAYS_SINCE, LONE_NONE_SINCE, Arguments, BadValue
+from sshtrail_lib.base import text as base_text
+from sshtrail_lib.sshd import keywords, match
+from sshtrail_lib.sshd.daemon import ARGV_SINCE, Arguments, BadValue, Daemon, Release
+from sshtrail_lib.sshd.keywords import Keyword
 
-#: Include with a relative path means this directory, wherever the including file is.
-BASE = "/etc/ssh"
-#: sshd refuses to follow Include deeper than this.
-MAX_DEPTH = 16
 SPACE = " \t\r\n"
+#: Kinds of keywords that take the rest of their line as it is.
+RAW = ("raw", "addendum", "command")
 
 
 class ConfigError(CommandExecutionError):
@@ -42,7 +37,7 @@ class Problem(typing.NamedTuple):
     text: str
     reason: str
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}: {self.reason}"
 
 
@@ -69,28 +64,28 @@ class Line(typing.NamedTuple):
     number: int
     raw: bytes
     word: str = ""
-    keyword: sshd_keywords.Keyword | None = None
+    keyword: Keyword | None = None
     arguments: Arguments = Arguments(())
     problem: str | None = None
     column: int = 1
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The canonical keyword (str), empty where there is none."""
         return self.keyword.name if self.keyword else ""
 
 
-def decode(raw):
+def decode(raw: bytes) -> str:
     """Return the bytes ``raw`` as str in a way that :func:`encode` reverses whatever they are."""
     return raw.decode("utf-8", "surrogateescape")
 
 
-def encode(text):
+def encode(text: str) -> bytes:
     """Return the bytes that ``text`` (str) stands for; the reverse of :func:`decode`."""
     return text.encode("utf-8", "surrogateescape")
 
 
-def next_word(text, equals=True):
+def next_word(text: str, equals: bool = True) -> tuple[str | None, str | None]:
     """
     Return the next word of ``text`` and what follows it, as ``strdelim()`` of sshd does.
 
@@ -112,25 +107,27 @@ def next_word(text, equals=True):
     return text[:start], rest
 
 
-def words_delimited(text, equals=True):
+def words_delimited(text: str, equals: bool = True) -> tuple[str, ...]:
     """Return the words of ``text`` as releases before 8.7 split them: up to the end, an empty word or a bad quote."""
-    words = []
-    while text is not None:
-        word, text = next_word(text, equals)
+    words: list[str] = []
+    rest: str | None = text
+    while rest is not None:
+        word, rest = next_word(rest, equals)
         if not word:
-            return (*words, "") if word == "" and text else tuple(words)
+            return (*words, "") if word == "" and rest else tuple(words)
         words.append(word)
     return tuple(words)
 
 
-def words_quoted(text):
+def words_quoted(text: str) -> tuple[tuple[str, ...], int]:
     """
     Return the words of ``text`` as ``argv_split()`` of releases since 8.7 splits them.
 
     Returns ``(words, end)``: a tuple of str, and where they end (int): at a comment or at the end of the text.
     Raises BadValue for an unbalanced quote.
     """
-    words, position = [], 0
+    words: list[str] = []
+    position = 0
     while position < len(text) and (text[position] in " \t" or text[position] != "#"):
         if text[position] in " \t":
             position += 1
@@ -140,7 +137,7 @@ def words_quoted(text):
     return tuple(words), position
 
 
-def _quoted_word(text, position):
+def _quoted_word(text: str, position: int) -> tuple[str, int]:
     out, quote = [], ""
     while position < len(text) and (quote or text[position] not in " \t"):
         char, after = text[position], text[position + 1 : position + 2]
@@ -159,15 +156,15 @@ def _quoted_word(text, position):
     return "".join(out), position
 
 
-def parse(data, daemon):
+def parse(data: bytes, daemon: Daemon) -> list[Line]:
     """Return the lines (list of Line) of the file content ``data`` (bytes) as ``daemon`` (Daemon) reads them."""
     printed = frozenset(daemon.defaults)
-    return [parse_line(raw, number, daemon.release, printed) for number, raw in enumerate(text.lines(data), 1)]
+    return [parse_line(raw, number, daemon.release, printed) for number, raw in enumerate(base_text.lines(data), 1)]
 
 
 @functools.lru_cache(maxsize=4096)
-def parse_line(raw, number, release, printed):
-    """Return the Line that ``raw`` (bytes) is for ``release``; ``printed`` as for :func:`sshd.keywords.find`."""
+def parse_line(raw: bytes, number: int, release: Release, printed: frozenset[str]) -> Line:
+    """Return the Line that ``raw`` (bytes) is for ``release``; ``printed`` as for ``keywords.find``."""
     if b"\0" in raw:
         return Line(number, raw, problem="a NUL byte, at which sshd would join this line with the next")
     text = decode(raw).lstrip(" \t\r")
@@ -182,9 +179,9 @@ def parse_line(raw, number, release, printed):
     return _parse_keyword(Line(number, raw, word), rest, release, printed)
 
 
-def _parse_keyword(line, rest, release, printed):
+def _parse_keyword(line: Line, rest: str | None, release: Release, printed: frozenset[str]) -> Line:
     column = len(line.raw) - len(line.raw.lstrip(b" \t\r")) + 1
-    keyword = sshd_keywords.find(line.word, release, printed)
+    keyword = keywords.find(line.word, release, printed)
     if keyword is None:
         return line._replace(problem=_unknown(line.word, release, printed), column=column)
     line = line._replace(keyword=keyword)
@@ -196,7 +193,7 @@ def _parse_keyword(line, rest, release, printed):
         return line._replace(problem=f"{keyword.name}: {exc}", column=column)
 
 
-def _arguments(keyword, rest, release):
+def _arguments(keyword: Keyword, rest: str, release: Release) -> Arguments:
     if keyword.kind == "match" and release < match.ARGV_SINCE:
         # Since 8.7 the whole line must split into words as well, or sshd refuses its quotes.
         if release >= ARGV_SINCE:
@@ -208,474 +205,98 @@ def _arguments(keyword, rest, release):
     return Arguments(words, rest.lstrip(SPACE))
 
 
-def _unknown(word, release, printed):
-    near = difflib.get_close_matches(word, sshd_keywords.names(release, printed), n=1)
+def _unknown(word: str, release: Release, printed: frozenset[str]) -> str:
+    near = difflib.get_close_matches(word, keywords.names(release, printed), n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     return f"OpenSSH {release[0]}.{release[1]} does not know the keyword {word!r}{hint}"
 
 
-class Tree:
+def problem(path: str, line: Line, reason: str, column: int | None = None) -> Problem:
     """
-    A main file with all that it includes.
+    Return the Problem that ``line`` (Line) of the file ``path`` (str) has.
 
-    path
-        The main file (str).
-    daemon
-        The sshd that reads it (Daemon).
-    files
-        Path of each file that is read: its lines (list of Line), in the order in which sshd first opens them.
-    data
-        Path of each file that is read: its bytes.
-    includes
-        (path, line number): the paths that this Include line names (list of list of str, one for each word).
-    problems
-        What keeps sshd from reading a file (list of Problem).
-    answers
-        What was worked out already: a Tree does not change once it is loaded.
+    reason
+        What is wrong (str).
+    column
+        Where, from 1 (int), if not where the line says.
     """
-
-    def __init__(self, path, daemon):
-        self.path, self.daemon = path, daemon
-        self.files, self.data, self.includes, self.answers = {}, {}, {}, {}
-        self.problems = []
-
-
-def load(path, daemon, overlay=None):
-    """
-    Return the Tree of the main file ``path`` (str) as ``daemon`` (Daemon) reads it.
-
-    overlay
-        ``{path: bytes}``: read these instead of what is on disk (None: the file is not there).
-
-    Raises ConfigError when the main file is not there.
-    """
-    tree = Tree(path, daemon)
-    overlay = overlay or {}
-    _load(tree, path, overlay, (), None)
-    if path not in tree.files:
-        raise ConfigError(f"There is no {path}")
-    return tree
-
-
-def _load(tree, path, overlay, above, where):
-    if path in tree.files:
-        if path in above:
-            tree.problems.append(_problem(*where, "Include leads back to a file that is being read"))
-        return
-    data = overlay[path] if path in overlay else _content(path)
-    if data is None:
-        if where:
-            tree.problems.append(_problem(*where, f"{path} cannot be opened"))
-        return
-    tree.data[path] = data
-    tree.files[path] = parse(data, tree.daemon)
-    for line in tree.files[path]:
-        if line.name == "Include" and not line.problem:
-            _load_included(tree, path, line, overlay, (*above, path))
-
-
-def _load_included(tree, path, line, overlay, above):
-    groups = [_matching(word, overlay) for word in line.arguments.words if word]
-    tree.includes[path, line.number] = groups
-    for included in (name for group in groups for name in group):
-        _load(tree, included, overlay, above, (path, line))
-
-
-def _content(path):
-    # sshd opens a directory without complaint, and reads nothing from it.
-    return b"" if os.path.isdir(path) else files.read(path)
-
-
-def include_path(word):
-    """Return the pattern (str) that the word of an Include line means."""
-    path = word if word[:1] in ("/", "~") else os.path.join(BASE, word)
-    # glob(3) takes a backslash for a quote, Python's glob does not.
-    return re.sub(r"\\(.)", r"[\1]", path)
-
-
-def _matching(word, overlay):
-    pattern = include_path(word)
-    if pattern.startswith("~"):
-        # sshd neither expands this nor makes it absolute.
-        return []
-    found = set(glob.glob(pattern)) - {path for path, data in overlay.items() if data is None}
-    found |= {path for path, data in overlay.items() if data is not None and matches(path, pattern)}
-    return sorted(found, key=os.fsencode)
-
-
-def matches(path, pattern):
-    """Return whether glob(3) would find the file ``path`` (str) for ``pattern`` (str)."""
-    ours, theirs = path.split("/"), pattern.split("/")
-    return len(ours) == len(theirs) and all(
-        fnmatch.fnmatchcase(name, part) and (part.startswith(".") or not name.startswith("."))
-        for name, part in zip(ours, theirs, strict=True)
-    )
-
-
-def _problem(path, line, reason, column=None):
     text = decode(line.raw).rstrip("\r\n")
     return Problem(path, line.number, column or line.column, _shortened(text), _shortened(reason))
 
 
-def _shortened(text):
+def _shortened(text: str) -> str:
     return text if len(text) <= 240 else f"{text[:120]} […] {text[-120:]}"
 
 
-class Setting(typing.NamedTuple):
-    """One line that sets a keyword while sshd reads: the file (str), the Line, the criteria of its Match or None."""
-
-    file: str
-    line: Line
-    criteria: tuple | None = None
-
-    @property
-    def where(self):
-        """``(file, line number)``."""
-        return self.file, self.line.number
+_HEAD = re.compile(r"[ \t\r]*(?:\"[^\"]*\"|[^ \t\"=]+)(?:[ \t]*=[ \t]*|[ \t]+)")
 
 
-class _Pass:
-    def __init__(self, tree, connection, active, settings, problems):
-        self.tree, self.connection, self.active = tree, connection, active
-        self.settings, self.problems = settings, problems
-        self.criteria, self.blocks = None, []
-
-
-def blocks(tree, connection):
-    """Return the Match blocks that ``connection`` (Connection) meets: a list of ``(file, Line, criteria)``."""
-    settings(tree, connection)
-    return tree.answers["blocks", connection]
-
-
-def settings(tree, connection=None):
-    """
-    Return the settings that count for one pass, in sshd's order (list of Setting), and the problems.
-
-    connection
-        None for the pass in which sshd starts, or the Connection whose Match blocks count: then only the lines
-        of the Match blocks that it meets are returned.
-    """
-    key = "settings", connection
-    if key not in tree.answers:
-        run = _Pass(tree, connection, connection is None, [], list(tree.problems) if connection is None else [])
-        _read(run, tree.path, connection is not None, False, 0)
-        tree.answers[key] = run.settings, run.problems
-        tree.answers["blocks", connection] = run.blocks
-    return tree.answers[key]
-
-
-def _read(run, path, match_only, never, depth):
-    """``match_only`` and ``never`` are sshd's SSHCFG_MATCH_ONLY and SSHCFG_NEVERMATCH."""
-    for line in run.tree.files.get(path, ()):
-        if line.problem:
-            run.problems.append(_problem(path, line, line.problem))
-        elif line.name == "Match":
-            run.active = _enter(run, path, line) and not never
-            match_only = False
-            if run.active:
-                run.blocks.append((path, line, run.criteria))
-        elif line.name == "Include":
-            _read_included(run, path, line, match_only, never, depth)
-        elif line.keyword:
-            _set(run, path, line)
-
-
-def _enter(run, path, line):
-    daemon = run.tree.daemon
-    try:
-        run.criteria = match.parse(line.arguments.words, daemon.release)
-    except match.BadCriteria as exc:
-        run.problems.append(_problem(path, line, str(exc)))
-        return False
-    return match.meets(run.criteria, run.connection, daemon.banner)
-
-
-def _read_included(run, path, line, match_only, never, depth):
-    if not line.arguments.words or "" in line.arguments.words[:1]:
-        run.problems.append(_problem(path, line, "Include needs a file name"))
-    if depth >= MAX_DEPTH and any(run.tree.includes.get((path, line.number), ())):
-        run.problems.append(_problem(path, line, f"Include goes deeper than {MAX_DEPTH} files"))
-        return
-    active, criteria = run.active, run.criteria
-    for included in (name for group in run.tree.includes.get((path, line.number), ()) for name in group):
-        _read(run, included, match_only, not match_only and (never or not active), depth + 1)
-        run.active, run.criteria = active, criteria
-
-
-def _set(run, path, line):
-    if run.connection is None:
-        _check(run, path, line)
-    if line.name == "AuthenticationMethods":
-        _check_any(run, path, line)
-    # Some releases let a list without items pass, and go on as if the line were not there.
-    if run.active and (
-        line.arguments.words or line.keyword.kind not in ("users", "words", "accept", "setenv", "keyfiles")
-    ):
-        run.settings.append(Setting(path, line, run.criteria))
-
-
-def _check_any(run, path, line):
-    """Some releases look for a lone "any" not on its line but among all lines so far, whatever Match they are in."""
-    earlier = any(setting.line.name == line.name for setting in run.settings)
-    if earlier and "any" in line.arguments.words and ARGV_SINCE <= run.tree.daemon.release < ARRAYS_SINCE:
-        run.problems.append(_problem(path, line, "AuthenticationMethods any cannot follow other AuthenticationMethods"))
-
-
-def _check(run, path, line):
-    if not run.active and not line.keyword.in_match:
-        run.problems.append(_problem(path, line, f"{line.name} is not allowed in a Match block"))
-        return
-    if not run.active and run.tree.daemon.release < ARGV_SINCE and line.name in _UNCHECKED_IN_MATCH:
-        return
-    try:
-        if not unsupported(line.keyword, run.tree.daemon):
-            sshd_values.check(line.keyword, line.arguments, run.tree.daemon)
-    except BadValue as exc:
-        run.problems.append(_problem(path, line, f"{line.name} {exc}", _column(line, exc.position)))
-    except LookupError:
-        # Without an sshd nobody can tell; a preview on a host that has none yet.
-        return
-
-
-# Before 8.7 these were looked at only where they counted.
-_UNCHECKED_IN_MATCH = frozenset(
-    ["AuthorizedKeysFile", "AuthorizedKeysCommand", "AuthorizedPrincipalsCommand", "VersionAddendum"]
-)
-
-
-def _column(line, position):
+def written(line: Line) -> str:
+    """Return the value of ``line`` (Line) as it is written there (str), without a comment."""
+    if line.keyword and line.keyword.kind in RAW:
+        return line.arguments.rest
     text = decode(line.raw)
-    words = line.arguments.words
-    after = text.find(line.word) + len(line.word)
-    for word in words[: position + 1]:
-        found = text.find(word, after)
-        if found < 0:
-            break
-        after, column = found + len(word), found + 1
-    return column if words and found >= 0 else line.column
+    head = _HEAD.match(text)
+    return " ".join(line.arguments.words) if head is None else text[head.end() :].partition(" #")[0].strip()
 
 
-def unsupported(keyword, daemon):
-    """Return whether this build takes ``keyword`` (Keyword) without doing anything with it."""
-    known = bool(daemon.defaults) and keyword.kind not in ("ignored", "refused")
-    return known and keyword.name not in daemon.defaults and keyword.name not in sshd_keywords.SILENT
+def quoted(word: str, release: Release) -> str:
+    """Return ``word`` (str) as one writes it in sshd_config for ``release``: quoted only where it must be."""
+    if release < ARGV_SINCE:
+        return f'"{word}"' if re.search(r"[ \t=]", word) else word
+    if not re.search(r"[ \t'\"\\#=]", word):
+        return word
+    if not re.search(r"[ \t'\"\\]", word) and word[0] not in "#=":
+        return word
+    return '"' + re.sub(r"([\\\"'])", r"\\\1", word) + '"'
 
 
-class Effective(typing.NamedTuple):
+def render_criteria(criteria: match.Criteria, daemon: Daemon) -> str:
+    """Return ``criteria`` as written after Match (str)."""
+    words = ((match.spelling(name), pattern) for name, pattern in criteria)
+    return " ".join(quoted(word, daemon.release) for pair in words for word in pair if word is not None)
+
+
+def render(name: str, keyword: Keyword, arguments: Arguments, daemon: Daemon) -> str:
     """
-    What one keyword means in the end.
+    Return the line (str) that says ``name`` (the keyword as it is to be written, str) with ``arguments`` (Arguments).
 
-    value
-        As ``sshd -T`` spells it (str, or a list of str where it prints one line for each item), or None.
-    deciding
-        The settings that decide it (tuple of Setting); empty for sshd's default.
-    shadowed
-        The settings that have no effect because others decide (tuple of Setting).
+    Raises BadValue when no line of this release can.
     """
-
-    value: object
-    deciding: tuple = ()
-    shadowed: tuple = ()
-
-    @property
-    def default(self):
-        """True when no line decides: the value is sshd's default."""
-        return not self.deciding
+    text = f"{name} {_rendered(keyword, arguments, daemon)}"
+    line = parse_line(encode(text), 1, daemon.release, frozenset(daemon.defaults))
+    same = line.arguments.rest == arguments.rest if keyword.kind in RAW else line.arguments.words == arguments.words
+    if line.problem or not same:
+        raise BadValue(f"{' '.join(arguments.words)!r} cannot be written for this release of sshd")
+    return text
 
 
-def effective(tree, connection=None):
+def _rendered(keyword: Keyword, arguments: Arguments, daemon: Daemon) -> str:
+    if keyword.kind in RAW:
+        return arguments.rest
+    return " ".join(quoted(word, daemon.release) for word in arguments.words)
+
+
+def rewrite(line: Line, arguments: Arguments, daemon: Daemon) -> bytes:
     """
-    Return what every keyword means: ``{canonical keyword: Effective}``; sshd's defaults included.
+    Return the bytes of ``line`` (Line) with ``arguments`` (Arguments) in place of its own; all else of it stays.
 
-    tree
-        The Tree.
-    connection
-        The Connection to answer for; an empty one is what ``sshd -T`` without ``-C`` answers for. None is for the
-        daemon itself, before there is any connection.
-
-    Raises ConfigError with all problems when sshd would refuse the configuration.
+    Raises BadValue when that cannot be.
     """
-    key = "effective", connection
-    if key not in tree.answers:
-        tree.answers[key] = _effective(tree, connection)
-    return tree.answers[key]
+    text, keyword = decode(line.raw), line.keyword
+    found = _HEAD.match(text)
+    if found is None or keyword is None:
+        raise BadValue(f"stands on a line that is written too oddly to change it: {_shortened(text.strip())!r}")
+    head = found[0]
+    body = text[len(head) :].rstrip(" \t\r\n\f")
+    ending = text[len(head) + len(body) :]
+    comment = "" if keyword.kind in RAW else _comment(body, daemon.release)
+    new = render(line.word, keyword, arguments, daemon)[len(line.word) + 1 :]
+    return encode(head + new + comment + ending)
 
 
-def _effective(tree, connection):
-    first, problems = settings(tree)
-    if problems:
-        raise ConfigError("\n".join(map(str, problems)))
-    second, problems = settings(tree, connection) if connection else ([], [])
-    if problems:
-        raise ConfigError("\n".join(map(str, problems)))
-    result = {name: Effective(_printed(name, lines)) for name, lines in tree.daemon.defaults.items() if lines}
-    named = [_by_name(one, tree.daemon.release) for one in (first, second)]
-    for name in dict.fromkeys([*named[0], *named[1]]):
-        ours = [one.get(name, []) for one in named]
-        if any(ours):
-            _decide(result, tree, name, *ours)
-    if tree.daemon.release < _ONE_KEYWORD_SINCE:
-        _challenge_response(result, second)
-    _endpoints(result, tree)
-    return result
-
-
-def _by_name(settings_of_pass, release):
-    """Return ``{keyword: the settings of one pass that bear on it}``."""
-    found = {}
-    for setting in settings_of_pass:
-        found.setdefault(setting.line.name, []).append(setting)
-    # These releases look at AuthorizedKeysCommand to see whether this one is set already: until it is, the last wins.
-    if "AuthorizedPrincipalsCommand" in found and ARGV_SINCE <= release < _OWN_PRINCIPALS_SINCE:
-        names = [setting.line.name for setting in settings_of_pass]
-        end = names.index("AuthorizedKeysCommand") if "AuthorizedKeysCommand" in names else len(names)
-        early = [one for one in settings_of_pass[:end] if one.line.name == "AuthorizedPrincipalsCommand"]
-        found["AuthorizedPrincipalsCommand"] = early[-1:]
-    return found
-
-
-_OWN_PRINCIPALS_SINCE = (9, 4)
-
-
-def _decide(result, tree, name, first, second):
-    keyword = (first or second)[0].line.keyword
-    if keyword.kind == "ignored" or unsupported(keyword, tree.daemon):
-        return
-    deciding = deciding_settings(keyword, first, second, tree.daemon.release)
-    if not deciding:
-        return
-    try:
-        lines = _spell(keyword, deciding, first, second, tree.daemon)
-    except BadValue as exc:
-        raise ConfigError(str(_problem(deciding[-1].file, deciding[-1].line, f"{name} {exc}"))) from exc
-    except LookupError:
-        lines = [" ".join(setting.line.arguments.words) for setting in deciding]
-    shadowed = tuple(setting for setting in [*first, *second] if setting not in deciding)
-    result[name] = Effective(_printed(name, lines), tuple(deciding), shadowed)
-
-
-# ChallengeResponseAuthentication and KbdInteractiveAuthentication became one keyword.
-_ONE_KEYWORD_SINCE = (8, 7)
-
-
-def _challenge_response(result, second):
-    """Two keywords for one thing: ``ChallengeResponseAuthentication yes`` turned on the other one."""
-    challenge, interactive = (
-        result.get(name, Effective("yes"))
-        for name in ("ChallengeResponseAuthentication", "KbdInteractiveAuthentication")
-    )
-    if any(setting in second for setting in interactive.deciding):
-        return
-    if challenge.value == "yes" or not interactive.deciding:
-        result["KbdInteractiveAuthentication"] = Effective(challenge.value, challenge.deciding, interactive.deciding)
-
-
-def _not_copied(release):
-    """Keywords that sshd reads in a Match block, and never uses for the connection."""
-    return ("PAMServiceName", "SetEnv") if release < (8, 5) else ("PAMServiceName",)
-
-
-def deciding_settings(keyword, first, second, release):
-    """Return those settings of the two passes that decide ``keyword`` (Keyword), in sshd's order (list of Setting)."""
-    # An alias can be narrower than its keyword: DSAAuthentication does nothing in a Match block.
-    usable = [setting for setting in second if setting.line.keyword.in_match]
-    second = [] if keyword.name in _not_copied(release) else usable
-    if keyword.kind == "rekey":
-        return [*second, *first]
-    return sshd_values.counting(keyword, second or first)
-
-
-def _spell(keyword, deciding, first, second, daemon):
-    if keyword.kind == "startups" and keyword.repeat == sshd_keywords.LAST:
-        # A line that gives one number leaves the rate that an earlier line set.
-        deciding = first
-    arguments = [setting.line.arguments for setting in deciding]
-    return spelled(keyword, arguments, daemon, in_match=deciding[0] in second)
-
-
-def spelled(keyword, occurrences, daemon, in_match=False):
-    """
-    Return the lines that ``sshd -T`` prints for ``occurrences`` of ``keyword`` in the global part, or in a Match block.
-
-    Arguments and errors as for :func:`sshtrail_lib.sshd.values.spell`.
-    """
-    lines = sshd_values.spell(keyword, occurrences, daemon)
-    if not in_match and keyword.name in _cleared(daemon.release) and [line.lower() for line in lines] == ["none"]:
-        return _unset(keyword, daemon)
-    return lines
-
-
-def _cleared(release):
-    """Keywords whose "none", outside of Match, empties a list; and then sshd prints what it prints for an unset one."""
-    return (
-        ("ChannelTimeout", "RevokedKeys", "AuthorizedKeysFile") if release >= LONE_NONE_SINCE else ("ChannelTimeout",)
-    )
-
-
-def _unset(keyword, daemon):
-    return [] if keyword.name == "AuthorizedKeysFile" else list(daemon.defaults.get(keyword.name, []))
-
-
-def _printed(name, lines):
-    keyword = sshd_keywords.KEYWORDS.get(name.lower())
-    return list(lines) if keyword and sshd_keywords.is_list(keyword) else lines[0] if lines else None
-
-
-def _endpoints(result, tree):
-    """ListenAddress without a port means every Port; without a ListenAddress sshd listens on the wildcard."""
-    if not {"Port", "ListenAddress", "AddressFamily"} & {name for name, found in result.items() if found.deciding}:
-        return
-    ports = [int(port) for port in result["Port"].value] if "Port" in result else [22]
-    family = result["AddressFamily"].value if "AddressFamily" in result else "any"
-    listen = result.get("ListenAddress", Effective(None))
-    try:
-        addresses = [sshd_values.listen_address(setting.line.arguments) for setting in listen.deciding]
-        value = sshd_values.endpoints(addresses, ports, family)
-    except BadValue as exc:
-        raise ConfigError(f"{tree.path}: ListenAddress {exc}") from exc
-    result["ListenAddress"] = listen._replace(value=value)
-
-
-def problems(tree):
-    """
-    Return everything for which sshd would refuse ``tree`` (list of Problem), as far as it can be told without sshd.
-    """
-    found = settings(tree)[1]
-    return found or _contradictions(tree)
-
-
-def _contradictions(tree):
-    try:
-        values = effective(tree, match.Connection())
-    except ConfigError as exc:
-        return [Problem(tree.path, 0, 0, "", exc.message)]
-    found = []
-    for name in ("AuthorizedKeysCommand", "AuthorizedPrincipalsCommand"):
-        command, user = values.get(name), values.get(f"{name}User")
-        if command and command.value != "none" and not (user and user.deciding):
-            setting = command.deciding[0]
-            found.append(_problem(setting.file, setting.line, f"{name} needs {name}User"))
-    return found + _unsatisfiable(values)
-
-
-_ENABLED_BY = {
-    "publickey": "PubkeyAuthentication",
-    "password": "PasswordAuthentication",
-    "keyboard-interactive": "KbdInteractiveAuthentication",
-    "hostbased": "HostbasedAuthentication",
-    "gssapi-with-mic": "GSSAPIAuthentication",
-    "gssapi-keyex": "GSSAPIAuthentication",
-}
-
-
-def _unsatisfiable(values):
-    methods = values.get("AuthenticationMethods")
-    if not methods or not methods.deciding or methods.value == "any":
-        return []
-    for one in methods.value.split(" "):
-        # "none" is no method that can be turned off.
-        keywords = [_ENABLED_BY[name] for method in one.split(",") if (name := method.partition(":")[0]) in _ENABLED_BY]
-        if all(values.get(keyword) and values[keyword].value == "yes" for keyword in keywords):
-            return []
-    setting = methods.deciding[0]
-    return [_problem(setting.file, setting.line, "AuthenticationMethods cannot be met by the methods that are enabled")]
+def _comment(body: str, release: Release) -> str:
+    """Return the comment at the end of ``body`` (str) with the space before it."""
+    end = len(body.partition("#")[0]) if release < ARGV_SINCE else words_quoted(body)[1]
+    start = len(body[:end].rstrip(" \t"))
+    return body[start:] if end < len(body) else ""

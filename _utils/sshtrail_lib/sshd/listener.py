@@ -2,6 +2,8 @@
 The listening sshd: which process it is, whether it works with a given configuration, and whether it answers.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 import signal
@@ -9,6 +11,7 @@ import socket
 import struct
 import time
 import typing
+from collections.abc import Callable, Iterator, Sequence
 
 from sshtrail_lib.base import files, processes
 
@@ -21,6 +24,10 @@ _LISTENS = 10
 #: linux/netlink.h, linux/sock_diag.h: the protocol, the kind of message, what asks for all, the size, the end.
 _SOCK_DIAG, _BY_FAMILY, _DUMP, _REQUEST, _DONE = 4, 20, 0x301, 72, 3
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+#: What tells a PidFile from one that is written anew: inode, time of the last change (int, ns), size.
+Stamp = tuple[int, int, int]
 
 
 class Listener(typing.NamedTuple):
@@ -38,12 +45,12 @@ class Listener(typing.NamedTuple):
     """
 
     pid: int
-    argv: list
+    argv: list[str]
     pidfile: str
-    stamp: tuple
+    stamp: Stamp
 
 
-def find(pidfile, config, default):
+def find(pidfile: str, config: str, default: str) -> Listener | None:
     """
     Return the Listener that ``pidfile`` (str) names, or None when none runs with the file ``config`` (str).
 
@@ -53,12 +60,12 @@ def find(pidfile, config, default):
     written = stamp(pidfile)
     pid = processes.process(pidfile, ["sshd"]) if written else None
     argv = command(pid) if pid else None
-    if not argv or os.path.realpath(config_of(argv, default)) != os.path.realpath(config):
+    if not written or not pid or not argv or os.path.realpath(config_of(argv, default)) != os.path.realpath(config):
         return None
     return Listener(pid, argv, pidfile, written)
 
 
-def command(pid):
+def command(pid: int) -> list[str] | None:
     """Return the command line (list of str) that started the listener ``pid`` (int), or None if it is none."""
     raw = (files.read(f"/proc/{pid}/cmdline") or b"").decode("utf-8", "surrogateescape")
     words = raw.rstrip("\0").split("\0")
@@ -69,7 +76,7 @@ def command(pid):
     return title.split(" ") if mark else None
 
 
-def config_of(argv, default):
+def config_of(argv: Sequence[str], default: str) -> str:
     """Return the main file (str) that the command line ``argv`` (list of str) names."""
     for index, word in enumerate(argv[1:], 1):
         if word == "-f":
@@ -79,22 +86,28 @@ def config_of(argv, default):
     return default
 
 
-def options_of(argv):
+def options_of(argv: Sequence[str]) -> list[str]:
     """Return the options of ``argv`` (list of str) that bear on the configuration, for a ``sshd -T``."""
     return [word for word in argv[1:] if word not in ("-D", "-d", "-e", "-i", "-q", "-4D", "-De")]
 
 
-def reload(listener):
+def reload(listener: Listener) -> None:
     """Tell ``listener`` (Listener) to start itself anew with the present files (``SIGHUP``)."""
     os.kill(listener.pid, signal.SIGHUP)
 
 
-def alive(listener):
+def alive(listener: Listener) -> bool:
     """Return whether ``listener`` (Listener) still runs."""
     return bool(command(listener.pid))
 
 
-def wait(pidfile, before, endpoints, deadline, running=lambda: True):
+def wait(
+    pidfile: str,
+    before: Stamp | None,
+    endpoints: Sequence[str],
+    deadline: float,
+    running: Callable[[], bool] = lambda: True,
+) -> str:
     """
     Wait until a new listener has written ``pidfile`` and answers on all ``endpoints``.
 
@@ -110,35 +123,35 @@ def wait(pidfile, before, endpoints, deadline, running=lambda: True):
     Returns what is missing, in words (str); empty when everything answers.
     """
 
-    def missing():
+    def missing() -> str:
         return silence(endpoints) if stamp(pidfile) not in (None, before) else "sshd has not started anew"
 
-    def hopeful():
+    def hopeful() -> bool:
         # sshd writes its PidFile when it listens: what refuses a connection then is not going to take one.
         return running() and (stamp(pidfile) in (None, before) or not any(map(_refuses, endpoints)))
 
     return _poll(missing, deadline, hopeful)
 
 
-def wait_for(endpoints, deadline):
+def wait_for(endpoints: Sequence[str], deadline: float) -> str:
     """Wait until all ``endpoints`` answer; arguments and what is returned as for :func:`wait`."""
     return _poll(lambda: silence(endpoints), deadline, lambda: True)
 
 
-def _poll(missing, deadline, hopeful):
+def _poll(missing: Callable[[], str], deadline: float, hopeful: Callable[[], bool]) -> str:
     end = time.monotonic() + deadline
     while missing() and time.monotonic() < end and hopeful():
         time.sleep(0.05)
     return missing()
 
 
-def silence(endpoints):
+def silence(endpoints: Sequence[str]) -> str:
     """Return which of ``endpoints`` (list of str, ``ADDRESS:PORT``) do not answer, in words (str), empty for none."""
     silent = [endpoint for endpoint in endpoints if not answers(endpoint)]
     return f"no SSH-2.0 greeting from {', '.join(silent)}" if silent else ""
 
 
-def unheard(endpoints):
+def unheard(endpoints: Sequence[str]) -> list[str]:
     """
     Return those of ``endpoints`` (list of str, ``ADDRESS:PORT``) at which nothing listens (list of str).
 
@@ -148,7 +161,7 @@ def unheard(endpoints):
     return [endpoint for endpoint in endpoints if not _held(endpoint, held) and not _impossible(endpoint)]
 
 
-def _listening(family):
+def _listening(family: int) -> list[tuple[str, int]]:
     """Return the address and the port of each listening socket of an address family (list of tuple)."""
     try:
         return list(_asked(family))
@@ -157,7 +170,7 @@ def _listening(family):
         return list(_read(family))
 
 
-def _asked(family):
+def _asked(family: int) -> Iterator[tuple[str, int]]:
     """Ask the kernel for the sockets that listen, and only for these: sock_diag(7), linux/inet_diag.h."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG) as diag:
         head = struct.pack("=IHHII", _REQUEST, _BY_FAMILY, _DUMP, 0, 0)
@@ -175,7 +188,7 @@ def _asked(family):
                 messages = messages[(length + 3) & ~3 :]
 
 
-def _read(family):
+def _read(family: int) -> Iterator[tuple[str, int]]:
     """Read the kernel's table of an address family, which has the sockets that listen first: proc_net_tcp."""
     with contextlib.suppress(FileNotFoundError), open(_TABLES[family], encoding="ascii") as lines:
         next(lines)
@@ -188,19 +201,19 @@ def _read(family):
             yield socket.inet_ntop(family, struct.pack(f"={len(words)}I", *words)), int(port, 16)
 
 
-def _held(endpoint, held):
+def _held(endpoint: str, held: set[tuple[str, int]]) -> bool:
     host, port = _place(endpoint)
     # A socket of systemd's at [::] takes connections of the other family too.
     anywhere = ("::",) if ":" in host else ("0.0.0.0", "::")
     return any((address, port) in held for address in (host, *anywhere))
 
 
-def _place(endpoint):
+def _place(endpoint: str) -> tuple[str, int]:
     host, _colon, port = endpoint.partition(" ")[0].rpartition(":")
     return host.strip("[]").partition("%")[0], int(port)
 
 
-def answers(endpoint, timeout=2.0):
+def answers(endpoint: str, timeout: float = 2.0) -> bool:
     """
     Return whether an SSH server greets at ``endpoint`` (str, ``ADDRESS:PORT``) within ``timeout`` seconds (float).
 
@@ -215,13 +228,13 @@ def answers(endpoint, timeout=2.0):
         return _impossible(endpoint)
 
 
-def _target(endpoint):
+def _target(endpoint: str) -> tuple[str, int]:
     host, _colon, port = endpoint.partition(" ")[0].rpartition(":")
     host = host.strip("[]")
     return _WILDCARDS.get(host, host), int(port)
 
 
-def _impossible(endpoint):
+def _impossible(endpoint: str) -> bool:
     host = endpoint.rpartition(":")[0].strip("[]")
     if host not in _WILDCARDS:
         return False
@@ -234,7 +247,7 @@ def _impossible(endpoint):
     return False
 
 
-def _refuses(endpoint):
+def _refuses(endpoint: str) -> bool:
     try:
         with socket.create_connection(_target(endpoint), timeout=2.0):
             return False
@@ -244,7 +257,7 @@ def _refuses(endpoint):
         return False
 
 
-def _greets(connection):
+def _greets(connection: socket.socket) -> bool:
     # RFC 4253 lets a server send other lines first; OpenSSH never does.
     received = b""
     while len(received) < len(GREETING):
@@ -255,7 +268,7 @@ def _greets(connection):
     return received.startswith(GREETING)
 
 
-def stamp(pidfile):
+def stamp(pidfile: str) -> Stamp | None:
     """Return what tells this PidFile from one written anew (tuple), or None when there is none."""
     with contextlib.suppress(OSError):
         found = os.stat(pidfile)

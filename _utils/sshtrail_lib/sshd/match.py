@@ -1,18 +1,22 @@
 """
 Match blocks of sshd_config(5): the criteria of a Match line, and whether a connection meets them.
 
-The rules of a pattern list and of an address list are ssh_config(5), "PATTERNS", and ``addrmatch.c``.
+The rules of a pattern list and of an address list are ssh_config(5), "PATTERNS", and ``addrmatch.c``. What only the
+host knows of accounts, services and addresses is in the Daemon (:class:`sshtrail_lib.sshd.daemon.Names`).
 """
 
-import contextlib
+from __future__ import annotations
+
 import functools
-import grp
 import ipaddress
-import os
-import pwd
 import re
-import socket
 import typing
+from collections.abc import Sequence
+
+from sshtrail_lib.sshd.daemon import Daemon, IPAddress, Names, Release
+
+#: (name of a criterion in lower case, pattern or None), for each criterion of a Match line.
+Criteria = tuple[tuple[str, str | None], ...]
 
 CRITERIA = ("user", "group", "host", "address", "localaddress", "localport", "rdomain")
 #: Match reads its line like every other keyword, and knows two criteria more, since this release.
@@ -53,33 +57,33 @@ class Connection(typing.NamedTuple):
     laddr: str | None = None
     lport: int | None = None
     rdomain: str | None = None
-    criteria: tuple = ()
+    criteria: Criteria = ()
 
 
-def parse(words, release):
+def parse(words: Sequence[str], daemon: Daemon) -> Criteria:
     """
     Return the criteria of a Match line as a tuple of (name in lower case, pattern or None).
 
     words
         The arguments of the line (list of str).
-    release
-        OpenSSH release ((major, minor)).
+    daemon
+        The sshd that reads it (Daemon).
 
     Raises BadCriteria where sshd refuses the line.
     """
     criteria, left = [], list(words)
     while left and not left[0].startswith("#"):
-        criteria.append(_criterion(left, release))
+        criteria.append(_criterion(left, daemon.release))
     if not criteria:
         raise BadCriteria("Match needs one or more criteria")
     if len(criteria) > 1 and ("all", None) in criteria:
         raise BadCriteria("'all' cannot be combined with other criteria")
     for name, pattern in criteria:
-        _check(name, pattern)
+        _check(name, pattern or "", daemon.names)
     return tuple(criteria)
 
 
-def _criterion(left, release):
+def _criterion(left: list[str], release: Release) -> tuple[str, str | None]:
     word = left.pop(0)
     name, equals, pattern = word.partition("=")
     lone = word.lower()
@@ -95,85 +99,86 @@ def _criterion(left, release):
     return name.lower(), pattern
 
 
-def spelling(name):
+def spelling(name: str) -> str:
     """Return the usual spelling of a criterion's name (str)."""
     return _SPELLING[name]
 
 
-def text(criteria):
+def text(criteria: Criteria) -> str:
     """Return ``criteria`` as one would write them after Match: ``User bob Address 10.0.0.0/8``."""
     return " ".join(spelling(name) if pattern is None else f"{spelling(name)} {pattern}" for name, pattern in criteria)
 
 
-def canonical(criteria):
+def canonical(criteria: Criteria) -> frozenset:
     """Return what two Match lines with the same meaning share: the order of criteria and of list items is no matter."""
     return frozenset((name, pattern and frozenset(pattern.split(","))) for name, pattern in criteria)
 
 
-def _check(name, pattern):
+def _check(name: str, pattern: str, names: Names) -> None:
     if name in ("address", "localaddress"):
-        in_addresses(None, pattern)
+        in_addresses(None, pattern, names)
     if name == "localport":
-        port(pattern)
+        port(pattern, names)
 
 
-def port(word):
-    """Return the number of a port given as digits or as a service's name; raises BadCriteria."""
+def port(word: str, names: Names) -> int:
+    """Return the number of a port given as digits or as a service's name (str); raises BadCriteria."""
     if re.fullmatch(r"[ \t\v\f]*[+-]?[0-9]+", word) and 0 <= int(word) <= 65535:
         return int(word)
-    with contextlib.suppress(OSError, UnicodeError):
-        return socket.getservbyname(word, "tcp")
-    raise BadCriteria(f"{word!r} is not a port")
+    number = names.service(word)
+    if number is None:
+        raise BadCriteria(f"{word!r} is not a port")
+    return number
 
 
-def meets(criteria, connection, banner):
+def meets(criteria: Criteria, connection: Connection | None, daemon: Daemon) -> bool:
     """
     Return whether ``connection`` (Connection, or None while sshd reads the global part) meets all ``criteria``.
 
-    banner
-        What sshd calls itself, such as ``OpenSSH_9.2p1`` (str); Match version compares with it.
+    daemon
+        The sshd that is connected to (Daemon).
     """
     if connection and connection.criteria and canonical(criteria) == canonical(connection.criteria):
         return True
-    return all(_meets(name, pattern, connection, banner) for name, pattern in criteria)
+    return all(_meets(name, pattern or "", connection, daemon) for name, pattern in criteria)
 
 
-def _meets(name, pattern, connection, banner):
+def _meets(name: str, pattern: str, connection: Connection | None, daemon: Daemon) -> bool:
     if name == "all":
         return True
     if name == "version":
-        return in_patterns(banner, pattern) == 1
+        return in_patterns(daemon.banner, pattern) == 1
     if connection is None or name == "invalid-user":
         return False
-    return _TESTS[name](connection, pattern)
+    return _TESTS[name](connection, pattern, daemon.names)
 
 
-def _user(connection, pattern):
+def _user(connection: Connection, pattern: str, _names: Names) -> bool:
     return connection.user is not None and in_patterns(connection.user, pattern) == 1
 
 
-def _group(connection, pattern):
-    results = [in_patterns(group, pattern) for group in groups_of(connection.user)]
+def _group(connection: Connection, pattern: str, names: Names) -> bool:
+    results = [in_patterns(group, pattern) for group in names.groups(connection.user or "")]
     return 1 in results and -1 not in results
 
 
-def _host(connection, pattern):
+def _host(connection: Connection, pattern: str, _names: Names) -> bool:
     return connection.host is not None and in_patterns(connection.host.lower(), pattern.lower()) == 1
 
 
-def _address(connection, pattern):
-    return connection.addr is not None and in_addresses(connection.addr, pattern) == 1
+def _address(connection: Connection, pattern: str, names: Names) -> bool:
+    return connection.addr is not None and in_addresses(connection.addr, pattern, names) == 1
 
 
-def _localaddress(connection, pattern):
-    return connection.laddr is not None and in_addresses(connection.laddr, pattern) == 1
+def _localaddress(connection: Connection, pattern: str, names: Names) -> bool:
+    return connection.laddr is not None and in_addresses(connection.laddr, pattern, names) == 1
 
 
-def _localport(connection, pattern):
-    return connection.lport is not None and connection.lport == port(pattern)
+def _localport(connection: Connection, pattern: str, names: Names) -> bool:
+    return connection.lport is not None and connection.lport == port(pattern, names)
 
 
-def _rdomain(connection, pattern):
+def _rdomain(connection: Connection, pattern: str, _names: Names) -> bool:
     return connection.rdomain is not None and in_patterns(connection.rdomain, pattern) == 1
 
 
@@ -188,20 +193,7 @@ _TESTS = {
 }
 
 
-def groups_of(user):
-    """Return the names of the groups of the account ``user`` (str or None); none when there is no such account."""
-    try:
-        account = pwd.getpwnam(user or "")
-    except (KeyError, UnicodeError):
-        return []
-    names = []
-    for gid in os.getgrouplist(account.pw_name, account.pw_gid):
-        with contextlib.suppress(KeyError):
-            names.append(grp.getgrgid(gid).gr_name)
-    return names
-
-
-def in_patterns(string, patterns):
+def in_patterns(string: str, patterns: str) -> int:
     """Return 1 when the comma-separated ``patterns`` hold ``string``, -1 when they negate it, else 0."""
     found = 0
     for item in patterns.split(","):
@@ -214,39 +206,42 @@ def in_patterns(string, patterns):
 
 
 @functools.lru_cache(maxsize=512)
-def _pattern(pattern):
+def _pattern(pattern: str) -> re.Pattern:
     """Compile a pattern in which ``*`` is any string and ``?`` any character; runs of ``*`` are one."""
     pieces = re.sub(r"\*+", "*", pattern)
     return re.compile("".join({"*": ".*", "?": "."}.get(char, re.escape(char)) for char in pieces), re.DOTALL)
 
 
-def in_addresses(address, patterns):
+def in_addresses(address: str | None, patterns: str, names: Names) -> int:
     """
-    Return 1 when the list of addresses, CIDR blocks and wildcards ``patterns`` holds ``address``, -1 when it
-    negates it, else 0. With None for ``address`` only check; raises BadCriteria for what sshd refuses.
+    Return 1 when the list of addresses, CIDR blocks and wildcards ``patterns`` (str) holds ``address`` (str), -1 when
+    it negates it, else 0. With None for ``address`` only check; raises BadCriteria for what sshd refuses.
+
+    names
+        What the host makes of names (Names).
     """
-    found, ours = 0, address and _ip(address)
+    found, ours = 0, _ip(address, names) if address else None
     for item in patterns.split(","):
         negated = item.startswith("!")
-        result = _holds(item[negated:], ours, address)
+        result = _holds(item[negated:], ours, address, names)
         if result and negated:
             return -1
         found = found or int(result)
     return found
 
 
-def _holds(item, ours, address):
+def _holds(item: str, ours: IPAddress | None, address: str | None, names: Names) -> bool:
     if not item:
         raise BadCriteria("empty item in a list of addresses")
-    network = _network(item)
+    network = _network(item, names)
     if network is None:
         return address is not None and bool(_pattern(item).fullmatch(address))
-    return bool(ours) and ours.version == network.version and ours in network
+    return ours is not None and ours.version == network.version and ours in network
 
 
-def _network(item):
+def _network(item: str, names: Names) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
     base, slash, length = item.partition("/")
-    ip = _ip(base)
+    ip = _ip(base, names)
     if ip is None or (slash and not re.fullmatch(r"[ \t\v\f]*\+?[0-9]+", length)) or (slash and int(length) > 128):
         return None
     try:
@@ -255,31 +250,30 @@ def _network(item):
         raise BadCriteria(f"{item}: the length of the mask does not fit the address") from exc
 
 
-def _ip(word):
+def _ip(word: str, names: Names) -> IPAddress | None:
+    """Return the address that ``word`` is for getaddrinfo(3), which takes more than the usual form: 10.1, scopes."""
     try:
-        # As bytes: Python's own encoding of host names would drop some characters.
-        host = word.encode("utf-8", "surrogateescape")
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
-        return ipaddress.ip_address(found[0][4][0].partition("%")[0])
-    except (OSError, UnicodeError, ValueError):
-        return None
+        return names.number(word) if "%" in word else ipaddress.ip_address(word)
+    except ValueError:
+        return names.number(word)
 
 
-def sample(criteria):
+def sample(criteria: Criteria, names: Names) -> Connection:
     """Return a Connection that meets ``criteria`` by definition, with an example for each pattern."""
-    return Connection(
-        criteria=tuple(criteria), **{_ATTRIBUTE[n]: _example(n, p) for n, p in criteria if n in _ATTRIBUTE}
-    )
+    examples = {
+        _ATTRIBUTE[name]: _example(name, pattern or "", names) for name, pattern in criteria if name in _ATTRIBUTE
+    }
+    return Connection(criteria=tuple(criteria), **examples)
 
 
 _ATTRIBUTE = {"user": "user", "host": "host", "address": "addr", "localaddress": "laddr", "localport": "lport"}
 
 
-def _example(name, pattern):
+def _example(name: str, pattern: str, names: Names) -> typing.Any:
     first = next((item for item in pattern.split(",") if not item.startswith("!")), None)
     if first is None:
         return None
     if name == "localport":
-        return port(first)
-    network = _network(first) if name in ("address", "localaddress") else None
+        return port(first, names)
+    network = _network(first, names) if name in ("address", "localaddress") else None
     return str(network[0]) if network else first.replace("*", "x").replace("?", "x")

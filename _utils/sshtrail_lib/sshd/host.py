@@ -1,0 +1,273 @@
+"""
+sshd_config on this host: read it, check it, and change it in one transaction, with the running sshd.
+
+A change is proven before anything is written: the whole tree as it will be passes sshd's own test. Afterwards what
+listens answers, or the old files are back.
+"""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import os
+import typing
+from collections.abc import Sequence
+
+from salt.exceptions import SaltInvocationError
+
+from sshtrail_lib.base import files, state
+from sshtrail_lib.base.minion import Minion
+from sshtrail_lib.base.transaction import Transaction
+from sshtrail_lib.sshd import accounts, guard, include, keywords, language, oracle, values
+from sshtrail_lib.sshd import effective as sshd_effective
+from sshtrail_lib.sshd import plan as sshd_plan
+from sshtrail_lib.sshd import running as sshd_running
+from sshtrail_lib.sshd import wish as sshd_wish
+from sshtrail_lib.sshd.effective import Effective
+from sshtrail_lib.sshd.include import Disk, Tree
+from sshtrail_lib.sshd.match import Connection
+from sshtrail_lib.sshd.plan import Plan
+from sshtrail_lib.sshd.running import ListenerError, Running
+
+#: ``{keyword: {"old": value, "new": value}}``.
+Changes = dict[str, dict[str, typing.Any]]
+_UNREAD = {"sshd": {"old": "runs with other files", "new": "runs with the present files"}}
+
+
+def _read(path: str) -> bytes | None:
+    # sshd opens a directory without complaint, and reads nothing from it.
+    return b"" if os.path.isdir(path) else files.read(path)
+
+
+#: This host's disk.
+DISK = Disk(_read, glob.glob)
+
+
+class Asked(typing.NamedTuple):
+    """
+    What sshd should be; the fields are the arguments of ``sshd_config.apply``.
+
+    path
+        The main configuration file (str).
+    config
+        ``{keyword: value}`` of the global part; None as a value is sshd's default (dict or None).
+    matches
+        A list of ``{criteria: {keyword: value}}``, one for each Match block (or None).
+    shadowed
+        What to do where a line outside the main file decides: ``fix``, ``drop_in`` or ``fail`` (str).
+    exact
+        For a list: True for exactly these items, False for at least these (bool).
+    admins
+        Accounts that must still be able to log in (list of str, one str, or None).
+    force
+        Whether to change it even though it may lock the administrator out (bool).
+    lowered
+        What to do with the LogLevel of a Match block that is not asked for: ``remove`` or ``keep`` (str).
+    """
+
+    path: str
+    config: typing.Any = None
+    matches: typing.Any = None
+    shadowed: str = "fix"
+    exact: bool = True
+    admins: typing.Any = None
+    force: bool = False
+    lowered: str = "remove"
+
+
+def one_keyword(keyword: str, value: typing.Any, match: str | None, **options: typing.Any) -> Asked:
+    """
+    Return the Asked that one keyword has one value.
+
+    keyword
+        The keyword (str).
+    value
+        The value, None for sshd's default.
+    match
+        The criteria of the Match block that it is for (str), None for the global part.
+    options
+        Other fields of Asked.
+    """
+    config, matches = ({keyword: value}, None) if match is None else (None, [{match: {keyword: value}}])
+    return Asked(config=config, matches=matches, lowered="keep", **options)
+
+
+def get(minion: Minion, keyword: str, match: str | None, path: str) -> dict[str, typing.Any] | None:
+    """Return a keyword as it is written, and where; arguments and what is returned as for ``sshd_config.get``."""
+    wanted = sshd_wish.wish(keyword, None, oracle.daemon(minion), match)
+    settings = sshd_wish.lines_of(wanted, _load(minion, path))
+    if not settings:
+        return None
+    counting = values.counting(wanted.keyword, settings)
+    written = [language.written(setting.line) for setting in counting]
+    value = written if keywords.is_list(wanted.keyword) else written[0]
+    return {"value": value, "file": counting[0].file, "line": counting[0].line.number}
+
+
+def effective(minion: Minion, path: str, **connection: typing.Any) -> dict[str, dict[str, typing.Any]]:
+    """
+    Return what sshd will do, as ``sshd_config.effective`` returns it.
+
+    path
+        The main configuration file (str).
+    connection
+        What is known of a connection: user, host, addr, laddr, lport (None for unknown).
+    """
+    port = connection.get("lport")
+    if port is not None and not str(port).isdecimal():
+        raise SaltInvocationError(f"lport takes the number of a port, not {port!r}")
+    given = Connection(**{**connection, "lport": None if port is None else int(port)})
+    found = sshd_effective.effective(_load(minion, path), given)
+    return {name: _described(one) for name, one in sorted(found.items())}
+
+
+def _described(found: Effective) -> dict[str, typing.Any]:
+    first = found.deciding[0] if found.deciding else None
+    return {
+        "value": found.value,
+        "file": first.file if first else None,
+        "line": first.line.number if first else None,
+        "default": found.default,
+        "shadowed": [{"file": one.file, "line": one.line.number} for one in found.shadowed],
+    }
+
+
+def check(minion: Minion, path: str) -> list[dict[str, typing.Any]]:
+    """Return every problem for which sshd would refuse the main file ``path`` (str), includes and all."""
+    tree = _load(minion, path)
+    found = [problem._asdict() for problem in sshd_effective.problems(tree)]
+    if found or not oracle.binary():
+        return found
+    try:
+        with oracle.candidate(minion, tree) as sshd:
+            sshd.test()
+    except oracle.RefusedError as exc:
+        return [language.Problem(path, 0, 0, "", exc.message)._asdict()]
+    return []
+
+
+def listening(minion: Minion, path: str) -> int | None:
+    """Return the pid (int) of the sshd that listens with the main file ``path`` (str), or None."""
+    listener = sshd_running.listening(_load(minion, path))
+    return listener.pid if listener else None
+
+
+def sources(minion: Minion, path: str) -> dict[str, typing.Any]:
+    """Return what an answer about sshd depends on, as ``sshd_config.sources`` returns it."""
+    tree, binary = _load(minion, path), oracle.binary()
+    decided = sshd_effective.effective(tree)
+    listens = decided["ListenAddress"].value if "ListenAddress" in decided else []
+    paths = [path, *sshd_running.watched(tree), *filter(None, [binary])]
+    return {"paths": paths, "binary": binary, "pidfile": sshd_running.pidfile_of(tree), "endpoints": listens}
+
+
+def diff(minion: Minion, asked: Asked) -> Changes:
+    """Return what :func:`apply` would change (dict), and touch nothing; errors as for it."""
+    plan = _plan(minion, asked)
+    _guard(plan, asked)
+    return {**plan.changes, **_unread(minion, plan.tree)}
+
+
+def apply(minion: Minion, asked: Asked) -> Changes:
+    """
+    Bring sshd to what is ``asked`` (Asked) in one transaction, and return the changes.
+
+    Raises :class:`sshtrail_lib.base.state.NotInstalled`, BadWish, LockOutError, RefusedError, ListenerError and what
+    planning raises; nothing is changed then.
+    """
+    transaction = _transaction(minion, asked.path)
+    with transaction.locked():
+        plan = _plan(minion, asked)
+        _guard(plan, asked)
+        changes = {**plan.changes, **_unread(minion, plan.tree)}
+        if plan.files:
+            _prove(minion, plan)
+        if changes or plan.files:
+            _carry_out(transaction, plan, sshd_running.running(minion, plan.tree))
+    return changes
+
+
+def _transaction(minion: Minion, path: str) -> Transaction:
+    return Transaction(minion, "sshd_config", path)
+
+
+def _load(minion: Minion, path: str) -> Tree:
+    # What an interrupted change left behind is read as it was before; the next change puts it back.
+    return include.load(path, oracle.daemon(minion), DISK, _transaction(minion, path).interrupted())
+
+
+def _plan(minion: Minion, asked: Asked) -> Plan:
+    daemon = oracle.daemon(minion)
+    wishes = sshd_wish.wishes(asked.config, asked.matches, daemon, asked.exact)
+    if not oracle.binary() or not os.path.exists(asked.path):
+        missing = f"{asked.path} is" if oracle.binary() else "OpenSSH's sshd is"
+        raise state.NotInstalled(f"{missing} not on this host yet", sshd_wish.predicted(wishes, daemon))
+    tree = _load(minion, asked.path)
+    if asked.lowered == "remove":
+        wishes += sshd_plan.lowering(tree, wishes)
+    return sshd_plan.plan(tree, wishes, asked.shadowed)
+
+
+def _guard(plan: Plan, asked: Asked) -> None:
+    if plan.files and not asked.force:
+        admins = [asked.admins] if isinstance(asked.admins, str) else asked.admins or ()
+        guard.judge(plan, accounts.known(), admins)
+
+
+def _unread(minion: Minion, tree: Tree) -> Changes:
+    listener = sshd_running.listening(tree)
+    return {} if listener is None or sshd_running.has_read(minion, listener, tree) else _UNREAD
+
+
+def _prove(minion: Minion, plan: Plan) -> None:
+    """Let sshd judge the tree as it will be: valid, the promised values, and nobody else's changed."""
+    connections = [Connection(), *(wanted.connection for wanted in plan.wishes if wanted.criteria is not None)]
+    with oracle.candidate(minion, plan.after) as sshd:
+        sshd.test()
+        after = [sshd.dump(connection) for connection in connections]
+    before = _dumps(minion, plan.tree, connections) or after
+    for connection, old, new in zip(connections, before, after, strict=True):
+        sshd_plan.verify_dump(plan, connection, old, new)
+
+
+def _dumps(minion: Minion, tree: Tree, connections: Sequence[Connection]) -> list[oracle.Dump]:
+    """What sshd says of what is there now; nothing when it is broken, and there is nothing to compare with."""
+    try:
+        with oracle.candidate(minion, tree) as sshd:
+            return [sshd.dump(connection) for connection in connections]
+    except oracle.RefusedError:
+        return []
+
+
+def _carry_out(transaction: Transaction, plan: Plan, running: Running) -> None:
+    """Replace the files, have sshd take them up, and undo all of it when it does not answer."""
+    endpoints = running.endpoints_with(plan.after)
+    try:
+        transaction.write(plan.tree.data, {path: plan.files[path] for path in sshd_plan.order(plan)})
+    except BaseException:
+        transaction.undo()
+        raise
+    try:
+        running.take_up(plan.after, endpoints)
+    except BaseException as exc:
+        transaction.undo()
+        _bring_back(plan, running, exc)
+        raise
+    transaction.close()
+
+
+def _bring_back(plan: Plan, running: Running, cause: BaseException) -> None:
+    """With the old bytes back, what listened has to answer as before."""
+    missing = running.bring_back(plan.tree)
+    if isinstance(cause, ListenerError):
+        outcome = f"and does not answer with the old one either: {missing}" if missing else "the old one is back"
+        raise ListenerError(f"{cause.message}; {outcome}\n{_difference(plan)}") from cause
+
+
+def _difference(plan: Plan) -> str:
+    """Return the unified diff of what was tried."""
+    text: list[str] = []
+    for path, new in plan.files.items():
+        old = language.decode(plan.tree.data.get(path) or b"").splitlines(keepends=True)
+        text += difflib.unified_diff(old, language.decode(new).splitlines(keepends=True), path, path)
+    return "".join(text)

@@ -1,0 +1,220 @@
+"""
+The sshd that runs with a configuration: whether it has read the files, and how it takes up others or comes back.
+
+It listens itself, or systemd listens for it on a socket and starts one sshd for all connections.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import typing
+from collections.abc import Callable, Sequence
+
+import salt.utils.systemd
+from salt.exceptions import CommandExecutionError
+
+from sshtrail_lib.base import processes, service
+from sshtrail_lib.base.minion import Minion
+from sshtrail_lib.sshd import effective, include, oracle
+from sshtrail_lib.sshd import listener as sshd_listener
+from sshtrail_lib.sshd.include import Tree
+from sshtrail_lib.sshd.listener import Listener
+
+#: The main file that sshd reads when it is not told another one.
+DEFAULT = "/etc/ssh/sshd_config"
+# A listener that was told to start anew answers within a second; a loaded host may need much longer.
+DEADLINE = 30.0
+_SOCKETS = ("ssh.socket", "sshd.socket")
+_SERVICES = ("ssh", "sshd")
+
+
+class ListenerError(CommandExecutionError):
+    """sshd did not answer with the new configuration; the old one is back."""
+
+
+def pidfile_of(tree: Tree) -> str:
+    """Return the path (str) of the PidFile that ``tree`` (Tree) tells, ``none`` for none."""
+    return effective.effective(tree)["PidFile"].value
+
+
+def listening(tree: Tree) -> Listener | None:
+    """Return the Listener that runs with the main file of ``tree`` (Tree), None when there is none."""
+    pidfile = pidfile_of(tree)
+    return sshd_listener.find(pidfile, tree.path, DEFAULT) if pidfile != "none" else None
+
+
+def watched(tree: Tree) -> list[str]:
+    """Return the files of ``tree`` (Tree), and the directories in which a new file would be included (list of str)."""
+    return [*tree.files, *(path for path in include.directories(tree) if os.path.isdir(path))]
+
+
+def has_read(minion: Minion, listener: Listener, tree: Tree) -> bool:
+    """Return whether ``listener`` (Listener) certainly works with ``tree`` (Tree) as it is on the disk."""
+    # Each time it reads its files, it writes its pid anew.
+    return processes.has_read(listener.pid, watched(tree), minion.run_dir, again=listener.stamp[1] / 1e9)
+
+
+class Running(typing.NamedTuple):
+    """
+    What answers connections for a configuration now.
+
+    minion
+        What runs programs (Minion).
+    listener
+        The sshd that listens itself (Listener), None when none does.
+    socket
+        The unit (str) through which systemd listens for sshd, or None.
+    endpoints
+        Where it answers: ``ADDRESS:PORT`` (list of str).
+    """
+
+    minion: Minion
+    listener: Listener | None
+    socket: str | None
+    endpoints: list[str]
+
+    def __bool__(self) -> bool:
+        return bool(self.listener or self.socket)
+
+    def endpoints_with(self, tree: Tree) -> list[str]:
+        """Return where it will listen with ``tree`` (Tree); its command line may override the files."""
+        if not self:
+            return []
+        options = sshd_listener.options_of(self.listener.argv) if self.listener else []
+        with contextlib.suppress(ValueError):
+            position = options.index("-f")
+            del options[position : position + 2]
+        with oracle.candidate(self.minion, tree) as sshd:
+            return sshd.dump(options=options).get("ListenAddress", [])
+
+    def take_up(self, tree: Tree, endpoints: Sequence[str]) -> None:
+        """
+        Have it work with the files as they are now, and wait until it does.
+
+        tree
+            What they are (Tree).
+        endpoints
+            Where it has to answer then (:meth:`endpoints_with`).
+
+        Raises ListenerError when it does not.
+        """
+        if self.socket:
+            restart_socket(self.minion, self.socket, endpoints, moved=self.endpoints != endpoints)
+        elif self.listener:
+            _reload(self.minion, self.listener, tree, endpoints)
+
+    def bring_back(self, tree: Tree) -> str:
+        """
+        Have it answer as before, with the files as they were before.
+
+        tree
+            What they are again (Tree).
+
+        Returns what is missing, in words (str); empty when it answers.
+        """
+        if self.socket:
+            return _revive_socket(self.minion, self.socket, self.endpoints)
+        return _revive(self.minion, self.listener, tree, self.endpoints) if self.listener else ""
+
+
+def running(minion: Minion, tree: Tree) -> Running:
+    """Return what answers connections for the main file of ``tree`` (Tree) now (Running, false when nothing does)."""
+    found = Running(minion, listening(tree), _socket(minion, tree.path), [])
+    # sshd may well refuse the present files, and then nobody can tell where it answers.
+    with contextlib.suppress(oracle.RefusedError):
+        return found._replace(endpoints=found.endpoints_with(tree))
+    return found
+
+
+def _socket(minion: Minion, path: str) -> str | None:
+    if not salt.utils.systemd.booted(minion.context) or os.path.realpath(path) != os.path.realpath(DEFAULT):
+        return None
+    return next((unit for unit in _SOCKETS if minion.call["service.status"](unit)), None)
+
+
+def restart_socket(minion: Minion, unit: str, endpoints: Sequence[str], moved: bool = True) -> None:
+    """
+    End the sshd that systemd started for its socket: the next connection starts one with the present files, and
+    sessions survive. Where the endpoints have ``moved``, systemd has to read Port and ListenAddress again, and takes a
+    new socket only while the service is down.
+
+    minion
+        What runs systemctl (Minion).
+    unit
+        The socket's unit (str).
+    endpoints
+        Where it has to answer then: ``ADDRESS:PORT`` (list of str).
+
+    Raises ListenerError.
+    """
+    stop = ["stop", unit.replace(".socket", ".service")]
+    for command in (["daemon-reload"], stop, ["restart", unit]) if moved else (stop,):
+        result = minion.run("systemctl", *command)
+        if result["retcode"]:
+            raise ListenerError(f"systemctl {' '.join(command)} fails: {result['stderr'].strip()}")
+    missing = sshd_listener.wait_for(endpoints, DEADLINE)
+    if missing:
+        raise ListenerError(f"{unit} does not answer with the new configuration: {missing}")
+
+
+def _reload(minion: Minion, listener: Listener, tree: Tree, endpoints: Sequence[str]) -> None:
+    oracle.provide_separation_directory()
+    sshd_listener.reload(listener)
+    pidfile = pidfile_of(tree)
+    before = sshd_listener.stamp(pidfile) if pidfile != listener.pidfile else listener.stamp
+    alive = _patient(lambda: sshd_listener.alive(listener))
+    missing = sshd_listener.wait(pidfile, before, endpoints, DEADLINE, alive)
+    if missing:
+        raise ListenerError(f"sshd does not answer with the new configuration: {missing}")
+    processes.mark(listener.pid, watched(tree), minion.run_dir)
+
+
+def _patient(running: Callable[[], bool]) -> Callable[[], bool]:
+    """The process is for a moment not recognisable while it starts itself anew: believe only repeated absence."""
+    absences: list[int] = []
+
+    def still() -> bool:
+        absences.append(0 if running() else 1)
+        return sum(absences[-10:]) < 10
+
+    return still
+
+
+def _revive_socket(minion: Minion, unit: str, endpoints: Sequence[str]) -> str:
+    try:
+        restart_socket(minion, unit, endpoints)
+    except ListenerError as exc:
+        return exc.message
+    return ""
+
+
+def _revive(minion: Minion, listener: Listener, tree: Tree, endpoints: Sequence[str]) -> str:
+    before = sshd_listener.stamp(listener.pidfile)
+    oracle.provide_separation_directory()
+    if sshd_listener.alive(listener):
+        sshd_listener.reload(listener)
+    else:
+        _start(minion, tree.path, listener)
+    missing = sshd_listener.wait(listener.pidfile, before, endpoints, DEADLINE)
+    pid = processes.process(listener.pidfile, ["sshd"])
+    if pid and not missing:
+        processes.mark(pid, watched(tree), minion.run_dir)
+    return missing
+
+
+def _start(minion: Minion, path: str, listener: Listener) -> None:
+    """Start sshd again: the service where it is the service's, else by the command line that it had."""
+    if os.path.realpath(path) == os.path.realpath(DEFAULT) and _started_service(minion):
+        return
+    if "-D" in listener.argv:
+        minion.call["cmd.run_bg"](listener.argv, python_shell=False, output_loglevel="quiet")
+    else:
+        minion.run(*listener.argv)
+
+
+def _started_service(minion: Minion) -> bool:
+    name = next((name for name in _SERVICES if service.available(minion, name)), None)
+    with contextlib.suppress(CommandExecutionError):
+        return bool(name and service.start(minion, name))
+    return False

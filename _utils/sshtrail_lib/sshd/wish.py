@@ -1,0 +1,300 @@
+"""
+What one keyword should be, and whether a tree makes it so.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import typing
+from collections.abc import Sequence
+
+from salt.exceptions import SaltInvocationError
+
+from sshtrail_lib.sshd import effective as sshd_effective
+from sshtrail_lib.sshd import keywords, language, values
+from sshtrail_lib.sshd import match as sshd_match
+from sshtrail_lib.sshd.daemon import ARGV_SINCE, Arguments, BadValue, Daemon, Names, OnlySshdKnows
+from sshtrail_lib.sshd.effective import Effective, Setting
+from sshtrail_lib.sshd.include import Tree
+from sshtrail_lib.sshd.keywords import Keyword
+from sshtrail_lib.sshd.match import Connection, Criteria
+
+
+class BadWish(SaltInvocationError):
+    """What was asked for cannot be: an unknown keyword, an impossible value, a global keyword in a Match block."""
+
+
+class Wish(typing.NamedTuple):
+    """
+    What one keyword should be.
+
+    keyword
+        The Keyword.
+    occurrences
+        The Arguments of each line that says so (tuple); None for sshd's default.
+    criteria
+        The criteria of the Match block that it belongs to (see :func:`sshtrail_lib.sshd.match.parse`), None for global.
+    exact
+        For a list: True for exactly these items, False for at least these.
+    connection
+        A connection for which the wish should hold.
+    """
+
+    keyword: Keyword
+    occurrences: tuple[Arguments, ...] | None
+    criteria: Criteria | None = None
+    exact: bool = True
+    connection: Connection = Connection()
+
+    @property
+    def key(self) -> str:
+        """What names this wish in ``changes`` (str)."""
+        if self.criteria is None:
+            return self.keyword.name
+        return f"{self.keyword.name} (Match {sshd_match.text(self.criteria)})"
+
+
+def wish(name: str, value: typing.Any, daemon: Daemon, match: str | None = None, exact: bool = True) -> Wish:
+    """
+    Return the Wish that ``name`` (keyword, str) has ``value``; raises BadWish when that cannot be.
+
+    value
+        A str, an int, a bool (yes or no), a list of those, or None for sshd's default; for Subsystem also a mapping.
+    daemon
+        The sshd that is to read it (Daemon).
+    match
+        The criteria of a Match block as written after Match (str), or None for the global part.
+    exact
+        See Wish.
+    """
+    keyword = _keyword(name, daemon)
+    criteria = None if match is None else _criteria(match, daemon)
+    if criteria is not None and not keyword.in_match:
+        raise BadWish(f"{keyword.name} is not allowed in a Match block: it is for the whole daemon")
+    connection = sshd_match.sample(criteria or (), daemon.names)
+    if value is None:
+        return Wish(keyword, None, criteria, exact, connection)
+    occurrences = _occurrences(keyword, value, daemon)
+    if keyword.kind == "rekey" and criteria is not None and len(occurrences[0].words) == 1:
+        # In a Match block what is left out is not sshd's default but the global value.
+        occurrences = (Arguments((*occurrences[0].words, "0")),)
+    _check(keyword, occurrences, daemon)
+    return Wish(keyword, occurrences, criteria, exact, connection)
+
+
+def _check(keyword: Keyword, occurrences: tuple[Arguments, ...], daemon: Daemon) -> None:
+    try:
+        values.spell(keyword, occurrences, daemon)
+        for arguments in occurrences:
+            values.check(keyword, arguments, daemon)
+            language.render(keyword.name, keyword, arguments, daemon)
+    except BadValue as exc:
+        raise BadWish(f"{keyword.name} {exc}") from exc
+    except OnlySshdKnows:
+        # There is no sshd yet; the one that comes will judge.
+        return
+
+
+def _keyword(name: typing.Any, daemon: Daemon) -> Keyword:
+    if not isinstance(name, str) or not name:
+        raise BadWish(f"A keyword of sshd_config is a word, not {name!r}")
+    keyword = keywords.find(name, daemon.release, daemon.defaults)
+    if keyword is None or keyword.kind in ("match", "include", "ignored", "refused"):
+        near = difflib.get_close_matches(name, keywords.names(daemon.release, daemon.defaults), n=1)
+        hint = f"; did you mean {near[0]}?" if near and near[0] != name else ""
+        release = ".".join(map(str, daemon.release))
+        raise BadWish(f"OpenSSH {release} does not have the keyword {name!r} as a setting{hint}")
+    if values.unsupported(keyword, daemon):
+        raise BadWish(f"This build of sshd ignores {keyword.name}: it was built without support for it")
+    return keyword
+
+
+def _criteria(match: typing.Any, daemon: Daemon) -> Criteria:
+    if not isinstance(match, str) or re.search(r"[\n\r\0]", match):
+        raise BadWish(f"match takes the criteria of one Match line, such as 'User bob', not {match!r}")
+    line = language.parse_line(f"Match {match}".encode(), 1, daemon.release, frozenset(daemon.defaults))
+    try:
+        if line.problem:
+            raise BadWish(f"match: {line.problem}")
+        return sshd_match.parse(line.arguments.words, daemon)
+    except sshd_match.BadCriteria as exc:
+        raise BadWish(f"match: {exc}") from exc
+
+
+_WORDS = ("setenv", "keyfiles", "methods", "opens", "listens", "timeouts", "words_none", "qos", "rekey")
+#: Kinds of keywords whose one line is a list.
+LISTS_ON_A_LINE = ("setenv", "keyfiles", "opens", "listens", "timeouts", "words_none")
+_MANY_WORDS = (*_WORDS, "pubkeyoptions", "revoked", "opaque", "subsystem")
+
+
+def _occurrences(keyword: Keyword, value: typing.Any, daemon: Daemon) -> tuple[Arguments, ...]:
+    if keyword.kind == "subsystem" and hasattr(value, "items"):
+        value = [f"{name} {command}" for name, command in value.items()]
+    items = [_text(keyword, item) for item in (value if isinstance(value, (list, tuple)) else [value])]
+    if not items:
+        raise BadWish(f"{keyword.name} takes at least one value; use absent for none")
+    if keywords.is_list(keyword) and keyword.kind != "setenv":
+        split = items if isinstance(value, (list, tuple)) else _split(keyword, items[0], daemon)
+        return tuple(_arguments(keyword, item, daemon) for item in split)
+    if isinstance(value, (list, tuple)):
+        if keyword.kind not in _MANY_WORDS and len(items) > 1:
+            raise BadWish(f"{keyword.name} takes one value, not the list {list(value)!r}")
+        words = tuple(items) if keyword.kind in _MANY_WORDS else (items[0],)
+        return (Arguments(words, items[0]),)
+    return (_arguments(keyword, items[0], daemon),)
+
+
+def _split(keyword: Keyword, text: str, daemon: Daemon) -> list[str]:
+    """A plain string for a list keyword is a line as one would write it."""
+    if keyword.kind not in ("users", "words", "accept"):
+        return [text]
+    return list(_words(keyword, text, daemon))
+
+
+def _arguments(keyword: Keyword, text: str, daemon: Daemon) -> Arguments:
+    if keyword.kind in language.RAW:
+        return Arguments((text,), text)
+    return Arguments(_words(keyword, text, daemon) if keyword.kind in _MANY_WORDS else (text,), text)
+
+
+def _words(keyword: Keyword, text: str, daemon: Daemon) -> tuple[str, ...]:
+    try:
+        if daemon.release >= ARGV_SINCE:
+            return language.words_quoted(text)[0]
+        return language.words_delimited(text, equals=keyword.name != "SetEnv")
+    except BadValue as exc:
+        raise BadWish(f"{keyword.name}: {exc} in {text!r}") from exc
+
+
+def _text(keyword: Keyword, item: typing.Any) -> str:
+    if isinstance(item, bool):
+        return "yes" if item else "no"
+    if not isinstance(item, (str, int)):
+        raise BadWish(f"{keyword.name} takes text, numbers or lists of them, not {item!r}")
+    text = str(item).strip(" \t")
+    if not text or re.search(r"[\n\r\0]", text):
+        raise BadWish(f"{keyword.name} takes a value on one line, not {item!r}")
+    return text
+
+
+def wishes(config: typing.Any, matches: typing.Any, daemon: Daemon, exact: bool = True) -> list[Wish]:
+    """
+    Return the wishes (list of Wish) that a mapping of keywords and one of Match blocks make.
+
+    config
+        ``{keyword: value}`` of the global part; None as a value is sshd's default (dict or None).
+    matches
+        A list of ``{criteria: {keyword: value}}``, one for each Match block (or None).
+    daemon, exact
+        As for :func:`wish`.
+
+    Raises SaltInvocationError when they cannot be, or are none.
+    """
+    found: list[Wish] = []
+    for match, config_of_match in [(None, config or {}), *_blocks(matches)]:
+        if not hasattr(config_of_match, "items"):
+            raise SaltInvocationError(
+                f"{match or 'config'} takes a mapping of keywords to values, not {config_of_match!r}"
+            )
+        found += [wish(name, value, daemon, match, exact) for name, value in config_of_match.items()]
+    if not found:
+        raise SaltInvocationError("There is nothing to do: give config or matches")
+    _distinct(found)
+    return found
+
+
+def _blocks(matches: typing.Any) -> list[tuple[str, typing.Any]]:
+    if matches is None:
+        return []
+    blocks = [matches] if hasattr(matches, "items") else matches
+    if not isinstance(blocks, (list, tuple)) or not all(hasattr(block, "items") for block in blocks):
+        raise SaltInvocationError(f"matches takes a list of {{criteria: {{keyword: value}}}}, not {matches!r}")
+    return [pair for block in blocks for pair in block.items()]
+
+
+def _distinct(wishes: Sequence[Wish]) -> None:
+    """Raise BadWish when two of ``wishes`` (list of Wish) are about the same keyword in the same place."""
+    seen = set()
+    for wanted in wishes:
+        if wanted.key in seen:
+            raise BadWish(f"{wanted.key} is asked for twice (keywords know no case, and some have two names)")
+        seen.add(wanted.key)
+
+
+def value_of(wanted: Wish, daemon: Daemon) -> typing.Any:
+    """Return the value that ``wanted`` (Wish) promises, as ``sshd -T`` spells it (str, list, or None)."""
+    keyword, name = wanted.keyword, wanted.keyword.name
+    listed = keywords.is_list(keyword)
+    if wanted.occurrences is None:
+        lines = [] if wanted.criteria is not None else list(daemon.defaults.get(name, []))
+    else:
+        try:
+            lines = sshd_effective.spelled(keyword, list(wanted.occurrences), daemon, wanted.criteria is not None)
+        except OnlySshdKnows:
+            lines = [" ".join(arguments.words) for arguments in wanted.occurrences]
+    return (list(lines) or None) if listed else lines[0] if lines else None
+
+
+def current(wanted: Wish, tree: Tree) -> typing.Any:
+    """Return the value that ``tree`` gives to the keyword of ``wanted`` (Wish) now, None where no line does."""
+    found = sshd_effective.effective(tree, wanted.connection).get(wanted.keyword.name)
+    if found is None or (wanted.criteria is not None and not ours(_leading(found, wanted), wanted)):
+        return None
+    return _as_written(found, wanted, tree.daemon.names) if wanted.keyword.kind == "listen" else found.value
+
+
+def _leading(found: Effective, wanted: Wish) -> tuple[Setting, ...]:
+    """Of a value that is decided in parts, the line that says the first part stands for the rest."""
+    return found.deciding[:1] if wanted.keyword.repeat == keywords.MERGE else found.deciding
+
+
+def ours(deciding: Sequence[Setting], wanted: Wish) -> bool:
+    """Return whether all of ``deciding`` (any sequence of Setting) stand in a Match block as ``wanted`` asks for."""
+    criteria = sshd_match.canonical(wanted.criteria or ())
+    return bool(deciding) and all(
+        setting.criteria is not None and sshd_match.canonical(setting.criteria) == criteria for setting in deciding
+    )
+
+
+def _as_written(found: Effective, wanted: Wish, names: Names) -> typing.Any:
+    """ListenAddress without a port depends on Port; what is asked for and what is there are compared as written."""
+    if wanted.occurrences is None or not found.deciding:
+        return found.value
+    arguments = [setting.line.arguments for setting in found.deciding]
+    return values.spell(wanted.keyword, arguments, Daemon(names=names))
+
+
+def holds(wanted: Wish, tree: Tree) -> bool:
+    """Return whether ``wanted`` (Wish) is true in ``tree``."""
+    if wanted.occurrences is None:
+        return not lines_of(wanted, tree)
+    now, want = current(wanted, tree), value_of(wanted, tree.daemon)
+    if wanted.keyword.kind in LISTS_ON_A_LINE and not wanted.exact:
+        return set(_items(want)) <= set(_items(now))
+    if not isinstance(want, list):
+        return now == want
+    if wanted.exact:
+        return sorted(now or []) == sorted(want)
+    return set(want) <= set(now or [])
+
+
+def _items(value: typing.Any) -> list[str]:
+    return value if isinstance(value, list) else (value or "").split(" ")
+
+
+def lines_of(wanted: Wish, tree: Tree) -> list[Setting]:
+    """Return the settings of the wish's keyword in the wish's part of the configuration, in sshd's order."""
+    if wanted.criteria is None:
+        found = [setting for setting in sshd_effective.settings(tree)[0] if setting.line.name == wanted.keyword.name]
+        second = sshd_effective.settings(tree, wanted.connection)[0]
+        extra = [setting for setting in second if setting.line.name == wanted.keyword.name]
+        return list({setting.where: setting for setting in [*found, *extra]}.values())
+    second = sshd_effective.settings(tree, wanted.connection)[0]
+    return [setting for setting in second if setting.line.name == wanted.keyword.name and ours([setting], wanted)]
+
+
+def predicted(wishes: Sequence[Wish], daemon: Daemon) -> dict[str, dict[str, typing.Any]]:
+    """Return the changes that ``wishes`` (list of Wish) make on a host that has no configuration yet."""
+    pairs = {wanted.key: value_of(wanted, daemon) for wanted in wishes}
+    return {key: {"old": None, "new": value} for key, value in pairs.items() if value is not None}
