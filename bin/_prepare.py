@@ -18,11 +18,17 @@ import zipfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 OLDEST_SALT = 3006
-SALT = f"salt>={OLDEST_SALT}"
-# Has no wheel, and Salt does without it unless a template reads a date in free text.
-NEEDS_COMPILER = "timelib"
 OLDEST_PYTHON = (3, 10)
-TESTS = ["pytest", "pytest-salt-factories", "jinja2", "hypothesis", "ruff", "pip", "setuptools", "wheel"]
+# The version and the hashes of all that pip installs, written by bin/pin: an environment is made from some of these.
+REQUIREMENTS = os.path.join(ROOT, "requirements")
+BUILD = "build"
+SALT = [BUILD, "salt"]
+TESTS = ["tests"]
+DOCS = ["docs"]
+OLDEST = [BUILD, f"salt-{OLDEST_SALT}"]
+OLDEST_TESTS = [f"tests-{OLDEST_SALT}"]
+# Has no wheel, and Salt does without it unless a template reads a date in free text: it gets an empty one.
+NEEDS_COMPILER, EMPTY = "timelib", "99"
 # What the tests start for real. No recommended packages: they would bring a mail server along.
 TEST_PACKAGES = ["auditd", "openssh-client", "openssh-server", "iproute2", "procps", "util-linux"]
 # Where Salt's own packages put it, and sudo's PATH may not look.
@@ -63,29 +69,43 @@ def salt_version(path):
     return int(match.group(1)) if match else 0
 
 
-def environment(name, requirements=(), salt=SALT, python=sys.executable):
+def environment(name, layers=(), base=SALT, python=sys.executable):
     """
     Return the path of a virtual environment, made when it is not there.
 
     name
         What it is for (str), the beginning of its name.
-    requirements
-        What it holds beside Salt (list of str, as pip wants them).
-    salt
-        Which Salt (str, as pip wants it).
+    layers
+        What it holds beside Salt (list of str, names of files in requirements/).
+    base
+        Which Salt (list of str, likewise).
     python
         The Python that it is made with (str, path).
+
+    The end of its name tells what it holds: where a version changes, a new one is made.
     """
     if sys.version_info < OLDEST_PYTHON:
         need, have = (".".join(map(str, version[:2])) for version in (OLDEST_PYTHON, sys.version_info))
         raise Failed(f"no Salt is installed, and a private one needs Python {need} or later; this is {have}")
     os.makedirs(cache(), mode=0o755, exist_ok=True)
-    wanted = "\n".join([version_of(python), python, salt, *requirements])
+    files = [requirements_file(layer) for layer in (*base, *layers)]
+    wanted = "\n".join([version_of(python), python, *map(content, files)])
     path = os.path.join(cache(), f"{name}-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}")
     with locked(path + ".lock"):
         if not os.path.exists(os.path.join(path, "complete")):
-            install(path, [salt, *requirements], python)
+            install(path, files, python)
     return path
+
+
+def requirements_file(layer):
+    """Return the path (str) of the requirements that bin/pin writes for a layer (str)."""
+    return os.path.join(REQUIREMENTS, f"{layer}.txt")
+
+
+def content(path):
+    """Return what is in a text file (str)."""
+    with open(path, encoding="utf-8") as handle:
+        return handle.read()
 
 
 def version_of(python):
@@ -128,30 +148,43 @@ def locked(path):
         yield
 
 
-def install(path, requirements, python):
-    """Make a virtual environment at ``path`` and fill it; a mark is left only when that succeeded."""
-    say("Setting up {} in {} (once, one to three minutes) ...".format(", ".join(requirements), path))
+def install(path, files, python):
+    """
+    Make a virtual environment at ``path`` and fill it; a mark is left only when that succeeded.
+
+    files
+        Which requirements (list of str, paths). pip takes nothing whose hash is not there. It knows no hashes for what
+        builds a package from source, so that comes first, and the build sees nothing else.
+    """
+    say(f"Setting up {path} (once, one to three minutes) ...")
     shutil.rmtree(path, ignore_errors=True)
     run([python, "-m", "venv", "--without-pip", path])
     with tempfile.TemporaryDirectory() as wheels, pip(os.path.join(path, "bin", "python")) as command:
         empty_wheel(wheels, NEEDS_COMPILER)
-        options = ["--quiet", "--no-warn-script-location", "--find-links", wheels]
-        run([*command, "install", *options, *requirements])
+        command = [*command, "install", "--quiet", "--no-warn-script-location", "--find-links", wheels]
+        command += ["--require-hashes", "--no-build-isolation"]
+        for part in ([name for name in files if name == requirements_file(BUILD)], files):
+            if part:
+                run([*command, *(word for name in part for word in ("--requirement", name))])
     with open(os.path.join(path, "complete"), "w", encoding="ascii"):
         pass
 
 
 def empty_wheel(directory, name):
-    """Write a wheel of the distribution ``name`` without any module to ``directory``: pip then looks no further."""
-    info = f"{name}-99.dist-info"
+    """
+    Write a wheel of the distribution ``name`` without any module to ``directory``: pip then looks no further.
+
+    Its bytes are always the same, so that it has a hash as all others have.
+    """
+    info = f"{name}-{EMPTY}.dist-info"
     members = {
-        info + "/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 99\n",
+        info + "/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {EMPTY}\n",
         info + "/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     members[info + "/RECORD"] = "".join(f"{path},,\n" for path in [*members, info + "/RECORD"])
-    with zipfile.ZipFile(os.path.join(directory, f"{name}-99-py3-none-any.whl"), "w") as wheel:
-        for path, content in members.items():
-            wheel.writestr(path, content)
+    with zipfile.ZipFile(os.path.join(directory, f"{name}-{EMPTY}-py3-none-any.whl"), "w") as wheel:
+        for path, text in members.items():
+            wheel.writestr(zipfile.ZipInfo(path), text)
 
 
 @contextlib.contextmanager
