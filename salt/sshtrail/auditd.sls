@@ -1,5 +1,5 @@
-{%- set policy = salt["sshtrail.policy"]() %}
-{%- if policy.audit %}
+{%- set wanted = salt["sshtrail.arguments"]() %}
+{%- if "auditd config" in wanted %}
 include:
   - sshtrail.packages
   - sshtrail.rules
@@ -8,14 +8,17 @@ include:
 # with -D first and leave a moment in which nothing is recorded.
 sshtrail auditd config:
   auditd_conf.managed:
-    - name: {{ policy.auditd.path }}
-    - config: {{ policy.auditd.config | json }}
+{%- for name, value in wanted["auditd config"]["auditd_conf.managed"].items() %}
+    - {{ name }}: {{ value | json }}
+{%- endfor %}
     - require:
       - pkg: sshtrail auditd package
 
 sshtrail auditd service:
   sshtrail_service.running:
-    - name: {{ policy.auditd.service }}
+{%- for name, value in wanted["auditd service"]["sshtrail_service.running"].items() %}
+    - {{ name }}: {{ value | json }}
+{%- endfor %}
     - require:
       - auditd_conf: sshtrail auditd config
 {%- endif %}

@@ -1,10 +1,14 @@
-{%- set policy = salt["sshtrail.policy"]() %}
+{%- set wanted = salt["sshtrail.arguments"]() %}
 sshtrail sshd package:
   pkg.installed:
-    - name: {{ policy.sshd.package }}
-{%- if policy.audit %}
+{%- for name, value in wanted["sshd package"]["pkg.installed"].items() %}
+    - {{ name }}: {{ value | json }}
+{%- endfor %}
+{%- if "auditd package" in wanted %}
 
 sshtrail auditd package:
   pkg.installed:
-    - name: {{ policy.auditd.package }}
+{%- for name, value in wanted["auditd package"]["pkg.installed"].items() %}
+    - {{ name }}: {{ value | json }}
+{%- endfor %}
 {%- endif %}

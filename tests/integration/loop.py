@@ -11,7 +11,7 @@ import tempfile
 import pytest
 from _sandbox import wait_for
 from _site import AUDITED, HOSTS, UID, Site
-from sshtrail_lib.drift import event
+from sshtrail_lib.drift.claim import MINE_KEY
 from support import audit_status, audit_subsystem, auditctl, require_root
 
 #: Seconds between two looks: a minion's schedule counts in whole ones.
@@ -38,7 +38,7 @@ def anew(found):
     nobody = dict.fromkeys(HOSTS)
     wait_for(lambda: found.answers("sshtrail_watch.claim") == nobody, "the end of all claims")
     # A test may have put one there itself.
-    found.answers("mine.delete", event.CLAIM)
+    found.answers("mine.delete", MINE_KEY)
     kept(found, "repairs.json").unlink(missing_ok=True)
     found.kept.clear()
     with contextlib.suppress(queue.Empty):

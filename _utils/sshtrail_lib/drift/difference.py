@@ -6,17 +6,24 @@ Layers: ``package`` (installed), ``service`` (running, enabled), ``file`` (keywo
 decides them) and ``daemon`` (what runs works with other files than those that are there, or does not listen).
 """
 
-import os
+from __future__ import annotations
 
-LAYERS = ("package", "service", "file", "compiled", "kernel", "effective", "daemon")
+import posixpath
+import typing
+from collections.abc import Iterator, Mapping
+
+#: ``layer``, ``what``, ``expected``, ``actual``, ``since`` and ``by``, as it goes to whoever asks.
+Difference = dict[str, typing.Any]
+#: What a comparison of the states returns: ``{what: {"old": what is, "new": what should be}}``.
+Changes = Mapping[str, Mapping[str, typing.Any]]
 
 
-def entry(layer, what, expected, actual):
+def entry(layer: str, what: str, expected: typing.Any, actual: typing.Any) -> Difference:
     """Return one difference (dict); ``since`` and ``by`` are not known yet."""
     return {"layer": layer, "what": what, "expected": expected, "actual": actual, "since": None, "by": None}
 
 
-def of(layer, changes):
+def of(layer: str, changes: Changes) -> list[Difference]:
     """
     Return the differences (list of dict) in what a comparison of the states returned.
 
@@ -28,12 +35,12 @@ def of(layer, changes):
     return [entry(layer, what, change["new"], change["old"]) for what, change in changes.items()]
 
 
-def of_daemon(layer, changes, daemon):
+def of_daemon(layer: str, changes: Changes, daemon: str) -> list[Difference]:
     """Return the differences in ``changes``, where the key ``daemon`` (str) tells of the running one."""
     return [found if found["what"] != daemon else {**found, "layer": "daemon"} for found in of(layer, changes)]
 
 
-def of_rules(changes, rules_dir):
+def of_rules(changes: Changes, rules_dir: str) -> list[Difference]:
     """
     Return the differences in what ``audit_rules.compare`` returned (list of dict), one for each rule and setting.
 
@@ -47,11 +54,11 @@ def of_rules(changes, rules_dir):
     return [*found, *_of_kernel(kernel["old"], kernel["new"]), *of("kernel", settings)]
 
 
-def _layer_of(path, rules_dir):
-    return "file" if os.path.dirname(path) == rules_dir else "compiled"
+def _layer_of(path: str, rules_dir: str) -> str:
+    return "file" if posixpath.dirname(path) == rules_dir else "compiled"
 
 
-def _of_kernel(gone, come):
+def _of_kernel(gone: list[str], come: list[str]) -> Iterator[Difference]:
     for rule in come:
         yield entry("kernel", rule, "loaded", "in another place" if rule in gone else None)
     for rule in gone:
@@ -59,6 +66,6 @@ def _of_kernel(gone, come):
             yield entry("kernel", rule, None, "loaded")
 
 
-def sentence(found):
+def sentence(found: Difference) -> str:
     """Return a difference (dict) as a person reads it (str)."""
     return f"{found['layer']}: {found['what']} is {found['actual']!r}, expected {found['expected']!r}"

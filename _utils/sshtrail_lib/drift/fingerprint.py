@@ -9,19 +9,24 @@ What this cannot see: a daemon that lives, listens, and yet does not answer; an 
 before it, on a file of the same size. Hence :data:`OLDEST`.
 """
 
+from __future__ import annotations
+
 import contextlib
 import glob
 import hashlib
 import json
 import os
 import time
+import typing
+from collections.abc import Mapping
 
 from salt.exceptions import CommandExecutionError
 
 from sshtrail_lib.base import kernel, processes, store
 from sshtrail_lib.sshd import listener as sshd_listener
 
-FORMAT = 1
+#: Of the file that keeps a look: another one is no memory.
+FORMAT = 2
 #: Seconds after which everything is looked at again: what no stat data tell stays unseen no longer than this.
 OLDEST = 900
 #: A file that changed less than this before the look (nanoseconds) may have changed again in the same clock tick.
@@ -30,9 +35,14 @@ TICK = 2_000_000_000
 PACKAGES = ("/var/lib/dpkg/status", "/var/lib/rpm", "/var/lib/rpm/rpmdb.sqlite", "/usr/lib/sysimage/rpm/rpmdb.sqlite")
 #: What of the kernel's status changes by itself.
 COUNTERS = ("lost", "backlog", "backlog_wait_time_actual")
+#: This library: where it changes, it may find something else.
+LIBRARY = os.path.dirname(os.path.dirname(__file__))
+
+Seen = dict[str, typing.Any]
+Look = dict[str, typing.Any]
 
 
-def take(paths, pidfiles, endpoints, audit):
+def take(paths: list[str], pidfiles: dict[str, str], endpoints: list[str], audit: bool) -> Seen:
     """
     Return what a host is like now (dict, for :func:`keep`); to be taken *before* it is looked at.
 
@@ -45,12 +55,12 @@ def take(paths, pidfiles, endpoints, audit):
     audit
         Whether the kernel's audit subsystem is looked at (bool).
     """
-    own = glob.glob(os.path.join(os.path.dirname(os.path.dirname(__file__)), "*", "*.py"))
-    watched = {"paths": [*own, *PACKAGES, *paths], "pidfiles": pidfiles, "endpoints": endpoints, "audit": audit}
+    own = glob.glob(os.path.join(LIBRARY, "**", "*.py"), recursive=True)
+    watched: Seen = {"paths": [*own, *PACKAGES, *paths], "pidfiles": pidfiles, "endpoints": endpoints, "audit": audit}
     return {"time": time.time_ns(), "watched": watched, "facts": _facts(**watched)}
 
 
-def keep(cachedir, seen, pillar, look):
+def keep(cachedir: str, seen: Seen, pillar: Mapping, look: Look) -> None:
     """
     Keep what was found on a host that was as ``seen``.
 
@@ -64,18 +74,18 @@ def keep(cachedir, seen, pillar, look):
         What is to be returned while nothing changes (dict); its ``differences`` (list) may be empty.
     """
     clean = last_clean(cachedir) if look["differences"] else seen["time"] / 1e9
-    kept = {"format": FORMAT, "policy": _policy(pillar), "clean": clean, "seen": seen, "look": look}
+    kept = {"format": FORMAT, "pillar": _asked(pillar), "clean": clean, "seen": seen, "look": look}
     store.save(_path(cachedir), kept)
 
 
-def last_clean(cachedir):
+def last_clean(cachedir: str) -> float:
     """Return when a whole look found nothing that differs for the last time (float, seconds), 0 when none did."""
     with contextlib.suppress(ValueError, KeyError, TypeError, CommandExecutionError):
         return float(store.load(_path(cachedir))["clean"])
     return 0.0
 
 
-def steady(cachedir, pillar):
+def steady(cachedir: str, pillar: Mapping) -> Look | None:
     """
     Return what the last whole look found (dict), None when anything may be otherwise now.
 
@@ -83,32 +93,32 @@ def steady(cachedir, pillar):
     """
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, CommandExecutionError):
         kept = store.load(_path(cachedir))
-        if kept["format"] == FORMAT and kept["policy"] == _policy(pillar) and _holds(kept["seen"]):
+        if kept["format"] == FORMAT and kept["pillar"] == _asked(pillar) and _holds(kept["seen"]):
             return kept["look"]
     return None
 
 
-def _path(cachedir):
+def _path(cachedir: str) -> str:
     return os.path.join(cachedir, "sshtrail", "look.json")
 
 
-def _policy(pillar):
+def _asked(pillar: Mapping) -> str:
     asked = {key: pillar.get(key) for key in ("sshtrail", "_errors")}
     return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _holds(seen):
+def _holds(seen: Seen) -> bool:
     age = (time.time_ns() - seen["time"]) / 1e9
     return 0 <= age < OLDEST and not _racy(seen) and seen["facts"] == _facts(**seen["watched"])
 
 
-def _racy(seen):
+def _racy(seen: Seen) -> bool:
     """Tell whether a file changed so shortly before the look that a later change might not show in its times."""
     newest = max((found[-1] for found in seen["facts"]["paths"].values() if found), default=0)
     return newest > seen["time"] - TICK
 
 
-def _facts(paths, pidfiles, endpoints, audit):
+def _facts(paths: list[str], pidfiles: dict[str, str], endpoints: list[str], audit: bool) -> Seen:
     return {
         "paths": {path: _stat(path) for path in paths},
         "processes": {path: _process(path, name) for path, name in pidfiles.items()},
@@ -117,7 +127,7 @@ def _facts(paths, pidfiles, endpoints, audit):
     }
 
 
-def _stat(path):
+def _stat(path: str) -> list[int | None]:
     """Return what changes whenever the file at ``path``, or the link there, does; the change's time comes last."""
     try:
         link, found = os.lstat(path), os.stat(path)
@@ -127,12 +137,12 @@ def _stat(path):
     return [*numbers, found.st_uid, found.st_gid, found.st_mtime_ns, found.st_ctime_ns]
 
 
-def _process(path, name):
+def _process(path: str, name: str) -> list | None:
     pid = processes.process(path, [name])
-    return pid and [pid, processes.birth(pid).decode()]
+    return [pid, processes.birth(pid).decode()] if pid else None
 
 
-def _kernel():
+def _kernel() -> str:
     """Return a digest of the kernel's rules, in their order, and of its settings."""
     settings = {key: value for key, value in kernel.status().items() if key not in COUNTERS}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())

@@ -2,14 +2,19 @@
 Which claims of drift the master acts on, and when it stops: one repair for each claim, few tries, then a person.
 """
 
-import typing
+from __future__ import annotations
 
-import salt.utils.mine
+import typing
+from collections.abc import Mapping
+
 from salt.exceptions import SaltInvocationError
 
 from sshtrail_lib.base import text
+from sshtrail_lib.drift import claim as drift_claim
 from sshtrail_lib.drift import event
-from sshtrail_lib.fleet import standing
+from sshtrail_lib.drift.claim import Claim
+from sshtrail_lib.fleet import rollout, standing
+from sshtrail_lib.fleet.standing import Row
 
 HOUR = 3600
 #: What stands for a try in a file.
@@ -48,13 +53,13 @@ class Record(typing.NamedTuple):
     tries
         Within the last hour: ``[seconds since the epoch, whether it worked]`` each (list).
     done
-        Digest and round of the last claim that was repaired (list), None for none.
+        Name and round of the last claim that was repaired (list), None for none.
     stopped
         Why nothing more is done (str), "" while it goes on.
     """
 
-    tries: list = []
-    done: typing.Any = None
+    tries: list[list] = []
+    done: list | None = None
     stopped: str = ""
 
 
@@ -62,7 +67,7 @@ class OptionError(SaltInvocationError):
     """The master's configuration holds something else than :class:`Limits` allows; the message names it."""
 
 
-def limits(options):
+def limits(options: typing.Any) -> Limits:
     """Return the :class:`Limits` in the master's option ``sshtrail_remediate`` (dict, None for what is left out)."""
     options = {} if options is None else options
     unknown = sorted(set(options) - set(Limits._fields)) if isinstance(options, dict) else [options]
@@ -75,13 +80,13 @@ def limits(options):
     return Limits(**options)
 
 
-def records(stored):
+def records(stored: typing.Any) -> dict[str, Record]:
     """Return each host's :class:`Record` (dict by id) from what was stored; what is broken is left out."""
     found = stored if isinstance(stored, dict) else {}
     return {name: Record(*value) for name, value in found.items() if _is_record(value)}
 
 
-def _is_record(value):
+def _is_record(value: typing.Any) -> bool:
     if not isinstance(value, list) or len(value) != 3 or not isinstance(value[0], list):
         return False
     tries, done, stopped = value
@@ -89,32 +94,32 @@ def _is_record(value):
     return good and (done is None or isinstance(done, list)) and isinstance(stopped, str)
 
 
-def due(claims, known):
+def due(claims: Mapping[str, Claim], known: Mapping[str, Record]) -> list[str]:
     """
     Return the hosts (list of str, sorted) that are to be repaired.
 
     claims
-        The :class:`sshtrail_lib.drift.event.Claim` of each (dict by id).
+        The :class:`sshtrail_lib.drift.claim.Claim` of each (dict by id).
     known
         The :class:`Record` of each (dict by id).
     """
     return [name for name, claim in sorted(claims.items()) if _is_due(claim, known.get(name, Record()))]
 
 
-def _is_due(claim, record):
+def _is_due(claim: Claim, record: Record) -> bool:
     return not record.stopped and record.done != _name(claim)
 
 
-def _name(claim):
-    return [claim.digest, claim.round]
+def _name(claim: Claim) -> list:
+    return [claim.name, claim.round]
 
 
-def tried(record, claim, worked, now, limits):
+def tried(record: Record, claim: Claim, worked: bool, now: float, limits: Limits) -> tuple[Record, bool]:
     """
     Return a host's :class:`Record` after a repair, and whether that one was its last for now (bool).
 
     claim
-        What was acted on (:class:`sshtrail_lib.drift.event.Claim`).
+        What was acted on (:class:`sshtrail_lib.drift.claim.Claim`).
     worked
         Whether nothing differed afterwards (bool).
     now
@@ -130,17 +135,17 @@ def tried(record, claim, worked, now, limits):
     return Record(tries, _name(claim) if worked else record.done, reason), bool(reason)
 
 
-def attempt(record, now):
+def attempt(record: Record, now: float) -> int:
     """Return the number (int, from 1) of the next try within the hour."""
     return 1 + sum(now - one[0] < HOUR for one in record.tries)
 
 
-def can_be_file(minion):
+def can_be_file(minion: typing.Any) -> bool:
     """Return whether a minion's id (anything, it comes from an event) can be the name of a file (bool)."""
     return isinstance(minion, str) and bool(minion.strip(".")) and len(minion.encode(errors="replace")) <= LONGEST_NAME
 
 
-def outcome(name, digest, states, answer):
+def outcome(name: str, digest: str, states: typing.Any, answer: typing.Any) -> tuple[bool, str]:
     """
     Return whether a repair failed (bool), and what is to say of it (one line of bounded length, "" for nothing).
 
@@ -151,42 +156,35 @@ def outcome(name, digest, states, answer):
     """
     try:
         row = standing.row(answer)
-        failed = standing.failures([name], {name: digest}, {name: row}, {name: states}).get(name, "")
+        failed = rollout.failures([name], {name: digest}, {name: row}, {name: states}).get(name, "")
         return bool(failed), text.line(failed or _remark(row), LONGEST_REASON)
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
         # One host that answers nonsense must not keep its batch from being told.
         return True, "its answer makes no sense"
 
 
-def _remark(row):
+def _remark(row: Row) -> str:
     # A reboot is left to a person.
     return "It waits for a reboot." if row["standing"] == standing.REBOOT else ""
 
 
-def batches(names, size):
+def batches(names: list[str], size: int) -> list[list[str]]:
     """Return ``names`` (list) in lists of at most ``size``."""
     return [names[start : start + size] for start in range(0, len(names), size)]
 
 
-def claims(mine):
+def claims(values: Mapping[str, typing.Any]) -> dict[str, Claim]:
     """
     Return the claims (dict by id) in what minions have put into the mine; what is none is left out.
 
-    mine
-        The mine's content of each minion (dict by id), as the master keeps it.
+    values
+        What each has put there under the claim's name (dict by id): anything.
     """
-    found = {name: event.claim(_claimed(content)) for name, content in mine.items()}
+    found = {name: drift_claim.parse(value) for name, value in values.items()}
     return {name: claim for name, claim in found.items() if claim}
 
 
-def _claimed(content):
-    value = content.get(event.CLAIM) if isinstance(content, dict) else None
-    # What has a list of readers of its own is wrapped.
-    wrapped = isinstance(value, dict) and salt.utils.mine.MINE_ITEM_ACL_ID in value
-    return value.get(salt.utils.mine.MINE_ITEM_ACL_DATA) if wrapped else value
-
-
-def shown(record, now):
+def shown(record: Record, now: float) -> dict[str, typing.Any]:
     """Return a :class:`Record` for a person to read (dict), as ``salt-run sshtrail.repairs`` tells it."""
     recent = [one for one in record.tries if now - one[0] < HOUR]
     good = sum(worked for _, worked in recent)

@@ -11,18 +11,22 @@ The rules are written as paths (``-F path=``, ``-F dir=``) and not as ``-w``, wh
 missing path has become a directory, and which newer releases call slow.
 """
 
+from __future__ import annotations
 
-def both(calls, rest, key):
+import typing
+
+
+def both(calls: str, rest: str, key: str) -> list[str]:
     """Return the rule for 64-bit programs and its twin for 32-bit ones (list of str)."""
     return [f"-a always,exit -F arch={arch} -S {calls} {rest} -F key={key}" for arch in ("b64", "b32")]
 
 
-def watch(key, *paths, perm="wa"):
+def watch(key: str, *paths: str, perm: str = "wa") -> list[str]:
     """Return one rule for each file of ``paths`` (list of str)."""
     return [f"-a always,exit -F path={path} -F perm={perm} -F key={key}" for path in paths]
 
 
-def below(key, *paths, perm="wa"):
+def below(key: str, *paths: str, perm: str = "wa") -> list[str]:
     """Return one rule for each directory tree of ``paths``, which must exist (list of str)."""
     return [f"-a always,exit -F dir={path} -F perm={perm} -F key={key}" for path in paths]
 
@@ -37,7 +41,7 @@ PROGRAMS = (
     "sbin/fdisk",
 )
 
-GROUPS = {
+GROUPS: dict[str, dict[str, typing.Any]] = {
     "sshd": {
         "title": "sshd's runtime directory",
         "controls": [],

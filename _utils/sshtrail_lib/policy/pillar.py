@@ -10,19 +10,29 @@ Whatever is not understood is refused with its path in the pillar, so that a typ
 silently records nothing.
 """
 
+from __future__ import annotations
+
 import difflib
 import hashlib
 import json
+import typing
+from collections.abc import Callable, Iterator, Mapping
 
 from salt.exceptions import SaltException, SaltInvocationError
 
-from sshtrail_lib.auditd import language as auditd_language
+from sshtrail_lib.auditd import plan as auditd_plan
 from sshtrail_lib.policy import groups, platforms
+from sshtrail_lib.rules import accounts as rules_accounts
 from sshtrail_lib.rules import compile as rules_compile
 from sshtrail_lib.rules import language as rules_language
 from sshtrail_lib.sshd import keywords as sshd_keywords
-from sshtrail_lib.sshd import plan as sshd_plan
-from sshtrail_lib.sshd import values as sshd_values
+from sshtrail_lib.sshd import wish as sshd_wish
+from sshtrail_lib.sshd.daemon import Daemon
+from sshtrail_lib.sshd.resolver import NAMES
+
+#: Plain containers, as YAML makes them.
+Tree = dict[str, typing.Any]
+Check = Callable[[typing.Any, str, list[str]], typing.Any]
 
 KEY = "sshtrail"
 
@@ -34,13 +44,14 @@ RESERVED = ("default", "distribution", COMMON, HOST)
 HOST_ONLY = ("environment", "layers")
 
 # A pillar is for many hosts: it may name every keyword that some sshd has. The state asks the host's own.
-ANY_SSHD = sshd_values.Daemon(
+ANY_SSHD = Daemon(
     defaults={keyword.name: [] for keyword in sshd_keywords.KEYWORDS.values()},
+    names=NAMES,
 )
 
 DEFAULTS = {
     "audit": True,
-    "sshd": {"path": "/etc/ssh/sshd_config", "logs": {}, "config": {}, "matches": [], "shadowed": "fix"},
+    "sshd": {"path": "/etc/ssh/sshd_config", "logs": {}, "config": {}, "matches": [], "shadowed": "fix", "admins": []},
     "auditd": {"path": "/etc/audit/auditd.conf", "service": "auditd", "config": {}},
     "rules": {
         "file": "/etc/audit/rules.d/zz-sshtrail.rules",
@@ -58,7 +69,7 @@ class PolicyError(SaltInvocationError):
     """The pillar holds something that cannot be a policy; the message names every path that is wrong."""
 
 
-def build(pillar, os_family):
+def build(pillar: Mapping, os_family: str) -> Tree:
     """
     Return the validated policy of a host (dict).
 
@@ -77,7 +88,7 @@ def build(pillar, os_family):
     return policy
 
 
-def provenance(pillar, os_family):
+def provenance(pillar: Mapping, os_family: str) -> Tree:
     """
     Return where each value of the policy came from (dict of the path in the policy to dict).
 
@@ -90,7 +101,7 @@ def provenance(pillar, os_family):
     return {":".join(path): _origin(path, value, layers) for path, value in _leaves(_merged(layers))}
 
 
-def digest(pillar):
+def digest(pillar: Mapping) -> str:
     """
     Return a short name (12 hexadecimal digits) for what a pillar asks.
 
@@ -105,7 +116,16 @@ def digest(pillar):
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _checked(pillar):
+def elsewhere(pillar: Mapping, environment: str) -> bool:
+    """Tell whether a host has nothing to do with ``environment`` (str): it is in another, or has no policy at all."""
+    given = pillar.get(KEY)
+    if given is None:
+        # A pillar that could not be compiled may have lost the key by that.
+        return not pillar.get("_errors")
+    return isinstance(given, dict) and given.get("environment", environment) != environment
+
+
+def _checked(pillar: Mapping) -> Tree:
     """Return the pillar's part as plain containers, every single value checked."""
     if pillar.get("_errors"):
         # What is left of it could be a laxer policy than the one that was meant.
@@ -114,7 +134,7 @@ def _checked(pillar):
         raise PolicyError(
             f"The pillar has no key '{KEY}', so this host has no policy: assign an environment to it in pillar/top.sls"
         )
-    problems = []
+    problems: list[str] = []
     given = _check(pillar[KEY], POLICY, KEY, problems)
     if not problems:
         problems += [*_strangers(given), *_left_behind(given.get("layers", {}))]
@@ -123,31 +143,31 @@ def _checked(pillar):
     return given
 
 
-def _wrong(problems):
+def _wrong(problems: list[str]) -> PolicyError:
     return PolicyError("The policy in the pillar is wrong. " + " ".join(problems))
 
 
-def _layers(given, os_family):
+def _layers(given: Tree, os_family: str | None) -> list[tuple[str, Tree]]:
     """Return the policy's layers, the lowest first: ``[(name, mapping), …]``."""
-    named = given.get("layers", {})
-    chosen = {"environment": given["environment"]} if "environment" in given else {}
+    named, environment = given.get("layers", {}), given.get("environment", "")
+    chosen = {"environment": environment} if environment else {}
     return [
         ("default", DEFAULTS),
         ("distribution", platforms.policy(os_family)),
         (COMMON, named.get(COMMON, {})),
-        (given.get("environment"), {**named.get(given.get("environment"), {}), **chosen}),
+        (environment, {**named.get(environment, {}), **chosen}),
         (HOST, {key: value for key, value in given.items() if key not in HOST_ONLY}),
     ]
 
 
-def _merged(layers):
-    policy = {}
+def _merged(layers: list[tuple[str, Tree]]) -> Tree:
+    policy: Tree = {}
     for _, layer in layers:
         policy = _merge(policy, layer)
     return policy
 
 
-def _leaves(mapping, path=()):
+def _leaves(mapping: Tree, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], typing.Any]]:
     for key, value in mapping.items():
         if isinstance(value, dict) and value:
             yield from _leaves(value, (*path, str(key)))
@@ -155,14 +175,14 @@ def _leaves(mapping, path=()):
             yield (*path, str(key)), value
 
 
-def _origin(path, value, layers):
+def _origin(path: tuple[str, ...], value: typing.Any, layers: list[tuple[str, Tree]]) -> Tree:
     """Return the entry of one value: the highest layer that has its path, and what those below it say."""
     said = {name: found[0] for name, layer in layers if (found := _at(layer, path))}
     origin = list(said)[-1]
     return {"value": value, "from": origin, "overrides": {name: said[name] for name in said if name != origin}}
 
 
-def _at(layer, path):
+def _at(layer: typing.Any, path: tuple[str, ...]) -> list[typing.Any]:
     """Return what ``layer`` has at ``path``, as a list of one, or an empty list."""
     for key in path:
         layer = {str(name): value for name, value in layer.items()} if isinstance(layer, dict) else {}
@@ -172,7 +192,7 @@ def _at(layer, path):
     return [layer]
 
 
-def _merge(base, over):
+def _merge(base: Tree, over: Tree) -> Tree:
     """Return ``base`` with ``over`` laid on top, mapping by mapping."""
     merged = dict(base)
     for key, value in over.items():
@@ -181,13 +201,13 @@ def _merge(base, over):
     return merged
 
 
-def _groups(chosen):
+def _groups(chosen: Tree) -> list[Tree]:
     """
     Return the rule groups that are switched on, in the order in which the pillar has them (list of dict).
 
     A set stands for its groups; what the pillar says of one of them by its own name wins.
     """
-    named = {}
+    named: Tree = {}
     for name, group in chosen.items():
         members = groups.SETS.get(name, [name]) if isinstance(group, bool) else [name]
         named |= {member: chosen.get(member, group) for member in members}
@@ -198,13 +218,13 @@ def _groups(chosen):
 # --- The shape of the pillar: each check returns a plain copy of the value and adds to the problems ---------
 
 
-def _check(value, expected, path, problems):
+def _check(value: typing.Any, expected: Tree | Check, path: str, problems: list[str]) -> typing.Any:
     if isinstance(expected, dict):
         return _check_keys(value, expected, path, problems)
     return expected(value, path, problems)
 
 
-def _check_keys(value, expected, path, problems):
+def _check_keys(value: typing.Any, expected: Tree, path: str, problems: list[str]) -> Tree:
     if not _is_mapping(value, path, problems):
         return {}
     for key in value:
@@ -273,6 +293,19 @@ def _texts(value, path, problems):
     return [_text(item, f"{path}:{number}", problems) for number, item in enumerate(value)]
 
 
+def _accounts(value, path, problems):
+    if not isinstance(value, list):
+        problems.append(f"{path} must be a list, not {_kind(value)}.")
+        return []
+    return [_account(name, f"{path}:{number}", problems) for number, name in enumerate(value)]
+
+
+def _account(value, path, problems):
+    if not isinstance(value, str) or not value or any(letter.isspace() for letter in value):
+        problems.append(f"{path} must be the name of an account, without white space, not {value!r}.")
+    return value
+
+
 def _told_by(validate, arguments, path, problems):
     """Let the language that owns a value judge it, and say where in the pillar it stands."""
     try:
@@ -282,7 +315,7 @@ def _told_by(validate, arguments, path, problems):
 
 
 def _sshd_config(value, path, problems):
-    return _keywords(value, path, problems, lambda name, wanted: sshd_plan.wish(name, wanted, ANY_SSHD))
+    return _keywords(value, path, problems, lambda name, wanted: sshd_wish.wish(name, wanted, ANY_SSHD))
 
 
 def _matches(value, path, problems):
@@ -301,7 +334,7 @@ def _match(value, path, problems):
             config,
             f"{path}:{criteria}",
             problems,
-            lambda name, wanted, match=criteria: sshd_plan.wish(name, wanted, ANY_SSHD, match),
+            lambda name, wanted, match=criteria: sshd_wish.wish(name, wanted, ANY_SSHD, match),
         )
         for criteria, config in value.items()
     }
@@ -314,7 +347,7 @@ def _logs(value, path, problems):
 
 
 def _auditd_config(value, path, problems):
-    return _keywords(value, path, problems, lambda name, wanted: auditd_language.wanted({name: wanted}))
+    return _keywords(value, path, problems, lambda name, wanted: auditd_plan.wanted({name: wanted}))
 
 
 def _keywords(value, path, problems, validate):
@@ -350,7 +383,7 @@ def _rules(value, path, problems):
 
 def _compile(line):
     # Only the host's libaudit knows its syscalls: parsing alone would let -S session pass.
-    rules_compile.compile(rules_language.parse_rule(line))
+    rules_compile.compile(rules_accounts.parse_rule(line))
 
 
 def _status(value, path, problems):
@@ -381,6 +414,7 @@ LAYER = {
         "config": _sshd_config,
         "matches": _matches,
         "shadowed": _one_of("fix", "drop_in", "fail"),
+        "admins": _accounts,
     },
     "auditd": {"package": _text, "service": _text, "path": _absolute, "config": _auditd_config},
     "rules": {

@@ -9,8 +9,12 @@ them (github.com/openela-main, a repository for each package); for SUSE, those o
 (github.com/bmwiedemann/openSUSE, ``packages/``, which mirrors build.opensuse.org).
 """
 
+from __future__ import annotations
+
+import typing
+
 # The place in the policy, the value, the source.
-ENTRIES = {
+ENTRIES: dict[str, list[tuple[str, str, str]]] = {
     "Debian": [
         ("sshd:package", "openssh-server", "Debian and Ubuntu package openssh-server"),
         ("sshd:service", "ssh", "ssh.service in Debian's package openssh-server; sshd.service is its alias"),
@@ -50,15 +54,15 @@ ENTRIES = {
 }
 
 
-def policy(os_family):
+def policy(os_family: str | None) -> dict[str, typing.Any]:
     """
     Return what a distribution's family adds to a policy (dict), empty when nothing is known of it.
 
     os_family
-        Salt's grain of that name (str).
+        Salt's grain of that name (str), None for no distribution at all.
     """
-    known = {}
-    for place, value, _ in ENTRIES.get(os_family, ()):
+    known: dict[str, typing.Any] = {}
+    for place, value, _ in ENTRIES.get(os_family or "", ()):
         *parents, last = place.split(":")
         inner = known
         for key in parents:

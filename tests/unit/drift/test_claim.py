@@ -1,29 +1,32 @@
 """
-drift.claim: when a claim is a new one, what a silence is, and that broken memory is no memory.
+drift.claim: when a claim is a new one, what a silence is, that broken memory is no memory, and that of what arrives
+only a claim of the right form is believed.
 """
 
 import json
 
 import pytest
-from sshtrail_lib.drift import claim, event
+from hypothesis import given
+from hypothesis import strategies as st
+from sshtrail_lib.drift import claim
 from sshtrail_lib.drift.difference import entry
 
 LOOSE = [entry("effective", "LogLevel", "VERBOSE", "ERROR")]
 OTHER = [entry("effective", "LogLevel", "VERBOSE", "QUIET")]
-NAME, OTHER_NAME = (event.digest(differences) for differences in (LOOSE, OTHER))
-CLAIM = event.Claim(NAME, 4, 100.0)
+NAME, OTHER_NAME = (claim.name_of(differences) for differences in (LOOSE, OTHER))
+CLAIM = claim.Claim(NAME, 4, 100.0)
 NONE = claim.Told(None, 4)
 TOLD = claim.Told(CLAIM, 4)
 
 # What was told, what differs, when nothing did for the last time; the claim that should stand at 200.
 STEPS = {
     "nothing differs, nothing was told": (NONE, [], 200, None),
-    "drift begins": (NONE, LOOSE, 50, event.Claim(NAME, 5, 200)),
-    "drift begins on a host never looked at": (claim.Told(), LOOSE, 0, event.Claim(NAME, 1, 200)),
+    "drift begins": (NONE, LOOSE, 50, claim.Claim(NAME, 5, 200)),
+    "drift begins on a host never looked at": (claim.Told(), LOOSE, 0, claim.Claim(NAME, 1, 200)),
     "it goes on": (TOLD, LOOSE, 50, CLAIM),
-    "it changes": (TOLD, OTHER, 50, event.Claim(OTHER_NAME, 4, 200)),
+    "it changes": (TOLD, OTHER, 50, claim.Claim(OTHER_NAME, 4, 200)),
     "it ends": (TOLD, [], 200, None),
-    "it was repaired and came back between two looks": (TOLD, LOOSE, 150, event.Claim(NAME, 5, 200)),
+    "it was repaired and came back between two looks": (TOLD, LOOSE, 150, claim.Claim(NAME, 5, 200)),
 }
 
 
@@ -68,3 +71,54 @@ def test_what_is_no_silence_is_named(minutes, reason, expected):
     with pytest.raises(claim.SilenceError, match=".") as caught:
         claim.silence(NONE, minutes, reason, 0)
     assert expected in str(caught.value)
+
+
+# --- What arrives from a minion ----------------------------------------------------------------------------------
+
+NO_CLAIM = {
+    "nothing": None,
+    "text": "{{ salt['cmd.run']('id') }}",
+    "a list": [1, "ab12cd34ef56"],
+    "another version": {"version": 2, "digest": "ab12cd34ef56", "round": 1, "time": 1},
+    "a version that only equals": {"version": "1", "digest": "ab12cd34ef56", "round": 1, "time": 1},
+    "a digest that is a template": {"version": 1, "digest": "{{ 7 * 7 }}", "round": 1, "time": 1},
+    "a digest and a line feed": {"version": 1, "digest": "ab12cd34ef56\n", "round": 1, "time": 1},
+    "a long digest": {"version": 1, "digest": "a" * 13, "round": 1, "time": 1},
+    "a round that is text": {"version": 1, "digest": "ab12cd34ef56", "round": "1", "time": 1},
+    "a round that is true": {"version": 1, "digest": "ab12cd34ef56", "round": True, "time": 1},
+    "a negative round": {"version": 1, "digest": "ab12cd34ef56", "round": -1, "time": 1},
+    "a round without end": {"version": 1, "digest": "ab12cd34ef56", "round": 10**40, "time": 1},
+    "no time": {"version": 1, "digest": "ab12cd34ef56", "round": 1},
+    "a time that is no number": {"version": 1, "digest": "ab12cd34ef56", "round": 1, "time": float("nan")},
+    "a time without end": {"version": 1, "digest": "ab12cd34ef56", "round": 1, "time": float("inf")},
+}
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+def test_a_claim_goes_to_the_mine_and_comes_back():
+    assert claim.parse(json.loads(json.dumps(claim.claimed(CLAIM)))) == CLAIM
+
+
+@pytest.mark.parametrize("value", NO_CLAIM.values(), ids=NO_CLAIM)
+def test_what_is_no_claim_is_none(value):
+    assert claim.parse(value) is None
+
+
+@given(anything)
+def test_no_value_of_a_minion_raises(value):
+    assert claim.parse(value) is None
+
+
+@given(st.dictionaries(st.sampled_from(["version", "digest", "round", "time"]), anything | st.just(1)))
+def test_no_mapping_with_the_right_keys_raises(value):
+    assert claim.parse(value) is None
+
+
+def test_a_name_tells_what_differs_and_nothing_else():
+    other = {**LOOSE[0], "what": "SyslogFacility"}
+    assert claim.name_of([LOOSE[0], other]) == claim.name_of([other, {**LOOSE[0], "since": "now", "by": {}}])
+    for key, value in (("layer", "file"), ("what", "X"), ("expected", "INFO"), ("actual", None)):
+        assert claim.name_of([{**LOOSE[0], key: value}]) != claim.name_of([LOOSE[0]])

@@ -5,12 +5,11 @@ fleet.remedy: who is repaired, how often, and when a host is left to a person.
 import pytest
 import salt.loader
 import salt.template
-import salt.utils.mine
 import yaml
-from sshtrail_lib.drift import event
+from sshtrail_lib.drift import claim, event
 from sshtrail_lib.fleet import remedy
 
-CLAIM = event.Claim("ab12cd34ef56", 1, 100.0)
+CLAIM = claim.Claim("ab12cd34ef56", 1, 100.0)
 LIMITS = remedy.Limits()
 
 
@@ -84,18 +83,9 @@ def test_options():
     assert remedy.limits({"batch": 7}) == LIMITS._replace(batch=7)
 
 
-def test_claims_are_found_in_the_mine_whatever_else_is_there():
-    value = event.claimed(CLAIM)
-    wrapped = salt.utils.mine.wrap_acl_structure(value, allow_tgt="web1", allow_tgt_type="list")
-    mine = {
-        "web1": {"sshtrail_drift": wrapped},
-        "web2": {"sshtrail_drift": value, "test.ping": True},
-        "web3": {"test.ping": True},
-        "web4": {"sshtrail_drift": "{{ 7 }}"},
-        "web5": [],
-        "web6": {"sshtrail_drift": salt.utils.mine.wrap_acl_structure(None, allow_tgt="x")},
-    }
-    assert remedy.claims(mine) == {"web1": CLAIM, "web2": CLAIM}
+def test_what_is_no_claim_is_left_out():
+    values = {"web1": claim.claimed(CLAIM), "web2": "{{ 7 }}", "web3": None, "web4": [], "web5": {"version": 1}}
+    assert remedy.claims(values) == {"web1": CLAIM}
 
 
 def test_batches():

@@ -1,5 +1,5 @@
 """
-fleet.standing: how a minion's answer is read, what a person is shown, and in which steps a rollout goes.
+fleet.standing: how a minion's answer is read, and what a person is shown.
 """
 
 import pytest
@@ -39,53 +39,3 @@ def test_the_table():
         "",
         "3 minions: 1 in policy, 1 differs, 1 no answer",
     ]
-
-
-# How many minions, canary, batch, the sizes of the steps.
-STAGES = [
-    (0, 1, "25%", []),
-    (1, 1, "25%", [1]),
-    (9, 1, "25%", [1, 3, 3, 2]),
-    (9, "10%", 4, [1, 4, 4]),
-    (3, 5, 1, [3]),
-    (4, ["m3", "m9"], 2, [1, 2, 1]),
-    (4, ["m9"], 2, [2, 2]),
-]
-
-
-@pytest.mark.parametrize("count,canary,batch,sizes", STAGES)
-def test_the_steps(count, canary, batch, sizes):
-    minions = [f"m{number}" for number in range(count)]
-    steps = fleet_standing.stages(minions, canary, batch)
-    assert [len(names) for _, names in steps] == sizes
-    assert sorted(name for _, names in steps for name in names) == minions
-    if isinstance(canary, list) and set(canary) & set(minions):
-        assert steps[0] == ("canary", ["m3"])
-
-
-@pytest.mark.parametrize("canary,batch", [(0, 1), (1, 0), (1, "some"), (True, 1), (1, "-5%"), ("m1", 1)])
-def test_what_is_no_size_is_refused(canary, batch):
-    with pytest.raises(fleet_standing.ArgumentError, match="allowed are a number from 1 and a share such as '25%'"):
-        fleet_standing.stages(["m1"], canary, batch)
-
-
-STATE = {"name": "x", "__id__": "rules", "result": True, "comment": "fine"}
-
-# What state.apply returned, how the minion stands then, why the step failed ("" when not).
-AFTER = [
-    ({"a": STATE}, GOOD, ""),
-    ({"a": {**STATE, "result": False, "comment": "no"}}, GOOD, "rules: no"),
-    (["Rendering failed", "in line 3"], GOOD, "Rendering failed in line 3"),
-    ("The function is running", GOOD, "The function is running"),
-    (None, GOOD, "it gave no answer to state.apply"),
-    ({"a": STATE}, {**GOOD, "drift": [DRIFT]}, "differs: effective: LogLevel is 'INFO', expected 'VERBOSE'"),
-    ({"a": STATE}, None, "no answer"),
-    ({"a": STATE}, {**GOOD, "digest": "old"}, "it has the policy old, and the master's pillar says abc"),
-]
-
-
-@pytest.mark.parametrize("states,answer,why", AFTER)
-def test_why_a_step_failed(states, answer, why):
-    rows = {"m": fleet_standing.row(answer)}
-    found = fleet_standing.failures(["m"], {"m": "abc"}, rows, {"m": states} if states is not None else {})
-    assert found == ({"m": why} if why else {})

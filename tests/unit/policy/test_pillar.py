@@ -39,6 +39,19 @@ WRONG = [
     ("sshd", None, "sshtrail:sshd must be a mapping, not empty."),
     ("sshd:path", "etc/sshd_config", "sshtrail:sshd:path must be an absolute path, not 'etc/sshd_config'."),
     ("sshd:shadowed", "fixx", "sshtrail:sshd:shadowed is 'fixx'; did you mean fix?"),
+    ("sshd:admins", "root", "sshtrail:sshd:admins must be a list, not text."),
+    (
+        "sshd:admins",
+        ["root", ""],
+        "sshtrail:sshd:admins:1 must be the name of an account, without white space, not ''.",
+    ),
+    ("sshd:admins", [0], "sshtrail:sshd:admins:0 must be the name of an account, without white space, not 0."),
+    (
+        "sshd:admins",
+        ["root", "bob alice"],
+        "sshtrail:sshd:admins:1 must be the name of an account, without white space, not 'bob alice'.",
+    ),
+    ("sshd:admins", ["bob\n"], "sshtrail:sshd:admins:0 must be the name of an account, "),
     ("sshd:matches", {}, "sshtrail:sshd:matches must be a list, not a mapping."),
     ("sshd:matches", ["User bob"], "sshtrail:sshd:matches:0 must be a mapping, not text."),
     ("sshd:matches", [{"User bob": {"LogLevell": "INFO"}}], "sshtrail:sshd:matches:0:User bob:LogLevell: "),
@@ -252,3 +265,26 @@ def test_a_set_stands_for_its_groups_and_a_groups_own_line_wins():
     assert groups["session"]["title"] == "Ours"
     off = policy_pillar.build(changed("rules:groups", {"stig": False, "session": True}), "Debian")
     assert [group["name"] for group in off["rules"]["groups"]] == ["session"]
+
+
+def test_nobody_is_an_admin_by_default():
+    assert policy_pillar.build({"sshtrail": GOOD}, "Debian")["sshd"]["admins"] == []
+    asked = policy_pillar.build(changed("sshd:admins", ["root", "alice"]), "Debian")
+    assert asked["sshd"]["admins"] == ["root", "alice"]
+
+
+# What the pillar has, an environment, whether the host has nothing to do with it.
+ELSEWHERE = [
+    ({"sshtrail": GOOD}, "dev", False),
+    ({"sshtrail": GOOD}, "prod", True),
+    ({}, "dev", True),
+    ({"_errors": ["Rendering failed"]}, "dev", False),
+    # Wrong, which its validation says.
+    ({"sshtrail": []}, "dev", False),
+    ({"sshtrail": {}}, "dev", False),
+]
+
+
+@pytest.mark.parametrize("pillar,environment,elsewhere", ELSEWHERE)
+def test_who_has_nothing_to_do_with_an_environment(pillar, environment, elsewhere):
+    assert policy_pillar.elsewhere(pillar, environment) is elsewhere

@@ -1,0 +1,190 @@
+"""
+A whole look at a host: each part of its policy compared as the state that manages it does, with nothing done.
+
+The comparisons themselves are those of the execution modules, which the states use too.
+"""
+
+from __future__ import annotations
+
+import os
+import typing
+from collections.abc import Callable, Iterator, Mapping
+
+from salt.exceptions import SaltException, SaltInvocationError
+
+from sshtrail_lib.base import processes
+from sshtrail_lib.base.minion import Minion
+from sshtrail_lib.base.service import PROCESSES
+from sshtrail_lib.drift import difference, fingerprint
+from sshtrail_lib.drift.difference import Changes, Difference
+from sshtrail_lib.policy import arguments
+from sshtrail_lib.policy import pillar as policy_pillar
+from sshtrail_lib.policy.arguments import Policy
+from sshtrail_lib.sshd import listener as sshd_listener
+
+Answer = typing.TypeVar("Answer")
+NOTHING: dict[str, typing.Any] = {}
+#: How a daemon is asked whether it runs now, and after a boot.
+ASKED = {"running": "sshtrail_service.status", "enabled": "sshtrail_service.enabled"}
+
+
+class Part(typing.NamedTuple):
+    """
+    One thing that a policy manages.
+
+    name
+        What it is, for a person (str).
+    layer
+        The layer of a difference where it cannot be compared at all (str).
+    compare
+        Called without arguments; returns how it differs (list of dict).
+    """
+
+    name: str
+    layer: str
+    compare: Callable[[], list[Difference]]
+
+    def differences(self) -> list[Difference]:
+        """Return how it differs from its policy (list of dict), also where it cannot be compared."""
+        try:
+            return self.compare()
+        except SaltException as exc:
+            return [difference.entry(self.layer, "condition", "can be compared", exc.message)]
+
+
+def parts(minion: Minion, policy: Policy) -> Iterator[Part]:
+    """Yield each :class:`Part` of a policy (dict), in the order in which a highstate has them."""
+    yield Part("packages", "package", lambda: difference.of("package", _packages(minion, policy)))
+    yield Part("sshd configuration", "effective", lambda: _sshd(minion, policy))
+    if policy["audit"]:
+        yield Part("auditd configuration", "file", lambda: _auditd(minion, policy))
+        yield Part("audit rules", "kernel", lambda: _rules(minion, policy))
+    yield Part("services", "service", lambda: difference.of("service", _services(minion, policy)))
+    yield Part("daemons", "daemon", lambda: difference.of("daemon", _deaf(minion, policy)))
+
+
+def differences(minion: Minion, policy: Policy) -> list[Difference]:
+    """Return every difference between a host and its policy (list of dict), without who made it."""
+    return [found for part in parts(minion, policy) for found in part.differences()]
+
+
+def whole(minion: Minion, pillar: Mapping) -> dict[str, typing.Any]:
+    """
+    Look at everything, keep what was found and how the host was before (:mod:`sshtrail_lib.drift.fingerprint`).
+
+    pillar
+        The host's pillar (mapping); errors are those of :func:`sshtrail_lib.policy.pillar.build`.
+
+    Returns what ``sshtrail.look`` tells (dict).
+    """
+    policy = policy_pillar.build(pillar, minion.grains["os_family"])
+    seen = _or(None, lambda: fingerprint.take(**sources(minion, policy)))
+    found = {
+        "environment": policy["environment"],
+        "digest": policy_pillar.digest(pillar),
+        "drift": policy["drift"],
+        "differences": _attributed(minion, policy),
+    }
+    if seen:
+        fingerprint.keep(minion.cachedir, seen, pillar, found)
+    return found
+
+
+def condition(minion: Minion, pillar: Mapping) -> dict[str, typing.Any]:
+    """Return which policy a host has and how it stands to it (dict), as ``sshtrail.condition`` tells it."""
+    try:
+        policy = policy_pillar.build(pillar, minion.grains["os_family"])
+    except SaltInvocationError as exc:
+        return {"environment": None, "digest": None, "drift": [], "reboot": {}, "silent": "", "error": exc.message}
+    return {
+        "environment": policy["environment"],
+        "digest": policy_pillar.digest(pillar),
+        "drift": _attributed(minion, policy),
+        "reboot": _or(NOTHING, lambda: reboot(minion, policy)),
+        "silent": _or("", lambda: sshd_listener.silence(endpoints(minion, policy))),
+        "error": None,
+    }
+
+
+def reboot(minion: Minion, policy: Policy) -> dict[str, typing.Any]:
+    """Return what a locked kernel takes up at the next reboot (dict), as ``audit_rules.plan`` tells it."""
+    return minion.call["audit_rules.plan"](**arguments.rules(policy)).get("reboot", {}) if policy["audit"] else {}
+
+
+def endpoints(minion: Minion, policy: Policy) -> list[str]:
+    """Return where sshd should listen, ``ADDRESS:PORT`` (list of str)."""
+    listens = minion.call["sshd_config.effective"](path=policy["sshd"]["path"]).get("ListenAddress") or {}
+    return listens.get("value") or []
+
+
+def sources(minion: Minion, policy: Policy) -> dict[str, typing.Any]:
+    """Return what the comparisons depend on, as the arguments of :func:`sshtrail_lib.drift.fingerprint.take` (dict)."""
+    sshd = minion.call["sshd_config.sources"](policy["sshd"]["path"])
+    pidfiles = {} if sshd["pidfile"] == "none" else {sshd["pidfile"]: "sshd"}
+    paths = [*sshd["paths"], *minion.call["sshtrail_service.sources"]()]
+    if policy["audit"]:
+        pidfiles[PROCESSES["auditd"].pidfile] = "auditd"
+        paths += [policy["auditd"]["path"], *minion.call["audit_rules.sources"](policy["rules"]["file"])]
+    pids = filter(None, (processes.process(path, [name]) for path, name in pidfiles.items()))
+    watched = [*paths, *pidfiles, *(processes.mark_path(pid, minion.run_dir) for pid in pids)]
+    return {"paths": watched, "pidfiles": pidfiles, "endpoints": sshd["endpoints"], "audit": policy["audit"]}
+
+
+def _or(otherwise: Answer, ask: Callable[[], Answer]) -> Answer:
+    """Return what ``ask()`` returns; what cannot be told is among the differences already."""
+    try:
+        return ask()
+    except SaltException:
+        return otherwise
+
+
+def _attributed(minion: Minion, policy: Policy) -> list[Difference]:
+    found = differences(minion, policy)
+    # Mostly there are none, and the module that reads the log need not be loaded.
+    if not found:
+        return found
+    return minion.call["sshtrail_trail.attribute"](found, policy, fingerprint.last_clean(minion.cachedir))
+
+
+# --- One comparison for each state ------------------------------------------------------------------------------
+
+
+def _packages(minion: Minion, policy: Policy) -> Changes:
+    names = [package["name"] for package in arguments.packages(policy).values()]
+    return {name: {"old": None, "new": "installed"} for name in names if not minion.call["pkg.version"](name)}
+
+
+def _sshd(minion: Minion, policy: Policy) -> list[Difference]:
+    return difference.of_daemon("effective", _diff(minion, "sshd_config.diff", arguments.sshd(policy)), "sshd")
+
+
+def _auditd(minion: Minion, policy: Policy) -> list[Difference]:
+    return difference.of_daemon("file", _diff(minion, "auditd_conf.diff", arguments.auditd(policy)), "auditd")
+
+
+def _diff(minion: Minion, function: str, given: arguments.Arguments) -> Changes:
+    """Ask for the preview of a file's state; it is named by the file, which the functions call ``path``."""
+    return minion.call[function](path=given["name"], **{key: value for key, value in given.items() if key != "name"})
+
+
+def _rules(minion: Minion, policy: Policy) -> list[Difference]:
+    given = arguments.rules(policy)
+    return difference.of_rules(minion.call["audit_rules.compare"](**given), os.path.dirname(given["name"]))
+
+
+def _services(minion: Minion, policy: Policy) -> Changes:
+    names = [service["name"] for service in arguments.services(policy).values()]
+    asked = {(name, what): minion.call[function](name) for name in names for what, function in ASKED.items()}
+    return {f"{name} {what}": {"old": False, "new": True} for (name, what), holds in asked.items() if not holds}
+
+
+def _deaf(minion: Minion, policy: Policy) -> Changes:
+    """Return which daemons run and do not do their part: sshd listens nowhere, auditd is not the kernel's."""
+    services = arguments.services(policy)
+    runs = {daemon: minion.call[ASKED["running"]](given["name"]) for daemon, given in services.items()}
+    changes = {}
+    if runs["sshd"] and (unheard := sshd_listener.unheard(endpoints(minion, policy))):
+        changes["sshd listens"] = {"old": f"not at {', '.join(unheard)}", "new": True}
+    if runs.get("auditd") and not minion.call["audit_rules.status"]()["pid"]:
+        changes["auditd receives"] = {"old": False, "new": True}
+    return changes

@@ -1,0 +1,83 @@
+"""
+From one validated policy to the arguments of every state: the one place that knows which value goes where.
+
+The SLS files render them, and the search for drift, the report and the proof at the end of a highstate compare by them:
+what is looked at is what is managed.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping
+
+Policy = Mapping[str, typing.Any]
+Arguments = dict[str, typing.Any]
+
+#: The SLS that applies all of it, from the root of ``salt/``.
+SLS = "sshtrail"
+
+
+def daemons(policy: Policy) -> tuple[str, ...]:
+    """Return the names of the daemons (tuple of str) that a policy manages, as the policy's keys have them."""
+    return ("sshd", "auditd") if policy["audit"] else ("sshd",)
+
+
+def packages(policy: Policy) -> dict[str, Arguments]:
+    """Return the arguments of ``pkg.installed`` for each daemon (dict by the daemon's name)."""
+    return {daemon: {"name": policy[daemon]["package"]} for daemon in daemons(policy)}
+
+
+def services(policy: Policy) -> dict[str, Arguments]:
+    """Return the arguments of ``sshtrail_service.running`` for each daemon (dict by the daemon's name)."""
+    return {daemon: {"name": policy[daemon]["service"]} for daemon in daemons(policy)}
+
+
+def sshd(policy: Policy) -> Arguments:
+    """Return the arguments of ``sshd_config.managed`` (dict)."""
+    asked = policy["sshd"]
+    return {"name": asked["path"], **{key: asked[key] for key in ("config", "matches", "shadowed", "admins")}}
+
+
+def auditd(policy: Policy) -> Arguments:
+    """Return the arguments of ``auditd_conf.managed`` (dict)."""
+    return {"name": policy["auditd"]["path"], "config": policy["auditd"]["config"]}
+
+
+def rules(policy: Policy) -> Arguments:
+    """Return the arguments of ``audit_rules.managed`` (dict)."""
+    asked = policy["rules"]
+    return {"name": asked["file"], **{key: asked[key] for key in ("groups", "unknown", "status", "immutable")}}
+
+
+def schedule(policy: Policy) -> dict[str, Arguments]:
+    """Return the state of the schedule that looks for drift, and its arguments (dict of one)."""
+    asked = policy["drift"]
+    if not asked["interval"]:
+        return {"schedule.absent": {}}
+    # The master learns of drift by events, not by the returns of this job. It lasts over a restart of the minion.
+    quiet = {"maxrunning": 1, "return_job": False, "jid_include": False, "run_on_start": True}
+    times = {"seconds": asked["interval"], "splay": asked["splay"]}
+    return {"schedule.present": {"function": "sshtrail_watch.tick", **times, **quiet}}
+
+
+def states(policy: Policy) -> dict[str, dict[str, Arguments]]:
+    """
+    Return every state that a policy asks for: ``{what it is about: {state function: arguments}}``.
+
+    policy
+        What :func:`sshtrail_lib.policy.pillar.build` returned (dict).
+
+    A host without an audit of its own has none about ``auditd`` and ``rules``.
+    """
+    found = {f"{daemon} package": {"pkg.installed": given} for daemon, given in packages(policy).items()}
+    found |= {f"{daemon} service": {"sshtrail_service.running": given} for daemon, given in services(policy).items()}
+    found |= {"sshd config": {"sshd_config.managed": sshd(policy)}, "drift": schedule(policy)}
+    if policy["audit"]:
+        found |= {"auditd config": {"auditd_conf.managed": auditd(policy)}}
+        found |= {"rules": {"audit_rules.managed": rules(policy)}}
+    return found
+
+
+def repairs(policy: Policy) -> bool:
+    """Return whether the master repairs what drifts (bool), and does not only hear of it."""
+    return policy["drift"]["action"] == "repair"

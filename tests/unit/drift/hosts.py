@@ -1,0 +1,108 @@
+"""
+A host that is not there, for what asks one by Salt's functions: it differs from its policy wherever a test says so.
+"""
+
+from salt.exceptions import CommandExecutionError
+from sshtrail_lib.base.minion import Minion
+from sshtrail_lib.policy import pillar as policy_pillar
+from sshtrail_lib.sshd import wish as sshd_wish
+
+DEAF = "127.0.0.1:1"
+LOWERED = "LogLevel (Match User nobody)"
+
+
+class Host:
+    """
+    A host in its policy but for what ``wrong`` (set of str) names.
+
+    wrong
+        Names of packages, keywords as ``sshd_config.diff`` has them, keywords of auditd.conf, rules, settings of the
+        kernel's status, ``NAME running`` and ``NAME enabled`` of services, ``sshd`` or ``auditd`` (has not read its
+        files), :data:`LOWERED`, ``deaf sshd``, ``deaf auditd``, ``a file``, ``a stranger`` (a rule that nobody asked
+        for), ``locked`` (the kernel), and names of functions that raise.
+    """
+
+    def __init__(self, wrong=()):
+        self.wrong, self.asked = set(wrong), []
+
+    def minion(self, **opts):
+        names = [name for name in dir(self) if name.startswith("do_")]
+        return Minion({name[3:].replace("__", "."): self.function(name) for name in names}, opts, {}, {})
+
+    def function(self, name):
+        public = name[3:].replace("__", ".")
+
+        def call(*args, **kwargs):
+            self.asked.append((public, args, kwargs))
+            if public in self.wrong:
+                raise CommandExecutionError(f"{public} cannot be told")
+            return getattr(self, name)(*args, **kwargs)
+
+        return call
+
+    def do_pkg__version(self, name):
+        return "" if name in self.wrong else "1.0"
+
+    def do_sshd_config__diff(self, config, matches, path, shadowed, admins):
+        keys = [key_of(*one) for one in [*wishes(None, config), *in_matches(matches)]] + [LOWERED, "sshd"]
+        return {key: {"old": "another", "new": "the asked"} for key in keys if key in self.wrong}
+
+    def do_sshd_config__effective(self, path):
+        named = {keyword: {"value": "x", "file": None, "line": None} for keyword in ("LogLevel", "X11Forwarding")}
+        return {**named, "ListenAddress": {"value": [DEAF] if "deaf sshd" in self.wrong else []}}
+
+    def do_sshd_config__get(self, keyword, match, path):
+        return {"value": "x", "file": path, "line": 7}
+
+    def do_sshd_config__listening(self, path):
+        return 7
+
+    def do_auditd_conf__diff(self, config, path):
+        keys = [keyword.lower() for keyword in config] + ["auditd"]
+        return {key: {"old": "another", "new": "the asked"} for key in keys if key in self.wrong}
+
+    def do_auditd_conf__get(self, keyword, path):
+        return None
+
+    def do_audit_rules__compare(self, **arguments):
+        return self.planned(**arguments)["changes"]
+
+    def do_audit_rules__plan(self, **arguments):
+        return self.planned(**arguments)
+
+    def planned(self, name, groups, unknown, status, immutable):
+        rules = [rule for group in groups for rule in group["rules"] if rule in self.wrong]
+        kernel = {"kernel": {"old": ["a stranger"] * ("a stranger" in self.wrong), "new": rules}}
+        wrong = {setting: value for setting, value in status.items() if setting in self.wrong}
+        settings = {"status": {"old": dict.fromkeys(wrong, 9), "new": wrong}}
+        files = {name: {"old": [], "new": ["x"]}} if "a file" in self.wrong else {}
+        found = {**(kernel if any(kernel["kernel"].values()) else {}), **(settings if wrong else {})}
+        locked = "locked" in self.wrong
+        return {"changes": {**files, **({} if locked else found)}, "reboot": found if locked else {}}
+
+    def do_audit_rules__diff(self, rules):
+        return {"add": [rule for rule in rules if rule in self.wrong]}
+
+    def do_audit_rules__status(self):
+        return {"pid": 0 if "deaf auditd" in self.wrong else 9}
+
+    def do_sshtrail_service__status(self, name):
+        return f"{name} running" not in self.wrong
+
+    def do_sshtrail_service__enabled(self, name):
+        return f"{name} enabled" not in self.wrong
+
+    def do_sshtrail_trail__attribute(self, differences, policy, after):
+        return [{**one, "by": after} for one in differences]
+
+
+def wishes(match, config):
+    return [(keyword, value, match) for keyword, value in config.items()]
+
+
+def in_matches(matches):
+    return [wish for block in matches for match, config in block.items() for wish in wishes(match, config)]
+
+
+def key_of(keyword, value, match):
+    return sshd_wish.wish(keyword, value, policy_pillar.ANY_SSHD, match).key
