@@ -13,8 +13,8 @@ import time
 import psutil
 import pytest
 from salt.exceptions import SaltInvocationError
-from sshtrail_lib.auditd import host as auditd_host
-from sshtrail_lib.auditd import language as auditd_language
+from sshtrail_lib.auditd import daemon as auditd_daemon
+from sshtrail_lib.auditd import plan as auditd_plan
 from sshtrail_lib.base import kernel, state
 from support import require_root
 
@@ -56,16 +56,17 @@ def _until(ready, seconds=30):
     return result
 
 
-def _running(path):
-    daemon = auditd_host.find(path)
+def running(path):
+    """Return the auditd that works with the file at ``path`` (Daemon), or None."""
+    daemon = auditd_daemon.find(path)
     return daemon if daemon.reads else None
 
 
 def _end(path):
-    daemon = _running(path)
+    daemon = running(path)
     if daemon:
         os.kill(daemon.pid, signal.SIGTERM)
-        _until(lambda: not _running(path))
+        _until(lambda: not running(path))
         with contextlib.suppress(psutil.TimeoutExpired):
             psutil.Process(daemon.pid).wait(10) if psutil.pid_exists(daemon.pid) else None
 
@@ -77,7 +78,7 @@ def _auditd(path, *prefix):
     time.sleep(2 / os.sysconf("SC_CLK_TCK"))
     with subprocess.Popen(command, stdin=subprocess.DEVNULL):
         try:
-            _until(lambda: _running(path))
+            _until(lambda: running(path))
             yield path
         finally:
             _end(path)
@@ -175,13 +176,13 @@ def test_the_installed_parser_has_the_last_word(modules, conf):
 
 
 def test_a_keyword_that_is_read_again_reloads_the_daemon(states, modules, auditd):
-    pid = _running(auditd).pid
+    pid = running(auditd).pid
     foreseen = states.auditd_conf.managed(name=auditd, config={"max_log_file": 50}, test=True)
     assert foreseen.changes["auditd"]["new"] == "reloaded"
     done = states.auditd_conf.managed(name=auditd, config={"max_log_file": 50})
     assert done.result is True, done.comment
     assert done.changes == foreseen.changes
-    assert _running(auditd).pid == pid
+    assert running(auditd).pid == pid
     assert "op=reconfigure state=changed" in _log(auditd)
     assert states.auditd_conf.managed(name=auditd, config={"max_log_file": 50}).changes == {}
     assert modules.auditd_conf.status(auditd) == {"pid": pid, "reads": True, "current": True, "note": ""}
@@ -189,13 +190,13 @@ def test_a_keyword_that_is_read_again_reloads_the_daemon(states, modules, auditd
 
 @pytest.mark.parametrize("config", [{"priority_boost": 6}, {"name_format": "hostname"}, {"end_of_event_timeout": 3}])
 def test_a_keyword_that_is_not_read_again_restarts_the_daemon(states, auditd, config):
-    pid = _running(auditd).pid
+    pid = running(auditd).pid
     foreseen = states.auditd_conf.managed(name=auditd, config=config, test=True)
     assert foreseen.changes["auditd"]["new"] == "restarted"
     done = states.auditd_conf.managed(name=auditd, config=config)
     assert done.result is True, done.comment
     assert done.changes == foreseen.changes
-    assert _running(auditd).pid != pid
+    assert running(auditd).pid != pid
     assert "text=sshtrail-" in _log(auditd)
     assert states.auditd_conf.managed(name=auditd, config=config).changes == {}
 
@@ -229,19 +230,19 @@ def read_only(tmp_path, hasty):
 
 def test_a_daemon_that_comes_back_deaf_gets_the_old_file_back(states, auditd, hasty, monkeypatch):
     # A daemon that runs and gets no message cannot be made here: for the new settings none is found in the log.
-    real = auditd_host.logged_message
+    real = auditd_daemon.logged_message
 
-    def deaf(records, text):
-        return "priority_boost = 6" not in _text(auditd) and real(records, text)
+    def deaf(records, word):
+        return "priority_boost = 6" not in _text(auditd) and real(records, word)
 
-    monkeypatch.setattr(auditd_host, "logged_message", deaf)
+    monkeypatch.setattr(auditd_daemon, "logged_message", deaf)
     before = _text(auditd)
     refused = states.auditd_conf.managed(name=auditd, config={"priority_boost": 6})
     assert refused.result is False
     assert "a message did not arrive in the log of auditd" in refused.comment
     assert "The old file is back, and auditd" in refused.comment
     assert _text(auditd) == before
-    assert psutil.Process(_running(auditd).pid).nice() == -4
+    assert psutil.Process(running(auditd).pid).nice() == -4
 
 
 @pytest.mark.parametrize(
@@ -258,7 +259,7 @@ def test_a_daemon_that_does_not_take_it_up_gets_the_old_file_back(states, auditd
     assert reason in refused.comment
     assert "The old file is back, and auditd" in refused.comment
     assert _text(auditd) == before
-    assert _running(auditd)
+    assert running(auditd)
     assert states.auditd_conf.managed(name=auditd, config={"max_log_file": 8}).changes == {}
 
 
@@ -269,7 +270,7 @@ def test_a_change_that_came_without_the_daemon_is_file_only(states, conf):
 
 
 def test_a_daemon_that_reads_another_file_is_left_alone(states, modules, auditd, tmp_path):
-    pid, other = _running(auditd).pid, tmp_path / "other.conf"
+    pid, other = running(auditd).pid, tmp_path / "other.conf"
     other.write_text(_text(auditd))
     done = states.auditd_conf.managed(name=str(other), config={"max_log_file": 50})
     assert done.changes == {"max_log_file": {"old": "8", "new": "50"}}
@@ -329,6 +330,13 @@ def test_set_wants_one_way_of_saying_it(modules, conf, arguments):
         modules.auditd_conf.set(path=conf, **arguments)
 
 
+def test_what_was_replaced_is_kept(modules, conf):
+    before = _text(conf)
+    modules.auditd_conf.set("freq", 60, path=conf)
+    backups = modules.file.list_backups(conf)
+    assert _text(backups[0]["Location"]) == before
+
+
 def test_set_and_reload_tell_what_they_did(modules, auditd):
     assert modules.auditd_conf.set("freq", 60, path=auditd)["freq"] == {"old": "50", "new": "60"}
     assert modules.auditd_conf.reload(path=auditd) == {}
@@ -348,7 +356,7 @@ def test_a_last_comment_without_a_line_feed_is_kept(states, conf):
 
 def test_what_only_the_installed_parser_knows_is_refused_in_its_words(states, modules, conf, monkeypatch):
     # Ours knows all that the parser refuses, as far as we know: without it, the parser's answer is seen.
-    monkeypatch.setattr(auditd_language, "problems", lambda data, version=None: [])
+    monkeypatch.setattr(auditd_plan, "problems", lambda data, version=None: [])
     with open(conf, "a", encoding="utf-8") as handle:
         handle.write("no_such_keyword = 1\n")
     [found] = modules.auditd_conf.check(path=conf)
@@ -375,7 +383,7 @@ def test_starts_in_the_log_do_not_answer_for_the_parser(states, modules, conf, m
     with open(log, "w", encoding="ascii") as handle:
         handle.write(STARTS)
     os.chmod(log, 0o600)
-    monkeypatch.setattr(auditd_language, "problems", lambda data, version=None: [])
+    monkeypatch.setattr(auditd_plan, "problems", lambda data, version=None: [])
     with open(conf, "a", encoding="utf-8") as handle:
         handle.write(line)
     assert [reason in one["reason"] for one in modules.auditd_conf.check(path=conf)] == ([True] if reason else [])

@@ -1,151 +1,319 @@
 """
-Which process is the kernel's audit daemon, which configuration it reads, and what it wrote to its log since.
+``auditd.conf`` on this host: read it, change it, have the audit daemon take it up and prove that, or go back.
+
+A change is made in this order: the journal, the file, the daemon. Whoever is killed in between leaves the old file or
+the new one; the next change puts the old one back first, and those who only read take it as it was.
 """
 
+from __future__ import annotations
+
+import contextlib
 import os
+import signal
+import time
 import typing
+import uuid
+from collections.abc import Callable
 
-import psutil
-import salt.utils.files
+from salt.exceptions import CommandExecutionError
 
-from sshtrail_lib.auditd import language
-from sshtrail_lib.base import kernel, text
-from sshtrail_lib.trail import audit_log
+from sshtrail_lib.auditd import check as auditd_check
+from sshtrail_lib.auditd import daemon as auditd_daemon
+from sshtrail_lib.auditd import keywords, language, plan
+from sshtrail_lib.auditd.daemon import Daemon, Tail
+from sshtrail_lib.base import files, kernel, processes, service, state
+from sshtrail_lib.base import minion as base_minion
+from sshtrail_lib.base.minion import Minion
+from sshtrail_lib.base.state import Changes
+from sshtrail_lib.base.transaction import Transaction
 
-PIDFILE = "/run/auditd.pid"
+PIDFILE = service.PROCESSES["auditd"].pidfile
+# The key of the changes under which the daemon stands; no keyword of auditd.conf is called so.
+DAEMON = "auditd"
+# Seconds, changed by the option sshtrail.daemon_timeout: a loaded host is late, a daemon that is well takes one.
+PATIENCE = 30
+# Seconds after which a message that has not arrived is sent once more.
+RESEND = 2
+# A change waits for the daemon four times, and as often again when it goes back.
+DEADLINE = 10 * PATIENCE
+Answer = typing.TypeVar("Answer")
 
 
-class Daemon(typing.NamedTuple):
+class DaemonFailed(CommandExecutionError):
+    """auditd did not take up its configuration, or did not prove it."""
+
+
+class Step(typing.NamedTuple):
     """
-    The kernel's audit daemon, as seen from one configuration file.
-
-    ``pid`` (int, 0 for none), ``reads`` (bool: it is auditd and works with that file), ``argv`` (tuple of str),
-    ``note`` (str: why it is none of ours, or not running).
+    One change: what the file at ``path`` (str) holds and is to hold (``before``, ``after``, bytes), what the ``daemon``
+    works with (``known``, bytes, None: nobody knows), the installed ``version``, and the ``changes`` to tell.
     """
 
-    pid: int = 0
-    reads: bool = False
-    argv: tuple = ()
-    note: str = ""
+    path: str
+    before: bytes
+    after: bytes
+    known: bytes | None
+    daemon: Daemon
+    version: keywords.Version | None
+    changes: Changes
 
     @property
-    def follows_links(self):
-        """Whether it accepts a symbolic link as configuration file (bool)."""
-        return any(word in ("-l", "--allow_links") for word in self.argv[1:])
-
-    @property
-    def own_directory(self):
-        """Whether it was started with a configuration directory of its own (bool)."""
-        return _directory(self.argv) != os.path.dirname(language.PATH)
+    def restarts(self) -> bool:
+        """Whether the daemon has to be started anew for it (bool)."""
+        return plan.needs_restart(self.known, self.after, self.version)
 
 
-def find(path):
+def get(minion: Minion, keyword: str, path: str) -> dict[str, typing.Any] | None:
     """
-    Return the kernel's audit :class:`Daemon` as seen from the configuration file ``path`` (str).
+    Return where ``keyword`` (str, any case) is set in the file at ``path`` (str), and to what, as it is written.
 
-    A host that has no audit of its own (a container) has no daemon; ``note`` says so.
+    Returns ``{"value": str, "file": str, "line": int}``, or None when no line sets it. Raises
+    :class:`~sshtrail_lib.auditd.keywords.UnknownKeyword` or :class:`~sshtrail_lib.base.state.NotInstalled`.
     """
-    try:
-        pid = kernel.status()["pid"]
-    except (kernel.KernelError, kernel.LibraryError) as exc:
-        return Daemon(note=exc.message)
-    return _seen(pid, path) if pid else Daemon(note="auditd is not running.")
+    name = keywords.lookup(keyword).name
+    line = language.deciding(_there(minion, path)).get(name)
+    return line and {"value": line.value, "file": path, "line": line.number}
 
 
-def _seen(pid, path):
-    try:
-        process = psutil.Process(pid)
-        name, argv = process.name(), tuple(process.cmdline())
-    except psutil.Error:
-        return Daemon(pid, note=f"The kernel's audit daemon (pid {pid}) is not a process of this host or container.")
-    if name != "auditd":
-        return Daemon(pid, argv=argv, note=f"The kernel's audit daemon is {name} (pid {pid}), not auditd.")
-    theirs = os.path.join(_directory(argv), os.path.basename(language.PATH))
-    if not _same_file(rooted(pid, theirs), path):
-        return Daemon(pid, argv=argv, note=f"The running auditd (pid {pid}) reads {theirs}, not {path}.")
-    return Daemon(pid, True, argv)
-
-
-def _directory(argv):
-    """Return the directory that ``-c DIR``, ``-cDIR`` or ``--config_file=DIR`` names, else the standard one."""
-    for word, following in zip(argv[1:], (*argv[2:], ""), strict=False):
-        if word in ("-c", "--config_file"):
-            return following
-        if word.startswith("--config_file="):
-            return word.partition("=")[2]
-        if word.startswith("-c"):
-            return word[2:]
-    return os.path.dirname(language.PATH)
-
-
-def rooted(pid, path):
-    """Return where the absolute ``path`` (str) of the process ``pid`` (int) is seen, whichever its mounts are."""
-    return f"/proc/{pid}/root{path}"
-
-
-def _same_file(one, other):
-    try:
-        return os.path.samefile(one, other)
-    except OSError:
-        return False
-
-
-class Tail:
-    """What is written to the log at ``path`` (str), rotated or not, after this object was made."""
-
-    def __init__(self, path):
-        self._path = path
-        self._inode, self._size = _extent(path)
-
-    def records(self):
-        """Return the records (list of :class:`trail.audit_log.Record`) that are new since the last call."""
-        inode, rotated = _extent(self._path)[0], self._path + ".1"
-        if inode == self._inode:
-            return self._new(self._path)
-        last = self._new(rotated) if _extent(rotated)[0] == self._inode else []
-        self._inode, self._size = inode, 0
-        return last + self._new(self._path)
-
-    def _new(self, path):
-        # A last line without its line feed is still being written.
-        data = _from(path, self._size)
-        whole = data[: data.rfind(b"\n") + 1]
-        self._size += len(whole)
-        return list(audit_log.records(text.lines(whole)))
-
-
-def _extent(path):
-    try:
-        about = os.stat(path)
-        return about.st_ino, about.st_size
-    except FileNotFoundError:
-        return 0, 0
-
-
-def _from(path, offset):
-    try:
-        with salt.utils.files.fopen(path, "rb") as handle:
-            handle.seek(offset)
-            return handle.read()
-    except FileNotFoundError:
-        return b""
-
-
-def answer(records):
+def check(minion: Minion, path: str) -> list[plan.Problem]:
     """
-    Return what auditd logged about a reload among ``records`` (list of :class:`sshtrail_lib.trail.audit_log.Record`).
-
-    Returns "success", "failed" (which it logs from 4.1 on) or "" for nothing.
+    Return everything for which the installed auditd would not start with the file at ``path`` (str), or not do what it
+    says: a list of :class:`sshtrail_lib.auditd.plan.Problem`. Touches nothing.
     """
-    found = (r for r in records if r.type == "DAEMON_CONFIG" and r.text("op") == "reconfigure")
-    return next((record.text("res") for record in found), "")
+    data = _there(minion, path)
+    found = _problems(path, data, auditd_daemon.version(minion), auditd_daemon.find(path))
+    return found or auditd_check.refusals(minion, data)
 
 
-def logged_start(records, pid):
-    """Tell whether auditd logged among ``records`` (as above) that it started as ``pid`` (int)."""
-    return any(record.type == "DAEMON_START" and record.text("pid") == str(pid) for record in records)
+def status(minion: Minion, path: str) -> dict[str, typing.Any]:
+    """
+    Return how the kernel's audit daemon stands to the file at ``path`` (str).
+
+    Returns ``{"pid": int, "reads": bool, "current": bool, "note": str}``, see ``auditd_conf.status``.
+    """
+    daemon = auditd_daemon.find(path)
+    current = daemon.reads and _known(minion, daemon.pid, path) == _file(minion, path)
+    return {"pid": daemon.pid, "reads": daemon.reads, "current": current, "note": daemon.note}
 
 
-def logged_message(records, text):
-    """Tell whether the message ``text`` (str, one word) of auditctl is among ``records`` (as above)."""
-    return any(record.type == "USER" and record.text("text") == text for record in records)
+def diff(minion: Minion, config: object, path: str) -> Changes:
+    """
+    Return what :func:`change` would change, in the file and in the daemon; touches nothing.
+
+    config
+        Keywords and values (mapping): int, str, bool for yes and no, None for no such line.
+    path
+        The configuration file (str).
+
+    Returns ``{keyword: {"old": …, "new": …}}``, and what becomes of the daemon under :data:`DAEMON`. Raises
+    :class:`~salt.exceptions.SaltInvocationError`, :class:`~sshtrail_lib.auditd.plan.Refused` or
+    :class:`~sshtrail_lib.base.state.NotInstalled`.
+    """
+    return _step(minion, config, path).changes
+
+
+def change(minion: Minion, config: object, path: str) -> Changes:
+    """
+    Change the file as :func:`diff` tells it, and have the daemon take it up.
+
+    Returns and raises as :func:`diff`. Raises :class:`DaemonFailed` when auditd did not take it up: the old file is
+    back then, and auditd works with it; and :class:`~sshtrail_lib.base.transaction.Busy`.
+    """
+    transaction = _transaction(minion, path)
+    with transaction.locked(DEADLINE):
+        step = _step(minion, config, path)
+        if step.after != step.before:
+            transaction.write({path: step.before}, {path: step.after})
+        if DAEMON in step.changes:
+            _take_up(minion, step, transaction)
+        transaction.close()
+    return step.changes
+
+
+def _transaction(minion: Minion, path: str) -> Transaction:
+    return Transaction(minion, "auditd_conf", path)
+
+
+def _file(minion: Minion, path: str) -> bytes | None:
+    """Return what the file holds, None for no file; what an interrupted change left there counts as not made."""
+    # However its path was written then: the journal of this file holds no other.
+    left = list(_transaction(minion, path).interrupted().values())
+    return left[0] if left else files.read(path)
+
+
+def _there(minion: Minion, path: str) -> bytes:
+    data = _file(minion, path)
+    if data is None:
+        raise state.NotInstalled(f"There is no {path}: auditd is not installed.")
+    return data
+
+
+def _step(minion: Minion, config: object, path: str) -> Step:
+    version = auditd_daemon.version(minion)
+    texts = plan.wanted(config, version)
+    before = _file(minion, path)
+    if before is None:
+        predicted = state.changes({}, texts)
+        raise state.NotInstalled(f"There is no {path}: auditd is not installed.", predicted)
+    after = plan.edit(before, texts, version)
+    daemon = auditd_daemon.find(path)
+    found = _problems(path, after, version, daemon)
+    plan.demand(found or (auditd_check.refusals(minion, after) if after != before else []), path)
+    known = _known(minion, daemon.pid, path) if daemon.reads else after
+    step = Step(path, before, after, known, daemon, version, _differences(path, before, after, version))
+    return step if known == after else step._replace(changes={**step.changes, DAEMON: _daemon_change(step)})
+
+
+def _problems(path: str, data: bytes, version: keywords.Version | None, daemon: Daemon) -> list[plan.Problem]:
+    found = plan.problems(data, version) or auditd_check.host_problems(data)
+    return [*auditd_check.file_problems(path, daemon.follows_links), *found]
+
+
+def _differences(path: str, before: bytes, after: bytes, version: keywords.Version | None) -> Changes:
+    # Where a change was interrupted and the old values are the wanted ones, the file still has to be put back.
+    return plan.differences(before, after, version) or plan.differences(files.read(path) or b"", after, version)
+
+
+def _daemon_change(step: Step) -> dict[str, str]:
+    return {"old": "works with other settings", "new": "restarted" if step.restarts else "reloaded"}
+
+
+def _known(minion: Minion, pid: int, path: str) -> bytes | None:
+    """Return the configuration (bytes) that the daemon works with, None when nobody knows."""
+    if processes.has_read(pid, [path], minion.run_dir):
+        return files.read(path)
+    return processes.marked(pid, minion.run_dir)
+
+
+def _take_up(minion: Minion, step: Step, transaction: Transaction) -> None:
+    try:
+        pid = _bring(minion, step)
+    except CommandExecutionError as exc:
+        transaction.undo()
+        raise DaemonFailed(f"{exc.message} {_go_back(minion, step)}") from exc
+    processes.mark(pid, [step.path], minion.run_dir, step.after)
+
+
+def _bring(minion: Minion, step: Step) -> int:
+    if step.restarts:
+        return _restart(minion, step.daemon, step.path, step.after)
+    return _reload(minion, step.daemon, step.after)
+
+
+def _go_back(minion: Minion, step: Step) -> str:
+    """Have auditd work with the old file, which is back, and return a sentence on how that went."""
+    try:
+        pid = _restore(minion, step)
+    except CommandExecutionError as exc:
+        return f"The old file is back, but auditd is not: {exc.message}"
+    processes.mark(pid, [step.path], minion.run_dir, step.before)
+    return f"The old file is back, and auditd (pid {pid}) works with it."
+
+
+def _restore(minion: Minion, step: Step) -> int:
+    found = auditd_daemon.find(step.path)
+    # An auditd with a directory of its own that once refused a file reads the standard one from then on, or aborts
+    # (3.0 to 4.1.2 do, each).
+    if found.reads and not found.own_directory:
+        with contextlib.suppress(DaemonFailed):
+            return _reload(minion, found, step.before)
+    return _restart(minion, found if found.reads else step.daemon, step.path, step.before)
+
+
+def _reload(minion: Minion, daemon: Daemon, data: bytes) -> int:
+    """Have the daemon read its file again, and return its pid (int) when its log says that it did."""
+    log = language.effective(data, "log_file")
+    tail = Tail(auditd_daemon.rooted(daemon.pid, log))
+    processes.forget(daemon.pid, minion.run_dir)
+    _signal(daemon, signal.SIGHUP)
+    _wait(
+        minion,
+        f"auditd (pid {daemon.pid}) did not confirm in {log} that it took up its configuration",
+        _reloaded(daemon, data, tail),
+    )
+    return daemon.pid
+
+
+def _reloaded(daemon: Daemon, data: bytes, tail: Tail) -> Callable[[], bool]:
+    def ready() -> bool:
+        if not processes.lives(daemon.pid):
+            raise DaemonFailed(f"auditd (pid {daemon.pid}) ended when it was told to read its configuration.")
+        answer = auditd_daemon.answer(tail.records())
+        if answer == "failed":
+            raise DaemonFailed(f"auditd (pid {daemon.pid}) refused its configuration; syslog has its reason.")
+        return answer == "success" or not language.writes_log(data)
+
+    return ready
+
+
+def _restart(minion: Minion, daemon: Daemon, path: str, data: bytes) -> int:
+    """Stop the daemon, start it, and return its new pid (int) when it is the kernel's and writes its log."""
+    tail = Tail(language.effective(data, "log_file"))
+    _stop(minion, daemon)
+    _start(minion, daemon)
+    new = _wait(minion, "auditd did not become the kernel's audit daemon", lambda: _successor(daemon, path))
+    if language.writes_log(data):
+        _prove(minion, new, tail)
+    return new.pid
+
+
+def _signal(daemon: Daemon, number: int) -> None:
+    try:
+        os.kill(daemon.pid, number)
+    except OSError as exc:
+        raise DaemonFailed(f"auditd (pid {daemon.pid}) cannot be signalled: {exc.strerror}.") from exc
+
+
+def _stop(minion: Minion, daemon: Daemon) -> None:
+    # By signal, for a unit may refuse to be stopped (RefuseManualStop).
+    if processes.lives(daemon.pid):
+        _signal(daemon, signal.SIGTERM)
+    _wait(minion, f"auditd (pid {daemon.pid}) did not stop", lambda: not processes.lives(daemon.pid))
+
+
+def _start(minion: Minion, daemon: Daemon) -> None:
+    if not daemon.own_directory and service.available(minion, "auditd"):
+        service.start(minion, "auditd")
+    else:
+        # As for a service: a daemon keeps the variables that it is started with.
+        minion.call["cmd.run_bg"](list(daemon.argv), python_shell=False, clean_env=True, env=base_minion.PLAIN)
+
+
+def _successor(daemon: Daemon, path: str) -> Daemon | None:
+    new = auditd_daemon.find(path)
+    return new if new.reads and new.pid != daemon.pid else None
+
+
+def _prove(minion: Minion, daemon: Daemon, tail: Tail) -> None:
+    """Wait until the log holds the daemon's start, and a message of ours where the kernel passes any on."""
+    _wait(
+        minion,
+        f"auditd (pid {daemon.pid}) did not log its start",
+        lambda: auditd_daemon.logged_start(tail.records(), daemon.pid),
+    )
+    if kernel.status()["enabled"]:
+        _wait(minion, f"a message did not arrive in the log of auditd (pid {daemon.pid})", _heard(minion, tail))
+
+
+def _heard(minion: Minion, tail: Tail) -> Callable[[], bool]:
+    """Return a function that tells whether a message has arrived; a kernel between two daemons may drop one."""
+    word, due = f"sshtrail-{uuid.uuid4()}", [0.0]
+
+    def ready() -> bool:
+        if time.monotonic() >= due[0]:
+            minion.run("auditctl", "-m", word)
+            due[0] = time.monotonic() + RESEND
+        return auditd_daemon.logged_message(tail.records(), word)
+
+    return ready
+
+
+def _wait(minion: Minion, failure: str, ready: Callable[[], Answer | None]) -> Answer:
+    """Return what ``ready()`` returns as soon as it is true; raise with the sentence ``failure`` when time is up."""
+    patience = minion.opts.get("sshtrail.daemon_timeout", PATIENCE)
+    deadline = time.monotonic() + patience
+    while not (result := ready()):
+        if time.monotonic() > deadline:
+            raise DaemonFailed(f"{failure} within {patience} seconds.")
+        time.sleep(0.02)
+    return result

@@ -1,9 +1,14 @@
 """
-Every keyword of ``auditd.conf`` from auditd 3.0 to 4.2: its type, its limits, the versions that know it.
+Every keyword of ``auditd.conf`` from auditd 3.0 to 4.2: its type, its limits, the versions that know it, and whether
+auditd reads it again on a reload (SIGHUP).
 
 Sources: auditd.conf(5) of 3.0, 3.0.9, 4.0.2 and 4.1.2; the parser of audit-userspace 3.0 to 4.2.1 where the page
-is silent or wrong; each entry was tried with the installed parsers of 3.0, 3.0.9, 4.0.2 and 4.1.2.
+is silent or wrong; each entry was tried with the installed parsers of 3.0, 3.0.9, 4.0.2 and 4.1.2. What a reload takes
+up was measured, and read in auditd-reconfigure.c, where priority_boost is taken as a further nice(2) on top of the old
+one.
 """
+
+from __future__ import annotations
 
 import difflib
 import re
@@ -14,7 +19,11 @@ from salt.exceptions import SaltInvocationError
 INT_MAX = 2**31 - 1
 ULONG_MAX = 2**64 - 1
 PORT_MAX = 65535
-FIRST = (3, 0)
+# As people write it: 4.1.2 is (4, 1, 2).
+Version = tuple[int, ...]
+FIRST: Version = (3, 0)
+# No version does it.
+NEVER = None
 
 
 class UnknownKeyword(SaltInvocationError):
@@ -25,17 +34,28 @@ class BadValue(SaltInvocationError):
     """A value that the keyword does not allow."""
 
 
+class Type(typing.Protocol):
+    """What a keyword allows."""
+
+    @property
+    def allowed(self) -> str:
+        """What may be written, in words (str)."""
+
+    def normal(self, text: str) -> str | None:
+        """Return the form in which two values can be compared, or None when ``text`` (str) is not allowed."""
+
+
 class Choice(typing.NamedTuple):
     """One of a few words; case does not matter."""
 
-    words: tuple
+    words: tuple[str, ...]
 
     @property
-    def allowed(self):
+    def allowed(self) -> str:
         """What may be written, in words (str)."""
         return f"one of {', '.join(self.words)}"
 
-    def normal(self, text):
+    def normal(self, text: str) -> str | None:
         """Return the form in which two values can be compared, or None when ``text`` (str) is not allowed."""
         return text.lower() if text.lower() in self.words else None
 
@@ -44,11 +64,11 @@ class Action(Choice):
     """A word, or ``exec`` with the absolute path of a program."""
 
     @property
-    def allowed(self):
+    def allowed(self) -> str:
         """What may be written, in words (str)."""
         return f"{super().allowed}, or exec with an absolute path"
 
-    def normal(self, text):
+    def normal(self, text: str) -> str | None:
         """As for :class:`Choice`; auditd ignores what follows another word than ``exec``."""
         word, _, rest = text.partition(" ")
         if word.lower() == "exec":
@@ -65,11 +85,11 @@ class Number(typing.NamedTuple):
     unit: str = ""
 
     @property
-    def allowed(self):
+    def allowed(self) -> str:
         """What may be written, in words (str)."""
         return " ".join(filter(None, [f"a whole number from {self.low} to {self.high}", self.unit]))
 
-    def normal(self, text):
+    def normal(self, text: str) -> str | None:
         """As for :class:`Choice`."""
         if not re.fullmatch("[0-9]{1,20}", text) or not self.low <= int(text) <= self.high:
             return None
@@ -81,7 +101,7 @@ class Space:
 
     allowed = "a whole number (MiB), or 1% to 99%"
 
-    def normal(self, text):
+    def normal(self, text: str) -> str | None:
         """As for :class:`Choice`."""
         number, percent = text.removesuffix("%"), text.endswith("%")
         value = Number(1, 99).normal(number) if percent else Number(high=ULONG_MAX).normal(number)
@@ -94,7 +114,7 @@ class Text(typing.NamedTuple):
     pattern: str = "[^ ]+"
     allowed: str = "a text without spaces"
 
-    def normal(self, text):
+    def normal(self, text: str) -> str | None:
         """As for :class:`Choice`."""
         return text if re.fullmatch(self.pattern, text) else None
 
@@ -104,12 +124,13 @@ class Ports:
 
     allowed = f"a port, or two with a dash, from 0 to {PORT_MAX}"
 
-    def normal(self, text):
+    def normal(self, text: str) -> str | None:
         """As for :class:`Choice`."""
         ports = [Number(0, PORT_MAX).normal(port) for port in text.split("-")]
-        if len(ports) > 2 or None in ports or int(ports[0]) > int(ports[-1]):
+        valid = [port for port in ports if port is not None]
+        if len(ports) > 2 or len(valid) < len(ports) or int(valid[0]) > int(valid[-1]):
             return None
-        return "-".join(ports)
+        return "-".join(valid)
 
 
 class Interval:
@@ -117,7 +138,7 @@ class Interval:
 
     allowed = "seconds, or a number with m, h, d or M, up to 40 days"
 
-    def normal(self, text):
+    def normal(self, text: str) -> str | None:
         """As for :class:`Choice`: in seconds."""
         found = re.fullmatch("([0-9]{1,9})([mhdM]?)", text)
         if not found:
@@ -137,21 +158,31 @@ MAIL_DISK = (*DISK, "email")
 
 
 class Keyword(typing.NamedTuple):
-    """One keyword in one range of versions: ``since`` included, ``until`` excluded (tuples of int)."""
+    """
+    One keyword in one range of versions: ``since`` included, ``until`` excluded (tuples of int).
+
+    ``reread`` is the first version that takes a new value up on a reload (SIGHUP); with :data:`NEVER` auditd has to be
+    started again for it.
+    """
 
     name: str
-    type: object
-    since: tuple = FIRST
-    until: tuple = ()
+    type: Type
+    since: Version = FIRST
+    until: Version = ()
     default: str = ""
+    reread: Version | None = FIRST
 
-    def known_to(self, version):
+    def known_to(self, version: Version) -> bool:
         """Tell whether auditd ``version`` (tuple of int) has this entry."""
         return self.since <= version and not (self.until and version >= self.until)
 
+    def reread_by(self, version: Version) -> bool:
+        """Tell whether auditd ``version`` (tuple of int) takes a new value up on a reload (SIGHUP)."""
+        return self.reread is not None and self.reread <= version
+
 
 KEYWORDS = (
-    Keyword("local_events", YES_NO, default="yes"),
+    Keyword("local_events", YES_NO, default="yes", reread=NEVER),
     Keyword("write_logs", YES_NO, default="yes"),
     Keyword("log_file", LOG_FILE, default="/var/log/audit/audit.log"),
     Keyword("log_format", Choice(("raw", "nolog", "enriched")), default="enriched"),
@@ -176,18 +207,18 @@ KEYWORDS = (
     Keyword("admin_space_left_action", Action(MAIL_DISK), default="ignore"),
     Keyword("disk_full_action", Action(DISK), default="ignore"),
     Keyword("disk_error_action", Action(tuple(w for w in DISK if w != "rotate")), default="syslog"),
-    Keyword("priority_boost", Number(), default="4"),
-    Keyword("tcp_listen_port", Number(1, PORT_MAX)),
-    Keyword("tcp_listen_queue", Number(1, PORT_MAX), default="5"),
+    Keyword("priority_boost", Number(), default="4", reread=NEVER),
+    Keyword("tcp_listen_port", Number(1, PORT_MAX), reread=NEVER),
+    Keyword("tcp_listen_queue", Number(1, PORT_MAX), default="5", reread=(4, 1)),
     Keyword("tcp_max_per_addr", Number(1, 1024), default="1"),
     Keyword("use_libwrap", YES_NO, default="yes"),
     Keyword("tcp_client_ports", Ports(), default="0-65535"),
     Keyword("tcp_client_max_idle", Number(unit="(seconds)"), default="0"),
-    Keyword("transport", Choice(("tcp", "krb5")), until=(4, 2), default="tcp"),
-    Keyword("transport", Choice(("tcp", "krb5", "tls")), (4, 2), default="tcp"),
-    Keyword("enable_krb5", YES_NO, default="no"),
+    Keyword("transport", Choice(("tcp", "krb5")), until=(4, 2), default="tcp", reread=NEVER),
+    Keyword("transport", Choice(("tcp", "krb5", "tls")), (4, 2), default="tcp", reread=NEVER),
+    Keyword("enable_krb5", YES_NO, default="no", reread=NEVER),
     Keyword("krb5_principal", Text()),
-    Keyword("krb5_key_file", Text()),
+    Keyword("krb5_key_file", Text(), reread=(4, 2)),
     Keyword("tls_psk_file", PATH, (4, 2)),
     Keyword("tls_psk_identity", Text(), (4, 2)),
     Keyword("tls_cipher_suites", Text(), (4, 2)),
@@ -202,16 +233,18 @@ KEYWORDS = (
     Keyword("overflow_action", Choice(("ignore", "syslog", "suspend", "single", "halt")), default="syslog"),
     Keyword("max_restarts", Number(), default="10"),
     Keyword("plugin_dir", PATH, default="/etc/audit/plugins.d"),
-    Keyword("end_of_event_timeout", Number(high=ULONG_MAX, unit="(seconds)"), (3, 0, 1), default="2"),
+    Keyword("end_of_event_timeout", Number(high=ULONG_MAX, unit="(seconds)"), (3, 0, 1), default="2", reread=NEVER),
     Keyword("report_interval", Interval(), (4, 0, 5), default="0"),
 )
 NEWEST = max(keyword.since for keyword in KEYWORDS)
-ENTRIES = {}
+# What some version reads only when it starts.
+READ_AT_START = tuple(dict.fromkeys(keyword.name for keyword in KEYWORDS if keyword.reread != FIRST))
+ENTRIES: dict[str, list[Keyword]] = {}
 for _keyword in KEYWORDS:
     ENTRIES.setdefault(_keyword.name, []).append(_keyword)
 
 
-def lookup(name, version=None):
+def lookup(name: str, version: Version | None = None) -> Keyword:
     """
     Return the :class:`Keyword` called ``name``.
 
@@ -229,24 +262,24 @@ def lookup(name, version=None):
     raise UnknownKeyword(_unknown(name, entries, version))
 
 
-def _unknown(name, entries, version):
-    if entries:
+def _unknown(name: str, entries: list[Keyword], version: Version | None) -> str:
+    if entries and version:
         return f"auditd {dotted(version)} does not know the keyword {name!r}: it came with {dotted(entries[0].since)}."
     near = difflib.get_close_matches(name.lower(), known(version), 1)
     return f"auditd.conf has no keyword {name!r}" + (f"; did you mean {near[0]!r}?" if near else ".")
 
 
-def known(version=None):
+def known(version: Version | None = None) -> list[str]:
     """Return the names (list of str) of the keywords that auditd ``version`` (tuple of int, None: newest) knows."""
     return list(dict.fromkeys(keyword.name for keyword in KEYWORDS if keyword.known_to(version or NEWEST)))
 
 
-def dotted(version):
+def dotted(version: Version) -> str:
     """Return ``version`` (tuple of int) as people write it (str)."""
     return ".".join(map(str, version))
 
 
-def written(name, value, version=None):
+def written(name: str, value: object, version: Version | None = None) -> str | None:
     """
     Return ``value`` as it stands in the file (str), or None for None (no line at all).
 
@@ -268,7 +301,7 @@ def written(name, value, version=None):
     return text
 
 
-def same(name, one, other, version=None):
+def same(name: str, one: str | None, other: str | None, version: Version | None = None) -> bool:
     """Tell whether two values (str as written, or None) of the keyword ``name`` (str) mean the same to auditd."""
     if one is None or other is None:
         return one is other

@@ -1,125 +1,152 @@
 """
-Which daemon it is, and what it wrote to its log since; real daemons are in tests/functional/test_auditd_conf.py.
+How a file is changed, without a daemon; real daemons are in tests/functional/test_auditd_conf.py.
 """
 
+import os
+import subprocess
+import sys
+
 import pytest
-from sshtrail_lib.auditd import host
-from sshtrail_lib.trail import audit_log
+from sshtrail_lib.auditd import check, daemon, host
+from sshtrail_lib.base import kernel, minion, processes, state, transaction
+from support import require_root
 
-# As auditd 3.0.9, 4.0.2 and 4.1.2 write them.
-CONFIRMED = (
-    b"type=DAEMON_CONFIG msg=audit(1795417199.525:179): op=reconfigure state=changed auid=0 pid=26105 subj=?"
-    b' res=success\x1dAUID="root"\n'
-)
-WITH_NODE = b"node=bob " + CONFIRMED
-# As auditd 4.1.2 writes it; earlier ones write nothing.
-REFUSED = (
-    b"type=DAEMON_CONFIG msg=audit(1795417209.940:7492): op=reconfigure state=no-change auid=0 uid=0 ses=4294967295"
-    b' pid=27656 res=failed\x1dAUID="root" UID="root"\n'
-)
-STARTED = (
-    b"type=DAEMON_START msg=audit(1795414966.240:706): op=start ver=3.0.9 format=enriched kernel=6.18.44"
-    b' auid=4294967295 pid=17524 uid=0 ses=4294967295 res=success\x1dAUID="unset" UID="root"\n'
-)
-MESSAGE = (
-    b"type=USER msg=audit(1795414969.383:10): pid=17560 uid=0 auid=4294967295 ses=4294967295 msg='text=sshtrail-1"
-    b' exe="/usr/sbin/auditctl" hostname=? addr=? terminal=? res=success\'\x1dUID="root" AUID="unset"\n'
-)
-FORGED = MESSAGE.replace(b"text=sshtrail-1", b"text=x op=reconfigure pid=17524 res=success")
+OLD = "log_file = {}/audit.log\nspace_left = 2\nfreq = 50\n"
 
 
-def _records(*lines):
-    return list(audit_log.records(lines))
+def _run_all(argv, env, **_options):
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, **env})
+    return {"retcode": done.returncode, "stdout": done.stdout, "stderr": done.stderr}
 
 
-@pytest.mark.parametrize(
-    "lines, answer",
-    [
-        ([], ""),
-        ([STARTED, MESSAGE, FORGED], ""),
-        ([STARTED, CONFIRMED], "success"),
-        ([WITH_NODE], "success"),
-        ([REFUSED], "failed"),
-        ([REFUSED, CONFIRMED], "failed"),
-    ],
-)
-def test_what_auditd_answers_to_a_reload(lines, answer):
-    assert host.answer(_records(*lines)) == answer
+@pytest.fixture
+def salt(tmp_path, monkeypatch):
+    """Salt (Minion) on a host without audit, whose auditd refuses nothing that is not known of it."""
+    require_root()
+
+    def refuse():
+        raise kernel.NoAudit("This kernel has no audit subsystem.")
+
+    monkeypatch.setattr(kernel, "status", refuse)
+    monkeypatch.setattr(check, "refusals", lambda _minion, _data: [])
+    opts = {"sshtrail.run_dir": str(tmp_path / "run"), "cachedir": str(tmp_path / "cache")}
+    return minion.Minion({"cmd.run_all": _run_all}, opts, {}, {})
 
 
-def test_a_start_and_a_message_are_told_from_forged_ones():
-    records = _records(CONFIRMED, STARTED, MESSAGE, FORGED)
-    assert host.logged_start(records, 17524)
-    assert not host.logged_start(records, 1752)
-    assert not host.logged_start(_records(FORGED), 17524)
-    assert host.logged_message(records, "sshtrail-1")
-    assert not host.logged_message(records, "sshtrail")
+@pytest.fixture
+def conf(tmp_path):
+    """The path (str) of a configuration file."""
+    path = tmp_path / "auditd.conf"
+    path.write_text(OLD.format(tmp_path))
+    path.chmod(0o640)
+    return str(path)
 
 
-@pytest.mark.parametrize(
-    "argv, own_directory, follows_links",
-    [
-        (("/sbin/auditd",), False, False),
-        (("auditd", "-n", "-c", "/srv/audit"), True, False),
-        (("auditd", "-c/srv/audit", "-l"), True, True),
-        (("auditd", "--config_file", "/srv/audit", "--allow_links"), True, True),
-        (("auditd", "--config_file=/srv/audit"), True, False),
-        (("auditd", "-c", "/etc/audit"), False, False),
-        ((), False, False),
-    ],
-)
-def test_the_command_line_tells_the_directory(argv, own_directory, follows_links):
-    daemon = host.Daemon(1, True, argv)
-    assert (daemon.own_directory, daemon.follows_links) == (own_directory, follows_links)
+def _text(path):
+    with open(path, encoding="utf-8") as handle:
+        return handle.read()
 
 
-def _write(path, *lines):
-    with open(path, "ab") as handle:
-        handle.writelines(lines)
+@pytest.fixture
+def interrupted(salt, conf):
+    """The same file after a change of freq from 50 to 60 that never ended (str)."""
+    old = _text(conf).encode()
+    transaction.Transaction(salt, "auditd_conf", conf).write({conf: old}, {conf: old.replace(b"50", b"60")})
+    assert "freq = 60" in _text(conf)
+    return conf
 
 
-def _types(tail):
-    return [record.type for record in tail.records()]
+def test_a_change_is_what_was_foreseen_and_leaves_a_backup(salt, conf):
+    before, foreseen = _text(conf), host.diff(salt, {"freq": 60}, conf)
+    assert _text(conf) == before
+    assert host.change(salt, {"freq": 60}, conf) == foreseen == {"freq": {"old": "50", "new": "60"}}
+    assert _text(conf) == before.replace("50", "60")
+    assert host.diff(salt, {"freq": 60}, conf) == {}
+    [backup] = os.scandir(os.path.join(salt.cachedir, "file_backup", os.path.dirname(conf).lstrip("/")))
+    assert _text(backup.path) == before
 
 
-def test_a_tail_shows_what_is_new_once_and_whole(tmp_path):
-    log = tmp_path / "audit.log"
-    _write(log, STARTED)
-    tail = host.Tail(str(log))
-    assert _types(tail) == []
-    _write(log, CONFIRMED, MESSAGE[:30])
-    assert _types(tail) == ["DAEMON_CONFIG"]
-    assert _types(tail) == []
-    _write(log, MESSAGE[30:])
-    assert _types(tail) == ["USER"]
+def test_an_interrupted_change_counts_as_not_made(salt, interrupted):
+    assert host.get(salt, "freq", interrupted)["value"] == "50"
+    assert host.check(salt, interrupted) == []
+    assert host.diff(salt, {"freq": 60}, interrupted) == {"freq": {"old": "50", "new": "60"}}
+    assert "freq = 60" in _text(interrupted), "whoever only reads changed something"
 
 
-def test_a_tail_follows_a_rotation(tmp_path):
-    log = tmp_path / "audit.log"
-    _write(log, STARTED)
-    tail = host.Tail(str(log))
-    _write(log, MESSAGE)
-    log.rename(tmp_path / "audit.log.1")
-    _write(log, CONFIRMED)
-    assert _types(tail) == ["USER", "DAEMON_CONFIG"]
-    _write(log, MESSAGE)
-    assert _types(tail) == ["USER"]
+def test_the_journal_is_found_however_the_path_is_written(salt, interrupted):
+    directory, name = os.path.split(interrupted)
+    assert host.get(salt, "freq", f"{directory}/../{os.path.basename(directory)}/{name}")["value"] == "50"
 
 
-def test_a_tail_bears_a_log_that_is_away_for_a_moment(tmp_path):
-    log = tmp_path / "audit.log"
-    _write(log, STARTED)
-    tail = host.Tail(str(log))
-    _write(log, MESSAGE)
-    log.rename(tmp_path / "audit.log.1")
-    assert _types(tail) == ["USER"]
-    _write(log, CONFIRMED)
-    assert _types(tail) == ["DAEMON_CONFIG"]
+def test_the_next_change_undoes_an_interrupted_one_first(salt, interrupted):
+    host.change(salt, {"num_logs": 3}, interrupted)
+    assert "freq = 50\nnum_logs = 3\n" in _text(interrupted)
+    assert host.diff(salt, {"freq": 50, "num_logs": 3}, interrupted) == {}
 
 
-def test_a_tail_waits_for_a_log_that_is_not_there_yet(tmp_path):
-    log = tmp_path / "audit.log"
-    tail = host.Tail(str(log))
-    assert _types(tail) == []
-    _write(log, STARTED)
-    assert _types(tail) == ["DAEMON_START"]
+@pytest.mark.parametrize("config", [{}, {"freq": 50}])
+def test_an_interrupted_change_differs_also_where_the_old_values_are_wanted(salt, interrupted, config):
+    assert host.diff(salt, config, interrupted) == {"freq": {"old": "60", "new": "50"}}
+    host.change(salt, config, interrupted)
+    assert "freq = 50" in _text(interrupted)
+    assert host.diff(salt, config, interrupted) == {}
+
+
+def test_what_somebody_wrote_since_is_not_undone(salt, interrupted):
+    with open(interrupted, "a", encoding="utf-8") as handle:
+        handle.write("num_logs = 7\n")
+    assert host.get(salt, "freq", interrupted)["value"] == "60"
+    assert host.diff(salt, {"freq": 60}, interrupted) == {}
+
+
+def test_one_change_at_a_time(salt, conf, monkeypatch):
+    monkeypatch.setattr(host, "DEADLINE", 0.1)
+    before = _text(conf)
+    with transaction.Transaction(salt, "auditd_conf", conf).locked(), pytest.raises(transaction.Busy):
+        host.change(salt, {"freq": 60}, conf)
+    assert _text(conf) == before
+
+
+def test_a_host_without_the_file(salt, tmp_path):
+    path = str(tmp_path / "none")
+    with pytest.raises(state.NotInstalled) as raised:
+        host.change(salt, {"freq": 60}, path)
+    assert raised.value.changes == {"freq": {"old": None, "new": "60"}}
+    with pytest.raises(state.NotInstalled):
+        host.check(salt, path)
+
+
+@pytest.fixture
+def reader(salt, conf, monkeypatch):
+    """A process (int, its pid) that stands for the auditd that has read the file and left a mark."""
+    with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as process:
+        monkeypatch.setattr(daemon, "find", lambda _path: daemon.Daemon(process.pid, True, ("auditd",)))
+        processes.mark(process.pid, [conf], salt.run_dir, _text(conf).encode())
+        yield process.pid
+        process.stdin.close()
+
+
+def test_a_daemon_that_has_read_the_file_has_nothing_to_do(salt, conf, reader):
+    assert host.status(salt, conf) == {"pid": reader, "reads": True, "current": True, "note": ""}
+    assert host.diff(salt, {}, conf) == {}
+
+
+def test_a_daemon_that_was_about_to_read_is_told_again(salt, conf, reader):
+    """The run that told it was killed before it could note that it did."""
+    processes.forget(reader, salt.run_dir)
+    os.utime(conf)
+    assert host.status(salt, conf)["current"] is False
+    assert host.diff(salt, {}, conf) == {"auditd": {"old": "works with other settings", "new": "reloaded"}}
+
+
+def test_a_daemon_that_has_read_what_is_undone_is_told_again(salt, interrupted, reader):
+    """The run was killed between its note that the daemon took the file up and the end of the change."""
+    processes.mark(reader, [interrupted], salt.run_dir, _text(interrupted).encode())
+    assert host.status(salt, interrupted)["current"] is False
+    assert host.diff(salt, {"freq": 60}, interrupted) == {"freq": {"old": "50", "new": "60"}}
+    assert host.diff(salt, {}, interrupted)["auditd"]["new"] == "reloaded"
+
+
+@pytest.mark.parametrize(("config", "new"), [({"freq": 60}, "reloaded"), ({"priority_boost": 6}, "restarted")])
+def test_what_becomes_of_the_daemon(salt, conf, reader, config, new):
+    assert host.diff(salt, config, conf)["auditd"]["new"] == new

@@ -1,0 +1,172 @@
+"""
+Which process is the kernel's audit daemon, which configuration it reads, and what it wrote to its log since.
+"""
+
+from __future__ import annotations
+
+import os
+import typing
+from collections.abc import Iterable
+
+import salt.utils.files
+import salt.utils.path
+
+from sshtrail_lib.auditd import language
+from sshtrail_lib.auditd.keywords import Version
+from sshtrail_lib.base import kernel, processes, text
+from sshtrail_lib.base.minion import Minion
+from sshtrail_lib.trail import audit_log
+from sshtrail_lib.trail.audit_log import Record
+
+
+def version(minion: Minion) -> Version | None:
+    """Return the installed auditd's version as a tuple of int, or None when it cannot be asked."""
+    binary = salt.utils.path.which("auditctl")
+    if not binary:
+        return None
+    found = minion.remembered("auditd", binary, lambda: _asked_version(minion), _is_version)
+    return tuple(found) or None
+
+
+def _asked_version(minion: Minion) -> list[int]:
+    words = minion.run("auditctl", "-v")["stdout"].split()
+    return [int(part) for part in words[-1].split(".") if part.isdigit()] if words else []
+
+
+def _is_version(answer: list[int]) -> bool:
+    return bool(answer) and all(isinstance(part, int) for part in answer)
+
+
+class Daemon(typing.NamedTuple):
+    """
+    The kernel's audit daemon, as seen from one configuration file.
+
+    ``pid`` (int, 0 for none), ``reads`` (bool: it is auditd and works with that file), ``argv`` (tuple of str),
+    ``note`` (str: why it is none of ours, or not running).
+    """
+
+    pid: int = 0
+    reads: bool = False
+    argv: tuple[str, ...] = ()
+    note: str = ""
+
+    @property
+    def follows_links(self) -> bool:
+        """Whether it accepts a symbolic link as configuration file (bool)."""
+        return any(word in ("-l", "--allow_links") for word in self.argv[1:])
+
+    @property
+    def own_directory(self) -> bool:
+        """Whether it was started with a configuration directory of its own (bool)."""
+        return _directory(self.argv) != os.path.dirname(language.PATH)
+
+
+def find(path: str) -> Daemon:
+    """
+    Return the kernel's audit :class:`Daemon` as seen from the configuration file ``path`` (str).
+
+    A host that has no audit of its own (a container) has no daemon; ``note`` says so.
+    """
+    try:
+        pid = kernel.status()["pid"]
+    except (kernel.KernelError, kernel.LibraryError) as exc:
+        return Daemon(note=exc.message)
+    return _seen(pid, path) if pid else Daemon(note="auditd is not running.")
+
+
+def _seen(pid: int, path: str) -> Daemon:
+    name, argv = processes.comm(pid), processes.argv(pid)
+    if not argv:
+        return Daemon(pid, note=f"The kernel's audit daemon (pid {pid}) is not a process of this host or container.")
+    if name != b"auditd":
+        called = text.printable(name)
+        return Daemon(pid, argv=argv, note=f"The kernel's audit daemon is {called} (pid {pid}), not auditd.")
+    theirs = os.path.join(_directory(argv), os.path.basename(language.PATH))
+    if not _same_file(rooted(pid, theirs), path):
+        return Daemon(pid, argv=argv, note=f"The running auditd (pid {pid}) reads {theirs}, not {path}.")
+    return Daemon(pid, True, argv)
+
+
+def _directory(argv: tuple[str, ...]) -> str:
+    """Return the directory that ``-c DIR``, ``-cDIR`` or ``--config_file=DIR`` names, else the standard one."""
+    for word, following in zip(argv[1:], (*argv[2:], ""), strict=False):
+        if word in ("-c", "--config_file"):
+            return following
+        if word.startswith("--config_file="):
+            return word.partition("=")[2]
+        if word.startswith("-c"):
+            return word[2:]
+    return os.path.dirname(language.PATH)
+
+
+def rooted(pid: int, path: str) -> str:
+    """Return where the absolute ``path`` (str) of the process ``pid`` (int) is seen, whichever its mounts are."""
+    return f"/proc/{pid}/root{path}"
+
+
+def _same_file(one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
+
+
+class Tail:
+    """What is written to the log at ``path`` (str), rotated or not, after this object was made."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._inode, self._size = _extent(path)
+
+    def records(self) -> list[Record]:
+        """Return the records (list of :class:`trail.audit_log.Record`) that are new since the last call."""
+        inode, rotated = _extent(self._path)[0], self._path + ".1"
+        if inode == self._inode:
+            return self._new(self._path)
+        last = self._new(rotated) if _extent(rotated)[0] == self._inode else []
+        self._inode, self._size = inode, 0
+        return last + self._new(self._path)
+
+    def _new(self, path: str) -> list[Record]:
+        # A last line without its line feed is still being written.
+        data = _from(path, self._size)
+        whole = data[: data.rfind(b"\n") + 1]
+        self._size += len(whole)
+        return list(audit_log.records(text.lines(whole)))
+
+
+def _extent(path: str) -> tuple[int, int]:
+    try:
+        about = os.stat(path)
+        return about.st_ino, about.st_size
+    except FileNotFoundError:
+        return 0, 0
+
+
+def _from(path: str, offset: int) -> bytes:
+    try:
+        with salt.utils.files.fopen(path, "rb") as handle:
+            handle.seek(offset)
+            return handle.read()
+    except FileNotFoundError:
+        return b""
+
+
+def answer(records: Iterable[Record]) -> str:
+    """
+    Return what auditd logged about a reload among ``records`` (list of :class:`sshtrail_lib.trail.audit_log.Record`).
+
+    Returns "success", "failed" (which it logs from 4.1 on) or "" for nothing.
+    """
+    found = (r for r in records if r.type == "DAEMON_CONFIG" and r.text("op") == "reconfigure")
+    return next((record.text("res") or "" for record in found), "")
+
+
+def logged_start(records: Iterable[Record], pid: int) -> bool:
+    """Tell whether auditd logged among ``records`` (as above) that it started as ``pid`` (int)."""
+    return any(record.type == "DAEMON_START" and record.text("pid") == str(pid) for record in records)
+
+
+def logged_message(records: Iterable[Record], word: str) -> bool:
+    """Tell whether the message ``word`` (str) of auditctl is among ``records`` (as above)."""
+    return any(record.type == "USER" and record.text("text") == word for record in records)

@@ -1,0 +1,52 @@
+"""
+What only this host can tell against an auditd.conf.
+"""
+
+import os
+
+from sshtrail_lib.auditd import check
+from support import require_root
+
+
+def test_what_the_host_does_not_have(tmp_path):
+    program = tmp_path / "program"
+    program.write_text("")
+    program.chmod(0o777)
+    data = f"log_file = {tmp_path}/none/a.log\nlog_group = no-such-group\nspace_left_action = exec {program}\n".encode()
+    data += b"admin_space_left_action = exec /no/such\n"
+    found = {problem.keyword: problem.line for problem in check.host_problems(data)}
+    assert found == {"log_file": 1, "log_group": 2, "space_left_action": 3, "admin_space_left_action": 4}
+
+
+def test_free_space_in_two_units_is_compared_on_the_disk(tmp_path):
+    def found(left, admin):
+        text = f"log_file = {tmp_path}/a.log\nspace_left = {left}\nadmin_space_left = {admin}\n"
+        return [problem.keyword for problem in check.host_problems(text.encode())]
+
+    assert found("1%", 10**9) == ["space_left"]
+    assert found("99%", 0) == []
+
+
+def test_a_file_that_auditd_would_not_open(tmp_path):
+    require_root()
+    path, link = tmp_path / "auditd.conf", tmp_path / "link"
+    path.write_bytes(b"space_left = 2\n")
+    path.chmod(0o640)
+    link.symlink_to(str(path))
+    assert check.file_problems(str(path)) == []
+    assert len(check.file_problems(str(link))) == 1
+    assert check.file_problems(str(link), links=True) == []
+    path.chmod(0o666)
+    os.chown(path, 1, 1)
+    assert len(check.file_problems(str(path))) == 2
+
+
+def test_free_space_that_no_line_sets_has_no_line(tmp_path):
+    text = f"log_file = {tmp_path}/a.log\nadmin_space_left = 10%\n"
+    [found] = check.host_problems(text.encode())
+    assert (found.line, found.keyword) == (0, "space_left")
+
+
+def test_free_space_in_a_directory_that_is_not_there_is_not_looked_at(monkeypatch):
+    monkeypatch.setattr(check.os.path, "isdir", lambda _path: False)
+    assert check.host_problems(b"space_left = 1%\nadmin_space_left = 100000000\n") == []
