@@ -6,9 +6,12 @@ Sources: the record grammar as auditd 3.0 to 4.1 and Linux 6.18 write it, libaud
 logged.
 """
 
+from __future__ import annotations
+
 import collections
 import re
 import typing
+from collections.abc import Iterable, Iterator
 
 from sshtrail_lib.base import text
 
@@ -23,7 +26,7 @@ ENCODED = frozenset(
     b"acct cmd comm cwd data device dir exe file grp key name new-disk new-grp new-net new-vcpu ocomm old-disk path "
     b"proctitle vm watch".split()
 )
-KEY_SEPARATOR = b"\x01"
+KEY_SEPARATOR, NO_KEY = b"\x01", b"(null)"
 
 
 class Record(typing.NamedTuple):
@@ -40,16 +43,22 @@ class Record(typing.NamedTuple):
     seconds: int
     milliseconds: int
     serial: int
-    fields: dict
-    message: dict
-    names: dict
+    fields: dict[str, bytes]
+    message: dict[str, bytes]
+    names: dict[str, bytes]
 
     @property
-    def event(self):
+    def event(self) -> tuple[str, int, int, int]:
         """What all records of one event share (tuple): node, seconds, milliseconds, serial."""
         return self.node, self.seconds, self.milliseconds, self.serial
 
-    def text(self, name):
+    @property
+    def keys(self) -> list[str]:
+        """The keys of the rule that the record is about (list of str), empty for none."""
+        value = self.fields.get("key", NO_KEY)
+        return [] if value == NO_KEY else [text.printable(key) for key in value.split(KEY_SEPARATOR)]
+
+    def text(self, name: str) -> str | None:
         """Return the field ``name`` (str), the kernel's before a program's, as printable str, or None."""
         value = self.fields.get(name, self.message.get(name))
         return None if value is None else text.printable(value)
@@ -58,21 +67,21 @@ class Record(typing.NamedTuple):
 class Event(typing.NamedTuple):
     """The records (tuple of :class:`Record`) of one event, in the order in which they came."""
 
-    records: tuple
+    records: tuple[Record, ...]
 
     @property
-    def id(self):
+    def id(self) -> tuple[str, int, int, int]:
         """Node, seconds, milliseconds and serial (tuple)."""
         return self.records[0].event
 
-    def first(self, kind):
+    def first(self, kind: str) -> Record | None:
         """Return the first record of the type ``kind`` (str), or None."""
         return next((record for record in self.records if record.type == kind), None)
 
     @property
-    def arguments(self):
+    def arguments(self) -> list[bytes]:
         """What was executed (list of bytes), long arguments and long lists put together; empty without EXECVE."""
-        pieces = collections.defaultdict(dict)
+        pieces: dict[int, dict[int, bytes]] = collections.defaultdict(dict)
         for record in self.records:
             for name, value in record.fields.items() if record.type == "EXECVE" else ():
                 found = ARGUMENT.fullmatch(name.encode())
@@ -81,14 +90,13 @@ class Event(typing.NamedTuple):
         return [b"".join(parts[number] for number in sorted(parts)) for _, parts in sorted(pieces.items())]
 
     @property
-    def keys(self):
+    def keys(self) -> list[str]:
         """The keys of the rules that matched (list of str)."""
         record = self.first("SYSCALL")
-        value = record.fields.get("key", b"(null)") if record else b"(null)"
-        return [] if value == b"(null)" else [text.printable(key) for key in value.split(KEY_SEPARATOR)]
+        return record.keys if record else []
 
 
-def records(lines):
+def records(lines: Iterable[bytes]) -> Iterator[Record]:
     """
     Read the audit log.
 
@@ -103,7 +111,7 @@ def records(lines):
             yield found
 
 
-def record(line):
+def record(line: bytes) -> Record | None:
     """
     Return the :class:`Record` in ``line`` (bytes), or None when there is none.
 
@@ -173,7 +181,7 @@ def _value(name, value, execve):
     return value
 
 
-def events(lines, window=5, most=10_000):
+def events(lines: Iterable[bytes], window: int = 5, most: int = 10_000) -> Iterator[Event]:
     """
     Put the records of each event together, which auditd writes neither in one piece nor in order.
 
@@ -186,7 +194,8 @@ def events(lines, window=5, most=10_000):
 
     Yields :class:`Event`, those of one node in the order of their first records.
     """
-    nodes, held = collections.defaultdict(dict), 0
+    nodes: dict[str, dict[tuple, list[Record]]] = collections.defaultdict(dict)
+    held = 0
     for found in records(lines):
         waiting = nodes[found.node]
         held += found.event not in waiting

@@ -6,21 +6,26 @@ PATH). What programs write into the log (``USER_…`` records) counts for nothin
 Sources: the kernel's auditfilter.c and audit.c as Linux 6.18 has them, audit.rules(7), auditd's DAEMON_END record.
 """
 
-import os
+from __future__ import annotations
+
+import posixpath
 import re
 import typing
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from sshtrail_lib.base import text
+from sshtrail_lib.trail.audit_log import Event
 
 #: The kernel's word for "no login" (linux/audit.h: AUDIT_UID_UNSET, AUDIT_SID_UNSET).
 UNSET = 0xFFFFFFFF
 SUCCESS = ("1", "yes", "success")
 VERBS = {"add_rule": "added", "remove_rule": "removed", "set": "changed", "terminate": "stopped"}
-FIELD = re.compile(r"(?:-F ?|--field[ =])(?:path|dir)=(?P<path>\S+)|(?:^|\s)-w ?(?P<watch>\S+)")
-KEY = re.compile(r"(?:-F ?|--field[ =])key=(?P<field>\S+)|\s-k ?(?P<option>\S+)")
-PERMISSIONS = re.compile(r"(?:-F ?perm=|\s-p ?)(?P<perm>[rwxa]+)")
 NUMBER = re.compile("[0-9]{1,10}")
 PLAIN = re.compile(r"[\w.+-]+")
+
+
+# One difference, as :mod:`sshtrail_lib.drift.difference` makes it.
+Difference = Mapping[str, typing.Any]
 
 
 class Trail(typing.NamedTuple):
@@ -31,6 +36,9 @@ class Trail(typing.NamedTuple):
         Of the audit log, in its order (list of :class:`sshtrail_lib.trail.audit_log.Event`).
     watches
         What is watched for changes: ``[(path, key), …]``.
+    keys
+        The keys that a rule line gives to its records (callable: str → tuple of str, or None for a line that nobody
+        can read).
     files
         The files, and the directories with all their files, that decide a difference (callable: dict → list of str).
     after
@@ -43,16 +51,17 @@ class Trail(typing.NamedTuple):
         The present (float, seconds since the epoch): what is said to come later is not believed.
     """
 
-    events: list
-    watches: list
-    files: typing.Callable
+    events: list[Event]
+    watches: list[tuple[str, str]]
+    keys: Callable[[str], tuple[str, ...] | None]
+    files: Callable[[Difference], list[str]]
     after: float
-    name_of: typing.Callable
-    changed: typing.Callable
+    name_of: Callable[[int], str | None]
+    changed: Callable[[str], float | None]
     now: float
 
 
-def attribute(differences, trail):
+def attribute(differences: Iterable[Difference], trail: Trail) -> list[dict[str, typing.Any]]:
     """
     Return the differences (list of dict) with ``since`` and ``by`` filled in where the :class:`Trail` tells.
 
@@ -81,7 +90,7 @@ def _explained(found, trail, rules):
         return _setting(found, trail.events), "changed"
     if found["layer"] == "kernel":
         undone = "add_rule" if found["expected"] is None else "remove_rule"
-        return _of_one_person(rules[undone].get(key_of(found["what"]), [])), VERBS[undone]
+        return _of_one_person(rules[undone].get(_keys(found["what"], trail), [])), VERBS[undone]
     if found["layer"] == "service" and found["what"] == "auditd running":
         return _ended(trail.events), VERBS["terminate"]
     return _written(trail, set(trail.files(found)))
@@ -92,23 +101,33 @@ def _of_one_person(events):
     return events[-1] if len({_person(event) for event in events}) == 1 else None
 
 
-def key_of(rule):
-    """Return the key that a rule line (str) gives to its records (str), None for none."""
-    found = KEY.search(rule)
-    return found and (found["field"] or found["option"])
+def _keys(line, trail):
+    """Return the keys of a rule line (tuple of str) as records show them, None for a line that nobody can read."""
+    keys = trail.keys(line)
+    return None if keys is None else tuple(_as_recorded(key) for key in keys)
 
 
-def watches(rules):
-    """Return what rule lines (iterable of str) watch for changes, and under which key: ``[(path, key), …]``."""
-    found = [(FIELD.search(rule), PERMISSIONS.search(rule), key_of(rule)) for rule in rules]
-    # A watch that also tells who reads would name readers.
-    return [
-        (field["path"] or field["watch"], key) for field, perm, key in found if field and key and _changes_only(perm)
-    ]
+def _as_recorded(key):
+    return text.printable(key.encode("utf-8", "surrogateescape"))
 
 
-def _changes_only(perm):
-    return bool(perm) and set(perm["perm"]) <= {"w", "a"}
+def files_of(found: Difference, auditd_conf: str, sources: Collection[str]) -> list[str]:
+    """
+    Return the files (list of str) whose change can have made a difference.
+
+    found
+        The difference (dict).
+    auditd_conf
+        The path of auditd.conf (str).
+    sources
+        The files of sshd's configuration, and the directories in which one more would count (collection of str).
+    """
+    if found["layer"] in ("file", "compiled"):
+        # A rules file is named itself; what else this layer has are keywords of auditd.conf.
+        return [found["what"] if posixpath.isabs(found["what"]) else auditd_conf]
+    if found["layer"] == "effective" or found["what"] == "sshd":
+        return list(sources)
+    return [auditd_conf] if found["what"] == "auditd" else []
 
 
 # --- Rules and settings: what the kernel says of itself -----------------------------------------------------------
@@ -116,24 +135,19 @@ def _changes_only(perm):
 
 def _rule_changes(events):
     """
-    Return, for each operation, the events that nothing has undone since, by key: ``{op: {key: [event, …]}}``.
+    Return, for each operation, the events that nothing has undone since, by keys: ``{op: {(key, …): [event, …]}}``.
 
-    The kernel names the key of the rule, not the rule: one that is added again answers for one that was removed. What
+    The kernel names the keys of the rule, not the rule: one that is added again answers for one that was removed. What
     was added at first and removed later is gone all the same, so that each operation is counted for itself.
     """
     held = {"add_rule": {}, "remove_rule": {}}
     for event, record in _config_changes(events):
-        key, done = _key(record), record.text("op")
+        keys, done = tuple(record.keys), record.text("op")
         if done in held:
             [undone] = set(held) - {done}
-            held[done].setdefault(key, []).append(event)
-            del held[undone].get(key, [])[-1:]
+            held[done].setdefault(keys, []).append(event)
+            del held[undone].get(keys, [])[-1:]
     return held
-
-
-def _key(record):
-    key = record.text("key")
-    return None if key in (None, "(null)") else key
 
 
 def _setting(found, events):
@@ -173,7 +187,7 @@ def _written(trail, paths):
     When it is known since when nothing differed, all that changed them since then must have been the same person:
     which of two made the difference is not in the log.
     """
-    keys = {key for watched, key in trail.watches if any(_below(path, watched) for path in paths)}
+    keys = {_as_recorded(key) for watched, key in trail.watches if any(_below(path, watched) for path in paths)}
     found = [(event, verb) for event in trail.events if (verb := _change(event, keys, paths))]
     late = [pair for pair in found if _time(pair[0]) >= trail.after]
     if trail.after:
@@ -192,7 +206,7 @@ def _change(event, keys, paths):
         return ""
     named = ((_path(event, record), record.text("nametype")) for record in event.records)
     # A directory stands for the files in it: one that is gone is in no list.
-    kinds = {kind for path, kind in named if path and (path in paths or os.path.dirname(path) in paths)}
+    kinds = {kind for path, kind in named if path and (path in paths or posixpath.dirname(path) in paths)}
     kinds -= {"PARENT", None}
     if not kinds:
         return ""
@@ -206,7 +220,7 @@ def _path(event, record):
         return None
     directory = event.first("CWD")
     start = directory.fields.get("cwd", b"/") if directory else b"/"
-    return os.fsdecode(os.path.normpath(os.path.join(start, name)))
+    return posixpath.normpath(posixpath.join(start, name)).decode("utf-8", "surrogateescape")
 
 
 # --- Who ----------------------------------------------------------------------------------------------------------
@@ -257,7 +271,7 @@ def _time(event):
     return event.records[0].seconds + event.records[0].milliseconds / 1000
 
 
-def sentence(by):
+def sentence(by: Mapping[str, typing.Any] | None) -> str:
     """
     Return who did it (str), for a person: ``removed by alice (auid 1001, session 7, auditctl) at …``.
 
@@ -268,7 +282,7 @@ def sentence(by):
         return "by whom is unknown"
     login = "no login" if by["auid"] is None else f"auid {by['auid']}"
     session = [] if by["session"] is None else [f"session {by['session']}"]
-    program = os.path.basename(by["exe"] or "") or by["comm"]
+    program = posixpath.basename(by["exe"] or "") or by["comm"]
     told = ", ".join([login, *session, *([_plain(program)] if program else [])])
     who = f"{_plain(by['user'])} ({told})" if by["user"] else f"an account without a name ({told})"
     return f"{by['op']} by {who if by['auid'] is not None else f'a process ({told})'} at {by['time']}"

@@ -5,9 +5,12 @@ Sources: the messages of OpenSSH 8.4, 9.2, 10.0 and 10.6. Every function takes t
 a user managed to get logged.
 """
 
+from __future__ import annotations
+
 import datetime
 import re
 import typing
+from collections.abc import Iterable, Iterator
 
 from sshtrail_lib.base.text import printable
 
@@ -64,10 +67,10 @@ class Line(typing.NamedTuple):
     tag: str
     pid: int
     event: str
-    fields: dict
+    fields: dict[str, str]
 
 
-def lines(logged, now=None):
+def lines(logged: Iterable[bytes], now: datetime.datetime | None = None) -> Iterator[Line]:
     """
     Read what sshd wrote to syslog, on one host or several.
 

@@ -9,6 +9,7 @@ import re
 
 import pytest
 from sshtrail_lib.drift.difference import entry
+from sshtrail_lib.rules import watches
 from sshtrail_lib.trail import audit_log, author
 
 DATA = pathlib.Path(__file__).resolve().parents[2] / "data" / "author"
@@ -62,7 +63,7 @@ CASES = {
 def trail(path, files, last=10**6):
     events = [event for event in audit_log.events(path.read_bytes().splitlines()) if event.id[3] <= last]
     names = {1002: "bob", 1001: "alice"}.get
-    return author.Trail(events, WATCHES, lambda found: files, 0.0, names, lambda path: None, 10.0**10)
+    return author.Trail(events, WATCHES, watches.keys, lambda found: files, 0.0, names, lambda path: None, 10.0**10)
 
 
 def who(found):
@@ -177,20 +178,68 @@ def test_a_file_tells_since_when():
     assert (told["since"], told["by"]) == ("2026-09-21T14:13:20.250Z", None)
 
 
-WATCHED = {
-    "-a always,exit -F dir=/etc/ssh -F perm=wa -F key=ssh_config": [("/etc/ssh", "ssh_config")],
-    "-w /etc/ssh -p wa -k ssh_config": [("/etc/ssh", "ssh_config")],
-    "-w /etc/ssh -p rwa -k ssh_config": [],
-    "-w /etc/ssh -p x -k ssh_config": [],
-    "-w /etc/ssh -k ssh_config": [],
-    "-w /etc/ssh -p wa": [],
-    COMMANDS: [],
+# Two rules with the first key alike, and a watch with two; alice deleted one and wrote the file, bob the other.
+KEYS = DATA / "debian-12-auditd-3.0.9-linux-6.18-keys.log"
+TWO_KEYS = "-a always,exit -F arch=b64 -S execve -F auid!=unset -F key=ssh_commands -F key=sshtrail"
+FIRST_KEY = "-a always,exit -F arch=b64 -S execveat -F auid!=unset -F key=ssh_commands"
+SPACED = "/etc/ssh/my site.conf"
+WATCH = "-w /etc/ssh/my\\ site.conf -p wa -k ssh_config -k sshtrail"
+
+
+@pytest.mark.parametrize(
+    "line,expected",
+    [
+        (TWO_KEYS, (1001, "alice")),
+        (FIRST_KEY, (1002, "bob")),
+        (TWO_KEYS.replace("-F key=ssh_commands -F key=sshtrail", "-F key=sshtrail -F key=ssh_commands"), None),
+        (TWO_KEYS.replace("-F key=ssh_commands ", ""), None),
+        # A kernel that knows more fields than this library: nobody can tell its keys, so nobody is named.
+        (FIRST_KEY.replace("auid!=unset", "field[300]=1"), None),
+    ],
+)
+def test_a_rule_is_known_by_all_its_keys(line, expected):
+    [told] = author.attribute([entry("kernel", line, "loaded", None)], trail(KEYS, []))
+    assert (told["by"] and (told["by"]["auid"], told["by"]["user"])) == expected
+
+
+def test_a_rule_without_a_key_is_not_one_that_nobody_can_read():
+    removed = next(line for line in KEYS.read_bytes().splitlines() if b'op=remove_rule key="' in line)
+    events = list(audit_log.events([removed.replace(b'key="ssh_commands"', b"key=(null)")]))
+    known = trail(KEYS, [])._replace(events=events)
+    for line, told in ((FIRST_KEY.replace(" -F key=ssh_commands", ""), "bob"), ("what nobody can read", None)):
+        [found] = author.attribute([entry("kernel", line, "loaded", None)], known)
+        assert (found["by"] and found["by"]["user"]) == told
+
+
+@pytest.mark.parametrize("watched", [WATCH, WATCH.replace(" -k ssh_config", ""), WATCH.replace("/my\\ site.conf", "")])
+def test_a_file_with_a_space_has_an_author(watched):
+    known = trail(KEYS, [SPACED])._replace(watches=watches.watches([watched, TWO_KEYS]))
+    assert who(author.attribute([LOOSE], known)[0]) == (1001, "alice", 34, "/usr/bin/dash", "changed")
+    assert who(author.attribute([LOOSE], known._replace(watches=watches.watches([TWO_KEYS])))[0]) is None
+
+
+def test_keys_are_compared_as_the_log_shows_them():
+    """A key may hold bytes that are no text."""
+    removed = next(line for line in KEYS.read_bytes().splitlines() if b'op=remove_rule key="' in line)
+    events = list(audit_log.events([removed.replace(b'"ssh_commands"', "schlüssel ".encode().hex().encode() + b"FF")]))
+    line = FIRST_KEY.replace("ssh_commands", "schlüssel\\ \udcff")
+    [told] = author.attribute([entry("kernel", line, "loaded", None)], trail(KEYS, [])._replace(events=events))
+    assert told["by"]["user"] == "bob"
+
+
+FILES = {
+    "a keyword of auditd.conf": (entry("file", "freq", "50", None), [AUDITD]),
+    "a rules file": (entry("file", MANAGED, [], None), [MANAGED]),
+    "what sshd does": (LOOSE, [CONFIG, DROP_IN]),
+    "what sshd took up": (entry("service", "sshd", True, False), [CONFIG, DROP_IN]),
+    "what auditd took up": (entry("service", "auditd", True, False), [AUDITD]),
+    "a rule": (MISSING, []),
 }
 
 
-@pytest.mark.parametrize("rule,expected", WATCHED.items(), ids=WATCHED)
-def test_a_watch_for_changes_tells_who_changed(rule, expected):
-    assert author.watches([rule]) == expected
+@pytest.mark.parametrize("found,expected", FILES.values(), ids=FILES)
+def test_the_files_behind_a_difference(found, expected):
+    assert author.files_of(found, AUDITD, [CONFIG, DROP_IN]) == expected
 
 
 BY = {
