@@ -145,7 +145,7 @@ def _split(body):
 
 
 def _fields(body, execve=False):
-    found = {}
+    found: dict[str, bytes] = {}
     for name, value in _pairs(body):
         found.setdefault(text.printable(name), _value(name, value, execve))
     return found

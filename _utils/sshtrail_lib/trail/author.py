@@ -140,7 +140,7 @@ def _rule_changes(events):
     The kernel names the keys of the rule, not the rule: one that is added again answers for one that was removed. What
     was added at first and removed later is gone all the same, so that each operation is counted for itself.
     """
-    held = {"add_rule": {}, "remove_rule": {}}
+    held: dict[str, dict[tuple[str, ...], list[Event]]] = {"add_rule": {}, "remove_rule": {}}
     for event, record in _config_changes(events):
         keys, done = tuple(record.keys), record.text("op")
         if done in held:

@@ -92,7 +92,8 @@ def _id(line):
 
 def _tail(path):
     """Return the last lines (list of bytes) of a log and of those that were rotated away, the oldest first."""
-    pieces, left = [], MOST
+    pieces: list[bytes] = []
+    left = MOST
     for name in [path, *(f"{path}.{number}" for number in range(1, ROTATED + 1))]:
         piece = _end_of(name, left) if left > 0 else b""
         left -= len(piece)

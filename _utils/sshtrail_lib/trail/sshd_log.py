@@ -85,8 +85,10 @@ def lines(logged: Iterable[bytes], now: datetime.datetime | None = None) -> Iter
     now = now or datetime.datetime.now(datetime.timezone.utc)
     for line in logged:
         found = SYSLOG.fullmatch(printable(line.rstrip(b"\r\n"))) if len(line) <= LONGEST else None
-        when = found and _when(found["time"], now)
-        event, fields = _told(found["text"].removesuffix(" [preauth]")) if when else ("", {})
+        when = _when(found["time"], now) if found else None
+        if not found or not when:
+            continue
+        event, fields = _told(found["text"].removesuffix(" [preauth]"))
         if event:
             yield Line(when, found["host"], found["tag"], int(found["pid"]), event, fields)
 
