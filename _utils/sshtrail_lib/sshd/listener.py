@@ -19,7 +19,7 @@ from sshtrail_lib.base import files, processes
 GREETING = b"SSH-2.0"
 _TITLE = ("sshd: ", " [listener]")
 #: The kernel's tables of sockets, and its number for the state of one that listens.
-_TABLES = {socket.AF_INET: "/proc/net/tcp", socket.AF_INET6: "/proc/net/tcp6"}
+_TABLES: dict[int, str] = {socket.AF_INET: "/proc/net/tcp", socket.AF_INET6: "/proc/net/tcp6"}
 _LISTENS = 10
 #: linux/netlink.h, linux/sock_diag.h: the protocol, the kind of message, what asks for all, the size, the end.
 _SOCK_DIAG, _BY_FAMILY, _DUMP, _REQUEST, _DONE = 4, 20, 0x301, 72, 3

@@ -1,17 +1,18 @@
 """Who is kept out by what; accounts of this host that are always there."""
 
 import pytest
-from matrix.sshd_trees import golden
-from sshtrail_lib.sshd import guard, language, plan
+from matrix.sshd_trees import golden, loaded
+from sshtrail_lib.sshd import accounts, guard, plan, wish
 
 MAIN, DAEMON = "/t/sshd_config", golden("9.2")
 OPEN = "PermitRootLogin yes\nUsePAM yes\n"
 
 
-def judge(config, admins=(), before=OPEN, match=None):
-    tree = language.load(MAIN, DAEMON, {MAIN: before.encode()})
-    wishes = [plan.wish(name, value, DAEMON, match) for name, value in config.items()]
-    guard.judge(plan.plan(tree, wishes), admins)
+def judge(config, admins=(), before=OPEN, match=None, who=None):
+    tree = loaded(DAEMON, {MAIN: before.encode()}, MAIN)
+    wishes = [wish.wish(name, value, DAEMON, match) for name, value in config.items()]
+    who = who or accounts.known()
+    guard.judge(plan.plan(tree, wishes), who, admins)
 
 
 @pytest.mark.parametrize(
@@ -53,3 +54,15 @@ def test_what_would_not(config, before):
 def test_an_administrator_without_an_account_yet_is_guarded_too():
     with pytest.raises(guard.LockOutError, match="no-such-account"):
         judge({"AllowUsers": ["root"]}, ["no-such-account"])
+
+
+KEYLESS = guard.Accounts(["root"], lambda _account, _words: False)
+
+
+def test_who_there_is_and_who_has_keys_is_handed_in():
+    judge({"PasswordAuthentication": "no", "UsePAM": "no"}, who=KEYLESS)
+    with pytest.raises(guard.LockOutError, match="neither a password nor a key would let root in"):
+        judge({"PasswordAuthentication": "no", "UsePAM": "no"}, ["root"], who=KEYLESS)
+    with pytest.raises(guard.LockOutError, match="root, the only account"):
+        judge({"PermitRootLogin": "no"}, who=KEYLESS)
+    judge({"PermitRootLogin": "no"}, who=KEYLESS._replace(with_shell=["root", "alice"]))

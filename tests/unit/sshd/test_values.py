@@ -3,7 +3,7 @@
 import pytest
 from matrix.sshd_trees import golden
 from sshtrail_lib.sshd import keywords, values
-from sshtrail_lib.sshd.values import Arguments, BadValue
+from sshtrail_lib.sshd.daemon import Arguments, BadValue, Daemon, OnlySshdKnows
 
 RELEASES = ("8.4", "9.2", "10.0", "10.6")
 
@@ -111,19 +111,23 @@ def test_what_is_refused(name, text):
 
 
 def test_what_only_sshd_knows():
-    with pytest.raises(LookupError):
+    with pytest.raises(OnlySshdKnows):
         spell("Ciphers", "+aes128-cbc")
 
 
-@pytest.mark.parametrize(
-    ("addresses", "ports", "family", "printed"),
-    [
-        ([], [22], "inet", ["0.0.0.0:22"]),
-        ([], [22, 23], "inet", ["0.0.0.0:22", "0.0.0.0:23"]),
-        (["127.0.0.1"], [22, 23], "any", ["127.0.0.1:22", "127.0.0.1:23"]),
-        (["127.0.0.1:99", "[::1]:98"], [22], "any", ["127.0.0.1:99", "[::1]:98"]),
-    ],
-)
-def test_endpoints(addresses, ports, family, printed):
-    parsed = [values.listen_address(Arguments((address,))) for address in addresses]
-    assert values.endpoints(parsed, ports, family) == printed
+@pytest.mark.parametrize(("value", "printed"), [("YES", ["yes"]), ("maybe", None)])
+def test_a_flag_that_sshd_does_not_print(value, printed):
+    """A keyword of which nothing is known but that it is there is still one of yes and no."""
+    keyword = keywords.find("DebianBanner", (9, 2), ["DebianBanner"])
+    arguments, daemon = [Arguments((value,), value)], Daemon(defaults={"DebianBanner": []})
+    if printed:
+        assert values.spell(keyword, arguments, daemon) == printed
+    else:
+        with pytest.raises(BadValue, match="takes yes, no"):
+            values.spell(keyword, arguments, daemon)
+
+
+def test_a_home_that_is_not_there():
+    keyword = keywords.find("Banner", (9, 2))
+    with pytest.raises(BadValue, match="home directory"):
+        values.spell(keyword, [Arguments(("~bob/x",), "~bob/x")], Daemon())

@@ -1,0 +1,59 @@
+"""What is asked of the host room before any sshd is; the functional tests have a real one."""
+
+import pytest
+from salt.exceptions import SaltInvocationError
+from sshtrail_lib.base import state
+from sshtrail_lib.base.minion import Minion
+from sshtrail_lib.sshd import host, oracle
+
+
+@pytest.fixture
+def minion(tmp_path, monkeypatch):
+    """A host without sshd."""
+    monkeypatch.setattr(oracle, "binary", lambda: None)
+    return Minion({}, {"cachedir": str(tmp_path / "cache"), "sshtrail.run_dir": str(tmp_path / "run")}, {}, {})
+
+
+def test_the_disk(tmp_path):
+    (tmp_path / "file").write_bytes(b"x")
+    assert host.DISK.read(str(tmp_path / "file")) == b"x"
+    assert (host.DISK.read(str(tmp_path)), host.DISK.read(str(tmp_path / "none"))) == (b"", None)
+    assert list(host.DISK.glob(f"{tmp_path}/*")) == [str(tmp_path / "file")]
+
+
+def test_one_keyword():
+    asked = host.one_keyword("LogLevel", "INFO", None, path="/a", force=True)
+    assert (asked.config, asked.matches, asked.lowered, asked.force) == ({"LogLevel": "INFO"}, None, "keep", True)
+    asked = host.one_keyword("LogLevel", "INFO", "User bob", path="/a")
+    assert (asked.config, asked.matches) == (None, [{"User bob": {"LogLevel": "INFO"}}])
+
+
+def test_get_reads_includes_too(minion, tmp_path):
+    (tmp_path / "main").write_text(f"Include {tmp_path}/*.conf\n")
+    (tmp_path / "1.conf").write_text("\nLogLevel DEBUG # why\nAcceptEnv A B\n")
+    found = {"value": "DEBUG", "file": str(tmp_path / "1.conf"), "line": 2}
+    assert host.get(minion, "loglevel", None, str(tmp_path / "main")) == found
+    assert host.get(minion, "AcceptEnv", None, str(tmp_path / "main"))["value"] == ["A B"]
+    assert host.get(minion, "Banner", None, str(tmp_path / "main")) is None
+
+
+def test_effective(minion, tmp_path):
+    (tmp_path / "main").write_text("LogLevel INFO\nMatch User bob\nLogLevel DEBUG\n")
+    found = host.effective(minion, str(tmp_path / "main"), user="bob")["LogLevel"]
+    assert (found["value"], found["line"], [one["line"] for one in found["shadowed"]]) == ("DEBUG", 3, [1])
+    with pytest.raises(SaltInvocationError, match="lport takes the number of a port, not 'ssh'"):
+        host.effective(minion, str(tmp_path / "main"), lport="ssh")
+
+
+def test_check_without_sshd(minion, tmp_path):
+    (tmp_path / "main").write_text("LogLevel LOUD\n")
+    assert [one["line"] for one in host.check(minion, str(tmp_path / "main"))] == [1]
+    (tmp_path / "main").write_text("LogLevel INFO\n")
+    assert host.check(minion, str(tmp_path / "main")) == []
+
+
+def test_a_host_without_sshd_is_predicted(minion, tmp_path):
+    for act in (host.diff, host.apply):
+        with pytest.raises(state.NotInstalled, match="OpenSSH's sshd is not on this host yet") as missing:
+            act(minion, host.Asked(str(tmp_path / "main"), {"LogLevel": "verbose"}))
+        assert missing.value.changes == {"LogLevel": {"old": None, "new": "VERBOSE"}}
