@@ -7,6 +7,7 @@ sshtrail:
         config:
           LogLevel: VERBOSE
           SyslogFacility: AUTHPRIV
+        # admins: [alice, deploy]             # no change may lock these accounts out; without any, somebody must get in
       auditd:
         config:
           log_file: /var/log/audit/audit.log

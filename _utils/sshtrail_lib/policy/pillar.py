@@ -193,11 +193,11 @@ def _at(layer: typing.Any, path: tuple[str, ...]) -> list[typing.Any]:
 
 
 def _merge(base: Tree, over: Tree) -> Tree:
-    """Return ``base`` with ``over`` laid on top, mapping by mapping."""
+    """Return ``base`` with ``over`` laid on top, mapping by mapping; no mapping of ``over`` is shared."""
     merged = dict(base)
     for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merge(merged[key], value) if both else value
+        below = merged.get(key) if isinstance(merged.get(key), dict) else {}
+        merged[key] = _merge(below, value) if isinstance(value, dict) else value
     return merged
 
 

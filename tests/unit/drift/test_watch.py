@@ -1,0 +1,126 @@
+"""
+drift.watch: what a tick does, and that a host remembers having told only what the master has.
+"""
+
+import time
+
+import pytest
+from sshtrail_lib.base.minion import Minion
+from sshtrail_lib.drift import claim, event, watch
+from sshtrail_lib.drift.difference import entry
+
+LOOSE = [entry("effective", "LogLevel", "VERBOSE", "ERROR")]
+LOOK = {"environment": "prod", "digest": "0123456789ab", "drift": {"interval": 10, "splay": 2, "action": "repair"}}
+
+
+class Master:
+    """What a minion reaches of its master: the mine and the events; ``away`` is a master that takes neither."""
+
+    def __init__(self, cachedir):
+        self.mine, self.events, self.records, self.away = {}, [], [], False
+        self.differences = []
+        functions = ("sshtrail.look", "mine.send", "mine.delete", "mine.get", "event.send", "cmd.run_all")
+        calls = {name: getattr(self, name.replace(".", "_")) for name in functions}
+        self.minion = Minion(calls, {"id": "web1", "cachedir": str(cachedir)}, {}, {})
+
+    def sshtrail_look(self):
+        return {**LOOK, "differences": self.differences}
+
+    def mine_send(self, name, mine_function, allow_tgt, allow_tgt_type):
+        assert (mine_function, allow_tgt, allow_tgt_type) == ("sshtrail_watch.claim", "web1", "list")
+        if not self.away:
+            self.mine[name] = watch.claimed(self.minion)
+
+    def mine_delete(self, name):
+        if not self.away:
+            self.mine.pop(name, None)
+
+    def mine_get(self, minion, name, tgt_type):
+        assert (minion, tgt_type) == ("web1", "list")
+        return {"web1": self.mine[name]} if name in self.mine else {}
+
+    def event_send(self, tag, body):
+        self.events += [] if self.away else [(tag, body)]
+        return not self.away
+
+    def cmd_run_all(self, argv, **_options):
+        self.records.append(argv)
+        return {"retcode": 0, "stdout": "", "stderr": ""}
+
+    def tags(self):
+        return [tag for tag, _ in self.events]
+
+    def tick(self):
+        return watch.tick(self.minion, {})
+
+
+@pytest.fixture
+def master(tmp_path, monkeypatch):
+    monkeypatch.setattr(watch.salt.utils.minion, "running", lambda opts: [])
+    monkeypatch.setattr(watch.syslog, "syslog", lambda *args: None)
+    return Master(tmp_path)
+
+
+def test_drift_is_told_once_and_its_end_once(master):
+    assert master.tick() == "nothing new"
+    master.differences = LOOSE
+    assert [master.tick(), master.tick()] == ["drift told", "nothing new"]
+    assert claim.parse(master.mine["sshtrail_drift"]).name == claim.name_of(LOOSE)
+    [(tag, body)] = master.events
+    assert tag == event.FOUND and body["policy"] == "0123456789ab" and body["differences"][0]["said"]
+    master.differences = []
+    assert [master.tick(), master.tick()] == ["end of drift told", "nothing new"]
+    assert master.mine == {} and master.tags() == [event.FOUND, event.GONE]
+    assert master.events[1][1]["digest"] == claim.name_of(LOOSE)
+
+
+def test_what_could_not_be_told_is_told_at_the_next_tick(master):
+    master.differences, master.away = LOOSE, True
+    assert [master.tick(), master.tick()] == ["the master could not be told"] * 2
+    assert watch.claimed(master.minion) is None
+    master.away = False
+    assert master.tick() == "drift told"
+    master.differences, master.away = [], True
+    assert master.tick() == "the master could not be told"
+    assert watch.claimed(master.minion) == master.mine["sshtrail_drift"]
+
+
+@pytest.mark.parametrize("function", ["state.apply", "state.highstate", "sshtrail.converge"])
+def test_nothing_is_told_while_a_state_run_is_going_on(master, monkeypatch, function):
+    master.differences = LOOSE
+    monkeypatch.setattr(watch.salt.utils.minion, "running", lambda opts: ["broken", {"fun": function}])
+    assert master.tick() == "a state run is going on"
+    assert master.events == [] and master.mine == {}
+
+
+def test_a_silence_takes_the_claim_back_and_leaves_a_record(master, monkeypatch):
+    master.differences = LOOSE
+    master.tick()
+    until = watch.silence(master.minion, 60, "change 4711")
+    assert master.mine == {} and master.tags() == [event.FOUND, event.SILENCED]
+    assert master.records == [["auditctl", "-m", f"sshtrail: drift is not told until {until}: change 4711"]]
+    assert master.tick() == f"silent until {until}"
+    now = time.time() + 3601
+    monkeypatch.setattr(watch.time, "time", lambda: now)
+    assert master.tick() == "drift told"
+    assert master.tags()[2:] == [event.RESUMED, event.FOUND]
+
+
+def test_a_silence_can_be_ended(master):
+    watch.silence(master.minion, 60, "change 4711")
+    assert [watch.resume(master.minion), watch.resume(master.minion)] == [True, False]
+    assert master.tags() == [event.SILENCED, event.RESUMED]
+
+
+def test_what_is_no_silence_changes_nothing(master):
+    with pytest.raises(claim.SilenceError):
+        watch.silence(master.minion, 0, "x")
+    assert master.events == [] and master.tick() == "nothing new"
+
+
+def test_memory_that_somebody_else_could_have_written_is_none(master, tmp_path):
+    master.differences = LOOSE
+    master.tick()
+    (tmp_path / "sshtrail" / "told.json").chmod(0o666)
+    assert watch.claimed(master.minion) is None
+    assert master.tick() == "drift told"

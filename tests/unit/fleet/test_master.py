@@ -1,0 +1,112 @@
+"""
+fleet.master: what of the mine is believed, which pillars are an environment's, and how a rollout is brought along.
+"""
+
+import pytest
+import salt.utils.mine
+from sshtrail_lib.drift import claim
+from sshtrail_lib.fleet import master, remedy
+from sshtrail_lib.policy import pillar as policy_pillar
+
+from .masters import POLICY, Site
+
+CLAIM = claim.Claim("ab12cd34ef56", 1, 100.0)
+PILLAR = {"sshtrail": POLICY}
+DIGEST = policy_pillar.digest(PILLAR)
+WELL = {"environment": "prod", "digest": DIGEST, "drift": [], "silent": "", "reboot": {}, "error": None}
+OLD = {**WELL, "digest": "000000000000"}
+DONE = {"a": {"result": True, "comment": "", "name": "a"}}
+FAILED = {"a": {"result": False, "comment": "no", "name": "a"}}
+
+
+def test_claims_are_found_in_the_mine_whatever_else_is_there(tmp_path):
+    value = claim.claimed(CLAIM)
+    wrapped = salt.utils.mine.wrap_acl_structure(value, allow_tgt="web1", allow_tgt_type="list")
+    mine = {
+        "web1": {"sshtrail_drift": wrapped},
+        "web2": {"sshtrail_drift": value, "test.ping": True},
+        "web3": {"test.ping": True},
+        "web4": {"sshtrail_drift": "{{ 7 }}"},
+        "web5": [],
+        "web6": {"sshtrail_drift": salt.utils.mine.wrap_acl_structure(None, allow_tgt="x")},
+    }
+    site = Site.at(tmp_path, claims=mine)
+    assert remedy.claims(site.mine(None)) == {"web1": CLAIM, "web2": CLAIM}
+    assert remedy.claims(site.mine(["web2", "web3"])) == {"web2": CLAIM}
+
+
+@pytest.mark.parametrize("answer", [None, [], "", "no such function"])
+def test_a_mine_that_is_none_holds_no_claim(tmp_path, answer):
+    site = Site.at(tmp_path)
+    assert master.Master(site.opts, {"cache.mine": lambda *args, **kwargs: answer}).mine(None) == {}
+
+
+def test_nobody_is_published_to_without_minions():
+    assert master.Master({}, {}).publish([], "test.ping", timeout=1) == {}
+
+
+@pytest.fixture
+def site(tmp_path):
+    """Three hosts of prod with another policy, of which b fails; one that is there; one of dev."""
+    condition = {"a": OLD, "b": OLD, "c": OLD, "there": WELL}
+    answers = {"sshtrail.condition": condition, "state.apply": {"a": DONE, "b": FAILED, "c": DONE}}
+    pillars = {**dict.fromkeys(condition, PILLAR), "other": {"sshtrail": {**POLICY, "environment": "dev"}}}
+    found = Site.at(tmp_path, pillars=pillars, answers=answers)
+
+    def publish(self, minions, function, *args, **kwargs):
+        told = Site.publish(self, minions, function, *args, **kwargs)
+        if function == "state.apply":
+            condition.update({name: WELL for name in minions if told.get(name) == DONE})
+        return told
+
+    return type("Told", (Site,), {"publish": publish})(*found)
+
+
+def roll_out(site, *environments, canary=1, batch=1):
+    return master.roll_out(site, environments, "*", "glob", canary=canary, batch=batch, timeout=5)
+
+
+def test_a_rollout_stops_at_the_first_step_that_fails(site, capsys):
+    summary = roll_out(site, "prod")["prod"]
+    assert summary["result"] is False and summary["why"] == "Stopped at batch 1 of 2: b: a: no"
+    assert {name: entry["step"] for name, entry in summary["minions"].items()} == {
+        "a": "canary",
+        "b": "batch 1 of 2",
+        "c": "not touched",
+        "there": "was there",
+    }
+    assert ("saltutil.sync_all", ["a"]) in site.opts["published"]
+    assert [function for function, _ in site.opts["published"] if function == "state.apply"] == ["state.apply"] * 2
+    told = [body["message"] for tag, body in site.opts["events"] if tag == "sshtrail/rollout"]
+    assert told[1:3] == ["prod: canary: a", "prod: batch 1 of 2: b"]
+    assert "prod: canary: a\n" in capsys.readouterr().err
+
+
+def test_a_rollout_that_stops_begins_no_other_environment(site):
+    assert set(roll_out(site, "prod", "dev")) == {"prod"}
+
+
+def test_a_rollout_goes_on_where_it_stopped(site):
+    roll_out(site, "prod")
+    site.opts["answers"]["state.apply"]["b"] = DONE
+    summary = roll_out(site, "prod", batch="100%")["prod"]
+    assert summary["result"] is True
+    assert {name: entry["step"] for name, entry in summary["minions"].items()} == {
+        "a": "was there",
+        "b": "canary",
+        "c": "batch 1 of 1",
+        "there": "was there",
+    }
+
+
+def test_a_wrong_pillar_touches_nothing(site):
+    site.opts["pillars"]["c"] = {"sshtrail": {**POLICY, "confg": 1}}
+    summary = roll_out(site, "prod")["prod"]
+    assert summary["why"].startswith("Nothing was touched: c: The policy in the pillar is wrong. sshtrail:confg")
+    assert site.opts["published"] == []
+
+
+def test_an_environment_of_nobody(site):
+    summary = roll_out(site, "prood")["prood"]
+    assert summary["why"] == "No minion of the target belongs to the environment prood."
+    assert summary["result"] is False
