@@ -10,8 +10,8 @@ import subprocess
 import tempfile
 
 import pytest
-from conftest import require_root
-from test_sshd_config import SSHD, greets, poll, separation, server  # noqa: F401
+from sshd_server import SSHD, greets, poll
+from support import require_root
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWNET = 0x40000000
@@ -35,16 +35,16 @@ def apart(call, namespaces=CLONE_NEWNS):
     return json.loads(answer)
 
 
-def level(states, server, value="VERBOSE"):  # noqa: F811
+def level(states, server, value="VERBOSE"):
     result = states.sshd_config.present(name="LogLevel", value=value, path=str(server.path))
     return {"result": result.result, "comment": result.comment}
 
 
-def unharmed(server, before):  # noqa: F811
+def unharmed(server, before):
     return server.path.read_bytes() == before and poll(lambda: greets(server.port))
 
 
-def test_full_disk(server, states):  # noqa: F811
+def test_full_disk(server, states):
     server.start()
     before = server.path.read_bytes()
 
@@ -64,7 +64,7 @@ def test_full_disk(server, states):  # noqa: F811
     assert unharmed(server, before)
 
 
-def test_read_only_directory(server, states):  # noqa: F811
+def test_read_only_directory(server, states):
     server.start()
     before = server.path.read_bytes()
 
@@ -78,7 +78,7 @@ def test_read_only_directory(server, states):  # noqa: F811
     assert unharmed(server, before)
 
 
-def test_immutable_file(server, states):  # noqa: F811
+def test_immutable_file(server, states):
     server.start()
     before = server.path.read_bytes()
     subprocess.run(["chattr", "+i", server.path], check=True)
@@ -90,13 +90,13 @@ def test_immutable_file(server, states):  # noqa: F811
     assert unharmed(server, before)
 
 
-def test_a_file_without_write_permission_is_no_obstacle_to_root(server, states):  # noqa: F811
+def test_a_file_without_write_permission_is_no_obstacle_to_root(server, states):
     server.path.chmod(0o400)
     assert level(states, server)["result"] is True
     assert server.path.stat().st_mode & 0o777 == 0o400
 
 
-def test_the_second_file_cannot_be_written(server, states):  # noqa: F811
+def test_the_second_file_cannot_be_written(server, states):
     (server.drop_ins / "1.conf").write_text("LogLevel INFO\n")
     (server.drop_ins / "2.conf").write_text("MaxAuthTries 4\n")
     server.start()
@@ -110,7 +110,7 @@ def test_the_second_file_cannot_be_written(server, states):  # noqa: F811
     assert poll(lambda: greets(server.port))
 
 
-def test_no_host_key_can_be_read(server, states):  # noqa: F811
+def test_no_host_key_can_be_read(server, states):
     server.start()
     before = server.path.read_bytes()
     result = states.sshd_config.present(name="HostKey", value="/nonexistent/key", path=str(server.path))
@@ -144,7 +144,7 @@ def test_a_host_without_host_keys(states):
     assert "sshd" not in outcome["run"]
 
 
-def test_missing_privilege_separation_directory(server, states):  # noqa: F811
+def test_missing_privilege_separation_directory(server, states):
     def without():
         subprocess.run(["mount", "-t", "tmpfs", "none", "/run"], check=True)
         os.mkdir("/run/sshd", 0o755)
@@ -160,7 +160,7 @@ def test_missing_privilege_separation_directory(server, states):  # noqa: F811
     assert outcome["result"] is True and outcome["greets"], outcome["comment"]
 
 
-def test_sshd_that_dies_of_the_reload(server, states):  # noqa: F811
+def test_sshd_that_dies_of_the_reload(server, states):
     """A program in sshd's place that fails once: what an upgrade that went wrong looks like."""
     program, fails = server.base / "sshd", server.base / "fails-once"
     program.write_text(f'#!/bin/bash\n[ -e {fails} ] && rm {fails} && exit 1\nexec -a {program} {SSHD} "$@"\n')
@@ -186,7 +186,7 @@ def test_sshd_that_dies_of_the_reload(server, states):  # noqa: F811
     ],
     ids=["include-loop", "nul", "bom", "megabyte-line", "quote"],
 )
-def test_a_tree_that_sshd_refuses_is_left_alone(server, states, name, content, words):  # noqa: F811
+def test_a_tree_that_sshd_refuses_is_left_alone(server, states, name, content, words):
     server.start()
     before = server.path.read_bytes()
     (server.drop_ins / name).write_bytes(content.replace(b"{dir}", bytes(server.drop_ins)))
@@ -196,7 +196,7 @@ def test_a_tree_that_sshd_refuses_is_left_alone(server, states, name, content, w
     assert unharmed(server, before)
 
 
-def test_a_megabyte_in_a_comment_is_kept(server, states):  # noqa: F811
+def test_a_megabyte_in_a_comment_is_kept(server, states):
     comment = b"# " + b"x" * 1_000_000 + b"\n"
     server.path.write_bytes(server.path.read_bytes() + comment)
     server.start()

@@ -5,11 +5,13 @@ import itertools
 import pathlib
 
 import pytest
-from conftest import require_root
 from matrix import sshd_trees
+from sshd_server import SSHD
+from sshtrail_lib.sshd import effective as sshd_effective
 from sshtrail_lib.sshd import language as sshd_language
 from sshtrail_lib.sshd import plan as sshd_plan
-from test_sshd_config import SSHD, separation  # noqa: F401
+from sshtrail_lib.sshd import wish as sshd_wish
+from support import require_root
 
 
 @functools.cache
@@ -22,12 +24,12 @@ def differing(check, trees, count):
 
 
 @pytest.mark.parametrize("noise", [0.01, 0.15])
-def test_reading(separation, noise):  # noqa: F811
+def test_reading(separation, noise):
     require_root()
     assert differing(sshd_trees.compare, sshd_trees.Trees(1, noise=noise), 60) == []
 
 
-def test_edits(separation):  # noqa: F811
+def test_edits(separation):
     assert differing(sshd_trees.Wishes(1).check, sshd_trees.Trees(1, wrong=0, noise=0), 120) == []
 
 
@@ -38,7 +40,7 @@ def public():
 
 
 @pytest.mark.parametrize("path", public(), ids=str)
-def test_the_distributions_own_file(separation, path):  # noqa: F811
+def test_the_distributions_own_file(separation, path):
     tree = {sshd_trees.MAIN: path.read_bytes()}
     assert sshd_trees.compare(oracle(), tree) == ([], True)
 
@@ -103,7 +105,7 @@ RIVALS = [
 @pytest.mark.parametrize(
     ("text", "name", "value", "head"), [case[1:] for case in RIVALS], ids=[case[0] for case in RIVALS]
 )
-def test_where_rivals_fail(separation, text, name, value, head):  # noqa: F811
+def test_where_rivals_fail(separation, text, name, value, head):
     after = edited(text, {name: value})
     assert after.decode().split("\n")[: len(head)] == head
     kept = [line for line in text.encode().split(b"\n") if name.encode() not in line and b"KeepAlive" not in line]
@@ -111,15 +113,15 @@ def test_where_rivals_fail(separation, text, name, value, head):  # noqa: F811
     assert oracle().dump({sshd_trees.MAIN: after})[name] in ([value], ["true"])
 
 
-def test_ini_deletes_repeated_keywords(separation):  # noqa: F811
+def test_ini_deletes_repeated_keywords(separation):
     text = "HostKey /etc/ssh/a\nHostKey /etc/ssh/b\nMaxSessions 3\n"
     assert edited(text, {"MaxSessions": 4}) == text.replace("3", "4").encode()
 
 
 def edited(text, config):
     daemon = oracle().daemon
-    tree = sshd_language.load(sshd_trees.MAIN, daemon, {sshd_trees.MAIN: text.encode()})
-    wishes = [sshd_plan.wish(name, value, daemon) for name, value in config.items()]
+    tree = sshd_trees.loaded(daemon, {sshd_trees.MAIN: text.encode()})
+    wishes = [sshd_wish.wish(name, value, daemon) for name, value in config.items()]
     return sshd_plan.plan(tree, wishes).after.data[sshd_trees.MAIN]
 
 
@@ -152,10 +154,10 @@ def edited(text, config):
         ("", "ForceCommand", "echo # all of it", True, "ForceCommand echo # all of it\n"),
     ],
 )
-def test_lists_and_quotes(separation, text, name, value, exact, expected):  # noqa: F811
+def test_lists_and_quotes(separation, text, name, value, exact, expected):
     daemon = oracle().daemon
-    tree = sshd_language.load(sshd_trees.MAIN, daemon, {sshd_trees.MAIN: text.encode()})
-    plan = sshd_plan.plan(tree, [sshd_plan.wish(name, value, daemon, exact=exact)])
+    tree = sshd_trees.loaded(daemon, {sshd_trees.MAIN: text.encode()})
+    plan = sshd_plan.plan(tree, [sshd_wish.wish(name, value, daemon, exact=exact)])
     assert plan.after.data[sshd_trees.MAIN].decode() == expected
     assert sshd_plan.plan(plan.after, plan.wishes).changes == {}
 
@@ -180,10 +182,10 @@ def test_lists_and_quotes(separation, text, name, value, exact, expected):  # no
         ("Port 22", "User bob", {"PermitTTY": "yes"}, "Port 22\nMatch User bob\n\tPermitTTY yes\n"),
     ],
 )
-def test_match_blocks(separation, text, match, config, expected):  # noqa: F811
+def test_match_blocks(separation, text, match, config, expected):
     daemon = oracle().daemon
-    tree = sshd_language.load(sshd_trees.MAIN, daemon, {sshd_trees.MAIN: text.encode()})
-    wishes = [sshd_plan.wish(name, value, daemon, match) for name, value in config.items()]
+    tree = sshd_trees.loaded(daemon, {sshd_trees.MAIN: text.encode()})
+    wishes = [sshd_wish.wish(name, value, daemon, match) for name, value in config.items()]
     plan = sshd_plan.plan(tree, wishes)
     assert plan.after.data[sshd_trees.MAIN].decode() == expected
     assert sshd_plan.plan(plan.after, wishes).changes == {}
@@ -193,16 +195,16 @@ FIXTURES = sorted(sshd_trees.DATA.glob("*.conf"))
 
 
 @pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)
-def test_the_fixtures(separation, path):  # noqa: F811
+def test_the_fixtures(separation, path):
     data = path.read_bytes()
     differences, accepted = sshd_trees.compare(oracle(), {sshd_trees.MAIN: data})
     assert (differences, accepted) == ([], path.stem != "broken")
     assert b"".join(line.raw for line in sshd_language.parse(data, oracle().daemon)) == data
 
 
-def test_every_problem_of_a_broken_file_is_named(separation):  # noqa: F811
+def test_every_problem_of_a_broken_file_is_named(separation):
     data = (sshd_trees.DATA / "broken.conf").read_bytes()
-    problems = sshd_language.problems(sshd_language.load(sshd_trees.MAIN, oracle().daemon, {sshd_trees.MAIN: data}))
+    problems = sshd_effective.problems(sshd_trees.loaded(oracle().daemon, {sshd_trees.MAIN: data}))
     assert [(problem.line, problem.column) for problem in problems] == [
         (2, 1),
         (3, 15),
@@ -264,5 +266,5 @@ ODD_LINES = [
 
 
 @pytest.mark.parametrize("text", ODD_LINES)
-def test_odd_lines(separation, text):  # noqa: F811
+def test_odd_lines(separation, text):
     assert sshd_trees.compare(oracle(), {sshd_trees.MAIN: text.encode() + b"\n"})[0] == []
