@@ -7,6 +7,7 @@ they are data.
 
 import ast
 import functools
+import json
 import os
 import sys
 import typing
@@ -269,6 +270,51 @@ def rule_groups():
     return lines
 
 
+def pillar():
+    """Return the page of the pillar's keys (list of str, lines)."""
+    use_library()
+    from sshtrail_lib.policy import platforms, schema
+
+    lines = []
+    for path, key in schema.keys(schema.POLICY):
+        below = path.split(":")[1:]
+        everywhere = below[0] in schema.LAYER
+        lines += [f".. confval:: {path}", f"   :type: {key.kind.takes}"]
+        found = default(schema.DEFAULTS, below)
+        lines += [f"   :default: {code(written(found))}"] if found is not None else []
+        lines += ["", f"   {key.means}", ""]
+        added = [f"{code(value)} ({family})" for family, value in distribution(platforms.ENTRIES, below)]
+        lines += [f"   By distribution: {', '.join(added)}.", ""] if added else []
+        lines += [f"   {'May stand in every layer.' if everywhere else 'Stands directly under sshtrail only.'}", ""]
+        if below == ["rules", "groups"]:
+            lines += [
+                f"   A group of your own has {code(name)}: {one.means} ({one.kind.takes})\n"
+                for name, one in schema.GROUP.items()
+            ]
+    return lines
+
+
+def default(tree, names):
+    """Return what a tree (dict) holds at a path (list of str), None for nothing."""
+    for name in names:
+        tree = tree.get(name) if isinstance(tree, dict) else None
+    return tree
+
+
+def written(found):
+    """Return a value as one writes it into a pillar (str)."""
+    return found if isinstance(found, str) else json.dumps(found)
+
+
+def distribution(entries, below):
+    """Yield what each family of distributions adds at a path (list of str): the family and the value (str)."""
+    for family, rows in entries.items():
+        for place, found, _source in rows:
+            if place.split(":")[: len(below)] == below:
+                rest = place.split(":")[len(below) :]
+                yield family, ": ".join([*rest, found])
+
+
 def sshd_keywords():
     """Return the table of sshd's keywords (list of str, lines)."""
     use_library()
@@ -335,5 +381,5 @@ PAGES = {
     "sshd-keywords": sshd_keywords,
     "auditd-keywords": auditd_keywords,
     "library": library,
-    "pillar": list,
+    "pillar": pillar,
 }

@@ -10,6 +10,7 @@ import _reference
 import pytest
 import salt.config
 import salt.loader.lazy
+from sshtrail_lib.policy import platforms, schema
 
 PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
 LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
@@ -70,6 +71,15 @@ def test_a_docstring_tells_every_argument(kind, name):
 def test_defaults_are_values_and_no_names():
     shown = {name: one.arguments for kind in _reference.LOADED for name, one in functions(kind).items()}
     assert not {name: text for name, text in shown.items() if re.search(r"=[A-Za-z_]+\.|=[A-Z_]{2,}", text)}
+
+
+def test_the_reference_has_every_key_of_the_pillar():
+    described = re.findall(r"^\.\. confval:: (.*)$", page("pillar"), re.M)
+    assert described == [path for path, _ in schema.keys(schema.POLICY)]
+    assert {"sshtrail:sshd:config", "sshtrail:drift:action", "sshtrail:layers"} <= set(described)
+    # What distributions add is shown with the key.
+    for rows in platforms.ENTRIES.values():
+        assert all(f"{value}``" in page("pillar") for _, value, _ in rows)
 
 
 def test_every_option_of_salt_is_told():

@@ -33,7 +33,7 @@ ASKING = {
     "trail": {"reader"},
     "sshd": {"accounts", "resolver"},
     "rules": {"compile", "check", "target", "accounts", "wish"},
-    "policy": {"pillar"},
+    "policy": {"pillar", "schema"},
     "drift": {"fingerprint", "report"},
 }
 ASKS = {"os", "ctypes", "pwd", "grp", "glob", "stat", "time"}

@@ -17,7 +17,7 @@ from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.drift import look
 from sshtrail_lib.drift.difference import Difference
 from sshtrail_lib.policy import arguments
-from sshtrail_lib.policy import pillar as policy_pillar
+from sshtrail_lib.policy import schema as policy_schema
 from sshtrail_lib.policy.arguments import Policy
 from sshtrail_lib.sshd import wish as sshd_wish
 
@@ -121,7 +121,7 @@ def _in_matches(matches: Iterable[Mapping]) -> Iterator[tuple[str, str, typing.A
 
 def _key(keyword: str, value: typing.Any, match: str | None = None) -> str:
     """Return the name that a keyword has among the changes of ``sshd_config.diff`` (str)."""
-    return sshd_wish.wish(keyword, value, policy_pillar.ANY_SSHD, match).key
+    return sshd_wish.wish(keyword, value, policy_schema.ANY_SSHD, match).key
 
 
 def _where(written: Mapping | None, otherwise: str) -> str:

@@ -12,57 +12,21 @@ silently records nothing.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
-from salt.exceptions import SaltException, SaltInvocationError
+from salt.exceptions import SaltInvocationError
 
-from sshtrail_lib.auditd import plan as auditd_plan
 from sshtrail_lib.policy import groups, platforms
-from sshtrail_lib.rules import accounts as rules_accounts
-from sshtrail_lib.rules import compile as rules_compile
-from sshtrail_lib.rules import language as rules_language
-from sshtrail_lib.sshd import keywords as sshd_keywords
-from sshtrail_lib.sshd import wish as sshd_wish
-from sshtrail_lib.sshd.daemon import Daemon
-from sshtrail_lib.sshd.resolver import NAMES
-
-#: Plain containers, as YAML makes them.
-Tree = dict[str, typing.Any]
-Check = Callable[[typing.Any, str, list[str]], typing.Any]
-
-KEY = "sshtrail"
+from sshtrail_lib.policy.schema import DEFAULTS, KEY, POLICY, Tree, checked
 
 COMMON = "common"
 HOST = "host"
-A_DAY = 86400
 RESERVED = ("default", "distribution", COMMON, HOST)
 # What a layer cannot hold: it is the host that belongs to an environment.
 HOST_ONLY = ("environment", "layers")
-
-# A pillar is for many hosts: it may name every keyword that some sshd has. The state asks the host's own.
-ANY_SSHD = Daemon(
-    defaults={keyword.name: [] for keyword in sshd_keywords.KEYWORDS.values()},
-    names=NAMES,
-)
-
-DEFAULTS = {
-    "audit": True,
-    "sshd": {"path": "/etc/ssh/sshd_config", "logs": {}, "config": {}, "matches": [], "shadowed": "fix", "admins": []},
-    "auditd": {"path": "/etc/audit/auditd.conf", "service": "auditd", "config": {}},
-    "rules": {
-        "file": "/etc/audit/rules.d/zz-sshtrail.rules",
-        "groups": {},
-        "unknown": "report",
-        "status": {},
-        "immutable": False,
-    },
-    # Looked for every minute, and told: to repair is what an environment asks for.
-    "drift": {"interval": 60, "splay": 10, "action": "report"},
-}
 
 
 class PolicyError(SaltInvocationError):
@@ -135,7 +99,7 @@ def _checked(pillar: Mapping) -> Tree:
             f"The pillar has no key '{KEY}', so this host has no policy: assign an environment to it in pillar/top.sls"
         )
     problems: list[str] = []
-    given = _check(pillar[KEY], POLICY, KEY, problems)
+    given = checked(pillar[KEY], POLICY, KEY, problems)
     if not problems:
         problems += [*_strangers(given), *_left_behind(given.get("layers", {}))]
     if problems:
@@ -196,8 +160,8 @@ def _merge(base: Tree, over: Tree) -> Tree:
     """Return ``base`` with ``over`` laid on top, mapping by mapping; no mapping of ``over`` is shared."""
     merged = dict(base)
     for key, value in over.items():
-        below = merged.get(key) if isinstance(merged.get(key), dict) else {}
-        merged[key] = _merge(below, value) if isinstance(value, dict) else value
+        below = merged.get(key)
+        merged[key] = _merge(below if isinstance(below, dict) else {}, value) if isinstance(value, dict) else value
     return merged
 
 
@@ -213,221 +177,6 @@ def _groups(chosen: Tree) -> list[Tree]:
         named |= {member: chosen.get(member, group) for member in members}
     ready = {name: groups.GROUPS[name] if group is True else group for name, group in named.items() if group}
     return [{"title": name, "controls": [], **group, "name": name} for name, group in ready.items()]
-
-
-# --- The shape of the pillar: each check returns a plain copy of the value and adds to the problems ---------
-
-
-def _check(value: typing.Any, expected: Tree | Check, path: str, problems: list[str]) -> typing.Any:
-    if isinstance(expected, dict):
-        return _check_keys(value, expected, path, problems)
-    return expected(value, path, problems)
-
-
-def _check_keys(value: typing.Any, expected: Tree, path: str, problems: list[str]) -> Tree:
-    if not _is_mapping(value, path, problems):
-        return {}
-    for key in value:
-        if key not in expected:
-            problems.append(f"{path}:{key} is unknown; {_allowed(key, expected)}.")
-    return {
-        key: _check(value[key], check, f"{path}:{key}", problems) for key, check in expected.items() if key in value
-    }
-
-
-def _allowed(key, names):
-    near = difflib.get_close_matches(str(key), names, 1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    return f"{hint}allowed are {', '.join(sorted(names))}"
-
-
-def _is_mapping(value, path, problems):
-    if not isinstance(value, dict):
-        problems.append(f"{path} must be a mapping, not {_kind(value)}.")
-    return isinstance(value, dict)
-
-
-def _kind(value):
-    kinds = {bool: "yes/no", str: "text", type(None): "empty", int: "a number", float: "a number"}
-    name = next((name for kind, name in kinds.items() if isinstance(value, kind)), None)
-    return name or ("a mapping" if isinstance(value, dict) else "a list")
-
-
-def _text(value, path, problems):
-    if not isinstance(value, str) or not value:
-        problems.append(f"{path} must be text, not {_kind(value)}.")
-    return value
-
-
-def _absolute(value, path, problems):
-    if not isinstance(value, str) or not value.startswith("/"):
-        problems.append(f"{path} must be an absolute path, not {value!r}.")
-    return value
-
-
-def _flag(value, path, problems):
-    if not isinstance(value, bool):
-        problems.append(f"{path} must be true or false, not {value!r}.")
-    return value
-
-
-def _seconds(value, path, problems):
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= A_DAY:
-        problems.append(f"{path} must be a number of seconds from 0 to {A_DAY}, not {value!r}.")
-    return value
-
-
-def _one_of(*allowed):
-    def check(value, path, problems):
-        if value not in allowed:
-            problems.append(f"{path} is {value!r}; {_allowed(value, allowed)}.")
-        return value
-
-    return check
-
-
-def _texts(value, path, problems):
-    if not isinstance(value, list):
-        problems.append(f"{path} must be a list, not {_kind(value)}.")
-        return []
-    return [_text(item, f"{path}:{number}", problems) for number, item in enumerate(value)]
-
-
-def _accounts(value, path, problems):
-    if not isinstance(value, list):
-        problems.append(f"{path} must be a list, not {_kind(value)}.")
-        return []
-    return [_account(name, f"{path}:{number}", problems) for number, name in enumerate(value)]
-
-
-def _account(value, path, problems):
-    if not isinstance(value, str) or not value or any(letter.isspace() for letter in value):
-        problems.append(f"{path} must be the name of an account, without white space, not {value!r}.")
-    return value
-
-
-def _told_by(validate, arguments, path, problems):
-    """Let the language that owns a value judge it, and say where in the pillar it stands."""
-    try:
-        validate(*arguments)
-    except SaltException as exc:
-        problems.append(f"{path}: {exc.message}")
-
-
-def _sshd_config(value, path, problems):
-    return _keywords(value, path, problems, lambda name, wanted: sshd_wish.wish(name, wanted, ANY_SSHD))
-
-
-def _matches(value, path, problems):
-    if not isinstance(value, list):
-        problems.append(f"{path} must be a list, not {_kind(value)}.")
-        return []
-    return [_match(item, f"{path}:{number}", problems) for number, item in enumerate(value)]
-
-
-def _match(value, path, problems):
-    """Check one Match block: a mapping of its criteria to the keywords in it."""
-    if not _is_mapping(value, path, problems):
-        return {}
-    return {
-        criteria: _keywords(
-            config,
-            f"{path}:{criteria}",
-            problems,
-            lambda name, wanted, match=criteria: sshd_wish.wish(name, wanted, ANY_SSHD, match),
-        )
-        for criteria, config in value.items()
-    }
-
-
-def _logs(value, path, problems):
-    if not _is_mapping(value, path, problems):
-        return {}
-    return {facility: _absolute(file, f"{path}:{facility}", problems) for facility, file in value.items()}
-
-
-def _auditd_config(value, path, problems):
-    return _keywords(value, path, problems, lambda name, wanted: auditd_plan.wanted({name: wanted}))
-
-
-def _keywords(value, path, problems, validate):
-    if not _is_mapping(value, path, problems):
-        return {}
-    for keyword, wanted in value.items():
-        _told_by(validate, (keyword, wanted), f"{path}:{keyword}", problems)
-    return _plain(value)
-
-
-def _rule_groups(value, path, problems):
-    if not _is_mapping(value, path, problems):
-        return {}
-    return {name: _rule_group(name, group, f"{path}:{name}", problems) for name, group in value.items()}
-
-
-def _rule_group(name, group, path, problems):
-    ready = [*groups.GROUPS, *groups.SETS]
-    if group is True and name not in ready:
-        problems.append(f"{path} is no ready group; {_allowed(name, ready)}, or give its rules.")
-    if isinstance(group, bool) or group is None:
-        return group
-    return _check_keys(group, {"title": _text, "controls": _texts, "rules": _rules}, path, problems)
-
-
-def _rules(value, path, problems):
-    texts = _texts(value, path, problems)
-    for number, line in enumerate(texts):
-        if isinstance(line, str):
-            _told_by(_compile, (line,), f"{path}:{number}", problems)
-    return texts
-
-
-def _compile(line):
-    # Only the host's libaudit knows its syscalls: parsing alone would let -S session pass.
-    rules_compile.compile(rules_accounts.parse_rule(line))
-
-
-def _status(value, path, problems):
-    return _keywords(value, path, problems, rules_language.validate_status)
-
-
-def _plain(value):
-    """Copy what may be one of Salt's masked containers into plain ones."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list) else value
-
-
-def _named_layers(value, path, problems):
-    """Check every layer, also one that belongs to no environment of this host."""
-    if not _is_mapping(value, path, problems):
-        return {}
-    return {name: _check_keys(layer, LAYER, f"{path}:{name}", problems) for name, layer in value.items()}
-
-
-LAYER = {
-    "audit": _flag,
-    "sshd": {
-        "package": _text,
-        "service": _text,
-        "path": _absolute,
-        "logs": _logs,
-        "config": _sshd_config,
-        "matches": _matches,
-        "shadowed": _one_of("fix", "drop_in", "fail"),
-        "admins": _accounts,
-    },
-    "auditd": {"package": _text, "service": _text, "path": _absolute, "config": _auditd_config},
-    "rules": {
-        "file": _absolute,
-        "groups": _rule_groups,
-        "unknown": _one_of("keep", "report", "remove"),
-        "status": _status,
-        "immutable": _flag,
-    },
-    "drift": {"interval": _seconds, "splay": _seconds, "action": _one_of("report", "repair")},
-}
-
-POLICY = {"environment": _text, "layers": _named_layers, **LAYER}
 
 
 # --- What no single value can tell --------------------------------------------------------------------------

@@ -4,7 +4,7 @@ A host that is not there, for what asks one by Salt's functions: it differs from
 
 from salt.exceptions import CommandExecutionError
 from sshtrail_lib.base.minion import Minion
-from sshtrail_lib.policy import pillar as policy_pillar
+from sshtrail_lib.policy import schema as policy_schema
 from sshtrail_lib.sshd import wish as sshd_wish
 
 DEAF = "127.0.0.1:1"
@@ -105,4 +105,4 @@ def in_matches(matches):
 
 
 def key_of(keyword, value, match):
-    return sshd_wish.wish(keyword, value, policy_pillar.ANY_SSHD, match).key
+    return sshd_wish.wish(keyword, value, policy_schema.ANY_SSHD, match).key

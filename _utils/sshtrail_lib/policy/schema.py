@@ -1,0 +1,366 @@
+"""
+What a pillar may hold: every key with what it takes, what it means, its default and its check.
+
+The reference of the pillar is made from this.
+"""
+
+from __future__ import annotations
+
+import difflib
+import typing
+from collections.abc import Callable, Iterator
+
+from salt.exceptions import SaltException
+
+from sshtrail_lib.auditd import plan as auditd_plan
+from sshtrail_lib.policy import groups
+from sshtrail_lib.rules import accounts as rules_accounts
+from sshtrail_lib.rules import compile as rules_compile
+from sshtrail_lib.rules import language as rules_language
+from sshtrail_lib.sshd import keywords as sshd_keywords
+from sshtrail_lib.sshd import wish as sshd_wish
+from sshtrail_lib.sshd.daemon import Daemon
+from sshtrail_lib.sshd.resolver import NAMES
+
+#: Plain containers, as YAML makes them.
+Tree = dict[str, typing.Any]
+#: Takes a value, its path in the pillar and the problems so far; returns a plain copy and adds to the problems.
+Check = Callable[[typing.Any, str, list[str]], typing.Any]
+
+KEY = "sshtrail"
+A_DAY = 86400
+
+# A pillar is for many hosts: it may name every keyword that some sshd has. The state asks the host's own.
+ANY_SSHD = Daemon(
+    defaults={keyword.name: [] for keyword in sshd_keywords.KEYWORDS.values()},
+    names=NAMES,
+)
+
+DEFAULTS = {
+    "audit": True,
+    "sshd": {"path": "/etc/ssh/sshd_config", "logs": {}, "config": {}, "matches": [], "shadowed": "fix", "admins": []},
+    "auditd": {"path": "/etc/audit/auditd.conf", "service": "auditd", "config": {}},
+    "rules": {
+        "file": "/etc/audit/rules.d/zz-sshtrail.rules",
+        "groups": {},
+        "unknown": "report",
+        "status": {},
+        "immutable": False,
+    },
+    # Looked for every minute, and told: to repair is what an environment asks for.
+    "drift": {"interval": 60, "splay": 10, "action": "report"},
+}
+
+
+class Kind(typing.NamedTuple):
+    """What a key takes, for a person (str), and the check of that."""
+
+    takes: str
+    check: Check
+
+
+class Key(typing.NamedTuple):
+    """One key of the pillar: what it takes (:class:`Kind`), and what it means (str, sentences)."""
+
+    kind: Kind
+    means: str
+
+
+def keys(schema: Tree, path: str = KEY) -> Iterator[tuple[str, Key]]:
+    """Yield the path in the pillar (str) and the :class:`Key` of every key of a ``schema`` (dict)."""
+    for name, expected in schema.items():
+        if isinstance(expected, dict):
+            yield from keys(expected, f"{path}:{name}")
+        else:
+            yield f"{path}:{name}", expected
+
+
+# --- Checks: each returns a plain copy of the value and adds to the problems ------------------------------------
+
+
+def checked(value: typing.Any, expected: Tree | Key, path: str, problems: list[str]) -> typing.Any:
+    """
+    Return a plain copy of what a pillar holds, and add what is wrong with it to the problems.
+
+    value
+        What the pillar holds.
+    expected
+        The schema for it: a :class:`Key`, or a dict of these by name.
+    path
+        Where it stands in the pillar (str).
+    problems
+        Gets a sentence (str) for each thing that is wrong (list).
+    """
+    if isinstance(expected, dict):
+        return _check_keys(value, expected, path, problems)
+    return expected.kind.check(value, path, problems)
+
+
+def _check_keys(value: typing.Any, expected: Tree, path: str, problems: list[str]) -> Tree:
+    if not _is_mapping(value, path, problems):
+        return {}
+    for key in value:
+        if key not in expected:
+            problems.append(f"{path}:{key} is unknown; {_allowed(key, expected)}.")
+    return {key: checked(value[key], one, f"{path}:{key}", problems) for key, one in expected.items() if key in value}
+
+
+def _allowed(key, names):
+    near = difflib.get_close_matches(str(key), names, 1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"{hint}allowed are {', '.join(sorted(names))}"
+
+
+def _is_mapping(value, path, problems):
+    if not isinstance(value, dict):
+        problems.append(f"{path} must be a mapping, not {_kind(value)}.")
+    return isinstance(value, dict)
+
+
+def _kind(value):
+    kinds = {bool: "yes/no", str: "text", type(None): "empty", int: "a number", float: "a number"}
+    name = next((name for kind, name in kinds.items() if isinstance(value, kind)), None)
+    return name or ("a mapping" if isinstance(value, dict) else "a list")
+
+
+def _text(value, path, problems):
+    if not isinstance(value, str) or not value:
+        problems.append(f"{path} must be text, not {_kind(value)}.")
+    return value
+
+
+def _absolute(value, path, problems):
+    if not isinstance(value, str) or not value.startswith("/"):
+        problems.append(f"{path} must be an absolute path, not {value!r}.")
+    return value
+
+
+def _flag(value, path, problems):
+    if not isinstance(value, bool):
+        problems.append(f"{path} must be true or false, not {value!r}.")
+    return value
+
+
+def _seconds(value, path, problems):
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= A_DAY:
+        problems.append(f"{path} must be a number of seconds from 0 to {A_DAY}, not {value!r}.")
+    return value
+
+
+def _one_of(*allowed: str) -> Kind:
+    def check(value, path, problems):
+        if value not in allowed:
+            problems.append(f"{path} is {value!r}; {_allowed(value, allowed)}.")
+        return value
+
+    return Kind(f"one of {', '.join(allowed)}", check)
+
+
+def _texts(value, path, problems):
+    if not isinstance(value, list):
+        problems.append(f"{path} must be a list, not {_kind(value)}.")
+        return []
+    return [_text(item, f"{path}:{number}", problems) for number, item in enumerate(value)]
+
+
+def _accounts(value, path, problems):
+    if not isinstance(value, list):
+        problems.append(f"{path} must be a list, not {_kind(value)}.")
+        return []
+    return [_account(name, f"{path}:{number}", problems) for number, name in enumerate(value)]
+
+
+def _account(value, path, problems):
+    if not isinstance(value, str) or not value or any(letter.isspace() for letter in value):
+        problems.append(f"{path} must be the name of an account, without white space, not {value!r}.")
+    return value
+
+
+def _told_by(validate, arguments, path, problems):
+    """Let the language that owns a value judge it, and say where in the pillar it stands."""
+    try:
+        validate(*arguments)
+    except SaltException as exc:
+        problems.append(f"{path}: {exc.message}")
+
+
+def _sshd_config(value, path, problems):
+    return _keywords(value, path, problems, lambda name, wanted: sshd_wish.wish(name, wanted, ANY_SSHD))
+
+
+def _matches(value, path, problems):
+    if not isinstance(value, list):
+        problems.append(f"{path} must be a list, not {_kind(value)}.")
+        return []
+    return [_match(item, f"{path}:{number}", problems) for number, item in enumerate(value)]
+
+
+def _match(value, path, problems):
+    """Check one Match block: a mapping of its criteria to the keywords in it."""
+    if not _is_mapping(value, path, problems):
+        return {}
+    return {
+        criteria: _keywords(
+            config,
+            f"{path}:{criteria}",
+            problems,
+            lambda name, wanted, match=criteria: sshd_wish.wish(name, wanted, ANY_SSHD, match),
+        )
+        for criteria, config in value.items()
+    }
+
+
+def _logs(value, path, problems):
+    if not _is_mapping(value, path, problems):
+        return {}
+    return {facility: _absolute(file, f"{path}:{facility}", problems) for facility, file in value.items()}
+
+
+def _auditd_config(value, path, problems):
+    return _keywords(value, path, problems, lambda name, wanted: auditd_plan.wanted({name: wanted}))
+
+
+def _keywords(value, path, problems, validate):
+    if not _is_mapping(value, path, problems):
+        return {}
+    for keyword, wanted in value.items():
+        _told_by(validate, (keyword, wanted), f"{path}:{keyword}", problems)
+    return _plain(value)
+
+
+def _rule_groups(value, path, problems):
+    if not _is_mapping(value, path, problems):
+        return {}
+    return {name: _rule_group(name, group, f"{path}:{name}", problems) for name, group in value.items()}
+
+
+def _rule_group(name, group, path, problems):
+    ready = [*groups.GROUPS, *groups.SETS]
+    if group is True and name not in ready:
+        problems.append(f"{path} is no ready group; {_allowed(name, ready)}, or give its rules.")
+    if isinstance(group, bool) or group is None:
+        return group
+    return _check_keys(group, GROUP, path, problems)
+
+
+def _rules(value, path, problems):
+    texts = _texts(value, path, problems)
+    for number, line in enumerate(texts):
+        if isinstance(line, str):
+            _told_by(_compile, (line,), f"{path}:{number}", problems)
+    return texts
+
+
+def _compile(line):
+    # Only the host's libaudit knows its syscalls: parsing alone would let -S session pass.
+    rules_compile.compile(rules_accounts.parse_rule(line))
+
+
+def _status(value, path, problems):
+    return _keywords(value, path, problems, rules_language.validate_status)
+
+
+def _plain(value):
+    """Copy what may be one of Salt's masked containers into plain ones."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+def _named_layers(value, path, problems):
+    """Check every layer, also one that belongs to no environment of this host."""
+    if not _is_mapping(value, path, problems):
+        return {}
+    return {name: _check_keys(layer, LAYER, f"{path}:{name}", problems) for name, layer in value.items()}
+
+
+# --- The shape of the pillar ------------------------------------------------------------------------------------
+
+TEXT = Kind("text", _text)
+TEXTS = Kind("list of texts", _texts)
+PATH = Kind("absolute path", _absolute)
+FLAG = Kind("true or false", _flag)
+SECONDS = Kind(f"seconds, a whole number from 0 to {A_DAY}", _seconds)
+VALUES = "text, a number, true or false for yes and no, a list"
+
+GROUP = {
+    "title": Key(TEXT, "What the group records, for a person. It is written into the rules file as a comment."),
+    "controls": Key(TEXTS, "The controls of standards that ask for it."),
+    "rules": Key(Kind("list of lines as in a rules file", _rules), "The rules. Each must compile on the host."),
+}
+
+LAYER = {
+    "audit": Key(
+        FLAG,
+        "Whether the kernel's audit belongs to this host. Set it to false in a container: then auditd and the rules "
+        "are left out, and sshd is still managed.",
+    ),
+    "sshd": {
+        "package": Key(TEXT, "The package that sshd is in."),
+        "service": Key(TEXT, "The service that runs sshd."),
+        "path": Key(PATH, "The main configuration file of sshd."),
+        "logs": Key(
+            Kind("mapping of a syslog facility to an absolute path", _logs),
+            "The file to which syslog writes the messages of each facility.",
+        ),
+        "config": Key(
+            Kind(f"mapping of keywords of sshd_config to values: {VALUES}, or null for sshd's default", _sshd_config),
+            "What sshd must do for every connection, as effective values.",
+        ),
+        "matches": Key(
+            Kind("list of mappings: the criteria of a Match block to a mapping like config", _matches),
+            "What sshd must do for some connections.",
+        ),
+        "shadowed": Key(
+            _one_of("fix", "drop_in", "fail"),
+            "What to do when a line outside the main file decides: change that line, write a drop-in that is read "
+            "before it, or fail.",
+        ),
+        "admins": Key(
+            Kind("list of names of accounts", _accounts),
+            "The accounts that must still be able to log in after a change. If the list is empty, one account with a "
+            "shell must.",
+        ),
+    },
+    "auditd": {
+        "package": Key(TEXT, "The package that auditd is in."),
+        "service": Key(TEXT, "The service that runs auditd."),
+        "path": Key(PATH, "The configuration file of auditd."),
+        "config": Key(
+            Kind("mapping of keywords of auditd.conf to values, or null for no such line", _auditd_config),
+            "What auditd.conf must say.",
+        ),
+    },
+    "rules": {
+        "file": Key(PATH, "The file for the rules. It ends in .rules and should sort last in its directory (ls -v)."),
+        "groups": Key(
+            Kind("mapping of a name to true or false, or to a mapping with title, controls and rules", _rule_groups),
+            "Which groups of rules apply: ready groups and sets by their name, and groups of your own.",
+        ),
+        "unknown": Key(
+            _one_of("keep", "report", "remove"),
+            "What to do with rules that the policy does not have, in files and kernel.",
+        ),
+        "status": Key(
+            Kind(f"mapping of {', '.join(rules_language.SETTINGS)} to whole numbers", _status),
+            "The settings of the kernel's audit: see auditctl(8) under -b, --backlog_wait_time, -e, -f and -r.",
+        ),
+        "immutable": Key(FLAG, "Whether to lock the rules until the next reboot, as soon as they are right."),
+    },
+    "drift": {
+        "interval": Key(SECONDS, "The time between two looks of a host at itself; 0 is never."),
+        "splay": Key(SECONDS, "How much later a look may be, at random. It must be less than the interval."),
+        "action": Key(
+            _one_of("report", "repair"), "Whether the master only reports drift, or also applies the policy again."
+        ),
+    },
+}
+
+POLICY = {
+    "environment": Key(TEXT, "The environment of the host. It must be given."),
+    "layers": Key(
+        Kind("mapping of a layer's name to a mapping of the keys below", _named_layers),
+        "The layer common is for all hosts, the others are for the environment with that name.",
+    ),
+    **LAYER,
+}
