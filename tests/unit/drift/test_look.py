@@ -7,7 +7,7 @@ from sshtrail_lib.drift import look
 from sshtrail_lib.policy import arguments
 from sshtrail_lib.policy import pillar as policy_pillar
 
-from .hosts import Host
+from unit.drift.hosts import Host
 
 PILLAR = {
     "sshtrail": {

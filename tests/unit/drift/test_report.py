@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from sshtrail_lib.drift import look, report
 from sshtrail_lib.policy import pillar as policy_pillar
 
-from .hosts import LOWERED, Host, in_matches, key_of, wishes
-from .test_look import POLICY, RULE, WRONG
+from unit.drift.hosts import LOWERED, Host, in_matches, key_of, wishes
+from unit.drift.test_look import POLICY, RULE, WRONG
 
 KEYWORDS = {"LogLevel": "VERBOSE", "loglevel": "DEBUG", "X11Forwarding": False, "maxauthtries": 3, "PermitTTY": None}
 MATCHES = ["User bob", "user bob,alice", "Group ops Address 192.0.2.0/24", "Host  *.example.org", "User Bob"]

@@ -8,7 +8,7 @@ from sshtrail_lib.drift import claim
 from sshtrail_lib.fleet import master, remedy
 from sshtrail_lib.policy import pillar as policy_pillar
 
-from .masters import POLICY, Site
+from unit.fleet.masters import POLICY, Site
 
 CLAIM = claim.Claim("ab12cd34ef56", 1, 100.0)
 PILLAR = {"sshtrail": POLICY}

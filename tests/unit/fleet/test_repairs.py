@@ -12,7 +12,7 @@ from sshtrail_lib.drift import claim, event
 from sshtrail_lib.fleet import remedy, repairs
 from sshtrail_lib.policy import pillar as policy_pillar
 
-from .masters import POLICY, Site
+from unit.fleet.masters import POLICY, Site
 
 REPORTED = {"sshtrail": {**POLICY, "drift": {"interval": 10, "splay": 2, "action": "report"}}}
 PILLAR = {"sshtrail": POLICY}
