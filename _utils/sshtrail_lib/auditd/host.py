@@ -27,7 +27,6 @@ from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.base.state import Changes
 from sshtrail_lib.base.transaction import Transaction
 
-PIDFILE = service.PROCESSES["auditd"].pidfile
 # The key of the changes under which the daemon stands; no keyword of auditd.conf is called so.
 DAEMON = "auditd"
 # Seconds, changed by the option sshtrail.daemon_timeout: a loaded host is late, a daemon that is well takes one.
