@@ -283,7 +283,8 @@ def pillar():
         found = default(schema.DEFAULTS, below)
         lines += [f"   :default: {code(written(found))}"] if found is not None else []
         lines += ["", f"   {key.means}", ""]
-        added = [f"{code(value)} ({family})" for family, value in distribution(platforms.ENTRIES, below)]
+        given = distribution(platforms.ENTRIES, below)
+        added = [f"{code(text)} ({', '.join(families)})" for text, families in given.items()]
         lines += [f"   By distribution: {', '.join(added)}.", ""] if added else []
         lines += [f"   {'May stand in every layer.' if everywhere else 'Stands directly under sshtrail only.'}", ""]
         if below == ["rules", "groups"]:
@@ -307,12 +308,14 @@ def written(found):
 
 
 def distribution(entries, below):
-    """Yield what each family of distributions adds at a path (list of str): the family and the value (str)."""
+    """Return what each family of distributions adds at a path (list of str): ``{value: [family, …]}``."""
+    found = {}
     for family, rows in entries.items():
-        for place, found, _source in rows:
-            if place.split(":")[: len(below)] == below:
-                rest = place.split(":")[len(below) :]
-                yield family, ": ".join([*rest, found])
+        for place, given, _source in rows:
+            *above, last = place.split(":")
+            if below in (above, [*above, last]):
+                found.setdefault(given if below[-1] == last else f"{last}: {given}", []).append(family)
+    return found
 
 
 def sshd_keywords():

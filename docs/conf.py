@@ -22,6 +22,8 @@ extensions = ["myst_parser"]
 include_patterns = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "docs/**"]
 root_doc = "docs/index"
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+# What a page does not name a language for is output, or a picture.
+highlight_language = "text"
 # Headings are link targets, with the names that forges give them.
 myst_heading_anchors = 4
 nitpicky = True

@@ -124,6 +124,18 @@ def test_the_readme_links_every_page_for_users(root):
     assert {f"docs/{path.name}" for path in (root / "docs").glob("*.md")} - linked == {"docs/index.md"}
 
 
+def test_the_map_shows_what_is_there(root):
+    text = (root / "docs" / "architecture.md").read_text()
+    library = root / "_utils" / "sshtrail_lib"
+    named = set(re.findall(r"`([\w./]+\.(?:py|sls))`", text))
+    assert named and [path for path in named if not (library / path).exists() and not (root / path).exists()] == []
+    picture = re.search(r"^```\n(.*?)^```$", text, re.M | re.S)[1]
+    drawn = set(re.findall(r"\w+", picture))
+    assert {path.name for path in library.iterdir() if (path / "__init__.py").exists()} <= drawn
+    # The wings have more rooms than those that all of them have.
+    assert {room for wing, room, *_ in _reference.rooms() if wing not in ("sshd", "auditd", "rules")} <= drawn
+
+
 def said(root):
     """Return everything that the code says (str): its literal texts, those of one sentence joined."""
     paths = [*_reference.sources(), *(str(path) for path in (root / "bin").iterdir() if path.is_file())]
