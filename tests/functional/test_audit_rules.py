@@ -11,20 +11,6 @@ from sshtrail_lib.rules import compile as rules_compile
 from sshtrail_lib.rules import language as rules_language
 from sshtrail_lib.rules import plan as rules_plan
 
-DISTRIBUTION = """\
-## First rule - delete all
--D
-
-## Increase the buffers to survive stress events.
--b 8192
-
-## This determine how long to wait in burst of events
---backlog_wait_time 60000
-
-## Set failure mode to syslog
--f 1
-
-"""
 GROUPS = [
     {
         "name": "sshtrail-test-commands",
@@ -37,17 +23,6 @@ GROUPS = [
     },
     {"name": "sshtrail-test-files", "rules": ["-w /etc/passwd -p wa -k sshtrail-test-files"]},
 ]
-
-
-@pytest.fixture
-def tree(tmp_path, audit):
-    """An audit directory as the distribution ships it; the kernel's rules are gone when the test ends."""
-    rules_dir = tmp_path / "audit" / "rules.d"
-    rules_dir.mkdir(parents=True)
-    (rules_dir / "audit.rules").write_text(DISTRIBUTION)
-    yield rules_dir
-    for rule in kernel.rules():
-        kernel.delete(rule)
 
 
 def managed(states, tree, test=False, **arguments):
@@ -262,7 +237,7 @@ def test_a_bad_argument_is_named_before_anything_is_touched(states, tree, argume
     assert kernel.rules() == [] and [path.name for path in tree.iterdir()] == ["audit.rules"]
 
 
-@pytest.mark.parametrize("module, function, calls", [(kernel, "add", 2), (files, "replace", 1)])
+@pytest.mark.parametrize("module, function, calls", [(kernel, "add", 2), (files, "replace", 1), (files, "replace", 2)])
 def test_what_fails_halfway_is_put_back(states, tree, monkeypatch, module, function, calls):
     """The fault is played after the given number of calls; a kernel out of memory or a full disk cannot be had."""
     (tree / "10-other.rules").write_text(f"{RULE}\n")

@@ -69,10 +69,11 @@ def test_a_plan_works_on_the_kernel_and_leaves_nothing_to_do(kernel, before, aft
 
 @pytest.mark.parametrize("line", RULES + OTHERS)
 def test_every_rule_can_have_a_twin(kernel, line):
-    twin = rules_plan.twin(compiled(line))
-    assert base_kernel.accepts(twin)
-    base_kernel.add(twin)
-    assert base_kernel.rules() == [twin]
+    twins = [rules_plan.twin(compiled(line), number) for number in (0, 1, rules_plan.TWINS - 1)]
+    for twin in twins:
+        assert base_kernel.accepts(twin)
+        base_kernel.add(twin)
+    assert base_kernel.rules() == twins
 
 
 def test_the_kernels_order_is_that_of_the_model(kernel):

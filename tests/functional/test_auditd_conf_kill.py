@@ -7,7 +7,7 @@ import os
 import pathlib
 
 import pytest
-from killing import killed_at
+from killing import at_once, killed_at
 from test_auditd_conf import auditd, conf, running  # noqa: F401 - fixtures
 
 # SSHTRAIL_KILL_EVERY=1 kills at every step (some minutes); the default is a sample.
@@ -92,33 +92,9 @@ def test_a_state_repairs_what_a_kill_left(modules, states, conf, tmp_path, wante
     assert set(left) == {False, True}
 
 
-def _at_once(*calls):
-    """Run each call in a process of its own, all at the same moment; return their exit statuses (list of int)."""
-    go, begin = os.pipe()
-    children = [_waiting(go, begin, call) for call in calls]
-    os.close(go)
-    os.close(begin)
-    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-
-
-def _waiting(go, begin, call):
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            os.close(begin)
-            # Ends when nobody can write to it any more.
-            os.read(go, 1)
-            call()
-            status = 0
-        finally:
-            os._exit(status)
-    return child
-
-
 def test_two_changes_at_once_lose_nothing(modules, conf):  # noqa: F811
     for number in range(60, 64):
-        done = _at_once(
+        done = at_once(
             lambda: modules.auditd_conf.set("freq", number, path=conf),  # noqa: B023 - runs in this round
             lambda: modules.auditd_conf.set("num_logs", number, path=conf),  # noqa: B023
         )

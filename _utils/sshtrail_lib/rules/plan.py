@@ -27,16 +27,24 @@ BITS = ("&", "&=")
 MASKED = (4, 7)
 EXEC_BIT = 1
 TOP = 0xFFFFFFFF
-# Conditions that no event fails: pid>=0, and on the filesystem list, which takes no pid, fstype!=0.
-ALWAYS_TRUE = (0, layout.OPERATOR_NUMBERS[">="], 0)
+# Conditions that no event fails: a process has a number, of at most 22 bits, and a file system none of the last ones.
+# The filesystem list takes no pid.
+PID = 0
+ALWAYS_TRUE = (PID, layout.OPERATOR_NUMBERS[">="], 0)
 NO_FSTYPE = (FSTYPE, layout.OPERATOR_NUMBERS["!="], 0)
+# One rule may have that many twins.
+TWINS = 64
 
 
 class Step(typing.NamedTuple):
-    """One operation on the kernel's lists: ``do`` is ``append``, ``prepend`` or ``delete``; ``rule`` its bytes."""
+    """
+    One operation on the kernel's lists: ``do`` is ``append``, ``prepend`` or ``delete``; ``rule`` its bytes;
+    ``stands_in`` whether it is a twin that comes and goes meanwhile.
+    """
 
     do: str
     rule: bytes
+    stands_in: bool = False
 
 
 def plan(loaded: list[bytes], desired: list[bytes], execs: Callable[[int], int]) -> list[Step]:
@@ -167,15 +175,24 @@ class _List:
         front_twins, back_twins = self.twinned(front[::-1], moved), self.twinned(back, moved)
         gone = [rule for rule in reversed(self.loaded) if rule in moved or rule not in self.rank]
         yield [
-            *(Step("prepend", twin(rule) if rule in front_twins else rule) for rule in reversed(front)),
-            *(Step("append", twin(rule) if rule in back_twins else rule) for rule in back),
+            *(self.step("prepend", rule, rule in front_twins) for rule in reversed(front)),
+            *(self.step("append", rule, rule in back_twins) for rule in back),
         ]
         yield [Step("delete", rule) for rule in gone for _ in range(self.copies[rule])]
         yield [
             *(Step("prepend", rule) for rule in reversed(front) if rule in front_twins),
             *(Step("append", rule) for rule in back if rule in back_twins),
         ]
-        yield [Step("delete", twin(rule)) for rule in (*front, *reversed(back)) if rule in front_twins | back_twins]
+        twins = [rule for rule in (*front, *reversed(back)) if rule in front_twins | back_twins]
+        yield [self.step("delete", rule, True) for rule in twins]
+
+    def step(self, do, rule, stands_in):
+        return Step(do, self.twin(rule) if stands_in else rule, stands_in)
+
+    def twin(self, rule):
+        """Return a twin of ``rule`` that is not there yet: an interrupted run may have left one."""
+        twins = (twin(rule, number) for number in range(TWINS))
+        return next(one for one in twins if one not in self.copies and one not in self.rank)
 
     def twinned(self, rules, moved):
         """Return those of ``rules`` (in the order in which they are added) that need a twin meanwhile (set)."""
@@ -200,19 +217,26 @@ def _out_of_order(ranks):
     return [at for at in range(len(ranks)) if at not in keep]
 
 
-def twin(rule: bytes) -> bytes:
-    """Return the bytes of another rule that matches exactly the events that ``rule`` (bytes) matches."""
-    return layout.with_condition(rule, *_always_true(layout.unpack(rule)[0].filter))
+def twin(rule: bytes, number: int = 0) -> bytes:
+    """
+    Return the bytes of another rule that matches exactly the events that ``rule`` (bytes) matches.
+
+    number
+        Which of its twins (int, from 0, less than :data:`TWINS`).
+    """
+    return layout.with_condition(rule, *_always_true(layout.unpack(rule)[0].filter, number))
 
 
-def _always_true(filter_):
-    return NO_FSTYPE if filter_ == layout.FILTER_NUMBERS["filesystem"] else ALWAYS_TRUE
+def _always_true(filter_, number):
+    first = NO_FSTYPE if filter_ == layout.FILTER_NUMBERS["filesystem"] else ALWAYS_TRUE
+    return first if number == 0 else (first[0], layout.OPERATOR_NUMBERS["!="], TOP - number)
 
 
 def is_twin(rule: bytes) -> bool:
     """Tell whether ``rule`` (bytes) is a twin that an interrupted run left behind."""
     packed = layout.unpack(rule)[0]
-    return bool(packed.fields) and packed.fields[-1] == _always_true(packed.filter)
+    conditions = (_always_true(packed.filter, number) for number in range(TWINS))
+    return bool(packed.fields) and packed.fields[-1] in conditions
 
 
 # ---- which rules can decide the same event ----------------------------------------------------------------------

@@ -232,9 +232,10 @@ def kernel_changes(host: Host, target: Target) -> dict[str, typing.Any]:
 
 
 def _shown(steps, *kinds):
-    """Return the rules of ``steps`` as lines, without the twins that only stand in."""
+    """Return the rules of ``steps`` as lines, without the twins that only stand in, or once did."""
     twins = {plan.twin(step.rule) for step in steps}
-    return [describe(step.rule) for step in steps if step.do in kinds and step.rule not in twins]
+    shown = [step.rule for step in steps if step.do in kinds and not step.stands_in]
+    return [describe(rule) for rule in shown if rule not in twins]
 
 
 def way(loaded: list[bytes], wanted: list[bytes]) -> list[plan.Step]:
