@@ -5,7 +5,6 @@ A change is one transaction: the whole tree as it will be passes sshd's own test
 and afterwards the listener answers, or the old files are back.
 """
 
-from salt.exceptions import SaltInvocationError
 from sshtrail_lib.base import minion
 from sshtrail_lib.sshd import host as sshd_host
 from sshtrail_lib.sshd.running import DEFAULT
@@ -120,10 +119,8 @@ def set_(keyword, value, match=None, path=DEFAULT, shadowed="fix", exact=True, a
         salt '*' sshd_config.set LogLevel VERBOSE
         salt '*' sshd_config.set X11Forwarding no match='User bob'
     """
-    if value is None:
-        raise SaltInvocationError("set needs a value; unset returns a keyword to sshd's default")
     options = {"path": path, "shadowed": shadowed, "exact": exact, "admins": admins, "force": force}
-    return sshd_host.apply(_minion(), sshd_host.one_keyword(keyword, value, match, **options))
+    return sshd_host.apply(_minion(), sshd_host.one_value(keyword, value, match, **options))
 
 
 def unset(keyword, match=None, path=DEFAULT, shadowed="fix", admins=None, force=False):

@@ -92,6 +92,13 @@ def one_keyword(keyword: str, value: typing.Any, match: str | None, **options: t
     return Asked(config=config, matches=matches, lowered="keep", **options)
 
 
+def one_value(keyword: str, value: typing.Any, match: str | None, **options: typing.Any) -> Asked:
+    """Return what :func:`one_keyword` does; raises SaltInvocationError for None, which is no value."""
+    if value is None:
+        raise SaltInvocationError("set needs a value; unset returns a keyword to sshd's default")
+    return one_keyword(keyword, value, match, **options)
+
+
 def get(minion: Minion, keyword: str, match: str | None, path: str) -> dict[str, typing.Any] | None:
     """Return a keyword as it is written, and where; arguments and what is returned as for ``sshd_config.get``."""
     wanted = sshd_wish.wish(keyword, None, oracle.daemon(minion), match)

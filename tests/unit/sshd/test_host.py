@@ -28,6 +28,12 @@ def test_one_keyword():
     assert (asked.config, asked.matches) == (None, [{"User bob": {"LogLevel": "INFO"}}])
 
 
+def test_one_value_is_one():
+    assert host.one_value("LogLevel", "INFO", None, path="/a").config == {"LogLevel": "INFO"}
+    with pytest.raises(SaltInvocationError, match="set needs a value; unset returns"):
+        host.one_value("LogLevel", None, None, path="/a")
+
+
 def test_get_reads_includes_too(minion, tmp_path):
     (tmp_path / "main").write_text(f"Include {tmp_path}/*.conf\n")
     (tmp_path / "1.conf").write_text("\nLogLevel DEBUG # why\nAcceptEnv A B\n")
