@@ -2,15 +2,14 @@
 One source tree, served in each of the ways that the documentation names.
 """
 
+import configparser
 import pathlib
-import shutil
 import subprocess
-import sys
-import sysconfig
 import zipfile
 
 import pytest
-from salt_call import SaltCall
+import salt.loader
+from salt_call import SaltCall, built, copied, fresh_environment, install
 
 
 @pytest.fixture
@@ -21,19 +20,14 @@ def salt_call(tmp_path):
 
 @pytest.fixture(scope="session")
 def wheel(root, tmp_path_factory):
-    """The wheel (pathlib.Path), built from a copy of the checkout so that nothing is left in it."""
-    source = tmp_path_factory.mktemp("source") / "tree"
-    shutil.copytree(root, source, symlinks=True, ignore=shutil.ignore_patterns(".git", "__pycache__", "build"))
-    target = source.parent / "wheels"
-    build = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
-    target.mkdir()
-    subprocess.run([sys.executable, "-c", build, target], cwd=source, check=True, capture_output=True)
-    return next(target.glob("saltext_sshtrail-*.whl"))
+    """The wheel (pathlib.Path)."""
+    return built(root, tmp_path_factory.mktemp("wheel"))
 
 
 def test_the_tree_works_with_nothing_installed(salt_call, root):
-    call = salt_call(pillar_roots={"base": [str(root / "pillar")]})
-    assert call("-m", str(root), "sshtrail.policy")["environment"] == "prod"
+    call = salt_call(pillar_roots={"base": [str(root / "pillar")]}, options=["-m", str(root)])
+    assert call("sshtrail.policy")["environment"] == "prod"
+    call.offers_everything()
 
 
 def test_the_tree_is_served_from_salt_and_synced(salt_call, root):
@@ -48,42 +42,42 @@ def test_the_tree_is_served_from_salt_and_synced(salt_call, root):
     assert call("sshtrail.policy")["environment"] == "prod"
 
 
-def test_the_wheel_holds_every_file(wheel, root):
-    names = set(zipfile.ZipFile(wheel).namelist())
-    wanted = {f"{util}.py" for util in utils(root)}
+def test_the_wheel_holds_every_file_and_nothing_else(wheel, root):
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    wanted = {str(path.relative_to(root / "_utils")) for path in (root / "_utils").rglob("*.py")}
+    wanted |= {str(path.relative_to(root)) for path in (root / "saltext").rglob("*.py")}
     for kind in ("modules", "runners", "states"):
         wanted |= {f"saltext/sshtrail/{kind}/{path.name}" for path in (root / f"_{kind}").glob("*.py")}
-    assert wanted <= names
+    assert names == wanted
+
+
+def test_the_package_tells_the_version_of_the_wheel(wheel, root):
+    config = configparser.ConfigParser()
+    config.read(root / "setup.cfg")
+    told = {}
+    exec((root / "saltext" / "sshtrail" / "__init__.py").read_text(encoding="utf-8"), told)
+    assert config["metadata"]["version"] == told["__version__"] == wheel.name.split("-")[1]
+
+
+def test_salt_takes_no_wing_of_the_library_for_modules_of_its_own(root):
+    """The wheel names the library to Salt, for salt-ssh, and Salt looks there for directories of these names."""
+    kinds = {pathlib.Path(path).name for path in salt.loader.SALT_INTERNAL_LOADERS_PATHS} | {"outputters", "wrapper"}
+    wings = {path.name for path in (root / "_utils" / "sshtrail_lib").iterdir() if path.is_dir()}
+    assert not wings & kinds
 
 
 def test_the_wheel_works_in_a_fresh_environment(wheel, salt_call, root, tmp_path):
     python = fresh_environment(tmp_path / "venv")
-    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-index", "--no-deps", wheel]
-    subprocess.run(pip, check=True)
+    install(python, wheel)
     call = salt_call(python=python, pillar_roots={"base": [str(root / "pillar")]})
     call.offers_everything()
     assert call("sshtrail.policy")["environment"] == "prod"
 
 
 def utils(root):
-    """The names of the shared modules (set of str)."""
-    return {path.stem for path in (root / "_utils").glob("*.py")}
-
-
-def fresh_environment(path):
-    """Make a virtual environment that sees the present one's Salt, nothing of this project; return its Python."""
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", path], check=True)
-    (site_packages(path) / "salt.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    python = path / "bin" / "python"
-    salt_call = path / "bin" / "salt-call"
-    salt_call.write_text(f"#!{python}\nimport sys\nfrom salt.scripts import salt_call\nsys.exit(salt_call())\n")
-    salt_call.chmod(0o755)
-    return python
-
-
-def site_packages(path):
-    """Return where the virtual environment at ``path`` keeps its packages (pathlib.Path)."""
-    return pathlib.Path(next(path.glob("lib/python*/site-packages")))
+    """The names of the shared modules, as Salt tells them (set of str)."""
+    top = root / "_utils"
+    return {".".join(path.relative_to(top).with_suffix("").parts) for path in top.rglob("*.py")}
 
 
 def test_the_tree_is_served_by_gitfs(salt_call, root, tmp_path):
@@ -98,13 +92,15 @@ def test_the_tree_is_served_by_gitfs(salt_call, root, tmp_path):
     call = salt_call(fileserver_backend=["gitfs"], gitfs_remotes=remotes, pillar_roots={"base": [str(root / "pillar")]})
     call("saltutil.sync_all")
     call.offers_everything()
+    assert call("sshtrail.policy")["environment"] == "prod"
     assert "sshtrail" in call("cp.list_states")
-    assert not [path for path in call("cp.list_master") if "pillar" in path]
+    # The library has a file of that name.
+    assert not [path for path in call("cp.list_master") if "pillar" in pathlib.PurePosixPath(path).parent.parts]
 
 
 def commit_all(root, tree, bare):
     """Commit the checkout as it is now, tracked or not, and push it to a new bare repository."""
-    shutil.copytree(root, tree, symlinks=True, ignore=shutil.ignore_patterns(".git", "__pycache__", "build"))
+    copied(root, tree)
     git = ["git", "-C", tree, "-c", "user.name=test", "-c", "user.email=test@localhost"]
     for command in (
         ["git", "init", "--quiet", "--initial-branch=main", tree],
