@@ -118,7 +118,8 @@ def _apart_from_arch(rule):
 
 
 def _against_earlier(known):
-    seen, alike = {}, {}
+    seen: dict[bytes, int] = {}
+    alike: dict[tuple, int] = {}
     for rule in known:
         if rule.data in seen:
             reason = f"the same rule as in line {seen[rule.data]}: a load stops here, and what follows is not loaded"

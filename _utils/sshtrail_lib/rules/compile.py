@@ -147,8 +147,8 @@ class _Compiler:
         return self.listed(rule)
 
     def listed(self, rule):
-        header = ctypes.string_at(self.rule.value, layout.HEADER.size)
-        data = ctypes.string_at(self.rule.value, layout.HEADER.size + layout.length(header))
+        header = ctypes.string_at(self.rule, layout.HEADER.size)
+        data = ctypes.string_at(self.rule, layout.HEADER.size + layout.length(header))
         return layout.listed(data, rule.filter, rule.action)
 
 

@@ -211,9 +211,9 @@ def _operators(name):
 
 NOT_FILESYSTEM = tuple(name for name in FILTERS if name != "filesystem")
 EXIT_ONLY = ("exit", "success", "ppid", "devmajor", "devminor", "inode", "filetype", "path", "dir")
-EXIT_ONLY += tuple(label for label in LABELS if label.startswith("obj_"))
-FILTERS_OF = {
-    **dict.fromkeys(EXIT_ONLY, ("exit",)),
+OBJECTS = tuple(label for label in LABELS if label.startswith("obj_"))
+FILTERS_OF: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys((*EXIT_ONLY, *OBJECTS), ("exit",)),
     "msgtype": ("exclude", "user"),
     "fstype": ("filesystem",),
     "key": FILTERS,

@@ -89,9 +89,8 @@ def _transaction(minion, rules_dir):
 def _read(minion, rules_dir, compiled, replaced):
     """Return the :class:`Host`, its files as they were before ``replaced`` (dict), what an interrupted change did."""
     path = compiled or _compiled_of(rules_dir)
-    files = {name: base_files.read(name) for name in _paths(rules_dir)}
-    files.update((name, data) for name, data in replaced.items() if name in files)
-    files = {name: data for name, data in files.items() if data is not None}
+    found = {name: replaced[name] if name in replaced else base_files.read(name) for name in _paths(rules_dir)}
+    files = {name: data for name, data in found.items() if data is not None}
     text = replaced[path] if path in replaced else base_files.read(path)
     space = _awk_space(minion) if rules_files.needs_awk(files.values()) else rules_files.MAWK
     held, now = kernel.rules(), kernel.status()

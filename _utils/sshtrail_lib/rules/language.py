@@ -273,10 +273,12 @@ def _rule(options, exists):
 class _Draft:
     """A rule while its options are taken one after the other, in auditctl's own sequence of checks."""
 
-    def __init__(self, exists):
+    def __init__(self, exists: Callable[[str, str], None] | None) -> None:
         self.exists = exists
-        self.verb = self.action = self.filter = None
-        self.parts, self.keys = [], []
+        # Nothing of them has been named yet.
+        self.verb = self.action = self.filter = ""
+        self.parts: list[Part] = []
+        self.keys: list[str] = []
 
     def take(self, option, argument):
         if option in ("-a", "-A", "-d"):
@@ -325,7 +327,7 @@ class _Draft:
         self.parts.append(fields.compare(argument))
 
     def syscalls(self, argument):
-        if self.filter not in (None, "exit", "io_uring"):
+        if self.filter not in ("", "exit", "io_uring"):
             raise RuleError(f"The {self.filter} list takes no system calls (-S); only exit and io_uring do.")
         if not argument.strip(","):
             raise RuleError("-S needs the name or the number of a system call, or several joined by commas.")

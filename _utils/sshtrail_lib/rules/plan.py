@@ -66,7 +66,7 @@ def plan(loaded: list[bytes], desired: list[bytes], execs: Callable[[int], int])
     phases: list[list[Step]] = [[] for _ in range(4)]
     for number in sorted({_view(rule).filter for rule in (*loaded, *desired)}):
         of_list = [[rule for rule in rules if _view(rule).filter == number] for rules in (loaded, desired)]
-        for phase, steps in zip(phases, _List(*of_list, execs).phases()):  # noqa: B905  (Python 3.9 of old releases)
+        for phase, steps in zip(phases, _List(of_list[0], of_list[1], execs).phases()):  # noqa: B905  (Python 3.9 of old releases)
             phase.extend(steps)
     return [step for phase in phases for step in phase]
 
@@ -74,7 +74,7 @@ def plan(loaded: list[bytes], desired: list[bytes], execs: Callable[[int], int])
 class _List:
     """The plan for one of the kernel's lists: what goes in front, what goes behind, what stays."""
 
-    def __init__(self, loaded, desired, execs):
+    def __init__(self, loaded: list[bytes], desired: list[bytes], execs: Callable[[int], int]) -> None:
         self.desired, self.execs = desired, execs
         self.rank = {rule: at for at, rule in enumerate(desired)}
         # The first of several equal rules decides, and it is the first that a deletion takes: so rules that
@@ -82,7 +82,8 @@ class _List:
         self.copies = collections.Counter(loaded)
         self.loaded = list(self.copies)
         self.common = [rule for rule in self.loaded if rule in self.rank and self.copies[rule] == 1]
-        self.front, self.back = set(), set()
+        self.front: set[bytes] = set()
+        self.back: set[bytes] = set()
         self.place_new(set(self.common))
         self.mend_order()
 
@@ -96,7 +97,8 @@ class _List:
 
     def dragging(self, common):
         """Return the new rules that, appended, must take some loaded rule along: it, or one between, collides (set)."""
-        loaded, found = [], []
+        loaded: list[bytes] = []
+        found: list[bytes] = []
         for rule in reversed(self.desired):
             if rule in common:
                 loaded.append(rule)
@@ -132,7 +134,7 @@ class _List:
 
     def safe(self, rules):
         """Tell whether prepending ``rules`` one by one never lets a ``never`` hide what an earlier one records."""
-        ordered = sorted(rules, key=self.rank.get)
+        ordered = sorted(rules, key=self.rank.__getitem__)
         nevers = [rule for rule in ordered if not _view(rule).action]
         return not any(
             self.collide(rule, never)
@@ -164,13 +166,13 @@ class _List:
                     and other != at
                     and self.collide(self.common[at], self.common[other])
                 ):
-                    yield tuple(sorted((self.common[at], self.common[other]), key=self.rank.get))
+                    yield tuple(sorted((self.common[at], self.common[other]), key=self.rank.__getitem__))
 
     # -- the steps
 
     def phases(self):
-        front = sorted(self.front, key=self.rank.get)
-        back = sorted(self.back, key=self.rank.get)
+        front = sorted(self.front, key=self.rank.__getitem__)
+        back = sorted(self.back, key=self.rank.__getitem__)
         moved = (self.front | self.back) & set(self.loaded)
         front_twins, back_twins = self.twinned(front[::-1], moved), self.twinned(back, moved)
         gone = [rule for rule in reversed(self.loaded) if rule in moved or rule not in self.rank]
@@ -196,7 +198,7 @@ class _List:
 
     def twinned(self, rules, moved):
         """Return those of ``rules`` (in the order in which they are added) that need a twin meanwhile (set)."""
-        twins = []
+        twins: list[bytes] = []
         for rule in rules:
             if rule in moved or any(self.collide(rule, other) for other in twins):
                 twins.append(rule)
@@ -205,15 +207,18 @@ class _List:
 
 def _out_of_order(ranks):
     """Return the indexes of ``ranks`` outside of one longest increasing subsequence."""
-    ends, tails, previous = [], [], []
+    ends: list[int] = []
+    tails: list[int] = []
+    previous: list[int | None] = []
     for at, rank in enumerate(ranks):
         place = bisect.bisect_left(ends, rank)
         previous.append(tails[place - 1] if place else None)
         ends[place : place + 1], tails[place : place + 1] = [rank], [at]
-    keep, at = set(), tails[-1] if tails else None
-    while at is not None:
-        keep.add(at)
-        at = previous[at]
+    keep = set()
+    last = tails[-1] if tails else None
+    while last is not None:
+        keep.add(last)
+        last = previous[last]
     return [at for at in range(len(ranks)) if at not in keep]
 
 
@@ -375,7 +380,7 @@ def _equals(packed, number):
 
 def _limits(fields):
     """Return for each single-valued field the lowest and highest value that can match, and the values that cannot."""
-    limits = {}
+    limits: dict[int, tuple[int, int, frozenset[int]]] = {}
     for number, operator, value in fields:
         name = layout.OPERATOR_NAMES.get(operator, "&")
         if number in SINGLE and name not in BITS:

@@ -19,7 +19,6 @@ from sshtrail_lib.rules import accounts, compile, fields, plan
 from sshtrail_lib.rules import files as rules_files
 from sshtrail_lib.rules.fields import RuleError
 from sshtrail_lib.rules.files import Origin
-from sshtrail_lib.rules.language import Rule
 
 REBOOT = "takes effect at the next reboot"
 
@@ -112,7 +111,7 @@ def _status(entries):
 
 def absent_directory(entry: Origin) -> str | None:
     """Return the directory (str) that the rule of ``entry`` needs and that is not there, or None."""
-    return compile.absent_directory(entry.value) if isinstance(entry.value, Rule) else None
+    return compile.absent_directory(entry.value)
 
 
 def arranged(files: Mapping[str, bytes | None]) -> dict[str, bytes]:
@@ -143,21 +142,21 @@ _text = functools.lru_cache(maxsize=8)(rules_files.compile_text)
 def _read(items):
     entries = rules_files.parse_all(dict(items), accounts.exists)
     rules = _Rules(rules_files.rules(entries))
-    parts = [part for entry in rules for part in entry.value.parts]
+    parts = [part for entry in rules.entries for part in entry.value.parts]
     named = dict.fromkeys((part.name, part.value) for part in parts if fields.is_account(part))
     return entries, rules, [part.value for part in parts if part.option == "-w"], list(named)
 
 
-class _Rules(list):
-    """A list that is remembered by what it is, not by what it holds: hashing thousands of rules costs too much."""
+class _Rules:
+    """Rules that are remembered by what they are, not by what they hold: hashing thousands of them costs too much."""
 
-    __hash__ = object.__hash__
-    __eq__ = object.__eq__
+    def __init__(self, entries):
+        self.entries = entries
 
 
 @functools.lru_cache(maxsize=8)
 def _compiled_rules(rules, _directories, _numbers, lenient):
-    return compile_all(rules, lenient)
+    return compile_all(rules.entries, lenient)
 
 
 def compile_all(entries: Iterable[Origin], lenient: bool = False) -> tuple[dict[bytes, Origin], list[Origin]]:
