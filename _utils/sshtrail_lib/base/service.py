@@ -50,7 +50,7 @@ class ServiceError(CommandExecutionError):
 
 def available(minion: Minion, name: str) -> bool:
     """Tell whether this host has the service ``name`` (str)."""
-    return os.access(_script(name), os.X_OK) if _scripts(minion) else minion.call["service.available"](name)
+    return _has_script(name) if _scripts(minion) else minion.call["service.available"](name)
 
 
 def status(minion: Minion, name: str) -> bool:
@@ -122,6 +122,8 @@ def _runs(minion: Minion, name: str) -> bool:
     key, process = f"sshtrail_service.{name}", _process(name)
     if process and minion.context.get(key) == process:
         return True
+    if not _has_script(name):
+        return False
     runs = _run(minion, _script(name), "status")["retcode"] == 0
     minion.context[key] = process if runs else None
     return runs
@@ -136,6 +138,10 @@ def _process(name: str) -> tuple[int, bytes] | None:
 
 def _script(name: str) -> str:
     return os.path.join(INIT_DIR, name)
+
+
+def _has_script(name: str) -> bool:
+    return os.access(_script(name), os.X_OK)
 
 
 def _run(minion: Minion, *argv: str) -> dict[str, typing.Any]:

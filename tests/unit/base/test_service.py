@@ -58,6 +58,9 @@ def scripted(host, monkeypatch, tmp_path):
     """The same host with init scripts (Scripts)."""
     monkeypatch.setattr(salt.utils.systemd, "booted", lambda _context: False)
     scripts = Scripts(host, tmp_path / "sshd.pid")
+    monkeypatch.setattr(service, "INIT_DIR", str(tmp_path))
+    for name in ("ssh", "cron"):
+        (tmp_path / name).touch(0o755)
     name = pathlib.Path("/proc/self/comm").read_text(encoding="utf-8").removesuffix("\n")
     monkeypatch.setattr(service, "PROCESSES", {"ssh": service.Process(str(scripts.pidfile), name)})
     return scripts
@@ -113,4 +116,10 @@ def test_a_script_that_fails_is_quoted(scripted, said, reason):
     scripted.answer.update(retcode=1, **said)
     with pytest.raises(service.ServiceError, match=f"The service cron did not start: {reason}"):
         service.start(scripted.minion, "cron")
-    assert scripted.asked == [["/etc/init.d/cron", "start"]]
+    assert scripted.asked == [[f"{service.INIT_DIR}/cron", "start"]]
+
+
+def test_a_service_without_a_script_does_not_run(scripted):
+    assert scripted.status("ssh")
+    assert not scripted.status("auditd")
+    assert len(scripted.asked) == 1
