@@ -1,5 +1,5 @@
 """
-policy.policy: what a pillar may hold, what it becomes, and how each mistake is named.
+policy.pillar: what a pillar may hold, what it becomes, and how each mistake is named.
 """
 
 import copy
@@ -9,7 +9,6 @@ import salt.config
 import salt.pillar
 from sshtrail_lib.policy import groups as policy_groups
 from sshtrail_lib.policy import pillar as policy_pillar
-from sshtrail_lib.policy import platforms
 
 GOOD = {
     "environment": "dev",
@@ -212,13 +211,6 @@ def test_a_pillar_that_the_master_could_not_compile_is_no_policy():
     pillar = {"sshtrail": GOOD, "_errors": ["Rendering SLS 'sshtrail.prod' failed"]}
     with pytest.raises(policy_pillar.PolicyError, match="could not compile the pillar: Rendering SLS"):
         policy_pillar.build(pillar, "Debian")
-
-
-@pytest.mark.parametrize("os_family", sorted(platforms.ENTRIES))
-def test_every_distribution_has_every_entry_from_a_named_source(os_family):
-    places = [place for place, _, _ in platforms.ENTRIES["Debian"]]
-    assert [place for place, _, _ in platforms.ENTRIES[os_family]] == places
-    assert all(source for _, _, source in platforms.ENTRIES[os_family])
 
 
 def test_groups_keep_the_order_of_the_pillar_and_drop_what_is_off():
