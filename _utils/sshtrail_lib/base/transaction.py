@@ -135,18 +135,27 @@ def lock(path: str, deadline: float = DEADLINE) -> Iterator[None]:
     Hold the lock file at ``path`` (str), which only this user can open, and wait for it no longer than ``deadline``
     (float, seconds).
 
-    Raises :class:`Busy`. The lock goes with the process, also when that is killed.
+    Raises :class:`Busy`, and CommandExecutionError where the file cannot be used. The lock goes with the process, also
+    when that is killed.
     """
-    directory = os.path.dirname(path)
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    os.chmod(directory, 0o700)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    handle = _opened(path)
     try:
-        os.fchmod(handle, 0o600)
         _wait(handle, path, deadline)
         yield
     finally:
         os.close(handle)
+
+
+def _opened(path: str) -> int:
+    directory = os.path.dirname(path)
+    try:
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        os.chmod(directory, 0o700)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        os.fchmod(handle, 0o600)
+    except OSError as exc:
+        raise CommandExecutionError(f"Cannot hold the lock {path}: {exc.strerror}; nothing was touched.") from exc
+    return handle
 
 
 def _wait(handle: int, path: str, deadline: float) -> None:
