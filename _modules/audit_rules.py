@@ -7,6 +7,10 @@ means the kernel itself. Source: auditctl(8), augenrules(8), audit.rules(7).
 
 import os
 
+import sshtrail_lib
+
+sshtrail_lib.refresh()
+
 from sshtrail_lib.base import kernel, minion
 from sshtrail_lib.rules import check as rules_check
 from sshtrail_lib.rules import host, wish

@@ -4,7 +4,11 @@ Read, check and change ``auditd.conf``, and have the running audit daemon take i
 :depends: auditd. The keywords of auditd 3.0 to 4.2 are known, see auditd.conf(5).
 """
 
+import sshtrail_lib
 from salt.exceptions import SaltInvocationError
+
+sshtrail_lib.refresh()
+
 from sshtrail_lib.auditd import host as auditd_host
 from sshtrail_lib.auditd import language as auditd_language
 from sshtrail_lib.base import minion

@@ -5,6 +5,10 @@ A change is one transaction: the whole tree as it will be passes sshd's own test
 and afterwards the listener answers, or the old files are back.
 """
 
+import sshtrail_lib
+
+sshtrail_lib.refresh()
+
 from sshtrail_lib.base import minion
 from sshtrail_lib.sshd import host as sshd_host
 from sshtrail_lib.sshd.running import DEFAULT

@@ -3,7 +3,11 @@ A host's SSH audit policy as a whole: what it asks, what differs, what is true n
 """
 
 import salt.pillar
+import sshtrail_lib
 from salt.exceptions import SaltInvocationError
+
+sshtrail_lib.refresh()
+
 from sshtrail_lib.base import minion
 from sshtrail_lib.drift import fingerprint
 from sshtrail_lib.drift import look as drift_look

@@ -2,6 +2,10 @@
 Services, also on a host that did not boot with systemd; see :mod:`sshtrail_lib.base.service`.
 """
 
+import sshtrail_lib
+
+sshtrail_lib.refresh()
+
 from sshtrail_lib.base import minion, service
 
 

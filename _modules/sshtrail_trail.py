@@ -2,7 +2,11 @@
 What the audit log says of the host's own SSH audit configuration: who changed it.
 """
 
+import sshtrail_lib
 from salt.exceptions import SaltException
+
+sshtrail_lib.refresh()
+
 from sshtrail_lib.rules import watches
 from sshtrail_lib.trail import reader
 

@@ -5,6 +5,10 @@ The minion's schedule runs :py:func:`tick`, so that this module imports little: 
 look there is no process started and nothing parsed.
 """
 
+import sshtrail_lib
+
+sshtrail_lib.refresh()
+
 from sshtrail_lib.base import minion
 from sshtrail_lib.drift import watch
 

@@ -2,6 +2,10 @@
 The fleet's SSH audit policies, from the master: how each host stands, a rollout that stops in time, repairs of drift.
 """
 
+import sshtrail_lib
+
+sshtrail_lib.refresh()
+
 from sshtrail_lib.fleet import master
 from sshtrail_lib.fleet import repairs as fleet_repairs
 from sshtrail_lib.fleet import rollout as fleet_rollout

@@ -14,6 +14,10 @@ Keep the kernel's audit rules, and the files that they are loaded from at boot, 
             backlog_limit: 8192
 """
 
+import sshtrail_lib
+
+sshtrail_lib.refresh()
+
 from sshtrail_lib.base import state
 from sshtrail_lib.rules.files import LOCAL, MANAGED
 

@@ -11,6 +11,10 @@ Keep ``auditd.conf`` as asked, and the running audit daemon working with it.
             space_left_action: email
 """
 
+import sshtrail_lib
+
+sshtrail_lib.refresh()
+
 from sshtrail_lib.auditd import language as auditd_language
 from sshtrail_lib.base import state
 

@@ -14,6 +14,10 @@ Keep keywords of ``sshd_config`` at the values they should have.
                 X11Forwarding: no
 """
 
+import sshtrail_lib
+
+sshtrail_lib.refresh()
+
 from sshtrail_lib.base import state
 from sshtrail_lib.sshd.running import DEFAULT
 

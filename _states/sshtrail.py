@@ -8,6 +8,10 @@ Prove at the end of a highstate that the host is in its policy.
         - order: last
 """
 
+import sshtrail_lib
+
+sshtrail_lib.refresh()
+
 from sshtrail_lib.drift import difference
 
 

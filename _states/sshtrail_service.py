@@ -7,6 +7,10 @@ Have a service run, now and after a boot, whichever init this host has.
       sshtrail_service.running
 """
 
+import sshtrail_lib
+
+sshtrail_lib.refresh()
+
 from sshtrail_lib.base import state
 
 

@@ -4,3 +4,49 @@ The library: one package, one room for each thing.
 Imports go downwards: ``fleet`` and ``drift`` → ``policy`` → the wings ``sshd``, ``auditd`` and ``rules``, which do not
 know each other → ``trail`` → ``base``. docs/architecture.md has the picture; tests/unit/test_laws.py holds the laws.
 """
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+
+#: A file's time of change in nanoseconds and its size in bytes, or None where there is no such file.
+Stamp = tuple[int, int] | None
+
+
+def refresh() -> None:
+    """
+    Forget what was imported of this library if a file of that has changed since, so that the next import reads it.
+
+    Whatever Salt loads calls this before it imports from here. After a sync Salt executes the modules and states anew,
+    in a minion that has run for months too, and would give them the library that it imported then. It is the first
+    thing in such a file because it must be there in each version: an old library is asked whether it is old.
+    """
+    if all(_stamp(path) == stamp for name, path, stamp in _FILES if name in sys.modules):
+        return
+    for name, _, _ in _FILES:
+        sys.modules.pop(name, None)
+    importlib.invalidate_caches()
+
+
+def _stamp(path: str) -> Stamp:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+def _files(top: str) -> Iterator[tuple[str, str, Stamp]]:
+    """Yield the name of each module below the directory ``top``, its file and that one's stamp."""
+    above = len(os.path.dirname(top)) + 1
+    for directory, _, names in os.walk(top):
+        for path in (os.path.join(directory, name) for name in names if name.endswith(".py")):
+            module = path[above:].removesuffix(".py").removesuffix("/__init__")
+            yield module.replace("/", "."), path, _stamp(path)
+
+
+# As they are before anything but this file has been imported: what changes later is seen, at worst once too often.
+_FILES = list(_files(os.path.dirname(__file__)))
