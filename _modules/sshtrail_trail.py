@@ -8,7 +8,7 @@ from salt.exceptions import SaltException
 sshtrail_lib.refresh()
 
 from sshtrail_lib.rules import watches
-from sshtrail_lib.trail import reader
+from sshtrail_lib.trail import author, reader
 
 __virtualname__ = "sshtrail_trail"
 
@@ -43,6 +43,22 @@ def attribute(differences, policy, after=0.0):
     places = reader.Places(_sources(policy), conf, _log(conf) if policy["audit"] else None)
     rules = [rule for group in policy["rules"]["groups"] for rule in group["rules"]]
     return reader.attribute(differences, places, watches.watches(rules), watches.keys, after)
+
+
+def sentence(by):
+    """
+    Return who did it (str), for a person: ``removed by alice (auid 1001, session 7, auditctl) at …``.
+
+    by
+        As :py:func:`attribute` has it: a dict, or None for nobody knows.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail_trail.sentence None
+    """
+    return author.sentence(by)
 
 
 def _sources(policy):

@@ -15,7 +15,10 @@ import typing
 from salt.exceptions import SaltInvocationError
 
 from sshtrail_lib.base import text
-from sshtrail_lib.drift.difference import Difference
+
+if typing.TYPE_CHECKING:
+    # Each tick of the schedule imports this in a process of its own.
+    from sshtrail_lib.drift.difference import Difference
 
 VERSION = 1
 #: The name of the claim in Salt's mine.

@@ -13,7 +13,10 @@ from collections.abc import Mapping
 
 from sshtrail_lib.base import text
 from sshtrail_lib.drift.claim import Claim
-from sshtrail_lib.drift.difference import Difference
+
+if typing.TYPE_CHECKING:
+    # Each tick of the schedule imports this in a process of its own.
+    from sshtrail_lib.drift.difference import Difference
 
 VERSION = 1
 PREFIX = "sshtrail/drift/"

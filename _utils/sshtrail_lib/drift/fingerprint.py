@@ -16,6 +16,7 @@ import glob
 import hashlib
 import json
 import os
+import stat
 import time
 import typing
 from collections.abc import Mapping
@@ -130,7 +131,8 @@ def _facts(paths: list[str], pidfiles: dict[str, str], endpoints: list[str], aud
 def _stat(path: str) -> list[int | None]:
     """Return what changes whenever the file at ``path``, or the link there, does; the change's time comes last."""
     try:
-        link, found = os.lstat(path), os.stat(path)
+        link = os.lstat(path)
+        found = os.stat(path) if stat.S_ISLNK(link.st_mode) else link
     except OSError as exc:
         return [exc.errno, 0]
     numbers = [link.st_ino, link.st_mtime_ns, found.st_dev, found.st_ino, found.st_size, found.st_mode]

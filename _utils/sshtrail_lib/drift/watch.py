@@ -1,7 +1,8 @@
 """
 Telling the master of drift: once when it comes, once when it has gone, and never while a state run is going on.
 
-A schedule runs :func:`tick` every few seconds in a process of its own, so that this imports little.
+A schedule runs :func:`tick` every few seconds in a process of its own, so that this imports little: what is needed only
+where something differs is asked of the execution modules, which Salt loads when they are.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.drift import claim as drift_claim
 from sshtrail_lib.drift import event, fingerprint
 from sshtrail_lib.drift.claim import Claim, Told
-from sshtrail_lib.trail import author
 
 #: How the functions begin that run states.
 STATE_RUNS = ("state.", "sshtrail.converge")
@@ -94,7 +94,8 @@ def _come(minion: Minion, claim: Claim, look: Look) -> bool:
     """Put the claim into the mine, for the master alone, see that it is there, and send the event."""
     allowed = {"allow_tgt": minion.opts["id"], "allow_tgt_type": "list"}
     minion.call["mine.send"](drift_claim.MINE_KEY, mine_function="sshtrail_watch.claim", **allowed)
-    said = [{**entry, "said": author.sentence(entry["by"])} for entry in look["differences"]]
+    sentence = minion.call["sshtrail_trail.sentence"]
+    said = [{**entry, "said": sentence(entry["by"])} for entry in look["differences"]]
     body = event.found({**look, "differences": said}, claim)
     return _in_mine(minion) == claimed(minion) and _send(minion, event.FOUND, body)
 

@@ -19,12 +19,24 @@ class Master:
     def __init__(self, cachedir):
         self.mine, self.events, self.records, self.away = {}, [], [], False
         self.differences = []
-        functions = ("sshtrail.look", "mine.send", "mine.delete", "mine.get", "event.send", "cmd.run_all")
+        functions = (
+            "sshtrail.look",
+            "sshtrail_trail.sentence",
+            "mine.send",
+            "mine.delete",
+            "mine.get",
+            "event.send",
+            "cmd.run_all",
+        )
         calls = {name: getattr(self, name.replace(".", "_")) for name in functions}
         self.minion = Minion(calls, {"id": "web1", "cachedir": str(cachedir)}, {}, {})
 
     def sshtrail_look(self):
         return {**LOOK, "differences": self.differences}
+
+    def sshtrail_trail_sentence(self, by):
+        assert by is None
+        return "by whom is unknown"
 
     def mine_send(self, name, mine_function, allow_tgt, allow_tgt_type):
         assert (mine_function, allow_tgt, allow_tgt_type) == ("sshtrail_watch.claim", "web1", "list")
@@ -67,7 +79,11 @@ def test_drift_is_told_once_and_its_end_once(master):
     assert [master.tick(), master.tick()] == ["drift told", "nothing new"]
     assert claim.parse(master.mine["sshtrail_drift"]).name == claim.name_of(LOOSE)
     [(tag, body)] = master.events
-    assert tag == event.FOUND and body["policy"] == "0123456789ab" and body["differences"][0]["said"]
+    assert (
+        tag == event.FOUND
+        and body["policy"] == "0123456789ab"
+        and body["differences"][0]["said"] == "by whom is unknown"
+    )
     master.differences = []
     assert [master.tick(), master.tick()] == ["end of drift told", "nothing new"]
     assert master.mine == {} and master.tags() == [event.FOUND, event.GONE]
