@@ -2,8 +2,8 @@
 What salt-ssh runs on the master in the place of the host's ``sshtrail`` functions: it gives them the pillar.
 
 A function that salt-ssh runs on a host sees no pillar there. The host's whole policy is in it, and the SLS files, which
-salt-ssh renders on the master, ask for the policy: each of these functions is the host's own of the same name, run there
-with the part of the pillar that is ours.
+salt-ssh renders on the master, ask for the policy: each of these functions is the host's own of the same name, run
+there with the part of the pillar that is ours.
 """
 
 from salt.client.ssh.wrapper import FunctionWrapper
