@@ -2,6 +2,7 @@
 One source tree, served in each of the ways that the documentation names.
 """
 
+import ast
 import configparser
 import pathlib
 import subprocess
@@ -64,6 +65,18 @@ def test_salt_takes_no_wing_of_the_library_for_modules_of_its_own(root):
     kinds = {pathlib.Path(path).name for path in salt.loader.SALT_INTERNAL_LOADERS_PATHS} | {"outputters", "wrapper"}
     wings = {path.name for path in (root / "_utils" / "sshtrail_lib").iterdir() if path.is_dir()}
     assert not wings & kinds
+
+
+def test_salt_ssh_gives_the_pillar_to_every_function_that_asks_for_it(root):
+    """What the loop and the runner ask, and a highstate from the host itself, are nothing for salt-ssh."""
+    on_the_host = public(root / "_modules" / "sshtrail.py")
+    assert public(root / "saltext/sshtrail/wrapper/sshtrail.py") == on_the_host - {"condition", "converge", "look"}
+
+
+def public(path):
+    """Return the names (set of str) of a file's public functions."""
+    found = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.FunctionDef)]
+    return {node.name for node in found if not node.name.startswith("_")}
 
 
 def test_the_wheel_works_in_a_fresh_environment(wheel, salt_call, root, tmp_path):
