@@ -151,7 +151,10 @@ def _attributed(minion: Minion, policy: Policy) -> list[Difference]:
 
 def _packages(minion: Minion, policy: Policy) -> Changes:
     names = [package["name"] for package in arguments.packages(policy).values()]
-    return {name: {"old": None, "new": "installed"} for name in names if not minion.call["pkg.version"](name)}
+    # All at once, for each question copies the list of everything that is installed; the answer for one is no dict.
+    found = minion.call["pkg.version"](*names)
+    versions = found if isinstance(found, dict) else dict.fromkeys(names, found)
+    return {name: {"old": None, "new": "installed"} for name in names if not versions.get(name)}
 
 
 def _sshd(minion: Minion, policy: Policy) -> list[Difference]:

@@ -40,8 +40,9 @@ class Host:
 
         return call
 
-    def do_pkg__version(self, name):
-        return "" if name in self.wrong else "1.0"
+    def do_pkg__version(self, *names):
+        found = {name: "" if name in self.wrong else "1.0" for name in names}
+        return found if len(found) > 1 else found[names[0]]
 
     def do_sshd_config__diff(self, config, matches, path, shadowed, admins):
         keys = [key_of(*one) for one in [*wishes(None, config), *in_matches(matches)]] + [LOWERED, "sshd"]
