@@ -1,11 +1,24 @@
 """
 The machine's one audit subsystem, for a while: its lock, its status, and that both are as before in the end.
+
+Standard library only.
 """
 
+import contextlib
+import fcntl
+import os
+import shlex
+import stat
 import subprocess
+
+from _prepare import Failed
+from _waiting import stop, wait_for
 
 # One kernel, one audit subsystem: whoever touches it holds this lock, whichever checkout he runs from.
 AUDIT_LOCK = "/tmp/sshtrail-audit-subsystem.lock"
+#: Seconds after which nobody has a reason any more to hold the lock: all tests together take less.
+LOCK_DEADLINE = 3600
+NO_RULES = "No rules"
 RESTORE = {
     "backlog_limit": "-b",
     "failure": "-f",
@@ -25,9 +38,86 @@ def audit_status():
     return dict(line.split(maxsplit=1) for line in auditctl("-s").splitlines() if " " in line)
 
 
+def audit_rules():
+    """Return the kernel's rules as auditctl lists them (list of str)."""
+    return [line for line in auditctl("-l").splitlines() if line != NO_RULES]
+
+
+def auditd_ended():
+    """Wait until the kernel has no audit daemon any more."""
+    wait_for(lambda: audit_status()["pid"] == "0", "the end of the kernel's audit daemon")
+
+
+@contextlib.contextmanager
+def audit_lock(seconds=LOCK_DEADLINE):
+    """
+    Have the machine's audit subsystem alone; gives the file descriptor (int) that holds the lock.
+
+    seconds
+        How long to wait for others (float); :class:`_prepare.Failed` is raised then.
+    """
+    lock = _opened(AUDIT_LOCK)
+    try:
+        # Who waits in the kernel's queue gets it after those who have waited longer, and before those who come later.
+        command = ["flock", "--exclusive", "--timeout", str(seconds), str(lock)]
+        if subprocess.run(command, pass_fds=[lock], check=False).returncode:
+            raise Failed(f"in vain waited {seconds} s for the lock {AUDIT_LOCK}, which somebody else holds")
+        yield lock
+    finally:
+        # Who guards this run may have the same open file.
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        os.close(lock)
+
+
+def _opened(path):
+    """Open a lock file in a directory where anybody may have put anything; return its file descriptor."""
+    # To create what is there already is refused where the file is another's (fs.protected_regular).
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        lock = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CREAT, 0o600)
+    except OSError as exc:
+        raise Failed(f"{path} cannot be the lock: {exc.strerror}") from exc
+    if not stat.S_ISREG(os.fstat(lock).st_mode):
+        raise Failed(f"{path} cannot be the lock: it is no regular file")
+    return lock
+
+
 def restore(status):
     """Give the kernel's audit settings the values of ``status`` (dict of str) again."""
     now = audit_status()
     for key, option in RESTORE.items():
         if now[key] != status[key]:
             auditctl(option, status[key])
+
+
+def bring_back(status, rules):
+    """
+    Give the kernel the settings and the rules that it had when nobody is left who changes them.
+
+    status, rules
+        As :func:`audit_status` and :func:`audit_rules` told them. An audit daemon that was not there is ended.
+    """
+    now = audit_status()
+    if now["pid"] != status["pid"]:
+        stop(int(now["pid"]), "auditd")
+        forget_auditd()
+    if audit_rules() != rules:
+        auditctl("-D")
+        for rule in rules:
+            auditctl(*shlex.split(rule))
+    restore(status)
+
+
+def bring_host_back(status, rules):
+    """Start the host's own audit daemon again where one ran, and have the kernel's settings and rules as they were."""
+    if status["pid"] != "0":
+        subprocess.run(["service", "auditd", "start"], check=False, stdout=subprocess.DEVNULL)
+    bring_back({**status, "pid": audit_status()["pid"]}, rules)
+
+
+def forget_auditd():
+    """Let the kernel notice that its audit daemon has gone: one that was killed could not tell it."""
+    if audit_status()["pid"] != "0":
+        auditctl("-m", "sshtrail: is the audit daemon there?")
+    auditd_ended()

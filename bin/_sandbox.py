@@ -2,24 +2,25 @@
 A machine within the machine: its own /etc, /run, /var/log, /home, /dev/log and network, the real kernel.
 
 The audit subsystem is the real one, since the kernel has only one; whoever lets a sandbox use it holds
-its lock (:data:`_kernel.AUDIT_LOCK`). Standard library only.
+its lock (:func:`_keeper.audit_subsystem`). Who lives in a sandbox is killed when whoever made it ends, in whatever way.
+Standard library only.
 """
 
 import contextlib
 import os
 import pathlib
-import signal
 import socket
 import subprocess
 import threading
-import time
 
+from _keeper import identity, keeper, kill_inhabitants
 from _prepare import Failed
+from _waiting import stop
 
 NODES = ["full", "null", "ptmx", "random", "tty", "urandom", "zero"]
-PRIVATE = ["/etc", "/home", "/var/log", "/var/lib/dpkg", "/var/spool"]
-PIDFILES = {"auditd.pid": "auditd", "sshd.pid": "sshd"}
-DEADLINE = 60
+PRIVATE = ["/etc", "/home", "/var/log", "/var/spool"]
+# Ten thousand files, of which few are written: only these are copied, where the file system allows that.
+LARGE = "/var/lib/dpkg"
 
 
 class Sandbox:
@@ -36,9 +37,14 @@ class Sandbox:
         self.messages = []
         join = ["nsenter", "-t", str(network), "--net"] if network else []
         own = ["unshare", "--mount", "--uts", "--propagation", "private", *(["--net"] if not network else [])]
-        # The holder says that the namespaces are there by closing its output.
-        self.holder = subprocess.Popen([*join, *own, "sh", "-c", "echo; exec sleep infinity"], stdout=subprocess.PIPE)
+        # The holder says that the namespaces are there, and ends with its input, that is with this process.
+        hold = [*join, *own, "sh", "-c", "echo; exec cat >/dev/null"]
+        self.holder = subprocess.Popen(hold, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.holder.stdout.readline()
+        self.namespace = identity(os.stat(f"/proc/{self.holder.pid}/ns/uts"))
+        if self.namespace == identity(os.stat("/proc/self/ns/uts")):
+            raise Failed("a sandbox needs namespaces of its own, and unshare made none")
+        keeper().sandbox(self.holder.pid)
         self._private_directories()
         self._private_dev()
         self.run("ip", "link", "set", "lo", "up")
@@ -70,11 +76,13 @@ class Sandbox:
         return None
 
     def close(self):
-        """End what was started in the sandbox, by pid, and the sandbox."""
-        for pidfile, name in PIDFILES.items():
-            stop(self.pid(pidfile), name)
+        """End what was started in the sandbox, and the sandbox."""
+        daemon = self.pid("auditd.pid")
+        kill_inhabitants({self.namespace}, {daemon})
+        # An audit daemon that is killed cannot tell the kernel that it has gone.
+        stop(daemon, "auditd")
+        kill_inhabitants({self.namespace})
         self.receiver.close()
-        self.holder.terminate()
         self.holder.wait()
 
     def enter(self, command):
@@ -85,11 +93,19 @@ class Sandbox:
         self.run("mount", *args)
 
     def _private_directories(self):
-        for number, path in enumerate(PRIVATE):
+        overlaid = self._overlay(LARGE)
+        for number, path in enumerate(PRIVATE if overlaid else [*PRIVATE, LARGE]):
             copy = self.base / f"copy{number}"
             subprocess.run(["cp", "-a", path, copy], check=True)
             self._mount("--bind", copy, path)
         self._mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
+
+    def _overlay(self, path):
+        """Have a directory private without a copy of it; return whether that is possible here (bool)."""
+        for name in ("upper", "work"):
+            (self.base / name).mkdir()
+        layers = f"lowerdir={path},upperdir={self.base / 'upper'},workdir={self.base / 'work'}"
+        return self.run("mount", "-t", "overlay", "-o", layers, "overlay", path, check=False).returncode == 0
 
     def _private_dev(self):
         """A /dev with its own log socket: the shared one must not get a socket that others would write to."""
@@ -111,24 +127,6 @@ class Sandbox:
         with contextlib.suppress(OSError):
             while message := self.receiver.recv(65536):
                 self.messages.append(message)
-
-
-def stop(pid, name):
-    """End the process ``pid`` if it is still the daemon ``name``, and wait until it is gone."""
-    with contextlib.suppress(OSError):
-        while pid and pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == name:
-            os.kill(pid, signal.SIGTERM)
-            time.sleep(0.1)
-
-
-def wait_for(condition, what):
-    """Wait until ``condition()`` is true and return its value; fail with ``what`` after a generous time."""
-    end = time.monotonic() + DEADLINE
-    while time.monotonic() < end:
-        if value := condition():
-            return value
-        time.sleep(0.1)
-    raise Failed(f"in vain waited for {what}")
 
 
 def _facts(file, top):
