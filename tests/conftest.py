@@ -2,29 +2,56 @@
 What every test may ask for: the checkout, Salt's own loaders on it, and the machine's one audit subsystem.
 """
 
+import contextlib
 import logging
 import os
 import pathlib
 import shutil
+import tempfile
 
 import pytest
 import salt.config
+import streams
 from saltfactories.utils.functional import Loaders
-from support import audit_subsystem, host_aside, require_root  # noqa: F401 - tests import require_root from here too
+from support import audit_subsystem, host_aside
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+ENDING = pytest.StashKey()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def host_set_aside(request, tmp_path_factory):
-    """Set the host's own configuration, auditd and rules aside; without root nothing could touch them."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session):
+    """Set the host's own configuration, auditd and rules aside, before workers start: they live in what this makes."""
+    ending = session.config.stash[ENDING] = contextlib.ExitStack()
+    if needs_the_host(session.config):
+        directory = tempfile.TemporaryDirectory(prefix="sshtrail-host-", ignore_cleanup_errors=True)
+        ending.enter_context(host_aside(pathlib.Path(ending.enter_context(directory))))
+
+
+def needs_the_host(config):
+    """Tell whether this process is the one that sets it aside; without root nobody could touch it (bool)."""
     # What is under test in unit tests is handed all that it works on.
-    only_units = all(ROOT / "tests" / "unit" in item.path.parents for item in request.session.items)
-    if os.geteuid() != 0 or not shutil.which("auditd") or only_units:
-        yield
-        return
-    with host_aside(tmp_path_factory.mktemp("host")):
-        yield
+    units = ROOT / "tests" / "unit"
+    wanted = [(config.invocation_params.dir / name.partition("::")[0]).resolve() for name in config.args]
+    only_units = all(units in (path, *path.parents) for path in wanted)
+    mine = not hasattr(config, "workerinput") and not config.getoption("collectonly")
+    return mine and os.geteuid() == 0 and shutil.which("auditd") and not only_units
+
+
+def pytest_unconfigure(config):
+    config.stash.get(ENDING, contextlib.ExitStack()).close()
+    # Salt's handlers hold back messages and let them go at exit, into a stream that pytest has closed by then.
+    logging.raiseExceptions = False
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    items.sort(key=streams.place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return streams.scheduler(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -80,12 +107,9 @@ def pytest_addoption(parser):
     parser.addoption("--none-may-skip", action="store_true", help="fail when a test was skipped: here all can run")
 
 
-def pytest_unconfigure():
-    # Salt's handlers hold back messages and let them go at exit, into a stream that pytest has closed by then.
-    logging.raiseExceptions = False
-
-
 def pytest_sessionfinish(session, exitstatus):
+    # A worker has none, and tells the one who has.
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if session.config.getoption("--none-may-skip") and exitstatus == 0 and reporter.stats.get("skipped"):
+    strict = session.config.getoption("--none-may-skip") and exitstatus == 0
+    if strict and reporter and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -1,5 +1,5 @@
 """
-What tests share: who may run, and the machine's one audit subsystem.
+What tests share: who may run, the machine's one audit subsystem, and the host's own configuration set aside.
 """
 
 import contextlib
@@ -7,14 +7,23 @@ import ctypes
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
-import time
+import sys
 
+import _keeper
 import pytest
-from _kernel import AUDIT_LOCK, audit_status, auditctl, restore
-from _prepare import locked
-from sshtrail_lib.base import kernel
+from _kernel import audit_rules, audit_status, auditctl, auditd_ended
+
+__all__ = [
+    "audit_status",
+    "audit_subsystem",
+    "auditctl",
+    "auditd_ended",
+    "host_aside",
+    "of_the_pillar",
+    "program",
+    "require_root",
+]
 
 
 def require_root():
@@ -23,26 +32,32 @@ def require_root():
         pytest.skip("needs root: it starts real daemons or changes the kernel's audit rules")
 
 
+def program(name):
+    """Return one of Salt's commands (str, path), of the Salt that runs the tests."""
+    return str(pathlib.Path(sys.executable).parent / name)
+
+
+def of_the_pillar(paths):
+    """Return those of the paths that a master serves (iterable of str) that hold what only the master may read."""
+    return [path for path in paths if "pillar" in pathlib.PurePosixPath(path).parent.parts or "common.sls" in path]
+
+
 @contextlib.contextmanager
 def audit_subsystem():
     """
-    Have the machine's audit subsystem alone; its status is as it was when this ends.
+    Have the machine's audit subsystem alone; it is as it was when this ends, or when the tests are killed.
 
     Whoever uses it must delete his own rules: this fails when one is left.
     """
     require_root()
-    with locked(AUDIT_LOCK):
-        rules, status = auditctl("-l"), audit_status()
-        try:
-            yield
-        finally:
-            restore(status)
-        assert auditctl("-l") == rules, "the test left audit rules in the kernel"
+    with _keeper.audit_subsystem() as (_, rules):
+        yield
+        assert audit_rules() == rules, "the test left audit rules in the kernel"
 
 
 # --- The host's own configuration, daemon and rules, set aside while the tests run ------------------------------
 
-CLONE_NEWNS = 0x00020000
+CLONE_NEWNS, CLONE_NEWUTS = 0x00020000, 0x04000000
 # What the packages install, on a host where somebody has changed it: the tests begin there.
 PRISTINE = {
     "/etc/ssh/sshd_config": "/usr/share/openssh/sshd_config",
@@ -56,11 +71,13 @@ def host_aside(base):
     """
     Run the tests as on a host that was just installed, also where a highstate has been.
 
-    ``/etc/ssh`` and ``/etc/audit`` are private copies in a mount namespace of the tests' own; an auditd that runs
-    is stopped, and started again in the end, with the rules that the kernel held.
+    ``/etc/ssh`` and ``/etc/audit`` are private copies (below ``base``, a pathlib.Path) in namespaces of the tests' own;
+    an auditd that runs is stopped, and started again in the end, with the rules that the kernel held. What tests leave
+    behind in these namespaces ends with them.
     """
-    outside = os.open("/proc/self/ns/mnt", os.O_RDONLY)
-    assert ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS) == 0, os.strerror(ctypes.get_errno())
+    keeper = _keeper.Keeper()
+    unshare(CLONE_NEWNS | CLONE_NEWUTS)
+    keeper.sandbox(os.getpid())
     subprocess.run(["mount", "--make-rprivate", "/"], check=True)
     for directory in ("/etc/ssh", "/etc/audit"):
         copy = base / directory.rpartition("/")[2]
@@ -72,32 +89,14 @@ def host_aside(base):
     for path in OURS:
         pathlib.Path(path).unlink(missing_ok=True)
     subprocess.run(["augenrules"], check=True, capture_output=True)
-    with _audit_aside(f"/proc/{os.getpid()}/fd/{outside}"):
-        yield
-
-
-@contextlib.contextmanager
-def _audit_aside(outside):
-    with locked(AUDIT_LOCK):
-        status, rules = audit_status(), kernel.rules()
-        _stop_auditd(int(status["pid"]))
-        for rule in kernel.rules():
-            kernel.delete(rule)
+    keeper.audit_aside()
     try:
         yield
     finally:
-        with locked(AUDIT_LOCK):
-            if status["pid"] != "0":
-                subprocess.run(["nsenter", f"--mount={outside}", "service", "auditd", "start"], check=False)
-            held = kernel.rules()
-            for rule in rules:
-                if rule not in held:
-                    kernel.add(rule)
-            restore(status)
+        keeper.close()
 
 
-def _stop_auditd(pid):
-    if pid:
-        os.kill(pid, signal.SIGTERM)
-        while os.path.exists(f"/proc/{pid}"):
-            time.sleep(0.1)
+def unshare(namespaces):
+    """Give this process namespaces of its own."""
+    if ctypes.CDLL(None, use_errno=True).unshare(namespaces):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))

@@ -1,11 +1,12 @@
 """
-What the functional tests share: temporary trees, the kernel as it was when a test ends, a sshd of their own.
+What the functional tests share: temporary trees, the kernel as it was when a test ends, an own sshd and auditd.
 """
 
 import contextlib
 import os
 import pathlib
 
+import auditd_server
 import pytest
 from sshd_server import Server
 from sshtrail_lib.base import kernel
@@ -59,3 +60,17 @@ def server(separation, tmp_path):
     one.write()
     yield one
     one.stop()
+
+
+@pytest.fixture
+def conf(tmp_path):
+    """The path (str) of a configuration file for auditd in a directory of its own, without a daemon."""
+    require_root()
+    return auditd_server.configured(tmp_path)
+
+
+@pytest.fixture
+def auditd(conf, audit):
+    """The same file with a real auditd, which works with it and is the kernel's audit daemon."""
+    with auditd_server.started(conf):
+        yield conf

@@ -11,6 +11,7 @@ import subprocess
 import time
 
 import psutil
+from _waiting import wait_for, wait_until_gone
 
 SSHD = shutil.which("sshd", path=os.environ["PATH"] + ":/usr/sbin")
 
@@ -21,19 +22,15 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def poll(condition, seconds=30):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
-
-
 def greets(port):
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
         return connection.recv(7) == b"SSH-2.0"
     return False
+
+
+def greeting(port):
+    """Wait until a sshd greets who connects to the port; return True."""
+    return wait_for(lambda: greets(port), f"the greeting of a sshd on port {port}")
 
 
 class Server:
@@ -60,7 +57,7 @@ class Server:
         # The start of a process is known to 10 ms: a file written right before might have been written after it.
         time.sleep(0.05)
         subprocess.run([SSHD, "-f", self.path, *options], check=True, stdin=subprocess.DEVNULL, timeout=30)
-        assert poll(lambda: greets(self.port))
+        greeting(self.port)
 
     @property
     def pid(self):
@@ -72,7 +69,7 @@ class Server:
         pid = self.pid
         if pid and psutil.pid_exists(pid) and psutil.Process(pid).name() == "sshd":
             os.kill(pid, signal.SIGTERM)
-            poll(lambda: not psutil.pid_exists(pid))
+            wait_until_gone(pid, "sshd")
 
     def dump(self, spec=None):
         options = ["-C", spec] if spec else []

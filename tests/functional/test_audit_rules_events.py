@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from _waiting import wait_for
 from sshtrail_lib.base import kernel
 
 KEY = "sshtrail-test-stays"
@@ -46,18 +47,11 @@ def auditd(folder):
     (folder / "auditd.conf").chmod(0o640)
     daemon = subprocess.Popen(["auditd", "-n", "-c", str(folder)])
     try:
-        wait_for(lambda: kernel.status()["pid"] == daemon.pid)
+        wait_for(lambda: kernel.status()["pid"] == daemon.pid, "the start of auditd")
         yield
     finally:
         daemon.terminate()
         daemon.wait()
-
-
-def wait_for(condition, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
 
 
 @contextlib.contextmanager
@@ -127,7 +121,7 @@ def test_augenrules_loses_events_meanwhile(modules, scene):
     modules.audit_rules.load(str(rules_dir))
     script = 'mount --bind "$1" /etc/audit && augenrules --load'
     with executing(program, rules_dir) as counted:
-        wait_for(lambda: (log / "audit.log").stat().st_size > 10000)
+        wait_for(lambda: (log / "audit.log").stat().st_size > 10000, "the first records")
         (rules_dir / "20-others.rules").write_text(others(1))
         subprocess.run(
             ["unshare", "--mount", "sh", "-c", script, "sh", str(rules_dir.parent)], capture_output=True, check=True

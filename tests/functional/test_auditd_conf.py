@@ -2,93 +2,18 @@
 auditd.conf through Salt's real loader, with a real auditd that reads a directory of its own.
 """
 
-import contextlib
 import os
-import signal
 import socket
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
+from auditd_server import running, started
 from salt.exceptions import SaltInvocationError
 from sshtrail_lib.auditd import daemon as auditd_daemon
 from sshtrail_lib.auditd import plan as auditd_plan
 from sshtrail_lib.base import kernel, state
-from support import require_root
-
-BASE = """\
-# own comment
-log_file = {directory}/log/audit.log
-log_group = root
-write_logs = yes
-flush = INCREMENTAL_ASYNC
-freq = 50
-max_log_file = 8
-num_logs = 5
-name_format = NONE
-##name = mydomain
-max_log_file_action = ROTATE
-space_left = 2
-admin_space_left = 1
-plugin_dir = {directory}/plugins.d
-"""
-
-
-@pytest.fixture
-def conf(tmp_path):
-    """The path (str) of a configuration file in a directory of its own, without a daemon."""
-    require_root()
-    for name in ("log", "plugins.d"):
-        (tmp_path / name).mkdir(mode=0o700)
-    path = tmp_path / "auditd.conf"
-    path.write_text(BASE.format(directory=tmp_path))
-    path.chmod(0o640)
-    return str(path)
-
-
-def _until(ready, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not (result := ready()):
-        assert time.monotonic() < deadline, "the daemon did not get there"
-        time.sleep(0.02)
-    return result
-
-
-def running(path):
-    """Return the auditd that works with the file at ``path`` (Daemon), or None."""
-    daemon = auditd_daemon.find(path)
-    return daemon if daemon.reads else None
-
-
-def _end(path):
-    daemon = running(path)
-    if daemon:
-        os.kill(daemon.pid, signal.SIGTERM)
-        _until(lambda: not running(path))
-        with contextlib.suppress(psutil.TimeoutExpired):
-            psutil.Process(daemon.pid).wait(10) if psutil.pid_exists(daemon.pid) else None
-
-
-@contextlib.contextmanager
-def _auditd(path, *prefix):
-    command = [*prefix, "auditd", "-n", "-c", os.path.dirname(path)]
-    # A process that starts in the tick of the file's last change may have read it or not.
-    time.sleep(2 / os.sysconf("SC_CLK_TCK"))
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL):
-        try:
-            _until(lambda: running(path))
-            yield path
-        finally:
-            _end(path)
-
-
-@pytest.fixture
-def auditd(conf, audit):
-    """The same file with a real auditd, which works with it and is the kernel's audit daemon."""
-    with _auditd(conf):
-        yield conf
 
 
 def _text(path):
@@ -413,7 +338,7 @@ def test_use_libwrap_is_read_again_on_a_reload(states, conf, audit, tmp_path):
     with open(conf, "a", encoding="utf-8") as handle:
         handle.write(f"tcp_listen_port = {port}\nuse_libwrap = no\n")
     overlay = 'mount --bind "$0" /etc/hosts.deny && exec "$@"'
-    with _auditd(conf, "unshare", "--mount", "sh", "-c", overlay, str(tmp_path / "hosts.deny")):
+    with started(conf, "unshare", "--mount", "sh", "-c", overlay, str(tmp_path / "hosts.deny")):
         assert _lets_in(port)
         done = states.auditd_conf.managed(name=conf, config={"use_libwrap": True})
         assert (done.result, done.changes["auditd"]["new"]) == (True, "reloaded"), done.comment

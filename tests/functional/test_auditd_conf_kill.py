@@ -2,13 +2,14 @@
 A change of auditd.conf that is killed at any step, or made beside another one, leaves a whole file, and loses nothing.
 """
 
+import functools
 import itertools
 import os
 import pathlib
 
 import pytest
+from auditd_server import running
 from killing import at_once, killed_at
-from test_auditd_conf import auditd, conf, running  # noqa: F401 - fixtures
 
 # SSHTRAIL_KILL_EVERY=1 kills at every step (some minutes); the default is a sample.
 STRIDE = int(os.environ.get("SSHTRAIL_KILL_EVERY", "11"))
@@ -44,14 +45,14 @@ def _killed(modules, path, first, scratch, after):
 
 
 @pytest.mark.parametrize("first", [1, 5, 9])
-def test_a_change_killed_at_any_step(modules, conf, tmp_path, first):  # noqa: F811
+def test_a_change_killed_at_any_step(modules, conf, tmp_path, first):
     (tmp_path / "scratch").mkdir()
     kills = _killed(modules, conf, first, tmp_path / "scratch", lambda _step: None)
     assert kills > 3
     print(f"{kills} kills")
 
 
-def test_a_change_killed_at_any_step_with_a_daemon(modules, auditd, tmp_path):  # noqa: F811
+def test_a_change_killed_at_any_step_with_a_daemon(modules, auditd, tmp_path):
     (tmp_path / "scratch").mkdir()
     pid = running(auditd).pid
     log = tmp_path / "log" / "audit.log"
@@ -68,7 +69,7 @@ def test_a_change_killed_at_any_step_with_a_daemon(modules, auditd, tmp_path):  
 
 
 @pytest.mark.parametrize("wanted", [OLD, NEW])
-def test_a_state_repairs_what_a_kill_left(modules, states, conf, tmp_path, wanted):  # noqa: F811
+def test_a_state_repairs_what_a_kill_left(modules, states, conf, tmp_path, wanted):
     """Whichever of the two is wanted: the file that lies there is neither believed nor left."""
     file, left = pathlib.Path(conf), []
     old = file.read_bytes()
@@ -92,11 +93,11 @@ def test_a_state_repairs_what_a_kill_left(modules, states, conf, tmp_path, wante
     assert set(left) == {False, True}
 
 
-def test_two_changes_at_once_lose_nothing(modules, conf):  # noqa: F811
+def test_two_changes_at_once_lose_nothing(modules, conf):
     for number in range(60, 64):
         done = at_once(
-            lambda: modules.auditd_conf.set("freq", number, path=conf),  # noqa: B023 - runs in this round
-            lambda: modules.auditd_conf.set("num_logs", number, path=conf),  # noqa: B023
+            functools.partial(modules.auditd_conf.set, "freq", number, path=conf),
+            functools.partial(modules.auditd_conf.set, "num_logs", number, path=conf),
         )
         assert done == [0, 0]
         values = {name: modules.auditd_conf.get(name, path=conf)["value"] for name in ("freq", "num_logs")}

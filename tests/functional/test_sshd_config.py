@@ -5,7 +5,7 @@ import socket
 import time
 
 import pytest
-from sshd_server import free_port, greets, poll
+from sshd_server import free_port, greeting, greets
 
 
 def run_state(states, kind, name, value=None, **kwargs):
@@ -129,7 +129,7 @@ def test_a_listener_that_cannot_start_anew_is_brought_back(server, states, modul
     assert result.result is False
     assert "the old one is back" in result.comment and f"-Port {server.port}" in result.comment
     assert server.path.read_bytes() == before
-    assert poll(lambda: greets(server.port))
+    assert greeting(server.port)
 
 
 @pytest.mark.parametrize(
@@ -250,14 +250,14 @@ def test_a_listener_on_several_addresses(server, states):
     assert (
         f"no SSH-2.0 greeting from 127.0.0.1:{ports[1]}" in result.comment and "the old one is back" in result.comment
     )
-    assert poll(lambda: greets(server.port))
+    assert greeting(server.port)
 
 
 def test_another_port_beside_the_present_one(server, states):
     server.start()
     ports = [server.port, free_port()]
     run_state(states, "present", "Port", ports, path=str(server.path))
-    assert all(poll(lambda port=port: greets(port)) for port in ports)
+    assert all(greeting(port) for port in ports)
 
 
 def test_files_only_where_no_sshd_runs_with_them(server, states):

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 
 import pytest
-from sshd_server import SSHD, greets, poll
+from sshd_server import SSHD, greeting
 from support import require_root
 
 CLONE_NEWNS = 0x00020000
@@ -41,7 +41,7 @@ def level(states, server, value="VERBOSE"):
 
 
 def unharmed(server, before):
-    return server.path.read_bytes() == before and poll(lambda: greets(server.port))
+    return server.path.read_bytes() == before and greeting(server.port)
 
 
 def test_full_disk(server, states):
@@ -107,7 +107,7 @@ def test_the_second_file_cannot_be_written(server, states):
         subprocess.run(["chattr", "-i", server.drop_ins / "2.conf"], check=True)
     assert result.result is False and "2.conf" in result.comment
     assert (server.drop_ins / "1.conf").read_text() == "LogLevel INFO\n"
-    assert poll(lambda: greets(server.port))
+    assert greeting(server.port)
 
 
 def test_no_host_key_can_be_read(server, states):
@@ -153,7 +153,7 @@ def test_missing_privilege_separation_directory(server, states):
         preview = states.sshd_config.present(name="LogLevel", value="VERBOSE", path=str(server.path), test=True)
         traces = os.listdir("/run")
         outcome = {**level(states, server), "preview": preview.result, "traces": traces}
-        return {**outcome, "greets": poll(lambda: greets(server.port)), "stopped": server.stop()}
+        return {**outcome, "greets": greeting(server.port), "stopped": server.stop()}
 
     outcome = apart(without)
     assert (outcome["preview"], outcome["traces"]) == (None, [])
@@ -166,7 +166,7 @@ def test_sshd_that_dies_of_the_reload(server, states):
     program.write_text(f'#!/bin/bash\n[ -e {fails} ] && rm {fails} && exit 1\nexec -a {program} {SSHD} "$@"\n')
     program.chmod(0o755)
     subprocess.run([program, "-f", server.path], check=True, stdin=subprocess.DEVNULL)
-    assert poll(lambda: greets(server.port))
+    assert greeting(server.port)
     before = server.path.read_bytes()
     fails.touch()
     outcome = level(states, server)
@@ -231,7 +231,7 @@ def test_the_distributions_own_service_is_brought_back(states, modules):
         return {
             "good": [good.result, good.changes],
             "bad": [bad.result, bad.comment],
-            "greets": poll(lambda: greets(22)),
+            "greets": greeting(22),
             "same": path.read_bytes() == before,
             "pid": modules.sshd_config.listening() == int(pathlib.Path("/run/sshd.pid").read_text()),
         }

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 from killing import killed_at
-from sshd_server import SSHD, greets, poll
+from sshd_server import SSHD, greeting
 from support import require_root
 
 # SSHTRAIL_KILL_EVERY=1 kills at every step (some minutes); the default is a sample.
@@ -37,7 +37,7 @@ def test_a_transaction_killed_at_any_step(server, modules, first):
         now = {path: path.read_bytes() for path in old}
         assert all(now[path] in (old[path], new[path]) for path in old), step
         subprocess.run([SSHD, "-t", "-f", server.path], check=True)
-        assert poll(lambda: greets(server.port)), step
+        assert greeting(server.port), step
         # Whoever comes next reads either tree as a whole, and completes the change.
         level, tries = (
             modules.sshd_config.effective(path=str(server.path))[name]["value"] for name in ("LogLevel", "MaxAuthTries")

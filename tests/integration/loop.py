@@ -8,27 +8,73 @@ import queue
 import sys
 import tempfile
 
-import pytest
-from _sandbox import wait_for
+from _keeper import keeper
 from _site import AUDITED, HOSTS, UID, Site
+from _waiting import wait_for
 from sshtrail_lib.drift.claim import MINE_KEY
-from support import audit_status, audit_subsystem, auditctl, require_root
+from support import audit_subsystem, auditctl, auditd_ended
 
 #: Seconds between two looks: a minion's schedule counts in whole ones.
 INTERVAL = 2
-SHARED = []
 
 
-@pytest.fixture(scope="session")
-def shared_site():
-    """A :func:`site` without audit for all that import this: it costs a minute to start. See :func:`anew`."""
-    require_root()
-    if not SHARED:
-        stack = contextlib.ExitStack()
-        SHARED.append((stack.enter_context(site(audited=False)), stack))
-    yield SHARED[0][0]
-    while SHARED:
-        SHARED.pop()[1].close()
+@contextlib.contextmanager
+def started(audited, interval=INTERVAL):
+    """
+    Give a :class:`_site.Site` whose minions have no modules yet, and nothing of their policy.
+
+    audited
+        Whether one of the hosts has the kernel's audit subsystem, which is as before in the end (bool).
+    interval
+        Seconds between two looks of a host (int), 0 for no loop.
+    """
+    with contextlib.ExitStack() as stack:
+        if audited:
+            stack.enter_context(audit_subsystem())
+            stack.callback(cleared)
+        base = stack.enter_context(tempfile.TemporaryDirectory(prefix="sshtrail-", ignore_cleanup_errors=True))
+        keeper().directory(base)
+        commands = pathlib.Path(sys.executable).parent
+        found = Site(stack, pathlib.Path(base), commands, audited, drift={"interval": interval, "splay": 0})
+        found.start()
+        yield found
+
+
+def cleared():
+    """Take away the rules of the audited host, once nobody is left who brings them back."""
+    auditd_ended()
+    auditctl("-D")
+
+
+@contextlib.contextmanager
+def pulse(found, interval):
+    """Have every host in its policy, and look for drift at another interval (int, seconds; 0: never), for a while."""
+    with contextlib.ExitStack() as stack:
+        for name in HOSTS:
+            stack.enter_context(found.given(name, drift={"interval": interval, "splay": 0}))
+        yield settled(found)
+
+
+@contextlib.contextmanager
+def audited_site(interval=INTERVAL):
+    """Give a site of which one host has the kernel's audit subsystem, and all have had their highstate."""
+    with started(audited=True, interval=interval) as found:
+        yield settled(found)
+
+
+@contextlib.contextmanager
+def unaudited_site(interval=INTERVAL):
+    """Give a site whose hosts have had their highstate, without audit."""
+    with started(audited=False, interval=interval) as found:
+        yield settled(found)
+
+
+def settled(found):
+    """Bring every host of a site to its policy; return the site."""
+    for name, states in found.highstate().items():
+        assert isinstance(states, list) and all(isinstance(state, dict) for state in states), (name, states)
+        assert all(state["result"] for state in states), (name, states)
+    return found
 
 
 def anew(found):
@@ -52,41 +98,7 @@ def kept(found, name):
     return found.base / "master/var/cache/salt/master/sshtrail" / name
 
 
-@contextlib.contextmanager
-def audited_site(interval=INTERVAL):
-    """Give a :func:`site` of which one host has the kernel's audit subsystem, which is as before in the end."""
-    with audit_subsystem():
-        try:
-            with site(audited=True, interval=interval) as found:
-                yield found
-        finally:
-            # Only now: as long as the loop lives, it brings them back.
-            wait_for(lambda: audit_status()["pid"] == "0", "the end of auditd")
-            auditctl("-D")
-
-
 def by_hand(found, command):
     """Run a shell's command on the audited host as somebody who has logged in and become root."""
     login = 'echo "$1" >/proc/self/loginuid; exec sh -c "$2"'
     found.houses[AUDITED].run("sh", "-c", login, "sh", str(UID), command)
-
-
-@contextlib.contextmanager
-def site(audited, interval=INTERVAL):
-    """
-    Give a :class:`_site.Site` whose hosts have had their highstate.
-
-    audited
-        Whether one of them has the kernel's audit subsystem (bool): whoever asks for it holds its lock.
-    interval
-        Seconds between two looks of a host (int).
-    """
-    with contextlib.ExitStack() as stack:
-        base = stack.enter_context(tempfile.TemporaryDirectory(prefix="sshtrail-", ignore_cleanup_errors=True))
-        commands = pathlib.Path(sys.executable).parent
-        found = Site(stack, pathlib.Path(base), commands, audited, drift={"interval": interval, "splay": 0})
-        found.start()
-        for name, states in found.answers("state.highstate").items():
-            assert isinstance(states, dict), (name, states)
-            assert all(state["result"] for state in states.values()), (name, states)
-        yield found

@@ -8,20 +8,38 @@ import pathlib
 import shutil
 import sys
 
+from _commands import Commands
 from _sandbox import Sandbox
 
 
-class Host(Sandbox):
-    """A sandbox that knows the command under test."""
+class Machine(Sandbox):
+    """A sandbox that has a masterless minion; ``call(FUNCTION, …)`` returns what the function returned."""
+
+    def __init__(self, base, root, **config):
+        super().__init__(base)
+        own = {"id": "host", "root_dir": str(self.base), "file_client": "local", "module_dirs": [str(root)]}
+        (self.base / "conf").mkdir()
+        quick = {"enable_fqdns_grains": False, "enable_gpu_grains": False}
+        (self.base / "conf" / "minion").write_text(json.dumps({**own, **quick, **config}))
+        self.salt = Commands(sys.executable, self.enter)
+
+    def call(self, *args):
+        """Run ``salt-call FUNCTION …`` and return what the function returned."""
+        done = self.salt.run("salt-call", "--local", "-c", self.base / "conf", "--out=json", *args)
+        assert done.stdout, done.stderr
+        return json.loads(done.stdout)["local"]
+
+    def close(self):
+        self.salt.close()
+        super().close()
+
+
+class Host(Machine):
+    """A machine that knows the command under test."""
 
     def __init__(self, base, root):
-        super().__init__(base)
+        super().__init__(base, root, pillar_roots={"base": [str(root / "pillar")]})
         self.root = root
-        conf = self.base / "conf"
-        conf.mkdir()
-        config = {"id": "host", "root_dir": str(self.base), "file_client": "local", "module_dirs": [str(root)]}
-        config |= {"pillar_roots": {"base": [str(root / "pillar")]}, "enable_fqdns_grains": False}
-        (conf / "minion").write_text(json.dumps(config))
 
     def highstate(self, *args, tree=None, within=()):
         """Run ``bin/highstate`` with the Salt that runs the tests, by the command ``within`` if there is one."""
@@ -31,9 +49,7 @@ class Host(Sandbox):
 
     def drift(self):
         """Return what ``sshtrail.drift`` finds."""
-        salt_call = pathlib.Path(sys.executable).parent / "salt-call"
-        done = self.run(salt_call, "--local", "-c", self.base / "conf", "--out", "json", "sshtrail.drift")
-        return json.loads(done.stdout)["local"]
+        return self.call("sshtrail.drift")
 
 
 def changed_tree(root, base, old, new):

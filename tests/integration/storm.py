@@ -13,7 +13,8 @@ import sys
 import threading
 import time
 
-from _site import HOSTS, ended, layers, write
+from _site import below, write
+from _waiting import ended
 from sshtrail_lib.policy import pillar
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -45,15 +46,14 @@ class Storm:
 
     def introduce(self):
         """Give each simulated minion a key that the master has accepted, and an environment."""
-        home, pillar = self.site.base / "crowd", self.site.base / "pillar"
+        home = self.site.base / "crowd"
         keys, accepted = home / "etc/salt/pki/minion", self.site.base / "master/etc/salt/pki/master/minions"
         shutil.copytree(self.site.base / "dev-1/etc/salt/pki/minion", keys)
         for name in (*self.names, *self.others):
             # One key pair for all: each name is authenticated by it, and by no other.
             shutil.copy(keys / "minion.pub", accepted / name)
             self.stack.callback((accepted / name).unlink)
-        crowd = {"crowd-*": ["sshtrail.common", "sshtrail.prod"]}
-        write(pillar / "top.sls", {"base": {**{name: layers(name) for name in HOSTS}, **crowd}})
+        self.stack.enter_context(self.site.beside({"crowd-*": ["sshtrail.common", "sshtrail.prod"]}))
         self.stack.callback(shutil.rmtree, home)
 
     def config(self):
@@ -93,7 +93,7 @@ class Storm:
     @contextlib.contextmanager
     def probe(self, minion):
         """Measure the master's latency meanwhile; yields what is filled in the end (dict)."""
-        command = [sys.executable, HERE / "probe.py", self.site.conf / "master", minion]
+        command = [sys.executable, HERE / "probe.py", self.site.config("master") / "master", minion]
         process, found = self.program(command, stdout=subprocess.PIPE), {}
         yield found
         found.update(json.loads(process.communicate(timeout=PATIENCE)[0]))
@@ -101,12 +101,6 @@ class Storm:
     def processor(self):
         """Return the seconds that the master's processes have taken (float), those that have ended included."""
         return sum(times(pid) for pid in below(self.site.processes["master"].pid))
-
-
-def below(pid):
-    """Return a process and its descendants (list of int)."""
-    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(one for child in children for one in below(int(child)))]
 
 
 def times(pid):

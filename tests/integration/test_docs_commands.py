@@ -15,12 +15,12 @@ import subprocess
 import sys
 
 import pytest
-import support
-from _sandbox import Sandbox, wait_for
-from master import program
+from _sandbox import Sandbox
+from _site import AUDITED, HOSTS, QUICK, Site
+from _waiting import wait_for
 from pytestshellutils.utils.processes import terminate_process
 from salt_call import SaltCall
-from support import audit_subsystem, auditctl, require_root
+from support import audit_subsystem, auditctl, auditd_ended, of_the_pillar, require_root
 from test_packaging import commit_all, fresh_environment
 
 DOCS = pathlib.Path(__file__).parents[2] / "docs"
@@ -36,11 +36,7 @@ LEFT_OUT = {
     "ls -d test-*/": "runs a benchmark for minutes, and with a name that only bin/test's own run gives",
     "benchmarks/storm.py --hosts 200": "the same",
 }
-# The host of each environment and its address, since all share the master's network.
-HOSTS = {"dev-1": "127.0.1.1", "staging-1": "127.0.1.2", "prod-1": "127.0.1.3"}
-AUDITED = "prod-1"
 PRIVATE = ["/srv", "/var/cache/salt"]
-QUICK = {"enable_fqdns_grains": False, "enable_gpu_grains": False}
 CHECKOUT = "/srv/saltext-sshtrail"
 EMPTY = "/srv/empty"
 REPOSITORY = "https://git.example.org/saltext-sshtrail.git"
@@ -71,70 +67,42 @@ def commands(page):
     return [block for block in fences(page, "bash") if not any(text in block for text in LEFT_OUT)]
 
 
-class Newcomer:
-    """A master and its minions, with a default configuration and nothing of this project."""
-
-    def __init__(self, stack, base):
-        self.stack, self.base = stack, base
-        self.daemons = {}
-        self.desk = self.house("master", network=None)
-        self.write("/etc/salt/master", {"interface": "127.0.0.1", "auto_accept": True, "timeout": 60})
-        self.houses = {name: self.house(name, self.desk.holder.pid) for name in HOSTS}
-        self.start("master", self.desk)
-        for name, house in self.houses.items():
-            self.write("/etc/salt/minion", {"id": name, "master": "127.0.0.1", **QUICK}, house)
-            config = house.inside("/etc/ssh/sshd_config")
-            config.write_bytes(f"ListenAddress {HOSTS[name]}\n".encode() + config.read_bytes())
-            self.start("minion", house)
-        self.everybody()
+class Newcomer(Site):
+    """A site with a default configuration and nothing of this project."""
 
     def house(self, name, network):
         """Make a host, with directories of its own for what Salt keeps."""
-        own = self.base / name
-        (own / "sandbox").mkdir(parents=True)
-        house = Sandbox(own / "sandbox", network=network)
-        self.stack.callback(house.close)
+        house = super().house(name, network)
         for path in PRIVATE:
-            private = own / path.rpartition("/")[2]
+            private = self.base / name / path.rpartition("/")[2]
             private.mkdir()
             house.run("mkdir", "-p", path)
             house.run("mount", "--bind", private, path)
         house.run("mkdir", "-p", EMPTY, "/etc/salt")
         return house
 
+    def config(self, name):
+        return pathlib.Path("/etc/salt")
+
+    @property
+    def bus(self):
+        return self.network.inside("/run/salt/master/master_event_pub.ipc")
+
+    def configure_master(self):
+        self.write("/etc/salt/master", {"interface": "127.0.0.1", "auto_accept": True, "timeout": 60})
+
+    def configure_minion(self, name):
+        self.write("/etc/salt/minion", {"id": name, "master": "127.0.0.1", **QUICK}, self.houses[name])
+
     def write(self, path, content, house=None):
-        """Write ``content`` as JSON, which is YAML too, or as the text that it is."""
+        """Write ``content`` as JSON, which is YAML too, or as the text that it is; without a host, on the master's."""
         text = content if isinstance(content, str) else json.dumps(content)
-        (house or self.desk).inside(path).write_text(text)
-
-    def start(self, kind, house):
-        """Start a host's daemon of Salt (``master`` or ``minion``)."""
-        log = (self.base / f"{kind}.log").open("ab")
-        process = subprocess.Popen(house.enter([program(f"salt-{kind}")]), stdout=log, stderr=log, cwd="/")
-        self.daemons[house] = process
-        self.stack.callback(terminate_process, process.pid, kill_children=True)
-
-    def restart_master(self):
-        """Do what ``systemctl restart salt-master`` does, and wait for the minions to come back."""
-        terminate_process(self.daemons[self.desk].pid, kill_children=True)
-        self.start("master", self.desk)
-        self.everybody()
-
-    def everybody(self):
-        """Wait until every minion answers."""
-        wait_for(lambda: len(self.answers("test.ping")) == len(HOSTS), "an answer of every minion")
-
-    def answers(self, *args):
-        """Run a function on all minions; return what each answered (dict by id)."""
-        done = self.desk.run(program("salt"), "--out=json", "--static", "-t", "5", "*", *args, check=False)
-        with contextlib.suppress(ValueError):
-            return {name: answer for name, answer in json.loads(done.stdout).items() if answer is not False}
-        return {}
+        (house or self.network).inside(path).write_text(text)
 
     @contextlib.contextmanager
     def running(self, *command):
         """Have a command run on the master's host, with Salt's commands on the PATH, for a while."""
-        process = subprocess.Popen(self.desk.enter(command), env=environ_of_reader(), cwd="/")
+        process = subprocess.Popen(self.network.enter(command), env=environ_of_reader(), cwd="/")
         try:
             yield
         finally:
@@ -142,12 +110,11 @@ class Newcomer:
 
     def fires(self, kind):
         """Fire a drift event on the master's bus; return whether that went well (bool)."""
-        done = self.desk.run(program("salt-run"), "event.send", f"sshtrail/drift/{kind}", "{}", check=False)
-        return done.returncode == 0
+        return self.command("salt-run", "event.send", f"sshtrail/drift/{kind}", "{}").returncode == 0
 
     def logged(self, text):
         """Tell whether the syslog of the master's host has got a message with ``text`` (bytes) in it."""
-        return any(text in message for message in self.desk.messages)
+        return any(text in message for message in self.network.messages)
 
     def follow(self, page):
         """Run the commands of a page as they stand; return what each block printed (list of str)."""
@@ -158,7 +125,7 @@ class Newcomer:
         if block.strip() in INSTEAD:
             self.restart_master()
             return ""
-        done = typed(block, self.desk)
+        done = typed(block, self.network)
         assert done.returncode == 0, f"{block}\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr
 
@@ -178,31 +145,38 @@ def environ_of_reader(**more):
 
 @pytest.fixture(scope="module")
 def newcomer(root, tmp_path_factory):
-    """The master and its minions; :data:`AUDITED` has the kernel's audit subsystem, of which there is one."""
-    with audit_subsystem(), contextlib.ExitStack() as stack:
-        site = Newcomer(stack, tmp_path_factory.mktemp("newcomer"))
-        stack.callback(auditctl, "-D")
-        stack.callback(stop_auditd, site.houses[AUDITED])
-        copy_checkout(root, site.desk.inside(CHECKOUT))
+    """The master and its minions, of which none has the kernel's audit subsystem."""
+    require_root()
+    with contextlib.ExitStack() as stack:
+        base = tmp_path_factory.mktemp("newcomer")
+        site = Newcomer(stack, base, pathlib.Path(sys.executable).parent, audited=False)
+        site.start()
+        copy_checkout(root, site.network.inside(CHECKOUT))
         yield site
+
+
+@pytest.fixture
+def audited(newcomer):
+    """The host :data:`AUDITED` has the kernel's audit subsystem until the test ends, for others want it too."""
+    with audit_subsystem():
+        yield AUDITED
+        containers(newcomer, [AUDITED])
+        newcomer.answers("saltutil.refresh_pillar", target=AUDITED)
+        newcomer.houses[AUDITED].run("service", "auditd", "stop")
+        auditd_ended()
+        auditctl("-D")
 
 
 def copy_checkout(root, target):
     shutil.copytree(root, target, symlinks=True, ignore=shutil.ignore_patterns(".git", "__pycache__", "build"))
 
 
-def stop_auditd(house):
-    house.run("service", "auditd", "stop", check=False)
-    wait_for(lambda: support.audit_status()["pid"] == "0", "the end of auditd")
-
-
-def containers(newcomer):
-    """Say of all hosts but one what the page on environments says of containers: a kernel has one audit subsystem."""
+def containers(newcomer, names):
+    """Say of hosts what the page on environments says of containers: a kernel has one audit subsystem."""
     [single] = [text for text in fences("environments.md", "yaml") if "audit: false" in text]
     newcomer.write("/srv/pillar/container.sls", single)
-    top = newcomer.desk.inside("/srv/pillar/top.sls")
-    names = "".join(f"  {name}:\n    - container\n" for name in HOSTS if name != AUDITED)
-    top.write_text(top.read_text() + names)
+    top = newcomer.network.inside("/srv/pillar/top.sls")
+    top.write_text(top.read_text() + "".join(f"  {name}:\n    - container\n" for name in names))
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -213,9 +187,6 @@ def test_every_block_is_known(page):
 def test_what_is_not_run_still_stands_somewhere():
     every = "".join(block for page in PAGES for block in fences(page, "bash"))
     assert [text for text in [*INSTEAD, *LEFT_OUT] if text not in every] == []
-
-
-# Before the newcomer, who keeps the audit subsystem until the end: a page takes its lock.
 
 
 @pytest.fixture
@@ -246,11 +217,6 @@ def test_a_wheel(desk, tmp_path):
     SaltCall(tmp_path / "minion", python=python).offers_everything()
 
 
-def test_testing(desk):
-    for block in commands("testing.md"):
-        assert typed(block, desk).returncode == 0, block
-
-
 def checkout_part(page):
     """Return the blocks of the way from a checkout, and those of the way from git."""
     blocks = [block for block in commands(page) if "salt-pip" not in block]
@@ -259,14 +225,13 @@ def checkout_part(page):
 
 
 def in_policy(newcomer):
-    done = newcomer.desk.run(program("salt-run"), "sshtrail.fleet", "--out=json")
-    return {name: row["standing"] for name, row in json.loads(done.stdout).items()}
+    return {name: row["standing"] for name, row in newcomer.run("sshtrail.fleet").items()}
 
 
-def test_a_master_with_a_checkout(newcomer):
+def test_a_master_with_a_checkout(newcomer, audited):
     (first, *blocks), _ = checkout_part("existing-salt-tree.md")
     newcomer.type(first)
-    containers(newcomer)
+    containers(newcomer, [name for name in HOSTS if name != audited])
     said = [newcomer.type(block) for block in blocks]
     assert f"{len(HOSTS)} minions: {len(HOSTS)} in policy" in said[-1]
     assert "ssh_commands" in auditctl("-l")
@@ -320,14 +285,14 @@ def test_drift_is_sent_on_by_salt_itself(newcomer):
     _, reactor, reaction, returner = fences("drift.md", "yaml")
     newcomer.write("/etc/salt/master.d/webhook.conf", reactor)
     newcomer.write("/etc/salt/master.d/returner.conf", returner)
-    newcomer.desk.run("mkdir", "-p", "/srv/reactor", "/var/log/salt")
+    newcomer.network.run("mkdir", "-p", "/srv/reactor", "/var/log/salt")
     newcomer.write("/srv/reactor/webhook.sls", reaction.replace("https://alerts.example.org/", HOOK))
     newcomer.restart_master()
-    log = newcomer.desk.inside("/var/log/salt/sshtrail-drift.json")
+    log = newcomer.network.inside("/var/log/salt/sshtrail-drift.json")
     with newcomer.running(sys.executable, "-c", RECEIVER, "/srv/posted"):
         drifts(newcomer, "staging-1")
-        wait_for(lambda: "gone" in kinds(newcomer.desk.inside("/srv/posted")), "the webhook")
-        assert {"found", "repaired", "gone"} <= kinds(newcomer.desk.inside("/srv/posted"))
+        wait_for(lambda: "gone" in kinds(newcomer.network.inside("/srv/posted")), "the webhook")
+        assert {"found", "repaired", "gone"} <= kinds(newcomer.network.inside("/srv/posted"))
     wait_for(lambda: "gone" in kinds(log), "the file")
     assert all(json.loads(line)["tag"].startswith("sshtrail/drift/") for line in log.read_text().splitlines())
 
@@ -341,12 +306,16 @@ def kinds(path):
 def test_a_master_without_a_checkout(newcomer, root, tmp_path):
     """Everything of the other way is taken away first, but for what the minions have."""
     _, (clone, *blocks) = checkout_part("existing-salt-tree.md")
-    newcomer.desk.run("rm", "-rf", CHECKOUT, "/srv/pillar", "/etc/salt/master.d", "/var/cache/salt/master/extmods")
+    newcomer.network.run("rm", "-rf", CHECKOUT, "/srv/pillar", "/etc/salt/master.d", "/var/cache/salt/master/extmods")
     commit_all(root, tmp_path / "tree", tmp_path / "bare.git")
     newcomer.write("/etc/gitconfig", f'[url "file://{tmp_path}/bare.git"]\n\tinsteadOf = {REPOSITORY}\n')
     newcomer.type(clone)
-    containers(newcomer)
+    containers(newcomer, HOSTS)
     said = [newcomer.type(block) for block in blocks]
     assert f"{len(HOSTS)} minions: {len(HOSTS)} in policy" in said[-1]
-    served = newcomer.desk.run(program("salt-run"), "fileserver.file_list", "--out=json").stdout
-    assert not [path for path in json.loads(served) if "pillar" in path]
+    assert not of_the_pillar(newcomer.run("fileserver.file_list"))
+
+
+def test_testing(desk):
+    for block in commands("testing.md"):
+        assert typed(block, desk).returncode == 0, block

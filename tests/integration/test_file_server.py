@@ -2,8 +2,10 @@
 What a minion can ask of a master that serves this tree.
 """
 
+import json
+
 import pytest
-from saltfactories.utils import random_string
+from support import of_the_pillar
 
 # Every way to spell the pillar that a minion could try.
 PATHS = [
@@ -16,25 +18,14 @@ PATHS = [
 
 
 @pytest.fixture(scope="module")
-def minion(salt_factories, root):
-    """A minion of a real master that serves ``salt/`` and keeps ``pillar/`` to itself."""
-    master = salt_factories.salt_master_daemon(
-        random_string("master-"),
-        defaults={"file_roots": {"base": [str(root / "salt")]}, "pillar_roots": {"base": [str(root / "pillar")]}},
-    )
-    with master.started():
-        minion = master.salt_minion_daemon(
-            random_string("dev-"), defaults={"enable_fqdns_grains": False, "enable_gpu_grains": False}
-        )
-        with minion.started():
-            yield minion
+def call(shared_site):
+    """Run a function on a minion in dev, as its own root would, and return what it returned."""
 
+    def run(*args):
+        done = shared_site.desk.run("salt-call", "-c", shared_site.base / "dev-1" / "conf", "--out=json", *args)
+        return json.loads(done.stdout)["local"]
 
-@pytest.fixture(scope="module")
-def call(minion):
-    """Run a function on the minion, as its own root would, and return the data."""
-    client = minion.salt_call_cli()
-    return lambda *args: client.run(*args).data
+    return run
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -45,7 +36,7 @@ def test_pillar_files_are_out_of_reach(call, path):
 def test_pillar_files_are_not_listed(call):
     served = call("cp.list_master")
     assert "sshtrail/init.sls" in served
-    assert not [path for path in served if "pillar" in path or "common.sls" in path]
+    assert not of_the_pillar(served)
 
 
 def test_the_master_assigns_the_environment_by_id(call):

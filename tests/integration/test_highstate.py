@@ -7,7 +7,7 @@ The tests build on each other, in the order in which they stand: preview, apply,
 import re
 
 import pytest
-from _sandbox import wait_for
+from _waiting import wait_for
 from sandbox import Host, changed_tree
 from sshtrail_lib.trail import audit_log
 from support import audit_status, audit_subsystem, auditctl

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 from _site import AUDITED, PERSON, UID
-from loop import audited_site, by_hand
+from loop import INTERVAL, by_hand, pulse
 from support import audit_status, auditctl
 
 COMMANDS = "-a always,exit -F arch=b64 -S execve,execveat -F auid!=unset -F key=ssh_commands"
@@ -44,8 +44,8 @@ BROKEN = {
 
 
 @pytest.fixture(scope="module")
-def fleet():
-    with audited_site() as found:
+def fleet(audited_site):
+    with pulse(audited_site, INTERVAL) as found:
         yield found
 
 

@@ -5,16 +5,13 @@ The master, the minions and the keys are real; the lies are sent with the liar's
 """
 
 import json
-import subprocess
 import sys
 import threading
 
 import pytest
-from _sandbox import wait_for
-from _site import ended
-from loop import anew, shared_site  # noqa: F401 - one is a fixture
+from _waiting import wait_for
 
-LIAR, VICTIM = "prod-2", "prod-1"
+LIAR, VICTIM = "staging-1", "prod-1"
 # Run in the liar's house with his configuration: each load on the standard input goes to the master.
 SPEAK = """
 import json, sys
@@ -48,23 +45,8 @@ CODE = [
 
 
 @pytest.fixture(scope="module")
-def fleet(shared_site):  # noqa: F811
-    found = anew(shared_site)
-    command = [found.commands / "salt-run", "-c", found.conf, "state.event", "tagmatch=salt/job/*/new"]
-    listener = subprocess.Popen(found.network.enter(command), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    found.jobs = []
-    threading.Thread(target=collect, args=[listener.stdout, found.jobs], daemon=True).start()
-    # The listener is there when it tells of a job.
-    wait_for(lambda: found.answers("test.ping") and found.jobs, "the first job")
-    yield found
-    ended(listener)
-
-
-def collect(lines, jobs):
-    for line in lines:
-        _, _, data = line.decode().partition("\t")
-        if data:
-            jobs.append(json.loads(data))
+def fleet(site):
+    return site
 
 
 def speak(fleet, *loads):
@@ -173,9 +155,9 @@ def test_a_flood_and_replays_do_not_keep_others_from_being_repaired(fleet):
     flood.start()
     drifts(fleet, VICTIM)
     fleet.event(VICTIM, "found")
-    _, kind, _ = fleet.event(VICTIM, "repaired", "failed", "stopped")
+    _, kind, told = fleet.event(VICTIM, "repaired", "failed", "stopped")
     flood.join()
-    assert kind == "repaired"
+    assert kind == "repaired", told
     fleet.event(VICTIM, "gone")
     speak(fleet, *[event(events=[{"tag": "sshtrail/drift/found", "data": {**GOOD, "id": VICTIM}}])] * 20)
     assert reached(fleet, since) <= {VICTIM}

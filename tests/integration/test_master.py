@@ -4,17 +4,16 @@ Highstates from a real master on three minions with private trees: sshd's and au
 The tests build on each other, in the order in which they stand.
 """
 
-import master
 import pytest
-from master import fleet  # noqa: F401 - a fixture
-from support import auditctl
+from _site import AUDITED, HOSTS
+from support import audit_status, auditctl
 
 
 @pytest.fixture(scope="module")
-def audited(fleet):  # noqa: F811
-    """The fleet, in which one host has the kernel's audit subsystem."""
-    with master.audited(fleet):
-        yield fleet
+def audited(audited_site):
+    """The site, in which one host has the kernel's audit subsystem."""
+    assert audit_status()["pid"] == "0", "another auditd runs on this machine"
+    return audited_site
 
 
 def results(states):
@@ -27,51 +26,51 @@ def changes(states):
 
 def test_the_first_highstate_of_new_minions_works_in_one_go(audited):
     """No sync before it: a highstate syncs what it needs by itself."""
-    before = {name: audited.etc(name) for name in master.HOSTS}
-    foreseen = audited.highstate(*master.HOSTS, test=True)
+    before = {name: audited.etc(name) for name in HOSTS}
+    foreseen = audited.highstate(*HOSTS, test=True)
     for name, states in foreseen.items():
         assert results(states) <= {True, None}, states
         assert changes(states)["sshtrail sshd config"]
         assert audited.etc(name) == before[name]
-    done = audited.highstate(*master.HOSTS)
+    done = audited.highstate(*HOSTS)
     for name, states in done.items():
         assert results(states) == {True}, states
         assert changes(states) == changes(foreseen[name])
 
 
 def test_the_second_changes_nothing(audited):
-    for name, states in audited.highstate(*master.HOSTS).items():
+    for name, states in audited.highstate(*HOSTS).items():
         assert results(states) == {True}, name
         assert changes(states) == {}, name
-    assert audited.salt(",".join(master.HOSTS), "sshtrail.drift") == dict.fromkeys(master.HOSTS, [])
+    assert audited.answers("sshtrail.drift") == dict.fromkeys(HOSTS, [])
 
 
 def test_another_environment_leaves_exactly_its_policy(audited):
     """From prod to a dev that asks for more and less, and back: what remains is what was there before."""
     layers = {"common": {"sshd": {"config": {"MaxAuthTries": None}}}}
     dev = {"sshd": {"config": {"MaxAuthTries": 3}}, "rules": {"groups": {"identity": True, "ssh_commands": False}}}
-    house = audited.houses[master.AUDITED]
-    with audited.given(master.AUDITED, layers=layers):
-        assert results(audited.highstate(master.AUDITED)[master.AUDITED]) == {True}
-        before, kernel = audited.etc(master.AUDITED), auditctl("-l").splitlines()
-        with audited.given(master.AUDITED, environment="dev", layers={**layers, "dev": dev}):
-            assert results(audited.highstate(master.AUDITED)[master.AUDITED]) == {True}
+    house = audited.houses[AUDITED]
+    with audited.given(AUDITED, layers=layers):
+        assert results(audited.highstate(AUDITED)[AUDITED]) == {True}
+        before, kernel = audited.etc(AUDITED), auditctl("-l").splitlines()
+        with audited.given(AUDITED, environment="dev", layers={**layers, "dev": dev}):
+            assert results(audited.highstate(AUDITED)[AUDITED]) == {True}
             config = house.read("/etc/audit/auditd.conf").decode()
             for line in ("num_logs = 8", "max_log_file_action = rotate", "space_left = 25%"):
                 assert line in config.splitlines()
             assert "identity" in auditctl("-l")
             assert "ssh_commands" not in auditctl("-l")
             assert b"\nMaxAuthTries 3\n" in house.read("/etc/ssh/sshd_config")
-        assert results(audited.highstate(master.AUDITED)[master.AUDITED]) == {True}
-        assert audited.etc(master.AUDITED) == before
+        assert results(audited.highstate(AUDITED)[AUDITED]) == {True}
+        assert audited.etc(AUDITED) == before
         assert sorted(auditctl("-l").splitlines()) == sorted(kernel)
-        assert audited.salt(master.AUDITED, "sshtrail.drift") == {master.AUDITED: []}
+        assert audited.answers("sshtrail.drift", target=AUDITED) == {AUDITED: []}
 
 
 def test_a_broken_pillar_stops_its_own_host_only(audited):
     before, kernel = audited.etc("dev-1"), auditctl("-l")
     with audited.given("dev-1", sshd={"config": {"LogLevell": "INFO"}}):
-        ran = audited.highstate(*master.HOSTS)
+        ran = audited.highstate(*HOSTS)
     assert isinstance(ran["dev-1"], list), ran["dev-1"]
     said = "\n".join(ran.pop("dev-1"))
     assert "sshtrail:sshd:config:LogLevell" in said

@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 import yaml
-from master import program
 from salt_call import SaltCall
+from support import of_the_pillar, program
 from test_packaging import commit_all
 
 CHECKOUT = "/srv/saltext-sshtrail"
@@ -49,7 +49,7 @@ def test_the_master_from_a_checkout(root, salt_run, tmp_path):
     assert run("sshtrail.fleet").stdout.splitlines()[-1] == "0 minions: none"
     served = json.loads(run("fileserver.file_list", "--out=json").stdout)
     assert {"sshtrail/init.sls", "_modules/sshtrail.py", "orch/rollout.sls"} <= set(served)
-    assert not [path for path in served if "pillar" in path]
+    assert not of_the_pillar(served)
     pillar = json.loads(run("pillar.show_pillar", "dev-7", "--out=json").stdout)
     assert pillar["sshtrail"]["environment"] == "dev"
 
@@ -66,7 +66,7 @@ def test_the_master_from_git(root, salt_run, tmp_path):
     assert run("sshtrail.fleet").stdout.splitlines()[-1] == "0 minions: none"
     served = json.loads(run("fileserver.file_list", "--out=json").stdout)
     assert {"sshtrail/init.sls", "_modules/sshtrail.py", "_runners/sshtrail.py", "orch/rollout.sls"} <= set(served)
-    assert not [path for path in served if "pillar" in path]
+    assert not of_the_pillar(served)
 
 
 def test_the_minion(root, tmp_path):

@@ -3,39 +3,17 @@ kill -9 of minion or master in the middle of a repair: after a restart the host 
 """
 
 import contextlib
-import os
-import signal
-import time
 
 import pytest
-from _sandbox import wait_for
-from loop import anew, shared_site  # noqa: F401 - one is a fixture
-from storm import below
+from _waiting import wait_for
 
-HOST = "prod-2"
+HOST = "staging-1"
 CONFIG = "/etc/ssh/sshd_config"
-PATIENCE = 300
 
 
 @pytest.fixture(scope="module")
-def fleet(shared_site):  # noqa: F811
-    yield anew(shared_site)
-    # Whether its listener has outlived the master or not.
-    shared_site.listen()
-
-
-def kill(fleet, name):
-    """End a daemon and all of its processes as a power cut would, and start it again."""
-    process = fleet.processes[name]
-    # Who kills the children first gives the parent the time to start others.
-    family = below(process.pid)
-    for pid in family:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    process.wait()
-    # Salt takes one that nobody has waited for yet for a daemon that still runs, and does not start.
-    wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in family), "the end of its processes")
-    fleet.daemon(name)
+def fleet(site):
+    return site
 
 
 def repairing(fleet):
@@ -49,16 +27,9 @@ def repairing(fleet):
 
 def settled(fleet):
     """Wait until the host is in its policy and no claim of its is open."""
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        found = (
-            fleet.answers("sshtrail.drift", "fresh=True", target=HOST),
-            fleet.answers("sshtrail_watch.claim", target=HOST),
-        )
-        if found == ({HOST: []}, {HOST: None}):
-            return
-        time.sleep(1)
-    raise AssertionError(found)
+    well = ({HOST: []}, {HOST: None})
+    asked = (["sshtrail.drift", "fresh=True"], ["sshtrail_watch.claim"])
+    wait_for(lambda: tuple(fleet.answers(*one, target=HOST) for one in asked) == well, "the end of the drift", pause=1)
 
 
 @pytest.mark.parametrize("victim", [HOST, "master"])
@@ -67,6 +38,13 @@ def test_the_host_converges_and_is_whole(fleet, victim):
     before = house.tree("/etc/ssh")
     house.run("sed", "-i", "s/VERBOSE/ERROR/", CONFIG)
     wait_for(lambda: repairing(fleet), "the repair")
-    kill(fleet, victim)
+    started = fleet.started[HOST]
+    fleet.kill(victim)
+    fleet.daemon(victim)
+    if victim == "master":
+        fleet.listen()
+        fleet.everybody()
+    else:
+        wait_for(lambda: fleet.started[HOST] > started, "the minion's start")
     settled(fleet)
     assert house.tree("/etc/ssh") == before

@@ -5,17 +5,17 @@ Repairs from a real master: what is told of one, who is never touched, and when 
 import json
 
 import pytest
-from _sandbox import wait_for
-from loop import anew, kept, shared_site  # noqa: F401 - one is a fixture
+from _waiting import wait_for
+from loop import kept
 
-HOST, REPORTED = "prod-2", "dev-1"
+HOST, REPORTED = "staging-1", "dev-1"
 CONFIG = "/etc/ssh/sshd_config"
 OUTCOMES = ("repaired", "failed", "stopped")
 
 
 @pytest.fixture(scope="module")
-def fleet(shared_site):  # noqa: F811
-    return anew(shared_site)
+def fleet(site):
+    return site
 
 
 def drifts(fleet, name):
@@ -116,8 +116,7 @@ def test_a_broken_record_ends_no_repairs(fleet, content):
 
 @pytest.mark.parametrize("name", ["../x", "a/b", ".", "a" * 256])
 def test_what_is_no_id_is_one_clear_error(fleet, name):
-    command = [fleet.commands / "salt-run", "-c", fleet.conf, "sshtrail.remediate", name]
-    said = fleet.network.run(*command, check=False)
+    said = fleet.command("salt-run", "sshtrail.remediate", name)
     assert "which is no minion's id." in said.stdout + said.stderr
     assert "Traceback" not in said.stdout + said.stderr
     assert list(kept(fleet, "queue").iterdir()) == []

@@ -7,35 +7,34 @@ The tests build on each other, in the order in which they stand.
 import contextlib
 import json
 
-import master
 import pytest
-from master import fleet  # noqa: F401 - a fixture
+from _site import HOSTS
 
 ARGUMENTS = {"environment": "dev", "canary": ["dev-1"], "batch": 1, "timeout": 60}
 
 
 @pytest.fixture(scope="module")
-def waiting(fleet):  # noqa: F811
-    """The fleet, all of it in dev with a policy that no host has yet."""
+def waiting(quiet_site):
+    """The site, all of it in dev with a policy that no host has yet."""
     with contextlib.ExitStack() as stack:
-        for name in master.HOSTS:
+        for name in HOSTS:
             values = {"sshd": {"config": {"LogLevel": "DEBUG"}}}
-            stack.enter_context(fleet.given(name, environment="dev", **values))
-        yield fleet
-    fleet.highstate(*master.HOSTS)
+            stack.enter_context(quiet_site.given(name, environment="dev", **values))
+        yield quiet_site
+    quiet_site.highstate()
 
 
-def orchestrate(fleet, **arguments):  # noqa: F811
+def orchestrate(site, **arguments):
     """Run the orchestration; return the finished process and the rollout's summary."""
     pillar = json.dumps({"sshtrail_rollout": {**ARGUMENTS, **arguments}})
-    done = fleet.run("state.orchestrate", "orch.rollout", f"pillar={pillar}", "--out=json")
+    done = site.command("salt-run", "state.orchestrate", "orch.rollout", f"pillar={pillar}", "--out=json")
     [states] = json.loads(done.stdout)["data"].values()
     [state] = states.values()
     return done, state
 
 
-def everything(fleet):  # noqa: F811
-    return {name: fleet.etc(name) for name in master.HOSTS}
+def everything(site):
+    return {name: site.etc(name) for name in HOSTS}
 
 
 def test_a_wrong_pillar_stops_it_before_anything_is_touched(waiting):
@@ -86,8 +85,8 @@ def test_it_goes_on_where_it_stopped(waiting, stranger):
     policies = {entry["policy"] for entry in state["changes"]["return"]["minions"].values()}
     assert len(policies) == 1
     assert policies.pop().endswith(", in policy")
-    found = waiting.salt(",".join(master.HOSTS), "sshtrail.condition")
-    assert {name: answer["drift"] for name, answer in found.items()} == dict.fromkeys(master.HOSTS, [])
+    found = waiting.answers("sshtrail.condition", target=list(HOSTS))
+    assert {name: answer["drift"] for name, answer in found.items()} == dict.fromkeys(HOSTS, [])
 
 
 def test_an_environment_without_hosts_is_an_error(waiting):

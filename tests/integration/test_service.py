@@ -2,13 +2,10 @@
 sshtrail_service on a host without systemd: a service of our own in a sandbox.
 """
 
-import json
 import pathlib
-import sys
 
 import pytest
-from _sandbox import Sandbox
-from sandbox import have
+from sandbox import Machine, have
 from support import require_root
 
 NAME = "sshtrail-test"
@@ -33,21 +30,17 @@ def call(root, tmp_path):
     require_root()
     if pathlib.Path("/run/systemd/system").exists() or not have("update-rc.d"):
         pytest.skip("needs a Debian that did not boot with systemd: its init scripts are what this tests")
-    sandbox = Sandbox(tmp_path)
-    (tmp_path / "conf").mkdir()
-    config = {"id": "host", "root_dir": str(tmp_path), "file_client": "local", "module_dirs": [str(root)]}
-    (tmp_path / "conf" / "minion").write_text(json.dumps(config))
-    salt_call = [pathlib.Path(sys.executable).parent / "salt-call", "--local", "-c", tmp_path / "conf", "--out", "json"]
+    machine = Machine(tmp_path, root)
 
     def run(*args):
-        return json.loads(sandbox.run(*salt_call, *args, check=False).stdout)["local"]
+        return machine.call(*args)
 
-    run.sandbox = sandbox
+    run.sandbox = machine
     run.state = lambda *args: next(
         iter(run("state.single", "sshtrail_service.running", f"name={NAME}", *args).values())
     )
     yield run
-    sandbox.close()
+    machine.close()
 
 
 def test_a_service_is_started_and_enabled(call):

@@ -4,11 +4,11 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import require_root
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sshtrail_lib.rules import files as rules_files
 from sshtrail_lib.rules.language import RuleError
+from support import require_root
 
 NAMES = st.lists(
     st.text("aAzZ019._~+-", min_size=1, max_size=8).map(lambda stem: stem + ".rules"), max_size=8, unique=True

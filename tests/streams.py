@@ -1,0 +1,57 @@
+"""
+Which tests run one after the other, and which at the same time: ``bin/test`` runs several streams of them at once.
+"""
+
+import pathlib
+
+HERE = pathlib.Path(__file__).resolve().parent
+# Each runs in one process, in this order. Every other file is a stream of its own. The longest begin first.
+STREAMS = {
+    # A kernel has one audit subsystem, and the first two share a site that has it.
+    "audit": [
+        "integration/test_master.py",
+        "integration/test_loop.py",
+        "integration/test_highstate.py",
+        "integration/test_demo.py",
+        "integration/test_killed.py",
+        "integration/test_auditd_lifecycle.py",
+        "functional/test_audit_rules.py",
+        "functional/test_audit_rules_events.py",
+        "functional/test_audit_rules_kernel.py",
+        "functional/test_audit_rules_locked.py",
+        "functional/test_auditd_conf.py",
+    ],
+    # They share a running site, which costs half a minute of a processor to start.
+    "site": [
+        "integration/test_loop_hostile.py",
+        "integration/test_master_remediate.py",
+        "integration/test_master_storm.py",
+        "integration/test_master_kill.py",
+        "integration/test_environments.py",
+        "integration/test_file_server.py",
+        "integration/test_master_fleet.py",
+        "integration/test_master_rollout.py",
+    ],
+    "docs": ["integration/test_docs_commands.py"],
+}
+PLACES = {path: (number, at) for number, paths in enumerate(STREAMS.values()) for at, path in enumerate(paths)}
+
+
+def place(item):
+    """Return where a test stands among all (tuple): the streams first, then the files that wait more than compute."""
+    path = item.path.relative_to(HERE).as_posix()
+    return PLACES.get(path, (len(STREAMS), not path.startswith("integration"), path))
+
+
+def scheduler(config, log):
+    """Return what deals the streams out to the processes of pytest-xdist, in the order in which they stand."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Streams(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            path = file.removeprefix("tests/")
+            return next((name for name, paths in STREAMS.items() if path in paths), file)
+
+    config.option.loadscopereorder = False
+    return Streams(config, log)
