@@ -63,6 +63,7 @@ def test_a_state_without_changes_is_not_told(highstate):
         ({"result": True, "errors": [], "states": [STATE], "report": [ROW]}, 0, "1 of 1 states succeeded"),
         ({"result": True, "errors": [], "states": [STATE], "report": [ROW]}, 0, "ok  sshd running"),
         ({"result": True, "errors": [], "states": [], "report": [{**ROW, "holds": False}]}, 0, "NO  sshd running"),
+        ({"result": True, "errors": [], "states": [], "report": [{**ROW, "holds": None}]}, 0, "--  sshd running"),
         (
             {"result": False, "errors": [], "states": [{**STATE, "result": False, "comment": "why"}], "report": []},
             1,
