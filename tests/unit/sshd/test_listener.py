@@ -36,7 +36,9 @@ def test_options_that_bear_on_the_configuration():
 def test_a_process_that_is_no_listener():
     assert listener.find("/nonexistent/sshd.pid", "/a", "/a") is None
     # Not this one, whose name pytest may have changed.
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+    command = [sys.executable, "-c", "print(flush=True); input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
         assert "python" in listener.command(process.pid)[0]
         process.communicate(b"\n")
 
