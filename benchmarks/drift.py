@@ -26,8 +26,7 @@ sys.path[:0] = [str(ROOT / name) for name in ("tests", "tests/integration", "_ut
 import salt.config  # noqa: E402
 import salt.loader  # noqa: E402
 import salt.pillar  # noqa: E402
-from _kernel import audit_status, auditctl  # noqa: E402
-from _sandbox import wait_for  # noqa: E402
+from _kernel import auditctl, auditd_ended  # noqa: E402
 from sandbox import Host  # noqa: E402
 from support import audit_subsystem  # noqa: E402
 
@@ -57,7 +56,7 @@ def main():
             print(host.run(*command, env=environ).stdout, end="")
         finally:
             host.run("service", "auditd", "stop", check=False)
-            wait_for(lambda: audit_status()["pid"] == "0", "the end of auditd")
+            auditd_ended()
             auditctl("-D")
             host.close()
 

@@ -20,7 +20,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / name) for name in ("tests", "tests/integration", "_utils", "bin")]
 
-from loop import site  # noqa: E402
+from loop import unaudited_site  # noqa: E402
 from storm import Storm  # noqa: E402
 
 PROBED = "dev-1"
@@ -32,7 +32,7 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--hosts", type=int, default=200, help="how many simulated minions drift (default: 200)")
     count = arguments.parse_args().hosts
-    with site(audited=False) as found, contextlib.ExitStack() as stack:
+    with unaudited_site() as found, contextlib.ExitStack() as stack:
         storm = Storm(stack, found, count)
         print(f"the mine of a host that drifts: {mine_size(found, storm)} bytes")
         with storm.probe(PROBED) as idle:

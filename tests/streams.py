@@ -7,19 +7,22 @@ import pathlib
 HERE = pathlib.Path(__file__).resolve().parent
 # Each runs in one process, in this order. Every other file is a stream of its own. The longest begin first.
 STREAMS = {
-    # A kernel has one audit subsystem, and the first two share a site that has it.
+    # A kernel has one audit subsystem. Those that have it for a moment come first: in between others get their turn.
     "audit": [
-        "integration/test_master.py",
-        "integration/test_loop.py",
-        "integration/test_highstate.py",
-        "integration/test_demo.py",
-        "integration/test_killed.py",
         "integration/test_auditd_lifecycle.py",
         "functional/test_audit_rules.py",
         "functional/test_audit_rules_events.py",
         "functional/test_audit_rules_kernel.py",
+        "functional/test_audit_rules_kill.py",
         "functional/test_audit_rules_locked.py",
         "functional/test_auditd_conf.py",
+        "functional/test_auditd_conf_kill.py",
+        # These two share a site.
+        "integration/test_master.py",
+        "integration/test_loop.py",
+        "integration/test_highstate.py",
+        "integration/test_killed.py",
+        "integration/test_demo.py",
     ],
     # They share a running site, which costs half a minute of a processor to start.
     "site": [
