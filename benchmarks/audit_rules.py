@@ -11,7 +11,6 @@ compare the ratios, which hold on any machine, and not the seconds.
 
 import argparse
 import contextlib
-import fcntl
 import pathlib
 import subprocess
 import sys
@@ -19,13 +18,13 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "_utils"))
+sys.path[:0] = [str(ROOT / name) for name in ("_utils", "bin")]
 
+from _kernel import audit_lock  # noqa: E402
 from sshtrail_lib.base import kernel, minion  # noqa: E402
 from sshtrail_lib.rules import compile as compile_  # noqa: E402
 from sshtrail_lib.rules import host, language, plan, target, wish  # noqa: E402
 
-AUDIT_LOCK = "/tmp/sshtrail-audit-subsystem.lock"
 KEY = "sshtrail-benchmark"
 
 
@@ -162,8 +161,7 @@ def first_load(ours, tree):
 @contextlib.contextmanager
 def alone():
     """Have the audit subsystem alone; leave it without rules and with the status that it had."""
-    with open(AUDIT_LOCK, "a", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with audit_lock():
         status = kernel.status()
         if kernel.rules() or status["immutable"]:
             sys.exit("This kernel holds audit rules, or is locked: run this on a machine without.")
