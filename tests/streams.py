@@ -17,6 +17,7 @@ STREAMS = {
         "functional/test_audit_rules_locked.py",
         "functional/test_auditd_conf.py",
         "functional/test_auditd_conf_kill.py",
+        "unit/base/test_kernel.py",
         # These two share a site.
         "integration/test_master.py",
         "integration/test_loop.py",
