@@ -14,7 +14,8 @@ import sys
 
 import pytest
 import salt.version
-from _sandbox import Sandbox, wait_for
+from _sandbox import Sandbox
+from _waiting import wait_for
 from salt_call import built, fresh_environment, install
 from support import require_root
 

@@ -13,7 +13,8 @@ import subprocess
 import sys
 
 import pytest
-from _sandbox import Sandbox, stop, wait_for
+from _sandbox import Sandbox
+from _waiting import stop, wait_for
 from salt_call import copied
 from support import require_root
 
