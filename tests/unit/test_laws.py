@@ -11,7 +11,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "_utils" / "sshtrail_lib"
 SALT = ("_modules", "_states", "_runners")
-WINGS = ("sshd", "auditd", "rules")
+WINGS = ("sshd", "auditd", "rules", "pam")
 # Imports go from a higher floor to a lower one, or stay in one package; a wing knows no other wing.
 FLOORS = {"base": 0, "trail": 1, **dict.fromkeys(WINGS, 2), "policy": 3, "drift": 4, "fleet": 5}
 # What these rooms answer depends on their arguments alone.
@@ -24,6 +24,7 @@ PURE = {
     },
     "auditd": {"language", "keywords", "plan"},
     "rules": {"language", "fields", "layout", "files", "plan", "watches"},
+    "pam": {"lines", "language", "keywords", "dispatch", "check", "plan"},
     "policy": {"groups", "platforms", "arguments"},
     "drift": {"difference", "claim", "event"},
     "fleet": {"standing", "rollout", "remedy"},
