@@ -208,3 +208,16 @@ def test_what_runs_and_the_result_are_those_of_linux_pam(oracle, library):
     assert not differences, f"{len(differences)} of {CASES}, such as {min(differences, key=lambda one: len(str(one)))}"
     # The files were not all refused.
     assert reached > CASES / 3 and opened > CASES / 20
+
+
+@pytest.mark.parametrize("kind", ["include", "substack"])
+def test_a_file_that_includes_itself(oracle, library, kind):
+    called = b"session required pam_debug.so open_session=success\n"
+    written = {"/etc/pam.d/sshd": called + b"session " + kind.encode() + b" sshd\n"}
+    expected, got = ours(written, library), oracle.ask(written)
+    assert expected["opened"] == keywords.DENIED
+    if library.modern or kind == "substack":
+        assert same(expected, got)
+    else:
+        # It goes on until there are no more file descriptors, or no more stack.
+        assert got is None or got["opened"] == keywords.DENIED

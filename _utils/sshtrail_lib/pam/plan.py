@@ -126,9 +126,12 @@ def _edit(path: str, lines: list[bytes], extent: tuple[int, int], new: bytes) ->
     before, after = lines[: first - 1], lines[last:]
     if before and not before[-1].endswith(b"\n"):
         before = [*before[:-1], before[-1] + b"\n"]
-    gone = lines[first - 1 : last]
-    shown = text.printable(b"".join(gone).rstrip(b"\n")) if gone else None
-    return Edit(path, b"".join(lines), b"".join([*before, new, *after]), shown, text.printable(new.rstrip(b"\n")))
+    gone = b"".join(lines[first - 1 : last])
+    return Edit(path, b"".join(lines), b"".join([*before, new, *after]), _shown(gone) if gone else None, _shown(new))
+
+
+def _shown(line: bytes) -> str:
+    return text.printable(line.rstrip(b"\n").replace(b"\t", b" "))
 
 
 def _holds(old: Reading, new: Reading) -> bool:
