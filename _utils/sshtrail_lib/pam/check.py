@@ -66,9 +66,9 @@ def loginuid(reading: Reading) -> Finding | None:
 
 
 def _skipped(stack: tuple[Handler, ...], setters: list[int], steps: list[Step]) -> Finding:
-    taken = next(one for one in reversed(steps) if any(one.index < at < one.after for at in setters))
-    handler = stack[taken.index]
-    over = [stack[at] for at in setters if taken.index < at < taken.after]
+    taken = next(one for one in reversed(steps) if any(one.at < at < one.after for at in setters))
+    handler = stack[taken.at]
+    over = [stack[at] for at in setters if taken.at < at < taken.after]
     answered = "what is no return value" if taken.answer == INVALID else RETURNS[taken.answer]
     when = "" if handler.kind == language.UNCERTAIN else f", when it returns {answered},"
     does = f"{_place(handler)}: {_shown(handler)}{when}"

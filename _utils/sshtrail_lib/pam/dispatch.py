@@ -46,7 +46,7 @@ class Spot(typing.NamedTuple):
     """
     A point on the way.
 
-    index
+    at
         The handler that is next (int); the number of handlers at the end.
     previous
         The level (int) of the one before.
@@ -56,7 +56,7 @@ class Spot(typing.NamedTuple):
         What they came to at the beginning of each substack that is open, the whole stack first (tuple of Mind).
     """
 
-    index: int = 0
+    at: int = 0
     previous: int = 0
     mind: Mind = Mind()
     saved: tuple[Mind, ...] = (Mind(),)
@@ -69,11 +69,16 @@ class Spot(typing.NamedTuple):
 
 
 class Step(typing.NamedTuple):
-    """One module that was called on a way: the handler's index, what it answered, and the handler that was next."""
+    """One module that was called on a way: the handler's place, what it answered, and the handler that was next."""
 
-    index: int
+    at: int
     answer: int
     after: int
+
+
+# A spot with what became of pam_loginuid.so; and for each one the spot before it, with the step from there.
+_Node = tuple[Spot, int]
+_Came = dict[_Node, tuple[_Node, Step] | None]
 
 
 def step(handlers: Sequence[Handler], spot: Spot, answer: int) -> Spot:
@@ -87,22 +92,22 @@ def step(handlers: Sequence[Handler], spot: Spot, answer: int) -> Spot:
     answer
         What the handler there returns (int); the kind of the handler is not looked at, but for a substack's head.
     """
-    handler = handlers[spot.index]
+    handler = handlers[spot.at]
     saved = spot.saved[: handler.level + 1]
     if spot.previous < handler.level:
         saved = (*spot.saved[: handler.level], spot.mind)
-    here = Spot(spot.index + 1, handler.level, spot.mind, saved)
+    here = Spot(spot.at + 1, handler.level, spot.mind, saved)
     if handler.kind == language.SUBSTACK:
         return here
     if answer == INCOMPLETE:
-        return here._replace(index=len(handlers), mind=Mind(POOR, INCOMPLETE))
+        return here._replace(at=len(handlers), mind=Mind(POOR, INCOMPLETE))
     action, answer = (BAD, DENIED) if answer == INVALID else (handler.actions[answer], answer)
     if action in (OK, DONE, BAD, DIE, RESET, IGNORE):
         mind = _decided(here, action, answer)
         ends = action == DIE or (action == DONE and mind.impression == GOOD)
-        return here._replace(index=_end(handlers, spot.index) if ends else here.index, mind=mind)
-    after, left = _jump(handlers, spot.index, action)
-    return here._replace(index=after, mind=Mind(POOR, DENIED) if left else here.mind)
+        return here._replace(at=_end(handlers, spot.at) if ends else here.at, mind=mind)
+    after, left = _jump(handlers, spot.at, action)
+    return here._replace(at=after, mind=Mind(POOR, DENIED) if left else here.mind)
 
 
 def _decided(spot: Spot, action: int, answer: int) -> Mind:
@@ -147,11 +152,11 @@ def run(handlers: Sequence[Handler], answer: Callable[[Handler], int]) -> tuple[
     Returns the stack's result (int) and the indices (list of int) of the modules that were called.
     """
     spot, called = Spot(), []
-    while spot.index < len(handlers):
-        handler = handlers[spot.index]
+    while spot.at < len(handlers):
+        handler = handlers[spot.at]
         loaded = handler.kind == language.MODULE and bool(handler.found)
         if loaded:
-            called.append(spot.index)
+            called.append(spot.at)
         spot = step(handlers, spot, answer(handler) if loaded else _forced(handler))
     return spot.result, called
 
@@ -188,11 +193,11 @@ def way(handlers: Sequence[Handler], outcome: int) -> list[Step] | None:
     Returns one of the shortest (list of :class:`Step`), or None when there is no such way.
     """
     start = (Spot(), NEVER)
-    came: dict[tuple[Spot, int], tuple[tuple[Spot, int], Step] | None] = {start: None}
+    came: _Came = {start: None}
     queue = [start]
     for node in queue:
         spot, sofar = node
-        if spot.index == len(handlers):
+        if spot.at == len(handlers):
             if spot.result == SUCCESS and sofar == outcome:
                 return _steps(came, node)
             continue
@@ -203,20 +208,20 @@ def way(handlers: Sequence[Handler], outcome: int) -> list[Step] | None:
     return None
 
 
-def _following(handlers: Sequence[Handler], spot: Spot, sofar: int) -> Iterator[tuple[Step, tuple[Spot, int]]]:
-    handler = handlers[spot.index]
+def _following(handlers: Sequence[Handler], spot: Spot, sofar: int) -> Iterator[tuple[Step, _Node]]:
+    handler = handlers[spot.at]
     for value in answers(handler):
         after = step(handlers, spot, value)
         # Which failure it was makes no difference on the rest of the way.
         plain = Mind(after.mind.impression, DENIED if after.mind.status else SUCCESS)
         outcome = max(sofar, FAILED if value == SESSION_ERROR else RAN) if handler.sets else sofar
-        yield Step(spot.index, value, after.index), (after._replace(mind=plain), outcome)
+        yield Step(spot.at, value, after.at), (after._replace(mind=plain), outcome)
 
 
-def _steps(came: dict, node: tuple[Spot, int]) -> list[Step]:
+def _steps(came: _Came, node: _Node) -> list[Step]:
     steps = []
-    while came[node] is not None:
-        node, taken = came[node]
+    while before := came[node]:
+        node, taken = before
         steps.append(taken)
     return steps[::-1]
 

@@ -58,8 +58,8 @@ def library(host: minion.Minion) -> language.Library:
     if path is None:
         raise state.NotInstalled("There is no libpam.so.0 on this host.")
     answer = host.remembered("libpam", path, lambda: _asked(files.read(path) or b""))
-    listed = {key: tuple(value) if isinstance(value, list) else value for key, value in answer.items()}
-    return language.Library(**listed)
+    directories, modules = tuple(answer["directories"]), tuple(answer["modules"])
+    return language.Library(**{**answer, "directories": directories, "modules": modules})
 
 
 def _library_path() -> str | None:
@@ -260,7 +260,8 @@ def _tried(asked: dict[str, str], deadline: float) -> dict[str, typing.Any]:
         if not _ended(process, deadline):
             return {"failed": f"the session was neither open nor refused after {deadline:g} seconds"}
         with contextlib.suppress(OSError, ValueError):
-            return json.loads(os.read(hear, 65536))
+            told: dict[str, typing.Any] = json.loads(os.read(hear, 65536))
+            return told
         return {"failed": f"the process that opened the session ended with {process.returncode}"}
     finally:
         os.close(hear)

@@ -60,10 +60,13 @@ def edit(disk: Disk, library: Library, service: str, path: str) -> Edit | None:
     _possible(disk, library, reading, path)
     old = disk.read(path) or b""
     for candidate in _candidates(path, old, reading):
-        tried = disk._replace(read=lambda name, new=candidate.new: new if name == path else disk.read(name))
-        if _holds(reading, language.read(tried, library, service)):
+        if _holds(reading, language.read(_with(disk, candidate), library, service)):
             return candidate
     raise CommandExecutionError(f"No line of {path} can mend this: {finding.reason if finding else reading.refused}.")
+
+
+def _with(disk: Disk, candidate: Edit) -> Disk:
+    return disk._replace(read=lambda path: candidate.new if path == candidate.path else disk.read(path))
 
 
 def _possible(disk: Disk, library: Library, reading: Reading, path: str) -> None:

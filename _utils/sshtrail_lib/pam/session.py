@@ -149,7 +149,7 @@ def apart(directory: str) -> bool:
     _without_logind(libc)
     if os.path.realpath(directory) == DIRECTORY:
         return True
-    return libc.mount(os.fsencode(directory), DIRECTORY.encode(), None, MS_BIND, None) == 0
+    return bool(libc.mount(os.fsencode(directory), DIRECTORY.encode(), None, MS_BIND, None) == 0)
 
 
 def _without_logind(libc: ctypes.CDLL) -> None:

@@ -2,6 +2,9 @@
 pam.dispatch: the way through a stack. What Linux-PAM itself does is asked in functional/test_sshtrail_pam_oracle.py.
 """
 
+import itertools
+import random
+
 import pytest
 from sshtrail_lib.pam import dispatch
 from sshtrail_lib.pam.keywords import DENIED, RETURNS, SESSION_ERROR, SUCCESS
@@ -72,9 +75,9 @@ def test_a_way_is_one_that_run_goes():
     ).stack("session")
     for outcome in (dispatch.NEVER, dispatch.RAN):
         steps = dispatch.way(stack, outcome)
-        answers = {stack[step.index].module: step.answer for step in steps}
+        answers = {stack[step.at].module: step.answer for step in steps}
         assert dispatch.run(stack, lambda one, answers=answers: answers[one.module])[0] == SUCCESS
-    assert [stack[step.index].module for step in dispatch.way(stack, dispatch.NEVER)] == ["pam_a.so", "pam_permit.so"]
+    assert [stack[step.at].module for step in dispatch.way(stack, dispatch.NEVER)] == ["pam_a.so", "pam_permit.so"]
 
 
 def test_modules_whose_answers_are_known():
@@ -83,3 +86,36 @@ def test_modules_whose_answers_are_known():
     # The same name elsewhere is anything.
     (other,) = stacks.session("session required /opt/security/pam_permit.so").stack("session")
     assert len(dispatch.answers(other)) == 4
+
+
+CODES = [RETURNS.index(name) for name in ("success", "ignore", "session_err", "auth_err")] + [len(RETURNS)]
+CONTROLS = ["required", "optional", "sufficient", "[success=1 default=ignore]", "[auth_err=1 ignore=reset default=ok]"]
+LINES = [f"session {control} pam_{{}}.so\n" for control in CONTROLS] + ["session substack more\n"]
+
+
+def outcomes(stack):
+    """Return what can become of pam_loginuid.so in a session that is let through (set of int), by trying everything."""
+    called = [at for at, one in enumerate(stack) if one.kind == "module"]
+    known = {"pam_loginuid.so": CODES[:3], "pam_permit.so": [SUCCESS]}
+    found = set()
+    for codes in itertools.product(*(known.get(stack[at].module, CODES) for at in called)):
+        returned = {stack[at]: code for at, code in zip(called, codes, strict=True)}
+        result, ran = dispatch.run(stack, returned.__getitem__)
+        if result == SUCCESS:
+            mine = [returned[stack[at]] for at in ran if stack[at].sets]
+            done = any(code != SESSION_ERROR for code in mine)
+            found.add(dispatch.RAN if done else dispatch.FAILED if mine else dispatch.NEVER)
+    return found
+
+
+def test_a_way_is_found_wherever_there_is_one():
+    chance = random.Random(1)
+    for _ in range(150):
+        written = [chance.choice(LINES).format(at) for at in range(chance.randint(0, 3))]
+        written.insert(chance.randint(0, len(written)), chance.choice(LINES[:5]).format("loginuid"))
+        written.append(chance.choice(["session required pam_permit.so\n", ""]))
+        stack = stacks.reading({"sshd": "".join(written), "more": chance.choice(LINES[:5]).format("in")}).stack(
+            "session"
+        )
+        possible = {outcome for outcome in range(3) if dispatch.way(stack, outcome) is not None}
+        assert possible == outcomes(stack), written
