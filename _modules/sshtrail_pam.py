@@ -4,6 +4,10 @@ Whether every SSH session's processes are known to the audit trail as somebody's
 :depends: Linux-PAM 1.3 or later.
 """
 
+import sshtrail_lib
+
+sshtrail_lib.refresh()
+
 from sshtrail_lib.base import minion
 from sshtrail_lib.pam import host as pam_host
 

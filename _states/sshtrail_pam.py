@@ -7,6 +7,10 @@ Keep the line in sshd's PAM stack without which no process of a session is known
       sshtrail_pam.loginuid
 """
 
+import sshtrail_lib
+
+sshtrail_lib.refresh()
+
 from sshtrail_lib.base import state
 
 
