@@ -99,7 +99,18 @@ def diff(rules):
     return host.diff(rules)
 
 
-def compare(name=MANAGED, groups=(), unknown="report", status=None, immutable=False, rules_dir=None, compiled=None):
+def compare(
+    name=MANAGED,
+    groups=(),
+    unknown="report",
+    status=None,
+    immutable=False,
+    rules_dir=None,
+    compiled=None,
+    allowed=(),
+    hiding="report",
+    loginuid_immutable=False,
+):
     """
     Return the ``changes`` that the state ``audit_rules.managed`` would report for the same arguments.
 
@@ -113,13 +124,28 @@ def compare(name=MANAGED, groups=(), unknown="report", status=None, immutable=Fa
 
         salt '*' audit_rules.compare groups='[{"name": "a", "rules": ["-w /etc/passwd -p wa -k a"]}]'
     """
-    return plan(name, groups, unknown, status, immutable, rules_dir, compiled)["changes"]
+
+    arguments = (name, groups, unknown, status, immutable, rules_dir, compiled, allowed, hiding, loginuid_immutable)
+    return plan(*arguments)["changes"]
 
 
-def plan(name=MANAGED, groups=(), unknown="report", status=None, immutable=False, rules_dir=None, compiled=None):
+def plan(
+    name=MANAGED,
+    groups=(),
+    unknown="report",
+    status=None,
+    immutable=False,
+    rules_dir=None,
+    compiled=None,
+    allowed=(),
+    hiding="report",
+    loginuid_immutable=False,
+):
     """
-    Return what :py:func:`compare` returns as ``changes``, with a sentence for a person as ``comment`` (str) and what a
-    locked kernel takes up at the next reboot as ``reboot`` (dict, empty for nothing).
+    Return what :py:func:`compare` returns as ``changes``, with a sentence for a person as ``comment`` (str), what a
+    locked kernel takes up at the next reboot as ``reboot`` (dict, empty for nothing), and as ``hiding`` the rules that
+    keep records out of the log, stay, and are none of these (list of dict: ``rule``, ``file`` and ``number`` of the
+    line; None and 0 for one in the kernel).
 
     Arguments are those of the state ``audit_rules.managed``. Nothing is touched.
 
@@ -129,11 +155,22 @@ def plan(name=MANAGED, groups=(), unknown="report", status=None, immutable=False
 
         salt '*' audit_rules.plan groups='[{"name": "a", "rules": ["-w /etc/passwd -p wa -k a"]}]'
     """
-    asked = wish.Managed(name, groups, unknown, status, immutable)
+    asked = wish.Managed(name, groups, unknown, status, immutable, allowed, hiding, loginuid_immutable)
     return host.preview(_minion(), asked, rules_dir, compiled)
 
 
-def apply(name=MANAGED, groups=(), unknown="report", status=None, immutable=False, rules_dir=None, compiled=None):
+def apply(
+    name=MANAGED,
+    groups=(),
+    unknown="report",
+    status=None,
+    immutable=False,
+    rules_dir=None,
+    compiled=None,
+    allowed=(),
+    hiding="report",
+    loginuid_immutable=False,
+):
     """
     Bring the managed file, the compiled file and the kernel to what the arguments say.
 
@@ -146,7 +183,7 @@ def apply(name=MANAGED, groups=(), unknown="report", status=None, immutable=Fals
 
         salt '*' audit_rules.apply groups='[{"name": "a", "rules": ["-w /etc/passwd -p wa -k a"]}]'
     """
-    asked = wish.Managed(name, groups, unknown, status, immutable)
+    asked = wish.Managed(name, groups, unknown, status, immutable, allowed, hiding, loginuid_immutable)
     return host.bring(_minion(), asked, rules_dir, compiled)
 
 

@@ -71,7 +71,18 @@ def _bring_rule(name, wanted, path, rules_dir, compiled):
     )
 
 
-def managed(name=MANAGED, groups=(), unknown="report", status=None, immutable=False, rules_dir=None, compiled=None):
+def managed(
+    name=MANAGED,
+    groups=(),
+    unknown="report",
+    status=None,
+    immutable=False,
+    rules_dir=None,
+    compiled=None,
+    allowed=(),
+    hiding="report",
+    loginuid_immutable=False,
+):
     """
     Have the rules of some named groups, and only those, in one file and in the kernel.
 
@@ -93,12 +104,22 @@ def managed(name=MANAGED, groups=(), unknown="report", status=None, immutable=Fa
         The directory that augenrules reads (str); the managed file's own by default.
     compiled
         The file that augenrules writes (str); ``audit.rules`` beside the directory by default.
+    allowed
+        Rules of others that may hide records (list of str, lines as in a rules file). Also ``unknown: remove`` leaves
+        them; the order of their fields does not matter.
+    hiding
+        Rules that can hide records (with ``never``, or on the lists exclude, task, user and filesystem) which are
+        neither in ``groups`` nor in ``allowed``: ``report`` them in the comment, or ``remove`` them from the kernel and
+        from the other files (rule lines only).
+    loginuid_immutable
+        True to have everybody keep the login id that he has, root too: it is locked until the next reboot, and the
+        managed file does it again at boot. False leaves it as it is.
 
     ``changes`` names each file that differs, ``kernel`` and ``status``. A locked kernel is no failure: the files
     are brought up to date, and the comment tells what takes effect at the next reboot. Fails with nothing changed
     when a line would not load. Source: auditctl(8), augenrules(8).
     """
-    arguments = (name, groups, unknown, status, immutable, rules_dir, compiled)
+    arguments = (name, groups, unknown, status, immutable, rules_dir, compiled, allowed, hiding, loginuid_immutable)
     return state.bring(
         name,
         __opts__["test"],

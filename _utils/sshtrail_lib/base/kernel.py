@@ -34,7 +34,9 @@ STATUS_FIELDS = (
     "backlog_wait_time_actual",
 )
 IMMUTABLE = 2
-AUDIT_GET, AUDIT_LIST_RULES = 1000, 1013
+AUDIT_GET, AUDIT_LIST_RULES, AUDIT_GET_FEATURE = 1000, 1013, 1019
+# linux/audit.h: struct audit_features (version, mask, features, lock), and the bit of each feature in the last two.
+FEATURES = ("only_unset_loginuid", "loginuid_immutable")
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 GET_REPLY_BLOCKING = 0
 PREPEND = 0x10
@@ -147,6 +149,31 @@ def set_status(settings: Mapping[str, int]) -> None:
     with connection() as (lib, handle):
         for name, value in settings.items():
             _sent(getattr(lib, SETTINGS[name])(handle, ctypes.c_uint(value)), f"set {name} to {value}")
+
+
+def features() -> dict[str, dict[str, bool]]:
+    """
+    Return the kernel's audit features (dict): ``{name: {"on": bool, "locked": bool}}``, by :data:`FEATURES`.
+
+    ``loginuid_immutable``: who has a login keeps it, root too. ``only_unset_loginuid``: only who has none gets one.
+    A locked feature stays as it is until the next reboot. Raises the errors of :func:`status`. Source: auditctl(8),
+    ``-s``.
+    """
+    with connection() as (lib, handle):
+        _sent(lib.audit_request_features(handle), "tell its features")
+        _version, _mask, on, locked = struct.unpack_from("=4I", next(_answers(lib, handle, AUDIT_GET_FEATURE)))
+    bits = {name: 1 << number for number, name in enumerate(FEATURES)}
+    return {name: {"on": bool(on & bit), "locked": bool(locked & bit)} for name, bit in bits.items()}
+
+
+def make_loginuid_immutable() -> None:
+    """
+    Have everybody keep the login that he has, root too, and lock that until the next reboot: there is no way back.
+
+    Raises the errors of :func:`status`. Source: auditctl(8), ``--loginuid-immutable``.
+    """
+    with connection() as (lib, handle):
+        _sent(lib.audit_set_loginuid_immutable(handle), "make login ids immutable")
 
 
 def rules() -> list[bytes]:

@@ -175,6 +175,7 @@ def render(
     status: Mapping[str, int],
     immutable: bool = False,
     elsewhere: Collection[Rule] = (),
+    fixed_logins: bool = False,
 ) -> bytes:
     """
     Return the content (bytes) of the managed file.
@@ -188,8 +189,11 @@ def render(
     elsewhere
         The rules that another file holds (collection): a second copy would stop the load, so they are
         named in a comment only.
+    fixed_logins
+        Whether the next load makes login ids immutable (bool).
     """
     settings = [f"{language.SETTINGS[name]} {value}" for name, value in sorted(status.items())]
+    settings += ["--loginuid-immutable"] if fixed_logins else []
     blocks = [HEAD, *([_lines(settings)] if settings else []), *(_group(group, elsewhere) for group in groups)]
     return "\n".join([*blocks, *(["-e 2\n"] if immutable else [])]).encode("utf-8", "surrogateescape")
 

@@ -67,8 +67,10 @@ def preview(
     """
     Return what :func:`bring` would change, and touch nothing.
 
-    Arguments are those of :func:`bring`. Returns ``changes`` (dict), a ``comment`` for a person (str) and ``reboot``
-    (dict: what a locked kernel takes up at the next one). Raises :class:`RuleError` for a rule that would not load.
+    Arguments are those of :func:`bring`. Returns ``changes`` (dict), a ``comment`` for a person (str), ``reboot``
+    (dict: what a locked kernel takes up at the next one) and ``hiding`` (list of dict, see
+    :class:`sshtrail_lib.rules.hiding.Hiding`: what hides records, stays, and is not the policy's). Raises
+    :class:`RuleError` for a rule that would not load.
     """
     directory = rules_dir or wish.directory
     host = _read(minion, directory, compiled, _transaction(minion, directory).interrupted())
@@ -78,6 +80,7 @@ def preview(
         "changes": target.differences(host, wanted),
         "comment": target.comment(host, wanted, wish.unknown),
         "reboot": target.waiting(host, wanted),
+        "hiding": [found._asdict() for found in wanted.hiding],
     }
 
 
@@ -93,8 +96,13 @@ def _read(minion, rules_dir, compiled, replaced):
     files = {name: data for name, data in found.items() if data is not None}
     text = replaced[path] if path in replaced else base_files.read(path)
     space = _awk_space(minion) if rules_files.needs_awk(files.values()) else rules_files.MAWK
-    held, now = kernel.rules(), kernel.status()
+    held, now = kernel.rules(), {**kernel.status(), target.FIXED_LOGINS: _fixed_logins()}
     return Host(rules_dir, path, files, text, held, now, space)
+
+
+def _fixed_logins():
+    """Return 1 (int) when everybody keeps his login until the next reboot, else 0: what can be turned off is not it."""
+    return int(all(kernel.features()["loginuid_immutable"].values()))
 
 
 def _compiled_of(rules_dir):
@@ -193,7 +201,10 @@ def _replaced(host, wanted):
 
 
 def _lock(host, wanted):
-    """Lock the kernel, if the policy says so, and only on what it holds now: a wrong rule would stay until a reboot."""
+    """Lock what the policy says, and the rules only on what the kernel holds now: a wrong one stays until a boot."""
+    # Both last until the next reboot, and nothing that fails later can take them back: so they come last.
+    if target.asks_for_fixed_logins(host, wanted):
+        kernel.make_loginuid_immutable()
     asked = target.asks_for_lock(host, wanted)
     if asked and not target.way(kernel.rules(), wanted.rules):
         _set({"enabled": kernel.IMMUTABLE})

@@ -12,15 +12,19 @@ import errno
 import functools
 import os
 import typing
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from sshtrail_lib.base import kernel
 from sshtrail_lib.rules import accounts, compile, fields, plan
 from sshtrail_lib.rules import files as rules_files
+from sshtrail_lib.rules import hiding as rules_hiding
 from sshtrail_lib.rules.fields import RuleError
 from sshtrail_lib.rules.files import Origin
+from sshtrail_lib.rules.hiding import Hiding
 
 REBOOT = "takes effect at the next reboot"
+#: Among the settings of the kernel's status: 1 when everybody keeps his login until the next reboot, root too.
+FIXED_LOGINS = "loginuid_immutable"
 
 
 class Host(typing.NamedTuple):
@@ -43,7 +47,8 @@ class Target(typing.NamedTuple):
     What there should be, in the same form.
 
     ``unknown`` are the kernel's rules that no file holds (list of bytes), ``origins`` where each of the others stands.
-    ``skipped`` are rules that cannot be loaded in files that tell auditctl to go on (list of Origin).
+    ``skipped`` are rules that cannot be loaded in files that tell auditctl to go on (list of Origin), ``hiding`` those
+    that keep records out of the log, stay, and are not the policy's (list of Hiding).
     """
 
     files: dict[str, bytes]
@@ -53,6 +58,7 @@ class Target(typing.NamedTuple):
     unknown: list[bytes]
     origins: list[Origin]
     skipped: list[Origin]
+    hiding: Sequence[Hiding] = ()
 
 
 def aim(
@@ -61,6 +67,7 @@ def aim(
     unknown: str = "report",
     lock: bool = False,
     drop: Collection[bytes] = (),
+    keep: Collection[bytes] = (),
 ) -> Target:
     """
     Return the :class:`Target` for ``host`` (:class:`Host`) once ``edits`` are made.
@@ -73,6 +80,8 @@ def aim(
         Whether the kernel is locked (``enabled`` 2) once it holds the rules, if the files say so (bool).
     drop
         Rules (collection of bytes) that the kernel must not keep, even if unknown ones stay.
+    keep
+        Rules (collection of bytes) that the kernel may keep, even if unknown ones go.
 
     Raises :class:`sshtrail_lib.rules.language.RuleError` for a line that would stop the load, naming file and line.
     """
@@ -90,10 +99,13 @@ def aim(
     status = _status(entries)
     if status.get("enabled") == kernel.IMMUTABLE and not lock:
         del status["enabled"]
-    # A locked kernel is loaded anew from the files at the next reboot, whatever else it holds now.
-    lets_go = unknown == "remove" or host.status["immutable"]
-    kept = [] if lets_go else [rule for rule in strangers if rule not in drop]
+    kept = [rule for rule in strangers if _stays(rule, host, unknown, drop, keep)]
     return Target(files, compiled, [*wanted, *kept], status, strangers, list(wanted.values()), skipped)
+
+
+def _stays(rule, host, unknown, drop, keep):
+    # A locked kernel is loaded anew from the files at the next reboot, whatever else it holds now.
+    return not host.status["immutable"] and (rule in keep or (unknown != "remove" and rule not in drop))
 
 
 def _held(files):
@@ -280,12 +292,17 @@ def settings(host: Host, target: Target) -> dict[str, int]:
     wanted = {name: value for name, value in target.status.items() if host.status.get(name) != value}
     if wanted.get("enabled") == kernel.IMMUTABLE:
         wanted["enabled"] = 1
-    return {name: value for name, value in wanted.items() if host.status.get(name) != value}
+    return {name: value for name, value in wanted.items() if host.status.get(name) != value and name in kernel.SETTINGS}
 
 
 def asks_for_lock(host: Host, target: Target) -> bool:
     """Tell whether the kernel is to be locked and is not yet (bool)."""
     return target.status.get("enabled") == kernel.IMMUTABLE and not host.status["immutable"]
+
+
+def asks_for_fixed_logins(host: Host, target: Target) -> bool:
+    """Tell whether login ids are to be made immutable and are not yet (bool)."""
+    return bool(target.status.get(FIXED_LOGINS)) and not host.status.get(FIXED_LOGINS) and not host.status["immutable"]
 
 
 def comment(host: Host, target: Target, unknown: str) -> str:
@@ -301,7 +318,7 @@ def comment(host: Host, target: Target, unknown: str) -> str:
     if unknown == "report" and target.unknown and not host.status["immutable"]:
         lines = ", ".join(map(describe, target.unknown))
         told.append(f"In the kernel, but in no file: {lines}.")
-    return " ".join(told)
+    return " ".join(filter(None, [*told, rules_hiding.sentence(target.hiding)]))
 
 
 def hidden(target: Target) -> Iterator[tuple[Origin, str]]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import collections
 import os
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from salt.exceptions import SaltInvocationError
 
 from sshtrail_lib.base import kernel, state
 from sshtrail_lib.rules import accounts, compile, language, target
 from sshtrail_lib.rules import files as rules_files
+from sshtrail_lib.rules import hiding as rules_hiding
 from sshtrail_lib.rules.fields import RuleError, near
 from sshtrail_lib.rules.language import Rule
 from sshtrail_lib.rules.target import Host, Target
@@ -123,10 +124,15 @@ class Managed:
         unknown: str = "report",
         status: Mapping[str, int] | None = None,
         immutable: bool = False,
+        allowed: Sequence[str] = (),
+        hiding: str = "report",
+        loginuid_immutable: bool = False,
     ) -> None:
         check_arguments(name, groups, unknown, status, immutable)
+        _check_hiding(allowed, hiding, loginuid_immutable)
         self.name, self.groups, self.unknown = name, groups, unknown
         self.status, self.immutable = status or {}, immutable
+        self.allowed, self.hiding, self.loginuid_immutable = allowed, hiding, loginuid_immutable
 
     @property
     def directory(self) -> str:
@@ -135,19 +141,39 @@ class Managed:
 
     def target(self, host: Host) -> Target:
         """Return what the host should be, or raise :class:`RuleError` for a bad rule, naming its group."""
-        wanted = target.aim(host, self._edits(host), self.unknown, lock=self.immutable)
+        groups, keep = read_groups(self.groups), rules_hiding.allowed(self.allowed)
+        own = [compile.compile(rule) for group in groups for rule in group["rules"]]
+        named = rules_hiding.Named([*own, *keep])
+        drop = rules_hiding.unnamed(host.rules, named) if self.hiding == "remove" else []
+        wanted = target.aim(host, self._edits(host, groups, named), self.unknown, self.immutable, drop, keep)
+        wanted = _not_loaded_now(host, wanted, named)._replace(hiding=self._left(host, wanted, named))
+        if self.loginuid_immutable:
+            wanted.status[target.FIXED_LOGINS] = 1
         self._check_skipped(wanted)
         self._check_overridden(wanted)
         return _installed(host, wanted)
 
-    def _edits(self, host):
-        groups = read_groups(self.groups)
-        edits = _without_foreign_rules(host, self.name) if self.unknown == "remove" else {}
+    def _left(self, host, wanted, named):
+        """Return what hides records, is not the policy's, and stays (list of Hiding)."""
+        files = rules_hiding.in_files(target.desired(wanted.files)[0], named, self.name)
+        # What is locked hides until the next reboot, whatever the files say.
+        rules = host.rules if host.status["immutable"] else wanted.rules
+        return [*files, *rules_hiding.in_kernel(rules, named)]
+
+    def _edits(self, host, groups, named):
+        edits = _without(host, self.name, self._unwanted(named))
         others = {name: data for name, data in {**host.files, **edits}.items() if name != self.name}
         held = target.desired(target.arranged(others))[1]
         elsewhere = {rule for group in groups for rule in group["rules"] if compile.compile(rule) in held}
-        edits[self.name] = rules_files.render(groups, self.status, self.immutable, elsewhere)
+        fixed = self.loginuid_immutable
+        edits[self.name] = rules_files.render(groups, self.status, self.immutable, elsewhere, fixed)
         return edits
+
+    def _unwanted(self, named):
+        """Return a function that tells which rules go out of the other files, None for none."""
+        if self.unknown == "remove":
+            return lambda rule: not rules_hiding.looks(rule) or rules_hiding.is_unnamed(rule, named)
+        return (lambda rule: rules_hiding.is_unnamed(rule, named)) if self.hiding == "remove" else None
 
     def _check_skipped(self, wanted):
         skipped = next((entry for entry in wanted.skipped if entry.file == self.name), None)
@@ -167,12 +193,20 @@ class Managed:
                 raise RuleError(reason, None, entry.line, entry.file)
 
 
-def _without_foreign_rules(host, path):
+def _not_loaded_now(host, wanted, named):
+    """Return ``wanted`` (Target) without the rules that hide, are not named, and that the kernel does not hold yet."""
+    new = set(rules_hiding.unnamed(wanted.rules, named)) - set(host.rules)
+    kept = [entry for data, entry in zip(wanted.rules, wanted.origins) if data not in new]  # noqa: B905
+    return wanted._replace(rules=[data for data in wanted.rules if data not in new], origins=kept)
+
+
+def _without(host: Host, path: str, unwanted: Callable[[Rule], bool] | None) -> dict[str, bytes]:
+    """Return the files (dict) other than ``path`` (str) that lose a rule, without the rules that are unwanted."""
     edits = {}
-    for name, data in host.files.items():
-        read = rules_files.read(name, data, exists=accounts.exists)
-        lines = {line.number for line in read if isinstance(line.value, Rule)}
-        if name != path and lines:
+    for name, data in host.files.items() if unwanted else ():
+        read = rules_files.read(name, data, exists=accounts.exists) if name != path else []
+        lines = {line.number for line in read if isinstance(line.value, Rule) and unwanted(line.value)}
+        if lines:
             edits[name] = rules_files.without(data, lines)
     return edits
 
@@ -235,6 +269,15 @@ def check_arguments(
         language.validate_status(setting, value)
     for number, group in enumerate(groups, start=1):
         _check_group(number, group)
+
+
+def _check_hiding(allowed, hiding, loginuid_immutable):
+    if hiding not in rules_hiding.CHOICES:
+        raise SaltInvocationError(f"hiding: {hiding!r} is none of {', '.join(rules_hiding.CHOICES)}.")
+    if not isinstance(loginuid_immutable, bool):
+        raise SaltInvocationError(f"loginuid_immutable: True or False, not {loginuid_immutable!r}.")
+    if isinstance(allowed, str) or not all(isinstance(line, str) for line in allowed):
+        raise SaltInvocationError("allowed: a list of rule lines is needed.")
 
 
 def _check_group(number, group):

@@ -20,6 +20,9 @@ from sshtrail_lib.trail.audit_log import Event
 UNSET = 0xFFFFFFFF
 SUCCESS = ("1", "yes", "success")
 VERBS = {"add_rule": "added", "remove_rule": "removed", "set": "changed", "terminate": "stopped"}
+#: The kernel's numbers for the lists of rules, and how a rule line names its list; a watch is on the list exit.
+LISTS = {"user": "0", "task": "1", "exit": "4", "exclude": "5", "filesystem": "6", "io_uring": "7"}
+ON_LIST = re.compile(r"-a (?:always|never),([a-z_]+)")
 NUMBER = re.compile("[0-9]{1,10}")
 PLAIN = re.compile(r"[\w.+-]+")
 
@@ -102,9 +105,9 @@ def _of_one_person(events):
 
 
 def _keys(line, trail):
-    """Return the keys of a rule line (tuple of str) as records show them, None for a line that nobody can read."""
-    keys = trail.keys(line)
-    return None if keys is None else tuple(_as_recorded(key) for key in keys)
+    """Return the list and the keys of a rule line (tuple) as records show them, None for one that nobody can read."""
+    keys, on = trail.keys(line), ON_LIST.match(line)
+    return None if keys is None else (LISTS.get(on[1] if on else "exit"), *map(_as_recorded, keys))
 
 
 def _as_recorded(key):
@@ -135,14 +138,15 @@ def files_of(found: Difference, auditd_conf: str, sources: Collection[str]) -> l
 
 def _rule_changes(events):
     """
-    Return, for each operation, the events that nothing has undone since, by keys: ``{op: {(key, …): [event, …]}}``.
+    Return, for each operation, the events that nothing has undone since: ``{op: {(list, key, …): [event, …]}}``.
 
-    The kernel names the keys of the rule, not the rule: one that is added again answers for one that was removed. What
-    was added at first and removed later is gone all the same, so that each operation is counted for itself.
+    The kernel names the list and the keys of the rule, not the rule: one that is added again answers for one that was
+    removed. What was added at first and removed later is gone all the same, so that each operation is counted for
+    itself.
     """
-    held: dict[str, dict[tuple[str, ...], list[Event]]] = {"add_rule": {}, "remove_rule": {}}
+    held: dict[str, dict[tuple[str | None, ...], list[Event]]] = {"add_rule": {}, "remove_rule": {}}
     for event, record in _config_changes(events):
-        keys, done = tuple(record.keys), record.text("op")
+        keys, done = (record.text("list"), *record.keys), record.text("op")
         if done in held:
             [undone] = set(held) - {done}
             held[done].setdefault(keys, []).append(event)

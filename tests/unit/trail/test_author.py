@@ -227,6 +227,16 @@ def test_keys_are_compared_as_the_log_shows_them():
     assert told["by"]["user"] == "bob"
 
 
+def test_a_rule_without_a_key_is_told_by_its_list():
+    """Most rules that hide records have no key; the kernel names their list."""
+    added = b"type=CONFIG_CHANGE msg=audit(1795495090.%d:7): auid=%d ses=3 op=add_rule key=(null) list=%d res=1"
+    events = list(audit_log.events([added % (1, 1001, 5), added % (2, 1002, 1)]))
+    lines = ["-a always,exclude -F msgtype=EXECVE", "-a never,task", "-a never,exit -F auid=0"]
+    found = [entry("kernel", line, None, "loaded") for line in lines]
+    told = author.attribute(found, trail(KEYS, [])._replace(events=events))
+    assert [one["by"] and one["by"]["auid"] for one in told] == [1001, 1002, None]
+
+
 FILES = {
     "a keyword of auditd.conf": (entry("file", "freq", "50", None), [AUDITD]),
     "a rules file": (entry("file", MANAGED, [], None), [MANAGED]),

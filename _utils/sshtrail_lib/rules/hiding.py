@@ -1,0 +1,132 @@
+"""
+Rules that keep records out of the log: what such a rule is, and which of them a policy does not name.
+
+A rule with the action ``never`` drops what it matches, whichever list it is on. The lists ``exclude``, ``task``,
+``user`` and ``filesystem`` are there to leave out: a message type, every system call of new processes, what programs
+send, what lies on a file system. Source: auditctl(8), the kernel's auditfilter.c and auditsc.c.
+"""
+
+from __future__ import annotations
+
+import struct
+import typing
+from collections.abc import Collection, Iterable, Iterator
+
+from sshtrail_lib.rules import accounts, compile, language
+from sshtrail_lib.rules.fields import RuleError
+from sshtrail_lib.rules.files import Origin
+from sshtrail_lib.rules.language import Rule
+from sshtrail_lib.rules.layout import ACTION_NUMBERS, FILTER_NUMBERS
+
+LISTS = ("exclude", "task", "user", "filesystem")
+#: What becomes of such rules that a policy does not name.
+CHOICES = ("report", "remove")
+_NUMBERS = tuple(FILTER_NUMBERS[name] for name in LISTS)
+
+
+class Hiding(typing.NamedTuple):
+    """A ``rule`` (str, its line) that hides, in line ``number`` of a ``file``; None and 0 for one in the kernel."""
+
+    rule: str
+    file: str | None = None
+    number: int = 0
+
+
+class Named:
+    """
+    The rules that a policy names: their order of fields does not count, for it does not for what they hide.
+
+    rules
+        As the kernel knows them (iterable of bytes).
+    """
+
+    def __init__(self, rules: Iterable[bytes]) -> None:
+        # Most rules hide nothing, and describing each one costs more than asking the kernel.
+        self.meanings = {meaning(rule) for rule in rules if hides(rule)}
+
+    def __contains__(self, rule: bytes) -> bool:
+        return meaning(rule) in self.meanings
+
+
+def hides(rule: bytes) -> bool:
+    """Tell whether ``rule`` (bytes, as the kernel has it) can keep records out of the log (bool)."""
+    filter_, action = struct.unpack_from("=2I", rule)
+    return action == ACTION_NUMBERS["never"] or filter_ in _NUMBERS
+
+
+def looks(rule: Rule) -> bool:
+    """Tell of a line that adds a ``rule`` (:class:`sshtrail_lib.rules.language.Rule`) what :func:`hides` tells."""
+    return rule.verb != "-d" and (rule.action == "never" or rule.filter in LISTS)
+
+
+def meaning(rule: bytes) -> typing.Hashable:
+    """Return what rules (bytes) share that differ in the order of their fields only."""
+    value = compile.decompile(rule)
+    return value.action, value.filter, frozenset(map(str, value.parts)), frozenset(value.keys)
+
+
+def allowed(lines: Iterable[str]) -> list[bytes]:
+    """
+    Return the rules (list of bytes) that a policy lets others have.
+
+    lines
+        Lines as in a rules file (iterable of str). One that names an account which this host does not have, or is about
+        32-bit programs where there are none, could not be loaded here, and allows nothing.
+
+    Raises :class:`sshtrail_lib.rules.fields.RuleError` for a line that is no rule.
+    """
+    return [data for line in lines if (data := _allowed(line)) is not None]
+
+
+def _allowed(line):
+    rule = language.parse_rule(line)
+    arch = rule.field("arch")
+    if arch and arch.value.lower() == "b32" and not compile.has_b32():
+        return None
+    try:
+        accounts.parse_rule(line)
+    except RuleError:
+        return None
+    return compile.compile(rule)
+
+
+def unnamed(rules: Iterable[bytes], named: Named) -> list[bytes]:
+    """Return those of ``rules`` (iterable of bytes) that hide and that are not ``named``, each once (list of bytes)."""
+    return list(dict.fromkeys(rule for rule in rules if hides(rule) and rule not in named))
+
+
+def is_unnamed(rule: Rule, named: Named) -> bool:
+    """Tell whether a line's ``rule`` hides and is not ``named`` (bool); one that would not load is named by nobody."""
+    if not looks(rule):
+        return False
+    try:
+        return compile.compile(rule) not in named
+    except RuleError:
+        return True
+
+
+def in_files(entries: Iterable[Origin], named: Named, own: str) -> Iterator[Hiding]:
+    """
+    Yield what hides in files and is not named.
+
+    entries
+        What stands in all files (iterable of :class:`sshtrail_lib.rules.files.Origin`).
+    named
+        The policy's rules.
+    own
+        The file that is the policy's own (str).
+    """
+    for entry in entries:
+        if entry.file != own and isinstance(entry.value, Rule) and is_unnamed(entry.value, named):
+            yield Hiding(str(entry.value), entry.file, entry.line)
+
+
+def in_kernel(rules: Collection[bytes], named: Named) -> list[Hiding]:
+    """Return what hides among the kernel's ``rules`` (collection of bytes) and is not ``named`` (list)."""
+    return [Hiding(str(compile.decompile(rule))) for rule in unnamed(rules, named)]
+
+
+def sentence(found: Collection[Hiding]) -> str:
+    """Return where rules hide records (str, for a person), "" for nowhere."""
+    places = [f"{one.file} line {one.number}: {one.rule}" if one.file else f"kernel: {one.rule}" for one in found]
+    return f"These rules, which the policy does not name, hide records: {'; '.join(places)}." if places else ""
