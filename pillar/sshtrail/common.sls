@@ -3,13 +3,20 @@
 sshtrail:
   layers:
     common:
+      full: resume                            # a log that auditd suspended goes on when there is room; or leave. It is told
       sshd:
         config:
+          # sshd's own default is no, and without PAM no session has a login id: its commands match no rule.
+          UsePAM: 'yes'
           LogLevel: VERBOSE
           SyslogFacility: AUTHPRIV
         # admins: [alice, deploy]             # no change may lock these accounts out; without any, somebody must get in
       auditd:
         config:
+          # With any of these otherwise nothing would be recorded; a policy that asks for it is refused.
+          write_logs: 'yes'
+          local_events: 'yes'
+          log_format: enriched                # or raw; as packages ship it
           log_file: /var/log/audit/audit.log
           max_log_file: 50                    # MiB
           max_log_file_action: keep_logs
@@ -31,8 +38,15 @@ sshtrail:
           audit_config: true
         status:
           enabled: 1
-          backlog_limit: 8192
+          backlog_limit: 8192                 # records that wait for auditd; a kernel that nobody told has 64
+          backlog_wait_time: 60000            # kernel ticks that a process waits when there are more, before one is lost
+          rate_limit: 0                       # records a second, 0 for all of them
           failure: 1                          # a lost record is told to the kernel's log
+        # Rules of others that may keep records out of the log (never, or on the lists exclude, task, user and
+        # filesystem). Any other is a difference in every environment, and is removed where drift is repaired.
+        # allowed:
+        #   - -a never,exit -F arch=b64 -S adjtimex -F auid=unset -F uid=_chrony
+        # loginuid_immutable: true            # nobody changes a login id any more, root neither; until the next reboot
       drift:
         interval: 10                          # seconds between two looks; one at which nothing changed costs no process
         splay: 2                              # seconds at most, so that a fleet does not look in step

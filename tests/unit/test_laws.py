@@ -25,7 +25,7 @@ PURE = {
     "auditd": {"language", "keywords", "plan"},
     "rules": {"language", "fields", "layout", "files", "plan", "watches"},
     "pam": {"lines", "language", "keywords", "dispatch", "check", "plan"},
-    "policy": {"groups", "platforms", "arguments"},
+    "policy": {"groups", "platforms", "arguments", "needs"},
     "drift": {"difference", "claim", "event"},
     "fleet": {"standing", "rollout", "remedy"},
 }
@@ -33,7 +33,7 @@ PURE = {
 ASKING = {
     "trail": {"reader"},
     "sshd": {"accounts", "resolver"},
-    "rules": {"compile", "check", "target", "accounts", "wish"},
+    "rules": {"compile", "check", "target", "accounts", "wish", "hiding"},
     "policy": {"pillar", "schema"},
     "drift": {"fingerprint", "report"},
 }

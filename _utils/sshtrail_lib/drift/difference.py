@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import posixpath
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 #: ``layer``, ``what``, ``expected``, ``actual``, ``since`` and ``by``, as it goes to whoever asks.
 Difference = dict[str, typing.Any]
 #: What a comparison of the states returns: ``{what: {"old": what is, "new": what should be}}``.
 Changes = Mapping[str, Mapping[str, typing.Any]]
+#: A rule that hides records, as ``audit_rules.plan`` tells it: ``rule``, ``file`` (None for the kernel) and ``number``.
+Hiding = Mapping[str, typing.Any]
 
 
 def entry(layer: str, what: str, expected: typing.Any, actual: typing.Any) -> Difference:
@@ -40,18 +42,20 @@ def of_daemon(layer: str, changes: Changes, daemon: str) -> list[Difference]:
     return [found if found["what"] != daemon else {**found, "layer": "daemon"} for found in of(layer, changes)]
 
 
-def of_rules(changes: Changes, rules_dir: str) -> list[Difference]:
+def of_rules(changes: Changes, rules_dir: str, hiding: Iterable[Hiding] = ()) -> list[Difference]:
     """
-    Return the differences in what ``audit_rules.compare`` returned (list of dict), one for each rule and setting.
+    Return the differences in what ``audit_rules.plan`` returned (list of dict), one for each rule and setting.
 
     rules_dir
         The directory of the rules files (str); the file beside it is the compiled one.
+    hiding
+        Rules of others that hide records and stay (iterable of dict): differences too, one for each file.
     """
     files = {what: change for what, change in changes.items() if what not in ("kernel", "status")}
     found = [{**one, "layer": _layer_of(one["what"], rules_dir)} for one in of("file", files)]
     kernel, status = (changes.get(name, {"old": {}, "new": {}}) for name in ("kernel", "status"))
     settings = {name: {"old": status["old"][name], "new": value} for name, value in status["new"].items()}
-    return [*found, *_of_kernel(kernel["old"], kernel["new"]), *of("kernel", settings)]
+    return [*found, *_of_kernel(kernel["old"], kernel["new"]), *of("kernel", settings), *_hiding(hiding)]
 
 
 def _layer_of(path: str, rules_dir: str) -> str:
@@ -64,6 +68,17 @@ def _of_kernel(gone: list[str], come: list[str]) -> Iterator[Difference]:
     for rule in gone:
         if rule not in come:
             yield entry("kernel", rule, None, "loaded")
+
+
+def _hiding(rules: Iterable[Hiding]) -> Iterator[Difference]:
+    places: dict[str | None, list[Hiding]] = {}
+    for one in rules:
+        places.setdefault(one["file"], []).append(one)
+    for one in places.pop(None, []):
+        yield entry("kernel", one["rule"], None, "loaded")
+    for path, there in places.items():
+        lines = "; ".join(f"line {one['number']}: {one['rule']}" for one in there)
+        yield entry("file", str(path), "no rule that hides records", lines)
 
 
 def sentence(found: Difference) -> str:

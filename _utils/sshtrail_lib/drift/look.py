@@ -172,7 +172,8 @@ def _diff(minion: Minion, function: str, given: arguments.Arguments) -> Changes:
 
 def _rules(minion: Minion, policy: Policy) -> list[Difference]:
     given = arguments.rules(policy)
-    return difference.of_rules(minion.call["audit_rules.compare"](**given), os.path.dirname(given["name"]))
+    planned = minion.call["audit_rules.plan"](**given)
+    return difference.of_rules(planned["changes"], os.path.dirname(given["name"]), planned["hiding"])
 
 
 def _services(minion: Minion, policy: Policy) -> Changes:

@@ -46,7 +46,10 @@ def auditd(policy: Policy) -> Arguments:
 def rules(policy: Policy) -> Arguments:
     """Return the arguments of ``audit_rules.managed`` (dict)."""
     asked = policy["rules"]
-    return {"name": asked["file"], **{key: asked[key] for key in ("groups", "unknown", "status", "immutable")}}
+    keys = ("groups", "unknown", "status", "immutable", "allowed", "loginuid_immutable")
+    # What hides records is named everywhere, and goes where the policy repairs.
+    hiding = "remove" if repairs(policy) else "report"
+    return {"name": asked["file"], **{key: asked[key] for key in keys}, "hiding": hiding}
 
 
 def schedule(policy: Policy) -> dict[str, Arguments]:

@@ -19,8 +19,10 @@ from collections.abc import Iterator, Mapping
 
 from salt.exceptions import SaltInvocationError
 
-from sshtrail_lib.policy import groups, platforms
-from sshtrail_lib.policy.schema import DEFAULTS, KEY, POLICY, Tree, checked
+from sshtrail_lib.auditd import keywords as auditd_keywords
+from sshtrail_lib.policy import groups, needs, platforms
+from sshtrail_lib.policy.schema import ANY_SSHD, DEFAULTS, KEY, POLICY, Tree, checked
+from sshtrail_lib.sshd import keywords as sshd_keywords
 
 COMMON = "common"
 HOST = "host"
@@ -44,8 +46,9 @@ def build(pillar: Mapping, os_family: str) -> Tree:
 
     Raises :class:`PolicyError` that names each wrong path in the pillar and what is allowed there.
     """
-    policy = _merged(_layers(_checked(pillar), os_family))
-    problems = list(_relations(policy, os_family))
+    layers = _layers(_checked(pillar), os_family)
+    policy = _merged(layers)
+    problems = [*_relations(policy, os_family), *_hiding(policy, layers)]
     if problems:
         raise _wrong(problems)
     policy["rules"]["groups"] = _groups(policy["rules"]["groups"])
@@ -118,10 +121,31 @@ def _layers(given: Tree, os_family: str | None) -> list[tuple[str, Tree]]:
     return [
         ("default", DEFAULTS),
         ("distribution", platforms.policy(os_family)),
-        (COMMON, named.get(COMMON, {})),
-        (environment, {**named.get(environment, {}), **chosen}),
-        (HOST, {key: value for key, value in given.items() if key not in HOST_ONLY}),
+        (COMMON, _spelled(named.get(COMMON, {}))),
+        (environment, _spelled({**named.get(environment, {}), **chosen})),
+        (HOST, _spelled({key: value for key, value in given.items() if key not in HOST_ONLY})),
     ]
+
+
+def _spelled(layer: Tree) -> Tree:
+    """Return a layer with each keyword in its one spelling: one that is written in another case is the same."""
+    spelled = dict(layer)
+    for daemon, spell in (("sshd", _sshd_name), ("auditd", _auditd_name)):
+        config = layer.get(daemon, {}).get("config")
+        if config:
+            # Of two spellings in one layer neither is meant: the state refuses them.
+            names = {name: name if spell(name) in config else spell(name) for name in config}
+            spelled[daemon] = {**layer[daemon], "config": {names[name]: value for name, value in config.items()}}
+    return spelled
+
+
+def _sshd_name(word: str) -> str:
+    found = sshd_keywords.find(word, ANY_SSHD.release, ANY_SSHD.defaults)
+    return found.name if found else word
+
+
+def _auditd_name(word: str) -> str:
+    return auditd_keywords.lookup(word).name
 
 
 def _merged(layers: list[tuple[str, Tree]]) -> Tree:
@@ -141,9 +165,14 @@ def _leaves(mapping: Tree, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
 
 def _origin(path: tuple[str, ...], value: typing.Any, layers: list[tuple[str, Tree]]) -> Tree:
     """Return the entry of one value: the highest layer that has its path, and what those below it say."""
-    said = {name: found[0] for name, layer in layers if (found := _at(layer, path))}
+    said = _origins(path, layers)
     origin = list(said)[-1]
     return {"value": value, "from": origin, "overrides": {name: said[name] for name in said if name != origin}}
+
+
+def _origins(path: tuple[str, ...], layers: list[tuple[str, Tree]]) -> Tree:
+    """Return what each layer that has a value at ``path`` says (dict by the layer's name, the lowest first)."""
+    return {name: found[0] for name, layer in layers if (found := _at(layer, path))}
 
 
 def _at(layer: typing.Any, path: tuple[str, ...]) -> list[typing.Any]:
@@ -207,6 +236,23 @@ def _relations(policy, os_family):
         yield f"{KEY}:drift:splay is {policy['drift']['splay']}; it must be less than {KEY}:drift:interval."
 
 
+def _hiding(policy: Tree, layers: list[tuple[str, Tree]]) -> Iterator[str]:
+    """Name what hides records on a host that has an audit of its own, with its place in the pillar."""
+    for path, value, consequence in needs.hidden(policy) if policy["audit"] else ():
+        layer = list(_origins(path, layers))[-1]
+        place = ":".join((KEY, *([] if layer == HOST else ["layers", layer]), *path))
+        yield (
+            f"{place} is {_written(value)}, with which {consequence}: "
+            f"only a host without an audit of its own ({KEY}:audit: false) may ask for that."
+        )
+
+
+def _written(value: typing.Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "null" if value is None else str(value)
+
+
 def _left_behind(layers):
     """
     Name the settings of an environment that the common layer lacks.
@@ -214,7 +260,7 @@ def _left_behind(layers):
     A keyword that nobody names any more stays in the file as it is, so a host that goes to another environment would
     take it along: what one environment sets, all must have a value for.
     """
-    shared = {_folded(setting) for setting in _settings(layers.get(COMMON, {}))}
+    shared = {_folded(setting) for layer in (DEFAULTS, layers.get(COMMON, {})) for setting in _settings(layer)}
     for name, layer in layers.items():
         for setting in _settings(layer):
             if name != COMMON and _folded(setting) not in shared:

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from salt.exceptions import SaltException
 
 from sshtrail_lib.auditd import plan as auditd_plan
-from sshtrail_lib.policy import groups
+from sshtrail_lib.policy import groups, needs
 from sshtrail_lib.rules import accounts as rules_accounts
 from sshtrail_lib.rules import compile as rules_compile
+from sshtrail_lib.rules import hiding as rules_hiding
 from sshtrail_lib.rules import language as rules_language
 from sshtrail_lib.sshd import keywords as sshd_keywords
 from sshtrail_lib.sshd import wish as sshd_wish
@@ -38,14 +39,20 @@ ANY_SSHD = Daemon(
 
 DEFAULTS = {
     "audit": True,
-    "sshd": {"path": "/etc/ssh/sshd_config", "logs": {}, "config": {}, "matches": [], "shadowed": "fix", "admins": []},
-    "auditd": {"path": "/etc/audit/auditd.conf", "service": "auditd", "config": {}},
+    "full": "resume",
+    "sshd": {
+        **{"path": "/etc/ssh/sshd_config", "logs": {}, "matches": [], "shadowed": "fix", "admins": []},
+        **needs.DEFAULTS["sshd"],
+    },
+    "auditd": {"path": "/etc/audit/auditd.conf", "service": "auditd", **needs.DEFAULTS["auditd"]},
     "rules": {
         "file": "/etc/audit/rules.d/zz-sshtrail.rules",
         "groups": {},
         "unknown": "report",
-        "status": {},
+        "allowed": [],
         "immutable": False,
+        "loginuid_immutable": False,
+        **needs.DEFAULTS["rules"],
     },
     # Looked for every minute, and told: to repair is what an environment asks for.
     "drift": {"interval": 60, "splay": 10, "action": "report"},
@@ -256,6 +263,15 @@ def _compile(line):
     rules_compile.compile(rules_accounts.parse_rule(line))
 
 
+def _allowed_rules(value, path, problems):
+    texts = _texts(value, path, problems)
+    for number, line in enumerate(texts):
+        if isinstance(line, str):
+            # A policy is for many hosts: a line that could not be loaded on this one allows nothing here.
+            _told_by(rules_hiding.allowed, ([line],), f"{path}:{number}", problems)
+    return texts
+
+
 def _status(value, path, problems):
     return _keywords(value, path, problems, rules_language.validate_status)
 
@@ -294,6 +310,11 @@ LAYER = {
         FLAG,
         "Whether the kernel's audit belongs to this host. Set it to false in a container: then auditd and the rules "
         "are left out, and sshd is still managed.",
+    ),
+    "full": Key(
+        _one_of("resume", "leave"),
+        "What to do when auditd has suspended its log, because the volume was full or by another action of "
+        "auditd.conf: have it go on as soon as there is room, or leave that to a person. It is told either way.",
     ),
     "sshd": {
         "package": Key(TEXT, "The package that sshd is in."),
@@ -345,7 +366,17 @@ LAYER = {
             Kind(f"mapping of {', '.join(rules_language.SETTINGS)} to whole numbers", _status),
             "The settings of the kernel's audit: see auditctl(8) under -b, --backlog_wait_time, -e, -f and -r.",
         ),
+        "allowed": Key(
+            Kind("list of lines as in a rules file", _allowed_rules),
+            "Rules of others that may keep records out of the log: with never, or on the lists exclude, task, user and "
+            "filesystem. All others are differences, and are removed where drift is repaired.",
+        ),
         "immutable": Key(FLAG, "Whether to lock the rules until the next reboot, as soon as they are right."),
+        "loginuid_immutable": Key(
+            FLAG,
+            "Whether everybody keeps the login id that he has, root too. The kernel locks it until the next reboot. "
+            "sshd must be started by the system then: one that was started from a login cannot give others theirs.",
+        ),
     },
     "drift": {
         "interval": Key(SECONDS, "The time between two looks of a host at itself; 0 is never."),

@@ -9,6 +9,11 @@ from sshtrail_lib.sshd import wish as sshd_wish
 
 DEAF = "127.0.0.1:1"
 LOWERED = "LogLevel (Match User nobody)"
+NEVER = "/etc/audit/rules.d/10-no-audit.rules"
+HIDES = [
+    {"rule": "-a never,task", "file": NEVER, "number": 3},
+    {"rule": "-a never,task", "file": None, "number": 0},
+]
 
 
 class Host:
@@ -19,7 +24,7 @@ class Host:
         Names of packages, keywords as ``sshd_config.diff`` has them, keywords of auditd.conf, rules, settings of the
         kernel's status, ``NAME running`` and ``NAME enabled`` of services, ``sshd`` or ``auditd`` (has not read its
         files), :data:`LOWERED`, ``deaf sshd``, ``deaf auditd``, ``a file``, ``a stranger`` (a rule that nobody asked
-        for), ``locked`` (the kernel), and names of functions that raise.
+        for), ``hiding rules`` (:data:`HIDES`), ``locked`` (the kernel), and names of functions that raise.
     """
 
     def __init__(self, wrong=()):
@@ -71,7 +76,7 @@ class Host:
     def do_audit_rules__plan(self, **arguments):
         return self.planned(**arguments)
 
-    def planned(self, name, groups, unknown, status, immutable):
+    def planned(self, name, groups, unknown, status, immutable, allowed, hiding, loginuid_immutable):
         rules = [rule for group in groups for rule in group["rules"] if rule in self.wrong]
         kernel = {"kernel": {"old": ["a stranger"] * ("a stranger" in self.wrong), "new": rules}}
         wrong = {setting: value for setting, value in status.items() if setting in self.wrong}
@@ -79,7 +84,8 @@ class Host:
         files = {name: {"old": [], "new": ["x"]}} if "a file" in self.wrong else {}
         found = {**(kernel if any(kernel["kernel"].values()) else {}), **(settings if wrong else {})}
         locked = "locked" in self.wrong
-        return {"changes": {**files, **({} if locked else found)}, "reboot": found if locked else {}}
+        reboot, hides = found if locked else {}, HIDES if "hiding rules" in self.wrong else []
+        return {"changes": {**files, **({} if locked else found)}, "reboot": reboot, "hiding": hides}
 
     def do_audit_rules__diff(self, rules):
         return {"add": [rule for rule in rules if rule in self.wrong]}

@@ -7,7 +7,7 @@ from sshtrail_lib.drift import look
 from sshtrail_lib.policy import arguments
 from sshtrail_lib.policy import pillar as policy_pillar
 
-from unit.drift.hosts import Host
+from unit.drift.hosts import NEVER, Host
 
 PILLAR = {
     "sshtrail": {
@@ -39,7 +39,7 @@ WRONG = [
     (RULE, "kernel", RULE),
     ("failure", "kernel", "failure"),
     ("a file", "file", MANAGED),
-    ("audit_rules.compare", "kernel", "condition"),
+    ("audit_rules.plan", "kernel", "condition"),
     ("ssh running", "service", "ssh running"),
     ("auditd enabled", "service", "auditd enabled"),
     ("deaf sshd", "daemon", "sshd listens"),
@@ -51,6 +51,14 @@ WRONG = [
 def test_what_is_wrong_is_named_with_its_layer(wrong, layer, what):
     found = look.differences(Host({wrong}).minion(), POLICY)
     assert [(one["layer"], one["what"]) for one in found] == [(layer, what)]
+
+
+def test_rules_that_hide_are_differences_wherever_they_are():
+    found = look.differences(Host({"hiding rules"}).minion(), POLICY)
+    assert [(one["layer"], one["what"], one["expected"], one["actual"]) for one in found] == [
+        ("kernel", "-a never,task", None, "loaded"),
+        ("file", NEVER, "no rule that hides records", "line 3: -a never,task"),
+    ]
 
 
 def test_nothing_differs():
@@ -75,7 +83,7 @@ def test_what_is_compared_is_what_the_states_are_given():
     )
     assert asked["sshd_config.diff"] == {"path": sshd.pop("name"), **sshd}
     assert asked["auditd_conf.diff"] == {"path": auditd.pop("name"), **auditd}
-    assert asked["audit_rules.compare"] == wanted["rules"]["audit_rules.managed"]
+    assert asked["audit_rules.plan"] == wanted["rules"]["audit_rules.managed"]
 
 
 def test_what_a_locked_kernel_waits_for_is_no_difference():

@@ -23,6 +23,8 @@ GOOD = {
     "rules": {"groups": {"sshd": True}, "unknown": "remove", "status": {"failure": 1}, "immutable": True},
     "drift": {"interval": 7, "splay": 3},
 }
+# What every policy asks of auditd.
+WRITES = {"write_logs": "yes", "local_events": "yes", "log_format": "enriched"}
 # What the text of a pillar must not become: another type, another line, another key, a template.
 STRANGE = [
     "no",
@@ -51,7 +53,7 @@ def test_every_state_has_its_arguments():
         "sshd config": {
             "sshd_config.managed": {
                 "name": "/etc/ssh/sshd_config",
-                "config": {"LogLevel": "VERBOSE", "MaxStartups": "10:30:100"},
+                "config": {"UsePAM": "yes", "LogLevel": "VERBOSE", "MaxStartups": "10:30:100"},
                 "matches": [{"User bob": {"LogLevel": "DEBUG"}}],
                 "shadowed": "drop_in",
                 "admins": ["alice", "root"],
@@ -59,15 +61,20 @@ def test_every_state_has_its_arguments():
         },
         "sshd service": {"sshtrail_service.running": {"name": "ssh"}},
         "auditd package": {"pkg.installed": {"name": "auditd"}},
-        "auditd config": {"auditd_conf.managed": {"name": "/etc/audit/auditd.conf", "config": {"max_log_file": 50}}},
+        "auditd config": {
+            "auditd_conf.managed": {"name": "/etc/audit/auditd.conf", "config": {**WRITES, "max_log_file": 50}}
+        },
         "auditd service": {"sshtrail_service.running": {"name": "auditd"}},
         "rules": {
             "audit_rules.managed": {
                 "name": "/etc/audit/rules.d/zz-sshtrail.rules",
                 "groups": built()["rules"]["groups"],
                 "unknown": "remove",
-                "status": {"failure": 1},
+                "status": {"rate_limit": 0, "failure": 1},
                 "immutable": True,
+                "allowed": [],
+                "loginuid_immutable": False,
+                "hiding": "report",
             }
         },
         "drift": {
@@ -94,7 +101,9 @@ def test_a_schedule_that_is_off_is_absent():
 
 @pytest.mark.parametrize("action,repaired", [("repair", True), ("report", False)])
 def test_the_master_repairs_what_the_policy_says(action, repaired):
-    assert arguments.repairs(built(drift={"action": action})) is repaired
+    policy = built(drift={"action": action})
+    assert arguments.repairs(policy) is repaired
+    assert arguments.rules(policy)["hiding"] == ("remove" if repaired else "report")
 
 
 # --- The SLS files ----------------------------------------------------------------------------------------------

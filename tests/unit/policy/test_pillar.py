@@ -7,6 +7,7 @@ import copy
 import pytest
 import salt.config
 import salt.pillar
+from sshtrail_lib.base import kernel
 from sshtrail_lib.policy import groups as policy_groups
 from sshtrail_lib.policy import pillar as policy_pillar
 
@@ -19,7 +20,11 @@ GOOD = {
 
 # The path to change in GOOD, the value to put there, what the error must name.
 WRONG = [
-    ("confg", 1, "sshtrail:confg is unknown; allowed are audit, auditd, drift, environment, layers, rules, sshd."),
+    (
+        "confg",
+        1,
+        "sshtrail:confg is unknown; allowed are audit, auditd, drift, environment, full, layers, rules, sshd.",
+    ),
     ("layers", [], "sshtrail:layers must be a mapping, not a list."),
     ("layers:common", {"sshd": {"confg": {}}}, "sshtrail:layers:common:sshd:confg is unknown; did you mean config?"),
     ("layers:common", {"environment": "prod"}, "sshtrail:layers:common:environment is unknown; "),
@@ -76,6 +81,27 @@ WRONG = [
     ("rules:groups:own", {"rules": ["-a exit,always -F arch=b64 -S session"]}, "sshtrail:rules:groups:own:rules:0: "),
     ("rules:groups:own", {"rules": [7]}, "sshtrail:rules:groups:own:rules:0 must be text, not a number."),
     ("rules:groups", {"ssh_commands": False}, "sshtrail:rules:groups asks for no rule"),
+    ("rules:allowed", "-a never,task", "sshtrail:rules:allowed must be a list, not text."),
+    ("rules:allowed", ["-a never,tsk"], "sshtrail:rules:allowed:0: "),
+    ("rules:allowed", ["-a never,exit -F arch=b64 -S session"], "sshtrail:rules:allowed:0: Unknown system call"),
+    ("rules:loginuid_immutable", 1, "sshtrail:rules:loginuid_immutable must be true or false, not 1."),
+    ("full", "halt", "sshtrail:full is 'halt'; allowed are leave, resume."),
+    ("sshd:config:UsePAM", False, "sshtrail:sshd:config:UsePAM is no, with which no session has a login id"),
+    ("sshd:config:usepam", "no", "sshtrail:sshd:config:UsePAM is no, with which no session has a login id"),
+    ("sshd:config:UsePAM", None, "sshtrail:sshd:config:UsePAM is null, with which no session has a login id"),
+    ("auditd:config:write_logs", False, "sshtrail:auditd:config:write_logs is no, with which auditd writes no log"),
+    ("auditd:config:Write_Logs", "NO", "sshtrail:auditd:config:write_logs is NO, with which auditd writes no log"),
+    ("auditd:config:log_format", "NOLOG", "sshtrail:auditd:config:log_format is NOLOG, with which auditd writes no"),
+    ("auditd:config:local_events", False, "sshtrail:auditd:config:local_events is no, with which auditd takes no"),
+    ("rules:status:rate_limit", 100, "sshtrail:rules:status:rate_limit is 100, with which the kernel drops records"),
+    ("rules:status:enabled", 0, "sshtrail:rules:status:enabled is 0, with which the kernel records nothing"),
+    (
+        "layers:common",
+        {"auditd": {"config": {"log_format": "nolog"}}},
+        "sshtrail:layers:common:auditd:config:log_format is nolog, with which auditd writes no log: only a host "
+        "without an audit of its own (sshtrail:audit: false) may ask for that.",
+    ),
+    ("layers:dev", {"rules": {"status": {"rate_limit": 9}}}, "sshtrail:layers:dev:rules:status:rate_limit is 9, "),
     ("rules:status:backlog", 1, "sshtrail:rules:status:backlog: "),
     ("rules:status:failure", 7, "sshtrail:rules:status:failure: "),
     ("rules:status:backlog_limit", "many", "sshtrail:rules:status:backlog_limit: "),
@@ -103,6 +129,40 @@ def test_each_mistake_is_named_with_its_path(path, value, named):
 def test_an_environment_may_spell_a_keyword_in_another_case():
     layers = {"common": {"sshd": {"config": {"LogLevel": None}}}, "dev": {"sshd": {"config": {"loglevel": "INFO"}}}}
     assert policy_pillar.build(changed("layers", layers), "Debian")["environment"] == "dev"
+
+
+def test_a_keyword_in_another_case_is_the_same_keyword():
+    pillar = changed("sshd:config:usepam", True)
+    pillar["sshtrail"]["auditd"]["config"]["WRITE_LOGS"] = True
+    asked = policy_pillar.build(pillar, "Debian")
+    assert asked["sshd"]["config"] == {"UsePAM": True, "LogLevel": "VERBOSE"}
+    assert asked["auditd"]["config"]["write_logs"] is True and "WRITE_LOGS" not in asked["auditd"]["config"]
+    said = policy_pillar.provenance(pillar, "Debian")["sshd:config:UsePAM"]
+    assert said == {"value": True, "from": "host", "overrides": {"default": "yes"}}
+
+
+def test_two_spellings_in_one_layer_stay_two():
+    # The state refuses them, and says so: none of them wins in silence.
+    pillar = changed("sshd:config", {"LogLevel": "VERBOSE", "loglevel": "INFO"})
+    assert {"LogLevel", "loglevel"} < set(policy_pillar.build(pillar, "Debian")["sshd"]["config"])
+
+
+@pytest.mark.parametrize("path,value", [("auditd:config:write_logs", False), ("rules:status:enabled", 0)])
+def test_a_host_without_an_audit_may_ask_for_what_hides_records(path, value):
+    pillar = changed(path, value)
+    pillar["sshtrail"]["audit"] = False
+    assert policy_pillar.build(pillar, "Debian")["audit"] is False
+
+
+def test_an_environment_may_set_what_the_code_has_a_value_for():
+    layers = {"dev": {"auditd": {"config": {"log_format": "raw"}}}}
+    policy = policy_pillar.build(changed("layers", layers), "Debian")
+    assert policy["auditd"]["config"]["log_format"] == "raw"
+
+
+def test_a_rule_that_no_host_like_this_could_load_may_be_allowed():
+    line = "-a never,exit -F arch=b64 -S adjtimex -F uid=sshtrail-no-such-account"
+    assert policy_pillar.build(changed("rules:allowed", [line]), "Debian")["rules"]["allowed"] == [line]
 
 
 def test_all_mistakes_are_named_at_once():
@@ -245,7 +305,9 @@ def test_the_pillar_of_this_tree(root, tmp_path, minion_id, environment):
     assert "_errors" not in pillar
     policy = policy_pillar.build(pillar, "Debian")
     assert policy["environment"] == environment
-    assert policy["sshd"]["config"] == {"LogLevel": "VERBOSE", "SyslogFacility": "AUTHPRIV"}
+    asked = policy["sshd"]["config"]
+    assert asked == {"UsePAM": "yes", "LogLevel": "VERBOSE", "SyslogFacility": "AUTHPRIV"}
+    assert set(policy["rules"]["status"]) == set(kernel.SETTINGS)
     assert policy["auditd"]["config"]["max_log_file"] == 50
     names = [group["name"] for group in policy["rules"]["groups"]]
     assert names == ["sshd", "session", "ssh_commands", "ssh_config", "audit_config"]
