@@ -11,6 +11,7 @@ sshtrail_lib.refresh()
 
 from sshtrail_lib.auditd import host as auditd_host
 from sshtrail_lib.auditd import language as auditd_language
+from sshtrail_lib.auditd import suspension
 from sshtrail_lib.base import minion
 
 __func_alias__ = {"set_": "set"}
@@ -144,6 +145,65 @@ def status(path=auditd_language.PATH):
         salt '*' auditd_conf.status
     """
     return auditd_host.status(_minion(), path)
+
+
+def suspended(path=auditd_language.PATH):
+    """
+    Return what is known of an auditd that has suspended its log (dict), None when it has not.
+
+    path
+        The configuration file that it works with (str).
+
+    Keys: ``pid`` (int), ``log`` (str), ``since`` (str, ISO 8601 in UTC: the last event in the log; None when that is
+    gone), ``serial`` (int, the number of that event), ``free`` and ``needs`` (int, bytes), ``room`` (bool: it would go
+    on), ``lost`` (int, the kernel's count, in which what auditd drops is not) and ``said`` (str, a sentence). Touches
+    nothing.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' auditd_conf.suspended
+    """
+    return suspension.found(_minion(), path)
+
+
+def resume(path=auditd_language.PATH):
+    """
+    Have an auditd that has suspended its log go on (SIGUSR2), and prove it by a message of ours in the log.
+
+    path
+        As for :func:`suspended`.
+
+    Returns a dict, empty when it was not suspended: ``since`` when it recorded nothing (str or None), how many
+    ``events`` were lost (int, None when nobody can tell) and ``said`` (str, a sentence). Raises
+    :class:`sshtrail_lib.auditd.suspension.Suspended` when there is no room, or when it does not go on.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' auditd_conf.resume
+    """
+    return suspension.resume(_minion(), path)
+
+
+def resumed(since=None, serial=None, path=auditd_language.PATH):
+    """
+    Return what was lost while auditd was suspended (dict, as :func:`resume`), whoever had it go on.
+
+    since, serial
+        What :func:`suspended` told then (str and int, or None).
+    path
+        As for :func:`suspended`.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' auditd_conf.resumed 2026-11-25T19:31:45.198Z 8460
+    """
+    return suspension.resumed(path, since, serial)
 
 
 def _minion():

@@ -15,6 +15,7 @@ import sshtrail_lib
 
 sshtrail_lib.refresh()
 
+from salt.exceptions import CommandExecutionError
 from sshtrail_lib.auditd import language as auditd_language
 from sshtrail_lib.base import state
 
@@ -55,6 +56,45 @@ def managed(name, config):
     fails with the old file in force where the daemon did not take it up. Source: auditd.conf(5).
     """
     return _bring(name, config, name)
+
+
+def writing(name=auditd_language.PATH, full="resume"):
+    """
+    Have auditd write its log, where it has suspended that: because the volume was full, or for another action.
+
+    name
+        The configuration file that it works with (str).
+    full
+        ``resume``: have it go on when there is room. ``leave``: fail, and leave it to a person.
+
+    ``changes`` has ``auditd``; the comment tells since when nothing was recorded, and how many events were lost. Fails
+    while there is no room. Where no auditd runs there is nothing to do. Source: auditd(8), SIGUSR2.
+
+    .. code-block:: yaml
+
+        /etc/audit/auditd.conf:
+          auditd_conf.writing:
+            - full: resume
+    """
+    done = []
+    ret = state.bring(
+        name,
+        __opts__["test"],
+        lambda: _plan_writing(name, full),
+        lambda: done.append(__salt__["auditd_conf.resume"](name)),
+    )
+    for lost in filter(None, done if ret["result"] else []):
+        ret["comment"] = lost["said"]
+    return ret
+
+
+def _plan_writing(path, full):
+    found = __salt__["auditd_conf.suspended"](path)
+    if not found:
+        return {}, "No auditd that works with this file has suspended its log."
+    if full != "resume" or not found["room"]:
+        raise CommandExecutionError(found["said"])
+    return {"auditd": {"old": "suspended", "new": "writes its log"}}, found["said"]
 
 
 def _bring(name, config, path):

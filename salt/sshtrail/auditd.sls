@@ -4,6 +4,15 @@ include:
   - sshtrail.packages
   - sshtrail.rules
 
+# One that has suspended its log could not confirm there what it reads.
+sshtrail auditd writing:
+  auditd_conf.writing:
+{%- for name, value in wanted["auditd writing"]["auditd_conf.writing"].items() %}
+    - {{ name }}: {{ value | json }}
+{%- endfor %}
+    - require:
+      - pkg: sshtrail auditd package
+
 # A running auditd takes up the change by a signal, within this state: a restart would reload every rule
 # with -D first and leave a moment in which nothing is recorded.
 sshtrail auditd config:

@@ -22,7 +22,7 @@ PURE = {
         *("language", "include", "effective", "keywords", "daemon", "kinds", "values", "amounts", "network", "match"),
         *("wish", "plan", "edit", "guard"),
     },
-    "auditd": {"language", "keywords", "plan"},
+    "auditd": {"language", "keywords", "plan", "space"},
     "rules": {"language", "fields", "layout", "files", "plan", "watches"},
     "pam": {"lines", "language", "keywords", "dispatch", "check", "plan"},
     "policy": {"groups", "platforms", "arguments", "needs"},

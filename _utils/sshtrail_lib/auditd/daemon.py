@@ -4,14 +4,17 @@ Which process is the kernel's audit daemon, which configuration it reads, and wh
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+import time
 import typing
 from collections.abc import Iterable
 
 import salt.utils.files
 import salt.utils.path
 
-from sshtrail_lib.auditd import language
+from sshtrail_lib.auditd import language, space
 from sshtrail_lib.auditd.keywords import Version
 from sshtrail_lib.base import kernel, processes, text
 from sshtrail_lib.base.minion import Minion
@@ -109,6 +112,45 @@ def _same_file(one: str, other: str) -> bool:
         return os.path.samefile(one, other)
     except OSError:
         return False
+
+
+#: Where auditd writes its own report: before 4.1.1, and since.
+REPORTS = ("/run/auditd.state", "/run/audit/auditd.state")
+#: Seconds for that.
+ANSWERS_WITHIN = 2
+
+
+def suspended(daemon: Daemon, log: str) -> bool:
+    """
+    Tell whether a ``daemon`` (:class:`Daemon`) has suspended its ``log`` (str): it says so itself.
+
+    One that holds its log open has not, and is not asked. One that was stopped cannot answer: asking it (SIGCONT)
+    would let it go on.
+    """
+    if not daemon.pid or processes.writes(daemon.pid, log) or processes.stopped(daemon.pid):
+        return False
+    paths = [rooted(daemon.pid, path) for path in REPORTS]
+    before = {path: _stamp(path) for path in paths}
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(daemon.pid, signal.SIGCONT)
+    deadline = time.monotonic() + ANSWERS_WITHIN
+    while (answer := _report(before)) is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return bool(answer)
+
+
+def _stamp(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _report(before: dict[str, int]) -> bool | None:
+    """Return what a report says that is newer than ``before`` (path: time); None while there is none, or not all."""
+    fresh = [path for path, stamp in before.items() if _stamp(path) != stamp]
+    answers = (space.reported(_from(path, 0).decode(errors="replace")) for path in fresh)
+    return next((answer for answer in answers if answer is not None), None)
 
 
 class Tail:

@@ -222,10 +222,12 @@ def _restore(minion: Minion, step: Step) -> int:
 def _reload(minion: Minion, daemon: Daemon, data: bytes) -> int:
     """Have the daemon read its file again, and return its pid (int) when its log says that it did."""
     log = language.effective(data, "log_file")
+    if auditd_daemon.suspended(daemon, log):
+        raise DaemonFailed(f"auditd (pid {daemon.pid}) has suspended its log, and cannot confirm there what it reads.")
     tail = Tail(auditd_daemon.rooted(daemon.pid, log))
     processes.forget(daemon.pid, minion.run_dir)
-    _signal(daemon, signal.SIGHUP)
-    _wait(
+    send(daemon, signal.SIGHUP)
+    wait(
         minion,
         f"auditd (pid {daemon.pid}) did not confirm in {log} that it took up its configuration",
         _reloaded(daemon, data, tail),
@@ -250,13 +252,14 @@ def _restart(minion: Minion, daemon: Daemon, path: str, data: bytes) -> int:
     tail = Tail(language.effective(data, "log_file"))
     _stop(minion, daemon)
     _start(minion, daemon)
-    new = _wait(minion, "auditd did not become the kernel's audit daemon", lambda: _successor(daemon, path))
+    new = wait(minion, "auditd did not become the kernel's audit daemon", lambda: _successor(daemon, path))
     if language.writes_log(data):
         _prove(minion, new, tail)
     return new.pid
 
 
-def _signal(daemon: Daemon, number: int) -> None:
+def send(daemon: Daemon, number: int) -> None:
+    """Send the daemon a signal (int)."""
     try:
         os.kill(daemon.pid, number)
     except OSError as exc:
@@ -266,8 +269,8 @@ def _signal(daemon: Daemon, number: int) -> None:
 def _stop(minion: Minion, daemon: Daemon) -> None:
     # By signal, for a unit may refuse to be stopped (RefuseManualStop).
     if processes.lives(daemon.pid):
-        _signal(daemon, signal.SIGTERM)
-    _wait(minion, f"auditd (pid {daemon.pid}) did not stop", lambda: not processes.lives(daemon.pid))
+        send(daemon, signal.SIGTERM)
+    wait(minion, f"auditd (pid {daemon.pid}) did not stop", lambda: not processes.lives(daemon.pid))
 
 
 def _start(minion: Minion, daemon: Daemon) -> None:
@@ -285,16 +288,16 @@ def _successor(daemon: Daemon, path: str) -> Daemon | None:
 
 def _prove(minion: Minion, daemon: Daemon, tail: Tail) -> None:
     """Wait until the log holds the daemon's start, and a message of ours where the kernel passes any on."""
-    _wait(
+    wait(
         minion,
         f"auditd (pid {daemon.pid}) did not log its start",
         lambda: auditd_daemon.logged_start(tail.records(), daemon.pid),
     )
     if kernel.status()["enabled"]:
-        _wait(minion, f"a message did not arrive in the log of auditd (pid {daemon.pid})", _heard(minion, tail))
+        wait(minion, f"a message did not arrive in the log of auditd (pid {daemon.pid})", heard(minion, tail))
 
 
-def _heard(minion: Minion, tail: Tail) -> Callable[[], bool]:
+def heard(minion: Minion, tail: Tail) -> Callable[[], bool]:
     """Return a function that tells whether a message has arrived; a kernel between two daemons may drop one."""
     word, due = f"sshtrail-{uuid.uuid4()}", [0.0]
 
@@ -307,7 +310,7 @@ def _heard(minion: Minion, tail: Tail) -> Callable[[], bool]:
     return ready
 
 
-def _wait(minion: Minion, failure: str, ready: Callable[[], Answer | None]) -> Answer:
+def wait(minion: Minion, failure: str, ready: Callable[[], Answer | None]) -> Answer:
     """Return what ``ready()`` returns as soon as it is true; raise with the sentence ``failure`` when time is up."""
     patience = minion.opts.get("sshtrail.daemon_timeout", PATIENCE)
     deadline = time.monotonic() + patience

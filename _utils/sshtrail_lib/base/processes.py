@@ -12,8 +12,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from salt.exceptions import CommandExecutionError
 
@@ -38,6 +39,36 @@ def argv(pid: int) -> tuple[str, ...]:
 def lives(pid: int) -> bool:
     """Tell whether the process ``pid`` (int) runs (bool); one that only waits for its parent has ended."""
     return _stat(pid)[:1] not in ([], [b"Z"], [b"X"])
+
+
+def stopped(pid: int) -> bool:
+    """Tell whether the process ``pid`` (int) was stopped (bool): it is there and does nothing (SIGSTOP, a debugger)."""
+    return _stat(pid)[:1] in ([b"T"], [b"t"])
+
+
+def writes(pid: int, path: str) -> bool:
+    """
+    Tell whether the process ``pid`` (int) holds a file open for writing that is called as ``path`` (str) is.
+
+    The name alone counts, and what was rotated under it: a file that was deleted or moved is still held.
+    """
+    name = os.path.basename(path)
+    return any(_is_called(target, name) for target in _written(pid))
+
+
+def _is_called(target: str, name: str) -> bool:
+    found = os.path.basename(target.removesuffix(" (deleted)"))
+    return found == name or found.startswith(f"{name}.")
+
+
+def _written(pid: int) -> Iterator[str]:
+    """Yield where each file leads that ``pid`` holds open for writing, but for what it was started with (0 to 2)."""
+    with contextlib.suppress(OSError):
+        for number in os.listdir(f"/proc/{pid}/fd"):
+            flags = re.search(rb"^flags:\s*([0-7]+)$", _proc(pid, f"fdinfo/{number}"), re.MULTILINE)
+            if int(number) > 2 and flags and int(flags[1], 8) & os.O_ACCMODE != os.O_RDONLY:
+                with contextlib.suppress(FileNotFoundError):
+                    yield os.readlink(f"/proc/{pid}/fd/{number}")
 
 
 def process(pidfile: str, names: Iterable[str]) -> int | None:

@@ -25,6 +25,9 @@ FOUND, GONE, SILENCED, RESUMED = (PREFIX + kind for kind in ("found", "gone", "s
 #: What the master tells.
 REPAIRED, FAILED, STOPPED = (PREFIX + kind for kind in ("repaired", "failed", "stopped"))
 
+#: What a minion tells of its audit log, which auditd has suspended, or writes again.
+LOG_SUSPENDED, LOG_RESUMED = "sshtrail/trail/suspended", "sshtrail/trail/resumed"
+
 MOST_DIFFERENCES = 20
 #: Characters of a single value, and bytes of a whole event.
 LONGEST_VALUE = text.LONGEST
@@ -59,6 +62,37 @@ def found(look: Mapping, claim: Claim) -> Body:
 def gone(look: Mapping, claim: Claim) -> Body:
     """Return the body of the event :data:`GONE` (dict): which drift it was, and the host's policy."""
     return _head(look, claim)
+
+
+def log_suspended(found: Mapping[str, typing.Any], since: str, action: str) -> Body:
+    """
+    Return the body of the event :data:`LOG_SUSPENDED` (dict).
+
+    found
+        What ``auditd_conf.suspended`` told (mapping).
+    since
+        When the last event was recorded, or, where that is unknown, when this was seen (str, ISO 8601).
+    action
+        What the host does about it: ``resume`` or ``leave`` (str).
+
+    Keys: ``version``, ``since``, ``action``, and of ``found`` the ``log``, what is ``free`` and ``needs`` to be
+    (bytes), ``room`` and ``said``.
+    """
+    told = {key: found[key] for key in ("free", "needs", "room", "said")}
+    return {"version": VERSION, "since": since, "action": action, "log": text.line(found["log"]), **told}
+
+
+def log_resumed(known: Mapping[str, typing.Any]) -> Body:
+    """
+    Return the body of the event :data:`LOG_RESUMED` (dict).
+
+    known
+        What is known of the time without records (mapping), with the keys that go into the body: ``since`` and
+        ``until`` (str, ISO 8601), ``events`` (int, not in the log; None for unknown), ``lost`` (int, records, by the
+        kernel's count), ``by`` (``sshtrail`` or ``somebody``) and ``said`` (str, a sentence).
+    """
+    told = {key: known[key] for key in ("since", "until", "events", "lost", "by", "said")}
+    return {"version": VERSION, **told}
 
 
 def _head(look: Mapping, claim: Claim) -> Body:

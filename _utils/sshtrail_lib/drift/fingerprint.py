@@ -27,7 +27,7 @@ from sshtrail_lib.base import kernel, processes, store
 from sshtrail_lib.sshd import listener as sshd_listener
 
 #: Of the file that keeps a look: another one is no memory.
-FORMAT = 2
+FORMAT = 3
 #: Seconds after which everything is looked at again: what no stat data tell stays unseen no longer than this.
 OLDEST = 900
 #: A file that changed less than this before the look (nanoseconds) may have changed again in the same clock tick.

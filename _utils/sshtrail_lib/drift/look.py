@@ -21,6 +21,7 @@ from sshtrail_lib.policy import arguments
 from sshtrail_lib.policy import pillar as policy_pillar
 from sshtrail_lib.policy.arguments import Policy
 from sshtrail_lib.sshd import listener as sshd_listener
+from sshtrail_lib.trail import reader
 
 Answer = typing.TypeVar("Answer")
 NOTHING: dict[str, typing.Any] = {}
@@ -83,11 +84,22 @@ def whole(minion: Minion, pillar: Mapping) -> dict[str, typing.Any]:
         "environment": policy["environment"],
         "digest": policy_pillar.digest(pillar),
         "drift": policy["drift"],
+        "full": _full(minion, policy),
         "differences": _attributed(minion, policy),
     }
     if seen:
         fingerprint.keep(minion.cachedir, seen, pillar, found)
     return found
+
+
+def _full(minion: Minion, policy: Policy) -> dict[str, str] | None:
+    """Return where auditd's log is and what is done when it suspends that (dict), None for a host without an audit."""
+    if not policy["audit"]:
+        return None
+    given = arguments.writing(policy)
+    written = _or(None, lambda: minion.call["auditd_conf.get"]("log_file", path=given["name"]))
+    log = written["value"] if written else reader.LOG
+    return {"path": given["name"], "action": given["full"], "log": log}
 
 
 def condition(minion: Minion, pillar: Mapping) -> dict[str, typing.Any]:

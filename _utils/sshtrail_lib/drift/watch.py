@@ -18,7 +18,7 @@ import salt.utils.minion
 from sshtrail_lib.base import store, text
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.drift import claim as drift_claim
-from sshtrail_lib.drift import event, fingerprint
+from sshtrail_lib.drift import event, fingerprint, suspension
 from sshtrail_lib.drift.claim import Claim, Told
 
 #: How the functions begin that run states.
@@ -37,6 +37,7 @@ def tick(minion: Minion, pillar: Mapping) -> str:
     if drift_claim.over(told, now):
         told = _speak_again(minion, told, "its time is over")
     look = fingerprint.steady(minion.cachedir, pillar) or minion.call["sshtrail.look"]()
+    suspension.attend(minion, look.get("full"))
     clean = fingerprint.last_clean(minion.cachedir) if look["differences"] else now
     claim = drift_claim.next_claim(told, look["differences"], clean, now)
     return _tell(minion, told, claim, look) if claim != told.claim else "nothing new"

@@ -43,6 +43,11 @@ def auditd(policy: Policy) -> Arguments:
     return {"name": policy["auditd"]["path"], "config": policy["auditd"]["config"]}
 
 
+def writing(policy: Policy) -> Arguments:
+    """Return the arguments of ``auditd_conf.writing`` (dict)."""
+    return {"name": policy["auditd"]["path"], "full": policy["full"]}
+
+
 def rules(policy: Policy) -> Arguments:
     """Return the arguments of ``audit_rules.managed`` (dict)."""
     asked = policy["rules"]
@@ -76,6 +81,7 @@ def states(policy: Policy) -> dict[str, dict[str, Arguments]]:
     found |= {f"{daemon} service": {"sshtrail_service.running": given} for daemon, given in services(policy).items()}
     found |= {"sshd config": {"sshd_config.managed": sshd(policy)}, "drift": schedule(policy)}
     if policy["audit"]:
+        found |= {"auditd writing": {"auditd_conf.writing": writing(policy)}}
         found |= {"auditd config": {"auditd_conf.managed": auditd(policy)}}
         found |= {"rules": {"audit_rules.managed": rules(policy)}}
     return found

@@ -146,7 +146,8 @@ class Managed:
         named = rules_hiding.Named([*own, *keep])
         drop = rules_hiding.unnamed(host.rules, named) if self.hiding == "remove" else []
         wanted = target.aim(host, self._edits(host, groups, named), self.unknown, self.immutable, drop, keep)
-        wanted = _not_loaded_now(host, wanted, named)._replace(hiding=self._left(host, wanted, named))
+        wanted = _not_loaded_now(host, wanted, named)
+        wanted = wanted._replace(hiding=self._left(host, wanted, named))
         if self.loginuid_immutable:
             wanted.status[target.FIXED_LOGINS] = 1
         self._check_skipped(wanted)
