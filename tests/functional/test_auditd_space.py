@@ -1,5 +1,5 @@
 """
-A log volume that is full, with a real auditd on a tmpfs: seen, resumed when there is room, and what was lost is counted.
+A log volume that is full, with a real auditd on a tmpfs: seen, resumed when there is room, and what is lost counted.
 """
 
 import contextlib
@@ -10,7 +10,7 @@ import time
 
 import pytest
 from sshtrail_lib.auditd import daemon as auditd_daemon
-from sshtrail_lib.base import kernel
+from sshtrail_lib.base import files, kernel
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.drift import event
 from sshtrail_lib.drift import suspension as drift_suspension
@@ -172,11 +172,11 @@ def test_a_stopped_auditd_is_not_woken_by_the_question(modules, volume):
 def test_a_suspended_auditd_is_not_told_to_read_its_file(modules, states, volume):
     volume.fill()
     until(lambda: modules.auditd_conf.suspended(volume.conf), "the suspension")
-    before = open(volume.conf, "rb").read()
+    before = files.read(volume.conf)
     began = time.monotonic()
     refused = states.auditd_conf.managed(volume.conf, config={"freq": 60})
     assert refused.result is False and "has suspended its log, and cannot confirm" in refused.comment
-    assert open(volume.conf, "rb").read() == before and time.monotonic() - began < 20
+    assert files.read(volume.conf) == before and time.monotonic() - began < 20
     volume.grow()
     assert states.auditd_conf.writing(volume.conf).result is True
     assert states.auditd_conf.managed(volume.conf, config={"freq": 60}).result is True

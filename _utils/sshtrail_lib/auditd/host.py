@@ -121,6 +121,7 @@ def change(minion: Minion, config: object, path: str) -> Changes:
     transaction = _transaction(minion, path)
     with transaction.locked(DEADLINE):
         step = _step(minion, config, path)
+        _demand_log(step)
         if step.after != step.before:
             transaction.write({path: step.before}, {path: step.after})
         if DAEMON in step.changes:
@@ -184,6 +185,14 @@ def _known(minion: Minion, pid: int, path: str) -> bytes | None:
     return processes.marked(pid, minion.run_dir)
 
 
+def _demand_log(step: Step) -> None:
+    """Raise, before anything is changed, where auditd could not confirm in its log that it took the change up."""
+    log = language.effective(step.before, "log_file")
+    if DAEMON in step.changes and auditd_daemon.suspended(step.daemon, log):
+        pid = step.daemon.pid
+        raise DaemonFailed(f"auditd (pid {pid}) has suspended its log, and cannot confirm there what it reads.")
+
+
 def _take_up(minion: Minion, step: Step, transaction: Transaction) -> None:
     try:
         pid = _bring(minion, step)
@@ -222,8 +231,6 @@ def _restore(minion: Minion, step: Step) -> int:
 def _reload(minion: Minion, daemon: Daemon, data: bytes) -> int:
     """Have the daemon read its file again, and return its pid (int) when its log says that it did."""
     log = language.effective(data, "log_file")
-    if auditd_daemon.suspended(daemon, log):
-        raise DaemonFailed(f"auditd (pid {daemon.pid}) has suspended its log, and cannot confirm there what it reads.")
     tail = Tail(auditd_daemon.rooted(daemon.pid, log))
     processes.forget(daemon.pid, minion.run_dir)
     send(daemon, signal.SIGHUP)
