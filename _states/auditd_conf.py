@@ -12,10 +12,10 @@ Keep ``auditd.conf`` as asked, and the running audit daemon working with it.
 """
 
 import sshtrail_lib
+from salt.exceptions import CommandExecutionError
 
 sshtrail_lib.refresh()
 
-from salt.exceptions import CommandExecutionError
 from sshtrail_lib.auditd import language as auditd_language
 from sshtrail_lib.base import state
 
