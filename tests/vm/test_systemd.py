@@ -143,6 +143,19 @@ def pid(guest):
     return dict(line.split(maxsplit=1) for line in guest.run("auditctl", "-s").stdout.splitlines())["pid"]
 
 
+def test_login_ids_are_fixed_until_the_next_reboot_and_again_after_it(guest):
+    guest.run("sed", "-i", r"s/^\( *\)rules:$/&\n\1  loginuid_immutable: true/", PILLAR)
+    highstate(guest)
+    for _boot in range(2):
+        assert "loginuid_immutable 1 locked" in guest.run("auditctl", "-s").stdout
+        refused = guest.run("sh", "-c", "echo 4294967295 >/proc/self/loginuid", check=False)
+        assert refused.returncode and "not permitted" in refused.stderr
+        assert highstate(guest) == "  nothing"
+        guest.reboot()
+    # And people still log in: sshd was started by the system.
+    assert guest.run("cat", "/proc/self/loginuid").stdout.strip() != "4294967295"
+
+
 def test_a_locked_kernel_takes_changes_up_at_the_next_reboot(guest):
     # The lock comes only after the kernel holds the policy.
     guest.run("sed", "-i", r"s/^\( *\)rules:$/&\n\1  immutable: true/", PILLAR)

@@ -203,8 +203,10 @@ def _not_loaded_now(host, wanted, named):
 
 def _without(host: Host, path: str, unwanted: Callable[[Rule], bool] | None) -> dict[str, bytes]:
     """Return the files (dict) other than ``path`` (str) that lose a rule, without the rules that are unwanted."""
-    edits = {}
-    for name, data in host.files.items() if unwanted else ():
+    edits: dict[str, bytes] = {}
+    if unwanted is None:
+        return edits
+    for name, data in host.files.items():
         read = rules_files.read(name, data, exists=accounts.exists) if name != path else []
         lines = {line.number for line in read if isinstance(line.value, Rule) and unwanted(line.value)}
         if lines:
