@@ -53,7 +53,7 @@ def writes(pid: int, path: str) -> bool:
     The name alone counts, and what was rotated under it: a file that was deleted or moved is still held.
     """
     name = os.path.basename(path)
-    return any(_is_called(target, name) for target in _written(pid))
+    return any(_is_called(target, name) and _for_writing(pid, number) for number, target in _opened(pid))
 
 
 def _is_called(target: str, name: str) -> bool:
@@ -61,14 +61,20 @@ def _is_called(target: str, name: str) -> bool:
     return found == name or found.startswith(f"{name}.")
 
 
-def _written(pid: int) -> Iterator[str]:
-    """Yield where each file leads that ``pid`` holds open for writing, but for what it was started with (0 to 2)."""
+def _opened(pid: int) -> Iterator[tuple[str, str]]:
+    """Yield the number of each file that ``pid`` has opened, and where it leads; not what it was started with (0-2)."""
+    directory = f"/proc/{pid}/fd"
     with contextlib.suppress(OSError):
-        for number in os.listdir(f"/proc/{pid}/fd"):
-            flags = re.search(rb"^flags:\s*([0-7]+)$", _proc(pid, f"fdinfo/{number}"), re.MULTILINE)
-            if int(number) > 2 and flags and int(flags[1], 8) & os.O_ACCMODE != os.O_RDONLY:
-                with contextlib.suppress(FileNotFoundError):
-                    yield os.readlink(f"/proc/{pid}/fd/{number}")
+        for number in os.listdir(directory):
+            # One that is closed meanwhile leads nowhere.
+            with contextlib.suppress(FileNotFoundError):
+                if int(number) > 2:
+                    yield number, os.readlink(f"{directory}/{number}")
+
+
+def _for_writing(pid: int, number: str) -> bool:
+    flags = re.search(rb"^flags:\s*([0-7]+)$", _proc(pid, f"fdinfo/{number}"), re.MULTILINE)
+    return flags is not None and int(flags[1], 8) & os.O_ACCMODE != os.O_RDONLY
 
 
 def process(pidfile: str, names: Iterable[str]) -> int | None:

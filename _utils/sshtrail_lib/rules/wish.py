@@ -142,7 +142,7 @@ class Managed:
     def target(self, host: Host) -> Target:
         """Return what the host should be, or raise :class:`RuleError` for a bad rule, naming its group."""
         groups, keep = read_groups(self.groups), rules_hiding.allowed(self.allowed)
-        own = [compile.compile(rule) for group in groups for rule in group["rules"]]
+        own = [compile.compile(rule) for group in groups for rule in group["rules"] if rules_hiding.looks(rule)]
         named = rules_hiding.Named([*own, *keep])
         drop = rules_hiding.unnamed(host.rules, named) if self.hiding == "remove" else []
         wanted = target.aim(host, self._edits(host, groups, named), self.unknown, self.immutable, drop, keep)

@@ -3,6 +3,7 @@ What a running daemon has read, asked about real processes.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -193,3 +194,33 @@ def test_what_is_forgotten_is_not_known(file, run, daemon):
     processes.forget(daemon.pid, run)
     assert processes.marked(daemon.pid, run) is None
     assert not processes.has_read(daemon.pid, [file], run)
+
+
+@pytest.mark.parametrize("change", ["nothing", "moved", "deleted"])
+def test_a_process_writes_the_file_that_it_holds(tmp_path, change):
+    path = tmp_path / "audit.log"
+    with open(path, "w", encoding="ascii"):
+        if change == "moved":
+            path.rename(tmp_path / "audit.log.1")
+        elif change == "deleted":
+            path.unlink()
+        assert processes.writes(os.getpid(), str(path))
+        assert not processes.writes(os.getpid(), str(tmp_path / "udit.log"))
+    assert not processes.writes(os.getpid(), str(path))
+
+
+def test_a_process_that_reads_a_file_does_not_write_it(tmp_path):
+    path = tmp_path / "audit.log"
+    path.touch()
+    with open(path, encoding="ascii"):
+        assert not processes.writes(os.getpid(), str(path))
+    assert not processes.writes(2**22 + 1, str(path))
+
+
+def test_a_process_that_was_stopped_is_seen():
+    with subprocess.Popen(["sleep", "60"]) as process:
+        assert not processes.stopped(process.pid)
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+        assert processes.stopped(process.pid)
+        process.kill()
