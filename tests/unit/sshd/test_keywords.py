@@ -32,3 +32,9 @@ def test_what_a_release_changes():
 def test_every_keyword_has_a_kind():
     kinds = {keyword.kind for keyword in keywords.KEYWORDS.values()} - {"match", "include"}
     assert kinds == set(values.KINDS)
+
+
+@pytest.mark.parametrize("release", [(8, 4), (9, 2), (10, 0), (10, 6)])
+def test_pam_is_for_the_whole_daemon(release):
+    """servconf.c has had it as SSHCFG_GLOBAL ever since: no Match block can turn it off for some."""
+    assert keywords.find("usepam", release).in_match is False
