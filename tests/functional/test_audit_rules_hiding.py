@@ -8,7 +8,7 @@ from sshtrail_lib.rules import compile as rules_compile
 GROUPS = [{"name": "sshtrail-test", "rules": ["-w /etc/passwd -p wa -k sshtrail-test"]}]
 TASK = "-a never,task"
 EXECVE = "-a always,exclude -F msgtype=EXECVE"
-EXE = "-a never,exit -F exe=/bin/sshtrail-test"
+EXE = "-a never,exit -F exe=/bin/sshtrail-test -S all"
 NO_AUDIT = "## This suppresses syscall auditing\n-b 64\n-a task,never\n"
 
 

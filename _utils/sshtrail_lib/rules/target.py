@@ -323,7 +323,7 @@ def comment(host: Host, target: Target, unknown: str) -> str:
 
 def hidden(target: Target) -> Iterator[tuple[Origin, str]]:
     """Yield ``(Origin, reason)`` for each rule of which an earlier ``never`` matches everything."""
-    ordered = list(zip(target.rules, target.origins))  # noqa: B905  (unknown rules follow)
+    ordered = list(desired(target.files)[1].items())
     for at, (data, never) in enumerate(ordered):
         for later, entry in ordered[at + 1 :] if _is_never(never) else ():
             if plan.collide(data, later, compile.exec_calls) and plan.covers(data, later):
