@@ -49,7 +49,7 @@ def test_what_hides_is_removed_and_nothing_else(managed, modules, tree):
     (tree / "10-no-audit.rules").write_text(NO_AUDIT)
     (tree / "20-app.rules").write_text(f"# ours\n-w /etc/group -p wa -k app\n{EXE}\n")
     managed()
-    add(TASK, EXECVE)
+    add(TASK, EXECVE, EXE)
     preview, made, again = (managed(test=test, hiding="remove", unknown="keep") for test in (True, False, False))
     assert preview.result is None and made.result is True, made.comment
     assert made.changes == preview.changes and sorted(made.changes["kernel"]["old"]) == sorted([TASK, EXECVE, EXE])
