@@ -9,6 +9,7 @@ from salt.exceptions import SaltInvocationError
 sshtrail_lib.refresh()
 
 from sshtrail_lib.base import minion
+from sshtrail_lib.coverage import host as coverage_host
 from sshtrail_lib.drift import fingerprint
 from sshtrail_lib.drift import look as drift_look
 from sshtrail_lib.drift import report as drift_report
@@ -105,6 +106,30 @@ def look(fresh=False):
     """
     known = None if fresh else fingerprint.steady(__opts__["cachedir"], __pillar__)
     return known or drift_look.whole(_minion(), __pillar__)
+
+
+def coverage(fresh=False):
+    """
+    Return whether what people do on this host is really recorded (list of dict): every known way in which it would not.
+
+    fresh
+        Look at everything, also where nothing has changed since the last look (bool).
+
+    Each row has ``check`` (str, the way's id), ``holds`` (True, False, or None where it cannot be told), ``hides``
+    (bool: while it does not hold, what people run is not recorded), ``what`` (str, a sentence), ``since`` (str, ISO
+    8601 in UTC, or None), ``by`` (dict as :py:func:`drift` has it, or None), ``evidence`` (str: what was seen, where)
+    and ``remedy`` (str). What does not hold is a difference of the layer ``trail`` in :py:func:`drift`. A look sends
+    one message through the kernel and waits until it is in the log; nothing else is touched.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail.coverage
+        salt '*' sshtrail.coverage fresh=True
+    """
+    look(fresh)
+    return coverage_host.last(_minion())
 
 
 def condition(refresh=True):

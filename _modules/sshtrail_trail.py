@@ -7,6 +7,8 @@ from salt.exceptions import SaltException
 
 sshtrail_lib.refresh()
 
+from sshtrail_lib.base import minion
+from sshtrail_lib.coverage import host as coverage_host
 from sshtrail_lib.rules import watches
 from sshtrail_lib.trail import author, reader
 
@@ -59,6 +61,42 @@ def sentence(by):
         salt '*' sshtrail_trail.sentence None
     """
     return author.sentence(by)
+
+
+def findings(policy):
+    """
+    Return what :py:func:`sshtrail.coverage` tells, of a policy that is given.
+
+    policy
+        The host's policy (dict), as ``sshtrail.policy`` returns it.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail_trail.findings '{audit: false, sshd: {path: /etc/ssh/sshd_config, config: {}}}'
+    """
+    return coverage_host.findings(_minion(), policy)
+
+
+def sources(policy):
+    """
+    Return the files and directories (list of str) that :py:func:`findings` depends on, beside those of other modules.
+
+    policy
+        The host's policy (dict), as ``sshtrail.policy`` returns it.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail_trail.sources '{audit: false, rules: {groups: []}}'
+    """
+    return coverage_host.sources(policy)
+
+
+def _minion():
+    return minion.Minion(__salt__, __opts__, __context__, __grains__)
 
 
 def _sources(policy):

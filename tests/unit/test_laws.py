@@ -13,7 +13,7 @@ LIBRARY = ROOT / "_utils" / "sshtrail_lib"
 SALT = ("_modules", "_states", "_runners")
 WINGS = ("sshd", "auditd", "rules", "pam")
 # Imports go from a higher floor to a lower one, or stay in one package; a wing knows no other wing.
-FLOORS = {"base": 0, "trail": 1, **dict.fromkeys(WINGS, 2), "policy": 3, "drift": 4, "fleet": 5}
+FLOORS = {"base": 0, "trail": 1, **dict.fromkeys(WINGS, 2), "policy": 3, "coverage": 4, "drift": 5, "fleet": 6}
 # What these rooms answer depends on their arguments alone.
 PURE = {
     "base": {"text", "state"},
@@ -26,6 +26,7 @@ PURE = {
     "rules": {"language", "fields", "layout", "files", "plan", "watches"},
     "pam": {"lines", "language", "keywords", "dispatch", "check", "plan"},
     "policy": {"groups", "platforms", "arguments", "needs"},
+    "coverage": {"checks", "daemon", "rules", "people", "memory"},
     "drift": {"difference", "claim", "event"},
     "fleet": {"standing", "rollout", "remedy"},
 }
@@ -35,6 +36,7 @@ ASKING = {
     "sshd": {"accounts", "resolver"},
     "rules": {"compile", "check", "target", "accounts", "wish", "hiding"},
     "policy": {"pillar", "schema"},
+    "coverage": {"facts", "ways", "pulse"},
     "drift": {"fingerprint", "report"},
 }
 ASKS = {"os", "ctypes", "pwd", "grp", "glob", "stat", "time"}

@@ -74,10 +74,11 @@ def find(path: str) -> Daemon:
         pid = kernel.status()["pid"]
     except (kernel.KernelError, kernel.LibraryError) as exc:
         return Daemon(note=exc.message)
-    return _seen(pid, path) if pid else Daemon(note="auditd is not running.")
+    return seen(pid, path) if pid else Daemon(note="auditd is not running.")
 
 
-def _seen(pid: int, path: str) -> Daemon:
+def seen(pid: int, path: str) -> Daemon:
+    """Return the audit :class:`Daemon` with the number ``pid`` (int), as seen from the file ``path`` (str)."""
     name, argv = processes.comm(pid), processes.argv(pid)
     if not argv:
         return Daemon(pid, note=f"The kernel's audit daemon (pid {pid}) is not a process of this host or container.")

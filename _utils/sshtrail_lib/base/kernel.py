@@ -34,7 +34,7 @@ STATUS_FIELDS = (
     "backlog_wait_time_actual",
 )
 IMMUTABLE = 2
-AUDIT_GET, AUDIT_LIST_RULES, AUDIT_GET_FEATURE = 1000, 1013, 1019
+AUDIT_GET, AUDIT_USER, AUDIT_LIST_RULES, AUDIT_GET_FEATURE = 1000, 1005, 1013, 1019
 # linux/audit.h: struct audit_features (version, mask, features, lock), and the bit of each feature in the last two.
 FEATURES = ("only_unset_loginuid", "loginuid_immutable")
 NLMSG_ERROR, NLMSG_DONE = 2, 3
@@ -174,6 +174,17 @@ def make_loginuid_immutable() -> None:
     """
     with connection() as (lib, handle):
         _sent(lib.audit_set_loginuid_immutable(handle), "make login ids immutable")
+
+
+def tell(message: str) -> None:
+    """
+    Have the kernel pass a message of ours (str) on to the audit log, as ``auditctl -m`` does.
+
+    Raises the errors of :func:`status`.
+    """
+    with connection() as (lib, handle):
+        data = message.encode("utf-8", "surrogateescape")
+        _sent(lib.audit_log_user_message(handle, AUDIT_USER, data, None, None, None, 1), "pass a message on")
 
 
 def rules() -> list[bytes]:

@@ -36,9 +36,14 @@ def argv(pid: int) -> tuple[str, ...]:
     return tuple(map(os.fsdecode, words.removesuffix(b"\0").split(b"\0"))) if words else ()
 
 
+def state(pid: int) -> str:
+    """Return what the process ``pid`` (int) does, as a letter (str, proc(5)); ``X`` when there is no such process."""
+    return next(iter(fields(pid)), b"X").decode("ascii", "replace")
+
+
 def lives(pid: int) -> bool:
     """Tell whether the process ``pid`` (int) runs (bool); one that only waits for its parent has ended."""
-    return _stat(pid)[:1] not in ([], [b"Z"], [b"X"])
+    return fields(pid)[:1] not in ([], [b"Z"], [b"X"])
 
 
 def stopped(pid: int) -> bool:
@@ -159,11 +164,11 @@ def _mark(pid: int, paths: Iterable[str]) -> bytes:
 def birth(pid: int) -> bytes:
     """Return what no later process with the same ``pid`` (int) shares (bytes): its start, in clock ticks since boot."""
     # starttime is the 20th field after the name (proc(5), field 22).
-    fields = _stat(pid)
-    return fields[19] if len(fields) > 19 else b"gone"
+    found = fields(pid)
+    return found[19] if len(found) > 19 else b"gone"
 
 
-def _stat(pid: int) -> list[bytes]:
+def fields(pid: int) -> list[bytes]:
     """Return the fields of proc(5)'s ``stat`` that follow the name, its state first; empty without such a process."""
     # The name in parentheses can hold spaces and parentheses.
     return _proc(pid, "stat").rpartition(b")")[2].split()

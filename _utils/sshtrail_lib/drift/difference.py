@@ -3,7 +3,8 @@ How a host differs from its policy: each difference with the layer that it belon
 
 Layers: ``package`` (installed), ``service`` (running, enabled), ``file`` (keywords of auditd.conf, rules files),
 ``compiled`` (the file that auditd's scripts load), ``kernel`` (rules and status), ``effective`` (keywords as sshd
-decides them) and ``daemon`` (what runs works with other files than those that are there, or does not listen).
+decides them), ``daemon`` (what runs works with other files than those that are there, or does not listen) and ``trail``
+(a way in which records are not written, read or kept: :mod:`sshtrail_lib.coverage`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ Difference = dict[str, typing.Any]
 Changes = Mapping[str, Mapping[str, typing.Any]]
 #: A rule that hides records, as ``audit_rules.plan`` tells it: ``rule``, ``file`` (None for the kernel) and ``number``.
 Hiding = Mapping[str, typing.Any]
+
+
+#: The layer of what is wrong with the trail itself.
+TRAIL = "trail"
 
 
 def entry(layer: str, what: str, expected: typing.Any, actual: typing.Any) -> Difference:
@@ -81,6 +86,26 @@ def _hiding(rules: Iterable[Hiding]) -> Iterator[Difference]:
         yield entry("file", str(path), "no rule that hides records", lines)
 
 
+def of_findings(rows: Iterable[Mapping[str, typing.Any]]) -> list[Difference]:
+    """Return the differences (list of dict) in what ``sshtrail.coverage`` tells: one for each that does not hold."""
+    return [
+        {
+            **entry(TRAIL, one["check"], "recorded" if one["hides"] else "safe", f"{one['what']}: {one['evidence']}"),
+            **{"since": one["since"], "by": one["by"], "hides": one["hides"], "remedy": one["remedy"]},
+        }
+        for one in rows
+        if one["holds"] is False
+    ]
+
+
+def fails(found: Difference) -> bool:
+    """Tell whether a highstate fails for a difference (dict): all do, but what only endangers the trail."""
+    return found["layer"] != TRAIL or found.get("hides", True)
+
+
 def sentence(found: Difference) -> str:
     """Return a difference (dict) as a person reads it (str)."""
+    if found["layer"] == TRAIL:
+        since = f", since {found['since']}" if found["since"] else ""
+        return f"trail: {found['actual']} ({found['what']}{since})"
     return f"{found['layer']}: {found['what']} is {found['actual']!r}, expected {found['expected']!r}"

@@ -19,11 +19,12 @@ import os
 import stat
 import time
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from salt.exceptions import CommandExecutionError
 
 from sshtrail_lib.base import kernel, processes, store
+from sshtrail_lib.coverage import pulse
 from sshtrail_lib.sshd import listener as sshd_listener
 
 #: Of the file that keeps a look: another one is no memory.
@@ -43,7 +44,13 @@ Seen = dict[str, typing.Any]
 Look = dict[str, typing.Any]
 
 
-def take(paths: list[str], pidfiles: dict[str, str], endpoints: list[str], audit: bool) -> Seen:
+def take(
+    paths: list[str],
+    pidfiles: dict[str, str],
+    endpoints: list[str],
+    audit: bool,
+    trail: Sequence[str] = (),
+) -> Seen:
     """
     Return what a host is like now (dict, for :func:`keep`); to be taken *before* it is looked at.
 
@@ -55,9 +62,12 @@ def take(paths: list[str], pidfiles: dict[str, str], endpoints: list[str], audit
         Where sshd should listen, ``ADDRESS:PORT`` (list of str).
     audit
         Whether the kernel's audit subsystem is looked at (bool).
+    trail
+        What :class:`sshtrail_lib.coverage.pulse.Watched` has (sequence of str), empty for no look at the trail.
     """
     own = glob.glob(os.path.join(LIBRARY, "**", "*.py"), recursive=True)
     watched: Seen = {"paths": [*own, *PACKAGES, *paths], "pidfiles": pidfiles, "endpoints": endpoints, "audit": audit}
+    watched["trail"] = list(trail)
     return {"time": time.time_ns(), "watched": watched, "facts": _facts(**watched)}
 
 
@@ -110,7 +120,12 @@ def _asked(pillar: Mapping) -> str:
 
 def _holds(seen: Seen) -> bool:
     age = (time.time_ns() - seen["time"]) / 1e9
-    return 0 <= age < OLDEST and not _racy(seen) and seen["facts"] == _facts(**seen["watched"])
+    return 0 <= age < OLDEST and not _racy(seen) and _same(seen, _facts(**seen["watched"]))
+
+
+def _same(seen: Seen, now: Seen) -> bool:
+    before, after = ({key: value for key, value in facts.items() if key != "trail"} for facts in (seen["facts"], now))
+    return before == after and pulse.same(seen["facts"]["trail"], now["trail"], seen["time"] / 1e9)
 
 
 def _racy(seen: Seen) -> bool:
@@ -119,12 +134,14 @@ def _racy(seen: Seen) -> bool:
     return newest > seen["time"] - TICK
 
 
-def _facts(paths: list[str], pidfiles: dict[str, str], endpoints: list[str], audit: bool) -> Seen:
+def _facts(paths: list[str], pidfiles: dict[str, str], endpoints: list[str], audit: bool, trail: Sequence[str]) -> Seen:
+    status = kernel.status() if audit else None
     return {
         "paths": {path: _stat(path) for path in paths},
         "processes": {path: _process(path, name) for path, name in pidfiles.items()},
         "silent": sshd_listener.unheard(endpoints),
-        "kernel": _kernel() if audit else None,
+        "kernel": _kernel(status) if status else None,
+        "trail": pulse.take(pulse.Watched(*trail), status) if trail else {},
     }
 
 
@@ -144,9 +161,9 @@ def _process(path: str, name: str) -> list | None:
     return [pid, processes.birth(pid).decode()] if pid else None
 
 
-def _kernel() -> str:
+def _kernel(status: Mapping[str, int]) -> str:
     """Return a digest of the kernel's rules, in their order, and of its settings."""
-    settings = {key: value for key, value in kernel.status().items() if key not in COUNTERS}
+    settings = {key: value for key, value in status.items() if key not in COUNTERS}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for rule in kernel.rules():
         digest.update(rule)

@@ -15,6 +15,7 @@ from salt.exceptions import SaltException, SaltInvocationError
 from sshtrail_lib.base import processes
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.base.service import PROCESSES
+from sshtrail_lib.coverage import facts as coverage_facts
 from sshtrail_lib.drift import difference, fingerprint
 from sshtrail_lib.drift.difference import Changes, Difference
 from sshtrail_lib.policy import arguments
@@ -62,6 +63,7 @@ def parts(minion: Minion, policy: Policy) -> Iterator[Part]:
         yield Part("audit rules", "kernel", lambda: _rules(minion, policy))
     yield Part("services", "service", lambda: difference.of("service", _services(minion, policy)))
     yield Part("daemons", "daemon", lambda: difference.of("daemon", _deaf(minion, policy)))
+    yield Part("trail", "trail", lambda: difference.of_findings(minion.call["sshtrail_trail.findings"](policy)))
 
 
 def differences(minion: Minion, policy: Policy) -> list[Difference]:
@@ -134,12 +136,18 @@ def sources(minion: Minion, policy: Policy) -> dict[str, typing.Any]:
     sshd = minion.call["sshd_config.sources"](policy["sshd"]["path"])
     pidfiles = {} if sshd["pidfile"] == "none" else {sshd["pidfile"]: "sshd"}
     paths = [*sshd["paths"], *minion.call["sshtrail_service.sources"]()]
+    trail = ["", "", "" if sshd["pidfile"] == "none" else sshd["pidfile"]]
     if policy["audit"]:
         pidfiles[PROCESSES["auditd"].pidfile] = "auditd"
+        trail[:2] = coverage_facts.place(policy["auditd"]["path"])
         paths += [policy["auditd"]["path"], *minion.call["audit_rules.sources"](policy["rules"]["file"])]
     pids = filter(None, (processes.process(path, [name]) for path, name in pidfiles.items()))
     watched = [*paths, *pidfiles, *(processes.mark_path(pid, minion.run_dir) for pid in pids)]
-    return {"paths": watched, "pidfiles": pidfiles, "endpoints": sshd["endpoints"], "audit": policy["audit"]}
+    watched += minion.call["sshtrail_trail.sources"](policy)
+    return {
+        **{"paths": watched, "pidfiles": pidfiles, "endpoints": sshd["endpoints"]},
+        **{"audit": policy["audit"], "trail": trail},
+    }
 
 
 def _or(otherwise: Answer, ask: Callable[[], Answer]) -> Answer:
@@ -152,10 +160,14 @@ def _or(otherwise: Answer, ask: Callable[[], Answer]) -> Answer:
 
 def _attributed(minion: Minion, policy: Policy) -> list[Difference]:
     found = differences(minion, policy)
-    # Mostly there are none, and the module that reads the log need not be loaded.
-    if not found:
-        return found
-    return minion.call["sshtrail_trail.attribute"](found, policy, fingerprint.last_clean(minion.cachedir))
+    # What is found about the trail is attributed already, each by a cause of its own.
+    trail = [one for one in found if one["layer"] == difference.TRAIL]
+    others = [one for one in found if one["layer"] != difference.TRAIL]
+    # Mostly there are none, and the log need not be read.
+    if others:
+        clean = fingerprint.last_clean(minion.cachedir)
+        others = minion.call["sshtrail_trail.attribute"](others, policy, clean)
+    return [*others, *trail]
 
 
 # --- One comparison for each state ------------------------------------------------------------------------------

@@ -179,6 +179,13 @@ def _daemons(minion: Minion, policy: Policy, found: Found) -> Lines:
     return iter(())
 
 
+def _trail(minion: Minion, policy: Policy, found: Found) -> Lines:
+    for what, one in found.items():
+        yield Line(f"trail {what}: {one['expected']}", _value(one["actual"]), frozenset([what]))
+    if not found:
+        yield Line("trail: what people do is recorded", "no way is open by which it would not be", frozenset())
+
+
 RUNNING: dict[str, Callable[[Minion, Policy], str]] = {"sshd": _sshd_runs, "auditd": _auditd_runs}
 DESCRIPTIONS: dict[str, Callable[[Minion, Policy, Found], Lines]] = {
     "packages": _packages,
@@ -187,6 +194,7 @@ DESCRIPTIONS: dict[str, Callable[[Minion, Policy, Found], Lines]] = {
     "audit rules": _rules,
     "services": _services,
     "daemons": _daemons,
+    "trail": _trail,
 }
 
 

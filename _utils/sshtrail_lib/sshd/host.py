@@ -139,6 +139,12 @@ def _described(found: Effective) -> dict[str, typing.Any]:
     }
 
 
+def lowered(minion: Minion, path: str) -> list[str]:
+    """Return the Match blocks of ``path`` (str) with a LogLevel at which sshd does not tell whom it accepted."""
+    wanted = sshd_wish.wishes({"LogLevel": "INFO"}, None, oracle.daemon(minion), True)
+    return [one.key for one in sshd_plan.lowering(_load(minion, path), wanted)]
+
+
 def check(minion: Minion, path: str) -> list[dict[str, typing.Any]]:
     """Return every problem for which sshd would refuse the main file ``path`` (str), includes and all."""
     tree = _load(minion, path)

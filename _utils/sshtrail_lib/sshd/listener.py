@@ -8,21 +8,15 @@ import contextlib
 import os
 import signal
 import socket
-import struct
 import time
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
-from sshtrail_lib.base import files, processes
+from sshtrail_lib.base import files, processes, sockets
 
 #: What every SSH server says first (RFC 4253, 4.2).
 GREETING = b"SSH-2.0"
 _TITLE = ("sshd: ", " [listener]")
-#: The kernel's tables of sockets, and its number for the state of one that listens.
-_TABLES: dict[int, str] = {socket.AF_INET: "/proc/net/tcp", socket.AF_INET6: "/proc/net/tcp6"}
-_LISTENS = 10
-#: linux/netlink.h, linux/sock_diag.h: the protocol, the kind of message, what asks for all, the size, the end.
-_SOCK_DIAG, _BY_FAMILY, _DUMP, _REQUEST, _DONE = 4, 20, 0x301, 72, 3
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
@@ -157,48 +151,8 @@ def unheard(endpoints: Sequence[str]) -> list[str]:
 
     The kernel tells: nobody is connected to, so that no log fills with questions.
     """
-    held = {held for family in _TABLES for held in _listening(family)}
+    held = {(one.address, one.port) for one in sockets.listening()}
     return [endpoint for endpoint in endpoints if not _held(endpoint, held) and not _impossible(endpoint)]
-
-
-def _listening(family: int) -> list[tuple[str, int]]:
-    """Return the address and the port of each listening socket of an address family (list of tuple)."""
-    try:
-        return list(_asked(family))
-    except OSError:
-        # A kernel without tcp_diag; to write its table takes it milliseconds, listening or not.
-        return list(_read(family))
-
-
-def _asked(family: int) -> Iterator[tuple[str, int]]:
-    """Ask the kernel for the sockets that listen, and only for these: sock_diag(7), linux/inet_diag.h."""
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG) as diag:
-        head = struct.pack("=IHHII", _REQUEST, _BY_FAMILY, _DUMP, 0, 0)
-        diag.send(head + struct.pack("=BBBxI48x", family, socket.IPPROTO_TCP, 0, 1 << _LISTENS))
-        while True:
-            messages = diag.recv(65536)
-            while messages:
-                length, kind = struct.unpack_from("=IH", messages)
-                if kind == _DONE:
-                    return
-                if kind != _BY_FAMILY:
-                    raise OSError("the kernel does not tell which sockets listen")
-                port, address = struct.unpack_from("!4xH2x16s", messages, 16)
-                yield socket.inet_ntop(family, address[: 4 if family == socket.AF_INET else 16]), port
-                messages = messages[(length + 3) & ~3 :]
-
-
-def _read(family: int) -> Iterator[tuple[str, int]]:
-    """Read the kernel's table of an address family, which has the sockets that listen first: proc_net_tcp."""
-    with contextlib.suppress(FileNotFoundError), open(_TABLES[family], encoding="ascii") as lines:
-        next(lines)
-        for line in lines:
-            _number, local, _remote, state = line.split(maxsplit=4)[:4]
-            if int(state, 16) != _LISTENS:
-                return
-            address, port = local.split(":")
-            words = [int(address[at : at + 8], 16) for at in range(0, len(address), 8)]
-            yield socket.inet_ntop(family, struct.pack(f"={len(words)}I", *words)), int(port, 16)
 
 
 def _held(endpoint: str, held: set[tuple[str, int]]) -> bool:

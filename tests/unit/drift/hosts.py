@@ -8,6 +8,10 @@ from sshtrail_lib.policy import schema as policy_schema
 from sshtrail_lib.sshd import wish as sshd_wish
 
 DEAF = "127.0.0.1:1"
+FINDING = {
+    **{"check": "auditd-stopped", "hides": True, "what": "auditd is stopped", "evidence": "pid 7"},
+    **{"since": "2026-01-01T00:00:00Z", "by": None, "remedy": "kill -CONT"},
+}
 LOWERED = "LogLevel (Match User nobody)"
 NEVER = "/etc/audit/rules.d/10-no-audit.rules"
 HIDES = [
@@ -23,8 +27,9 @@ class Host:
     wrong
         Names of packages, keywords as ``sshd_config.diff`` has them, keywords of auditd.conf, rules, settings of the
         kernel's status, ``NAME running`` and ``NAME enabled`` of services, ``sshd`` or ``auditd`` (has not read its
-        files), :data:`LOWERED`, ``deaf sshd``, ``deaf auditd``, ``a file``, ``a stranger`` (a rule that nobody asked
-        for), ``hiding rules`` (:data:`HIDES`), ``locked`` (the kernel), and names of functions that raise.
+        files), :data:`LOWERED`, ``deaf sshd``, ``deaf auditd``, ``a way`` (in which records are lost), ``a file``, ``a
+        stranger`` (a rule that nobody asked for), ``hiding rules`` (:data:`HIDES`), ``locked`` (the kernel), and names
+        of functions that raise.
     """
 
     def __init__(self, wrong=()):
@@ -98,6 +103,12 @@ class Host:
 
     def do_sshtrail_service__enabled(self, name):
         return f"{name} enabled" not in self.wrong
+
+    def do_sshtrail_trail__findings(self, policy):
+        return [{**FINDING, "holds": "a way" not in self.wrong}]
+
+    def do_sshtrail_trail__sources(self, policy):
+        return []
 
     def do_sshtrail_trail__attribute(self, differences, policy, after):
         return [{**one, "by": after} for one in differences]

@@ -79,20 +79,6 @@ def test_silence_names_who_is_silent():
         assert listener.silence([]) == ""
 
 
-WAYS = [listener._asked, listener._read]
-PLACES = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::1"), (socket.AF_INET6, "::")]
-
-
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("family,address", PLACES)
-def test_the_kernel_tells_who_listens(way, family, address):
-    with socket.create_server((address, 0), family=family) as server, socket.socket(family) as idle:
-        idle.bind((address, 0))
-        found = list(way(family))
-        assert (address, server.getsockname()[1]) in found
-        assert (address, idle.getsockname()[1]) not in found
-
-
 def test_unheard_names_where_nothing_listens():
     with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as idle:
         idle.bind(("127.0.0.1", 0))
@@ -105,12 +91,3 @@ def test_a_socket_for_every_address_answers_for_each():
     with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as server:
         port = server.getsockname()[1]
         assert listener.unheard([f"0.0.0.0:{port}", f"[::]:{port}", f"[::1]:{port}"]) == []
-
-
-def test_without_the_kernels_answer_its_table_is_read(monkeypatch):
-    def refused(family):
-        raise OSError
-        yield
-
-    monkeypatch.setattr(listener, "_asked", refused)
-    test_unheard_names_where_nothing_listens()

@@ -1,0 +1,77 @@
+"""
+Which TCP sockets listen, and whose they are: the kernel's own answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import typing
+from collections.abc import Iterator
+
+#: The kernel's tables of sockets, and its number for the state of one that listens.
+TABLES: dict[int, str] = {socket.AF_INET: "/proc/net/tcp", socket.AF_INET6: "/proc/net/tcp6"}
+LISTENS = 10
+#: linux/netlink.h, linux/sock_diag.h: the protocol, the kind of message, what asks for all, the size, the end.
+SOCK_DIAG, BY_FAMILY, DUMP, REQUEST, DONE = 4, 20, 0x301, 72, 3
+
+
+class Listening(typing.NamedTuple):
+    """A socket that listens: its ``address`` (str), ``port``, its owner's ``uid`` and its ``inode`` (int)."""
+
+    address: str
+    port: int
+    uid: int
+    inode: int
+
+
+def listening() -> list[Listening]:
+    """Return every TCP socket that listens in this network (list of :class:`Listening`); nothing is connected to."""
+    return [found for family in TABLES for found in _of_family(family)]
+
+
+def _of_family(family: int) -> list[Listening]:
+    try:
+        return list(_asked(family))
+    except OSError:
+        # A kernel without tcp_diag; to write its table takes it milliseconds, listening or not.
+        return list(_read(family))
+
+
+def _asked(family: int) -> Iterator[Listening]:
+    """Ask the kernel for the sockets that listen, and only for these: sock_diag(7), linux/inet_diag.h."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, SOCK_DIAG) as diag:
+        head = struct.pack("=IHHII", REQUEST, BY_FAMILY, DUMP, 0, 0)
+        diag.send(head + struct.pack("=BBBxI48x", family, socket.IPPROTO_TCP, 0, 1 << LISTENS))
+        while True:
+            messages = diag.recv(65536)
+            while messages:
+                length, kind = struct.unpack_from("=IH", messages)
+                if kind == DONE:
+                    return
+                if kind != BY_FAMILY:
+                    raise OSError("the kernel does not tell which sockets listen")
+                yield _told(family, messages)
+                messages = messages[(length + 3) & ~3 :]
+
+
+def _told(family: int, message: bytes) -> Listening:
+    port, address = struct.unpack_from("!4xH2x16s", message, 16)
+    uid, inode = struct.unpack_from("=II", message, 16 + 64)
+    shown = socket.inet_ntop(family, address[: 4 if family == socket.AF_INET else 16])
+    return Listening(shown, port, uid, inode)
+
+
+def _read(family: int) -> Iterator[Listening]:
+    """Read the kernel's table of an address family, which has the sockets that listen first: proc_net_tcp."""
+    with contextlib.suppress(FileNotFoundError), open(TABLES[family], encoding="ascii") as lines:
+        next(lines)
+        for line in lines:
+            words = line.split()
+            if int(words[3], 16) != LISTENS:
+                return
+            address, port = words[1].split(":")
+            numbers = [int(address[at : at + 8], 16) for at in range(0, len(address), 8)]
+            shown = socket.inet_ntop(family, struct.pack(f"={len(numbers)}I", *numbers))
+            yield Listening(shown, int(port, 16), int(words[7]), int(words[9]))

@@ -1,0 +1,230 @@
+"""
+What a host tells of its audit and its log: the kernel, the process that it speaks to, and files; nothing is changed.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+
+import salt.utils.path
+from salt.exceptions import CommandExecutionError
+
+from sshtrail_lib.auditd import daemon as auditd_daemon
+from sshtrail_lib.auditd import language
+from sshtrail_lib.base import files, kernel, processes
+from sshtrail_lib.coverage.daemon import Auditd, File, Log
+
+PLACES = ("/usr/sbin", "/sbin", "/usr/bin", "/usr/local/sbin")
+DELETED = " (deleted)"
+#: What a frozen process waits in: control groups of the second and the first kind.
+FREEZERS = ("do_freezer_trap", "__refrigerator")
+OFF = ("audit=0", "audit=off")
+#: Blocks that auditd leaves alone (auditd-event.c: check_space_left).
+LAST_BLOCKS = 5
+MIB = 2**20
+AUDIT_PROTOCOL = "9"
+
+
+def boot() -> str:
+    """Return the word of the kernel's command line that turns audit off (str), empty for none: the last counts."""
+    words = (files.read("/proc/cmdline") or b"").decode("utf-8", "replace").split()
+    told = [word for word in words if word.startswith("audit=")]
+    return told[-1] if told and told[-1] in OFF else ""
+
+
+def boot_id() -> str:
+    """Return what tells this boot from another (str)."""
+    return (files.read("/proc/sys/kernel/random/boot_id") or b"").decode("ascii", "replace").strip()
+
+
+def status() -> tuple[dict[str, int] | None, str]:
+    """Return the kernel's audit status (dict, None where it does not answer) and why it does not (str)."""
+    try:
+        return kernel.status(), ""
+    except (kernel.KernelError, kernel.LibraryError) as exc:
+        return None, exc.message
+
+
+def auditd(pid: int, path: str) -> Auditd | None:
+    """
+    Return the :class:`Auditd` with the number ``pid`` (int), None for 0.
+
+    path
+        The configuration file of the policy (str).
+    """
+    if not pid:
+        return None
+    return Auditd(
+        pid,
+        program(pid) or "a process that this host does not show",
+        _is_auditd(pid),
+        _uid(pid),
+        processes.state(pid),
+        _frozen(pid),
+        auditd_daemon.seen(pid, path).note,
+        tuple(writing(pid)),
+    )
+
+
+def program(pid: int) -> str:
+    """Return the executable of a process (str), empty where it cannot be told."""
+    try:
+        return os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return ""
+
+
+def _is_auditd(pid: int) -> bool:
+    """Tell whether a process runs the installed auditd, be it the one that an upgrade has replaced."""
+    found, installed = program(pid), _installed()
+    if not installed:
+        return os.path.basename(found.removesuffix(DELETED)) == "auditd"
+    if found.endswith(DELETED):
+        return os.path.realpath(found.removesuffix(DELETED)) == os.path.realpath(installed)
+    return _same(f"/proc/{pid}/exe", installed)
+
+
+def _installed() -> str | None:
+    places = [os.path.join(place, "auditd") for place in PLACES]
+    return salt.utils.path.which("auditd") or next((path for path in places if os.path.exists(path)), None)
+
+
+def _same(one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
+
+
+def _uid(pid: int) -> int:
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return -1
+
+
+def _frozen(pid: int) -> bool:
+    try:
+        return (files.read(f"/proc/{pid}/wchan") or b"").decode("ascii", "replace") in FREEZERS
+    except CommandExecutionError:
+        return False
+
+
+def writing(pid: int) -> list[File]:
+    """Return the regular files that a process has open for writing (list of :class:`File`)."""
+    found, top = [], f"/proc/{pid}/fd"
+    try:
+        names = os.listdir(top)
+    except OSError:
+        return []
+    for name in names:
+        one = file(f"{top}/{name}")
+        if one and _writes(pid, name):
+            found.append(one._replace(path=_link(f"{top}/{name}")))
+    return found
+
+
+def _link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return path
+
+
+def _writes(pid: int, name: str) -> bool:
+    flags = [line for line in (files.read(f"/proc/{pid}/fdinfo/{name}") or b"").splitlines() if b"flags:" in line]
+    return bool(flags) and bool(int(flags[0].split()[1], 8) & (os.O_WRONLY | os.O_RDWR))
+
+
+def file(path: str, directory: bool = False) -> File | None:
+    """Return the regular :class:`File` at ``path`` (str), or the ``directory`` (bool); None when there is no such."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    if not (stat.S_ISDIR if directory else stat.S_ISREG)(found.st_mode):
+        return None
+    mode = stat.S_IMODE(found.st_mode)
+    return File(path, found.st_dev, found.st_ino, found.st_nlink, mode, found.st_uid, found.st_ctime)
+
+
+def log(path: str) -> Log:
+    """Return the :class:`Log` that the configuration file at ``path`` (str) asks for."""
+    data = files.read(path) or b""
+    name = language.effective(data, "log_file")
+    place = os.path.dirname(name)
+    return Log(name, _off(data, path), file(name), file(place, directory=True), room(place, admin_space(data)))
+
+
+def _off(data: bytes, path: str) -> str:
+    if language.writes_log(data):
+        return ""
+    lines = language.deciding(data)
+    keyword = "write_logs" if language.effective(data, "write_logs") != "yes" else "log_format"
+    line = lines.get(keyword)
+    return f"{path} line {line.number}: {keyword} = {line.value}" if line else f"{path}: {keyword}"
+
+
+def place(path: str) -> tuple[str, str]:
+    """Return where the log is that the file at ``path`` (str) asks for, and the room that it needs (two str)."""
+    data = files.read(path) or b""
+    return language.effective(data, "log_file"), admin_space(data)
+
+
+def admin_space(data: bytes) -> str:
+    """Return the ``admin_space_left`` of a configuration file (bytes) as auditd takes it (str): MiB, or per cent."""
+    return language.effective(data, "admin_space_left")
+
+
+def room(directory: str, least: str) -> str:
+    """
+    Return how much room a volume has (str): empty for enough, ``low`` for less than ``least``, ``full``.
+
+    directory
+        A directory on it (str).
+    least
+        MiB, or per cent with its sign (str).
+    """
+    try:
+        found = os.statvfs(directory)
+    except OSError:
+        return ""
+    if found.f_bavail < LAST_BLOCKS:
+        return "full"
+    try:
+        wanted = int(least.rstrip("%"))
+    except ValueError:
+        return ""
+    bound = found.f_blocks * wanted / 100 if least.endswith("%") else wanted * MIB / found.f_frsize
+    return "low" if found.f_bavail < bound else ""
+
+
+def readers(own: int) -> tuple[str, ...]:
+    """Return which programs get the kernel's records by its multicast group (tuple of str), but for the pid ``own``."""
+    found = []
+    for line in (files.read("/proc/net/netlink") or b"").decode("ascii", "replace").splitlines()[1:]:
+        _sk, protocol, pid, groups = line.split()[:4]
+        if protocol == AUDIT_PROTOCOL and int(groups, 16) and int(pid) not in (0, own):
+            found.append(processes.comm(int(pid)).decode("utf-8", "replace") or f"pid {pid}")
+    return tuple(sorted(set(found)))
+
+
+def directories(lines: Mapping[str, str]) -> dict[str, list[int]]:
+    """Return which directory stands at each path (dict of rule line to device and inode), of ``{rule line: path}``."""
+    found = {line: file(path, directory=True) for line, path in lines.items()}
+    return {line: [one.device, one.inode] for line, one in found.items() if one}
+
+
+def dumped(pid: int) -> dict[str, str]:
+    """Return what auditd told of itself when it was asked (SIGCONT), as its file has it (dict of str)."""
+    told: dict[str, str] = {}
+    try:
+        data = files.read(auditd_daemon.rooted(pid, "/run/auditd.state")) or b""
+    except CommandExecutionError:
+        return told
+    for line in data.decode("utf-8", "replace").splitlines():
+        name, _, value = line.partition(" = ")
+        told[name.strip().lower()] = value.strip()
+    return told

@@ -1,0 +1,249 @@
+"""
+A look at a host's trail as a whole: what it tells is gathered, a message is sent through the kernel, and judged.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import signal
+import time
+import typing
+import uuid
+from collections.abc import Mapping, Sequence
+
+from salt.exceptions import SaltException
+
+from sshtrail_lib.auditd.daemon import Tail
+from sshtrail_lib.base import kernel, store, text
+from sshtrail_lib.base.minion import Minion
+from sshtrail_lib.coverage import checks, daemon, facts, memory, people, ways
+from sshtrail_lib.coverage import rules as coverage_rules
+from sshtrail_lib.coverage.checks import Row, Verdict
+from sshtrail_lib.coverage.daemon import ARRIVED, LOST, SUSPENDED, Audit
+from sshtrail_lib.coverage.memory import Memory
+from sshtrail_lib.policy.arguments import Policy
+from sshtrail_lib.rules import accounts, compile, fields, plan, target, watches
+from sshtrail_lib.trail import reader
+
+#: Seconds within which a message arrives; and where the log still grows, so that auditd only is behind.
+PATIENCE, LONGEST = 3.0, 10.0
+#: Where PAM's stacks are.
+PAM = "/etc/pam.d"
+#: What the message says, before a word that is there once.
+MESSAGE = "sshtrail-coverage"
+PROBES = {
+    f"{call} (arch={arch})": f"-a always,exit -F arch={arch} -S {call} -F auid!=unset -F key=ssh_commands"
+    for arch in ("b64", "b32")
+    for call in ("execve", "execveat")
+}
+
+
+def findings(minion: Minion, policy: Policy) -> list[Row]:
+    """
+    Return whether what people do on this host is recorded (list of dict), as ``sshtrail.coverage`` tells it.
+
+    policy
+        The host's policy (dict).
+
+    What is told of since when is kept in the minion's cache. Nothing is changed, but a message is logged.
+    """
+    now, before = time.time(), memory.read(_kept(minion).get("memory"))
+    verdicts, after = _verdicts(minion, policy, before, now)
+    after = memory.since(after, verdicts, now)
+    rows = [_row(one, after, policy, minion) for one in verdicts]
+    store.save(_path(minion), {"memory": memory.kept(after), "rows": rows})
+    return rows
+
+
+def last(minion: Minion) -> list[Row]:
+    """Return what the last look found (list of dict), empty when there was none."""
+    rows = _kept(minion).get("rows")
+    return rows if isinstance(rows, list) else []
+
+
+def sources(policy: Policy) -> list[str]:
+    """Return the files and directories (list of str) that the findings depend on and no other module names."""
+    pam = sorted(glob.glob(f"{PAM}/*"))
+    groups = policy["rules"]["groups"] if policy["audit"] else []
+    watched = [path for group in groups for line in group["rules"] if (path := _directory(line))]
+    return [PAM, *pam, *ways.DEFAULTS, *watched, *(os.path.dirname(path) for path in watched)]
+
+
+def _path(minion: Minion) -> str:
+    return os.path.join(minion.cachedir, "sshtrail", "coverage.json")
+
+
+def _kept(minion: Minion) -> dict[str, typing.Any]:
+    try:
+        found = store.load(_path(minion))
+    except store.StoreError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _row(found: Verdict, after: Memory, policy: Policy, minion: Minion) -> Row:
+    if found.holds is not False:
+        return checks.row(found, None, None)
+    since, by = after.since[memory.name(found)], None
+    if found.cause:
+        by, when = _by(minion, policy, found.cause)
+        since = when or since
+    return checks.row(found, since if isinstance(since, str) else text.iso(since), by)
+
+
+def _by(minion: Minion, policy: Policy, cause: checks.Cause) -> tuple[Mapping | None, str | None]:
+    """Return who opened a way, and when (str), where the audit log tells."""
+    asked = {**cause._asdict(), "since": None, "by": None}
+    [told] = minion.call["sshtrail_trail.attribute"]([asked], policy, 0.0)
+    return told["by"], told["since"] if told["by"] else None
+
+
+def _verdicts(minion: Minion, policy: Policy, before: Memory, now: float) -> tuple[list[Verdict], Memory]:
+    found: list[Verdict] = []
+    if policy["audit"]:
+        part, before = _audited(minion, policy, before, now)
+        found += part
+    known = ways.people(minion, policy)
+    found += people.judge(known)
+    return [*found, *_pam(minion)], before
+
+
+def _pam(minion: Minion) -> list[Verdict]:
+    """Return what the PAM wing says of sshd's stack, where this release has it."""
+    ask = minion.call.get("sshtrail_pam.check")
+    if not ask:
+        return []
+    try:
+        told = "; ".join(one["reason"] for one in ask())
+    except SaltException as exc:
+        return [checks.unknown("pam-without-loginuid", exc.message)]
+    return [checks.verdict("pam-without-loginuid", told, cause=checks.Cause("file", "/etc/pam.d/sshd"))]
+
+
+# --- From the kernel to the log -----------------------------------------------------------------------------------
+
+
+def _audited(minion: Minion, policy: Policy, before: Memory, now: float) -> tuple[list[Verdict], Memory]:
+    conf = policy["auditd"]["path"]
+    status, error = facts.status()
+    if status is None:
+        return list(daemon.judge(_audit(policy, None, error, before, None, ""))), before
+    before = memory.lost(before, facts.boot_id(), status["lost"], now)
+    rules = _rules(policy)
+    hidden = list(coverage_rules.judge(rules))
+    auditd = facts.auditd(status["pid"], conf)
+    heard = _heard(status, auditd, facts.log(conf), [one.evidence for one in hidden if one.check == "rules-hide"])
+    judged = list(daemon.judge(_audit(policy, status, error, before, auditd, heard)))
+    moved, after = _moved(rules, facts.log(conf).path, before, now)
+    return [*judged, *hidden, moved], after
+
+
+def _audit(
+    policy: Policy,
+    status: dict[str, int] | None,
+    error: str,
+    before: Memory,
+    auditd: daemon.Auditd | None,
+    heard: str,
+) -> Audit:
+    asked, log = policy["rules"]["status"], facts.log(policy["auditd"]["path"])
+    readers = facts.readers(auditd.pid if auditd else 0)
+    return Audit(facts.boot(), status, error, asked, auditd, log, heard, before.loss, readers)
+
+
+def _heard(status: Mapping[str, int], auditd: daemon.Auditd | None, log: daemon.Log, hiding: Sequence[str]) -> str:
+    """Send a message through the kernel, and return what became of it, or why none was sent (str)."""
+    if not status["enabled"] or not auditd or not auditd.genuine or auditd.frozen or auditd.state in daemon.STOPPED:
+        return "no message was sent: nobody would write it"
+    if hiding and any(hiding):
+        return "no message was sent: a rule may hide it"
+    if not log.there or log.off or not auditd.writing:
+        return "no message was sent: there is no log that it could be in"
+    word, tail = f"{MESSAGE}-{uuid.uuid4()}", Tail(log.path)
+    try:
+        kernel.tell(f"text={word}")
+    except (kernel.KernelError, kernel.LibraryError) as exc:
+        return f"no message could be sent: {exc.message}"
+    return _arrived(auditd.pid, log.path, tail, word)
+
+
+def _arrived(pid: int, path: str, tail: Tail, word: str) -> str:
+    began, grown = time.monotonic(), False
+    while (waited := time.monotonic() - began) < (LONGEST if grown else PATIENCE):
+        records = tail.records()
+        if any(word in (record.text("text") or "") for record in records):
+            return ARRIVED
+        grown = grown or bool(records)
+        time.sleep(0.005 if waited < 0.1 else 0.1)
+    if _suspended(pid):
+        return SUSPENDED
+    # What others wrote came: auditd works, and is behind, or somebody has it leave out ours.
+    return f"auditd is more than {LONGEST:.0f} seconds behind" if grown and _waits() else LOST
+
+
+def _waits() -> bool:
+    return kernel.status()["backlog"] > 0
+
+
+def _suspended(pid: int) -> bool:
+    """Ask auditd for a report of itself (from 3.0 on), and tell whether it says that it is suspended."""
+    try:
+        os.kill(pid, signal.SIGCONT)
+    except OSError:
+        return False
+    time.sleep(0.2)
+    return facts.dumped(pid).get("logging suspended") == "yes"
+
+
+# --- Rules --------------------------------------------------------------------------------------------------------
+
+
+def _rules(policy: Policy) -> coverage_rules.Rules:
+    groups = [line for group in policy["rules"]["groups"] for line in group["rules"]]
+    wanted = [data for line in groups if (data := _compiled(line))]
+    named = [data for line in policy["rules"].get("allowed", ()) if (data := _compiled(line))]
+    probes = {
+        name: data
+        for name, line in PROBES.items()
+        if ("b32" not in name or compile.has_b32()) and (data := _compiled(line))
+    }
+    asked = any(plan.covers(rule, probe) for rule in wanted for probe in probes.values())
+    return coverage_rules.Rules(
+        kernel.rules(), frozenset([*wanted, *named]), probes, asked, target.describe, compile.exec_calls
+    )
+
+
+def _compiled(line: str) -> bytes | None:
+    try:
+        return compile.compile(accounts.parse_rule(line))
+    except fields.RuleError:
+        return None
+
+
+def _moved(rules: coverage_rules.Rules, log: str, before: Memory, now: float) -> tuple[Verdict, Memory]:
+    held = {rules.lines(rule): rule for rule in rules.held if rule in rules.named}
+    lines = {line: path for line in held if (path := _directory(line))}
+    places = facts.directories(lines)
+    after, gone = memory.moved(before, places, now)
+    again = _loaded_again(log, gone) if gone else []
+    after = memory.loaded_again(after, again, places, now)
+    told = "; ".join(f"{lines[line]}, of {line}" for line in gone if line not in again)
+    cause = checks.Cause("file", lines[next(iter(gone))]) if told else None
+    return checks.verdict("watch-moved", told and f"another directory stands at {told}", cause=cause), after
+
+
+def _directory(line: str) -> str:
+    rule = accounts.parse_rule(line)
+    part = rule.field("dir")
+    return part.value if part else ""
+
+
+def _loaded_again(log: str, gone: Mapping[str, float]) -> list[str]:
+    """Return the rules (list of str) that were added to the kernel after the time at which they were right."""
+    added: dict[tuple[str, ...], float] = {}
+    for event in reader.events(log, ()):
+        for record in event.records:
+            if record.type == "CONFIG_CHANGE" and record.text("op") == "add_rule" and record.text("res") == "1":
+                added[tuple(record.keys)] = max(added.get(tuple(record.keys), 0), record.seconds)
+    return [line for line, when in gone.items() if added.get(watches.keys(line) or (), 0) > when]

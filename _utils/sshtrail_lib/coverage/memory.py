@@ -1,0 +1,112 @@
+"""
+What is remembered from look to look: since when each way is open, how many records were lost, what was watched.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping, Sequence
+
+from sshtrail_lib.coverage.checks import Verdict
+from sshtrail_lib.coverage.daemon import Loss
+
+#: Of what is kept: another form is no memory.
+FORMAT = 1
+#: Seconds for which a loss is told after it was seen.
+TOLD = 900
+
+
+class Memory(typing.NamedTuple):
+    """
+    What the last look left.
+
+    boot
+        What tells that boot from another (str).
+    lost
+        How many records the kernel had lost (int), None when nobody has looked yet.
+    loss
+        The last :class:`Loss` that is still told, None for none.
+    since
+        Since when each open way is known (dict of str to float, seconds since the epoch).
+    places
+        Which directory each rule watched: ``{rule line: [device, inode, when that was certain]}``.
+    """
+
+    boot: str = ""
+    lost: int | None = None
+    loss: Loss | None = None
+    since: Mapping[str, float] = {}
+    places: Mapping[str, Sequence[float]] = {}
+
+
+def read(value: typing.Any) -> Memory:
+    """Return the :class:`Memory` in ``value``, which may be anything; an empty one when it is none."""
+    try:
+        if value["format"] != FORMAT:
+            return Memory()
+        loss = value["loss"] and Loss(int(value["loss"][0]), float(value["loss"][1]))
+        lost = None if value["lost"] is None else int(value["lost"])
+        since = {str(name): float(when) for name, when in value["since"].items()}
+        places = {str(line): [float(number) for number in place] for line, place in value["places"].items()}
+        return Memory(str(value["boot"]), lost, loss or None, since, places)
+    except (TypeError, KeyError, ValueError, AttributeError, IndexError):
+        return Memory()
+
+
+def kept(memory: Memory) -> dict[str, typing.Any]:
+    """Return what :func:`read` reads again (dict)."""
+    return {"format": FORMAT, **memory._asdict()}
+
+
+def lost(memory: Memory, boot: str, count: int, now: float) -> Memory:
+    """
+    Return the memory with what the kernel has lost since.
+
+    boot
+        Which boot this is (str).
+    count
+        How many records the kernel has lost since the boot, or since somebody set the counter back (int).
+    now
+        The present (float, seconds since the epoch).
+
+    What was lost before anybody looked is not known by its time, and not told.
+    """
+    if memory.boot != boot or memory.lost is None:
+        return memory._replace(boot=boot, lost=count, loss=None, places={})
+    if count > memory.lost:
+        return memory._replace(lost=count, loss=Loss(count - memory.lost, now))
+    old = memory.loss and now - memory.loss.seen > TOLD
+    return memory._replace(lost=count, loss=None if old else memory.loss)
+
+
+def since(memory: Memory, verdicts: Sequence[Verdict], now: float) -> Memory:
+    """Return the memory of which ways are open (sequence of :class:`Verdict`): those of before keep their time."""
+    open_ways = {name(one): one.since or memory.since.get(name(one), now) for one in verdicts if one.holds is False}
+    return memory._replace(since=open_ways)
+
+
+def name(found: Verdict) -> str:
+    """Return what tells one open way from another (str): several rules can hide, each since its own time."""
+    return f"{found.check} {found.evidence}"
+
+
+def moved(memory: Memory, places: Mapping[str, Sequence[int]], now: float) -> tuple[Memory, dict[str, float]]:
+    """
+    Return the memory of the watched directories, and which rules watch another one than the one that is there.
+
+    places
+        For each rule that the kernel holds, which directory is there now: ``{rule line: [device, inode]}``.
+
+    The second is ``{rule line: when it was the same for the last time}``, seconds since the epoch.
+    """
+    before = memory.places
+    gone = {
+        line: before[line][2] for line, place in places.items() if line in before and [*place] != [*before[line][:2]]
+    }
+    known = {line: before[line] if line in gone else [*place, now] for line, place in places.items()}
+    return memory._replace(places=known), gone
+
+
+def loaded_again(memory: Memory, lines: Sequence[str], places: Mapping[str, Sequence[int]], now: float) -> Memory:
+    """Return the memory in which the rules ``lines`` (sequence of str) watch what is there: they were loaded anew."""
+    return memory._replace(places={**memory.places, **{line: [*places[line], now] for line in lines}})

@@ -1,0 +1,208 @@
+"""
+What changes as soon as a way is open by which records get lost: few system calls, no process, nothing parsed.
+
+Between two looks as a whole it is enough that none of it has changed. What costs much is left to the whole look, which
+this brings about: whose a socket is, what a rule hides, whether a message arrives.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+import typing
+from collections.abc import Iterator, Mapping
+
+from sshtrail_lib.base import sockets
+from sshtrail_lib.coverage import daemon, facts
+from sshtrail_lib.coverage.people import SSHD, UNSET, user_of
+
+#: Processes of sessions that are looked at: more would take longer than a tick may.
+MOST = 400
+#: Seconds by which a record may come later than what it is about.
+SLACK = 2.0
+NAMES = tuple(name.encode() for name in SSHD)
+
+Pulse = dict[str, typing.Any]
+
+
+class Watched(typing.NamedTuple):
+    """What is watched: the ``log`` (str), the room that it needs (``least``, str) and sshd's ``pidfile`` (str)."""
+
+    log: str
+    least: str
+    pidfile: str
+
+
+def take(watched: Watched, status: Mapping[str, int] | None) -> Pulse:
+    """
+    Return how the trail stands (dict that JSON can hold): the same as long as nothing has changed.
+
+    watched
+        :class:`Watched`.
+    status
+        The kernel's audit status (dict), None for a host without an audit of its own.
+    """
+    doors = sorted([one.port, one.inode] for one in sockets.listening() if not one.uid)
+    if status is None:
+        return {"doors": doors}
+    lost, begun = _sessions(watched.pidfile)
+    place = os.path.dirname(watched.log)
+    return {
+        "doors": doors,
+        "auditd": _auditd(status["pid"]),
+        "log": [_stat(watched.log), _stat(place), facts.room(place, watched.least)],
+        "lost": status["lost"],
+        "full": bool(status["backlog_limit"]) and status["backlog"] > daemon.NEARLY * status["backlog_limit"],
+        "sessions": lost,
+        "newest": _unwritten(begun, watched.log),
+    }
+
+
+def same(before: Pulse, now: Pulse, looked: float) -> bool:
+    """
+    Tell whether nothing has changed that matters.
+
+    before, now
+        Two results of :func:`take`.
+    looked
+        When the host was looked at as a whole (float, seconds since the epoch).
+
+    It matters when a process of a session was started, and the log was not written since: its records are not there.
+    """
+    changes = {key for key in {*before, *now} if key != "newest" and before.get(key) != now.get(key)}
+    return not changes and not now.get("newest", 0) > looked
+
+
+def _auditd(pid: int) -> list[typing.Any]:
+    """Return what of the audit daemon changes when it does not do its part."""
+    if not pid:
+        return []
+    top, fields = f"/proc/{pid}", _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    still = fields[0].decode() if fields and fields[0].decode() in daemon.STOPPED else ""
+    frozen = _read(f"{top}/wchan").decode("ascii", "replace") in facts.FREEZERS
+    born = int(fields[19]) if len(fields) > 19 else 0
+    return [pid, born, still, frozen, _link(f"{top}/exe"), _link(f"{top}/ns/mnt"), _open_files(f"{top}/fd")]
+
+
+def _open_files(top: str) -> list[list[int]]:
+    found = []
+    for name in _names(top):
+        try:
+            one = os.stat(f"{top}/{name}")
+        except OSError:
+            continue
+        if stat.S_ISREG(one.st_mode):
+            found.append([one.st_dev, one.st_ino, one.st_nlink])
+    return sorted(found)
+
+
+def _stat(path: str) -> list[int]:
+    """Return which file stands at ``path`` (str) and who may change it, but not what is in it."""
+    try:
+        found = os.stat(path)
+    except OSError as exc:
+        return [exc.errno or -1]
+    return [found.st_dev, found.st_ino, found.st_mode, found.st_uid, found.st_gid]
+
+
+# --- Sessions -----------------------------------------------------------------------------------------------------
+
+
+def _sessions(pidfile: str) -> tuple[list[list[int]], list[int]]:
+    """
+    Return the processes of sshd's sessions that have no login id (list of pid and birth), and the births of those that
+    must have left a record, in clock ticks since the boot.
+    """
+    lost, begun = [], []
+    for count, (pid, fields, known) in enumerate(_walk(pidfile)):
+        if count == MOST:
+            break
+        if _read(f"/proc/{pid}/loginuid").strip() == b"%d" % UNSET:
+            lost.append([pid, int(fields[19])])
+        if known:
+            begun.append(int(fields[19]))
+    return sorted(lost), begun
+
+
+def _unwritten(begun: list[int], log: str) -> float:
+    """Return when the newest process began whose record had to be in the log by now, 0 when the log has moved on."""
+    try:
+        written = os.stat(log).st_mtime
+    except OSError:
+        return 0
+    now, ticks = time.time(), os.sysconf("SC_CLK_TCK")
+    origin = now - time.clock_gettime(time.CLOCK_BOOTTIME)
+    starts = [start for tick in begun if (start := origin + tick / ticks) < now - SLACK]
+    newest = max(starts, default=0.0)
+    return newest if newest > written + SLACK else 0
+
+
+def _walk(pidfile: str) -> Iterator[tuple[int, list[bytes], bool]]:
+    """Yield each process of an open session: pid, fields of ``stat``, whether it has begun something new."""
+    waiting = [(pid, b"", False) for pid in _connections(pidfile)]
+    while waiting:
+        pid, above, inside = waiting.pop()
+        data = _read(f"/proc/{pid}/stat")
+        comm, fields = data[data.find(b"(") : data.rfind(b")")], data.rpartition(b")")[2].split()
+        if len(fields) < 20:
+            continue
+        serves = not inside and _serves(pid, comm[1:])
+        if inside or serves:
+            # A process that only forked has its parent's name, and leaves no record.
+            yield pid, fields, serves or comm != above
+        waiting += [(child, comm, inside or serves) for child in _children(pid)]
+
+
+def _connections(pidfile: str) -> list[int]:
+    """Return the processes below which sessions are: the listener's, and those that outlived their listener."""
+    words = _read(pidfile).split() if pidfile else []
+    below = _children(int(words[0])) if words and words[0].isdigit() else []
+    orphans = [pid for pid in _children(1) if _read(f"/proc/{pid}/comm").strip() in NAMES and _ours(pid)]
+    return [*below, *(pid for pid in orphans if str(pid).encode() not in words)]
+
+
+def _ours(pid: int) -> bool:
+    return _link(f"/proc/{pid}/ns/uts") == _link("/proc/self/ns/uts")
+
+
+def _serves(pid: int, comm: bytes) -> bool:
+    if comm not in NAMES:
+        return False
+    words = _read(f"/proc/{pid}/cmdline").decode("utf-8", "replace").split("\0")
+    return bool(user_of(comm.decode(), _link(f"/proc/{pid}/exe"), words))
+
+
+def _children(pid: int) -> list[int]:
+    top = f"/proc/{pid}/task"
+    return [int(word) for task in _names(top) for word in _read(f"{top}/{task}/children").split()]
+
+
+# --- Without a file object for each of hundreds of files ------------------------------------------------------------
+
+
+def _names(path: str) -> list[str]:
+    try:
+        return os.listdir(path)
+    except OSError:
+        return []
+
+
+def _link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
+
+
+def _read(path: str) -> bytes:
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return b""
+    try:
+        return os.read(handle, 65536)
+    except OSError:
+        return b""
+    finally:
+        os.close(handle)

@@ -1,0 +1,186 @@
+"""
+Who can come in, and who has: what listens, sshd's files, every process; asked, never changed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping
+
+from salt.exceptions import CommandExecutionError, SaltException
+
+from sshtrail_lib.auditd import daemon as auditd_daemon
+from sshtrail_lib.base import files, processes, sockets
+from sshtrail_lib.base.minion import Minion
+from sshtrail_lib.coverage.people import UNSET, Door, People, Process, Server
+from sshtrail_lib.policy.arguments import Policy
+from sshtrail_lib.sshd import host as sshd_host
+from sshtrail_lib.sshd import listener as sshd_listener
+from sshtrail_lib.sshd import running as sshd_running
+
+#: Where distributions keep options of sshd, and the variables that hold them.
+DEFAULTS = {"/etc/default/ssh": "SSHD_OPTS", "/etc/sysconfig/sshd": "OPTIONS", "/etc/sysconfig/ssh": "SSHD_OPTS"}
+#: Majors of the terminals that people sit at through the network: Unix98 pseudo terminals.
+PSEUDO = range(136, 144)
+#: What processes of one host share, of which a container has its own: either will do.
+NAMESPACES = ("mnt", "uts")
+
+
+def people(minion: Minion, policy: Policy) -> People:
+    """Return what is known of the ways into a host with a ``policy`` (dict)."""
+    everybody = alive()
+    keywords = _effective(minion, policy["sshd"]["path"])
+    asked = {name.lower(): str(value) for name, value in policy["sshd"]["config"].items() if value is not None}
+    servers, doors = _listening(minion, policy["sshd"]["path"], everybody)
+    quiet = _quiet(minion, policy["sshd"]["path"])
+    return People(servers, doors, keywords, quiet, asked, everybody, _defaults(), policy["audit"])
+
+
+def _effective(minion: Minion, path: str) -> dict[str, object]:
+    """Return what the file at ``path`` (str) comes to for everybody (dict), empty when that cannot be told."""
+    try:
+        return {name.lower(): one["value"] for name, one in sshd_host.effective(minion, path).items()}
+    except (SaltException, OSError, ValueError):
+        return {}
+
+
+def _quiet(minion: Minion, path: str) -> tuple[str, ...]:
+    try:
+        return tuple(sshd_host.lowered(minion, path))
+    except (SaltException, OSError, ValueError):
+        return ()
+
+
+def _defaults() -> tuple[str, ...]:
+    found = []
+    for path, variable in DEFAULTS.items():
+        for line in (files.read(path) or b"").decode("utf-8", "replace").splitlines():
+            name, _, value = line.strip().partition("=")
+            if name == variable and value.strip("\"' "):
+                found.append(f"{path}: {line.strip()}")
+    return tuple(found)
+
+
+# --- Processes ----------------------------------------------------------------------------------------------------
+
+
+def alive() -> dict[int, Process]:
+    """Return the processes of this host (dict of pid to :class:`Process`), without those of its containers."""
+    own, origin = _namespaces("self"), time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    found = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit() and own & _namespaces(name):
+            one = process(int(name), origin)
+            if one:
+                found[one.pid] = one
+    return found
+
+
+def _namespaces(pid: str) -> set[tuple[str, int]]:
+    found = set()
+    for kind in NAMESPACES:
+        try:
+            found.add((kind, os.stat(f"/proc/{pid}/ns/{kind}").st_ino))
+        except OSError:
+            continue
+    return found
+
+
+def process(pid: int, origin: float) -> Process | None:
+    """
+    Return the :class:`Process` with the number ``pid`` (int), None when it has ended.
+
+    origin
+        When the host was started (float, seconds since the epoch).
+    """
+    fields = processes.fields(pid)
+    if len(fields) < 20:
+        return None
+    try:
+        uid = os.stat(f"/proc/{pid}").st_uid
+        login = int(files.read(f"/proc/{pid}/loginuid") or UNSET)
+    except (OSError, ValueError, CommandExecutionError):
+        return None
+    started = origin + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    terminal = int(fields[4]) >> 8 & 0xFFF in PSEUDO
+    shown = processes.comm(pid).decode("utf-8", "replace")
+    group = _group(pid) if terminal and login == UNSET else ""
+    return Process(pid, int(fields[1]), shown, uid, login, _program(pid), processes.argv(pid), started, terminal, group)
+
+
+def _program(pid: int) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return ""
+
+
+def _group(pid: int) -> str:
+    try:
+        lines = (files.read(f"/proc/{pid}/cgroup") or b"").decode("utf-8", "replace").splitlines()
+    except CommandExecutionError:
+        return ""
+    return next((line.rpartition(":")[2] for line in lines if line.startswith(("0::", "1:name=systemd:"))), "")
+
+
+# --- What listens -------------------------------------------------------------------------------------------------
+
+
+def _listening(
+    minion: Minion, path: str, everybody: Mapping[int, Process]
+) -> tuple[tuple[Server, ...], tuple[Door, ...]]:
+    servers, doors = [], []
+    for pid, places in _owners(everybody).items():
+        one = everybody[pid]
+        argv = _command(pid) if os.path.basename(one.program).startswith("sshd") else None
+        if argv:
+            servers.append(_server(minion, path, one, tuple(argv), places))
+        elif not os.path.basename(one.program).startswith("sshd"):
+            doors.append(Door(one, places))
+    return tuple(servers), tuple(doors)
+
+
+def _command(pid: int) -> list[str] | None:
+    try:
+        return sshd_listener.command(pid)
+    except CommandExecutionError:
+        return None
+
+
+def _owners(pids: Iterable[int]) -> dict[int, tuple[str, ...]]:
+    """Return which of the processes listen, and where: ``{pid: (ADDRESS:PORT, …)}``."""
+    held = {one.inode: f"{_shown(one.address)}:{one.port}" for one in sockets.listening() if one.inode}
+    names = {f"socket:[{inode}]": place for inode, place in held.items()}
+    found = {pid: tuple(names[link] for link in _links(pid) if link in names) for pid in sorted(pids)}
+    return {pid: places for pid, places in found.items() if places}
+
+
+def _shown(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _links(pid: int) -> list[str]:
+    found, top = [], f"/proc/{pid}/fd"
+    try:
+        for name in os.listdir(top):
+            found.append(os.readlink(f"{top}/{name}"))
+    except OSError:
+        return found
+    return found
+
+
+def _server(minion: Minion, path: str, one: Process, argv: tuple[str, ...], places: tuple[str, ...]) -> Server:
+    config = sshd_listener.config_of(argv, sshd_running.DEFAULT)
+    theirs = auditd_daemon.rooted(one.pid, config)
+    ours = _same(theirs, path)
+    # Its includes are files of its own mounts, which are ours only where the file is the same here.
+    known = {} if ours or not _same(theirs, config) else _effective(minion, config)
+    return Server(one, argv, places, config, ours, {name: str(value) for name, value in known.items()})
+
+
+def _same(one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False

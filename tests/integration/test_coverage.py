@@ -1,0 +1,400 @@
+"""
+Each way in which a trail breaks, made on a machine within the machine: found by name at the next look, and nothing else.
+
+The host had its highstate, so that it is in its policy; after each way it is as before. Nothing is looked at anew that
+has not changed, so that each test also tells that the tick sees the way.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from _sandbox import wait_for
+from sandbox import Host
+from support import audit_status, audit_subsystem, auditctl
+from test_highstate import USER, add_user
+
+LOG, CONF = "/var/log/audit/audit.log", "/etc/audit/auditd.conf"
+SSHD, LISTENER = "/etc/ssh/sshd_config", "/run/sshd.pid"
+#: An account with a home of its own and root's number.
+ROOT = "sshtrailroot"
+#: Puts its own process in the place of the kernel's audit daemon, until it is killed.
+IMPOSTOR = "import ctypes, time; lib = ctypes.CDLL('libaudit.so.1'); handle = lib.audit_open()"
+IMPOSTOR += "; assert lib.audit_set_pid(handle, __import__('os').getpid(), 1) >= 0; time.sleep(600)"
+
+
+class Watched(Host):
+    """A host whose trail is looked at."""
+
+    def call(self, function, *args):
+        """Return what a function of Salt's returns here."""
+        salt_call = pathlib.Path(sys.executable).parent / "salt-call"
+        done = self.run(salt_call, "--local", "-c", self.base / "conf", "--out", "json", function, *args)
+        return json.loads(done.stdout)["local"]
+
+    def open_ways(self, *args):
+        """Return the findings that do not hold (dict by check)."""
+        return {one["check"]: one for one in self.call("sshtrail.coverage", *args) if one["holds"] is False}
+
+    def sh(self, script):
+        return self.run("sh", "-c", script)
+
+    def auditd(self):
+        return int(audit_status()["pid"])
+
+    def session(self, user, command):
+        """Start a session by ssh (subprocess.Popen) that runs a command."""
+        options = ["BatchMode=yes", "IdentitiesOnly=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null"]
+        pairs = [word for option in options for word in ("-o", option)]
+        login = ["ssh", "-F", "none", "-i", "/run/sshtrail_key", *pairs, f"{user}@127.0.0.1", command]
+        return subprocess.Popen(self.enter(login), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/")
+
+
+@pytest.fixture(scope="module")
+def host(root, tmp_path_factory):
+    """A host after its highstate, whose trail is whole."""
+    with audit_subsystem():
+        sandbox = Watched(tmp_path_factory.mktemp("host"), root)
+        try:
+            add_user(sandbox)
+            add_root(sandbox)
+            done = sandbox.highstate("--env", "prod")
+            assert done.returncode == 0, done.stdout + done.stderr
+            time.sleep(2.5)
+            assert sandbox.open_ways("fresh=True") == {}
+            yield sandbox
+        finally:
+            sandbox.close()
+            auditctl("-D")
+
+
+def add_root(sandbox):
+    """Somebody who is root, with the same key."""
+    sandbox.run("useradd", "--create-home", "--non-unique", "--uid", "0", "--shell", "/bin/sh", ROOT)
+    sandbox.sh(f"cp -r /home/{USER}/.ssh /home/{ROOT}/ && chown -R 0:0 /home/{ROOT}/.ssh")
+
+
+def test_a_host_in_its_policy(host):
+    found = host.call("sshtrail.coverage")
+    assert [one for one in found if one["holds"] is False] == []
+    known = {one["check"] for one in found if one["holds"]}
+    assert {"auditd-stopped", "log-replaced", "log-unwritten", "commands-unruled", "rules-hide"} <= known
+    assert {"sshd-without-pam", "session-unattributed", "other-way-in", "records-lost"} <= known
+    assert host.drift() == []
+
+
+def test_the_steady_state_sends_no_message(host):
+    host.open_ways()
+    before = host.read(LOG)
+    assert host.open_ways() == {}
+    assert host.read(LOG) == before
+
+
+NEVER = "-a never,task"
+WAYS = {
+    "auditing is switched off": ("auditctl -e 0", "auditctl -e 1", "audit-disabled"),
+    "auditd is stopped": (f"kill -STOP $(cat /run/auditd.pid)", "kill -CONT $(cat /run/auditd.pid)", "auditd-stopped"),
+    "the log is deleted": (f"rm {LOG}", "kill -USR1 $(cat /run/auditd.pid)", "log-replaced"),
+    "the log is moved": (f"mv {LOG} {LOG}.old", "kill -USR1 $(cat /run/auditd.pid)", "log-replaced"),
+    "the log is everybody's": (f"chmod 0666 {LOG}", f"chmod 0640 {LOG}", "log-exposed"),
+    "the directory is everybody's": ("chmod 0777 /var/log/audit", "chmod 0750 /var/log/audit", "log-exposed"),
+    "no task is audited": (f"auditctl {NEVER}", "auditctl -d never,task", "rules-hide"),
+    "commands are excluded": (
+        "auditctl -a always,exclude -F msgtype=EXECVE",
+        "auditctl -d always,exclude -F msgtype=EXECVE",
+        "rules-hide",
+    ),
+    "all system calls are excluded": (
+        "auditctl -a always,exclude -F 'msgtype>=1300'",
+        "auditctl -d always,exclude -F 'msgtype>=1300'",
+        "rules-hide",
+    ),
+    "a person is excluded": (
+        "auditctl -a always,exclude -F auid=1001",
+        "auditctl -d always,exclude -F auid=1001",
+        "rules-hide",
+    ),
+    "a person's commands come first": (
+        "auditctl -A never,exit -F arch=b64 -S execve -F auid=1001",
+        "auditctl -d never,exit -F arch=b64 -S execve -F auid=1001",
+        "rules-hide",
+    ),
+    "logins are not told": ("auditctl -a never,user", "auditctl -d never,user", "rules-hide"),
+    "a rate limit": ("auditctl -r 1", "auditctl -r 0", "rate-limited"),
+    "a short queue": ("auditctl -b 64", "auditctl -b 8192", "backlog-small"),
+    "the rule of the commands is gone": (
+        "auditctl -d always,exit -F arch=b64 -S execve,execveat -F auid!=unset -F key=ssh_commands",
+        "auditctl -a always,exit -F arch=b64 -S execve,execveat -F auid!=unset -F key=ssh_commands",
+        "commands-unruled",
+    ),
+}
+
+
+@pytest.mark.parametrize("way,back,check", WAYS.values(), ids=WAYS)
+def test_each_way_is_found_by_its_name(host, way, back, check):
+    assert host.open_ways() == {}
+    host.sh(way)
+    try:
+        found = host.open_ways()
+        assert set(found) == {check}, found
+        assert found[check]["since"] and found[check]["evidence"] and found[check]["remedy"]
+        assert check in {one["what"] for one in host.drift() if one["layer"] == "trail"}
+    finally:
+        host.sh(back)
+    time.sleep(0.5)
+    assert host.open_ways() == {}
+
+
+def test_since_when_is_remembered_over_looks(host):
+    host.sh("auditctl -r 1")
+    first = host.open_ways()["rate-limited"]["since"]
+    assert host.open_ways("fresh=True")["rate-limited"]["since"] == first
+    host.sh("auditctl -r 0")
+    assert host.open_ways() == {}
+
+
+def test_a_highstate_fails_while_something_hides(host):
+    host.sh("auditctl -a always,exclude -F msgtype=EXECVE")
+    try:
+        done = host.highstate("--env", "prod")
+        assert done.returncode == 1 and "rules-hide" in done.stdout
+    finally:
+        host.sh("auditctl -d always,exclude -F msgtype=EXECVE")
+    assert host.highstate("--env", "prod").returncode == 0
+
+
+@contextlib.contextmanager
+def restarted(host, *options):
+    """Have auditd run with other options, and as before in the end."""
+    end_auditd(host)
+    host.run("auditd", *options)
+    try:
+        wait_for(host.auditd, "auditd")
+        yield
+    finally:
+        end_auditd(host)
+        host.run("auditd")
+        wait_for(host.auditd, "auditd")
+
+
+def end_auditd(host):
+    pid = host.auditd()
+    os.kill(pid, signal.SIGTERM)
+    wait_for(lambda: not pathlib.Path(f"/proc/{pid}").exists(), "the end of auditd")
+
+
+def test_another_configuration(host):
+    host.sh(
+        f"mkdir -p /etc/audit2 && sed 's#^log_file = .*#log_file = /var/log/audit2.log#' {CONF} >/etc/audit2/auditd.conf"
+    )
+    with restarted(host, "-c", "/etc/audit2"):
+        assert set(host.open_ways()) == {"auditd-elsewhere"}
+    assert host.open_ways() == {}
+
+
+@pytest.mark.parametrize("line", ["write_logs = no", "log_format = NOLOG"])
+def test_no_log_is_written(host, line):
+    keyword = line.split()[0]
+    before = host.read(CONF).decode()
+    host.sh(f"sed -i '/^{keyword} /d' {CONF}; echo '{line}' >>{CONF}; kill -HUP $(cat /run/auditd.pid); sleep 1")
+    try:
+        found = host.open_ways()
+        assert set(found) == {"log-off"} and line in found["log-off"]["evidence"]
+    finally:
+        host.inside(CONF).write_text(before)
+        end_auditd(host)
+        host.run("auditd")
+        wait_for(host.auditd, "auditd")
+    assert host.open_ways() == {}
+
+
+def test_another_program_as_the_audit_daemon(host):
+    end_auditd(host)
+    impostor = subprocess.Popen(host.enter([sys.executable, "-c", IMPOSTOR]), cwd="/")
+    try:
+        wait_for(host.auditd, "the impostor")
+        found = host.open_ways()
+        assert set(found) == {"auditd-impostor"} and "python" in found["auditd-impostor"]["evidence"]
+    finally:
+        impostor.kill()
+        impostor.wait()
+    wait_for(lambda: not host.auditd(), "the end of the impostor")
+    assert "auditd-absent" in host.open_ways()
+    host.run("auditd")
+    wait_for(host.auditd, "auditd")
+    assert host.open_ways() == {}
+
+
+def test_an_auditd_of_another_mount_namespace(host):
+    end_auditd(host)
+    other = "mount -t tmpfs tmpfs /var/log/audit && exec auditd"
+    host.run("unshare", "--mount", "sh", "-c", other)
+    try:
+        wait_for(host.auditd, "auditd")
+        assert set(host.open_ways()) == {"log-replaced"}
+    finally:
+        end_auditd(host)
+        host.run("auditd")
+        wait_for(host.auditd, "auditd")
+    assert host.open_ways() == {}
+
+
+def test_a_full_volume_and_room_again(host):
+    """auditd suspends its log when a small volume is full, and stays so: found while it is full, and after."""
+    end_auditd(host)
+    host.sh("mount -t tmpfs -o size=1m,mode=750 tmpfs /var/log/audit")
+    host.run("auditd")
+    wait_for(host.auditd, "auditd")
+    try:
+        host.open_ways()
+        host.sh("head -c 2000000 /dev/zero >/var/log/audit/fill 2>/dev/null; auditctl -m one; auditctl -m two; sleep 1")
+        found = host.open_ways()
+        assert set(found) == {"auditd-suspended", "log-volume-low"}, found
+        host.sh("rm /var/log/audit/fill")
+        assert "auditd-suspended" in host.open_ways()
+    finally:
+        end_auditd(host)
+        host.sh("umount /var/log/audit")
+        host.run("auditd")
+        wait_for(host.auditd, "auditd")
+    assert host.open_ways() == {}
+
+
+def test_lost_records_are_counted(host):
+    assert host.open_ways() == {}
+    # The kernel counts what it drops for its rate limit too.
+    host.sh("auditctl -r 1; for i in 1 2 3 4 5 6 7 8; do auditctl -m $i; done; auditctl -r 0")
+    found = host.open_ways()
+    assert set(found) == {"records-lost"} and "records were lost" in found["records-lost"]["evidence"]
+    assert not found["records-lost"]["hides"]
+    kept = pathlib.Path(next(pathlib.Path(host.base).rglob("coverage.json")))
+    value = json.loads(kept.read_text())
+    value["memory"]["loss"][1] -= 1000
+    kept.write_text(json.dumps(value))
+    assert host.open_ways("fresh=True") == {}
+
+
+# --- Who comes in -------------------------------------------------------------------------------------------------
+
+
+def listener(host):
+    return int(host.read(LISTENER))
+
+
+@contextlib.contextmanager
+def sshd_with(host, *options):
+    """Have another sshd in the place of the host's, started with options."""
+    os.kill(listener(host), signal.SIGTERM)
+    wait_for(lambda: not host.inside(LISTENER).exists(), "the end of sshd")
+    host.run("/usr/sbin/sshd", *options)
+    wait_for(lambda: host.inside(LISTENER).exists(), "sshd")
+    try:
+        yield
+    finally:
+        os.kill(listener(host), signal.SIGTERM)
+        wait_for(lambda: not host.inside(LISTENER).exists(), "the end of sshd")
+        host.run("/usr/sbin/sshd")
+        wait_for(lambda: host.inside(LISTENER).exists(), "sshd")
+
+
+def test_options_that_override_the_files(host):
+    with sshd_with(host, "-o", "LogLevel=QUIET"):
+        found = host.open_ways()
+        assert set(found) == {"sshd-options"} and "loglevel=QUIET" in found["sshd-options"]["evidence"]
+        assert not found["sshd-options"]["hides"]
+    with sshd_with(host, "-oUsePAM=no"):
+        assert host.open_ways()["sshd-options"]["hides"]
+    with sshd_with(host, "-oCiphers=aes256-ctr", "-D" if False else "-4"):
+        assert host.open_ways() == {}
+    assert host.open_ways() == {}
+
+
+def test_no_pam(host):
+    before = host.read(SSHD)
+    host.sh(f"sed -i 's/^UsePAM .*/UsePAM no/' {SSHD}; kill -HUP $(cat {LISTENER}); sleep 1")
+    session = host.session(USER, "echo here; sleep 60")
+    try:
+        assert session.stdout.readline() == b"here\n"
+        found = host.open_ways()
+        assert {"sshd-without-pam", "session-unattributed"} == set(found)
+        assert USER in found["session-unattributed"]["evidence"]
+    finally:
+        session.kill()
+        session.wait()
+        host.inside(SSHD).write_bytes(before)
+        host.sh(f"kill -HUP $(cat {LISTENER}); sleep 1")
+    wait_for(lambda: "session-unattributed" not in host.open_ways(), "the end of the session")
+    assert host.open_ways() == {}
+
+
+def test_a_login_id_that_is_taken_away(host):
+    with contextlib.ExitStack() as stack:
+        for command in ("echo here; sleep 60", "echo 4294967295 >/proc/self/loginuid; echo here; sleep 60"):
+            assert host.open_ways() == {}
+            session = host.session(ROOT, command)
+            stack.callback(session.wait)
+            stack.callback(session.kill)
+            assert session.stdout.readline() == b"here\n"
+        found = host.open_ways()
+        assert set(found) == {"session-unattributed"} and found["session-unattributed"]["hides"]
+    wait_for(lambda: host.open_ways() == {}, "the end of the session")
+
+
+def test_another_sshd(host):
+    host.sh(
+        f"sed 's/^UsePAM .*/UsePAM no/; s/^Include.*//' {SSHD} >/run/other_config; echo Port 2222 >>/run/other_config"
+    )
+    host.sh("echo PidFile /run/other.pid >>/run/other_config")
+    host.run("/usr/sbin/sshd", "-f", "/run/other_config")
+    wait_for(lambda: host.inside("/run/other.pid").exists(), "the other sshd")
+    try:
+        found = host.open_ways()
+        assert set(found) == {"other-way-in"} and found["other-way-in"]["hides"]
+        assert "/run/other_config" in found["other-way-in"]["evidence"] and ":2222" in found["other-way-in"]["evidence"]
+    finally:
+        host.sh("kill $(cat /run/other.pid)")
+    wait_for(lambda: host.open_ways() == {}, "the end of the other sshd")
+
+
+def test_a_sshd_that_inherited_a_login(host):
+    os.kill(listener(host), signal.SIGTERM)
+    wait_for(lambda: not host.inside(LISTENER).exists(), "the end of sshd")
+    host.sh("echo 1234 >/proc/self/loginuid; /usr/sbin/sshd")
+    try:
+        wait_for(lambda: host.inside(LISTENER).exists(), "sshd")
+        assert set(host.open_ways()) == {"sshd-inherited-login"}
+    finally:
+        os.kill(listener(host), signal.SIGTERM)
+        wait_for(lambda: not host.inside(LISTENER).exists(), "the end of sshd")
+        host.run("/usr/sbin/sshd")
+        wait_for(lambda: host.inside(LISTENER).exists(), "sshd")
+    assert host.open_ways() == {}
+
+
+def test_a_watched_directory_that_was_replaced(host):
+    assert host.open_ways() == {}
+    host.sh("cp -a /etc/ssh /etc/ssh.new && mv /etc/ssh /etc/ssh.old && mv /etc/ssh.new /etc/ssh")
+    found = host.open_ways()
+    assert set(found) == {"watch-moved"} and "/etc/ssh" in found["watch-moved"]["evidence"]
+    # The rule loaded again looks at what is there.
+    rule = ["always,exit", "-F", "dir=/etc/ssh", "-F", "perm=wa", "-F", "key=ssh_config"]
+    time.sleep(1)
+    host.run("auditctl", "-d", *rule)
+    host.run("auditctl", "-a", *rule)
+    assert host.open_ways() == {}
+
+
+def test_a_session_that_writes_no_record_is_looked_at(host):
+    """A log that does not move while people work: the tick looks at everything, which finds that it does not."""
+    assert host.open_ways() == {}
+    before = host.read(LOG)
+    with contextlib.closing(host.session(USER, "echo here; sleep 60").stdout) as out:
+        assert out.readline() == b"here\n"
+    assert host.read(LOG) != before
+    assert host.open_ways() == {}

@@ -1,0 +1,36 @@
+"""
+base.sockets: what listens, as the kernel tells it, and as its table has it.
+"""
+
+import os
+import socket
+
+import pytest
+from sshtrail_lib.base import sockets
+from sshtrail_lib.sshd import listener
+
+WAYS = [sockets._asked, sockets._read]
+PLACES = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::1"), (socket.AF_INET6, "::")]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("family,address", PLACES)
+def test_the_kernel_tells_who_listens(way, family, address):
+    with socket.create_server((address, 0), family=family) as server, socket.socket(family) as idle:
+        idle.bind((address, 0))
+        found = list(way(family))
+        inode = os.stat(f"/proc/self/fd/{server.fileno()}").st_ino
+        assert (address, server.getsockname()[1], os.geteuid(), inode) in found
+        assert (address, idle.getsockname()[1]) not in {one[:2] for one in found}
+
+
+def test_without_the_kernels_answer_its_table_is_read(monkeypatch):
+    def refused(family):
+        raise OSError
+        yield
+
+    monkeypatch.setattr(sockets, "_asked", refused)
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as idle:
+        idle.bind(("127.0.0.1", 0))
+        heard, silent = (f"127.0.0.1:{one.getsockname()[1]}" for one in (server, idle))
+        assert listener.unheard([heard, silent]) == [silent]
