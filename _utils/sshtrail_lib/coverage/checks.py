@@ -296,6 +296,12 @@ CHECKS = {
         "Logins are in the audit log that sshd's own log does not have: with which key and from where is not known",
         "See whether syslog drops messages (a rate limit), or sshd logs elsewhere.",
     ),
+    "messages-suppressed": Check(
+        False,
+        "the journal leaves out nothing of sshd's",
+        "The journal left out messages of sshd's: who came, from where and with which key may be missing",
+        "LogRateLimitIntervalSec=0 in a drop-in of sshd's unit.",
+    ),
     "files-untold": Check(
         False,
         "what sftp does is logged",

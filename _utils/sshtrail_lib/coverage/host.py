@@ -10,14 +10,14 @@ import signal
 import time
 import typing
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from salt.exceptions import SaltException
 
 from sshtrail_lib.auditd.daemon import Tail
 from sshtrail_lib.base import kernel, store, text
 from sshtrail_lib.base.minion import Minion
-from sshtrail_lib.coverage import checks, daemon, facts, memory, people, ways
+from sshtrail_lib.coverage import checks, daemon, facts, logins, logs, memory, people, ways
 from sshtrail_lib.coverage import rules as coverage_rules
 from sshtrail_lib.coverage.checks import Row, Verdict
 from sshtrail_lib.coverage.daemon import ARRIVED, LOST, SUSPENDED, Audit
@@ -105,8 +105,19 @@ def _verdicts(minion: Minion, policy: Policy, before: Memory, now: float) -> tup
         part, before = _audited(minion, policy, before, now)
         found += part
     known = ways.people(minion, policy)
-    found += people.judge(known)
-    return [*found, *_pam(minion)], before
+    found += [*people.judge(known), *_pam(minion)]
+    if policy["audit"]:
+        found += _logins(minion, policy, known, before, now)
+        before = before._replace(judged=now - logins.APART)
+    return found, before
+
+
+def _logins(minion: Minion, policy: Policy, known: people.People, before: Memory, now: float) -> Iterator[Verdict]:
+    # What was before the first look, nobody promised.
+    since = before.judged or now - logins.APART
+    facility = str(known.keywords.get("syslogfacility") or "AUTH")
+    path = facts.log(policy["auditd"]["path"]).path
+    return logins.judge(logs.read(minion, policy, facility, path, since, now), known.processes)
 
 
 def _pam(minion: Minion) -> list[Verdict]:

@@ -12,6 +12,8 @@ from sshtrail_lib.coverage.daemon import Loss
 
 #: Of what is kept: another form is no memory.
 FORMAT = 1
+#: Numbers that tell of a place.
+PLACE = 3
 #: Seconds for which a loss is told after it was seen.
 TOLD = 900
 
@@ -30,6 +32,8 @@ class Memory(typing.NamedTuple):
         Since when each open way is known (dict of str to float, seconds since the epoch).
     places
         Which directory each rule watched: ``{rule line: [device, inode, when that was certain]}``.
+    judged
+        Until when logins were held against the audit log (float, seconds since the epoch), 0 for never.
     """
 
     boot: str = ""
@@ -37,6 +41,7 @@ class Memory(typing.NamedTuple):
     loss: Loss | None = None
     since: Mapping[str, float] = {}
     places: Mapping[str, Sequence[float]] = {}
+    judged: float = 0.0
 
 
 def read(value: typing.Any) -> Memory:
@@ -48,7 +53,8 @@ def read(value: typing.Any) -> Memory:
         lost = None if value["lost"] is None else int(value["lost"])
         since = {str(name): float(when) for name, when in value["since"].items()}
         places = {str(line): [float(number) for number in place] for line, place in value["places"].items()}
-        return Memory(str(value["boot"]), lost, loss or None, since, places)
+        whole = {line: place for line, place in places.items() if len(place) == PLACE}
+        return Memory(str(value["boot"]), lost, loss or None, since, whole, float(value["judged"]))
     except (TypeError, KeyError, ValueError, AttributeError, IndexError):
         return Memory()
 

@@ -29,7 +29,8 @@ DOORS = {
     ),
 }
 #: Programs that give a shell when they are told so.
-TOLD = {"socat": re.compile(r"(?i)\b(EXEC|SYSTEM|SHELL):"), "ncat": re.compile(r"^(-\w*[ec]\w*|--(sh-)?exec.*)$")}
+TOLD = {"socat1": re.compile(r"(?i)\b(EXEC|SYSTEM|SHELL):"), "ncat": re.compile(r"^(-\w*[ec]\w*|--(sh-)?exec.*)$")}
+TOLD["socat"] = TOLD["socat1"]
 TOLD["nc"] = TOLD["nc.traditional"] = TOLD["netcat"] = TOLD["ncat"]
 #: Transient units that systemd-run makes, as a control group's path has them.
 TRANSIENT = re.compile(r"/run-(?:u[0-9]+|r[0-9a-f]{32}|p[0-9]+-i[0-9]+)\.service(?:/|$)")

@@ -48,3 +48,25 @@ def test_a_sentence():
     found = difference.entry("service", "ssh running", True, False)
     assert difference.sentence(found) == "service: ssh running is False, expected True"
     assert found["since"] is found["by"] is None
+
+
+FINDING = {
+    **{"check": "auditd-stopped", "holds": False, "hides": True, "what": "auditd is stopped", "evidence": "pid 7"},
+    **{"since": "2026-01-01T00:00:00Z", "by": None, "remedy": "kill -CONT"},
+}
+
+
+def test_what_is_found_about_the_trail():
+    rows = [FINDING, {**FINDING, "holds": True}, {**FINDING, "holds": None}]
+    [found] = difference.of_findings(rows)
+    assert (found["layer"], found["what"], found["expected"]) == ("trail", "auditd-stopped", "recorded")
+    assert found["since"] == FINDING["since"] and found["remedy"] == "kill -CONT"
+    assert difference.sentence(found) == (
+        "trail: auditd is stopped: pid 7 (auditd-stopped, since 2026-01-01T00:00:00Z)"
+    )
+
+
+def test_what_only_endangers_the_trail_fails_no_highstate():
+    hiding, endangering = difference.of_findings([FINDING, {**FINDING, "hides": False}])
+    assert difference.fails(hiding) and not difference.fails(endangering)
+    assert difference.fails(difference.entry("kernel", "failure", 1, 0))

@@ -44,6 +44,8 @@ WRONG = [
     ("auditd enabled", "service", "auditd enabled"),
     ("deaf sshd", "daemon", "sshd listens"),
     ("deaf auditd", "daemon", "auditd receives"),
+    ("a way", "trail", "auditd-stopped"),
+    ("sshtrail_trail.findings", "trail", "condition"),
 ]
 
 

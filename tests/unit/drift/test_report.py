@@ -59,6 +59,7 @@ def can_be_wrong(policy):
     services = [f"{name} {what}" for name in ("ssh", "auditd") for what in ("running", "enabled")]
     auditd = [keyword.lower() for keyword in policy["auditd"]["config"]]
     others = ["openssh-server", "auditd", "sshd", LOWERED, "a file", "a stranger", "locked", "deaf sshd", "deaf auditd"]
+    others += ["a way"]
     return [*sshd, *auditd, *rules, *policy["rules"]["status"], *services, *others, *FUNCTIONS, "another host's"]
 
 
@@ -94,6 +95,7 @@ ROWS = {
     "ssh running": ("sshd running", "not running"),
     "auditd enabled": ("auditd starts at boot", "no"),
     "deaf sshd": ("daemon sshd listens yes", "not at 127.0.0.1:1"),
+    "a way": ("trail auditd-stopped: recorded", "auditd is stopped: pid 7"),
 }
 
 
@@ -115,6 +117,7 @@ def test_a_host_in_its_policy():
     assert told["auditd running"] == "receives the kernel's records, pid 9"
     assert told["audit rules sshd"] == "1 of 1 in the kernel"
     assert told["audit failure 1"] == "1"
+    assert told["trail: what people do is recorded"] == "no way is open by which it would not be"
 
 
 def test_what_waits_for_a_reboot_is_neither_there_nor_a_failure():

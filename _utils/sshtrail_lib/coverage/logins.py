@@ -1,0 +1,103 @@
+"""
+The two logs held against each other: what sshd says that it accepted, and what the audit log knows of it.
+
+The process that accepted somebody is the one that PAM sets the login id of, so that its number joins them. The times
+are seconds apart on a busy host, and up to a minute late, so that a login is judged only when it is older than that.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from sshtrail_lib.coverage.checks import Verdict, unknown, verdict
+from sshtrail_lib.coverage.people import Process, sessions
+
+#: Seconds by which what the two logs say of one login may be apart.
+APART = 120.0
+#: What the audit log has of a login that went by PAM.
+KINDS = ("LOGIN", "USER_START", "CRED_ACQ")
+#: Logins that are named.
+MOST = 3
+
+
+class Accepted(typing.NamedTuple):
+    """A line of sshd's: ``when`` (float, seconds since the epoch), the ``pid`` (int), for which ``user`` (str)."""
+
+    when: float
+    pid: int
+    user: str
+
+
+class Known(typing.NamedTuple):
+    """A record of a login: ``when`` (float, seconds since the epoch) and the ``pid`` (int)."""
+
+    when: float
+    pid: int
+
+
+class Logs(typing.NamedTuple):
+    """
+    What the two logs say.
+
+    since, until
+        Which logins are judged (float, seconds since the epoch).
+    accepted
+        sshd's lines on whom it accepted (sequence of :class:`Accepted`).
+    spoken
+        When sshd said anything (sequence of float): a log that holds nothing of it tells nothing either.
+    known
+        The audit log's records (sequence of :class:`Known`).
+    reaches
+        When the oldest record was made that was read (float), None for an empty log.
+    suppressed
+        What the journal says that it left out of sshd's messages (str).
+    """
+
+    since: float
+    until: float
+    accepted: Sequence[Accepted]
+    spoken: Sequence[float]
+    known: Sequence[Known]
+    reaches: float | None
+    suppressed: str
+
+
+def judge(logs: Logs, processes: Mapping[int, Process]) -> Iterator[Verdict]:
+    """Yield the verdicts on the logins between two looks, and on the sessions that are open (dict of processes)."""
+    yield _unknown_to_audit(logs)
+    yield _unknown_to_sshd(logs, processes)
+    yield verdict("messages-suppressed", logs.suppressed)
+
+
+def _unknown_to_audit(logs: Logs) -> Verdict:
+    if logs.reaches is None:
+        return unknown("login-unmatched", "the audit log is empty")
+    first = max(logs.since, logs.reaches + APART)
+    missing = [one for one in logs.accepted if first < one.when <= logs.until and not _near(one, logs.known)]
+    return verdict("login-unmatched", _told(f"{one.user} (pid {one.pid})" for one in missing))
+
+
+def _near(one: Accepted, known: Iterable[Known]) -> bool:
+    return any(other.pid == one.pid and abs(other.when - one.when) <= APART for other in known)
+
+
+def _unknown_to_sshd(logs: Logs, processes: Mapping[int, Process]) -> Verdict:
+    if not logs.spoken:
+        return unknown("accepted-unmatched", "sshd's log has no line of sshd")
+    first, last = min(logs.spoken), max(logs.spoken)
+    accepted = {one.pid for one in logs.accepted}
+    missing = []
+    for pid, user in sessions(processes).items():
+        one = processes[pid]
+        # Only what its log certainly was written for: sshd said something before and after.
+        within = max(logs.since, first) + APART < one.started < min(logs.until, last) - APART
+        if within and not {pid, one.parent} & accepted:
+            missing.append(f"{user} (pid {one.parent})")
+    return verdict("accepted-unmatched", _told(missing))
+
+
+def _told(names: Iterable[str]) -> str:
+    every = list(names)
+    more = f" and {len(every) - MOST} more" if len(every) > MOST else ""
+    return ", ".join(every[:MOST]) + more

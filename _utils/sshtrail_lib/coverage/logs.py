@@ -1,0 +1,104 @@
+"""
+The ends of the two logs that tell of logins: sshd's, in a file of syslog's or the journal, and the audit log.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import re
+import typing
+from collections.abc import Iterable, Iterator
+
+import salt.utils.path
+
+from sshtrail_lib.base import text
+from sshtrail_lib.base.minion import Minion
+from sshtrail_lib.coverage.logins import APART, KINDS, Accepted, Known, Logs
+from sshtrail_lib.policy.arguments import Policy
+from sshtrail_lib.trail import audit_log, sshd_log
+
+#: Bytes of a log's end that are read, and lines of the journal.
+MOST, LINES = 2**20, 5000
+TAGS = tuple(word for tag in sshd_log.TAGS for word in ("-t", tag))
+SUPPRESSED = re.compile(r"Suppressed [0-9]+ messages from (?:/system\.slice/)?(?:sshd?(?:@[^ ]*)?\.service|sshd\b)")
+
+
+def read(minion: Minion, policy: Policy, facility: str, log: str, since: float, now: float) -> Logs:
+    """
+    Return what the logs say of the logins since ``since`` (float, seconds since the epoch).
+
+    facility
+        sshd's SyslogFacility (str), by which the ``policy`` (dict) names the file.
+    log
+        The audit log (str).
+    now
+        The present (float, seconds since the epoch).
+    """
+    until = now - APART
+    path = policy["sshd"]["logs"].get(facility, "")
+    lines = _file(path) if os.path.exists(path) else _journal(minion, since)
+    spoken = [(one, one.when.timestamp()) for one in sshd_log.lines(lines)]
+    accepted = [Accepted(when, one.pid, one.fields["user"]) for one, when in spoken if one.event == "accepted"]
+    known, reaches = _known(log)
+    return Logs(since, until, accepted, [when for _, when in spoken], known, reaches, _suppressed(minion, since))
+
+
+def _file(path: str) -> list[bytes]:
+    return [*_end(f"{path}.1"), *_end(path)]
+
+
+def _end(path: str) -> list[bytes]:
+    try:
+        with open(path, "rb") as handle:
+            start = max(0, os.fstat(handle.fileno()).st_size - MOST)
+            handle.seek(start)
+            lines = handle.read(MOST).splitlines(keepends=True)
+    except OSError:
+        return []
+    return lines[1:] if start else lines
+
+
+def _journal(minion: Minion, since: float) -> Iterator[bytes]:
+    """Yield the messages of sshd in the journal as lines of syslog's."""
+    for entry in _entries(minion, since, *TAGS):
+        pid, message = entry.get("_PID"), entry.get("MESSAGE")
+        stamp = entry.get("_SOURCE_REALTIME_TIMESTAMP") or entry.get("__REALTIME_TIMESTAMP") or "0"
+        if isinstance(message, str) and str(pid).isdigit() and str(stamp).isdigit():
+            when = datetime.datetime.fromtimestamp(int(stamp) / 1e6, datetime.timezone.utc).isoformat(
+                "T", "microseconds"
+            )
+            yield f"{when} journal sshd[{pid}]: {message}\n".encode("utf-8", "replace")
+
+
+def _entries(minion: Minion, since: float, *options: str) -> list[dict[str, typing.Any]]:
+    if not salt.utils.path.which("journalctl") or not os.path.isdir("/run/systemd/system"):
+        return []
+    begin = f"--since=@{int(since - APART)}"
+    asked = ("journalctl", "--no-pager", "-q", "-o", "json", "-n", str(LINES), begin, *options)
+    return list(_parsed(minion.run(*asked)["stdout"].splitlines()))
+
+
+def _parsed(lines: Iterable[str]) -> Iterator[dict[str, typing.Any]]:
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict):
+            yield entry
+
+
+def _suppressed(minion: Minion, since: float) -> str:
+    told = [str(one.get("MESSAGE")) for one in _entries(minion, since, "-t", "systemd-journald")]
+    return next((text.line(one) for one in reversed(told) if SUPPRESSED.search(one)), "")
+
+
+def _known(log: str) -> tuple[list[Known], float | None]:
+    lines = [*_end(f"{log}.1"), *_end(log)]
+    oldest = next((one for line in lines if (one := audit_log.record(line))), None)
+    marks = tuple(f"type={kind} ".encode() for kind in KINDS)
+    records = audit_log.records(line for line in lines if any(mark in line for mark in marks))
+    found = [Known(one.seconds, int(pid)) for one in records if (pid := one.text("pid") or "").isdigit()]
+    return found, oldest and float(oldest.seconds)

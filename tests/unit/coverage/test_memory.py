@@ -1,0 +1,68 @@
+"""
+coverage.memory: since when, how many were lost, and which directory was watched, over looks and boots.
+"""
+
+import json
+
+import pytest
+from sshtrail_lib.coverage import memory
+from sshtrail_lib.coverage.checks import Verdict
+from sshtrail_lib.coverage.daemon import Loss
+from sshtrail_lib.coverage.memory import Memory
+
+SEEN = Memory("boot", 5, None, {"rate-limited rate_limit is 1": 50.0}, {"rule": [1, 2, 50.0]})
+
+
+@pytest.mark.parametrize("one", [Memory(), SEEN, SEEN._replace(loss=Loss(3, 40.0))])
+def test_it_is_kept(one):
+    assert memory.read(json.loads(json.dumps(memory.kept(one)))) == one
+
+
+@pytest.mark.parametrize("value", [None, 7, [], {}, {"format": 1}, {"format": 2}, {**memory.kept(SEEN), "loss": [1]}])
+def test_what_is_none_is_none(value):
+    assert memory.read(value) == Memory()
+
+
+def test_what_was_lost_before_anybody_looked_is_not_told():
+    found = memory.lost(Memory(), "boot", 70, 100.0)
+    assert (found.lost, found.loss) == (70, None)
+
+
+def test_what_is_lost_between_looks():
+    found = memory.lost(SEEN, "boot", 9, 100.0)
+    assert (found.lost, found.loss) == (9, Loss(4, 100.0))
+    # It is told for a while, also by looks that find no more of it.
+    assert memory.lost(found, "boot", 9, 100.0 + memory.TOLD).loss == Loss(4, 100.0)
+    assert memory.lost(found, "boot", 9, 101.0 + memory.TOLD).loss is None
+
+
+def test_a_counter_that_was_set_back():
+    assert memory.lost(SEEN, "boot", 0, 100.0).loss is None
+
+
+def test_another_boot_begins_anew():
+    found = memory.lost(SEEN, "other", 90, 100.0)
+    assert (found.boot, found.lost, found.loss, found.places) == ("other", 90, None, {})
+
+
+def test_since_when():
+    bad = Verdict("rate-limited", False, "rate_limit is 1")
+    other = Verdict("rate-limited", False, "rate_limit is 2")
+    known = Verdict("session-unattributed", False, "x", since=7.0)
+    found = memory.since(SEEN, [bad, other, known, Verdict("log-off", True), Verdict("log-unwritten", None)], 100.0)
+    assert found.since == {memory.name(bad): 50.0, memory.name(other): 100.0, memory.name(known): 7.0}
+
+
+def test_a_directory_that_was_replaced():
+    found, gone = memory.moved(SEEN, {"rule": [1, 3], "new": [1, 8]}, 100.0)
+    assert gone == {"rule": 50.0}
+    assert found.places == {"rule": [1, 2, 50.0], "new": [1, 8, 100.0]}
+    again = memory.loaded_again(found, ["rule"], {"rule": [1, 3]}, 110.0)
+    assert memory.moved(again, {"rule": [1, 3]}, 120.0)[1] == {}
+
+
+def test_a_directory_that_is_the_same():
+    found, gone = memory.moved(SEEN, {"rule": [1, 2]}, 100.0)
+    assert gone == {} and found.places == {"rule": [1, 2, 100.0]}
+    # A rule that was out of the kernel in between is a new one.
+    assert memory.moved(SEEN, {}, 100.0)[0].places == {}

@@ -1,0 +1,165 @@
+"""
+coverage.people: who can come in, options that override, sessions without a login id; and hosts that are well.
+"""
+
+import pytest
+from sshtrail_lib.coverage import checks, people
+from sshtrail_lib.coverage.people import UNSET, Door, People, Process, Server
+
+ASKED = {"loglevel": "VERBOSE", "syslogfacility": "AUTHPRIV"}
+KEYWORDS = {"usepam": "yes", "loglevel": "VERBOSE", "subsystem": ["sftp /usr/lib/openssh/sftp-server"]}
+PATH = "/usr/sbin/sshd"
+
+
+def process(pid, parent, title, uid=0, login=UNSET, comm="sshd", program=PATH, **more):
+    fields = {"started": 100.0, "terminal": False, "group": "", **more}
+    return Process(pid, parent, comm, uid, login, program, tuple(title.split("\0")), **fields)
+
+
+LISTENER = process(10, 1, "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups")
+SERVER = Server(LISTENER, (PATH, "-D"), ("0.0.0.0:22",), "/etc/ssh/sshd_config", True, {})
+MONITOR = process(20, 10, "sshd: alice [priv]", login=1001)
+SERVES = process(21, 20, "sshd: alice@pts/0", uid=1001, login=1001)
+SHELL = process(22, 21, "-bash", uid=1001, login=1001, comm="bash", program="/usr/bin/bash", terminal=True)
+#: Nobody knows yet who these are.
+BEFORE_LOGIN = [
+    process(30, 10, "sshd: bob [priv]"),
+    process(31, 30, "sshd: bob [net]", uid=109),
+    process(32, 30, "/usr/bin/sss_ssh_authorizedkeys", uid=65534, comm="sss_ssh", program="/usr/bin/sss_ssh"),
+    process(33, 10, "sshd: [accepted]"),
+]
+EVERYBODY = [LISTENER, MONITOR, SERVES, SHELL, *BEFORE_LOGIN]
+
+
+def table(*processes):
+    return {one.pid: one for one in processes}
+
+
+WELL = People((SERVER,), (), KEYWORDS, (), ASKED, table(*EVERYBODY), (), True)
+
+
+def found(known):
+    return {one.check: one for one in people.judge(known) if one.holds is False}
+
+
+def with_server(**more):
+    return WELL._replace(servers=(SERVER._replace(**more),))
+
+
+def with_processes(*processes):
+    return WELL._replace(processes=table(*EVERYBODY, *processes))
+
+
+def test_a_host_that_is_well():
+    assert found(WELL) == {}
+    assert {one.check for one in people.judge(WELL)} <= set(checks.CHECKS)
+
+
+ROOT_SESSION = process(40, 10, "sshd-session: root@notty", comm="sshd-session", program="/usr/lib/openssh/sshd-session")
+FORWARDS = Door(process(21, 20, "sshd: alice@pts/0", uid=1001, login=1001), ("127.0.0.1:6010",))
+GOOD = {
+    "Ciphers on the command line": with_server(argv=(PATH, "-D", "-oCiphers=aes256-ctr", "-oMACs=hmac-sha2-256")),
+    "what the policy asks, on the command line": with_server(argv=(PATH, "-o", "LogLevel=verbose")),
+    "a port": with_server(argv=(PATH, "-p", "2222")),
+    "sftp only": WELL._replace(keywords={**KEYWORDS, "subsystem": ["sftp internal-sftp"]}),
+    "a web server": WELL._replace(doors=(Door(process(50, 1, "nginx", program="/usr/sbin/nginx"), ("0.0.0.0:80",)),)),
+    "nc that only listens": WELL._replace(
+        doors=(Door(process(50, 1, "nc\0-l\09", login=1001, program="/usr/bin/nc.openbsd"), ("0.0.0.0:9",)),)
+    ),
+    "a container's audit": with_processes(ROOT_SESSION)._replace(audited=False),
+    "a service on a terminal": with_processes(
+        process(51, 1, "getty", comm="agetty", program="/sbin/agetty", terminal=True, group="/system.slice/x.service")
+    ),
+    "a unit without a terminal": with_processes(
+        process(51, 1, "backup", comm="backup", program="/bin/backup", group="/system.slice/run-u12.service")
+    ),
+    "somebody who calls himself a session": with_processes(
+        process(52, 1, "sshd: x@pts/0", comm="sshd", program="/home/x/sshd-like")
+    ),
+}
+
+
+@pytest.mark.parametrize("known", GOOD.values(), ids=GOOD)
+def test_what_is_well_all_the_same(known):
+    assert found(known) == {}
+
+
+TAKEN = process(23, 22, "sh", uid=0, login=UNSET, comm="sh", program="/bin/sh")
+DROPBEAR = Door(process(60, 1, "dropbear", comm="dropbear", program="/usr/sbin/dropbear"), ("0.0.0.0:2222",))
+SOCAT = process(61, 1, "socat\0TCP-LISTEN:4444,fork\0EXEC:/bin/bash", comm="socat", program="/usr/bin/socat1")
+OTHER = SERVER._replace(config="/run/other", ours=False, keywords={"usepam": "yes"})
+HIDING = {
+    "UsePAM no": (WELL._replace(keywords={**KEYWORDS, "usepam": "no"}), "sshd-without-pam", True),
+    "-o UsePAM=no": (with_server(argv=(PATH, "-o", "UsePAM=no")), "sshd-options", True),
+    "-oUsePAM no, as a title shows it": (with_server(argv=(PATH, "-oUsePAM", "no", "-D")), "sshd-options", True),
+    "-o LogLevel=QUIET": (with_server(argv=(PATH, "-o", "LogLevel=QUIET")), "sshd-options", False),
+    "-E": (with_server(argv=(PATH, "-D", "-E", "/var/log/x")), "sshd-options", False),
+    "-q": (with_server(argv=(PATH, "-q")), "sshd-options", False),
+    "LogLevel": (WELL._replace(keywords={**KEYWORDS, "loglevel": "ERROR"}), "sshd-quiet", False),
+    "LogLevel in a block": (WELL._replace(quiet=("LogLevel (Match User bob)",)), "sshd-quiet", False),
+    "a session without an id": (with_processes(ROOT_SESSION), "session-unattributed", True),
+    "an id that was taken away": (with_processes(TAKEN), "session-unattributed", True),
+    "a login's sshd": (with_server(process=LISTENER._replace(login=1001)), "sshd-inherited-login", False),
+    "another sshd": (WELL._replace(servers=(SERVER, OTHER)), "other-way-in", False),
+    "another sshd without PAM": (
+        WELL._replace(servers=(SERVER, OTHER._replace(keywords={"usepam": "no"}))),
+        "other-way-in",
+        True,
+    ),
+    "dropbear": (WELL._replace(doors=(DROPBEAR,)), "other-way-in", True),
+    "dropbear of a session": (
+        WELL._replace(doors=(DROPBEAR._replace(process=DROPBEAR.process._replace(login=1001)),)),
+        "other-way-in",
+        False,
+    ),
+    "socat": (WELL._replace(doors=(Door(SOCAT, ("0.0.0.0:4444",)),)), "other-way-in", True),
+    "systemd-run": (
+        with_processes(
+            process(
+                70, 1, "bash", comm="bash", program="/bin/bash", terminal=True, group="/system.slice/run-u7.service"
+            )
+        ),
+        "shell-without-login",
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize("known,check,hides", HIDING.values(), ids=HIDING)
+def test_each_way_by_its_name(known, check, hides):
+    [bad] = found(known).values()
+    row = checks.row(bad, None, None)
+    assert (row["check"], row["hides"]) == (check, hides)
+    assert row["evidence"] and row["remedy"]
+
+
+def test_sftp_without_files_is_told_and_no_finding():
+    known = WELL._replace(keywords={**KEYWORDS, "subsystem": ["sftp internal-sftp"]})
+    verdicts = {one.check: one for one in people.judge(known)}
+    assert verdicts["files-untold"].holds is None and "internal-sftp" in verdicts["files-untold"].evidence
+
+
+TITLES = {
+    "sshd: alice@pts/0": "alice",
+    "sshd: alice@pts/0,pts/1": "alice",
+    "sshd: alice@corp.example@notty": "alice@corp.example",
+    "sshd: alice@internal-sftp": "alice",
+    "sshd-session: root@notty": "root",
+    "sshd: alice [priv]": "",
+    "sshd: alice@corp.example [priv]": "",
+    "sshd: alice@corp.example [net]": "",
+    "sshd: [accepted]": "",
+    "sshd: alice": "",
+    "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups": "",
+}
+
+
+@pytest.mark.parametrize("title,user", TITLES.items())
+def test_whose_session_a_process_serves(title, user):
+    assert people.user_of("sshd", f"{PATH} (deleted)", [title]) == user
+    assert people.user_of("sshd", "/home/x/evil", [title]) == ""
+
+
+def test_the_options_of_a_command_line():
+    argv = [PATH, "-D", "-o", "LogLevel=QUIET", "-oUsePAM", "no", "-o", "Port 22", "-f", "/x"]
+    assert people.options(argv) == [("loglevel", "QUIET"), ("usepam", "no"), ("port", "22")]

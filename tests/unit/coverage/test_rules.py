@@ -1,0 +1,95 @@
+"""
+coverage.rules: which rules hide what people do, compiled by the installed libaudit.
+"""
+
+import pytest
+from sshtrail_lib.coverage import rules
+from sshtrail_lib.rules import accounts, compile, target
+
+PROBES = {
+    f"{call} {arch}": f"-a always,exit -F arch={arch} -S {call} -F auid!=unset"
+    for arch in ("b64", "b32")
+    for call in ("execve", "execveat")
+}
+OURS = [
+    f"-a always,exit -F arch={arch} -S execve,execveat -F auid!=unset -F key=ssh_commands" for arch in ("b64", "b32")
+]
+
+
+def compiled(*lines):
+    return [compile.compile(accounts.parse_rule(line)) for line in lines]
+
+
+def judged(*held, named=(), asked=True):
+    probes = dict(zip(PROBES, compiled(*PROBES.values()), strict=True))
+    wanted = frozenset(compiled(*OURS, *named))
+    known = rules.Rules(compiled(*held), wanted, probes, asked, target.describe, compile.exec_calls)
+    return [(one.check, one.evidence) for one in rules.judge(known) if one.holds is False]
+
+
+HIDING = [
+    "-a never,task",
+    "-a never,task -F uid=1001",
+    "-a always,exclude -F msgtype=EXECVE",
+    "-a never,exclude -F msgtype=EXECVE",
+    "-a always,exclude -F msgtype>=1300",
+    "-a always,exclude -F msgtype!=CWD",
+    "-a always,exclude -F auid=1001",
+    "-a always,exclude -F msgtype=LOGIN",
+    "-a always,exclude -F exe=/usr/bin/vim",
+    "-a never,user",
+    "-a never,user -F uid=0",
+    "-a never,exit -F arch=b64 -S execve",
+    "-a never,exit -F arch=b64 -S execve -F auid=1001",
+    "-a never,exit -F arch=b64 -S all -F auid>=1000",
+    "-a never,exit -F arch=b32 -S execveat -F exe=/usr/bin/x",
+    "-a never,exit -S all",
+]
+HARMLESS = [
+    "-a always,exclude -F msgtype=CWD",
+    "-a always,exclude -F msgtype>=1400 -F msgtype<=1499",
+    "-a always,exclude -F auid=unset",
+    "-a always,task",
+    "-a never,exit -F arch=b64 -S adjtimex",
+    "-a never,exit -F arch=b64 -S all -F auid=unset",
+    "-a never,exit -F dir=/var/lib/x -F perm=wa",
+    "-a always,exit -F arch=b64 -S execve -F key=other",
+    "-w /etc/passwd -p wa -k x",
+]
+
+
+@pytest.mark.parametrize("line", HIDING)
+def test_a_rule_that_hides(line):
+    [(check, evidence)] = judged(line, *OURS)
+    assert check == "rules-hide" and evidence.startswith(line.split(" -F")[0])
+    assert judged(line, *OURS, named=[line]) == []
+
+
+@pytest.mark.parametrize("line", HARMLESS)
+def test_a_rule_that_hides_nothing(line):
+    assert judged(line, *OURS) == []
+
+
+def test_a_never_that_comes_too_late():
+    assert judged(*OURS, "-a never,exit -F arch=b64 -S execve -F auid=1001") == []
+
+
+def test_two_nevers_in_front_both_hide():
+    nevers = ["-a never,exit -F arch=b64 -S execve", "-a never,exit -F arch=b64 -S execve -F auid=1001"]
+    assert [check for check, _ in judged(*nevers, *OURS)] == ["rules-hide"] * 2
+
+
+@pytest.mark.parametrize("left", range(2))
+def test_commands_that_no_rule_records(left):
+    [(check, evidence)] = judged(OURS[left])
+    assert check == "commands-unruled" and ("b32" if left == 0 else "b64") in evidence
+
+
+def test_a_rule_for_some_does_not_do():
+    assert [check for check, _ in judged(OURS[0], OURS[1].replace("auid!=unset", "auid>=1000"))] == ["commands-unruled"]
+    # A stricter one does: it records more.
+    assert judged(*(line.replace(" -F auid!=unset", "") for line in OURS)) == []
+
+
+def test_a_policy_that_asks_for_no_commands():
+    assert judged(asked=False) == []
