@@ -26,7 +26,7 @@ PURE = {
     "rules": {"language", "fields", "layout", "files", "plan", "watches"},
     "pam": {"lines", "language", "keywords", "dispatch", "check", "plan"},
     "policy": {"groups", "platforms", "arguments", "needs"},
-    "coverage": {"checks", "daemon", "rules", "people", "memory", "logins"},
+    "coverage": {"checks", "daemon", "rules", "people", "memory", "logins", "marks"},
     "drift": {"difference", "claim", "event"},
     "fleet": {"standing", "rollout", "remedy"},
 }

@@ -8,13 +8,10 @@ import typing
 from collections.abc import Iterator, Mapping
 
 from sshtrail_lib.coverage.checks import Cause, Verdict, unknown, verdict
+from sshtrail_lib.coverage.marks import NEARLY, STOPPED
 
-#: Letters of proc(5)'s ``stat`` for a process that does nothing: stopped, traced, ended.
-STOPPED = {"T": "stopped by a signal", "t": "stopped by a debugger", "Z": "has ended", "X": "has ended"}
 #: Messages: a queue that is shorter loses records in a burst; the kernel's own default is 64.
 SMALLEST_BACKLOG = 320
-#: Part of the queue that may be in use.
-NEARLY = 0.75
 #: Bits of a mode that nobody but root may have: others at all, the group for writing.
 EXPOSED, WRITABLE = 0o026, 0o022
 #: What becomes of a message that is sent through the kernel.

@@ -14,16 +14,12 @@ from salt.exceptions import CommandExecutionError
 from sshtrail_lib.auditd import daemon as auditd_daemon
 from sshtrail_lib.auditd import language
 from sshtrail_lib.base import files, kernel, processes
+from sshtrail_lib.coverage import pulse
 from sshtrail_lib.coverage.daemon import Auditd, File, Log
+from sshtrail_lib.coverage.marks import DELETED, FREEZERS
 
 PLACES = ("/usr/sbin", "/sbin", "/usr/bin", "/usr/local/sbin")
-DELETED = " (deleted)"
-#: What a frozen process waits in: control groups of the second and the first kind.
-FREEZERS = ("do_freezer_trap", "__refrigerator")
 OFF = ("audit=0", "audit=off")
-#: Blocks that auditd leaves alone (auditd-event.c: check_space_left).
-LAST_BLOCKS = 5
-MIB = 2**20
 AUDIT_PROTOCOL = "9"
 
 
@@ -155,7 +151,7 @@ def log(path: str) -> Log:
     data = files.read(path) or b""
     name = language.effective(data, "log_file")
     place = os.path.dirname(name)
-    return Log(name, _off(data, path), file(name), file(place, directory=True), room(place, admin_space(data)))
+    return Log(name, _off(data, path), file(name), file(place, directory=True), pulse.room(place, admin_space(data)))
 
 
 def _off(data: bytes, path: str) -> str:
@@ -176,29 +172,6 @@ def place(path: str) -> tuple[str, str]:
 def admin_space(data: bytes) -> str:
     """Return the ``admin_space_left`` of a configuration file (bytes) as auditd takes it (str): MiB, or per cent."""
     return language.effective(data, "admin_space_left")
-
-
-def room(directory: str, least: str) -> str:
-    """
-    Return how much room a volume has (str): empty for enough, ``low`` for less than ``least``, ``full``.
-
-    directory
-        A directory on it (str).
-    least
-        MiB, or per cent with its sign (str).
-    """
-    try:
-        found = os.statvfs(directory)
-    except OSError:
-        return ""
-    if found.f_bavail < LAST_BLOCKS:
-        return "full"
-    try:
-        wanted = int(least.rstrip("%"))
-    except ValueError:
-        return ""
-    bound = found.f_blocks * wanted / 100 if least.endswith("%") else wanted * MIB / found.f_frsize
-    return "low" if found.f_bavail < bound else ""
 
 
 def readers(own: int) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from salt.exceptions import SaltException
 from sshtrail_lib.auditd.daemon import Tail
 from sshtrail_lib.base import kernel, store, text
 from sshtrail_lib.base.minion import Minion
-from sshtrail_lib.coverage import checks, daemon, facts, logins, logs, memory, people, ways
+from sshtrail_lib.coverage import checks, daemon, facts, logins, logs, marks, memory, people, ways
 from sshtrail_lib.coverage import rules as coverage_rules
 from sshtrail_lib.coverage.checks import Row, Verdict
 from sshtrail_lib.coverage.daemon import ARRIVED, LOST, SUSPENDED, Audit
@@ -165,7 +165,7 @@ def _audit(
 
 def _heard(status: Mapping[str, int], auditd: daemon.Auditd | None, log: daemon.Log, hiding: Sequence[str]) -> str:
     """Send a message through the kernel, and return what became of it, or why none was sent (str)."""
-    if not status["enabled"] or not auditd or not auditd.genuine or auditd.frozen or auditd.state in daemon.STOPPED:
+    if not status["enabled"] or not auditd or not auditd.genuine or auditd.frozen or auditd.state in marks.STOPPED:
         return "no message was sent: nobody would write it"
     if hiding and any(hiding):
         return "no message was sent: a rule may hide it"

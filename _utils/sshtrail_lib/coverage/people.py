@@ -10,13 +10,8 @@ import typing
 from collections.abc import Iterator, Mapping, Sequence
 
 from sshtrail_lib.coverage.checks import Cause, Verdict, unknown, verdict
+from sshtrail_lib.coverage.marks import UNSET, user_of
 
-#: The kernel's word for "no login".
-UNSET = 0xFFFFFFFF
-#: What the processes of sshd are called; from 9.8 and 10.0 on a connection has programs of its own.
-SSHD = ("sshd", "sshd-session", "sshd-auth")
-#: The title of a process that serves an open session; its monitor's ends in "[priv]", and before the login in "[net]".
-SESSION = re.compile(r"sshd(?:-session)?: (?P<user>.+)@(?:notty|(?:pts/|tty)[0-9A-Za-z/,]+|internal-sftp)")
 #: Keywords that bear on the trail, beside those that the policy has.
 TELLING = ("usepam", "loglevel", "logverbose", "syslogfacility", "pamservicename", "authorizedkeyscommand", "include")
 #: Levels at which sshd does not log that it accepted somebody.
@@ -230,19 +225,6 @@ def _other_doors(people: People) -> Iterator[Verdict]:
 
 
 # --- Sessions -----------------------------------------------------------------------------------------------------
-
-
-def user_of(comm: str, program: str, argv: Sequence[str]) -> str:
-    """
-    Return whose open session a process of sshd serves (str), empty for none: a monitor, or before the login.
-
-    comm, program, argv
-        As :class:`Process` has them; a process can call itself what it likes, but not change its program.
-    """
-    if comm[:15] not in SSHD or posixpath.basename(program).removesuffix(" (deleted)") not in SSHD:
-        return ""
-    found = SESSION.fullmatch(argv[0].rstrip()) if argv else None
-    return found["user"] if found else ""
 
 
 def sessions(processes: Mapping[int, Process]) -> dict[int, str]:

@@ -14,11 +14,13 @@ import typing
 from collections.abc import Iterator, Mapping
 
 from sshtrail_lib.base import sockets
-from sshtrail_lib.coverage import daemon, facts
-from sshtrail_lib.coverage.people import SSHD, UNSET, user_of
+from sshtrail_lib.coverage.marks import FREEZERS, NEARLY, SSHD, STOPPED, UNSET, user_of
 
 #: Processes of sessions that are looked at: more would take longer than a tick may.
 MOST = 400
+#: Blocks that auditd leaves alone (auditd-event.c: check_space_left).
+LAST_BLOCKS = 5
+MIB = 2**20
 #: Seconds by which a record may come later than what it is about.
 SLACK = 2.0
 NAMES = tuple(name.encode() for name in SSHD)
@@ -51,9 +53,9 @@ def take(watched: Watched, status: Mapping[str, int] | None) -> Pulse:
     return {
         "doors": doors,
         "auditd": _auditd(status["pid"]),
-        "log": [_stat(watched.log), _stat(place), facts.room(place, watched.least)],
+        "log": [_stat(watched.log), _stat(place), room(place, watched.least)],
         "lost": status["lost"],
-        "full": bool(status["backlog_limit"]) and status["backlog"] > daemon.NEARLY * status["backlog_limit"],
+        "full": bool(status["backlog_limit"]) and status["backlog"] > NEARLY * status["backlog_limit"],
         "sessions": lost,
         "newest": _unwritten(begun, watched.log),
     }
@@ -79,8 +81,8 @@ def _auditd(pid: int) -> list[typing.Any]:
     if not pid:
         return []
     top, fields = f"/proc/{pid}", _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
-    still = fields[0].decode() if fields and fields[0].decode() in daemon.STOPPED else ""
-    frozen = _read(f"{top}/wchan").decode("ascii", "replace") in facts.FREEZERS
+    still = fields[0].decode() if fields and fields[0].decode() in STOPPED else ""
+    frozen = _read(f"{top}/wchan").decode("ascii", "replace") in FREEZERS
     born = int(fields[19]) if len(fields) > 19 else 0
     return [pid, born, still, frozen, _link(f"{top}/exe"), _link(f"{top}/ns/mnt"), _open_files(f"{top}/fd")]
 
@@ -104,6 +106,29 @@ def _stat(path: str) -> list[int]:
     except OSError as exc:
         return [exc.errno or -1]
     return [found.st_dev, found.st_ino, found.st_mode, found.st_uid, found.st_gid]
+
+
+def room(directory: str, least: str) -> str:
+    """
+    Return how much room a volume has (str): empty for enough, ``low`` for less than ``least``, ``full``.
+
+    directory
+        A directory on it (str).
+    least
+        MiB, or per cent with its sign (str).
+    """
+    try:
+        found = os.statvfs(directory)
+    except OSError:
+        return ""
+    if found.f_bavail < LAST_BLOCKS:
+        return "full"
+    try:
+        wanted = int(least.rstrip("%"))
+    except ValueError:
+        return ""
+    bound = found.f_blocks * wanted / 100 if least.endswith("%") else wanted * MIB / found.f_frsize
+    return "low" if found.f_bavail < bound else ""
 
 
 # --- Sessions -----------------------------------------------------------------------------------------------------

@@ -13,7 +13,8 @@ from salt.exceptions import CommandExecutionError, SaltException
 from sshtrail_lib.auditd import daemon as auditd_daemon
 from sshtrail_lib.base import files, processes, sockets
 from sshtrail_lib.base.minion import Minion
-from sshtrail_lib.coverage.people import UNSET, Door, People, Process, Server
+from sshtrail_lib.coverage.marks import UNSET
+from sshtrail_lib.coverage.people import Door, People, Process, Server
 from sshtrail_lib.policy.arguments import Policy
 from sshtrail_lib.sshd import host as sshd_host
 from sshtrail_lib.sshd import listener as sshd_listener

@@ -3,8 +3,9 @@ coverage.people: who can come in, options that override, sessions without a logi
 """
 
 import pytest
-from sshtrail_lib.coverage import checks, people
-from sshtrail_lib.coverage.people import UNSET, Door, People, Process, Server
+from sshtrail_lib.coverage import checks, marks, people
+from sshtrail_lib.coverage.marks import UNSET
+from sshtrail_lib.coverage.people import Door, People, Process, Server
 
 ASKED = {"loglevel": "VERBOSE", "syslogfacility": "AUTHPRIV"}
 KEYWORDS = {"usepam": "yes", "loglevel": "VERBOSE", "subsystem": ["sftp /usr/lib/openssh/sftp-server"]}
@@ -156,8 +157,8 @@ TITLES = {
 
 @pytest.mark.parametrize("title,user", TITLES.items())
 def test_whose_session_a_process_serves(title, user):
-    assert people.user_of("sshd", f"{PATH} (deleted)", [title]) == user
-    assert people.user_of("sshd", "/home/x/evil", [title]) == ""
+    assert marks.user_of("sshd", f"{PATH} (deleted)", [title]) == user
+    assert marks.user_of("sshd", "/home/x/evil", [title]) == ""
 
 
 def test_the_options_of_a_command_line():
