@@ -73,7 +73,7 @@ class Log(typing.NamedTuple):
 class Loss(typing.NamedTuple):
     """How many records the kernel has lost between two looks (int), and when that was seen (float, seconds)."""
 
-    count: int
+    records: int
     seen: float
 
 
@@ -140,7 +140,7 @@ def _limits(status: Status, asked: Mapping[str, int]) -> Iterator[Verdict]:
 def _lost(audit: Audit) -> Verdict:
     if audit.loss is None:
         return Verdict("records-lost", True)
-    told = f"{audit.loss.count} records were lost between two looks"
+    told = f"{audit.loss.records} records were lost between two looks"
     return Verdict("records-lost", False, told, since=audit.loss.seen)
 
 

@@ -85,11 +85,11 @@ def _kept(minion: Minion) -> dict[str, typing.Any]:
 def _row(found: Verdict, after: Memory, policy: Policy, minion: Minion) -> Row:
     if found.holds is not False:
         return checks.row(found, None, None)
-    since, by = after.since[memory.name(found)], None
-    if found.cause:
-        by, when = _by(minion, policy, found.cause)
-        since = when or since
-    return checks.row(found, since if isinstance(since, str) else text.iso(since), by)
+    since = text.iso(after.since[memory.name(found)])
+    if not found.cause:
+        return checks.row(found, since, None)
+    by, when = _by(minion, policy, found.cause)
+    return checks.row(found, when or since, by)
 
 
 def _by(minion: Minion, policy: Policy, cause: checks.Cause) -> tuple[Mapping | None, str | None]:
@@ -167,8 +167,8 @@ def _heard(status: Mapping[str, int], auditd: daemon.Auditd | None, log: daemon.
     """Send a message through the kernel, and return what became of it, or why none was sent (str)."""
     if not status["enabled"] or not auditd or not auditd.genuine or auditd.frozen or auditd.state in marks.STOPPED:
         return "no message was sent: nobody would write it"
-    if hiding and any(hiding):
-        return "no message was sent: a rule may hide it"
+    if any(hiding) or status["rate_limit"]:
+        return "no message was sent: a rule or a rate limit may drop it"
     if not log.there or log.off or not auditd.writing:
         return "no message was sent: there is no log that it could be in"
     word, tail = f"{MESSAGE}-{uuid.uuid4()}", Tail(log.path)
