@@ -13,7 +13,7 @@ PUBLIC = {
     "audit_rules": {"check", "diff", "load", "loaded", "status"},
     "auditd_conf": {"check", "diff", "get", "set"},
     "sshd_config": {"check", "diff", "effective", "get", "set", "unset"},
-    "sshtrail": {"drift", "policy", "report"},
+    "sshtrail": {"coverage", "drift", "policy", "report"},
 }
 PUBLIC_STATES = {
     "audit_rules": {"absent", "managed", "present"},
