@@ -42,6 +42,7 @@ KEYWORDS = [
 ]
 STARTS = ("subprocess.Popen", "os.posix_spawn", "os.exec", "os.system")
 TICK, AGAIN, LOOK, DUMP = "a tick, nothing changed", "the same check again", "the whole look", "auditctl -l, sshd -T"
+PULSE, COVERAGE = "of a check, the trail", "of a look, the trail"
 
 
 def main():
@@ -71,6 +72,9 @@ def inside(base, rounds):
     forked(lambda: salt["sshtrail.look"](fresh=True))
     contenders = {TICK: [lambda: salt["sshtrail_watch.tick"]()], LOOK: [lambda: salt["sshtrail.look"](fresh=True)]}
     contenders[AGAIN] = contenders[TICK] * 2
+    contenders[PULSE] = [pulse()] * 2
+    policy = salt["sshtrail.policy"]()
+    contenders[COVERAGE] = [lambda: salt["sshtrail_trail.findings"](policy)] * 2
     contenders[DUMP] = [
         lambda: [subprocess.run(argv, capture_output=True) for argv in (["auditctl", "-l"], ["/usr/sbin/sshd", "-T"])]
     ]
@@ -79,6 +83,18 @@ def inside(base, rounds):
         for name, calls in contenders.items():
             taken[name].append(forked(*calls))
     table(taken, len(auditctl("-l").splitlines()))
+
+
+def pulse():
+    """Return what a check does for the trail alone, to be called without arguments."""
+
+    def take():
+        from sshtrail_lib.base import kernel
+        from sshtrail_lib.coverage import pulse
+
+        return pulse.take(pulse.Watched("/var/log/audit/audit.log", "10%", "/run/sshd.pid"), kernel.status())
+
+    return take
 
 
 def options(base):

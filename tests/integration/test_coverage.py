@@ -322,6 +322,8 @@ def test_options_that_override_the_files(host):
 
 def test_no_pam(host):
     before = host.read(SSHD)
+    # Without PAM sshd itself refuses an account whose password is locked.
+    host.run("usermod", "--password", "*", USER)
     host.sh(f"sed -i 's/^UsePAM .*/UsePAM no/' {SSHD}; kill -HUP $(cat {LISTENER}); sleep 1")
     session = host.session(USER, "echo here; sleep 60")
     try:

@@ -13,6 +13,8 @@ Row = dict[str, typing.Any]
 
 IN_POLICY = "in policy"
 REBOOT = "waits for a reboot"
+#: In its policy, and records can be lost: nothing that a repair could do.
+AT_RISK = "at risk"
 DIFFERS = "differs"
 NO_POLICY = "no policy"
 NO_MODULES = "no modules"
@@ -39,8 +41,10 @@ def row(answer: typing.Any) -> Row:
         return _row(answer, NO_POLICY, [answer["error"]])
     silent = [answer["silent"]] if answer["silent"] else []
     differences = [difference.sentence(entry) for entry in answer["drift"]] + silent
-    if differences:
+    if silent or any(difference.fails(entry) for entry in answer["drift"]):
         return _row(answer, DIFFERS, differences)
+    if differences:
+        return _row(answer, AT_RISK, differences)
     return _row(answer, REBOOT if answer["reboot"] else IN_POLICY, [])
 
 
@@ -52,7 +56,7 @@ def _row(answer: Mapping | None, standing: str, differences: list[str]) -> Row:
 
 def good(row: Row) -> bool:
     """Return whether a minion needs nothing more (bool): it is in its policy, or will be after the next reboot."""
-    return row["standing"] in (IN_POLICY, REBOOT)
+    return row["standing"] in (IN_POLICY, REBOOT, AT_RISK)
 
 
 def table(rows: Mapping[str, Row]) -> str:
@@ -81,5 +85,5 @@ def _line(cells: tuple[str, ...], widths: list[int]) -> str:
 
 def _counts(rows: Mapping[str, Row]) -> dict[str, int]:
     standings = [row["standing"] for row in rows.values()]
-    order = (IN_POLICY, REBOOT, DIFFERS, NO_POLICY, NO_MODULES, SILENT)
+    order = (IN_POLICY, REBOOT, AT_RISK, DIFFERS, NO_POLICY, NO_MODULES, SILENT)
     return {standing: standings.count(standing) for standing in order if standing in standings}

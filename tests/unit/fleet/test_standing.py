@@ -7,12 +7,23 @@ from sshtrail_lib.fleet import standing as fleet_standing
 
 GOOD = {"environment": "prod", "digest": "abc", "drift": [], "reboot": {}, "silent": "", "error": None}
 DRIFT = {"layer": "effective", "what": "LogLevel", "expected": "VERBOSE", "actual": "INFO"}
+LOST = {
+    "layer": "trail",
+    "what": "records-lost",
+    "expected": "safe",
+    "actual": "Lost: 7",
+    "since": None,
+    "hides": False,
+}
+HIDDEN = {**LOST, "what": "auditd-stopped", "actual": "Stopped: pid 7", "hides": True}
 
 # What came back from a minion, how it stands, what a person is told.
 ANSWERS = [
     (GOOD, "in policy", []),
     ({**GOOD, "reboot": {"kernel": {}}}, "waits for a reboot", []),
     ({**GOOD, "drift": [DRIFT]}, "differs", ["effective: LogLevel is 'INFO', expected 'VERBOSE'"]),
+    ({**GOOD, "drift": [LOST]}, "at risk", ["trail: Lost: 7 (records-lost)"]),
+    ({**GOOD, "drift": [HIDDEN]}, "differs", ["trail: Stopped: pid 7 (auditd-stopped)"]),
     ({**GOOD, "silent": "no SSH-2.0 greeting from [::]:22"}, "differs", ["no SSH-2.0 greeting from [::]:22"]),
     ({**GOOD, "error": "The policy is wrong."}, "no policy", ["The policy is wrong."]),
     ("'sshtrail.condition' is not available.", "no modules", ["'sshtrail.condition' is not available."]),
@@ -25,7 +36,7 @@ ANSWERS = [
 def test_every_answer_has_a_standing(answer, standing, differences):
     row = fleet_standing.row(answer)
     assert (row["standing"], row["differences"]) == (standing, differences)
-    assert fleet_standing.good(row) is (standing in ("in policy", "waits for a reboot"))
+    assert fleet_standing.good(row) is (standing in ("in policy", "waits for a reboot", "at risk"))
 
 
 def test_the_table():
