@@ -30,6 +30,8 @@ from sshtrail_lib.trail import reader
 PATIENCE, LONGEST = 3.0, 10.0
 #: Where PAM's stacks are.
 PAM = "/etc/pam.d"
+#: Kinds of what the PAM wing finds: nobody comes in, and the login id is set unless that fails.
+LETS_NOBODY_IN, MAY_FAIL = ("refused",), ("not required",)
 #: What the message says, before a word that is there once.
 MESSAGE = "sshtrail-coverage"
 PROBES = {
@@ -105,8 +107,9 @@ def _verdicts(minion: Minion, policy: Policy, before: Memory, now: float) -> tup
         part, before = _audited(minion, policy, before, now)
         found += part
     known = ways.people(minion, policy)
-    found += [*people.judge(known), *_pam(minion)]
+    found += people.judge(known)
     if policy["audit"]:
+        found += _pam(minion)
         found += _logins(minion, policy, known, before, now)
         before = before._replace(judged=now - logins.APART)
     return found, before
@@ -126,10 +129,13 @@ def _pam(minion: Minion) -> list[Verdict]:
     if not ask:
         return []
     try:
-        told = "; ".join(one["reason"] for one in ask())
+        found = [one for one in ask() if one["kind"] not in LETS_NOBODY_IN]
     except SaltException as exc:
         return [checks.unknown("pam-without-loginuid", exc.message)]
-    return [checks.verdict("pam-without-loginuid", told, cause=checks.Cause("file", "/etc/pam.d/sshd"))]
+    told = "; ".join(one["reason"] for one in found)
+    hides = any(one["kind"] not in MAY_FAIL for one in found)
+    cause = checks.Cause("file", found[0]["file"]) if found else None
+    return [checks.verdict("pam-without-loginuid", told, cause=cause, hides=hides)]
 
 
 # --- From the kernel to the log -----------------------------------------------------------------------------------
@@ -247,7 +253,7 @@ def _moved(rules: coverage_rules.Rules, log: str, before: Memory, now: float) ->
 def _directory(line: str) -> str:
     rule = accounts.parse_rule(line)
     part = rule.field("dir")
-    return part.value if part else ""
+    return part.value if part else rule.watch
 
 
 def _loaded_again(log: str, gone: Mapping[str, float]) -> list[str]:

@@ -108,26 +108,29 @@ class People(typing.NamedTuple):
 
 def judge(people: People) -> Iterator[Verdict]:
     """Yield the verdicts on the ways in, and on the sessions that are open."""
-    yield from _configured(people)
-    yield from _options(people)
-    yield from _inherited(people)
-    yield from _strangers(people)
     if people.audited:
+        # The login ids of a container are the business of the host whose kernel it runs on.
+        yield _pam(str(people.keywords.get("usepam") or ""))
+        yield _inherited(people)
         yield from _sessions(people)
-        yield from _transient(people)
+        yield _transient(people)
+    yield _level(people)
+    yield from _options(people)
+    yield from _strangers(people)
     yield _sftp(people.keywords)
 
 
-def _configured(people: People) -> Iterator[Verdict]:
-    pam = str(people.keywords.get("usepam") or "")
-    if not pam:
-        yield unknown("sshd-without-pam", "sshd does not tell whether it asks PAM")
-    else:
-        cause = Cause("effective", "UsePAM", "yes", pam)
-        yield verdict("sshd-without-pam", "" if pam == "yes" else f"UsePAM is {pam}", cause=cause)
+def _pam(value: str) -> Verdict:
+    if not value:
+        return unknown("sshd-without-pam", "sshd does not tell whether it asks PAM")
+    cause = Cause("effective", "UsePAM", "yes", value)
+    return verdict("sshd-without-pam", "" if value == "yes" else f"UsePAM is {value}", cause=cause)
+
+
+def _level(people: People) -> Verdict:
     level = str(people.keywords.get("loglevel") or "")
     low = [*([f"LogLevel is {level}"] if level in QUIET else []), *people.quiet]
-    yield verdict("sshd-quiet", "; ".join(low), cause=Cause("effective", "LogLevel", "VERBOSE", level))
+    return verdict("sshd-quiet", "; ".join(low), cause=Cause("effective", "LogLevel", "VERBOSE", level))
 
 
 # --- Options ------------------------------------------------------------------------------------------------------
@@ -178,7 +181,7 @@ def _options(people: People) -> Iterator[Verdict]:
             where = f"; {'; '.join(people.defaults)}" if people.defaults else ""
             told = f"{_shown(server.process)} at {', '.join(server.places)} has {' '.join(over)}{where}"
             since = server.process.started
-            yield Verdict("sshd-options", False, told, since=since, hides=_goes_without_pam(server))
+            yield Verdict("sshd-options", False, told, since=since, hides=people.audited and _goes_without_pam(server))
     if not bad:
         yield Verdict("sshd-options", True)
 
@@ -187,10 +190,10 @@ def _shown(process: Process) -> str:
     return f"pid {process.pid}, {process.program or process.comm}"
 
 
-def _inherited(people: People) -> Iterator[Verdict]:
+def _inherited(people: People) -> Verdict:
     heirs = [server.process for server in people.servers if server.process.login != UNSET]
     told = "; ".join(f"{_shown(one)} has the login id {one.login}" for one in heirs)
-    yield verdict("sshd-inherited-login", told, since=heirs[0].started if heirs else None)
+    return verdict("sshd-inherited-login", told, since=heirs[0].started if heirs else None)
 
 
 # --- Other ways in ------------------------------------------------------------------------------------------------
@@ -205,7 +208,7 @@ def _other_servers(people: People) -> Iterator[Verdict]:
     for server in people.servers:
         if not server.ours:
             reads = f"reads {server.config}" if server.config else "reads files that cannot be told"
-            without = _goes_without_pam(server)
+            without = people.audited and _goes_without_pam(server)
             pam = " and goes without PAM" if without else ""
             told = f"{_shown(server.process)} listens at {', '.join(server.places)}, {reads}{pam}"
             yield Verdict("other-way-in", False, told, since=server.process.started, hides=without)
@@ -220,7 +223,7 @@ def _other_doors(people: People) -> Iterator[Verdict]:
             continue
         told = f"{_shown(door.process)} listens at {', '.join(door.places)}"
         # A program that somebody started in his session has his login id, and what it starts too.
-        hidden = not by_pam and door.process.login == UNSET
+        hidden = people.audited and not by_pam and door.process.login == UNSET
         yield Verdict("other-way-in", False, told, since=door.process.started, hides=hidden)
 
 
@@ -256,12 +259,12 @@ def _below(pid: int, children: Mapping[int, Sequence[int]]) -> list[int]:
     return found
 
 
-def _transient(people: People) -> Iterator[Verdict]:
+def _transient(people: People) -> Verdict:
     shells = [
         one for one in people.processes.values() if one.login == UNSET and one.terminal and TRANSIENT.search(one.group)
     ]
     told = "; ".join(f"{_shown(one)} in {one.group}" for one in shells)
-    yield verdict("shell-without-login", told, since=shells[0].started if shells else None)
+    return verdict("shell-without-login", told, since=shells[0].started if shells else None)
 
 
 def _sftp(keywords: Mapping[str, typing.Any]) -> Verdict:

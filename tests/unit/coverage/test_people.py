@@ -67,7 +67,9 @@ GOOD = {
     "nc that only listens": WELL._replace(
         doors=(Door(process(50, 1, "nc\0-l\09", login=1001, program="/usr/bin/nc.openbsd"), ("0.0.0.0:9",)),)
     ),
-    "a container's audit": with_processes(ROOT_SESSION)._replace(audited=False),
+    "a container's sessions": with_processes(ROOT_SESSION)._replace(audited=False),
+    "a container without PAM": WELL._replace(keywords={**KEYWORDS, "usepam": "no"}, audited=False),
+    "a container's sshd": with_server(process=LISTENER._replace(login=1001))._replace(audited=False),
     "a service on a terminal": with_processes(
         process(51, 1, "getty", comm="agetty", program="/sbin/agetty", terminal=True, group="/system.slice/x.service")
     ),

@@ -1,0 +1,96 @@
+"""
+coverage.pulse: what a tick sees change, and what it leaves alone.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from sshtrail_lib.coverage import pulse
+from sshtrail_lib.coverage.pulse import Watched
+
+STATUS = {"pid": os.getpid(), "lost": 0, "backlog": 1, "backlog_limit": 100}
+
+
+@pytest.fixture
+def watched(tmp_path):
+    (tmp_path / "audit").mkdir()
+    (tmp_path / "audit" / "audit.log").write_text("type=DAEMON_START\n")
+    return Watched(str(tmp_path / "audit" / "audit.log"), "0", "")
+
+
+def take(watched, **more):
+    return json.loads(json.dumps(pulse.take(watched, {**STATUS, **more})))
+
+
+def test_nothing_has_changed(watched):
+    before = take(watched)
+    # A log that grows, and a queue that is in use, are what a host is like.
+    with open(watched.log, "a") as log:
+        log.write("type=USER\n")
+    assert pulse.same(before, take(watched, backlog=60), time.time())
+
+
+def replaced(path):
+    os.rename(path, f"{path}.1")
+    with open(path, "w"):
+        pass
+
+
+CHANGES = {
+    "deleted": os.unlink,
+    "replaced": replaced,
+    "everybody's": lambda path: os.chmod(path, 0o666),
+    "the directory is everybody's": lambda path: os.chmod(os.path.dirname(path), 0o777),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_log_that_changes_hands(watched, change):
+    before = take(watched)
+    change(watched.log)
+    assert not pulse.same(before, take(watched), time.time())
+
+
+@pytest.mark.parametrize("more", [{"lost": 1}, {"backlog": 90}, {"pid": 0}], ids=str)
+def test_a_kernel_that_loses(watched, more):
+    assert not pulse.same(take(watched), take(watched, **more), time.time())
+
+
+def test_an_audit_daemon_that_stops(watched):
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        before = take(watched, pid=child.pid)
+        child.send_signal(19)
+        os.waitpid(child.pid, os.WUNTRACED)
+        assert not pulse.same(before, take(watched, pid=child.pid), time.time())
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_a_log_that_does_not_move_while_people_come(watched):
+    now, ticks = time.time(), os.sysconf("SC_CLK_TCK")
+    begun = [int((time.clock_gettime(time.CLOCK_BOOTTIME) - back) * ticks) for back in (10, 100)]
+    os.utime(watched.log, (now, now - 5))
+    assert pulse._unwritten(begun, watched.log) == 0
+    os.utime(watched.log, (now, now - 50))
+    newest = pulse._unwritten(begun, watched.log)
+    assert newest == pytest.approx(now - 10, abs=1)
+    # It matters once: the look that follows tells what is wrong.
+    assert not pulse.same({"newest": 0}, {"newest": newest}, now - 20)
+    assert pulse.same({"newest": 0}, {"newest": newest}, now - 5)
+
+
+def test_how_much_room_there_is(tmp_path):
+    place = str(tmp_path)
+    assert pulse.room(place, "0") == pulse.room(place, "1%") == ""
+    assert pulse.room(place, "99999999") == pulse.room(place, "100%") == "low"
+    assert pulse.room("/nonexistent", "1%") == pulse.room(place, "x") == ""
+
+
+def test_a_host_without_an_audit_of_its_own(watched):
+    assert set(pulse.take(watched, None)) == {"doors"}
