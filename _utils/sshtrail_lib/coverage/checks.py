@@ -278,6 +278,12 @@ CHECKS = {
         "A session has no login id, so its commands are not recorded",
         "End the session; find out who took the id away (LOGIN with auid=4294967295), or why PAM did not set it.",
     ),
+    "session-older": Check(
+        False,
+        "no session is older than auditing",
+        "A session began before the kernel audited: what its first processes do themselves is not recorded",
+        "End the session; audit=1 on the kernel's command line has the kernel audit from the start.",
+    ),
     "shell-without-login": Check(
         True,
         "no interactive shell goes without a login id",

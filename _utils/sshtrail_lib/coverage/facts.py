@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Mapping
 
 import salt.utils.path
@@ -17,9 +18,12 @@ from sshtrail_lib.base import files, kernel, processes
 from sshtrail_lib.coverage import pulse
 from sshtrail_lib.coverage.daemon import Auditd, File, Log
 from sshtrail_lib.coverage.marks import DELETED, FREEZERS
+from sshtrail_lib.trail import audit_log
 
 PLACES = ("/usr/sbin", "/sbin", "/usr/bin", "/usr/local/sbin")
 OFF = ("audit=0", "audit=off")
+#: Bytes of a log's beginning that are read.
+HEAD = 2**20
 AUDIT_PROTOCOL = "9"
 
 
@@ -28,6 +32,38 @@ def boot() -> str:
     words = (files.read("/proc/cmdline") or b"").decode("utf-8", "replace").split()
     told = [word for word in words if word.startswith("audit=")]
     return told[-1] if told and told[-1] in OFF else ""
+
+
+def since(log: str) -> float | None:
+    """
+    Return when the kernel was first told to audit in this boot (float, seconds since the epoch).
+
+    log
+        The audit log (str), in which that stands when the kernel was not told on its command line: then it is 0. None
+        when the log does not tell.
+    """
+    words = (files.read("/proc/cmdline") or b"").split()
+    if [word for word in words if word.startswith(b"audit=")][-1:] == [b"audit=1"]:
+        return 0.0
+    started = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    for record in audit_log.records(_changes(log)):
+        if record.seconds >= started and record.text("audit_enabled") == "1":
+            # One that was on already tells of a time before.
+            return float(record.seconds) if record.text("old") == "0" else None
+    return None
+
+
+def _changes(log: str) -> list[bytes]:
+    """Return the beginnings of the log's files, the oldest first, as far as they tell of the kernel's settings."""
+    found = []
+    for path in (f"{log}.1", log):
+        try:
+            with open(path, "rb") as handle:
+                lines = handle.read(HEAD).splitlines()
+        except OSError:
+            continue
+        found += [line for line in lines if line.startswith(b"type=CONFIG_CHANGE ")]
+    return found
 
 
 def boot_id() -> str:

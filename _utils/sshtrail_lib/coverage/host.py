@@ -107,6 +107,8 @@ def _verdicts(minion: Minion, policy: Policy, before: Memory, now: float) -> tup
         part, before = _audited(minion, policy, before, now)
         found += part
     known = ways.people(minion, policy)
+    if policy["audit"]:
+        known = known._replace(since=facts.since(facts.log(policy["auditd"]["path"]).path))
     found += people.judge(known)
     if policy["audit"]:
         found += _pam(minion)

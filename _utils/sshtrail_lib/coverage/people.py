@@ -94,6 +94,9 @@ class People(typing.NamedTuple):
         Lines of files that give sshd options (tuple of str).
     audited
         Whether the kernel's audit is this host's (bool).
+    since
+        When the kernel was first told to audit in this boot (float, seconds since the epoch), 0 for from the start,
+        None when that cannot be told.
     """
 
     servers: tuple[Server, ...]
@@ -104,6 +107,7 @@ class People(typing.NamedTuple):
     processes: Mapping[int, Process]
     defaults: tuple[str, ...]
     audited: bool
+    since: float | None = 0.0
 
 
 def judge(people: People) -> Iterator[Verdict]:
@@ -113,6 +117,7 @@ def judge(people: People) -> Iterator[Verdict]:
         yield _pam(str(people.keywords.get("usepam") or ""))
         yield _inherited(people)
         yield from _sessions(people)
+        yield _older(people)
         yield _transient(people)
     yield _level(people)
     yield from _options(people)
@@ -249,6 +254,22 @@ def _sessions(people: People) -> Iterator[Verdict]:
             told = f"{user}: {_shown(first)}, has no login id"
             found.append(Verdict("session-unattributed", False, told, since=first.started))
     yield from found or [Verdict("session-unattributed", True)]
+
+
+def _older(people: People) -> Verdict:
+    """
+    Tell of the sessions that are older than auditing, which is no open way.
+
+    The kernel gives a process what it needs to be audited when it is forked, if auditing was ever on (auditsc.c,
+    audit_alloc): what an older shell starts is recorded, as is what an older sshd starts.
+    """
+    if people.since is None:
+        return unknown("session-older", "the log does not reach back to when the kernel was told to audit")
+    serving = sessions(people.processes)
+    old = [f"{user} (pid {pid})" for pid, user in serving.items() if people.processes[pid].started < people.since]
+    if not old:
+        return Verdict("session-older", True)
+    return unknown("session-older", f"older than auditing, what they start is recorded: {', '.join(old)}")
 
 
 def _below(pid: int, children: Mapping[int, Sequence[int]]) -> list[int]:

@@ -4,6 +4,7 @@ coverage.facts: what processes, files and the kernel's command line tell.
 
 import os
 import sys
+import time
 
 import pytest
 from sshtrail_lib.coverage import facts
@@ -49,3 +50,17 @@ def test_a_configuration_that_writes_no_log(tmp_path, line):
     assert log.off == f"{conf} line 2: {line.decode().strip()}" and log.path == f"{tmp_path}/audit.log"
     conf.write_bytes(b"log_file = %s/audit.log\n" % os.fsencode(tmp_path))
     assert facts.log(str(conf)).off == ""
+
+
+def test_since_when_the_kernel_audits(monkeypatch, tmp_path):
+    log, now = tmp_path / "audit.log", int(time.time())
+    line = (
+        "type=CONFIG_CHANGE msg=audit(%d.000:2): op=set audit_enabled=1 old=%d auid=4294967295 ses=4294967295 res=1\n"
+    )
+    assert facts.since(str(log)) is None
+    log.write_text(line % (5, 0) + line % (now, 0) + line % (now + 5, 1))
+    assert facts.since(str(log)) == now
+    log.write_text(line % (now, 1))
+    assert facts.since(str(log)) is None
+    monkeypatch.setattr(facts.files, "read", lambda path: b"quiet audit=1")
+    assert facts.since(str(log)) == 0

@@ -142,6 +142,12 @@ def test_sftp_without_files_is_told_and_no_finding():
     assert verdicts["files-untold"].holds is None and "internal-sftp" in verdicts["files-untold"].evidence
 
 
+def test_a_session_that_is_older_than_auditing_is_told_and_no_finding():
+    verdicts = {one.check: one for one in people.judge(WELL._replace(since=101.0))}
+    assert verdicts["session-older"].holds is None and "alice (pid 21)" in verdicts["session-older"].evidence
+    assert found(WELL._replace(since=101.0)) == found(WELL._replace(since=None)) == {}
+
+
 TITLES = {
     "sshd: alice@pts/0": "alice",
     "sshd: alice@pts/0,pts/1": "alice",
