@@ -10,7 +10,7 @@ import signal
 import time
 import typing
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from salt.exceptions import SaltException
 
@@ -26,6 +26,7 @@ from sshtrail_lib.policy.arguments import Policy
 from sshtrail_lib.rules import accounts, compile, fields, plan, target, watches
 from sshtrail_lib.trail import reader
 
+Ask = Callable[[], list[dict[str, typing.Any]]]
 #: Seconds within which a message arrives; and where the log still grows, so that auditd only is behind.
 PATIENCE, LONGEST = 3.0, 10.0
 #: Where PAM's stacks are.
@@ -41,17 +42,20 @@ PROBES = {
 }
 
 
-def findings(minion: Minion, policy: Policy) -> list[Row]:
+def findings(minion: Minion, policy: Policy, pam: Ask | None = None) -> list[Row]:
     """
     Return whether what people do on this host is recorded (list of dict), as ``sshtrail.coverage`` tells it.
 
     policy
         The host's policy (dict).
+    pam
+        Called without arguments for what keeps sshd's sessions from having their login id: a list of dict with
+        ``kind``, ``file`` and ``reason`` (str each), as ``sshtrail_pam.check`` has them. None: nobody is asked.
 
     What is told of since when is kept in the minion's cache. Nothing is changed, but a message is logged.
     """
     now, before = time.time(), memory.read(_kept(minion).get("memory"))
-    verdicts, after = _verdicts(minion, policy, before, now)
+    verdicts, after = _verdicts(minion, policy, pam, before, now)
     after = memory.since(after, verdicts, now)
     rows = [_row(one, after, policy, minion) for one in verdicts]
     store.save(_path(minion), {"memory": memory.kept(after), "rows": rows})
@@ -101,7 +105,9 @@ def _by(minion: Minion, policy: Policy, cause: checks.Cause) -> tuple[Mapping | 
     return told["by"], told["since"] if told["by"] else None
 
 
-def _verdicts(minion: Minion, policy: Policy, before: Memory, now: float) -> tuple[list[Verdict], Memory]:
+def _verdicts(
+    minion: Minion, policy: Policy, pam: Ask | None, before: Memory, now: float
+) -> tuple[list[Verdict], Memory]:
     found: list[Verdict] = []
     if policy["audit"]:
         part, before = _audited(minion, policy, before, now)
@@ -111,7 +117,7 @@ def _verdicts(minion: Minion, policy: Policy, before: Memory, now: float) -> tup
         known = known._replace(since=facts.since(facts.log(policy["auditd"]["path"]).path))
     found += people.judge(known)
     if policy["audit"]:
-        found += _pam(minion)
+        found += _pam(pam)
         found += _logins(minion, policy, known, before, now)
         before = before._replace(judged=now - logins.APART)
     return found, before
@@ -125,9 +131,8 @@ def _logins(minion: Minion, policy: Policy, known: people.People, before: Memory
     return logins.judge(logs.read(minion, policy, facility, path, since, now), known.processes)
 
 
-def _pam(minion: Minion) -> list[Verdict]:
-    """Return what the PAM wing says of sshd's stack, where this release has it."""
-    ask = minion.call.get("sshtrail_pam.check")
+def _pam(ask: Ask | None) -> list[Verdict]:
+    """Return what the PAM wing says of sshd's stack, where it is asked."""
     if not ask:
         return []
     try:
