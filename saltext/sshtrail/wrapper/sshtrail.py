@@ -56,6 +56,19 @@ def drift(*args, **kwargs):
     return _on_the_host("drift", args, kwargs)
 
 
+def coverage(*args, **kwargs):
+    """
+    See :py:func:`sshtrail.coverage`.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-ssh '*' sshtrail.coverage
+    """
+    return _on_the_host("coverage", args, kwargs)
+
+
 def report(*args, **kwargs):
     """
     See :py:func:`sshtrail.report`.
