@@ -48,7 +48,7 @@ def lives(pid: int) -> bool:
 
 def stopped(pid: int) -> bool:
     """Tell whether the process ``pid`` (int) was stopped (bool): it is there and does nothing (SIGSTOP, a debugger)."""
-    return _stat(pid)[:1] in ([b"T"], [b"t"])
+    return state(pid) in ("T", "t")
 
 
 def writes(pid: int, path: str) -> bool:
