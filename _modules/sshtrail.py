@@ -51,7 +51,7 @@ def arguments():
     """
     Return every state that this host's policy asks for, with its arguments: ``{about: {state function: arguments}}``.
 
-    What it is about (str) is ``sshd package``, ``sshd config``, ``sshd service``, ``auditd package``,
+    What it is about (str) is ``sshd package``, ``sshd config``, ``sshd pam``, ``sshd service``, ``auditd package``,
     ``auditd config``, ``auditd service``, ``rules`` or ``drift``; a host without an audit of its own has none for
     auditd and the rules. The SLS files of this project render these, and :py:func:`drift` and :py:func:`report` compare
     by the same. Errors are those of :py:func:`policy`.

@@ -76,7 +76,7 @@ def findings(policy):
 
         salt '*' sshtrail_trail.findings '{audit: false, sshd: {path: /etc/ssh/sshd_config, config: {}}}'
     """
-    return coverage_host.findings(_minion(), policy)
+    return coverage_host.findings(_minion(), policy, lambda: __salt__["sshtrail_pam.check"]())
 
 
 def sources(policy):

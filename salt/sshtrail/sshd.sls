@@ -11,6 +11,18 @@ sshtrail sshd config:
     - require:
       - pkg: sshtrail sshd package
 
+{%- if "sshd pam" in wanted %}
+
+# Without this line no command of a session belongs to a login, and none is recorded.
+sshtrail sshd pam:
+  sshtrail_pam.loginuid:
+{%- for name, value in wanted["sshd pam"]["sshtrail_pam.loginuid"].items() %}
+    - {{ name }}: {{ value | json }}
+{%- endfor %}
+    - require:
+      - pkg: sshtrail sshd package
+{%- endif %}
+
 sshtrail sshd service:
   sshtrail_service.running:
 {%- for name, value in wanted["sshd service"]["sshtrail_service.running"].items() %}

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 Policy = Mapping[str, typing.Any]
 Arguments = dict[str, typing.Any]
 
+#: The file of sshd's PAM stack, on every distribution.
+PAM = "/etc/pam.d/sshd"
 #: The SLS that applies all of it, from the root of ``salt/``.
 SLS = "sshtrail"
 
@@ -36,6 +38,11 @@ def sshd(policy: Policy) -> Arguments:
     """Return the arguments of ``sshd_config.managed`` (dict)."""
     asked = policy["sshd"]
     return {"name": asked["path"], **{key: asked[key] for key in ("config", "matches", "shadowed", "admins")}}
+
+
+def pam(policy: Policy) -> Arguments:
+    """Return the arguments of ``sshtrail_pam.loginuid`` (dict), empty where sshd's PAM stack is left alone."""
+    return {"name": PAM} if policy["audit"] and policy["sshd"]["pam"] else {}
 
 
 def auditd(policy: Policy) -> Arguments:
@@ -80,6 +87,8 @@ def states(policy: Policy) -> dict[str, dict[str, Arguments]]:
     found = {f"{daemon} package": {"pkg.installed": given} for daemon, given in packages(policy).items()}
     found |= {f"{daemon} service": {"sshtrail_service.running": given} for daemon, given in services(policy).items()}
     found |= {"sshd config": {"sshd_config.managed": sshd(policy)}, "drift": schedule(policy)}
+    if pam(policy):
+        found |= {"sshd pam": {"sshtrail_pam.loginuid": pam(policy)}}
     if policy["audit"]:
         found |= {"auditd writing": {"auditd_conf.writing": writing(policy)}}
         found |= {"auditd config": {"auditd_conf.managed": auditd(policy)}}

@@ -41,7 +41,7 @@ DEFAULTS = {
     "audit": True,
     "full": "resume",
     "sshd": {
-        **{"path": "/etc/ssh/sshd_config", "logs": {}, "matches": [], "shadowed": "fix", "admins": []},
+        **{"path": "/etc/ssh/sshd_config", "logs": {}, "matches": [], "shadowed": "fix", "admins": [], "pam": True},
         **needs.DEFAULTS["sshd"],
     },
     "auditd": {"path": "/etc/audit/auditd.conf", "service": "auditd", **needs.DEFAULTS["auditd"]},
@@ -341,6 +341,11 @@ LAYER = {
             Kind("list of names of accounts", _accounts),
             "The accounts that must still be able to log in after a change. If the list is empty, one account with a "
             "shell must.",
+        ),
+        "pam": Key(
+            FLAG,
+            "Whether every session must go by pam_loginuid.so in sshd's PAM stack. Without it no command has a login "
+            "id, and the rules of the group ssh_commands record none.",
         ),
     },
     "auditd": {

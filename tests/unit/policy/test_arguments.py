@@ -61,6 +61,7 @@ def test_every_state_has_its_arguments():
         },
         "sshd service": {"sshtrail_service.running": {"name": "ssh"}},
         "auditd package": {"pkg.installed": {"name": "auditd"}},
+        "sshd pam": {"sshtrail_pam.loginuid": {"name": "/etc/pam.d/sshd"}},
         "auditd writing": {"auditd_conf.writing": {"name": "/etc/audit/auditd.conf", "full": "resume"}},
         "auditd config": {
             "auditd_conf.managed": {"name": "/etc/audit/auditd.conf", "config": {**WRITES, "max_log_file": 50}}
