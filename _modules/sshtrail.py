@@ -10,6 +10,7 @@ sshtrail_lib.refresh()
 
 from sshtrail_lib.base import minion
 from sshtrail_lib.coverage import host as coverage_host
+from sshtrail_lib.coverage import prove as coverage_prove
 from sshtrail_lib.drift import fingerprint
 from sshtrail_lib.drift import look as drift_look
 from sshtrail_lib.drift import report as drift_report
@@ -52,9 +53,10 @@ def arguments():
     Return every state that this host's policy asks for, with its arguments: ``{about: {state function: arguments}}``.
 
     What it is about (str) is ``sshd package``, ``sshd config``, ``sshd pam``, ``sshd service``, ``auditd package``,
-    ``auditd config``, ``auditd service``, ``rules`` or ``drift``; a host without an audit of its own has none for
-    auditd and the rules. The SLS files of this project render these, and :py:func:`drift` and :py:func:`report` compare
-    by the same. Errors are those of :py:func:`policy`.
+    ``auditd writing``, ``auditd config``, ``auditd service``, ``rules``, ``drift``, ``proof account``, ``proof`` or
+    ``proof schedule``; a host without an audit of its own has none for auditd and the rules. The SLS files of this
+    project render these, and :py:func:`drift` and :py:func:`report` compare by the same. Errors are those of
+    :py:func:`policy`.
 
     CLI Example:
 
@@ -141,6 +143,7 @@ def condition(refresh=True):
 
     Keys: ``environment`` and ``digest`` of the policy, ``drift`` (as :py:func:`drift`), ``reboot`` (dict: what a locked
     kernel takes up at the next one), ``silent`` (str: the addresses at which sshd should answer and does not),
+    ``proof`` (dict: ``time``, ``holds`` and ``lost_at`` of the last :py:func:`prove`, or None),
     ``error`` (str: why there is no policy; then the others are empty). Nothing is touched.
 
     CLI Example:
@@ -150,6 +153,48 @@ def condition(refresh=True):
         salt '*' sshtrail.condition
     """
     return drift_look.condition(_minion(), _pillar(refresh))
+
+
+def prove():
+    """
+    Prove that a login on this host is recorded (dict): make one through the real sshd, and follow it to auditd's file.
+
+    With an account for it (``sshtrail:proof:account``) a key is made that lives for this login only, and is let in for
+    seconds, from this host's own address, for one command that does nothing. Without one, sshd turns a name away that
+    there is not, and a session of PAM's stack for sshd is opened beside it.
+
+    Keys: ``holds`` (bool: no station lost it), ``lost_at`` (str: the first one that did, of ``accept``, ``log``,
+    ``pam``, ``login``, ``command``, ``file``, ``remote``; or None), ``said`` (str, for a person), ``stations`` (list of
+    dict: ``station``, ``holds``, None for what cannot be told, and ``evidence``), ``open`` (list of str: what this
+    leaves unsaid), ``mark`` (str, in the command's arguments), ``time`` (str, ISO 8601 in UTC) and ``seconds`` (float).
+    Apart from the records of the login nothing is left.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail.prove
+    """
+    return coverage_prove.prove(_minion(), policy())
+
+
+def proof(age=None):
+    """
+    Return the last proof (dict with ``time``, ``holds``, ``lost_at``, ``said`` and ``seconds``), None for none.
+
+    age
+        Return instead why a new one is due (str), empty when it is not: the age in seconds that it may have (number), 0
+        for any.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail.proof
+        salt '*' sshtrail.proof age=86400
+    """
+    found = coverage_prove.last(_minion())
+    return found if age is None else coverage_prove.due(found, age)
 
 
 def report():

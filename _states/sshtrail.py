@@ -9,6 +9,7 @@ Prove at the end of a highstate that the host is in its policy.
 """
 
 import sshtrail_lib
+from salt.exceptions import SaltException
 
 sshtrail_lib.refresh()
 
@@ -37,3 +38,33 @@ def verified(name):
     good = __opts__["test"] or not any(difference.fails(entry) for entry in differences)
     comment = told or "The host is in its policy: nothing differs."
     return {"name": name, "changes": {}, "result": good, "comment": comment}
+
+
+def proven(name, age=0):
+    """
+    Have a proof that a login is recorded (:py:func:`sshtrail.prove`), and fail where a station loses it.
+
+    name
+        Only a name (str).
+    age
+        The age in seconds that the last proof may have (int); 0 for any.
+
+    Nothing is done while the last one is good and young enough. ``changes`` are always empty.
+
+    .. code-block:: yaml
+
+        sshtrail proof:
+          sshtrail.proven:
+            - age: 172800
+    """
+    ret = {"name": name, "changes": {}, "result": True, "comment": "The last proof is good and young enough."}
+    due = __salt__["sshtrail.proof"](age=age)
+    if due and __opts__["test"]:
+        return {**ret, "result": None, "comment": f"{due} A login would be made and followed."}
+    if due:
+        try:
+            found = __salt__["sshtrail.prove"]()
+        except SaltException as exc:
+            return {**ret, "result": False, "comment": exc.message}
+        ret.update(result=found["holds"], comment=" ".join([found["said"], *found["open"]]))
+    return ret

@@ -6,6 +6,7 @@ include:
   - sshtrail.rules
   - sshtrail.auditd
   - sshtrail.drift
+  - sshtrail.proof
 
 # Starting a daemon can undo what an earlier state did (auditd's scripts reload every rule), so the whole
 # policy is compared once more at the end.

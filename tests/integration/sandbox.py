@@ -2,6 +2,7 @@
 Whole hosts for tests: a sandbox that knows the command under test, and trees to run it from.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -15,8 +16,8 @@ from _sandbox import Sandbox
 class Machine(Sandbox):
     """A sandbox that has a masterless minion; ``call(FUNCTION, …)`` returns what the function returned."""
 
-    def __init__(self, base, root, **config):
-        super().__init__(base)
+    def __init__(self, base, root, network=None, **config):
+        super().__init__(base, network)
         own = {"id": "host", "root_dir": str(self.base), "file_client": "local", "module_dirs": [str(root)]}
         (self.base / "conf").mkdir()
         quick = {"enable_fqdns_grains": False, "enable_gpu_grains": False}
@@ -37,8 +38,8 @@ class Machine(Sandbox):
 class Host(Machine):
     """A machine that knows the command under test."""
 
-    def __init__(self, base, root):
-        super().__init__(base, root, pillar_roots={"base": [str(root / "pillar")]})
+    def __init__(self, base, root, network=None):
+        super().__init__(base, root, network, pillar_roots={"base": [str(root / "pillar")]})
         self.root = root
 
     def highstate(self, *args, tree=None, within=()):
@@ -65,3 +66,18 @@ def changed_tree(root, base, old, new):
 def have(*programs):
     """Tell whether all of the programs are installed."""
     return all(shutil.which(program) for program in programs)
+
+
+class Logging(Host):
+    """A host whose messages to syslog are written to a file, as syslog daemons do it."""
+
+    AUTH = "/var/log/auth.log"
+
+    def _receive(self):
+        with contextlib.suppress(OSError):
+            while message := self.receiver.recv(65536):
+                self.messages.append(message)
+                # "<86>Nov 25 19:35:23 sshd[7]: …" has no host yet.
+                text = message.partition(b">")[2].rstrip(b"\0\n")
+                with open(self.inside(self.AUTH), "ab") as log:
+                    log.write(text[:16] + b"host " + text[16:] + b"\n")

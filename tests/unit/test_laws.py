@@ -17,7 +17,7 @@ FLOORS = {"base": 0, "trail": 1, **dict.fromkeys(WINGS, 2), "policy": 3, "covera
 # What these rooms answer depends on their arguments alone.
 PURE = {
     "base": {"text", "state"},
-    "trail": {"audit_log", "sshd_log", "author"},
+    "trail": {"audit_log", "sshd_log", "author", "proof"},
     "sshd": {
         *("language", "include", "effective", "keywords", "daemon", "kinds", "values", "amounts", "network", "match"),
         *("wish", "plan", "edit", "guard"),

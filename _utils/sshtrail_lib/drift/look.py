@@ -16,6 +16,8 @@ from sshtrail_lib.base import processes
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.base.service import PROCESSES
 from sshtrail_lib.coverage import facts as coverage_facts
+from sshtrail_lib.coverage import leftovers
+from sshtrail_lib.coverage import prove as coverage_prove
 from sshtrail_lib.drift import difference, fingerprint
 from sshtrail_lib.drift.difference import Changes, Difference
 from sshtrail_lib.policy import arguments
@@ -64,6 +66,7 @@ def parts(minion: Minion, policy: Policy) -> Iterator[Part]:
     yield Part("services", "service", lambda: difference.of("service", _services(minion, policy)))
     yield Part("daemons", "daemon", lambda: difference.of("daemon", _deaf(minion, policy)))
     yield Part("trail", "trail", lambda: difference.of_findings(minion.call["sshtrail_trail.findings"](policy)))
+    yield Part("proof", "trail", lambda: difference.of("trail", _proof(minion)))
 
 
 def differences(minion: Minion, policy: Policy) -> list[Difference]:
@@ -109,13 +112,22 @@ def condition(minion: Minion, pillar: Mapping) -> dict[str, typing.Any]:
     try:
         policy = policy_pillar.build(pillar, minion.grains["os_family"])
     except SaltInvocationError as exc:
-        return {"environment": None, "digest": None, "drift": [], "reboot": {}, "silent": "", "error": exc.message}
+        return {
+            "environment": None,
+            "digest": None,
+            "drift": [],
+            "reboot": {},
+            "silent": "",
+            "proof": None,
+            "error": exc.message,
+        }
     return {
         "environment": policy["environment"],
         "digest": policy_pillar.digest(pillar),
         "drift": _attributed(minion, policy),
         "reboot": _or(NOTHING, lambda: reboot(minion, policy)),
         "silent": _or("", lambda: sshd_listener.silence(endpoints(minion, policy))),
+        "proof": coverage_prove.told(minion),
         "error": None,
     }
 
@@ -142,6 +154,7 @@ def sources(minion: Minion, policy: Policy) -> dict[str, typing.Any]:
         trail[:2] = coverage_facts.place(policy["auditd"]["path"])
         paths += [policy["auditd"]["path"], *minion.call["audit_rules.sources"](policy["rules"]["file"])]
     pids = filter(None, (processes.process(path, [name]) for path, name in pidfiles.items()))
+    paths.append(leftovers.places(minion).last)
     watched = [*paths, *pidfiles, *(processes.mark_path(pid, minion.run_dir) for pid in pids)]
     watched += minion.call["sshtrail_trail.sources"](policy)
     return {
@@ -216,3 +229,9 @@ def _deaf(minion: Minion, policy: Policy) -> Changes:
     if runs.get("auditd") and not minion.call["audit_rules.status"]()["pid"]:
         changes["auditd receives"] = {"old": False, "new": True}
     return changes
+
+
+def _proof(minion: Minion) -> Changes:
+    """Return that the last login that was followed to the log was lost, where it was."""
+    found = coverage_prove.last(minion)
+    return {} if found is None or found["holds"] else {"proof": {"old": found["said"], "new": "recorded"}}

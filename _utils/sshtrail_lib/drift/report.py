@@ -14,6 +14,7 @@ from salt.exceptions import SaltException
 
 from sshtrail_lib.base import text
 from sshtrail_lib.base.minion import Minion
+from sshtrail_lib.coverage import prove as coverage_prove
 from sshtrail_lib.drift import look
 from sshtrail_lib.drift.difference import Difference
 from sshtrail_lib.policy import arguments
@@ -186,6 +187,12 @@ def _trail(minion: Minion, policy: Policy, found: Found) -> Lines:
         yield Line("trail: what people do is recorded", "no way is open by which it would not be", frozenset())
 
 
+def _proof(minion: Minion, policy: Policy, found: Found) -> Lines:
+    last = coverage_prove.last(minion)
+    if last:
+        yield Line("a login is recorded", f"{last['said']} ({last['time']})", frozenset(["proof"]))
+
+
 RUNNING: dict[str, Callable[[Minion, Policy], str]] = {"sshd": _sshd_runs, "auditd": _auditd_runs}
 DESCRIPTIONS: dict[str, Callable[[Minion, Policy, Found], Lines]] = {
     "packages": _packages,
@@ -195,6 +202,7 @@ DESCRIPTIONS: dict[str, Callable[[Minion, Policy, Found], Lines]] = {
     "services": _services,
     "daemons": _daemons,
     "trail": _trail,
+    "proof": _proof,
 }
 
 

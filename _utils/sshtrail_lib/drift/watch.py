@@ -17,6 +17,7 @@ import salt.utils.minion
 
 from sshtrail_lib.base import store, text
 from sshtrail_lib.base.minion import Minion
+from sshtrail_lib.coverage import leftovers
 from sshtrail_lib.drift import claim as drift_claim
 from sshtrail_lib.drift import event, fingerprint, suspension
 from sshtrail_lib.drift.claim import Claim, Told
@@ -29,6 +30,7 @@ Look = Mapping[str, typing.Any]
 
 def tick(minion: Minion, pillar: Mapping) -> str:
     """Look for drift on a host with a ``pillar`` (mapping), tell the master what is new; return what was done (str)."""
+    leftovers.clear(minion)
     if _state_runs(minion):
         return "a state run is going on"
     told, now = _told(minion), time.time()

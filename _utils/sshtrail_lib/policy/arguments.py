@@ -75,6 +75,20 @@ def schedule(policy: Policy) -> dict[str, Arguments]:
     return {"schedule.present": {"function": "sshtrail_watch.tick", **times, **quiet}}
 
 
+def proof(policy: Policy) -> dict[str, dict[str, Arguments]]:
+    """Return the states about the proof that a login is recorded: as :func:`states` does."""
+    asked = policy["proof"]
+    times = {"seconds": asked["interval"], "splay": asked["interval"] // 24}
+    quiet = {"maxrunning": 1, "return_job": False, "jid_include": False}
+    scheduled = {"schedule.present": {"function": "sshtrail.prove", **times, **quiet}}
+    return {
+        "proof account": {"sshtrail_proof.account": {"account": asked["account"]}},
+        # One that is missed, because the host was down, is not yet old.
+        "proof": {"sshtrail.proven": {"age": 2 * asked["interval"]}},
+        "proof schedule": scheduled if asked["interval"] else {"schedule.absent": {}},
+    }
+
+
 def states(policy: Policy) -> dict[str, dict[str, Arguments]]:
     """
     Return every state that a policy asks for: ``{what it is about: {state function: arguments}}``.
@@ -86,7 +100,7 @@ def states(policy: Policy) -> dict[str, dict[str, Arguments]]:
     """
     found = {f"{daemon} package": {"pkg.installed": given} for daemon, given in packages(policy).items()}
     found |= {f"{daemon} service": {"sshtrail_service.running": given} for daemon, given in services(policy).items()}
-    found |= {"sshd config": {"sshd_config.managed": sshd(policy)}, "drift": schedule(policy)}
+    found |= {"sshd config": {"sshd_config.managed": sshd(policy)}, "drift": schedule(policy), **proof(policy)}
     if pam(policy):
         found |= {"sshd pam": {"sshtrail_pam.loginuid": pam(policy)}}
     if policy["audit"]:

@@ -7,6 +7,7 @@ The reference of the pillar is made from this.
 from __future__ import annotations
 
 import difflib
+import re
 import typing
 from collections.abc import Callable, Iterator
 
@@ -30,6 +31,8 @@ Check = Callable[[typing.Any, str, list[str]], typing.Any]
 
 KEY = "sshtrail"
 A_DAY = 86400
+# What useradd(8) takes everywhere.
+PROOF_ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 
 # A pillar is for many hosts: it may name every keyword that some sshd has. The state asks the host's own.
 ANY_SSHD = Daemon(
@@ -56,6 +59,8 @@ DEFAULTS = {
     },
     # Looked for every minute, and told: to repair is what an environment asks for.
     "drift": {"interval": 60, "splay": 10, "action": "report"},
+    # Each proof is a login that everybody sees in the records: how often is for an environment to say.
+    "proof": {"account": None, "interval": 0},
 }
 
 
@@ -180,6 +185,16 @@ def _accounts(value, path, problems):
 def _account(value, path, problems):
     if not isinstance(value, str) or not value or any(letter.isspace() for letter in value):
         problems.append(f"{path} must be the name of an account, without white space, not {value!r}.")
+    return value
+
+
+def _proof_account(value, path, problems):
+    named = isinstance(value, str) and PROOF_ACCOUNT.fullmatch(value) and value not in ("root", "nobody")
+    if value is not None and not named:
+        problems.append(
+            f"{path} must be null, or the name of an account that is made for proofs: lower case letters, digits, "
+            f"hyphens and underscores, and neither root nor nobody; not {value!r}."
+        )
     return value
 
 
@@ -388,6 +403,18 @@ LAYER = {
         "splay": Key(SECONDS, "How much later a look may be, at random. It must be less than the interval."),
         "action": Key(
             _one_of("report", "repair"), "Whether the master only reports drift, or also applies the policy again."
+        ),
+    },
+    "proof": {
+        "account": Key(
+            Kind("the name of an account of its own, or null", _proof_account),
+            "The account that a proof logs in to. The policy makes it, locked, and removes it when another one or none "
+            "is named. With null a proof opens a session of PAM's stack beside sshd, and is turned away by sshd.",
+        ),
+        "interval": Key(
+            SECONDS,
+            "The time between two proofs that a login is recorded; 0 is never again after the first highstate. Each "
+            "one is a login, with its records.",
         ),
     },
 }
