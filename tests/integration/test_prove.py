@@ -272,7 +272,7 @@ WAYS = {
     "LOGIN excluded": (rule("always,exclude", "-F", "msgtype=LOGIN"), "login", "LOGIN"),
     "every record excluded": (rule("always,exclude", "-F", "msgtype>=1100"), "pam", "PAM"),
     "no rules": (no_rules, "command", "EXECVE"),
-    "audit is off": (no_audit, "pam", "PAM"),
+    "audit is off": (no_audit, "pam", "turned off"),
     "auditd is stopped": (stopped, "file", "is stopped"),
     "no auditd": (no_auditd, "file", "no audit daemon"),
     "the log is deleted": (deleted, "file", "deleted"),

@@ -188,19 +188,16 @@ def place(effective: Mapping[str, typing.Any], account: pwd.struct_passwd) -> st
 def _expanded(pattern: str, account: pwd.struct_passwd) -> str | None:
     """Return the file that a pattern means for an account (str), None for one that it shares with others."""
     tokens = {"%%": "%", "%h": account.pw_dir, "%u": account.pw_name, "%U": str(account.pw_uid)}
-    path, rest, its_own = "", pattern, not pattern.startswith("/")
+    path, rest, its_own = "", pattern, False
     while rest:
         token = rest[:2]
-        if token.startswith("%"):
-            if token not in tokens:
-                return None
-            its_own = its_own or token != "%%"
-            path, rest = path + tokens[token], rest[2:]
-        else:
-            path, rest = path + rest[0], rest[1:]
-    if pattern == "none" or not its_own:
-        return None
-    return os.path.normpath(os.path.join(account.pw_dir, path))
+        if token.startswith("%") and token not in tokens:
+            return None
+        its_own = its_own or token in ("%u", "%U")
+        path, rest = path + tokens.get(token, rest[0]), rest[len(token) if token in tokens else 1 :]
+    found = os.path.normpath(os.path.join(account.pw_dir, path))
+    named = its_own and ".." not in path.split("/")
+    return found if pattern != "none" and (named or found.startswith(f"{HOME}/")) else None
 
 
 def _takes(path: str) -> bool:

@@ -27,8 +27,11 @@ from sshtrail_lib.sshd import oracle
 from sshtrail_lib.trail import proof
 from sshtrail_lib.trail.proof import Evidence, Verdict
 
-#: Seconds after the login in which records may still come, and the reason for which sshd let nobody in.
-LATEST, REASON = 9.0, 2.0
+#: Seconds after the login in which its traces may still come: to syslog, which is late on a busy host, and from a
+#: kernel that holds records back; and from one that does not, for the command has ended when the client has.
+LATEST, QUIET = 9.0, 4.0
+#: Seconds for the reason, in sshd's log, for which it let nobody in.
+REASON = 2.0
 #: Seconds for which an entry counts that lets the key in: the client's and some for a slow host.
 COUNTS = 40
 #: Seconds between two looks.
@@ -68,10 +71,9 @@ def last(minion: Minion) -> dict[str, typing.Any] | None:
     return None
 
 
-def told(minion: Minion) -> dict[str, typing.Any] | None:
-    """Return of the last proof what the fleet shows: ``time``, ``holds`` and ``lost_at`` (dict), None for none."""
-    found = last(minion)
-    return found and {name: found[name] for name in ("time", "holds", "lost_at")}
+def told(found: Mapping[str, typing.Any] | None) -> dict[str, typing.Any] | None:
+    """Return what the fleet shows (dict of ``time``, ``holds``, ``lost_at``) of a proof that :func:`last` returned."""
+    return {name: found[name] for name in ("time", "holds", "lost_at")} if found else None
 
 
 def due(found: Mapping[str, typing.Any] | None, age: float) -> str:
@@ -215,7 +217,13 @@ def _waited(gather: Gather) -> Verdict:
     begun = time.monotonic()
     while True:
         verdict = proof.judge(gather())
-        latest = REASON if verdict["lost_at"] == "accept" else LATEST
-        if verdict["holds"] or time.monotonic() - begun >= latest:
+        if verdict["holds"] or time.monotonic() - begun >= _patience(verdict["lost_at"]):
             return verdict
         time.sleep(PAUSE)
+
+
+def _patience(lost: str) -> float:
+    """Return how long (float, seconds) to wait for what has not come to a station (str)."""
+    if lost in ("accept", "log"):
+        return REASON if lost == "accept" else LATEST
+    return LATEST if witness.backlog() else QUIET

@@ -97,8 +97,8 @@ def _socket() -> socket.socket | None:
     def listen() -> None:
         # The kernel tells the network namespace that it booted with, and no other.
         with contextlib.suppress(OSError):
-            if not os.path.samefile("/proc/1/ns/net", f"/proc/self/task/{threading.get_native_id()}/ns/net"):
-                _enter("/proc/1/ns/net")
+            _enter("/proc/1/ns/net")
+        with contextlib.suppress(OSError):
             found.append(_listening())
 
     # A namespace belongs to a thread, so that this process stays in its own.
@@ -171,7 +171,7 @@ class Log:
         """
         self._minion, self._conf = minion, conf
         self.path = self._setting("log_file") or "/var/log/audit/audit.log"
-        self._pid = _auditd()
+        self._pid = _status().get("pid", 0)
         # auditd may be in another mount namespace.
         rooted = auditd_daemon.rooted(self._pid, self.path)
         self._tail = auditd_daemon.Tail(rooted if self._pid and os.path.exists(rooted) else self.path)
@@ -184,7 +184,10 @@ class Log:
 
     def trouble(self) -> str:
         """Return what is known to be wrong with auditd or its file (str), "" for nothing."""
-        pid = _auditd()
+        status = _status()
+        pid = status.get("pid", 0)
+        if status.get("enabled") == 0:
+            return "the kernel's audit is turned off"
         if not pid:
             return "the kernel has no audit daemon"
         name = text.printable(files.read(f"/proc/{pid}/comm") or b"").removesuffix("\\n")
@@ -212,10 +215,15 @@ class Log:
         return ""
 
 
-def _auditd() -> int:
+def backlog() -> int:
+    """Return how many records the kernel still holds (int)."""
+    return _status().get("backlog", 0)
+
+
+def _status() -> dict[str, int]:
     with contextlib.suppress(kernel.KernelError, kernel.LibraryError):
-        return kernel.status()["pid"]
-    return 0
+        return kernel.status()
+    return {}
 
 
 def _state(pid: int) -> str:

@@ -127,7 +127,7 @@ def condition(minion: Minion, pillar: Mapping) -> dict[str, typing.Any]:
         "drift": _attributed(minion, policy),
         "reboot": _or(NOTHING, lambda: reboot(minion, policy)),
         "silent": _or("", lambda: sshd_listener.silence(endpoints(minion, policy))),
-        "proof": coverage_prove.told(minion),
+        "proof": _or(None, lambda: coverage_prove.told(minion.call["sshtrail.proof"]())),
         "error": None,
     }
 
@@ -233,5 +233,5 @@ def _deaf(minion: Minion, policy: Policy) -> Changes:
 
 def _proof(minion: Minion) -> Changes:
     """Return that the last login that was followed to the log was lost, where it was."""
-    found = coverage_prove.last(minion)
+    found = minion.call["sshtrail.proof"]()
     return {} if found is None or found["holds"] else {"proof": {"old": found["said"], "new": "recorded"}}

@@ -14,7 +14,6 @@ from salt.exceptions import SaltException
 
 from sshtrail_lib.base import text
 from sshtrail_lib.base.minion import Minion
-from sshtrail_lib.coverage import prove as coverage_prove
 from sshtrail_lib.drift import look
 from sshtrail_lib.drift.difference import Difference
 from sshtrail_lib.policy import arguments
@@ -188,7 +187,7 @@ def _trail(minion: Minion, policy: Policy, found: Found) -> Lines:
 
 
 def _proof(minion: Minion, policy: Policy, found: Found) -> Lines:
-    last = coverage_prove.last(minion)
+    last = minion.call["sshtrail.proof"]()
     if last:
         yield Line("a login is recorded", f"{last['said']} ({last['time']})", frozenset(["proof"]))
 

@@ -128,12 +128,18 @@ def is_proof(found: Event | Sequence[bytes], uid: int | None = None) -> bool:
     It must be the whole command and nothing beside it: whoever adds the mark to another command hides nothing.
     """
     arguments = found.arguments if isinstance(found, Event) else list(found)
-    words = [argument.decode("utf-8", "replace") for argument in arguments]
     if isinstance(found, Event) and uid is not None and _auid(found) != str(uid):
         return False
-    by_shell = len(words) == 3 and words[1] == "-c" and isinstance(found, Event) and _is_shell(found)
-    ran = words[2].split(" ") if by_shell else words
-    return len(ran) == 2 and ran[0] == COMMAND and WHOLE_MARK.fullmatch(ran[1]) is not None
+    ran = _ran(arguments)
+    by_shell = len(arguments) == 3 and isinstance(found, Event) and _is_shell(found)
+    known = len(ran) == 2 and ran[0] == COMMAND and WHOLE_MARK.fullmatch(ran[1]) is not None
+    return known and (len(arguments) == 2 or by_shell)
+
+
+def _ran(arguments: Sequence[bytes]) -> list[str]:
+    """Return what is executed (list of str), be it through a shell (``-c``) or not."""
+    words = [argument.decode("utf-8", "replace") for argument in arguments]
+    return words[2].split(" ") if len(words) == 3 and words[1] == "-c" else words
 
 
 def _is_shell(event: Event) -> bool:
@@ -278,7 +284,8 @@ class _Ours:
             return Found(False, "sshd is configured with UsePAM no.")
         records = list(self.pam_records(events))
         if not records:
-            return Found(False, f"no record of PAM ({', '.join(PAM)}) names {self.evidence.account}.")
+            why = f"; {self.evidence.trouble}" if self.evidence.trouble else ""
+            return Found(False, f"no record of PAM ({', '.join(PAM)}) names {self.evidence.account}{why}.")
         failed = [one for one in records if one.type == "USER_START" and one.text("res") == "failed"]
         if failed:
             return Found(False, "PAM refused the session (USER_START res=failed).")
@@ -330,8 +337,8 @@ class _Ours:
         return Found(True, f"{COMMAND} in session {ses}, auid {auid}, key {', '.join(keys) or 'none'}.")
 
     def commands(self, events: Sequence[Event]) -> list[Event]:
-        mark = self.evidence.mark.encode()
-        return [event for event in events if any(mark in argument for argument in event.arguments)]
+        """Return the events (list) of the command, and not those of whoever else has the mark in his arguments."""
+        return [event for event in events if _ran(event.arguments) == [COMMAND, self.evidence.mark]]
 
     def _no_command(self, events: Sequence[Event]) -> str:
         calls = [record for record in _records(events, ("SYSCALL",)) if _number(record, "auid") == self.evidence.uid]

@@ -68,6 +68,12 @@ class Host:
     def do_sshd_config__listening(self, path):
         return 7
 
+    def do_sshtrail__proof(self):
+        lost = "proof" in self.wrong
+        said = "It was lost." if lost else "It left a record."
+        times = {"time": "2026-11-25T19:35:23.000Z", "seconds": 0.4}
+        return {**times, "holds": not lost, "lost_at": "login" if lost else None, "said": said}
+
     def do_auditd_conf__diff(self, config, path):
         keys = [keyword.lower() for keyword in config] + ["auditd"]
         return {key: {"old": "another", "new": "the asked"} for key in keys if key in self.wrong}

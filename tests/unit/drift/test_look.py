@@ -102,7 +102,9 @@ def condition(*wrong, pillar=PILLAR, cachedir="/nonexistent"):
 def test_the_condition_of_a_host(tmp_path):
     digest = policy_pillar.digest(PILLAR)
     whole = {"environment": "prod", "digest": digest, "drift": [], "reboot": {}, "silent": "", "error": None}
-    assert condition() == whole
+    proof = {"time": "2026-11-25T19:35:23.000Z", "holds": True, "lost_at": None}
+    assert condition() == {**whole, "proof": proof}
+    assert condition("sshtrail.proof")["proof"] is None
     found = condition("LogLevel", cachedir=tmp_path)["drift"]
     assert [(one["what"], one["by"]) for one in found] == [("LogLevel", 0.0)]
     assert condition("deaf sshd", cachedir=tmp_path)["silent"] == "no SSH-2.0 greeting from 127.0.0.1:1"

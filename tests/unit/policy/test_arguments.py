@@ -22,6 +22,7 @@ GOOD = {
     "auditd": {"config": {"max_log_file": 50}},
     "rules": {"groups": {"sshd": True}, "unknown": "remove", "status": {"failure": 1}, "immutable": True},
     "drift": {"interval": 7, "splay": 3},
+    "proof": {"account": "sshtrail-proof", "interval": 86400},
 }
 # What every policy asks of auditd.
 WRITES = {"write_logs": "yes", "local_events": "yes", "log_format": "enriched"}
@@ -90,15 +91,31 @@ def test_every_state_has_its_arguments():
                 "run_on_start": True,
             }
         },
+        "proof account": {"sshtrail_proof.account": {"account": "sshtrail-proof"}},
+        "proof": {"sshtrail.proven": {"age": 172800}},
+        "proof schedule": {
+            "schedule.present": {
+                "function": "sshtrail.prove",
+                "seconds": 86400,
+                "splay": 3600,
+                "maxrunning": 1,
+                "return_job": False,
+                "jid_include": False,
+            }
+        },
     }
 
 
 def test_a_host_without_audit_has_only_sshd():
-    assert set(arguments.states(built(audit=False))) == {"sshd package", "sshd config", "sshd service", "drift"}
+    sshd = {"sshd package", "sshd config", "sshd service"}
+    proof = {"proof account", "proof", "proof schedule"}
+    assert set(arguments.states(built(audit=False))) == {*sshd, *proof, "drift"}
 
 
 def test_a_schedule_that_is_off_is_absent():
     assert arguments.schedule(built(drift={"interval": 0})) == {"schedule.absent": {}}
+    assert arguments.proof(built(proof={}))["proof schedule"] == {"schedule.absent": {}}
+    assert arguments.proof(built(proof={}))["proof"] == {"sshtrail.proven": {"age": 0}}
 
 
 @pytest.mark.parametrize("action,repaired", [("repair", True), ("report", False)])
@@ -135,7 +152,8 @@ def asked(state):
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"audit": False}, {"drift": {"interval": 0}}, {"sshd": {}, "rules": {"groups": {"cis": True}}}]
+    "changes",
+    [{}, {"audit": False}, {"drift": {"interval": 0}}, {"proof": {}}, {"sshd": {}, "rules": {"groups": {"cis": True}}}],
 )
 def test_the_sls_files_have_every_state_with_its_arguments(sls, changes):
     policy = built(**changes)
