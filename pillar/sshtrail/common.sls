@@ -47,6 +47,8 @@ sshtrail:
         # allowed:
         #   - -a never,exit -F arch=b64 -S adjtimex -F auid=unset -F uid=_chrony
         # loginuid_immutable: true            # nobody changes a login id any more, root neither; until the next reboot
+      proof:
+        account: null                       # name one, such as sshtrail-proof, that the policy makes: see docs/prove.md
       drift:
         interval: 10                          # seconds between two looks; one at which nothing changed costs no process
         splay: 2                              # seconds at most, so that a fleet does not look in step

@@ -7,5 +7,7 @@ sshtrail:
         config:
           space_left: 40%
           admin_space_left: 15%
+      proof:
+        interval: 86400                     # seconds: once a day a login is made and followed to the log
       rules:
         unknown: report

@@ -13,12 +13,15 @@ PUBLIC = {
     "audit_rules": {"check", "diff", "load", "loaded", "status"},
     "auditd_conf": {"check", "diff", "get", "set"},
     "sshd_config": {"check", "diff", "effective", "get", "set", "unset"},
-    "sshtrail": {"coverage", "drift", "policy", "report"},
+    "sshtrail": {"coverage", "drift", "policy", "proof", "prove", "report"},
+    "sshtrail_proof": {"clear", "diff", "make"},
 }
 PUBLIC_STATES = {
     "audit_rules": {"absent", "managed", "present"},
     "auditd_conf": {"managed", "present"},
     "sshd_config": {"absent", "managed", "present"},
+    "sshtrail": {"proven", "verified"},
+    "sshtrail_proof": {"account"},
 }
 
 

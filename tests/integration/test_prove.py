@@ -36,7 +36,9 @@ class Proving(Logging):
         self.tree = base / "tree"
         shutil.copytree(root, self.tree, symlinks=True, ignore=shutil.ignore_patterns(".git", "__pycache__"))
         common = self.tree / "pillar" / "sshtrail" / "common.sls"
-        common.write_text(common.read_text().rstrip() + f"\n      proof:\n        account: {ACCOUNT}\n")
+        text = common.read_text()
+        assert "account: null" in text
+        common.write_text(text.replace("account: null", f"account: {ACCOUNT}"))
         top = base / "pillar" / "top.sls"
         top.parent.mkdir()
         top.write_text(json.dumps({"base": {"*": ["sshtrail.common", "sshtrail.prod"]}}))

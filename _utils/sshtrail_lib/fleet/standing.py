@@ -20,7 +20,7 @@ NO_POLICY = "no policy"
 NO_MODULES = "no modules"
 SILENT = "no answer"
 
-COLUMNS = ("minion", "environment", "policy", "standing", "differences")
+COLUMNS = ("minion", "environment", "policy", "standing", "proven", "differences")
 
 
 def row(answer: typing.Any) -> Row:
@@ -30,8 +30,9 @@ def row(answer: typing.Any) -> Row:
     answer
         What ``sshtrail.condition`` returned there: a dict, or whatever else came back; None for no answer at all.
 
-    Keys: ``environment`` and ``digest`` (str or None), ``standing`` (one of this module's constants) and
-    ``differences`` (list of str, each one what a person needs to know).
+    Keys: ``environment`` and ``digest`` (str or None), ``standing`` (one of this module's constants), ``proof`` (dict:
+    ``time``, ``holds`` and ``lost_at`` of the last login that was followed to the log, or None) and ``differences``
+    (list of str, each one what a person needs to know).
     """
     if answer is None:
         return _row(None, SILENT, [])
@@ -50,7 +51,7 @@ def row(answer: typing.Any) -> Row:
 
 def _row(answer: Mapping | None, standing: str, differences: list[str]) -> Row:
     known = answer or {}
-    found = {key: known.get(key) for key in ("environment", "digest")}
+    found = {key: known.get(key) for key in ("environment", "digest", "proof")}
     return {**found, "standing": standing, "differences": differences}
 
 
@@ -75,7 +76,14 @@ def table(rows: Mapping[str, Row]) -> str:
 def _cells(name: str, row: Row) -> tuple[str, ...]:
     told = row["differences"]
     more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
-    return (name, row["environment"] or "-", row["digest"] or "-", row["standing"], (told[0] + more) if told else "")
+    known = (name, row["environment"] or "-", row["digest"] or "-", row["standing"], _proven(row["proof"]))
+    return (*known, (told[0] + more) if told else "")
+
+
+def _proven(proof: Mapping | None) -> str:
+    if not proof:
+        return "-"
+    return proof["time"][:16].replace("T", " ") if proof["holds"] else f"lost at {proof['lost_at']}"
 
 
 def _line(cells: tuple[str, ...], widths: list[int]) -> str:

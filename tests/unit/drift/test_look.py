@@ -46,6 +46,7 @@ WRONG = [
     ("deaf auditd", "daemon", "auditd receives"),
     ("a way", "trail", "auditd-stopped"),
     ("sshtrail_trail.findings", "trail", "condition"),
+    ("proof", "trail", "proof"),
 ]
 
 

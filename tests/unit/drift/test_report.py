@@ -94,6 +94,7 @@ ROWS = {
     "failure": ("audit failure 1", "9"),
     "ssh running": ("sshd running", "not running"),
     "auditd enabled": ("auditd starts at boot", "no"),
+    "proof": ("a login is recorded", "It was lost. (2026-11-25T19:35:23.000Z)"),
     "deaf sshd": ("daemon sshd listens yes", "not at 127.0.0.1:1"),
     "a way": ("trail auditd-stopped: recorded", "auditd is stopped: pid 7"),
 }

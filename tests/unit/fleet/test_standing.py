@@ -42,11 +42,17 @@ def test_every_answer_has_a_standing(answer, standing, differences):
 def test_the_table():
     rows = {"web1": fleet_standing.row(GOOD), "db1": fleet_standing.row({**GOOD, "drift": [DRIFT, DRIFT]})}
     rows["gone"] = fleet_standing.row(None)
+    rows["web2"] = fleet_standing.row({**GOOD, "proof": {"time": "2026-11-25T19:52:13.317Z", "holds": True}})
+    lost = {"time": "2026-11-25T19:52:13.317Z", "holds": False, "lost_at": "login"}
+    rows["web3"] = fleet_standing.row({**GOOD, "proof": lost})
     assert fleet_standing.table(rows).splitlines() == [
-        "minion  environment  policy  standing   differences",
-        "db1     prod         abc     differs    effective: LogLevel is 'INFO', expected 'VERBOSE' (and 1 more)",
-        "gone    -            -       no answer",
-        "web1    prod         abc     in policy",
+        "minion  environment  policy  standing   proven            differences",
+        "db1     prod         abc     differs    -                 "
+        "effective: LogLevel is 'INFO', expected 'VERBOSE' (and 1 more)",
+        "gone    -            -       no answer  -",
+        "web1    prod         abc     in policy  -",
+        "web2    prod         abc     in policy  2026-11-25 19:52",
+        "web3    prod         abc     in policy  lost at login",
         "",
-        "3 minions: 1 in policy, 1 differs, 1 no answer",
+        "5 minions: 3 in policy, 1 differs, 1 no answer",
     ]
