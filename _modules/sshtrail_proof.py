@@ -2,6 +2,10 @@
 The account that proofs log in to (:py:func:`sshtrail.prove`), and what a proof that was killed left behind.
 """
 
+import sshtrail_lib
+
+sshtrail_lib.refresh()
+
 from sshtrail_lib.base import minion
 from sshtrail_lib.coverage import account as coverage_account
 from sshtrail_lib.coverage import leftovers

@@ -8,6 +8,10 @@ Have an account to which nobody can log in but a proof that logins are recorded.
         - account: sshtrail-proof
 """
 
+import sshtrail_lib
+
+sshtrail_lib.refresh()
+
 from sshtrail_lib.base import state
 
 

@@ -33,9 +33,9 @@ class Proving(Logging):
     def __init__(self, base, root):
         # The kernel tells its records only to the network that it booted with.
         super().__init__(base, root, network=os.getpid())
-        self.tree = base / "tree"
-        shutil.copytree(root, self.tree, symlinks=True, ignore=shutil.ignore_patterns(".git", "__pycache__"))
-        common = self.tree / "pillar" / "sshtrail" / "common.sls"
+        self.checkout = base / "tree"
+        shutil.copytree(root, self.checkout, symlinks=True, ignore=shutil.ignore_patterns(".git", "__pycache__"))
+        common = self.checkout / "pillar" / "sshtrail" / "common.sls"
         text = common.read_text()
         assert "account: null" in text
         common.write_text(text.replace("account: null", f"account: {ACCOUNT}"))
@@ -43,7 +43,7 @@ class Proving(Logging):
         top.parent.mkdir()
         top.write_text(json.dumps({"base": {"*": ["sshtrail.common", "sshtrail.prod"]}}))
         self.minion = base / "conf" / "minion"
-        roots = {"base": [str(top.parent), str(self.tree / "pillar")]}
+        roots = {"base": [str(top.parent), str(self.checkout / "pillar")]}
         self.minion.write_text(json.dumps(json.loads(self.minion.read_text()) | {"pillar_roots": roots}))
         config = self.inside("/etc/ssh/sshd_config")
         config.write_text(f"ListenAddress 127.0.0.1\nPort {free_port()}\n" + config.read_text())
@@ -66,7 +66,7 @@ def host(root, tmp_path_factory):
         assert audit_status()["pid"] == "0" and "No rules" in auditctl("-l")
         sandbox = Proving(tmp_path_factory.mktemp("host"), root)
         try:
-            done = sandbox.highstate(tree=sandbox.tree)
+            done = sandbox.highstate(tree=sandbox.checkout)
             assert done.returncode == 0, done.stdout + done.stderr
             sandbox.printed = done.stdout
             yield sandbox
@@ -322,7 +322,7 @@ def test_another_key_is_made_where_sshd_takes_no_ed25519(host):
 
 @pytest.fixture
 def nameless(host):
-    common = host.tree / "pillar" / "sshtrail" / "common.sls"
+    common = host.checkout / "pillar" / "sshtrail" / "common.sls"
     before = common.read_text()
     common.write_text(before.replace(f"account: {ACCOUNT}", "account: null"))
     yield
@@ -400,7 +400,7 @@ def _target(path):
 def test_a_proof_killed_at_any_step_leaves_nothing_that_counts(host):
     """See prove_killed.py, which runs in the sandbox: SSHTRAIL_KILL_EVERY=1 kills at every step."""
     began = time.monotonic()
-    done = host.run(sys.executable, KILLER, host.minion, os.environ.get("SSHTRAIL_KILL_EVERY", "23"), check=False)
+    done = host.run(sys.executable, KILLER, host.minion, os.environ.get("SSHTRAIL_KILL_EVERY", "3"), check=False)
     print(done.stdout, f"{time.monotonic() - began:.0f} s")
     assert done.returncode == 0, done.stdout + done.stderr
     assert left(host) == []

@@ -144,7 +144,7 @@ def _ran(arguments: Sequence[bytes]) -> list[str]:
 
 def _is_shell(event: Event) -> bool:
     call = event.first("SYSCALL")
-    return bool(call) and (call.text("exe") or "").startswith(("/bin/", "/usr/bin/"))
+    return call is not None and (call.text("exe") or "").startswith(("/bin/", "/usr/bin/"))
 
 
 def is_stranger(user: str, address: str) -> bool:
@@ -321,17 +321,17 @@ class _Ours:
         return sorted(found, key=lambda record: _number(record, "pid") not in by_sshd)
 
     def command(self, events: Sequence[Event]) -> Found:
-        commands = [event for event in self.commands(events) if event.first("SYSCALL")]
+        commands = [(event, call) for event in self.commands(events) if (call := event.first("SYSCALL"))]
         if not commands:
             return Found(False, self._no_command(events))
-        call = commands[-1].first("SYSCALL")
+        event, call = commands[-1]
         auid, ses = call.text("auid"), call.text("ses")
         if auid != str(self.evidence.uid) or ses in (None, UNSET):
             return Found(False, f"{COMMAND} is recorded with auid {auid} and session {ses}, which is nobody's login.")
         sessions = {record.text("ses") for record in self.logins(events)}
         if sessions and ses not in sessions:
             return Found(False, f"{COMMAND} is recorded in session {ses}, which is not that of the login.")
-        keys = commands[-1].keys
+        keys = event.keys
         if self.evidence.keys and not self.evidence.keys & set(keys):
             return Found(False, f"{COMMAND} is recorded, by no rule of the policy (key {', '.join(keys) or 'none'}).")
         return Found(True, f"{COMMAND} in session {ses}, auid {auid}, key {', '.join(keys) or 'none'}.")
