@@ -106,7 +106,7 @@ def _followed(minion: Minion, policy: Policy) -> Verdict:
     account, mark = _account(policy), proof.MARK + secrets.token_hex(16)
     general = _effective(minion, policy)
     at = login.door(general.get("ListenAddress") or [])
-    with _watched(minion, policy, general) as witnesses:
+    with _watched(minion, policy, general, mark) as witnesses:
         keys = frozenset(name for line in _command_rules(policy) for name in watches.keys(line) or ())
         shared = Evidence("", 0, mark, keys=keys, remote=witness.remote(), audit=policy["audit"])
         with login.known_hosts(minion, general.get("HostKey") or []) as hosts:
@@ -115,8 +115,6 @@ def _followed(minion: Minion, policy: Policy) -> Verdict:
             else:
                 tried = _by_stranger(minion, at, hosts, mark, policy["audit"])
                 tried = tried._replace(use_pam=general.get("UsePAM") == "yes")
-        if witnesses.ear and not witnesses.ear.hears:
-            minion.run("auditctl", "-m", mark)
         return _waited(lambda: _gathered(witnesses, shared, tried))
 
 
@@ -155,16 +153,26 @@ def _command_rules(policy: Policy) -> list[str]:
 
 
 @contextlib.contextmanager
-def _watched(minion: Minion, policy: Policy, general: Effective) -> Iterator[Witnesses]:
-    logs = policy["sshd"]["logs"]
-    facility = str(general.get("SyslogFacility") or "AUTH").upper()
-    audited = policy["audit"]
-    ear = witness.Ear() if audited else None
+def _watched(minion: Minion, policy: Policy, general: Effective, mark: str) -> Iterator[Witnesses]:
+    facility, logs = str(general.get("SyslogFacility") or "AUTH").upper(), policy["sshd"]["logs"]
+    sshd = witness.SshdLog(minion, [logs[facility]] if facility in logs else [])
+    if not policy["audit"]:
+        yield Witnesses(None, None, sshd)
+        return
+    log, ear = witness.Log(minion, policy["auditd"]["path"]), witness.Ear()
     try:
-        log = witness.Log(minion, policy["auditd"]["path"]) if audited else None
-        yield Witnesses(ear, log, witness.SshdLog(minion, [logs[facility]] if facility in logs else []))
+        _listen(minion, ear, mark)
+        yield Witnesses(ear, log, sshd)
     finally:
-        if ear:
+        ear.close()
+
+
+def _listen(minion: Minion, ear: witness.Ear, mark: str) -> None:
+    """Have the ear closed if it is deaf: what it did not hear would prove nothing."""
+    if not ear.hears():
+        # Kernels before 5.8 do not tell who listens. Where nobody can, this tells whether the file gets anything.
+        minion.run("auditctl", "-m", mark)
+        if not ear.hears():
             ear.close()
 
 

@@ -9,6 +9,7 @@ import ctypes
 import glob
 import os
 import re
+import select
 import socket
 import threading
 import time
@@ -27,6 +28,8 @@ from sshtrail_lib.trail.audit_log import Event, Record
 NETLINK_AUDIT, READ_LOG, HEADER = 9, 1, 16
 SO_RCVBUFFORCE, BUFFER = 33, 32 * 2**20
 CLONE_NEWNET = 0x40000000
+#: Seconds in which the kernel passes a record on.
+HEARS = 0.5
 #: linux/audit.h: what the kernel numbers, and the log names.
 TYPES = {
     **{1006: "LOGIN", 1100: "USER_AUTH", 1101: "USER_ACCT", 1103: "CRED_ACQ", 1104: "CRED_DISP", 1105: "USER_START"},
@@ -57,10 +60,16 @@ class Ear:
         self._socket = _socket()
         self._records: list[Record] = []
 
-    @property
     def hears(self) -> bool:
-        """Whether the kernel tells us (bool)."""
-        return self._socket is not None
+        """
+        Tell whether the kernel tells us anything (bool): who may listen hears, at the latest, that he does.
+
+        In another network namespace than the kernel's first one may listen too, and hears nothing. A kernel whose audit
+        is off makes no records, so that there is nothing to miss.
+        """
+        if self._socket is None or not _status().get("enabled"):
+            return self._socket is not None
+        return bool(select.select([self._socket], [], [], HEARS)[0])
 
     def events(self, marks: Sequence[bytes]) -> list[Event] | None:
         """
