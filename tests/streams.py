@@ -10,11 +10,17 @@ STREAMS = {
     # A kernel has one audit subsystem. Those that have it for a moment come first: in between others get their turn.
     "audit": [
         "integration/test_auditd_lifecycle.py",
+        "integration/test_coverage.py",
+        "integration/test_prove.py",
         "functional/test_audit_rules.py",
         "functional/test_audit_rules_events.py",
         "functional/test_audit_rules_kernel.py",
         "functional/test_audit_rules_kill.py",
         "functional/test_audit_rules_locked.py",
+        "functional/test_audit_rules_hiding.py",
+        "functional/test_audit_rules_kill.py",
+        "functional/test_auditd_space.py",
+        "functional/test_auditd_conf_kill.py",
         "functional/test_auditd_conf.py",
         "functional/test_auditd_conf_kill.py",
         "unit/base/test_kernel.py",
