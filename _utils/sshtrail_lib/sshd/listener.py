@@ -1,24 +1,39 @@
 """
 The listening sshd: which process it is, whether it works with a given configuration, and whether it answers.
+
+One that answers with a refusal is *full*: it lives, and takes no connection now, because of its ``MaxStartups`` or its
+penalties for an address. That is neither good nor a failure, and whoever asks asks again.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import time
 import typing
 from collections.abc import Callable, Sequence
 
+from salt.exceptions import CommandExecutionError
+
 from sshtrail_lib.base import files, processes, sockets
 
 #: What every SSH server says first (RFC 4253, 4.2).
 GREETING = b"SSH-2.0"
+#: What a full sshd says in its place: sshd.c, drop_connection, since 8.5; and since 9.8 to an address with a penalty.
+_REFUSALS = (b"Exceeded MaxStartups", b"Not allowed at this time")
+#: Bytes that are read of what is said.
+_LONGEST = 64
+#: Seconds before each question to the same sshd: one that is full refuses at random, and not for long.
+PAUSES = (0.0, 0.2, 0.4, 0.8)
 _TITLE = ("sshd: ", " [listener]")
+#: How many that have not logged in yet, and from how many on it refuses: sshd.c, server_accept_loop, since 8.2.
+_STARTUPS = re.compile(rb"sshd: .* \[listener\] (\d+) of (\d+)-\d+ startups")
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-
+#: What comes from an endpoint: a greeting; a refusal of a sshd that lives; nothing, or what no SSH server says.
+GREETS, FULL, SILENT = "greets", "full", "silent"
 
 #: What tells a PidFile from one that is written anew: inode, time of the last change (int, ns), size.
 Stamp = tuple[int, int, int]
@@ -42,6 +57,20 @@ class Listener(typing.NamedTuple):
     argv: list[str]
     pidfile: str
     stamp: Stamp
+
+
+class Heard(typing.NamedTuple):
+    """
+    What is wrong with the answers of sshd, each in words (str), empty where nothing is.
+
+    silent
+        Where no SSH server greets.
+    full
+        Where sshd lives, and takes no connection now.
+    """
+
+    silent: str
+    full: str
 
 
 def find(pidfile: str, config: str, default: str) -> Listener | None:
@@ -117,8 +146,9 @@ def wait(
     Returns what is missing, in words (str); empty when everything answers.
     """
 
-    def missing() -> str:
-        return silence(endpoints) if stamp(pidfile) not in (None, before) else "sshd has not started anew"
+    def missing() -> Heard:
+        anew = stamp(pidfile) not in (None, before)
+        return hear(endpoints) if anew else Heard("sshd has not started anew", "")
 
     def hopeful() -> bool:
         # sshd writes its PidFile when it listens: what refuses a connection then is not going to take one.
@@ -129,20 +159,39 @@ def wait(
 
 def wait_for(endpoints: Sequence[str], deadline: float) -> str:
     """Wait until all ``endpoints`` answer; arguments and what is returned as for :func:`wait`."""
-    return _poll(lambda: silence(endpoints), deadline, lambda: True)
+    return _poll(lambda: hear(endpoints), deadline, lambda: True)
 
 
-def _poll(missing: Callable[[], str], deadline: float, hopeful: Callable[[], bool]) -> str:
+def _poll(missing: Callable[[], Heard], deadline: float, hopeful: Callable[[], bool]) -> str:
     end = time.monotonic() + deadline
-    while missing() and time.monotonic() < end and hopeful():
+    # One that is full has been asked several times already, and what it said came from the new one.
+    while (heard := missing()).silent and time.monotonic() < end and hopeful():
         time.sleep(0.05)
-    return missing()
+    return missing().silent if heard.silent else ""
+
+
+def hear(endpoints: Sequence[str]) -> Heard:
+    """
+    Return what is wrong with the answers at ``endpoints`` (list of str, ``ADDRESS:PORT``), as :class:`Heard`.
+
+    Where sshd is full it is asked again, within two seconds.
+    """
+    found = dict.fromkeys(endpoints, FULL)
+    for pause in PAUSES:
+        full = [endpoint for endpoint, answer in found.items() if answer == FULL]
+        if full:
+            time.sleep(pause)
+            found |= {endpoint: ask(endpoint) for endpoint in full}
+    silent, full = ([one for one in endpoints if found[one] == answer] for answer in (SILENT, FULL))
+    return Heard(
+        f"no SSH-2.0 greeting from {', '.join(silent)}" if silent else "",
+        f"sshd is full at {', '.join(full)}: it lives, and takes no connection now (MaxStartups)" if full else "",
+    )
 
 
 def silence(endpoints: Sequence[str]) -> str:
     """Return which of ``endpoints`` (list of str, ``ADDRESS:PORT``) do not answer, in words (str), empty for none."""
-    silent = [endpoint for endpoint in endpoints if not answers(endpoint)]
-    return f"no SSH-2.0 greeting from {', '.join(silent)}" if silent else ""
+    return hear(endpoints).silent
 
 
 def unheard(endpoints: Sequence[str]) -> list[str]:
@@ -174,12 +223,20 @@ def answers(endpoint: str, timeout: float = 2.0) -> bool:
     A wildcard address of a family that this host does not have, such as ``[::]`` without IPv6, needs no answer: sshd
     lists it and goes without.
     """
+    return ask(endpoint, timeout) == GREETS
+
+
+def ask(endpoint: str, timeout: float = 2.0) -> str:
+    """Return :data:`GREETS`, :data:`FULL` or :data:`SILENT`; arguments as for :func:`answers`."""
     try:
         with socket.create_connection(_target(endpoint), timeout=timeout) as connection:
-            connection.settimeout(timeout)
-            return _greets(connection)
+            said = _said(connection, time.monotonic() + timeout)
     except OSError:
-        return _impossible(endpoint)
+        # Also who accepts and says nothing in time: a process that was stopped still has its socket.
+        return GREETS if _impossible(endpoint) else SILENT
+    if said.startswith(GREETING):
+        return GREETS
+    return FULL if said.startswith(_REFUSALS) or (not said and _crowded(endpoint)) else SILENT
 
 
 def _target(endpoint: str) -> tuple[str, int]:
@@ -211,15 +268,55 @@ def _refuses(endpoint: str) -> bool:
         return False
 
 
-def _greets(connection: socket.socket) -> bool:
+def _said(connection: socket.socket, end: float) -> bytes:
+    """Return the first line that is said (bytes), b"" when the connection was closed; too late is an OSError."""
     # RFC 4253 lets a server send other lines first; OpenSSH never does.
     received = b""
-    while len(received) < len(GREETING):
-        part = connection.recv(64)
+    while b"\n" not in received and not received.startswith(GREETING) and len(received) < _LONGEST:
+        connection.settimeout(max(0.001, end - time.monotonic()))
+        try:
+            part = connection.recv(_LONGEST)
+        except ConnectionResetError:
+            part = b""
         if not part:
-            return False
+            break
         received += part
-    return received.startswith(GREETING)
+    return received
+
+
+def _crowded(endpoint: str) -> bool:
+    """
+    Tell whether the sshd that listens at ``endpoint`` says in its title that it refuses connections.
+
+    For those that close without a word (before 8.5): one whose processes die at once closes like that too, and is dead.
+    """
+    port = _place(endpoint)[1]
+    sockets = {os.fsencode(f"socket:[{inode}]") for family in _TABLES for inode in _inodes(family, port)}
+    return any(sockets & _held_by(pid) for pid in filter(str.isdigit, os.listdir("/proc")) if _refusing(pid))
+
+
+def _refusing(pid: str) -> bool:
+    with contextlib.suppress(CommandExecutionError):
+        title = _STARTUPS.match(files.read(f"/proc/{pid}/cmdline") or b"")
+        return title is not None and int(title[1]) >= int(title[2])
+    return False
+
+
+def _held_by(pid: str) -> set[bytes]:
+    """Return what the open files of a process are (set of bytes), as far as it tells."""
+    found = set()
+    with contextlib.suppress(OSError):
+        for number in os.listdir(f"/proc/{pid}/fd"):
+            found.add(os.fsencode(os.readlink(f"/proc/{pid}/fd/{number}")))
+    return found
+
+
+def _inodes(family: int, port: int) -> Iterator[str]:
+    """Yield the inode of each socket of an address family that listens at a port."""
+    with contextlib.suppress(FileNotFoundError), open(_TABLES[family], encoding="ascii") as lines:
+        for fields in map(str.split, lines):
+            if fields[3] == f"{_LISTENS:02X}" and int(fields[1].rpartition(":")[2], 16) == port:
+                yield fields[9]
 
 
 def stamp(pidfile: str) -> Stamp | None:

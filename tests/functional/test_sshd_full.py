@@ -1,0 +1,67 @@
+"""
+A real sshd that is full, and one that was stopped: the first lives, the second does not answer.
+"""
+
+import contextlib
+import os
+import pathlib
+import signal
+import socket
+import time
+
+import pytest
+from sshd_server import poll
+from sshtrail_lib.sshd import listener
+
+CROWD = 100
+
+
+@pytest.fixture
+def narrow(server):
+    """A sshd that takes two who have not logged in."""
+    server.write("MaxStartups 2")
+    server.start()
+    yield server
+    if server.pid:
+        os.kill(server.pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def crowd(server):
+    """Hold connections of people who never log in."""
+    # Who was greeted a moment ago still has his place.
+    assert poll(lambda: b" 0 of 2-2 startups" in pathlib.Path(f"/proc/{server.pid}/cmdline").read_bytes())
+    with contextlib.ExitStack() as held:
+        for _ in range(CROWD):
+            held.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+        yield
+
+
+def endpoint(server):
+    return f"127.0.0.1:{server.port}"
+
+
+def test_full_is_told_from_dead(narrow):
+    assert listener.hear([endpoint(narrow)]) == ("", "")
+    with crowd(narrow):
+        assert poll(lambda: listener._refusing(str(narrow.pid)))
+        started = time.monotonic()
+        heard = listener.hear([endpoint(narrow)])
+        assert heard.silent == "" and heard.full.startswith(f"sshd is full at {endpoint(narrow)}")
+        assert time.monotonic() - started < 5
+        assert listener._crowded(endpoint(narrow)), "its title tells it too"
+    assert poll(lambda: listener.hear([endpoint(narrow)]) == ("", ""))
+
+
+def test_one_that_was_stopped_is_dead_even_when_it_was_full(narrow):
+    with crowd(narrow):
+        os.kill(narrow.pid, signal.SIGSTOP)
+        assert listener.ask(endpoint(narrow), timeout=1) == listener.SILENT
+        assert listener.unheard([endpoint(narrow)]) == [], "the kernel listens for it"
+    os.kill(narrow.pid, signal.SIGCONT)
+    assert poll(lambda: listener.hear([endpoint(narrow)]) == ("", ""))
+
+
+def test_one_that_has_ended_is_dead(narrow):
+    narrow.stop()
+    assert listener.hear([endpoint(narrow)]) == (f"no SSH-2.0 greeting from {endpoint(narrow)}", "")
