@@ -10,6 +10,7 @@ import sshtrail_lib
 sshtrail_lib.refresh()
 
 from sshtrail_lib.base import minion
+from sshtrail_lib.drift import schedule as drift_schedule
 from sshtrail_lib.drift import watch
 
 __virtualname__ = "sshtrail_watch"
@@ -32,6 +33,9 @@ def tick():
     differs any more. What could not be told is told at the next tick. Nothing is told while a state run of this
     minion is going on, nor while it is silent (:py:func:`silence`).
 
+    Every few minutes (``sshtrail:drift:heartbeat``) it looks at everything, sshd's greeting included, and puts a
+    heartbeat into the mine. A look that fails raises nothing: the heartbeat tells why, at once.
+
     CLI Example:
 
     .. code-block:: bash
@@ -52,6 +56,53 @@ def claim():
         salt '*' sshtrail_watch.claim
     """
     return watch.claimed(_minion())
+
+
+def heartbeat():
+    """
+    Return what this minion last told the master of its watch (dict): see
+    :class:`sshtrail_lib.drift.heartbeat.Beat`.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail_watch.heartbeat
+    """
+    return watch.beaten(_minion())
+
+
+def compare(name, wanted):
+    """
+    Return how a job of the minion's schedule differs from what is asked for (dict), empty where it does not.
+
+    name
+        The job's name (str).
+    wanted
+        Its ``function``, ``seconds`` and other options, as ``schedule.add`` takes them (dict), None for no such job.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail_watch.compare 'sshtrail drift' '{function: sshtrail_watch.tick, seconds: 10}'
+    """
+    return drift_schedule.compare(_minion(), name, wanted)
+
+
+def schedule(name, wanted):
+    """
+    Have a job in the minion's schedule as it is asked for; the whole schedule is enabled. Arguments are those of
+    :py:func:`compare`.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail_watch.schedule 'sshtrail drift' '{function: sshtrail_watch.tick, seconds: 10}'
+    """
+    drift_schedule.bring(_minion(), name, wanted)
+    watch.scheduled(_minion(), bool(wanted))
 
 
 def silence(minutes, reason):

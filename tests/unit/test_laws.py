@@ -27,7 +27,7 @@ PURE = {
     "pam": {"lines", "language", "keywords", "dispatch", "check", "plan"},
     "policy": {"groups", "platforms", "arguments", "needs"},
     "coverage": {"checks", "daemon", "rules", "people", "memory", "logins", "marks"},
-    "drift": {"difference", "claim", "event"},
+    "drift": {"difference", "claim", "event", "heartbeat"},
     "fleet": {"standing", "rollout", "remedy"},
 }
 # These ask (accounts, libaudit's tables, whether a directory is there), and change nothing.

@@ -24,6 +24,7 @@ PREFIX = "sshtrail/drift/"
 FOUND, GONE, SILENCED, RESUMED = (PREFIX + kind for kind in ("found", "gone", "silenced", "resumed"))
 #: What the master tells.
 REPAIRED, FAILED, STOPPED = (PREFIX + kind for kind in ("repaired", "failed", "stopped"))
+SILENT, HEARD = (PREFIX + kind for kind in ("silent", "heard"))
 
 #: What a minion tells of its audit log, which auditd has suspended, or writes again.
 LOG_SUSPENDED, LOG_RESUMED = "sshtrail/trail/suspended", "sshtrail/trail/resumed"
@@ -128,3 +129,17 @@ def outcome(minion: str, claim: Claim, attempt: int, seconds: float, reason: str
     """
     told = {"id": minion, "digest": claim.name, "round": claim.round, "attempt": attempt}
     return {"version": VERSION, **told, "seconds": round(seconds, 3), "reason": text.line(reason, 5 * LONGEST_VALUE)}
+
+
+def vigil(minion: str, since: float, reason: str = "") -> Body:
+    """
+    Return the body of what the master tells of a host's heartbeat (dict): ``version``, ``id``, ``since``, ``reason``.
+
+    minion
+        Its id (str), as the master knows it.
+    since
+        When it was last heard of, or when it was first missed (float, seconds since the epoch).
+    reason
+        Why it counts as silent (str), "" when it was heard again.
+    """
+    return {"version": VERSION, "id": minion, "since": text.iso(since), "reason": text.line(reason, 5 * LONGEST_VALUE)}

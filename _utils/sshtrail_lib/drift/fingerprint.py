@@ -65,10 +65,24 @@ def take(
     trail
         What :class:`sshtrail_lib.coverage.pulse.Watched` has (sequence of str), empty for no look at the trail.
     """
-    own = glob.glob(os.path.join(LIBRARY, "**", "*.py"), recursive=True)
-    watched: Seen = {"paths": [*own, *PACKAGES, *paths], "pidfiles": pidfiles, "endpoints": endpoints, "audit": audit}
-    watched["trail"] = list(trail)
+    watched: Seen = {
+        "paths": [*_library(), *PACKAGES, *paths],
+        "pidfiles": pidfiles,
+        "endpoints": endpoints,
+        "audit": audit,
+        "trail": list(trail),
+    }
     return {"time": time.time_ns(), "watched": watched, "facts": _facts(**watched)}
+
+
+def edition() -> str:
+    """Return a short name (12 hexadecimal digits) for this edition of the library: its files and their sizes."""
+    files = sorted((os.path.relpath(path, LIBRARY), os.stat(path).st_size) for path in _library())
+    return hashlib.sha256(repr(files).encode()).hexdigest()[:12]
+
+
+def _library() -> list[str]:
+    return glob.glob(os.path.join(LIBRARY, "**", "*.py"), recursive=True)
 
 
 def keep(cachedir: str, seen: Seen, pillar: Mapping, look: Look) -> None:
@@ -158,7 +172,7 @@ def _stat(path: str) -> list[int | None]:
 
 def _process(path: str, name: str) -> list | None:
     pid = processes.process(path, [name])
-    return [pid, processes.birth(pid).decode()] if pid else None
+    return [pid, processes.birth(pid).decode(), processes.stopped(pid)] if pid else None
 
 
 def _kernel(status: Mapping[str, int]) -> str:

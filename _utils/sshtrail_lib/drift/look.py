@@ -19,6 +19,7 @@ from sshtrail_lib.coverage import facts as coverage_facts
 from sshtrail_lib.coverage import leftovers
 from sshtrail_lib.coverage import prove as coverage_prove
 from sshtrail_lib.drift import difference, fingerprint
+from sshtrail_lib.drift import schedule as drift_schedule
 from sshtrail_lib.drift.difference import Changes, Difference
 from sshtrail_lib.policy import arguments
 from sshtrail_lib.policy import pillar as policy_pillar
@@ -30,6 +31,10 @@ Answer = typing.TypeVar("Answer")
 NOTHING: dict[str, typing.Any] = {}
 #: How a daemon is asked whether it runs now, and after a boot.
 ASKED = {"running": "sshtrail_service.status", "enabled": "sshtrail_service.enabled"}
+
+
+#: Seconds that a sshd has for its greeting before it counts as dead.
+PATIENCE = 10.0
 
 
 class Part(typing.NamedTuple):
@@ -67,6 +72,7 @@ def parts(minion: Minion, policy: Policy) -> Iterator[Part]:
     yield Part("daemons", "daemon", lambda: difference.of("daemon", _deaf(minion, policy)))
     yield Part("trail", "trail", lambda: difference.of_findings(minion.call["sshtrail_trail.findings"](policy)))
     yield Part("proof", "trail", lambda: difference.of("trail", _proof(minion)))
+    yield Part("schedule", "service", lambda: difference.of("service", _schedule(minion, policy)))
 
 
 def differences(minion: Minion, policy: Policy) -> list[Difference]:
@@ -112,21 +118,17 @@ def condition(minion: Minion, pillar: Mapping) -> dict[str, typing.Any]:
     try:
         policy = policy_pillar.build(pillar, minion.grains["os_family"])
     except SaltInvocationError as exc:
-        return {
-            "environment": None,
-            "digest": None,
-            "drift": [],
-            "reboot": {},
-            "silent": "",
-            "proof": None,
-            "error": exc.message,
-        }
+        nothing = {"drift": [], "reboot": {}, "silent": "", "full": "", "watch": {}, "proof": None}
+        return {"environment": None, "digest": None, **nothing, "error": exc.message}
+    heard = _or(sshd_listener.Heard("", ""), lambda: sshd_listener.hear(endpoints(minion, policy)))
     return {
         "environment": policy["environment"],
         "digest": policy_pillar.digest(pillar),
         "drift": _attributed(minion, policy),
         "reboot": _or(NOTHING, lambda: reboot(minion, policy)),
-        "silent": _or("", lambda: sshd_listener.silence(endpoints(minion, policy))),
+        "silent": heard.silent,
+        "full": heard.full,
+        "watch": {name: policy["drift"][name] for name in ("interval", "heartbeat")},
         "proof": _or(None, lambda: coverage_prove.told(minion.call["sshtrail.proof"]())),
         "error": None,
     }
@@ -147,7 +149,7 @@ def sources(minion: Minion, policy: Policy) -> dict[str, typing.Any]:
     """Return what the comparisons depend on, as the arguments of :func:`sshtrail_lib.drift.fingerprint.take` (dict)."""
     sshd = minion.call["sshd_config.sources"](policy["sshd"]["path"])
     pidfiles = {} if sshd["pidfile"] == "none" else {sshd["pidfile"]: "sshd"}
-    paths = [*sshd["paths"], *minion.call["sshtrail_service.sources"]()]
+    paths = [*sshd["paths"], *drift_schedule.files(minion), *minion.call["sshtrail_service.sources"]()]
     trail = ["", "", "" if sshd["pidfile"] == "none" else sshd["pidfile"]]
     if policy["audit"]:
         pidfiles[PROCESSES["auditd"].pidfile] = "auditd"
@@ -223,9 +225,9 @@ def _deaf(minion: Minion, policy: Policy) -> Changes:
     """Return which daemons run and do not do their part: sshd listens nowhere, auditd is not the kernel's."""
     services = arguments.services(policy)
     runs = {daemon: minion.call[ASKED["running"]](given["name"]) for daemon, given in services.items()}
-    changes = {}
-    if runs["sshd"] and (unheard := sshd_listener.unheard(endpoints(minion, policy))):
-        changes["sshd listens"] = {"old": f"not at {', '.join(unheard)}", "new": True}
+    changes: dict[str, typing.Any] = {}
+    if runs["sshd"]:
+        changes |= _deaf_sshd(endpoints(minion, policy))
     if runs.get("auditd") and not minion.call["audit_rules.status"]()["pid"]:
         changes["auditd receives"] = {"old": False, "new": True}
     return changes
@@ -235,3 +237,20 @@ def _proof(minion: Minion) -> Changes:
     """Return that the last login that was followed to the log was lost, where it was."""
     found = minion.call["sshtrail.proof"]()
     return {} if found is None or found["holds"] else {"proof": {"old": found["said"], "new": "recorded"}}
+
+
+def _deaf_sshd(where: list[str]) -> Changes:
+    """Return that sshd listens nowhere, or that it does not greet, which one does that was stopped or hangs."""
+    if unheard := sshd_listener.unheard(where):
+        return {"sshd listens": {"old": f"not at {', '.join(unheard)}", "new": True}}
+    # A host can be slow: one that is late is asked again, and patiently.
+    silent = sshd_listener.silence(where) and sshd_listener.hear(where, PATIENCE).silent
+    return {"sshd answers": {"old": silent, "new": True}} if silent else {}
+
+
+def _schedule(minion: Minion, policy: Policy) -> Changes:
+    """Return how the job differs that looks for drift; a minion without a master has nobody to tell, and none."""
+    if minion.opts.get("file_client") == "local":
+        return {}
+    wanted = arguments.schedule(policy).get("sshtrail_watch.scheduled")
+    return minion.call["sshtrail_watch.compare"](arguments.JOB, wanted)

@@ -192,6 +192,14 @@ def _proof(minion: Minion, policy: Policy, found: Found) -> Lines:
         yield Line("a login is recorded", f"{last['said']} ({last['time']})", frozenset(["proof"]))
 
 
+def _schedule(minion: Minion, policy: Policy, found: Found) -> Lines:
+    about = f"schedule {arguments.JOB}"
+    interval = policy["drift"]["interval"]
+    if interval and minion.opts.get("file_client") != "local":
+        now = _value(found[about]["actual"]) if about in found else "scheduled"
+        yield Line(f"drift looked for every {interval} s", now, frozenset([about]))
+
+
 RUNNING: dict[str, Callable[[Minion, Policy], str]] = {"sshd": _sshd_runs, "auditd": _auditd_runs}
 DESCRIPTIONS: dict[str, Callable[[Minion, Policy, Found], Lines]] = {
     "packages": _packages,
@@ -202,6 +210,7 @@ DESCRIPTIONS: dict[str, Callable[[Minion, Policy, Found], Lines]] = {
     "daemons": _daemons,
     "trail": _trail,
     "proof": _proof,
+    "schedule": _schedule,
 }
 
 

@@ -7,6 +7,7 @@ where something differs is asked of the execution modules, which Salt loads when
 
 from __future__ import annotations
 
+import logging
 import os
 import syslog
 import time
@@ -19,8 +20,11 @@ from sshtrail_lib.base import store, text
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.coverage import leftovers
 from sshtrail_lib.drift import claim as drift_claim
-from sshtrail_lib.drift import event, fingerprint, suspension
+from sshtrail_lib.drift import event, fingerprint, heartbeat, suspension
 from sshtrail_lib.drift.claim import Claim, Told
+from sshtrail_lib.drift.heartbeat import Beat
+
+log = logging.getLogger(__name__)
 
 #: How the functions begin that run states.
 STATE_RUNS = ("state.", "sshtrail.converge")
@@ -29,8 +33,42 @@ Look = Mapping[str, typing.Any]
 
 
 def tick(minion: Minion, pillar: Mapping) -> str:
-    """Look for drift on a host with a ``pillar`` (mapping), tell the master what is new; return what was done (str)."""
+    """
+    Look for drift on a host with a ``pillar`` (mapping), tell the master what is new, and that somebody looks.
+
+    Returns what was done (str). A look that fails raises nothing: the schedule would tell nobody.
+    """
     leftovers.clear(minion)
+    last, now = _last_beat(minion), time.time()
+    # What a heartbeat says was looked at as a whole.
+    due = bool(last.heartbeat) and heartbeat.due(last, "", now)
+    looks: list[Look] = []
+    try:
+        done, failed = _ticked(minion, pillar, due, looks), ""
+    except Exception as exc:  # noqa: BLE001 - whatever it is, the master has to hear that nobody looks
+        log.exception("The look for drift failed")
+        failed = text.line(f"{getattr(exc, 'message', exc)}" or type(exc).__name__)
+        done = f"failed: {failed}"
+    _beat(minion, last, looks[0] if looks else None, failed)
+    return done
+
+
+def beaten(minion: Minion) -> dict[str, typing.Any]:
+    """Return the value (dict) that stands for this host's last heartbeat in the mine."""
+    return heartbeat.stored(_last_beat(minion))
+
+
+def scheduled(minion: Minion, wanted: bool) -> None:
+    """Take in that the schedule was told to look, or not to (bool): the first heartbeat is due, or there is none."""
+    last = _last_beat(minion)
+    if wanted and not last.time:
+        _send_beat(minion, last, last._replace(number=last.number + 1, time=time.time()))
+    elif not wanted and last.time:
+        _withdraw_beat(minion, last)
+
+
+def _ticked(minion: Minion, pillar: Mapping, due: bool, looks: list[Look]) -> str:
+    """Look, as a whole where that is ``due``, put what was found into ``looks``, tell what is new."""
     if _state_runs(minion):
         return "a state run is going on"
     told, now = _told(minion), time.time()
@@ -38,7 +76,8 @@ def tick(minion: Minion, pillar: Mapping) -> str:
         return f"silent until {text.iso(told.until)}"
     if drift_claim.over(told, now):
         told = _speak_again(minion, told, "its time is over")
-    look = fingerprint.steady(minion.cachedir, pillar) or minion.call["sshtrail.look"]()
+    look = (not due and fingerprint.steady(minion.cachedir, pillar)) or minion.call["sshtrail.look"](fresh=due)
+    looks.append(look)
     suspension.attend(minion, look.get("full"))
     clean = fingerprint.last_clean(minion.cachedir) if look["differences"] else now
     claim = drift_claim.next_claim(told, look["differences"], clean, now)
@@ -77,6 +116,46 @@ def resume(minion: Minion) -> bool:
     return bool(told.until)
 
 
+def _beat(minion: Minion, last: Beat, look: Look | None, failed: str) -> None:
+    """Tell the master how its watch goes, where that is due and agreed."""
+    now, told = time.time(), _told(minion)
+    until = told.until if drift_claim.silent(told, now) else 0.0
+    beat = heartbeat.next_beat(last, look, failed, until, now)
+    if beat.heartbeat and heartbeat.due(last._replace(heartbeat=beat.heartbeat), failed, now):
+        _send_beat(minion, last, beat._replace(edition=fingerprint.edition()))
+    elif last.heartbeat and not beat.heartbeat:
+        _withdraw_beat(minion, last._replace(heartbeat=0))
+
+
+def _send_beat(minion: Minion, last: Beat, beat: Beat) -> None:
+    # The mine's function reads what is kept. That it arrived is for the master to see.
+    store.save(_beat_path(minion), heartbeat.stored(beat))
+    if not _into_mine(minion, heartbeat.MINE_KEY, "sshtrail_watch.heartbeat"):
+        store.save(_beat_path(minion), heartbeat.stored(last))
+
+
+def _withdraw_beat(minion: Minion, last: Beat) -> None:
+    minion.call["mine.delete"](heartbeat.MINE_KEY)
+    store.save(_beat_path(minion), heartbeat.stored(last._replace(time=0.0)))
+
+
+def _into_mine(minion: Minion, key: str, function: str) -> bool:
+    """Put what a function returns into the mine, for the master alone."""
+    allowed = {"allow_tgt": minion.opts["id"], "allow_tgt_type": "list"}
+    return bool(minion.call["mine.send"](key, mine_function=function, **allowed))
+
+
+def _beat_path(minion: Minion) -> str:
+    return os.path.join(minion.cachedir, "sshtrail", "heartbeat.json")
+
+
+def _last_beat(minion: Minion) -> Beat:
+    try:
+        return heartbeat.parse(store.load(_beat_path(minion))) or Beat()
+    except store.StoreError:
+        return Beat()
+
+
 def _state_runs(minion: Minion) -> bool:
     """Tell whether a state run of this minion is going on: what it changes is no drift."""
     running = salt.utils.minion.running(minion.opts)
@@ -94,9 +173,8 @@ def _tell(minion: Minion, told: Told, claim: Claim | None, look: Look) -> str:
 
 
 def _come(minion: Minion, claim: Claim, look: Look) -> bool:
-    """Put the claim into the mine, for the master alone, see that it is there, and send the event."""
-    allowed = {"allow_tgt": minion.opts["id"], "allow_tgt_type": "list"}
-    minion.call["mine.send"](drift_claim.MINE_KEY, mine_function="sshtrail_watch.claim", **allowed)
+    """Put the claim into the mine, see that it is there, and send the event."""
+    _into_mine(minion, drift_claim.MINE_KEY, "sshtrail_watch.claim")
     sentence = minion.call["sshtrail_trail.sentence"]
     said = [{**entry, "said": sentence(entry["by"])} for entry in look["differences"]]
     body = event.found({**look, "differences": said}, claim)

@@ -17,6 +17,8 @@ Arguments = dict[str, typing.Any]
 PAM = "/etc/pam.d/sshd"
 #: The SLS that applies all of it, from the root of ``salt/``.
 SLS = "sshtrail"
+#: The name of the job in the minion's schedule that looks for drift.
+JOB = "sshtrail drift"
 
 
 def daemons(policy: Policy) -> tuple[str, ...]:
@@ -68,11 +70,11 @@ def schedule(policy: Policy) -> dict[str, Arguments]:
     """Return the state of the schedule that looks for drift, and its arguments (dict of one)."""
     asked = policy["drift"]
     if not asked["interval"]:
-        return {"schedule.absent": {}}
+        return {"sshtrail_watch.unscheduled": {}}
     # The master learns of drift by events, not by the returns of this job. It lasts over a restart of the minion.
     quiet = {"maxrunning": 1, "return_job": False, "jid_include": False, "run_on_start": True}
     times = {"seconds": asked["interval"], "splay": asked["splay"]}
-    return {"schedule.present": {"function": "sshtrail_watch.tick", **times, **quiet}}
+    return {"sshtrail_watch.scheduled": {"function": "sshtrail_watch.tick", **times, **quiet}}
 
 
 def proof(policy: Policy) -> dict[str, dict[str, Arguments]]:

@@ -58,7 +58,7 @@ DEFAULTS = {
         **needs.DEFAULTS["rules"],
     },
     # Looked for every minute, and told: to repair is what an environment asks for.
-    "drift": {"interval": 60, "splay": 10, "action": "report"},
+    "drift": {"interval": 60, "splay": 10, "action": "report", "heartbeat": 300},
     # Each proof is a login that everybody sees in the records: how often is for an environment to say.
     "proof": {"account": None, "interval": 0},
 }
@@ -403,6 +403,11 @@ LAYER = {
         "splay": Key(SECONDS, "How much later a look may be, at random. It must be less than the interval."),
         "action": Key(
             _one_of("report", "repair"), "Whether the master only reports drift, or also applies the policy again."
+        ),
+        "heartbeat": Key(
+            SECONDS,
+            "The time between two heartbeats, with which a host tells the master that it looks; 0 is never. After "
+            "three that did not come the host counts as not watched.",
         ),
     },
     "proof": {

@@ -26,6 +26,8 @@ GREETING = b"SSH-2.0"
 _REFUSALS = (b"Exceeded MaxStartups", b"Not allowed at this time")
 #: Bytes that are read of what is said.
 _LONGEST = 64
+#: Seconds in which a greeting comes.
+TIMEOUT = 2.0
 #: Seconds before each question to the same sshd: one that is full refuses at random, and not for long.
 PAUSES = (0.0, 0.2, 0.4, 0.8)
 _TITLE = ("sshd: ", " [listener]")
@@ -170,9 +172,12 @@ def _poll(missing: Callable[[], Heard], deadline: float, hopeful: Callable[[], b
     return missing().silent if heard.silent else ""
 
 
-def hear(endpoints: Sequence[str]) -> Heard:
+def hear(endpoints: Sequence[str], timeout: float = TIMEOUT) -> Heard:
     """
     Return what is wrong with the answers at ``endpoints`` (list of str, ``ADDRESS:PORT``), as :class:`Heard`.
+
+    timeout
+        How long each has for its greeting, in seconds (float).
 
     Where sshd is full it is asked again, within two seconds.
     """
@@ -181,7 +186,7 @@ def hear(endpoints: Sequence[str]) -> Heard:
         full = [endpoint for endpoint, answer in found.items() if answer == FULL]
         if full:
             time.sleep(pause)
-            found |= {endpoint: ask(endpoint) for endpoint in full}
+            found |= {endpoint: ask(endpoint, timeout) for endpoint in full}
     silent, full = ([one for one in endpoints if found[one] == answer] for answer in (SILENT, FULL))
     return Heard(
         f"no SSH-2.0 greeting from {', '.join(silent)}" if silent else "",
@@ -216,7 +221,7 @@ def _place(endpoint: str) -> tuple[str, int]:
     return host.strip("[]").partition("%")[0], int(port)
 
 
-def answers(endpoint: str, timeout: float = 2.0) -> bool:
+def answers(endpoint: str, timeout: float = TIMEOUT) -> bool:
     """
     Return whether an SSH server greets at ``endpoint`` (str, ``ADDRESS:PORT``) within ``timeout`` seconds (float).
 
@@ -226,7 +231,7 @@ def answers(endpoint: str, timeout: float = 2.0) -> bool:
     return ask(endpoint, timeout) == GREETS
 
 
-def ask(endpoint: str, timeout: float = 2.0) -> str:
+def ask(endpoint: str, timeout: float = TIMEOUT) -> str:
     """Return :data:`GREETS`, :data:`FULL` or :data:`SILENT`; arguments as for :func:`answers`."""
     try:
         with socket.create_connection(_target(endpoint), timeout=timeout) as connection:

@@ -116,6 +116,10 @@ class Host:
     def do_sshtrail_trail__sources(self, policy):
         return []
 
+    def do_sshtrail_watch__compare(self, name, wanted):
+        assert wanted["function"] == "sshtrail_watch.tick"
+        return {f"schedule {name}": {"old": "disabled", "new": "x"}} if f"schedule {name}" in self.wrong else {}
+
     def do_sshtrail_trail__attribute(self, differences, policy, after):
         return [{**one, "by": after} for one in differences]
 

@@ -103,6 +103,7 @@ def condition(*wrong, pillar=PILLAR, cachedir="/nonexistent"):
 def test_the_condition_of_a_host(tmp_path):
     digest = policy_pillar.digest(PILLAR)
     whole = {"environment": "prod", "digest": digest, "drift": [], "reboot": {}, "silent": "", "error": None}
+    whole |= {"full": "", "watch": {"interval": 60, "heartbeat": 300}}
     proof = {"time": "2026-11-25T19:35:23.000Z", "holds": True, "lost_at": None}
     assert condition() == {**whole, "proof": proof}
     assert condition("sshtrail.proof")["proof"] is None

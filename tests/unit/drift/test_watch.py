@@ -5,12 +5,15 @@ drift.watch: what a tick does, and that a host remembers having told only what t
 import time
 
 import pytest
+from salt.exceptions import CommandExecutionError
 from sshtrail_lib.base.minion import Minion
-from sshtrail_lib.drift import claim, event, watch
+from sshtrail_lib.drift import claim, event, heartbeat, watch
 from sshtrail_lib.drift.difference import entry
 
 LOOSE = [entry("effective", "LogLevel", "VERBOSE", "ERROR")]
-LOOK = {"environment": "prod", "digest": "0123456789ab", "drift": {"interval": 10, "splay": 2, "action": "repair"}}
+AGREED = {"interval": 10, "splay": 2, "action": "repair", "heartbeat": 300}
+LOOK = {"environment": "prod", "digest": "0123456789ab", "drift": AGREED}
+VALUES = {claim.MINE_KEY: "sshtrail_watch.claim", heartbeat.MINE_KEY: "sshtrail_watch.heartbeat"}
 
 
 class Master:
@@ -18,7 +21,7 @@ class Master:
 
     def __init__(self, cachedir):
         self.mine, self.events, self.records, self.away = {}, [], [], False
-        self.differences = []
+        self.differences, self.beats, self.whole, self.fails = [], {}, [], ""
         functions = (
             "sshtrail.look",
             "sshtrail_trail.sentence",
@@ -31,7 +34,10 @@ class Master:
         calls = {name: getattr(self, name.replace(".", "_")) for name in functions}
         self.minion = Minion(calls, {"id": "web1", "cachedir": str(cachedir)}, {}, {})
 
-    def sshtrail_look(self):
+    def sshtrail_look(self, fresh):
+        self.whole.append(fresh)
+        if self.fails:
+            raise CommandExecutionError(self.fails)
         return {**LOOK, "differences": self.differences}
 
     def sshtrail_trail_sentence(self, by):
@@ -39,13 +45,15 @@ class Master:
         return "by whom is unknown"
 
     def mine_send(self, name, mine_function, allow_tgt, allow_tgt_type):
-        assert (mine_function, allow_tgt, allow_tgt_type) == ("sshtrail_watch.claim", "web1", "list")
+        assert (mine_function, allow_tgt, allow_tgt_type) == (VALUES[name], "web1", "list")
+        value = watch.claimed(self.minion) if name == claim.MINE_KEY else watch.beaten(self.minion)
         if not self.away:
-            self.mine[name] = watch.claimed(self.minion)
+            (self.mine if name == claim.MINE_KEY else self.beats)[name] = value
+        return True
 
     def mine_delete(self, name):
         if not self.away:
-            self.mine.pop(name, None)
+            (self.mine if name == claim.MINE_KEY else self.beats).pop(name, None)
 
     def mine_get(self, minion, name, tgt_type):
         assert (minion, tgt_type) == ("web1", "list")

@@ -81,7 +81,7 @@ def test_every_state_has_its_arguments():
             }
         },
         "drift": {
-            "schedule.present": {
+            "sshtrail_watch.scheduled": {
                 "function": "sshtrail_watch.tick",
                 "seconds": 7,
                 "splay": 3,
@@ -113,7 +113,7 @@ def test_a_host_without_audit_has_only_sshd():
 
 
 def test_a_schedule_that_is_off_is_absent():
-    assert arguments.schedule(built(drift={"interval": 0})) == {"schedule.absent": {}}
+    assert arguments.schedule(built(drift={"interval": 0})) == {"sshtrail_watch.unscheduled": {}}
     assert arguments.proof(built(proof={}))["proof schedule"] == {"schedule.absent": {}}
     assert arguments.proof(built(proof={}))["proof"] == {"sshtrail.proven": {"age": 0}}
 

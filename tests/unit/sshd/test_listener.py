@@ -134,7 +134,7 @@ def test_a_title_tells_how_many_wait(title, refuses, monkeypatch):
 
 def test_who_is_full_is_asked_again(monkeypatch):
     answers = iter([listener.FULL, listener.FULL, listener.GREETS])
-    monkeypatch.setattr(listener, "ask", lambda endpoint: next(answers))
+    monkeypatch.setattr(listener, "ask", lambda endpoint, timeout: next(answers))
     monkeypatch.setattr(listener.time, "sleep", lambda seconds: None)
     assert listener.hear(["a"]) == ("", "")
     assert next(answers, None) is None
@@ -142,7 +142,7 @@ def test_who_is_full_is_asked_again(monkeypatch):
 
 def test_what_is_full_and_what_is_silent_are_two_sentences(monkeypatch):
     known = {"a:1": listener.FULL, "b:2": listener.SILENT, "c:3": listener.GREETS}
-    monkeypatch.setattr(listener, "ask", known.get)
+    monkeypatch.setattr(listener, "ask", lambda endpoint, timeout: known[endpoint])
     monkeypatch.setattr(listener.time, "sleep", lambda seconds: None)
     heard = listener.hear(list(known))
     assert heard.silent == "no SSH-2.0 greeting from b:2"

@@ -1,0 +1,67 @@
+"""
+Have the minion's schedule look for drift, and notice when somebody has silenced it.
+
+.. code-block:: yaml
+
+    sshtrail drift:
+      sshtrail_watch.scheduled:
+        - function: sshtrail_watch.tick
+        - seconds: 10
+        - splay: 2
+"""
+
+import sshtrail_lib
+
+sshtrail_lib.refresh()
+
+from sshtrail_lib.base import state
+
+
+def scheduled(name, function, seconds, **options):
+    """
+    Have a job in the minion's schedule: there, enabled, saved, and with these options alone.
+
+    name
+        The job's name (str).
+    function
+        What it runs (str).
+    seconds
+        The time between two runs (int, seconds).
+    options
+        Others of ``schedule.add``, such as ``splay`` (int, seconds) and ``maxrunning`` (int).
+
+    Other than ``schedule.present`` it also enables a schedule that was disabled as a whole, and compares with the file
+    that a start of the minion reads.
+
+    .. code-block:: yaml
+
+        sshtrail drift:
+          sshtrail_watch.scheduled:
+            - function: sshtrail_watch.tick
+            - seconds: 10
+    """
+    given = {key: value for key, value in options.items() if not key.startswith("__")}
+    return _brought(name, {"function": function, "seconds": seconds, **given})
+
+
+def unscheduled(name):
+    """
+    Have no such job in the minion's schedule.
+
+    name
+        The job's name (str).
+
+    .. code-block:: yaml
+
+        sshtrail drift:
+          sshtrail_watch.unscheduled
+    """
+    return _brought(name, None)
+
+
+def _brought(name, wanted):
+    def plan():
+        changes = __salt__["sshtrail_watch.compare"](name, wanted)
+        return changes, "; ".join(f"{what} is {one['old']!r}" for what, one in changes.items()) or "It is so already."
+
+    return state.bring(name, __opts__["test"], plan, lambda: __salt__["sshtrail_watch.schedule"](name, wanted))
