@@ -1,10 +1,11 @@
 """
 Many minions in one process: each with an accepted key, its own encrypted channel, its own claim and its own answers.
 
-    crowd.py CONFIG DIGEST ID...
+    crowd.py [--calm] CONFIG DIGEST ID...
 
 Only what a minion does on its host is left out. What is published is decrypted once and answered under each name that
-it is for. Writes ``ready``; each line on the standard input is a storm; each publish that it answers is told as a line
+it is for. Writes ``ready``; each line on the standard input is a storm, or with the word ``beat`` a heartbeat of all,
+which with ``--calm`` is all that they do: they claim nothing before that; each publish that it answers is told as a line
 of JSON: the function, the job's id, and who answers.
 """
 
@@ -15,6 +16,9 @@ import time
 
 import salt.channel.client
 import salt.config
+import salt.utils.mine
+from sshtrail_lib.drift import heartbeat
+from sshtrail_lib.drift.heartbeat import Beat
 
 EVENT = "sshtrail/drift/"
 
@@ -35,6 +39,14 @@ class Member:
         self.round += 1
         claim = {"version": 1, "digest": "ab12cd34ef56", "round": self.round, "time": time.time()}
         await self.send(cmd="_mine", data={"sshtrail_drift": claim}, clear=False)
+
+    async def beats(self):
+        """Put a heartbeat into the mine, for the master alone, as a minion's tick does."""
+        self.round, now = self.round + 1, time.time()
+        beat = Beat(self.round, now, now, self.digest, 0, 12, 300, edition="ab12cd34ef56")
+        own = self.opts["id"]
+        value = salt.utils.mine.wrap_acl_structure(heartbeat.stored(beat), allow_tgt=own, allow_tgt_type="list")
+        await self.send(cmd="_mine", data={heartbeat.MINE_KEY: value}, clear=False)
 
     async def tells(self, kind):
         """Fire an event of the size that one with a single difference has."""
@@ -97,15 +109,19 @@ async def listen(members, config):
     return channel
 
 
-async def main(config, digest, *names):
+async def main(*words):
+    calm = words[0] == "--calm"
+    config, digest, *names = words[1:] if calm else words
     members = {name: Member(options(config, name), digest) for name in names}
     for member in members.values():
         await member.channel.auth.authenticate()
     channel = await listen(members, config)
-    await asyncio.gather(*(member.claims() for member in members.values()))
+    if not calm:
+        await asyncio.gather(*(member.claims() for member in members.values()))
     print("ready", flush=True)
-    while await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline):
-        await asyncio.gather(*(member.tells("found") for member in members.values()))
+    while line := await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline):
+        beats = line.strip() == "beat"
+        await asyncio.gather(*(one.beats() if beats else one.tells("found") for one in members.values()))
         print(json.dumps({"sent": len(members)}), flush=True)
     channel.close()
 

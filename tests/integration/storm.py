@@ -18,6 +18,7 @@ from _waiting import ended
 from sshtrail_lib.policy import pillar
 
 HERE = pathlib.Path(__file__).resolve().parent
+UTILS = HERE.parents[1] / "_utils"
 PATIENCE = 600
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -25,12 +26,13 @@ TICKS = os.sysconf("SC_CLK_TCK")
 class Storm:
     """Simulated minions beside those of a :class:`_site.Site`, and what is measured of the master meanwhile."""
 
-    def __init__(self, stack, site, count, others=()):
+    def __init__(self, stack, site, count, others=(), calm=False):
         self.stack, self.site, self.others = stack, site, others
         self.names = [f"crowd-{number:04}" for number in range(count)]
         self.published, self.lines = [], queue.Queue()
         self.introduce()
-        command = [sys.executable, HERE / "crowd.py", self.config(), self.digest(), *self.names, *others]
+        words = ["--calm"] if calm else []
+        command = [sys.executable, HERE / "crowd.py", *words, self.config(), self.digest(), *self.names, *others]
         self.crowd = self.program(command, stdout=subprocess.PIPE)
         threading.Thread(target=self.collect, daemon=True).start()
         assert self.lines.get(timeout=PATIENCE) == "ready"
@@ -38,9 +40,9 @@ class Storm:
     def program(self, command, **pipes):
         """Start a program in the master's network, and end it with the stack."""
         with (self.site.base / "storm.log").open("ab") as log:
-            process = subprocess.Popen(
-                self.site.network.enter(command), stdin=subprocess.PIPE, stderr=log, text=True, **pipes
-            )
+            environ = {**os.environ, "PYTHONPATH": str(UTILS)}
+            command, pipes = self.site.network.enter(command), {"stdin": subprocess.PIPE, "text": True, **pipes}
+            process = subprocess.Popen(command, stderr=log, env=environ, **pipes)
         self.stack.callback(ended, process)
         return process
 
@@ -77,6 +79,15 @@ class Storm:
         self.crowd.stdin.write("\n")
         self.crowd.stdin.flush()
         return started
+
+    def beat(self):
+        """Let all send a heartbeat at once, and wait until the master has taken them; return the seconds (float)."""
+        started = time.monotonic()
+        self.crowd.stdin.write("beat\n")
+        self.crowd.stdin.flush()
+        while "sent" not in self.lines.get(timeout=PATIENCE):
+            pass
+        return time.monotonic() - started
 
     def repaired(self, others=()):
         """Wait until each was repaired; return how often (dict by id) and the moment of the last (float)."""
