@@ -6,6 +6,7 @@ import sshtrail_lib
 
 sshtrail_lib.refresh()
 
+from sshtrail_lib.fleet import heartbeats as fleet_heartbeats
 from sshtrail_lib.fleet import master
 from sshtrail_lib.fleet import repairs as fleet_repairs
 from sshtrail_lib.fleet import rollout as fleet_rollout
@@ -33,11 +34,13 @@ def fleet(tgt="*", tgt_type="glob", batch=None, timeout=60, table=None):
     timeout
         How long to wait for an answer, in seconds (int).
     table
-        True for a table (str), False for data (dict of minion id to ``environment``, ``digest``, ``standing`` and
-        ``differences``). Without it, ``salt-run`` without ``--out`` shows the table, and all else gets the data.
+        True for a table (str), False for data (dict of minion id to ``environment``, ``digest``, ``standing``,
+        ``looked`` and ``differences``). Without it, ``salt-run`` without ``--out`` shows the table, and all else gets
+        the data.
 
-    ``standing`` is ``in policy``, ``waits for a reboot``, ``differs``, ``no policy`` (its pillar is wrong),
-    ``no modules`` (never synced) or ``no answer``.
+    ``standing`` is ``in policy``, ``waits for a reboot``, ``sshd is full``, ``not watched`` (nothing differs, and
+    nobody would notice if it did), ``differs``, ``no policy`` (its pillar is wrong), ``no modules`` (never synced) or
+    ``no answer``. ``looked`` is how many seconds ago it has looked at itself (int), None for never.
 
     CLI Example:
 
@@ -47,10 +50,27 @@ def fleet(tgt="*", tgt_type="glob", batch=None, timeout=60, table=None):
         salt-run sshtrail.fleet 'web*' batch=10% --out=json
     """
     site = _master()
-    rows = master.rows(site, site.minions(tgt, tgt_type), batch, timeout)
+    rows = fleet_heartbeats.fleet(site, site.minions(tgt, tgt_type), batch, timeout)
     if table is None:
         table = __opts__.get("__cli") == "salt-run" and not __opts__.get("output")
     return fleet_standing.table(rows) if table else rows
+
+
+def watch():
+    """
+    Take in the heartbeats of all hosts, and tell of those that have fallen silent (dict of minion id to why, str).
+
+    A host that has to look for drift and does not (no heartbeat, looks that fail or do not come to an end, a wrong
+    pillar) is told by the event ``sshtrail/drift/silent``, once, and by ``…/heard`` when it is back. For the master's
+    schedule, every minute; nobody is asked, all of it lies on the master's disk.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run sshtrail.watch
+    """
+    return fleet_heartbeats.watch(_master())
 
 
 def rollout(environment, tgt="*", tgt_type="glob", canary=1, batch="25%", timeout=600):

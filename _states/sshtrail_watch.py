@@ -62,6 +62,7 @@ def unscheduled(name):
 def _brought(name, wanted):
     def plan():
         changes = __salt__["sshtrail_watch.compare"](name, wanted)
-        return changes, "; ".join(f"{what} is {one['old']!r}" for what, one in changes.items()) or "It is so already."
+        wrong = "; ".join(f"The {what} is {one['old'] or 'absent'}." for what, one in changes.items())
+        return changes, wrong or f"The schedule has {'the' if wanted else 'no'} job {name}."
 
     return state.bring(name, __opts__["test"], plan, lambda: __salt__["sshtrail_watch.schedule"](name, wanted))

@@ -30,7 +30,7 @@ class QuickSite(Site):
 
 
 @contextlib.contextmanager
-def started(audited, interval=INTERVAL):
+def started(audited, interval=INTERVAL, drift=None):
     """
     Give a :class:`_site.Site` whose minions have no modules yet, and nothing of their policy.
 
@@ -38,6 +38,8 @@ def started(audited, interval=INTERVAL):
         Whether one of the hosts has the kernel's audit subsystem, which is as before in the end (bool).
     interval
         Seconds between two looks of a host (int), 0 for no loop.
+    drift
+        What the pillar says of drift in its place (dict), None for the interval alone.
     """
     with contextlib.ExitStack() as stack:
         if audited:
@@ -46,7 +48,8 @@ def started(audited, interval=INTERVAL):
         base = stack.enter_context(tempfile.TemporaryDirectory(prefix="sshtrail-", ignore_cleanup_errors=True))
         keeper().directory(base)
         commands = pathlib.Path(sys.executable).parent
-        found = QuickSite(stack, pathlib.Path(base), commands, audited, drift={"interval": interval, "splay": 0})
+        wanted = drift or {"interval": interval, "splay": 0}
+        found = QuickSite(stack, pathlib.Path(base), commands, audited, drift=wanted)
         found.start()
         yield found
 

@@ -28,7 +28,7 @@ PURE = {
     "policy": {"groups", "platforms", "arguments", "needs"},
     "coverage": {"checks", "daemon", "rules", "people", "memory", "logins", "marks"},
     "drift": {"difference", "claim", "event", "heartbeat"},
-    "fleet": {"standing", "rollout", "remedy"},
+    "fleet": {"standing", "rollout", "remedy", "vigil"},
 }
 # These ask (accounts, libaudit's tables, whether a directory is there), and change nothing.
 ASKING = {

@@ -39,3 +39,11 @@ def iso(seconds: float) -> str:
     """Return a time (float, seconds since the epoch) as ISO 8601 in UTC with milliseconds (str)."""
     when = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
     return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def span(seconds: float) -> str:
+    """Return a span of time (float, seconds) as a person reads it (str)."""
+    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"

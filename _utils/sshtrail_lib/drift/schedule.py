@@ -19,8 +19,6 @@ from sshtrail_lib.drift.difference import Changes
 Job = dict[str, typing.Any]
 #: What Salt adds to each job by itself.
 OWN = {"name", "enabled"}
-#: For a person, in this order.
-TIMES = ("function", "seconds", "splay")
 LISTED = {"show_all": True, "return_yaml": False}
 
 
@@ -59,7 +57,7 @@ def bring(minion: Minion, name: str, wanted: Mapping | None) -> None:
         _done(minion.call["schedule.save"])
 
 
-def _done(function: Callable[..., typing.Any], *args: object, **kwargs: object) -> None:
+def _done(function: Callable[..., typing.Any], /, *args: object, **kwargs: object) -> None:
     told = function(*args, **kwargs)
     if not told["result"]:
         raise CommandExecutionError(str(told["comment"]))
@@ -100,4 +98,4 @@ def _wrong(job: Mapping | None, wanted: Mapping) -> list[str]:
 
 
 def _told(job: Mapping | None) -> str | None:
-    return None if job is None else " ".join(f"{key} {job[key]}" for key in TIMES if key in job)
+    return None if job is None else f"{job.get('function')} every {job.get('seconds')} s"

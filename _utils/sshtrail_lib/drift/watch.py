@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 import salt.utils.minion
 
-from sshtrail_lib.base import store, text
+from sshtrail_lib.base import store, text, transaction
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.coverage import leftovers
 from sshtrail_lib.drift import claim as drift_claim
@@ -39,6 +39,15 @@ def tick(minion: Minion, pillar: Mapping) -> str:
     Returns what was done (str). A look that fails raises nothing: the schedule would tell nobody.
     """
     leftovers.clear(minion)
+    # Salt counts no ticks that run at once, and one can last: a sshd that hangs is waited for.
+    try:
+        with transaction.lock(os.path.join(minion.cachedir, "sshtrail", "tick.lock"), 0):
+            return _alone(minion, pillar)
+    except transaction.Busy:
+        return "another tick is still looking"
+
+
+def _alone(minion: Minion, pillar: Mapping) -> str:
     last, now = _last_beat(minion), time.time()
     # What a heartbeat says was looked at as a whole.
     due = bool(last.heartbeat) and heartbeat.due(last, "", now)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 import typing
 from collections.abc import Callable, Iterable, Mapping
 
@@ -23,6 +24,8 @@ from sshtrail_lib.policy import pillar as policy_pillar
 
 log = logging.getLogger(__name__)
 
+#: Seconds before each question to a host whose sshd was full.
+PAUSES = (2, 5, 10)
 #: The event that tells how far a rollout is.
 ROLLOUT = "sshtrail/rollout"
 
@@ -97,7 +100,7 @@ class Master(typing.NamedTuple):
         asked = ("*", {}) if names is None else (names, {"tgt_type": "list"})
         found = self.call["cache.mine"](asked[0], **asked[1])
         found = found if isinstance(found, dict) else {}
-        return {name: _claimed(content) for name, content in found.items()}
+        return {name: claimed(content, drift_claim.MINE_KEY) for name, content in found.items()}
 
     def say(self, text: str) -> None:
         """Tell how far a rollout is: on stderr, in the log, and as an event."""
@@ -106,8 +109,9 @@ class Master(typing.NamedTuple):
         self.call["event.send"](ROLLOUT, {"message": text})
 
 
-def _claimed(content: typing.Any) -> typing.Any:
-    value = content.get(drift_claim.MINE_KEY) if isinstance(content, dict) else None
+def claimed(content: typing.Any, key: str) -> typing.Any:
+    """Return what a minion has put into its mine (anything) under a ``key`` (str), None for nothing."""
+    value = content.get(key) if isinstance(content, dict) else None
     if isinstance(value, dict) and salt.utils.mine.MINE_ITEM_ACL_ID in value:
         # What has a list of readers of its own is wrapped.
         return value.get(salt.utils.mine.MINE_ITEM_ACL_DATA)
@@ -117,8 +121,20 @@ def _claimed(content: typing.Any) -> typing.Any:
 def rows(master: Master, minions: Iterable[str], batch: int | str | None = None, timeout: int = 60) -> dict[str, Row]:
     """Return how each minion stands to its policy (dict by id); ``batch`` and ``timeout`` as for publishing."""
     names = list(minions)
-    answers = master.publish(names, "sshtrail.condition", timeout=timeout, batch=batch)
+    answers = conditions(master, names, timeout, batch)
     return {name: standing.row(answers.get(name)) for name in names}
+
+
+def conditions(master: Master, names: list[str], timeout: int, batch: int | str | None = None) -> Answers:
+    """Return what each minion answers of its condition (dict by id); one whose sshd is only full is asked again."""
+    answers = master.publish(names, "sshtrail.condition", timeout=timeout, batch=batch)
+    for pause in PAUSES:
+        full = [name for name in answers if isinstance(answers[name], Mapping) and answers[name].get("full")]
+        if not full:
+            break
+        time.sleep(pause)
+        answers |= master.publish(full, "sshtrail.condition", timeout=timeout, batch=batch)
+    return answers
 
 
 def applied(master: Master, minions: list[str], timeout: int) -> Answers:

@@ -165,7 +165,8 @@ def outcome(name: str, digest: str, states: typing.Any, answer: typing.Any) -> t
 
 def _remark(row: Row) -> str:
     # A reboot is left to a person.
-    return "It waits for a reboot." if row["standing"] == standing.REBOOT else ""
+    said = {standing.REBOOT: "It waits for a reboot.", standing.FULL: f"{'; '.join(row['differences'])}."}
+    return said.get(row["standing"], "")
 
 
 def batches(names: list[str], size: int) -> list[list[str]]:

@@ -172,7 +172,7 @@ def _repaired(master: Master, digests: dict[str, str], limits: Limits) -> dict[s
     states = fleet_master.applied(master, list(digests), limits.timeout)
     # Who is away is no failure: its claim stays open.
     there = [name for name in digests if name in states]
-    answers = master.publish(there, "sshtrail.condition", timeout=limits.timeout)
+    answers = fleet_master.conditions(master, there, limits.timeout)
     return {name: remedy.outcome(name, digests[name], states[name], answers.get(name)) for name in there}
 
 

@@ -79,7 +79,8 @@ def failures(
 
 def _failure(digest: str, row: Row, states: typing.Any) -> str:
     why = _failed_states(states)
-    if not why and not standing.good(row):
+    # A sshd that is full was asked again already, and is no failure.
+    if not why and not standing.settled(row):
         why = f"{row['standing']}: {'; '.join(row['differences'])}".rstrip(": ")
     if not why and row["digest"] != digest:
         why = f"it has the policy {row['digest']}, and the master's pillar says {digest}"
@@ -111,7 +112,7 @@ class Progress:
 
     def begin(self, rows: Mapping[str, Row]) -> list[str]:
         """Take in how the minions stand before; return which have to be brought to their policy (list of str)."""
-        done = [name for name, row in rows.items() if standing.good(row) and row["digest"] == self.digests[name]]
+        done = [name for name, row in rows.items() if standing.settled(row) and row["digest"] == self.digests[name]]
         for name, row in rows.items():
             self.steps[name] = (WAS_THERE if name in done else UNTOUCHED, row)
         return [name for name, row in rows.items() if name not in done and row["standing"] != standing.SILENT]
@@ -142,7 +143,7 @@ class Progress:
         return {"environment": self.environment, "result": result, "why": why, "minions": minions}
 
     def _policy(self, name: str, row: Row | None) -> str:
-        if row and standing.good(row):
+        if row and standing.settled(row):
             return f"{row['environment']} {row['digest']}, {row['standing']}"
         stands = row["standing"] if row else "not asked"
         return f"not on {self.environment} {self.digests[name]}: {stands}"

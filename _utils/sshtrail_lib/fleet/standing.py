@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Mapping
 
+from sshtrail_lib.base import text
 from sshtrail_lib.drift import difference
 
 Row = dict[str, typing.Any]
@@ -16,11 +17,13 @@ REBOOT = "waits for a reboot"
 #: In its policy, and records can be lost: nothing that a repair could do.
 AT_RISK = "at risk"
 DIFFERS = "differs"
+FULL = "sshd is full"
+NOT_WATCHED = "not watched"
 NO_POLICY = "no policy"
 NO_MODULES = "no modules"
 SILENT = "no answer"
 
-COLUMNS = ("minion", "environment", "policy", "standing", "proven", "differences")
+COLUMNS = ("minion", "environment", "policy", "standing", "looked", "proven", "differences")
 
 
 def row(answer: typing.Any) -> Row:
@@ -44,6 +47,8 @@ def row(answer: typing.Any) -> Row:
     differences = [difference.sentence(entry) for entry in answer["drift"]] + silent
     if silent or any(difference.fails(entry) for entry in answer["drift"]):
         return _row(answer, DIFFERS, differences)
+    if answer.get("full"):
+        return _row(answer, FULL, [answer["full"]])
     if differences:
         return _row(answer, AT_RISK, differences)
     return _row(answer, REBOOT if answer["reboot"] else IN_POLICY, [])
@@ -60,6 +65,11 @@ def good(row: Row) -> bool:
     return row["standing"] in (IN_POLICY, REBOOT, AT_RISK)
 
 
+def settled(row: Row) -> bool:
+    """Return whether nothing is known to be wrong (bool): a sshd that is full may answer in a moment, and lives."""
+    return good(row) or row["standing"] == FULL
+
+
 def table(rows: Mapping[str, Row]) -> str:
     """
     Return rows (dict of minion id to :func:`row`) as a table for a person to read (str), sorted by id.
@@ -67,7 +77,9 @@ def table(rows: Mapping[str, Row]) -> str:
     The first difference stands in the row, with how many more there are.
     """
     lines = [COLUMNS, *(_cells(name, rows[name]) for name in sorted(rows))]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(COLUMNS) - 1)]
+    if not any("looked" in row for row in rows.values()):
+        lines = [(*line[:4], line[5]) for line in lines]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]) - 1)]
     counts = ", ".join(f"{count} {standing}" for standing, count in _counts(rows).items())
     total = "1 minion" if len(rows) == 1 else f"{len(rows)} minions"
     return "\n".join([*(_line(line, widths) for line in lines), "", f"{total}: {counts or 'none'}"])
@@ -76,8 +88,12 @@ def table(rows: Mapping[str, Row]) -> str:
 def _cells(name: str, row: Row) -> tuple[str, ...]:
     told = row["differences"]
     more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
-    known = (name, row["environment"] or "-", row["digest"] or "-", row["standing"], _proven(row["proof"]))
-    return (*known, (told[0] + more) if told else "")
+    known = (name, row["environment"] or "-", row["digest"] or "-", row["standing"])
+    return (*known, _ago(row.get("looked")), _proven(row["proof"]), (told[0] + more) if told else "")
+
+
+def _ago(seconds: int | None) -> str:
+    return "-" if seconds is None else f"{text.span(seconds)} ago"
 
 
 def _proven(proof: Mapping | None) -> str:
@@ -93,5 +109,5 @@ def _line(cells: tuple[str, ...], widths: list[int]) -> str:
 
 def _counts(rows: Mapping[str, Row]) -> dict[str, int]:
     standings = [row["standing"] for row in rows.values()]
-    order = (IN_POLICY, REBOOT, AT_RISK, DIFFERS, NO_POLICY, NO_MODULES, SILENT)
+    order = (IN_POLICY, REBOOT, AT_RISK, FULL, NOT_WATCHED, DIFFERS, NO_POLICY, NO_MODULES, SILENT)
     return {standing: standings.count(standing) for standing in order if standing in standings}

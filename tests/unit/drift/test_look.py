@@ -47,6 +47,7 @@ WRONG = [
     ("a way", "trail", "auditd-stopped"),
     ("sshtrail_trail.findings", "trail", "condition"),
     ("proof", "trail", "proof"),
+    ("schedule sshtrail drift", "service", "schedule sshtrail drift"),
 ]
 
 

@@ -148,3 +148,74 @@ def test_memory_that_somebody_else_could_have_written_is_none(master, tmp_path):
     (tmp_path / "sshtrail" / "told.json").chmod(0o666)
     assert watch.claimed(master.minion) is None
     assert master.tick() == "drift told"
+
+
+def beat(master):
+    return heartbeat.parse(master.beats.get(heartbeat.MINE_KEY))
+
+
+def later(monkeypatch, seconds):
+    now = time.time() + seconds
+    monkeypatch.setattr(watch.time, "time", lambda: now)
+
+
+def test_a_heartbeat_comes_once_in_its_time_with_a_whole_look(master, monkeypatch):
+    assert [master.tick(), master.tick()] == ["nothing new", "nothing new"]
+    assert master.whole == [True, False] and beat(master).number == 1
+    assert (beat(master).policy, beat(master).interval, beat(master).heartbeat) == ("0123456789ab", 12, 300)
+    assert beat(master).looked == pytest.approx(time.time(), abs=30)
+    later(monkeypatch, 400)
+    master.tick()
+    assert master.whole[2:] == [True] and beat(master).number == 2
+
+
+def test_a_look_that_fails_is_told_at_once_and_its_end_too(master):
+    master.tick()
+    looked = beat(master).looked
+    master.fails = "the pillar\nis wrong"
+    assert [master.tick(), master.tick()] == ["failed: the pillar\\nis wrong"] * 2
+    assert (beat(master).number, beat(master).failed, beat(master).looked) == (2, "the pillar\\nis wrong", looked)
+    assert beat(master).failing
+    master.fails = ""
+    master.tick()
+    assert (beat(master).number, beat(master).failed, beat(master).failing) == (3, "", 0.0)
+
+
+def test_a_state_run_and_a_silence_are_no_look(master, monkeypatch):
+    master.tick()
+    looked = beat(master).looked
+    until = watch.silence(master.minion, 60, "change 4711")
+    later(monkeypatch, 400)
+    assert master.tick() == f"silent until {until}"
+    assert beat(master).number == 2 and beat(master).looked == looked and beat(master).until
+    monkeypatch.setattr(watch.salt.utils.minion, "running", lambda opts: [{"fun": "state.apply"}])
+    later(monkeypatch, 1000)
+    master.tick()
+    assert beat(master).number == 3 and beat(master).looked == looked
+
+
+def test_a_policy_can_do_without_heartbeats(master, monkeypatch):
+    master.tick()
+    monkeypatch.setitem(AGREED, "heartbeat", 0)
+    later(monkeypatch, 400)
+    master.tick()
+    assert beat(master) is None
+    assert watch.beaten(master.minion)["heartbeat"] == 0
+    monkeypatch.setitem(AGREED, "heartbeat", 300)
+    master.tick()
+    assert beat(master).heartbeat == 300
+
+
+def test_a_schedule_begins_with_a_heartbeat_and_ends_without(master):
+    watch.scheduled(master.minion, True)
+    assert beat(master).number == 1 and not beat(master).looked
+    watch.scheduled(master.minion, True)
+    assert beat(master).number == 1
+    watch.scheduled(master.minion, False)
+    assert beat(master) is None
+
+
+def test_two_ticks_do_not_look_at_once(master, tmp_path):
+    with watch.transaction.lock(str(tmp_path / "sshtrail" / "tick.lock"), 0):
+        assert master.tick() == "another tick is still looking"
+    assert master.whole == []

@@ -46,6 +46,7 @@ AFTER = [
     ("The function is running", GOOD, "The function is running"),
     (None, GOOD, "it gave no answer to state.apply"),
     ({"a": STATE}, {**GOOD, "drift": [DRIFT]}, "differs: effective: LogLevel is 'INFO', expected 'VERBOSE'"),
+    ({"a": STATE}, {**GOOD, "full": "sshd is full at [::]:22"}, ""),
     ({"a": STATE}, None, "no answer"),
     ({"a": STATE}, {**GOOD, "digest": "old"}, "it has the policy old, and the master's pillar says abc"),
 ]

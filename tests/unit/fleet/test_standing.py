@@ -25,6 +25,7 @@ ANSWERS = [
     ({**GOOD, "drift": [LOST]}, "at risk", ["trail: Lost: 7 (records-lost)"]),
     ({**GOOD, "drift": [HIDDEN]}, "differs", ["trail: Stopped: pid 7 (auditd-stopped)"]),
     ({**GOOD, "silent": "no SSH-2.0 greeting from [::]:22"}, "differs", ["no SSH-2.0 greeting from [::]:22"]),
+    ({**GOOD, "full": "sshd is full at [::]:22"}, "sshd is full", ["sshd is full at [::]:22"]),
     ({**GOOD, "error": "The policy is wrong."}, "no policy", ["The policy is wrong."]),
     ("'sshtrail.condition' is not available.", "no modules", ["'sshtrail.condition' is not available."]),
     ("", "no modules", ["no data"]),

@@ -1,0 +1,140 @@
+"""
+The heartbeats of the fleet, on the master: what the mine holds, what is remembered, and the events of a silence.
+
+What decides is in :mod:`sshtrail_lib.fleet.vigil`. All of it lies on the master's own disk: nobody is asked.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import typing
+from collections.abc import Mapping
+
+import salt.cache
+from salt.exceptions import SaltInvocationError
+
+from sshtrail_lib.base import store, transaction
+from sshtrail_lib.drift import event, heartbeat
+from sshtrail_lib.fleet import standing, vigil
+from sshtrail_lib.fleet.master import Master, claimed
+from sshtrail_lib.fleet.standing import Row
+from sshtrail_lib.fleet.vigil import Memory, Mined, Record
+from sshtrail_lib.policy import pillar as policy_pillar
+from sshtrail_lib.policy.schema import KEY
+
+log = logging.getLogger(__name__)
+
+#: How many pillars are compiled in a round at most: each takes a fifth of a second.
+PILLARS = 20
+
+
+def fleet(master: Master, names: list[str], batch: int | str | None = None, timeout: int = 60) -> dict[str, Row]:
+    """
+    Return how each host stands to its policy and whether it is watched (dict by id).
+
+    names
+        Their ids (list of str).
+    batch, timeout
+        As for :meth:`sshtrail_lib.fleet.master.Master.publish`.
+    """
+    answers = master.publish(names, "sshtrail.condition", timeout=timeout, batch=batch)
+    known, now = _remembered(master), time.time()
+    # Where no round is made, nobody knows whether the master has listened all the time.
+    since, found = (known.since if now - known.ran <= vigil.GAP else 0.0), {}
+    for name, mined in _mined(master, names).items():
+        record, answer = vigil.heard(known.records.get(name), mined, now), answers.get(name)
+        agreed = answer.get("watch") or {} if isinstance(answer, Mapping) else {}
+        found[name] = vigil.row(standing.row(answer), agreed, record, mined.beat, now, since)
+    return found
+
+
+def watch(master: Master) -> dict[str, str]:
+    """
+    Take in who was heard, and tell whose silence begins or has ended; return who is not watched, and why (dict by id).
+
+    Who finds somebody else at it leaves it to him.
+    """
+    try:
+        with transaction.lock(_place(master, "heartbeats.lock"), 0):
+            return _round(master, time.time())
+    except transaction.Busy:
+        return {}
+
+
+def _round(master: Master, now: float) -> dict[str, str]:
+    known = _remembered(master)
+    since, mined = vigil.listens(known, now), _mined(master, master.minions("*", "glob"))
+    records = {name: vigil.heard(known.records.get(name), one, now) for name, one in mined.items()}
+    known = Memory(since, now, records)
+    missed = {name: vigil.trouble(record, mined[name].beat, now, since) for name, record in records.items()}
+    for name in vigil.due(known, missed, now)[:PILLARS]:
+        expected, wrong = _expected(master, name)
+        records[name] = vigil.asked(records[name], expected, now)
+        missed[name] = _both(missed[name], wrong) if expected else ""
+    for name, why in missed.items():
+        records[name] = _told(master, name, records[name], why)
+    store.save(_place(master, "heartbeats.json"), vigil.stored(known))
+    return {name: why for name, why in missed.items() if why}
+
+
+def _both(why: str, wrong: str) -> str:
+    """Return why a host is not watched with what is wrong with its pillar, where it does not say that itself."""
+    return why if not why or not wrong or wrong in why else f"{why}. {wrong}"
+
+
+def _told(master: Master, name: str, record: Record, why: str) -> Record:
+    """Tell when a silence begins or ends, and return what is to be remembered of that."""
+    if bool(why) != bool(record.told):
+        tag = event.SILENT if why else event.HEARD
+        master.call["event.send"](tag, event.vigil(name, record.arrived, why))
+    return record._replace(told=why)
+
+
+def _expected(master: Master, name: str) -> tuple[int, str]:
+    """Return how long a host may be silent by its pillar (int, seconds; 0: it need not look), and what is wrong."""
+    try:
+        pillar, os_family = master.pillar(name)
+        if KEY not in pillar and not pillar.get("_errors"):
+            return 0, ""
+        asked = policy_pillar.build(pillar, os_family)["drift"]
+    except SaltInvocationError as exc:
+        return heartbeat.longest_silence(heartbeat.INTERVAL, heartbeat.HEARTBEAT), exc.message
+    except Exception as exc:  # noqa: BLE001 - a pillar may use what the minion says of itself: the others go on
+        log.error("The pillar of %s cannot be compiled: %s", name, exc)
+        return heartbeat.longest_silence(heartbeat.INTERVAL, heartbeat.HEARTBEAT), "its pillar cannot be compiled"
+    if not asked["interval"] or not asked["heartbeat"]:
+        return 0, ""
+    return heartbeat.longest_silence(asked["interval"] + asked["splay"], asked["heartbeat"]), ""
+
+
+# --- What is kept -----------------------------------------------------------------------------------------------
+
+
+def _mined(master: Master, names: list[str]) -> dict[str, Mined]:
+    """Return what the mine holds of each host (dict by id), read from the master's own cache."""
+    cache = salt.cache.factory(master.opts)
+    return {name: _of(cache, name) for name in names}
+
+
+def _of(cache: typing.Any, name: str) -> Mined:
+    # From Salt 3008 on all mines lie in one bank; before, each host has a bank.
+    for bank, key in (("mine", name), (f"minions/{name}", "mine")):
+        content = cache.fetch(bank, key)
+        if isinstance(content, dict) and content:
+            beat = heartbeat.parse(claimed(content, heartbeat.MINE_KEY))
+            return Mined(beat, float(cache.updated(bank, key) or 0.0))
+    return Mined(None, 0.0)
+
+
+def _place(master: Master, name: str) -> str:
+    return os.path.join(master.opts["cachedir"], "sshtrail", name)
+
+
+def _remembered(master: Master) -> Memory:
+    try:
+        return vigil.memory(store.load(_place(master, "heartbeats.json")))
+    except store.StoreError as exc:
+        log.error("Silences are told anew: %s", exc.message)
+        return Memory()

@@ -1,0 +1,135 @@
+"""
+fleet.vigil: who is watched, by the master's clock alone, and when a silence counts.
+"""
+
+import json
+
+import pytest
+from sshtrail_lib.base import text
+from sshtrail_lib.drift.heartbeat import Beat
+from sshtrail_lib.fleet import standing, vigil
+from sshtrail_lib.fleet.vigil import Memory, Mined, Record
+
+# The host's clock is an hour wrong; the master's says 10,000.
+BEAT = Beat(3, 6400.0, 6390.0, "abc", 0, 12, 300)
+NOW = 10_000.0
+RECORD = Record(3, 6400.0, NOW - 20, 910)
+AGREED = {"interval": 10, "heartbeat": 300}
+GOOD = {"environment": "prod", "digest": "abc", "drift": [], "reboot": {}, "silent": "", "error": None}
+
+
+def test_a_heartbeat_comes_when_its_file_is_written_and_the_same_one_does_not_come_again():
+    first = vigil.heard(None, Mined(BEAT, NOW - 20), NOW)
+    assert first == RECORD
+    # Somebody else has written to the mine since.
+    assert vigil.heard(first, Mined(BEAT, NOW + 50), NOW + 60) == first
+    assert vigil.heard(first, Mined(None, NOW + 50), NOW + 60) == first
+    again = vigil.heard(first, Mined(BEAT._replace(number=4), NOW + 50), NOW + 60)
+    assert (again.number, again.arrived) == (4, NOW + 50)
+    assert vigil.heard(first, Mined(BEAT._replace(number=4), NOW + 99), NOW + 60).arrived == NOW + 60
+
+
+TROUBLES = [
+    (RECORD, BEAT, 0, ""),
+    (RECORD._replace(arrived=NOW - 911), BEAT, 0, "the last heartbeat came 15 min ago; at most 15 min are allowed"),
+    # The master itself was deaf until a moment ago.
+    (RECORD._replace(arrived=NOW - 911), BEAT, NOW - 60, ""),
+    (RECORD, BEAT._replace(failed="no", failing=6300.0), 0, "its look at itself has failed for 2 min: no"),
+    (
+        RECORD,
+        BEAT._replace(looked=3000.0),
+        0,
+        "it has not looked for 57 min: a state run is going on, or its looks do not come to an end",
+    ),
+    (RECORD, BEAT._replace(looked=3000.0, until=9999.0), 0, ""),
+    (Record(arrived=NOW - 5000), None, 0, ""),
+    (Record(arrived=NOW - 5000, limit=910), None, 0, "no heartbeat has come in 83 min"),
+    (Record(arrived=NOW - 900, limit=910), None, 0, ""),
+    (RECORD._replace(arrived=NOW - 5000), None, 0, "the last heartbeat came 83 min ago; at most 15 min are allowed"),
+    # Its pillar does not ask for it any more.
+    (RECORD._replace(arrived=NOW - 5000, limit=0), BEAT, 0, ""),
+]
+
+
+@pytest.mark.parametrize("record,beat,since,why", TROUBLES)
+def test_why_a_host_is_not_watched(record, beat, since, why):
+    assert vigil.trouble(record, beat, NOW, since) == why
+
+
+def test_when_it_looked_needs_no_right_clock():
+    assert vigil.looked_ago(RECORD, BEAT, NOW) == 30
+    assert vigil.looked_ago(RECORD, BEAT._replace(looked=0.0), NOW) is None
+    assert vigil.looked_ago(RECORD, None, NOW) is None
+
+
+def row(agreed=AGREED, record=RECORD, beat=BEAT, **answer):
+    return vigil.row(standing.row({**GOOD, **answer}), agreed, record, beat, NOW)
+
+
+def test_who_is_not_watched_is_not_in_its_policy():
+    assert row() == {**standing.row(GOOD), "looked": 30}
+    silent = row(record=RECORD._replace(arrived=NOW - 1000))
+    assert silent["standing"] == "not watched" and not standing.good(silent)
+    assert silent["differences"] == ["not watched: the last heartbeat came 17 min ago; at most 15 min are allowed"]
+    never = row(record=Record(arrived=NOW), beat=None)
+    assert never["differences"] == ["not watched: the master has never heard that it looks at itself"]
+    assert row(beat=BEAT._replace(until=9.0))["differences"] == ["not watched: somebody has silenced it"]
+    assert row(record=RECORD._replace(arrived=0.0), silent="no greeting")["standing"] == "differs"
+
+
+@pytest.mark.parametrize("agreed", [{}, {"interval": 0, "heartbeat": 300}, {"interval": 10, "heartbeat": 0}])
+def test_a_policy_that_asks_for_no_watch_misses_none(agreed):
+    assert row(agreed, Record(arrived=NOW), None)["standing"] == "in policy"
+
+
+def test_the_table_says_when_a_host_looked():
+    rows = {"web1": row(), "web2": {**row(), "looked": 7300}, "web3": {**standing.row(None), "looked": None}}
+    assert standing.table(rows).splitlines()[:4] == [
+        "minion  environment  policy  standing   looked    differences",
+        "web1    prod         abc     in policy  30 s ago",
+        "web2    prod         abc     in policy  2 h ago",
+        "web3    -            -       no answer  -",
+    ]
+
+
+@pytest.mark.parametrize(
+    "seconds,said", [(0, "0 s"), (-3, "0 s"), (119, "119 s"), (120, "2 min"), (7300, "2 h"), (9e5, "10 days")]
+)
+def test_a_span(seconds, said):
+    assert text.span(seconds) == said
+
+
+def test_memory_is_kept():
+    known = Memory(1.0, 2.0, {"web1": RECORD._replace(told="x")})
+    assert vigil.memory(json.loads(json.dumps(vigil.stored(known)))) == known
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, [], {}, {"since": 0, "ran": 0}, {"since": 0, "ran": 0, "records": {"a": 1}}]
+    + [{"since": 0, "ran": 0, "records": {"a": ["x", 0, 0, 0, 0, ""]}}],
+)
+def test_broken_memory_is_none(value):
+    assert vigil.memory(value) == Memory()
+
+
+def test_a_master_that_was_down_listens_anew():
+    assert vigil.listens(Memory(5.0, NOW - 60), NOW) == 5.0
+    assert vigil.listens(Memory(5.0, NOW - 600), NOW) == NOW
+    assert vigil.listens(Memory(), NOW) == NOW
+
+
+def test_which_pillars_are_read():
+    records = {"old": RECORD, "told": RECORD._replace(told="x"), "late": RECORD, "new": Record(arrived=NOW)}
+    records |= {"asked": Record(arrived=0.0, asked=NOW - 10), "free": RECORD._replace(limit=0, asked=1.0)}
+    missed = {**dict.fromkeys(records, ""), "told": "x", "late": "y"}
+    assert vigil.due(Memory(0, NOW, records), missed, NOW) == ["late", "new", "free"]
+
+
+def test_a_host_has_its_time_from_when_its_pillar_asks_for_it():
+    new = vigil.asked(Record(arrived=1.0), 910, NOW)
+    assert (new.arrived, new.limit, new.asked) == (NOW, 910, NOW)
+    assert vigil.asked(RECORD, 100, NOW) == RECORD._replace(asked=NOW)
+    free = vigil.asked(RECORD, 0, NOW)
+    assert free.limit == 0 and vigil.trouble(free, BEAT, NOW + 9999) == ""
+    assert vigil.asked(free, 910, NOW + 500).arrived == NOW + 500
