@@ -13,7 +13,7 @@ import sys
 import time
 
 import pytest
-from _sandbox import stop, wait_for
+from _waiting import stop, wait_for
 from sandbox import Host
 from support import audit_status, audit_subsystem, auditctl
 from test_highstate import USER, add_user

@@ -6,8 +6,8 @@ import contextlib
 import json
 
 import pytest
-from _sandbox import wait_for
-from loop import site
+from _waiting import wait_for
+from loop import settled, started
 
 #: Seconds: what is agreed, and so how long a host may be silent (three times that, and ten).
 AGREED = {"interval": 2, "splay": 0, "heartbeat": 2}
@@ -17,8 +17,8 @@ JOB = "sshtrail drift"
 
 @pytest.fixture(scope="module")
 def fleet():
-    with site(audited=False, drift=AGREED) as found:
-        yield found
+    with started(audited=False, drift=AGREED) as found:
+        yield settled(found)
 
 
 def row(fleet, name):
@@ -47,7 +47,7 @@ def test_who_looks_is_in_its_policy(fleet):
     for name in (HOST, OTHER, WRONG):
         wait_for(lambda name=name: in_policy(fleet, name), f"the heartbeat of {name}")
     lines = fleet.network.run(fleet.commands / "salt-run", "-c", fleet.conf, "sshtrail.fleet").stdout.splitlines()
-    assert lines[0].split() == ["minion", "environment", "policy", "standing", "looked", "differences"]
+    assert lines[0].split() == ["minion", "environment", "policy", "standing", "looked", "proven", "differences"]
     assert all(" s ago" in line for line in lines[1:4])
 
 

@@ -16,7 +16,7 @@ import sys
 import time
 
 import pytest
-from _sandbox import stop, wait_for
+from _waiting import stop, wait_for
 from sandbox import Logging
 from sshtrail_lib.coverage import leftovers
 from sshtrail_lib.trail import audit_log, proof

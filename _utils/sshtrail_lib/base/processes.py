@@ -82,11 +82,6 @@ def _for_writing(pid: int, number: str) -> bool:
     return flags is not None and int(flags[1], 8) & os.O_ACCMODE != os.O_RDONLY
 
 
-def stopped(pid: int) -> bool:
-    """Tell whether the process ``pid`` (int) lives and was stopped (bool): it keeps its sockets and does nothing."""
-    return _stat(pid)[:1] in ([b"T"], [b"t"])
-
-
 def process(pidfile: str, names: Iterable[str]) -> int | None:
     """
     Return the pid (int) of the living daemon that ``pidfile`` names, or None.

@@ -28,6 +28,11 @@ from sshtrail_lib.sshd import listener as sshd_listener
 from sshtrail_lib.trail import reader
 
 Answer = typing.TypeVar("Answer")
+#: The condition of a host that has no policy.
+UNKNOWN: dict[str, typing.Any] = {
+    **{"environment": None, "digest": None, "drift": [], "reboot": {}},
+    **{"silent": "", "full": "", "watch": {}, "proof": None},
+}
 NOTHING: dict[str, typing.Any] = {}
 #: How a daemon is asked whether it runs now, and after a boot.
 ASKED = {"running": "sshtrail_service.status", "enabled": "sshtrail_service.enabled"}
@@ -118,8 +123,7 @@ def condition(minion: Minion, pillar: Mapping) -> dict[str, typing.Any]:
     try:
         policy = policy_pillar.build(pillar, minion.grains["os_family"])
     except SaltInvocationError as exc:
-        nothing = {"drift": [], "reboot": {}, "silent": "", "full": "", "watch": {}, "proof": None}
-        return {"environment": None, "digest": None, **nothing, "error": exc.message}
+        return {**UNKNOWN, "error": exc.message}
     heard = _or(sshd_listener.Heard("", ""), lambda: sshd_listener.hear(endpoints(minion, policy)))
     return {
         "environment": policy["environment"],

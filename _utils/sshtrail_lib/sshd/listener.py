@@ -296,8 +296,8 @@ def _crowded(endpoint: str) -> bool:
     For those that close without a word (before 8.5): one whose processes die at once closes like that too, and is dead.
     """
     port = _place(endpoint)[1]
-    sockets = {os.fsencode(f"socket:[{inode}]") for family in _TABLES for inode in _inodes(family, port)}
-    return any(sockets & _held_by(pid) for pid in filter(str.isdigit, os.listdir("/proc")) if _refusing(pid))
+    listening = {os.fsencode(f"socket:[{one.inode}]") for one in sockets.listening() if one.port == port}
+    return any(listening & _held_by(pid) for pid in filter(str.isdigit, os.listdir("/proc")) if _refusing(pid))
 
 
 def _refusing(pid: str) -> bool:
@@ -314,14 +314,6 @@ def _held_by(pid: str) -> set[bytes]:
         for number in os.listdir(f"/proc/{pid}/fd"):
             found.add(os.fsencode(os.readlink(f"/proc/{pid}/fd/{number}")))
     return found
-
-
-def _inodes(family: int, port: int) -> Iterator[str]:
-    """Yield the inode of each socket of an address family that listens at a port."""
-    with contextlib.suppress(FileNotFoundError), open(_TABLES[family], encoding="ascii") as lines:
-        for fields in map(str.split, lines):
-            if fields[3] == f"{_LISTENS:02X}" and int(fields[1].rpartition(":")[2], 16) == port:
-                yield fields[9]
 
 
 def stamp(pidfile: str) -> Stamp | None:

@@ -85,10 +85,10 @@ def test_a_policy_that_asks_for_no_watch_misses_none(agreed):
 def test_the_table_says_when_a_host_looked():
     rows = {"web1": row(), "web2": {**row(), "looked": 7300}, "web3": {**standing.row(None), "looked": None}}
     assert standing.table(rows).splitlines()[:4] == [
-        "minion  environment  policy  standing   looked    differences",
-        "web1    prod         abc     in policy  30 s ago",
-        "web2    prod         abc     in policy  2 h ago",
-        "web3    -            -       no answer  -",
+        "minion  environment  policy  standing   looked    proven  differences",
+        "web1    prod         abc     in policy  30 s ago  -",
+        "web2    prod         abc     in policy  2 h ago   -",
+        "web3    -            -       no answer  -         -",
     ]
 
 

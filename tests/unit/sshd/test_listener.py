@@ -1,6 +1,7 @@
 """What a command line says, and what answers at an endpoint: plain sockets on loopback."""
 
 import contextlib
+import os
 import socket
 import subprocess
 import sys
