@@ -4,9 +4,9 @@ Many minions in one process: each with an accepted key, its own encrypted channe
     crowd.py [--calm] CONFIG DIGEST ID...
 
 Only what a minion does on its host is left out. What is published is decrypted once and answered under each name that
-it is for. Writes ``ready``; each line on the standard input is a storm, or with the word ``beat`` a heartbeat of all,
-which with ``--calm`` is all that they do: they claim nothing before that; each publish that it answers is told as a
-line of JSON: the function, the job's id, and who answers.
+it is for. Writes ``ready``; each line on the standard input is a storm, or with the word ``beat`` a heartbeat of all
+(with ``--calm`` nobody claims anything before that); each publish that it answers is told as a line of JSON: the
+function, the job's id, and who answers.
 """
 
 import asyncio

@@ -78,7 +78,7 @@ def table(rows: Mapping[str, Row]) -> str:
     """
     lines = [COLUMNS, *(_cells(name, rows[name]) for name in sorted(rows))]
     if not any("looked" in row for row in rows.values()):
-        lines = [(*line[:4], line[5]) for line in lines]
+        lines = [(*line[:4], *line[5:]) for line in lines]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]) - 1)]
     counts = ", ".join(f"{count} {standing}" for standing, count in _counts(rows).items())
     total = "1 minion" if len(rows) == 1 else f"{len(rows)} minions"

@@ -47,13 +47,13 @@ def test_the_table():
     lost = {"time": "2026-11-25T19:52:13.317Z", "holds": False, "lost_at": "login"}
     rows["web3"] = fleet_standing.row({**GOOD, "proof": lost})
     assert fleet_standing.table(rows).splitlines() == [
-        "minion  environment  policy  standing   looked  proven            differences",
-        "db1     prod         abc     differs    -       -                 "
+        "minion  environment  policy  standing   proven            differences",
+        "db1     prod         abc     differs    -                 "
         "effective: LogLevel is 'INFO', expected 'VERBOSE' (and 1 more)",
-        "gone    -            -       no answer  -       -",
-        "web1    prod         abc     in policy  -       -",
-        "web2    prod         abc     in policy  -       2026-11-25 19:52",
-        "web3    prod         abc     in policy  -       lost at login",
+        "gone    -            -       no answer  -",
+        "web1    prod         abc     in policy  -",
+        "web2    prod         abc     in policy  2026-11-25 19:52",
+        "web3    prod         abc     in policy  lost at login",
         "",
         "5 minions: 3 in policy, 1 differs, 1 no answer",
     ]
