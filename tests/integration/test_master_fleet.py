@@ -42,7 +42,7 @@ def test_the_table_is_for_people(quiet_site):
     quiet_site.highstate("staging-1")
     done = quiet_site.command("salt-run", "sshtrail.fleet")
     header, *lines, _, counts = done.stdout.strip().splitlines()
-    assert header.split() == ["minion", "environment", "policy", "standing", "looked", "differences"]
+    assert header.split() == ["minion", "environment", "policy", "standing", "looked", "proven", "differences"]
     assert [line.split()[:2] for line in lines] == [["dev-1", "dev"], ["prod-1", "prod"], ["staging-1", "staging"]]
     assert counts == "3 minions: 3 in policy"
 
