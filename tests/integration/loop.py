@@ -19,13 +19,13 @@ INTERVAL = 2
 
 
 class QuickSite(Site):
-    """A site whose master looks at all open claims more often than ``etc/master.d`` has it: a test waits for that."""
+    """A site whose master looks at claims and for silent hosts more often than ``etc/master.d`` says, for the tests."""
 
     def configure_master(self):
         super().configure_master()
         [path] = self.config("master").glob("master.d/*.conf")
         text = path.read_text()
-        assert text.count("seconds: 60") == 1
+        assert text.count("seconds: 60") == 2
         path.write_text(text.replace("seconds: 60", "seconds: 10"))
 
 

@@ -5,8 +5,8 @@ A whole look reads and parses everything, and asks init scripts. Between two of 
 looked at has changed: the stat data of every file and directory, the processes and their starts, what listens, and the
 kernel's own rules and status, asked through its own interface.
 
-What this cannot see: a daemon that lives, listens, and yet does not answer, which a heartbeat's whole look finds; an edit within the clock tick of the edit
-before it, on a file of the same size. Hence :data:`OLDEST`.
+What this cannot see: a daemon that lives, listens, and yet does not answer, which a heartbeat's whole look finds; an
+edit within the clock tick of the edit before it, on a file of the same size. Hence :data:`OLDEST`.
 """
 
 from __future__ import annotations
