@@ -118,6 +118,11 @@ def bring_host_back(status, rules):
 
 def forget_auditd():
     """Let the kernel notice that its audit daemon has gone: one that was killed could not tell it."""
-    if audit_status()["pid"] != "0":
+    status = audit_status()
+    if status["pid"] != "0":
+        # It notices when it has something to send, and sends nothing while it is switched off.
+        if status["enabled"] == "0":
+            auditctl("-e", "1")
         auditctl("-m", "sshtrail: is the audit daemon there?")
     auditd_ended()
+    restore(status)
