@@ -165,7 +165,8 @@ def test_the_new_modules_work_in_the_old_process(upgraded):
     assert upgraded("sshtrail.policy")["environment"] == "dev"
     assert "sshd config" in upgraded("sshtrail.arguments")
     assert upgraded("sshd_config.diff", '{"LogLevel": "VERBOSE"}') == {}
-    assert all(state["result"] for state in upgraded.states(test=True))
+    # But for a proof, which was never made there, nothing is left to do.
+    assert [state["name"] for state in upgraded.states(test=True) if not state["result"]] == ["sshtrail proof"]
     assert upgraded("sshtrail_watch.tick") == "nothing new"
     assert upgraded("sshtrail.drift") == []
 
@@ -217,7 +218,8 @@ def test_the_next_library_is_read_without_a_restart(upgraded, edition, name):
     edition(name)
     assert upgraded("sshtrail_watch.edition") == name
     assert upgraded("sshtrail_watch.tick") == "nothing new"
-    assert all(state["result"] for state in upgraded.states(test=True))
+    # But for a proof, which was never made there, nothing is left to do.
+    assert [state["name"] for state in upgraded.states(test=True) if not state["result"]] == ["sshtrail proof"]
     ticked = upgraded.base / "minion/var/cache/salt/minion/edition"
     ticked.unlink()
     wait_for(lambda: ticked.exists() and ticked.read_text(encoding="utf-8") == name, "the schedule's own look")

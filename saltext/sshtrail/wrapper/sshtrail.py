@@ -69,6 +69,32 @@ def coverage(*args, **kwargs):
     return _on_the_host("coverage", args, kwargs)
 
 
+def proof(*args, **kwargs):
+    """
+    See :py:func:`sshtrail.proof`.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-ssh '*' sshtrail.proof
+    """
+    return _on_the_host("proof", args, kwargs)
+
+
+def prove(*args, **kwargs):
+    """
+    See :py:func:`sshtrail.prove`.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-ssh '*' sshtrail.prove
+    """
+    return _on_the_host("prove", args, kwargs)
+
+
 def report(*args, **kwargs):
     """
     See :py:func:`sshtrail.report`.
