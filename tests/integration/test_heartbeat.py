@@ -11,7 +11,7 @@ from loop import settled, started
 
 #: Seconds: what is agreed, and so how long a host may be silent (three times that, and ten).
 AGREED = {"interval": 2, "splay": 0, "heartbeat": 2}
-HOST, OTHER, WRONG = "prod-1", "prod-2", "dev-1"
+HOST, OTHER, WRONG = "prod-1", "staging-1", "dev-1"
 JOB = "sshtrail drift"
 
 
