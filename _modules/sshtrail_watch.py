@@ -105,6 +105,22 @@ def schedule(name, wanted):
     watch.scheduled(_minion(), bool(wanted))
 
 
+def agree():
+    """
+    Have the schedule look with the pillar that this is called with (bool: whether it had another).
+
+    The state :py:func:`sshtrail_watch.scheduled` calls it: in a state run the pillar is that of the master, and what
+    the schedule runs has the one that the minion holds in memory, which is then refreshed.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail_watch.agree
+    """
+    return watch.agree(_minion(), __pillar__)
+
+
 def silence(minutes, reason):
     """
     Tell nothing of drift for a while, so that nothing is repaired: a maintenance window.

@@ -31,7 +31,8 @@ def scheduled(name, function, seconds, **options):
         Others of ``schedule.add``, such as ``splay`` (int, seconds) and ``maxrunning`` (int).
 
     Other than ``schedule.present`` it also enables a schedule that was disabled as a whole, and compares with the file
-    that a start of the minion reads.
+    that a start of the minion reads. Where the job has looked with another pillar than this run has, the minion
+    refreshes the one that it holds in memory.
 
     .. code-block:: yaml
 
@@ -41,7 +42,10 @@ def scheduled(name, function, seconds, **options):
             - seconds: 10
     """
     given = {key: value for key, value in options.items() if not key.startswith("__")}
-    return _brought(name, {"function": function, "seconds": seconds, **given})
+    done = _brought(name, {"function": function, "seconds": seconds, **given})
+    if done["result"] and not __opts__["test"] and __salt__["sshtrail_watch.agree"]():
+        done["comment"] += " The minion has read its pillar anew: it looks for drift from what this policy says."
+    return done
 
 
 def unscheduled(name):

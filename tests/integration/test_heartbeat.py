@@ -9,8 +9,8 @@ import pytest
 from _waiting import wait_for
 from loop import settled, started
 
-#: Seconds: what is agreed, and so how long a host may be silent (three times that, and ten). The master repairs nothing:
-#: a test that looks at what differs would race with it.
+#: Seconds: what is agreed, and so how long a host may be silent (three times that, and ten). The master repairs nothing
+#: here, since a test that looks at what differs would race with it.
 AGREED = {"interval": 2, "splay": 0, "heartbeat": 2, "action": "report"}
 HOST, OTHER, WRONG = "prod-1", "staging-1", "dev-1"
 JOB = "sshtrail drift"

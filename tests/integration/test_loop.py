@@ -70,7 +70,7 @@ def repaired(fleet):
     told, kind = [], ""
     while kind != "gone":
         _, kind, data = fleet.event(AUDITED, "found", "repaired", "failed", "stopped", "gone")
-        assert kind not in ("failed", "stopped"), data
+        assert kind not in ("failed", "stopped"), (data, [(one["layer"], one["what"], one["actual"]) for one in told])
         told += data.get("differences", [])
     return told
 

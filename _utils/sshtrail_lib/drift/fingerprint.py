@@ -99,7 +99,7 @@ def keep(cachedir: str, seen: Seen, pillar: Mapping, look: Look) -> None:
         What is to be returned while nothing changes (dict); its ``differences`` (list) may be empty.
     """
     clean = last_clean(cachedir) if look["differences"] else seen["time"] / 1e9
-    kept = {"format": FORMAT, "pillar": _asked(pillar), "clean": clean, "seen": seen, "look": look}
+    kept = {"format": FORMAT, "pillar": asked(pillar), "clean": clean, "seen": seen, "look": look}
     store.save(_path(cachedir), kept)
 
 
@@ -118,7 +118,7 @@ def steady(cachedir: str, pillar: Mapping) -> Look | None:
     """
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, CommandExecutionError):
         kept = store.load(_path(cachedir))
-        if kept["format"] == FORMAT and kept["pillar"] == _asked(pillar) and _holds(kept["seen"]):
+        if kept["format"] == FORMAT and kept["pillar"] == asked(pillar) and _holds(kept["seen"]):
             return kept["look"]
     return None
 
@@ -127,9 +127,10 @@ def _path(cachedir: str) -> str:
     return os.path.join(cachedir, "sshtrail", "look.json")
 
 
-def _asked(pillar: Mapping) -> str:
-    asked = {key: pillar.get(key) for key in ("sshtrail", "_errors")}
-    return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
+def asked(pillar: Mapping) -> str:
+    """Return a digest (str) of all that a host's whole ``pillar`` (mapping) says to us, right or wrong."""
+    ours = {key: pillar.get(key) for key in ("sshtrail", "_errors")}
+    return hashlib.sha256(json.dumps(ours, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _holds(seen: Seen) -> bool:

@@ -48,6 +48,7 @@ def tick(minion: Minion, pillar: Mapping) -> str:
 
 
 def _alone(minion: Minion, pillar: Mapping) -> str:
+    _note_pillar(minion, fingerprint.asked(pillar))
     last, now = _last_beat(minion), time.time()
     # What a heartbeat says was looked at as a whole.
     due = bool(last.heartbeat) and heartbeat.due(last, "", now)
@@ -74,6 +75,39 @@ def scheduled(minion: Minion, wanted: bool) -> None:
         _send_beat(minion, last, last._replace(number=last.number + 1, time=time.time()))
     elif not wanted and last.time:
         _withdraw_beat(minion, last)
+    if not wanted:
+        _note_pillar(minion, "")
+
+
+def agree(minion: Minion, pillar: Mapping) -> bool:
+    """
+    Have the schedule look with the same ``pillar`` (mapping) as a state run; return whether it had another (bool).
+
+    Salt compiles the pillar for each state run, while the schedule is given what the minion holds in memory: once the
+    pillar has changed, each would undo for ever what the other has done.
+    """
+    if _noted_pillar(minion) == fingerprint.asked(pillar):
+        return False
+    # A tick that comes before the new pillar would tell of drift.
+    minion.call["saltutil.refresh_pillar"](wait=True)
+    return True
+
+
+def _note_pillar(minion: Minion, name: str) -> None:
+    if _noted_pillar(minion) != name:
+        store.save(_pillar_path(minion), name)
+
+
+def _noted_pillar(minion: Minion) -> str | None:
+    """Return which pillar the schedule's last look was given, None where there was none."""
+    try:
+        return store.load(_pillar_path(minion))
+    except store.StoreError:
+        return None
+
+
+def _pillar_path(minion: Minion) -> str:
+    return os.path.join(minion.cachedir, "sshtrail", "pillar.json")
 
 
 def _ticked(minion: Minion, pillar: Mapping, due: bool, looks: list[Look]) -> str:

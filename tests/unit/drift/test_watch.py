@@ -21,7 +21,7 @@ class Master:
 
     def __init__(self, cachedir):
         self.mine, self.events, self.records, self.away = {}, [], [], False
-        self.differences, self.beats, self.whole, self.fails = [], {}, [], ""
+        self.differences, self.beats, self.whole, self.fails, self.refreshed = [], {}, [], "", []
         functions = (
             "sshtrail.look",
             "sshtrail_trail.sentence",
@@ -30,6 +30,7 @@ class Master:
             "mine.get",
             "event.send",
             "cmd.run_all",
+            "saltutil.refresh_pillar",
         )
         calls = {name: getattr(self, name.replace(".", "_")) for name in functions}
         self.minion = Minion(calls, {"id": "web1", "cachedir": str(cachedir)}, {}, {})
@@ -66,6 +67,9 @@ class Master:
     def cmd_run_all(self, argv, **_options):
         self.records.append(argv)
         return {"retcode": 0, "stdout": "", "stderr": ""}
+
+    def saltutil_refresh_pillar(self, wait):
+        self.refreshed.append(wait)
 
     def tags(self):
         return [tag for tag, _ in self.events]
@@ -213,6 +217,20 @@ def test_a_schedule_begins_with_a_heartbeat_and_ends_without(master):
     assert beat(master).number == 1
     watch.scheduled(master.minion, False)
     assert beat(master) is None
+
+
+def test_a_state_run_with_another_pillar_than_the_last_look_has_it_refreshed(master):
+    old, new = {"sshtrail": {"drift": {"interval": 60}}}, {"sshtrail": {"drift": {"interval": 10}}}
+    assert watch.agree(master.minion, old), "nobody has looked yet"
+    watch.tick(master.minion, old)
+    assert not watch.agree(master.minion, {**old, "others": 1})
+    assert watch.agree(master.minion, new)
+    assert master.refreshed == [True, True]
+    watch.tick(master.minion, new)
+    assert not watch.agree(master.minion, new)
+    # Where nobody looks any more, nobody knows what the minion holds in memory.
+    watch.scheduled(master.minion, False)
+    assert watch.agree(master.minion, new)
 
 
 def test_two_ticks_do_not_look_at_once(master, tmp_path):
