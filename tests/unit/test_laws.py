@@ -25,7 +25,7 @@ PURE = {
     "auditd": {"language", "keywords", "plan", "space"},
     "rules": {"language", "fields", "layout", "files", "plan", "watches"},
     "pam": {"lines", "language", "keywords", "dispatch", "check", "plan"},
-    "policy": {"groups", "platforms", "arguments", "needs"},
+    "policy": {"controls", "groups", "platforms", "arguments", "needs"},
     "coverage": {"checks", "daemon", "rules", "people", "memory", "logins", "marks"},
     "drift": {"difference", "claim", "event", "heartbeat"},
     "fleet": {"standing", "rollout", "remedy", "vigil"},
@@ -55,7 +55,7 @@ ACTS = {
 # The only things of these that are asked with.
 QUESTIONS = re.compile(r"socket\.(getaddrinfo|getservbyname|[A-Z0-9_]+)")
 LONGEST_FUNCTION, LONGEST_FILE = 25, 500
-TABLES = {"sshd/keywords.py", "auditd/keywords.py", "policy/groups.py"}
+TABLES = {"sshd/keywords.py", "auditd/keywords.py", "policy/controls.py", "policy/groups.py"}
 OLD_HOUSE = re.compile(
     r"sshtrail_(auditd\w*|author|daemon|drift|event|files|fingerprint|fleet|groups|kernel|log|platforms|policy|remedy"
     r"|rules\w*|sshd\w*|state|store|told)"
