@@ -20,7 +20,7 @@ PURE = {
     "trail": {"audit_log", "sshd_log", "author", "proof"},
     "sshd": {
         *("language", "include", "effective", "keywords", "daemon", "kinds", "values", "amounts", "network", "match"),
-        *("wish", "plan", "edit", "guard"),
+        *("wish", "plan", "edit", "guard", "sections"),
     },
     "auditd": {"language", "keywords", "plan", "space"},
     "rules": {"language", "fields", "layout", "files", "plan", "watches"},

@@ -4,13 +4,14 @@ The smallest edit of a tree that makes one wish come true: which line is changed
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import re
 from collections.abc import Sequence
 
 from salt.exceptions import CommandExecutionError
 
-from sshtrail_lib.sshd import effective, include, keywords, language, match, values
+from sshtrail_lib.sshd import effective, include, keywords, language, match, sections, values
 from sshtrail_lib.sshd import wish as sshd_wish
 from sshtrail_lib.sshd.daemon import Arguments, BadValue
 from sshtrail_lib.sshd.effective import Setting
@@ -20,10 +21,16 @@ from sshtrail_lib.sshd.wish import BadWish, Wish, holds, lines_of
 
 #: The name of our own drop-in; it sorts before those that packages bring.
 DROP_IN = "00-sshtrail.conf"
+#: Below it only packages write.
+_PACKAGES = "/usr/"
 
 
 class ShadowedError(CommandExecutionError):
-    """Another line decides, and the caller forbade to touch it."""
+    """Another line decides, and it may not be touched."""
+
+
+class _Theirs(ShadowedError):
+    """A line would have to be changed in a file that a package brings."""
 
 
 def edited(tree: Tree, wanted: Wish, shadowed: str) -> Tree:
@@ -36,9 +43,20 @@ def edited(tree: Tree, wanted: Wish, shadowed: str) -> Tree:
     Raises ShadowedError, and BadWish for what cannot be written. Whether the wish is true then, the caller looks.
     """
     try:
-        return _Edit(tree, wanted, shadowed).result()
+        return _edited(tree, wanted, shadowed)
     except BadValue as exc:
         raise BadWish(f"{wanted.keyword.name} {exc}") from exc
+
+
+def _edited(tree: Tree, wanted: Wish, shadowed: str) -> Tree:
+    try:
+        return _Edit(tree, wanted, shadowed).result()
+    except _Theirs as exc:
+        # A package's update would bring the line back: ours goes before it.
+        for way in (_Edit.result, _Edit.before_includes):
+            with contextlib.suppress(ShadowedError):
+                return way(_Edit(tree, wanted, "drop_in"))
+        raise exc
 
 
 class _Edit:
@@ -47,17 +65,19 @@ class _Edit:
     def __init__(self, tree: Tree, wanted: Wish, shadowed: str) -> None:
         self.tree, self.wanted, self.shadowed = tree, wanted, shadowed
         self.keyword = wanted.keyword
+        #: The file that a new line goes to.
+        self.home = tree.path
 
     def result(self) -> Tree:
         """Return the Tree in which the wish is true."""
-        self._guard()
         if self.wanted.occurrences is None:
             self._remove(lines_of(self.wanted, self.tree))
-        elif self.shadowed == "drop_in" and self._foreign():
-            self._write_drop_in()
         elif self.keyword.repeat == keywords.ACCUMULATE:
             self._accumulate()
+        elif self.shadowed == "drop_in" and self._foreign():
+            self._go_before()
         else:
+            self._guard()
             self._decide()
         return self.tree
 
@@ -73,20 +93,31 @@ class _Edit:
         found = effective.effective(self.tree, self.wanted.connection).get(self.keyword.name)
         return found.deciding if found else ()
 
+    def _is_foreign(self, path: str) -> bool:
+        return path != self.tree.path and posixpath.basename(path) != DROP_IN
+
     def _foreign(self) -> list[Setting]:
         """Return the lines outside the main file and our own drop-in that decide now."""
-        own = (self.tree.path,)
-        return [
-            setting
-            for setting in self._deciding()
-            if setting.file not in own and posixpath.basename(setting.file) != DROP_IN
-        ]
+        return [setting for setting in self._deciding() if self._is_foreign(setting.file)]
 
     def _guard(self) -> None:
-        foreign = self._foreign() if self.shadowed == "fail" else []
-        if foreign:
-            where = ", ".join(f"{setting.file}:{setting.line.number}" for setting in foreign)
-            raise ShadowedError(f"{self.wanted.key} is decided by {where}, which shadowed: fail leaves alone")
+        for setting in self._foreign() if self.shadowed == "fail" else ():
+            self._touch(setting)
+
+    def _touch(self, setting: Setting) -> None:
+        """Raise where the line that ``setting`` is may not be changed."""
+        if not self._is_foreign(setting.file):
+            return
+        where = f"{self.wanted.key} is decided by {setting.file}:{setting.line.number}"
+        if self.shadowed != "fix":
+            raise ShadowedError(f"{where}, which shadowed: {self.shadowed} leaves alone")
+        real = self.tree.disk.real(setting.file)
+        if self._is_packages(setting.file, real):
+            raise _Theirs(f"{where}, which a package owns: {real}")
+
+    def _is_packages(self, path: str, real: str) -> bool:
+        """Whether what is written to ``path`` would go through a link to a file that somebody else brings."""
+        return real.startswith(_PACKAGES) or posixpath.dirname(real) != self.tree.disk.real(posixpath.dirname(path))
 
     def _decide(self) -> None:
         """A keyword for which one line decides."""
@@ -96,13 +127,31 @@ class _Edit:
             target = next((one for one in deciding if one in ours), None)
         else:
             target = ours[-1 if self.keyword.repeat == keywords.LAST else 0] if ours else None
-        if target:
+        if target and not self._beside_section(target):
             self._rewrite(target, self._arguments_for(target))
-        else:
+        elif not target:
             self._insert(self._arguments_for(None))
         self._drop_rivals(ours, target)
         if self.wanted.criteria is not None and not holds(self.wanted, self.tree):
             self._move_forward()
+
+    def _beside_section(self, target: Setting) -> bool:
+        """
+        Put a line of ours beside the section of another tool in which ``target`` is, where it wins over that one, and
+        return whether there is a place for it.
+        """
+        lines = self.tree.files[target.file]
+        section = sections.around(lines, target.line.number)
+        if section is None:
+            return False
+        last = self.keyword.repeat == keywords.LAST
+        begin, end = (target.line.number, section.last) if last else (section.first, target.line.number)
+        if any(line.name == "Match" for line in lines[begin - 1 : end]):
+            return False
+        self._touch(target)
+        text = language.render(self.keyword.name, self.keyword, self._arguments_for(target), self.tree.daemon)
+        self._add(target.file, section.last if last else section.first - 1, [_indent(target.line) + text])
+        return True
 
     def _drop_rivals(self, ours: list[Setting], target: Setting | None) -> None:
         """Lines that still decide in the other of sshd's passes, or parts of a value that is decided in parts."""
@@ -119,25 +168,72 @@ class _Edit:
         return self.keyword.repeat != keywords.MERGE or len(self._deciding()) <= 1
 
     def _arguments_for(self, target: Setting | None) -> Arguments:
+        """What the line is to say: for a list of which this much is wanted at least, also what counts until now."""
         wanted = self._occurrences()[0]
-        if self.wanted.exact or target is None or self.keyword.kind not in sshd_wish.LISTS_ON_A_LINE:
+        if self.wanted.exact or self.keyword.kind not in sshd_wish.LISTS_ON_A_LINE:
             return wanted
-        there = target.line.arguments.words
-        return Arguments((*there, *(word for word in wanted.words if word not in there)), wanted.rest)
+        there = target.line.arguments.words if target else self._in_force()
+        return Arguments(sshd_wish.joined(self.keyword, there, wanted.words), wanted.rest)
+
+    def _in_force(self) -> tuple[str, ...]:
+        """Return the words that count now for whom the wish is about, whoever says them: a line, or sshd's default."""
+        found = effective.effective(self.tree, self.wanted.connection).get(self.keyword.name)
+        if found and found.deciding:
+            return tuple(word for one in found.deciding for word in one.line.arguments.words)
+        return tuple(sshd_wish.items(found.value)) if found else ()
 
     def _accumulate(self) -> None:
         """A keyword for which every line adds to a list."""
-        ours = lines_of(self.wanted, self.tree)
+        ours = self._counting()
         missing = list(self._occurrences())
+        if not self.wanted.exact and not ours:
+            missing += self._lost(missing)
+        unwanted: list[Setting] = []
         for setting in reversed(ours):
-            missing = self._keep(setting, missing)
+            missing = self._keep(setting, missing, unwanted)
+        missing = self._replace(unwanted, missing)
         for arguments in self._gathered(missing):
             self._insert(arguments)
         if self.wanted.criteria is not None and not holds(self.wanted, self.tree):
             self._move_forward()
 
-    def _keep(self, setting: Setting, missing: list[Arguments]) -> list[Arguments]:
-        """Leave on the line what is wanted, and return what is then still missing."""
+    def _counting(self) -> list[Setting]:
+        """Return the lines of the wish that count; those of the global part do not where "Match all" has some."""
+        ours, deciding = lines_of(self.wanted, self.tree), {setting.where for setting in self._deciding()}
+        return [one for one in ours if one.where in deciding] if self.wanted.criteria is None else ours
+
+    def _lost(self, wanted: Sequence[Arguments]) -> list[Arguments]:
+        """Return what counts now and would not any more as soon as a line of ours does."""
+        if self.keyword.kind in ("listen", "subsystem"):
+            return []
+        there = [Arguments((word,), word) for word in self._in_force()]
+        return [one for one in there if not any(self._same(one, other) for other in wanted)]
+
+    def _replace(self, unwanted: list[Setting], missing: list[Arguments]) -> list[Arguments]:
+        """
+        Let the lines of which nothing is wanted any more say something that is missing, so that a line stays where it
+        is, with its comment; remove the others, and return what is then still missing.
+        """
+        left, others = self._gathered(missing), len(unwanted) < len(self._counting())
+        for setting in sorted(unwanted, key=lambda one: one.line.number):
+            new = next((one for one in left if self._can_say(setting, one, others)), None)
+            if new is not None:
+                self._rewrite(setting, new)
+                left.remove(new)
+                unwanted.remove(setting)
+        self._remove(unwanted)
+        return left
+
+    def _can_say(self, setting: Setting, new: Arguments, others: bool) -> bool:
+        """Whether the line of ``setting`` can say ``new``; where ``others`` stay, one without a comment need not."""
+        if sections.around(self.tree.files[setting.file], setting.line.number):
+            return False
+        if self.keyword.kind == "subsystem":
+            return setting.line.arguments.words[:1] == new.words[:1]
+        return b"#" in setting.line.raw or not others
+
+    def _keep(self, setting: Setting, missing: list[Arguments], unwanted: list[Setting]) -> list[Arguments]:
+        """Leave on the line what is wanted, note one without anything, and return what is then still missing."""
         kept, left = [], list(missing)
         for arguments in self._items(setting):
             same = next((one for one in left if self._same(one, arguments)), None)
@@ -145,15 +241,11 @@ class _Edit:
                 left.remove(same)
             if same is not None or not self.wanted.exact:
                 kept.append(arguments)
-        if len(kept) < len(self._items(setting)):
-            self._keep_only(setting, kept)
-        return left
-
-    def _keep_only(self, setting: Setting, kept: list[Arguments]) -> None:
-        if kept:
+        if not kept:
+            unwanted.append(setting)
+        elif len(kept) < len(self._items(setting)):
             self._rewrite(setting, Arguments(tuple(word for one in kept for word in one.words), kept[0].rest))
-        else:
-            self._remove([setting])
+        return left
 
     def _items(self, setting: Setting) -> list[Arguments]:
         if self.keyword.kind in ("users", "words", "accept"):
@@ -169,14 +261,25 @@ class _Edit:
             return [Arguments(tuple(word for one in missing for word in one.words))]
         return missing
 
-    def _write_drop_in(self) -> None:
+    def _go_before(self) -> None:
         """Put the wish into our own drop-in, which sshd reads before the line that decides now."""
-        if self.wanted.criteria is not None or self.keyword.repeat != keywords.FIRST:
-            where = self._foreign()[0]
-            raise ShadowedError(f"{self.wanted.key} is decided by {where.file}:{where.line.number}; a drop-in cannot")
-        path = self._drop_in_path()
-        text = language.render(self.keyword.name, self.keyword, self._arguments_for(None), self.tree.daemon)
-        self._store(path, [*map(_raw_of, self.tree.files.get(path, ())), language.encode(text) + b"\n"])
+        self.home = self._drop_in_path()
+        self._insert(self._arguments_for(None))
+        if not holds(self.wanted, self.tree):
+            first = (self._foreign() or self._deciding())[:1]
+            where = ", ".join(f"{one.file}:{one.line.number}" for one in first)
+            raise ShadowedError(f"{self.wanted.key} is decided by {where}, in spite of a line in {self.home}")
+
+    def before_includes(self) -> Tree:
+        """Return the Tree with the wish in the main file, before the first line that includes another."""
+        first = next((line for line in self.tree.files[self.tree.path] if line.name in ("Include", "Match")), None)
+        if self._occurrences() and self.wanted.criteria is None and first and first.name == "Include":
+            text = language.render(self.keyword.name, self.keyword, self._arguments_for(None), self.tree.daemon)
+            number = _outside(self.tree.files[self.tree.path], first.number - 1)
+            self._add(self.tree.path, number or 0, [text])
+        if not holds(self.wanted, self.tree):
+            raise ShadowedError(self.wanted.key)
+        return self.tree
 
     def _drop_in_path(self) -> str:
         for line in self.tree.files[self.tree.path]:
@@ -190,15 +293,17 @@ class _Edit:
         self.tree = self.tree.edited({path: b"".join(raws)})
 
     def _raws(self, path: str) -> list[bytes]:
-        return [line.raw for line in self.tree.files[path]]
+        return [line.raw for line in self.tree.files.get(path, ())]
 
     def _rewrite(self, setting: Setting, arguments: Arguments) -> None:
+        self._touch(setting)
         raws = self._raws(setting.file)
         raws[setting.line.number - 1] = language.rewrite(setting.line, arguments, self.tree.daemon)
         self._store(setting.file, raws)
 
     def _remove(self, settings: Sequence[Setting]) -> None:
         for setting in sorted(settings, key=lambda one: -one.line.number):
+            self._touch(setting)
             raws = self._raws(setting.file)
             del raws[setting.line.number - 1]
             self._store(setting.file, raws)
@@ -218,14 +323,25 @@ class _Edit:
     def _insert(self, arguments: Arguments) -> None:
         text = language.render(self.keyword.name, self.keyword, arguments, self.tree.daemon)
         if self.wanted.criteria is None:
-            self._add(self.tree.path, self._place(), [text])
+            below = self._below_match_all()
+            path, number, indent = below or (self.home, self._place(), "")
+            self._add(path, number, [indent + text])
             return
         block = self._block()
         if block:
             path, number, indent = block
             self._add(path, number, [indent + text])
         else:
-            self._add(self.tree.path, len(self.tree.files[self.tree.path]), self._new_block(text))
+            self._add(self.home, len(self.tree.files.get(self.home, ())), self._new_block(text))
+
+    def _below_match_all(self) -> tuple[str, int, str] | None:
+        """Return where one more line of a list counts that stands below "Match all": ``(path, line, indent)``."""
+        ours = [one for one in self._counting() if one.criteria is not None and one.keyword.in_match]
+        if self.keyword.repeat != keywords.ACCUMULATE or not ours:
+            return None
+        self._touch(ours[-1])
+        number = _outside(self.tree.files[ours[-1].file], ours[-1].line.number)
+        return ours[-1].file, ours[-1].line.number if number is None else number, _indent(ours[-1].line)
 
     def _new_block(self, text: str) -> list[str]:
         return [f"Match {language.render_criteria(self._criteria(), self.tree.daemon)}", f"\t{text}"]
@@ -240,26 +356,31 @@ class _Edit:
         self._store(path, raws)
 
     def _place(self) -> int:
-        """Return the line of the main file after which a new global line belongs."""
-        lines = self.tree.files[self.tree.path]
+        """Return the line of the file after which a new global line belongs: in no section of another tool."""
+        lines = self.tree.files.get(self.home, [])
         first_match = next((line.number for line in lines if line.name == "Match"), len(lines) + 1)
-        head = lines[: first_match - 1]
-        same = [line.number for line in head if line.name == self.keyword.name]
+        head, theirs = lines[: first_match - 1], sections.sections(lines)
+        free = [line for line in head if not any(line.number in one for one in theirs)]
+        same = [line.number for line in free if line.name == self.keyword.name]
         comment = re.compile(rb"[ \t]*#[ \t]*%s(?:[ \t=]|$)" % self.keyword.name.encode(), re.IGNORECASE)
-        commented = [line.number for line in head if comment.match(line.raw)]
+        commented = [line.number for line in free if comment.match(line.raw)]
         if same or commented:
             return (same or commented)[-1]
         # Comments right above a Match block belong to it.
-        while head and first_match <= len(lines) and head[-1].raw.lstrip().startswith(b"#"):
+        while head and first_match <= len(lines) and head[-1] in free and head[-1].raw.lstrip().startswith(b"#"):
             head.pop()
-        return len(head)
+        inside = next((one for one in theirs if one.first <= len(head) < one.last), None)
+        return inside.first - 1 if inside else len(head)
 
     def _block(self) -> tuple[str, int, str] | None:
         """Return ``(path, last line, indent)`` of the first Match block with the criteria of the wish, or None."""
         ours = match.canonical(self._criteria())
         for path, line, criteria in effective.blocks(self.tree, self.wanted.connection):
-            if match.canonical(criteria) == ours:
-                return path, *_end_of_block(self.tree.files[path], line)
+            if match.canonical(criteria) == ours and (path == self.home or self.home == self.tree.path):
+                number, indent = _end_of_block(self.tree.files[path], line)
+                place = _outside(self.tree.files[path], number, line.number)
+                if place is not None:
+                    return path, place, indent
         return None
 
     def _rival(self) -> Setting | None:
@@ -272,18 +393,14 @@ class _Edit:
         rival = self._rival()
         if rival is None or self.keyword.repeat not in (keywords.FIRST, keywords.MERGE):
             return
-        if self.shadowed != "fix" and rival.file != self.tree.path:
-            raise ShadowedError(f"{self.wanted.key} is decided by {rival.file}:{rival.line.number}")
+        self._touch(rival)
         self._remove(lines_of(self.wanted, self.tree))
         rival = self._rival() or rival
-        head = [line for line in self.tree.files[rival.file][: rival.line.number] if line.name == "Match"][-1]
+        lines = self.tree.files[rival.file]
+        head = [line for line in lines[: rival.line.number] if line.name == "Match"][-1]
         texts = [language.render(self.keyword.name, self.keyword, one, self.tree.daemon) for one in self._occurrences()]
         block = self._new_block(texts[0]) + [f"\t{text}" for text in texts[1:]]
-        self._add(rival.file, head.number - 1, block)
-
-
-def _raw_of(line: Line) -> bytes:
-    return line.raw if line.raw.endswith(b"\n") else line.raw + b"\n"
+        self._add(rival.file, _before_block(lines, head), block)
 
 
 def _end_of_block(lines: Sequence[Line], head: Line) -> tuple[int, str]:
@@ -296,4 +413,30 @@ def _end_of_block(lines: Sequence[Line], head: Line) -> tuple[int, str]:
             last = line
     if last is head:
         return head.number, "\t"
-    return last.number, language.decode(last.raw[: len(last.raw) - len(last.raw.lstrip(b" \t"))])
+    return last.number, _indent(last)
+
+
+def _indent(line: Line) -> str:
+    return language.decode(line.raw[: len(line.raw) - len(line.raw.lstrip(b" \t"))])
+
+
+def _outside(lines: Sequence[Line], number: int, above: int = 0) -> int | None:
+    """
+    Return the number of the line after which a new one stands with the same scope as after line ``number``, and in no
+    section of another tool; None where there is no such place below line ``above``.
+    """
+    section = sections.around(lines, number)
+    if section is None or number == section.last:
+        return number
+    if not any(line.name == "Match" for line in lines[number : section.last]):
+        return section.last
+    between = lines[section.first : number]
+    return section.first - 1 if section.first > above and not any(line.name == "Match" for line in between) else None
+
+
+def _before_block(lines: Sequence[Line], head: Line) -> int:
+    """Return the number of the line after which a block stands before the one that ``head`` begins."""
+    section = sections.around(lines, head.number)
+    first = next((line for line in lines[section.first :] if line.keyword), head) if section else head
+    # A section that begins with settings would have these in our block.
+    return section.first - 1 if section and first.name == "Match" else head.number - 1

@@ -40,7 +40,7 @@ def _read(path: str) -> bytes | None:
 
 
 #: This host's disk.
-DISK = Disk(_read, glob.glob)
+DISK = Disk(_read, glob.glob, os.path.realpath)
 
 
 class Asked(typing.NamedTuple):
@@ -236,7 +236,11 @@ def _prove(minion: Minion, plan: Plan) -> None:
     """Let sshd judge the tree as it will be: valid, the promised values, and nobody else's changed."""
     connections = [Connection(), *(wanted.connection for wanted in plan.wishes if wanted.criteria is not None)]
     with oracle.candidate(minion, plan.after) as sshd:
-        sshd.test()
+        try:
+            sshd.test()
+        except oracle.RefusedError as exc:
+            # Whoever reads this has the files as they are now.
+            raise oracle.RefusedError(sshd_plan.relocated(plan.tree, plan.after, exc.message)) from exc
         after = [sshd.dump(connection) for connection in connections]
     before = _dumps(minion, plan.tree, connections) or after
     for connection, old, new in zip(connections, before, after, strict=True):

@@ -32,6 +32,10 @@ def _nobody(_pattern: str) -> Iterable[str]:
     return ()
 
 
+def _itself(path: str) -> str:
+    return path
+
+
 class Disk(typing.NamedTuple):
     """
     Where files are read; by default an empty one.
@@ -41,10 +45,13 @@ class Disk(typing.NamedTuple):
         content: sshd opens one without complaint, and reads nothing from it.
     glob
         Called with a pattern (str) of Python's ``glob``; returns the paths of what is there (str, in any order).
+    real
+        Called with a path (str); returns the path without symbolic links (str).
     """
 
     read: Callable[[str], bytes | None] = _nothing
     glob: Callable[[str], Iterable[str]] = _nobody
+    real: Callable[[str], str] = _itself
 
 
 class Tree:

@@ -38,7 +38,9 @@ class Problem(typing.NamedTuple):
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.reason}"
+        # What no single line is to blame for names none.
+        where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{where}: {self.reason}"
 
 
 class Line(typing.NamedTuple):

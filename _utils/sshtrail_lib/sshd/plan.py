@@ -6,20 +6,22 @@ Nothing is written here: a plan is the new bytes of the files that have to diffe
 
 from __future__ import annotations
 
+import difflib
 import itertools
+import re
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 
 from salt.exceptions import CommandExecutionError
 
-from sshtrail_lib.sshd import edit, effective, match, values
+from sshtrail_lib.sshd import edit, effective, language, match, values
 from sshtrail_lib.sshd import wish as sshd_wish
 from sshtrail_lib.sshd.effective import Effective
 from sshtrail_lib.sshd.include import Tree
 from sshtrail_lib.sshd.keywords import Keyword
-from sshtrail_lib.sshd.language import ConfigError, Line
+from sshtrail_lib.sshd.language import ConfigError, Line, Problem
 from sshtrail_lib.sshd.match import Connection, Criteria
-from sshtrail_lib.sshd.wish import BadWish, Wish, holds
+from sshtrail_lib.sshd.wish import BadWish, Wish, holds, lines_of
 
 SHADOWED = ("fix", "drop_in", "fail")
 
@@ -74,25 +76,69 @@ def plan(tree: Tree, wishes: Sequence[Wish], shadowed: str = "fix") -> Plan:
 
 
 def _changes(tree: Tree, after: Tree, wishes: Sequence[Wish]) -> dict[str, dict[str, typing.Any]]:
-    pairs = {wanted.key: (sshd_wish.current(wanted, tree), sshd_wish.current(wanted, after)) for wanted in wishes}
-    return {key: {"old": old, "new": new} for key, (old, new) in pairs.items() if old != new}
+    found = {wanted.key: _change(wanted, tree, after) for wanted in wishes}
+    return {key: change for key, change in found.items() if change["old"] != change["new"]}
+
+
+def _change(wanted: Wish, tree: Tree, after: Tree) -> dict[str, typing.Any]:
+    old, new = sshd_wish.current(wanted, tree), sshd_wish.current(wanted, after)
+    lines = lines_of(wanted, tree) if wanted.occurrences is None else []
+    if old != new or not lines:
+        return {"old": old, "new": new}
+    # What these lines say holds without them too; that they go is a change all the same.
+    said = ", ".join(f"{one.file}:{one.line.number}: {language.decode(one.line.raw).strip()}" for one in lines)
+    return {"old": said, "new": new}
 
 
 def _verify(tree: Tree, after: Tree, wishes: Sequence[Wish]) -> None:
-    failed = [wanted.key for wanted in wishes if not holds(wanted, after)]
+    failed = [wanted for wanted in wishes if not holds(wanted, after)]
     if failed:
-        raise NoEffectError(f"No edit of this configuration makes sshd do as asked for {', '.join(failed)}")
+        told = ", ".join(f"{wanted.key}{_decided(tree, after, wanted)}" for wanted in failed)
+        raise NoEffectError(f"No edit of this configuration makes sshd do as asked for {told}")
     if tree is after:
         return
     refused = effective.problems(after)
     if refused:
-        raise ConfigError("sshd would refuse the edit: " + "\n".join(map(str, refused)))
+        raise ConfigError("sshd would refuse the edit: " + "\n".join(_located(tree, after, one) for one in refused))
     allowed = _allowed(wishes)
     for connection in (None, Connection(), *(w.connection for w in wishes if w.criteria)):
         before, now = (effective.effective(one, connection) for one in (tree, after))
         strangers = [name for name in {**before, **now} if _value(before, name) != _value(now, name)]
         if set(strangers) - allowed:
             raise NoEffectError(f"The edit would also change {', '.join(sorted(set(strangers) - allowed))}")
+
+
+def _decided(tree: Tree, after: Tree, wanted: Wish) -> str:
+    """Return which lines decide otherwise, in words (str)."""
+    found = effective.effective(after, wanted.connection).get(wanted.keyword.name)
+    lines = found.deciding if found else ()
+    return f" (decided by {', '.join(place(tree, after, one.file, one.line.number) for one in lines)})" if lines else ""
+
+
+def place(tree: Tree, after: Tree, path: str, number: int) -> str:
+    """
+    Return where a line of an edited tree is, for somebody who has the files as they are now (str).
+
+    tree, after
+        The Tree as it is, and as it would be.
+    path, number
+        The file (str) and the line in it (int, from 1) as it would be: a line that is not there yet is shown.
+    """
+    old, new = ([line.raw for line in one.files.get(path, ())] for one in (tree, after))
+    for block in difflib.SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks():
+        if block.b < number <= block.b + block.size:
+            return f"{path}:{block.a + number - block.b}"
+    return f"{path}, new line {language.decode(new[number - 1]).strip()!r}" if number <= len(new) else path
+
+
+def _located(tree: Tree, after: Tree, found: Problem) -> str:
+    return f"{place(tree, after, found.file, found.line)}: {found.reason}" if found.line else str(found)
+
+
+def relocated(tree: Tree, after: Tree, text: str) -> str:
+    """Return what sshd says of an edited tree (``text``, str) with each line that it names as :func:`place` does."""
+    paths = "|".join(map(re.escape, sorted(after.files, key=len, reverse=True)))
+    return re.sub(rf"({paths}):? line (\d+)", lambda found: place(tree, after, found[1], int(found[2])), text)
 
 
 def _allowed(wishes: Sequence[Wish]) -> set[str]:

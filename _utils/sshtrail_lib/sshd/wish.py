@@ -271,7 +271,7 @@ def holds(wanted: Wish, tree: Tree) -> bool:
         return not lines_of(wanted, tree)
     now, want = current(wanted, tree), value_of(wanted, tree.daemon)
     if wanted.keyword.kind in LISTS_ON_A_LINE and not wanted.exact:
-        return set(_items(want)) <= set(_items(now))
+        return set(items(want)) <= set(items(now)) or (wanted.keyword.kind in _FORWARDS and now == "any")
     if not isinstance(want, list):
         return now == want
     if wanted.exact:
@@ -279,8 +279,39 @@ def holds(wanted: Wish, tree: Tree) -> bool:
     return set(want) <= set(now or [])
 
 
-def _items(value: typing.Any) -> list[str]:
-    return value if isinstance(value, list) else (value or "").split(" ")
+def items(value: typing.Any) -> list[str]:
+    """Return the items (list of str) of a ``value`` as ``sshd -T`` prints that of a list; none for None."""
+    return value if isinstance(value, list) else (value or "").split()
+
+
+#: Kinds of which "any" holds all there is.
+_FORWARDS = ("opens", "listens")
+#: Words that stand alone on the line of a list.
+_ALONE = {
+    **dict.fromkeys(_FORWARDS, ("any", "none")),
+    **dict.fromkeys(("keyfiles", "timeouts", "words_none"), ("none",)),
+}
+#: Kinds whose items are NAME=VALUE, one for each name.
+_NAMED = ("setenv", "timeouts")
+
+
+def joined(keyword: Keyword, there: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
+    """
+    Return the words of one line that says all of ``wanted`` (sequence of str), and what of ``there`` goes with it.
+
+    keyword
+        The Keyword, one whose line is a list.
+    """
+    alone = _ALONE.get(keyword.kind, ())
+    if any(word.lower() in alone for word in wanted):
+        return tuple(wanted)
+    names = {_name(keyword, word) for word in wanted}
+    kept = [word for word in there if word.lower() not in alone and _name(keyword, word) not in names]
+    return (*kept, *wanted)
+
+
+def _name(keyword: Keyword, word: str) -> str:
+    return word.partition("=")[0] if keyword.kind in _NAMED else word
 
 
 def lines_of(wanted: Wish, tree: Tree) -> list[Setting]:
