@@ -9,9 +9,11 @@ from salt.exceptions import SaltInvocationError
 sshtrail_lib.refresh()
 
 from sshtrail_lib.base import minion
+from sshtrail_lib.compliance import look as compliance_look
 from sshtrail_lib.coverage import host as coverage_host
 from sshtrail_lib.coverage import prove as coverage_prove
 from sshtrail_lib.drift import fingerprint
+from sshtrail_lib.drift import history as drift_history
 from sshtrail_lib.drift import look as drift_look
 from sshtrail_lib.drift import report as drift_report
 from sshtrail_lib.policy import arguments as policy_arguments
@@ -175,7 +177,9 @@ def prove():
 
         salt '*' sshtrail.prove
     """
-    return coverage_prove.prove(_minion(), policy())
+    found = coverage_prove.prove(_minion(), policy())
+    drift_history.proven(__opts__["cachedir"], found)
+    return found
 
 
 def proof(age=None):
@@ -211,6 +215,57 @@ def report():
         salt '*' sshtrail.report
     """
     return drift_report.rows(_minion(), policy())
+
+
+def compliance(framework=None, edition=None):
+    """
+    Return how this host stands to the controls of standards (list of dict), each once, judged by what is true now.
+
+    framework
+        ``cis``, ``stig``, ``pci_dss``, ``nist_800_53``, ``iso_27001`` or ``soc_2`` (str); all that fit this host by
+        default.
+    edition
+        Which edition of it (str): a distribution's, such as ``Debian 12``, or a version; this host's own by default.
+
+    Each row has the ``control`` (str: the ``framework`` with its distribution, and the ``id``), its ``version``,
+    ``level`` and ``title`` (str), and the ``checks`` behind it (list of str). Its ``status`` is ``pass``, ``fail``,
+    ``accepted`` (it fails, and somebody took that upon him in the pillar, until a day that is not over), ``manual``
+    (only a person can tell), ``not applicable`` or ``unknown``, with the ``evidence`` (str: what was seen, where), the
+    ``layer`` that it was seen in (str), ``since`` when it is so (str, ISO 8601 in UTC), ``by`` whom (str, or None), the
+    ``remedy`` (str: the pillar's line, where one would do it) and the ``exception`` (dict: ``reason``, ``by``,
+    ``until`` and ``expired``, or None). Nothing is touched. Raises SaltInvocationError for a framework or an edition
+    that is not known. Source: ComplianceAsCode/content, as :mod:`sshtrail_lib.policy.controls` has it.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail.compliance
+        salt '*' sshtrail.compliance framework=cis edition='Debian 12'
+    """
+    return compliance_look.compliance(_minion(), policy(), framework, edition)
+
+
+def history(days=90):
+    """
+    Return what differed on this host, from when to when, and which proofs were made (dict).
+
+    days
+        How far back (number), 400 at most.
+
+    Keys: ``from`` and ``to`` (str, ISO 8601 in UTC; the history may begin later than was asked), ``looks`` (int, 0 for
+    no history), ``spans`` (list of dict: ``what``, ``layer``, ``expected``, ``actual``, ``by``, ``from``, ``to``, None
+    while it lasts, and ``seconds``), ``gaps`` (list of dict with ``from`` and ``to``: when nobody looked) and
+    ``proofs`` (list of dict: ``time``, ``holds``, ``lost_at``). It is kept for root alone in the minion's cache.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail.history
+        salt '*' sshtrail.history days=365
+    """
+    return drift_history.over(__opts__["cachedir"], days)
 
 
 def converge(test=False):

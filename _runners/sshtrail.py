@@ -6,6 +6,7 @@ import sshtrail_lib
 
 sshtrail_lib.refresh()
 
+from sshtrail_lib.fleet import audit as fleet_audit
 from sshtrail_lib.fleet import heartbeats as fleet_heartbeats
 from sshtrail_lib.fleet import master
 from sshtrail_lib.fleet import repairs as fleet_repairs
@@ -54,6 +55,43 @@ def fleet(tgt="*", tgt_type="glob", batch=None, timeout=60, table=None):
     if table is None:
         table = __opts__.get("__cli") == "salt-run" and not __opts__.get("output")
     return fleet_standing.table(rows) if table else rows
+
+
+def compliance(tgt="*", tgt_type="glob", framework=None, edition=None, format=None, file=None, batch=None, timeout=120):
+    """
+    Return how every minion stands to the controls of standards: one publish for all of them, nothing is touched.
+
+    tgt, tgt_type
+        Which minions (str), as for ``salt`` itself.
+    framework, edition
+        Which framework (str), and which edition of it (str), as for :py:func:`sshtrail.compliance` on a host; each
+        host's own by default.
+    format
+        ``table``, ``data`` (dict of minion id to its rows, or to why there are none), ``csv``, ``ocsf`` (Compliance
+        Findings, class 2003, one JSON object a line) or ``cklb`` (checklists of STIG Viewer 3) (str). Without it,
+        ``salt-run`` without ``--out`` shows the table, and all else gets the data.
+    file
+        Where to write it (str, absolute path), for root alone; for ``cklb`` a directory. Then the path is returned.
+    batch
+        Ask so many at a time (int), or such a share (str, ``10%``), instead of all at once.
+    timeout
+        How long to wait for an answer, in seconds (int).
+
+    A minion that does not answer has a row that says so. Raises SaltInvocationError for a format that there is not.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run sshtrail.compliance
+        salt-run sshtrail.compliance 'web*' framework=pci_dss format=csv file=/root/pci.csv
+        salt-run sshtrail.compliance framework=stig format=cklb file=/root/checklists
+    """
+    form = format or ("table" if __opts__.get("__cli") == "salt-run" and not __opts__.get("output") else "data")
+    fleet_audit.check(form, file)
+    site = _master()
+    found = fleet_audit.compliance(site, site.minions(tgt, tgt_type), framework, edition, batch, timeout)
+    return fleet_audit.written(found, form, file)
 
 
 def watch():

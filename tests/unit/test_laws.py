@@ -13,7 +13,16 @@ LIBRARY = ROOT / "_utils" / "sshtrail_lib"
 SALT = ("_modules", "_states", "_runners")
 WINGS = ("sshd", "auditd", "rules", "pam")
 # Imports go from a higher floor to a lower one, or stay in one package; a wing knows no other wing.
-FLOORS = {"base": 0, "trail": 1, **dict.fromkeys(WINGS, 2), "policy": 3, "coverage": 4, "drift": 5, "fleet": 6}
+FLOORS = {
+    "base": 0,
+    "trail": 1,
+    **dict.fromkeys(WINGS, 2),
+    "policy": 3,
+    "coverage": 4,
+    "drift": 5,
+    "compliance": 6,
+    "fleet": 7,
+}
 # What these rooms answer depends on their arguments alone.
 PURE = {
     "base": {"text", "state"},
@@ -25,9 +34,13 @@ PURE = {
     "auditd": {"language", "keywords", "plan", "space"},
     "rules": {"language", "fields", "layout", "files", "plan", "watches"},
     "pam": {"lines", "language", "keywords", "dispatch", "check", "plan"},
-    "policy": {"controls", "groups", "platforms", "arguments", "needs"},
+    "policy": {"controls", "groups", "platforms", "arguments", "needs", "verdicts"},
     "coverage": {"checks", "daemon", "rules", "people", "memory", "logins", "marks"},
-    "drift": {"difference", "claim", "event", "heartbeat"},
+    "drift": {"difference", "claim", "event", "heartbeat", "chronicle"},
+    "compliance": {
+        *("finding", "demands", "matching", "facts", "rules", "daemons", "modes", "system", "trail", "checks"),
+        *("frameworks", "rows", "formats"),
+    },
     "fleet": {"standing", "rollout", "remedy", "vigil"},
 }
 # These ask (accounts, libaudit's tables, whether a directory is there), and change nothing.
@@ -38,6 +51,7 @@ ASKING = {
     "policy": {"pillar", "schema"},
     "coverage": {"facts", "ways", "pulse"},
     "drift": {"fingerprint", "report"},
+    "compliance": {"demanded", "places", "configs"},
 }
 ASKS = {"os", "ctypes", "pwd", "grp", "glob", "stat", "time"}
 ACTS = {

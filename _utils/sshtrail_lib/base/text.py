@@ -41,6 +41,15 @@ def iso(seconds: float) -> str:
     return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def seconds(stamp: str) -> float | None:
+    """Return the time (float, seconds since the epoch) that ISO 8601 text with an offset or Z says, None for none."""
+    try:
+        found = datetime.datetime.fromisoformat(stamp.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return found.timestamp() if found.tzinfo else None
+
+
 def span(seconds: float) -> str:
     """Return a span of time (float, seconds) as a person reads it (str)."""
     for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):

@@ -18,7 +18,7 @@ from sshtrail_lib.base.service import PROCESSES
 from sshtrail_lib.coverage import facts as coverage_facts
 from sshtrail_lib.coverage import leftovers
 from sshtrail_lib.coverage import prove as coverage_prove
-from sshtrail_lib.drift import difference, fingerprint
+from sshtrail_lib.drift import difference, fingerprint, history
 from sshtrail_lib.drift import schedule as drift_schedule
 from sshtrail_lib.drift.difference import Changes, Difference
 from sshtrail_lib.policy import arguments
@@ -105,6 +105,7 @@ def whole(minion: Minion, pillar: Mapping) -> dict[str, typing.Any]:
     }
     if seen:
         fingerprint.keep(minion.cachedir, seen, pillar, found)
+    history.looked(minion.cachedir, found["differences"])
     return found
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from salt.exceptions import SaltException
 
 from sshtrail_lib.auditd import plan as auditd_plan
-from sshtrail_lib.policy import groups, needs
+from sshtrail_lib.policy import groups, needs, verdicts
 from sshtrail_lib.rules import accounts as rules_accounts
 from sshtrail_lib.rules import compile as rules_compile
 from sshtrail_lib.rules import hiding as rules_hiding
@@ -61,6 +61,7 @@ DEFAULTS = {
     "drift": {"interval": 60, "splay": 10, "action": "report", "heartbeat": 300},
     # Each proof is a login that everybody sees in the records: how often is for an environment to say.
     "proof": {"account": None, "interval": 0},
+    "compliance": {"accepted": {}, "verdicts": {}},
 }
 
 
@@ -420,6 +421,18 @@ LAYER = {
             SECONDS,
             "The time between two proofs that a login is recorded; 0 is never again after the first highstate. Each "
             "one is a login, with its records.",
+        ),
+    },
+    "compliance": {
+        "accepted": Key(
+            Kind("mapping of a control to a mapping with reason, by and until", verdicts.exceptions),
+            "Deviations that somebody has taken upon him: a control that fails is accepted until the end of that day, "
+            "and fails again afterwards.",
+        ),
+        "verdicts": Key(
+            Kind("mapping of a control to a mapping with status, reason, by and until", verdicts.verdicts),
+            "What a person found of a control that no program can judge: pass, fail or not applicable, until the end "
+            "of that day. Afterwards it fails until somebody has looked again.",
         ),
     },
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 import typing
+from collections.abc import Collection
 
 # struct audit_rule_data without its buffer: list, action, number of fields, mask, fields, values, operators, bytes.
 MASK_WORDS, MAX_FIELDS = 64, 64
@@ -86,3 +87,18 @@ def with_condition(data: bytes, number: int, operator: int, value: int) -> bytes
     words[FIELDS + count], words[OPERATORS + count], words[VALUES + count] = number, operator, value
     words[COUNT] = count + 1
     return HEADER.pack(*words) + data[HEADER.size :]
+
+
+def without(data: bytes, numbers: Collection[int]) -> bytes:
+    """Return ``data`` (bytes) without its conditions on the fields of these ``numbers`` (collection of int)."""
+    packed, strings = unpack(data)
+    texts = iter(strings)
+    rows = [(*row, next(texts) if row[0] in STRINGS else "") for row in packed.fields]
+    kept = [row for row in rows if row[0] not in numbers]
+    words = list(HEADER.unpack_from(data))
+    buffer = b"".join(text.encode("utf-8", "surrogateescape") for *_numbers, text in kept)
+    words[COUNT], words[-1] = len(kept), len(buffer)
+    for at in range(MAX_FIELDS):
+        number, operator, value = kept[at][:3] if at < len(kept) else (0, 0, 0)
+        words[FIELDS + at], words[OPERATORS + at], words[VALUES + at] = number, operator, value
+    return HEADER.pack(*words) + buffer

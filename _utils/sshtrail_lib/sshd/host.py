@@ -18,7 +18,7 @@ from salt.exceptions import SaltInvocationError
 from sshtrail_lib.base import files, state
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.base.transaction import Transaction
-from sshtrail_lib.sshd import accounts, guard, include, keywords, language, oracle, values
+from sshtrail_lib.sshd import accounts, guard, include, keywords, language, match, oracle, values
 from sshtrail_lib.sshd import effective as sshd_effective
 from sshtrail_lib.sshd import plan as sshd_plan
 from sshtrail_lib.sshd import running as sshd_running
@@ -137,6 +137,21 @@ def _described(found: Effective) -> dict[str, typing.Any]:
         "default": found.default,
         "shadowed": [{"file": one.file, "line": one.line.number} for one in found.shadowed],
     }
+
+
+def branches(minion: Minion, path: str) -> dict[str, dict[str, dict[str, typing.Any]]]:
+    """
+    Return what sshd does for everybody (under ""), and for whom each Match block is (dict of criteria to dict).
+
+    path
+        The main configuration file (str).
+
+    Each is as :func:`effective` has it, for an example of a connection that the block is for.
+    """
+    tree = _load(minion, path)
+    samples = {match.text(one): match.sample(one, tree.daemon.names) for one in sshd_plan.criteria(tree)}
+    found = {name: sshd_effective.effective(tree, one) for name, one in {"": Connection(), **samples}.items()}
+    return {name: {key: _described(one) for key, one in sorted(values.items())} for name, values in found.items()}
 
 
 def lowered(minion: Minion, path: str) -> list[str]:

@@ -207,6 +207,13 @@ def lowering(tree: Tree, wishes: Sequence[Wish]) -> list[Wish]:
     return list(found.values())
 
 
+def criteria(tree: Tree) -> list[Criteria]:
+    """Return the criteria of every Match block of a tree (list), each once and in order, but those that are for all."""
+    lines = [line for lines in tree.files.values() for line in lines if line.name == "Match"]
+    found = {match.canonical(one): one for line in lines if (one := match.parse(line.arguments.words, tree.daemon))}
+    return [one for one in found.values() if ("all", None) not in one]
+
+
 def _match_lines(tree: Tree, keyword: Keyword) -> Iterator[tuple[Criteria, Line]]:
     """Yield ``(criteria, Line)`` for each line with ``keyword`` in a Match block, met or not."""
     for lines in tree.files.values():

@@ -108,6 +108,32 @@ def report(*args, **kwargs):
     return _on_the_host("report", args, kwargs)
 
 
+def compliance(*args, **kwargs):
+    """
+    See :py:func:`sshtrail.compliance`.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-ssh '*' sshtrail.compliance
+    """
+    return _on_the_host("compliance", args, kwargs)
+
+
+def history(*args, **kwargs):
+    """
+    See :py:func:`sshtrail.history`.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-ssh '*' sshtrail.history
+    """
+    return _on_the_host("history", args, kwargs)
+
+
 def _on_the_host(name, args, kwargs):
     """Run the host's ``sshtrail`` function ``name`` there, with our pillar in the configuration of its Salt."""
     ours = {"pillar": {KEY: __pillar__.get(KEY, {})}, "ssh_merge_pillar": True}

@@ -1,0 +1,143 @@
+"""
+Lines of the configuration of others, each with its place: read as they are read by those that they are for.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterable, Iterator
+
+from salt.exceptions import SaltException
+
+from sshtrail_lib.base import files
+
+Lines = tuple[tuple[str, str], ...]
+#: Files of one configuration that are read at most, and the bytes of each.
+MOST, LARGEST = 200, 2**20
+INCLUDES = re.compile(r'^\s*(?:\$IncludeConfig\s+(\S+)|include\(.*file="([^"]+)")', re.IGNORECASE)
+SUDO_INCLUDES = re.compile(r"^\s*[@#]include(dir)?\s+(\S+)")
+#: Where systemd's configurations are, the later wins.
+SYSTEMD = ("/usr/lib/systemd", "/run/systemd", "/etc/systemd")
+BOOT = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg", "/boot/loader/entries/*.conf", "/boot/efi/EFI/*/grub.cfg")
+KERNEL_LINE = re.compile(r"^\s*(?:linux(?:16|efi)?|options)\s+(.*)")
+
+
+def gather() -> dict[str, Lines | None]:
+    """Return the lines of each configuration that a control is about (dict by name), None for one that is not there."""
+    chrony = [*_chrony("/etc/chrony/chrony.conf"), *_chrony("/etc/chrony.conf")]
+    return {
+        "journald": _systemd("journald.conf"),
+        "journal-upload": _systemd("journal-upload.conf"),
+        "clock": (*chrony, *(_systemd("timesyncd.conf") or ())) or None,
+        "rsyslog": _rsyslog("/etc/rsyslog.conf"),
+        "sudo": _sudo("/etc/sudoers"),
+        "faillock": _lines("/etc/security/faillock.conf"),
+        "aide": _all("/etc/aide/aide.conf", "/etc/aide/aide.conf.d/*", "/etc/aide.conf", "/etc/aide.conf.d/*"),
+        "aide-check": _there(
+            *("/etc/systemd/system/*.wants/dailyaidecheck.timer", "/etc/systemd/system/*.wants/aidecheck.timer"),
+            *("/usr/lib/systemd/system/timers.target.wants/dailyaidecheck.timer", "/etc/cron.daily/*aide*"),
+            *("/etc/cron.d/*aide*", "/var/spool/cron/*aide*"),
+        ),
+        "aliases": _lines("/etc/aliases"),
+        "offload": _there("/etc/cron.weekly/*audit*", "/etc/cron.daily/*audit-offload*", "/etc/cron.d/*audit*"),
+        "plugins": _all("/etc/audit/plugins.d/*.conf", "/etc/audisp/plugins.d/*.conf"),
+        "audisp-remote": _all("/etc/audit/audisp-remote.conf", "/etc/audisp/audisp-remote.conf"),
+        "logrotate": _all("/etc/logrotate.conf", "/etc/logrotate.d/*"),
+    }
+
+
+def _lines(path: str) -> Lines | None:
+    try:
+        data = files.read(path) if os.path.isfile(path) else None
+    except SaltException:
+        return None
+    if data is None:
+        return None
+    found = data[:LARGEST].decode("utf-8", "replace").splitlines()
+    return tuple((f"{path} line {number}", line.strip()) for number, line in enumerate(found, 1) if line.strip())
+
+
+def _all(*patterns: str) -> Lines | None:
+    paths = [path for pattern in patterns for path in sorted(glob.glob(pattern)) if os.path.isfile(path)]
+    return _joined(paths) if paths else None
+
+
+def _joined(paths: Iterable[str]) -> Lines:
+    return tuple(line for path in list(paths)[:MOST] for line in _lines(path) or ())
+
+
+def _there(*patterns: str) -> Lines:
+    return tuple((path, "") for pattern in patterns for path in sorted(glob.glob(pattern)))
+
+
+def _systemd(name: str) -> Lines | None:
+    mains = [path for top in SYSTEMD if os.path.isfile(path := f"{top}/{name}")]
+    # Of the main files one counts; of drop-ins one for each name, and they come in the order of their names.
+    drop_ins = {os.path.basename(path): path for top in SYSTEMD for path in glob.glob(f"{top}/{name}.d/*.conf")}
+    paths = [*mains[-1:], *(drop_ins[one] for one in sorted(drop_ins))]
+    return _joined(paths) if paths else None
+
+
+def _chrony(path: str) -> Iterator[tuple[str, str]]:
+    for place, line in _lines(path) or ():
+        yield place, line
+        match = re.match(r"(confdir|sourcedir|include)\s+(\S+)", line)
+        if match:
+            pattern = {"confdir": "/*.conf", "sourcedir": "/*.sources", "include": ""}[match[1]]
+            yield from _all(match[2] + pattern) or ()
+
+
+def _rsyslog(path: str, depth: int = 0) -> Lines | None:
+    own = _lines(path)
+    if own is None or depth > 4:
+        return own
+    found: list[tuple[str, str]] = []
+    for place, line in own:
+        if line.startswith("#"):
+            continue
+        found.append((place, line))
+        match = INCLUDES.match(line)
+        for inner in sorted(glob.glob(match[1] or match[2]))[:MOST] if match else ():
+            found += _rsyslog(inner, depth + 1) or ()
+    return tuple(found)
+
+
+def _sudo(path: str, depth: int = 0) -> Lines | None:
+    own = _lines(path)
+    if own is None or depth > 8:
+        return own
+    found: list[tuple[str, str]] = []
+    for place, line in own:
+        found.append((place, line))
+        match = SUDO_INCLUDES.match(line)
+        for inner in _included(os.path.join(os.path.dirname(path), match[2]), bool(match[1])) if match else ():
+            found += _sudo(inner, depth + 1) or ()
+    return tuple(found)
+
+
+def _included(path: str, directory: bool) -> list[str]:
+    if not directory:
+        return [path]
+    # sudoers(5): names with a dot and those that end in ~ are left out.
+    names = sorted(os.listdir(path)) if os.path.isdir(path) else []
+    return [os.path.join(path, name) for name in names if "." not in name and not name.endswith("~")]
+
+
+def boot_entries() -> dict[str, tuple[str, ...]]:
+    """Return the words of the kernel's command line in each boot entry (dict of its place to a tuple of str)."""
+    found: dict[str, tuple[str, ...]] = {}
+    for path in [path for pattern in BOOT for path in sorted(glob.glob(pattern))]:
+        for place, line in _lines(path) or ():
+            match = KERNEL_LINE.match(line)
+            if match and "recovery" not in line and "single" not in line.split():
+                found[place] = tuple(_expanded(match[1]).split())
+    return found
+
+
+def _expanded(line: str) -> str:
+    if "$kernelopts" not in line:
+        return line
+    kept = [said for _place, said in _lines("/boot/grub2/grubenv") or () if said.startswith("kernelopts=")]
+    return line.replace("$kernelopts", kept[0].partition("=")[2] if kept else "")

@@ -1,0 +1,283 @@
+"""
+What is asked of a host for its controls: the kernel, sshd, auditd, files, packages, services; nothing is changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import re
+import time
+import typing
+from collections.abc import Callable, Mapping
+
+from salt.exceptions import SaltException
+
+from sshtrail_lib.auditd import keywords as auditd_keywords
+from sshtrail_lib.auditd import language as auditd_language
+from sshtrail_lib.base import files as base_files
+from sshtrail_lib.base import kernel, text
+from sshtrail_lib.base.minion import Minion
+from sshtrail_lib.compliance import configs, demanded, places, system
+from sshtrail_lib.compliance.facts import Audit, Auditd, Clock, Facts, Sshd, Value
+from sshtrail_lib.coverage import facts as coverage_facts
+from sshtrail_lib.drift import history
+from sshtrail_lib.policy import groups
+from sshtrail_lib.policy.arguments import Policy
+from sshtrail_lib.rules import accounts, compile, target
+from sshtrail_lib.rules import files as rules_files
+from sshtrail_lib.rules.fields import RuleError
+from sshtrail_lib.sshd import host as sshd_host
+
+Answer = typing.TypeVar("Answer")
+#: Seconds that the search for setuid programs may take.
+PATIENCE = 60
+SERVICES = (
+    *(system.JOURNAL, system.SYSLOG, system.UPLOAD, system.REMOTE, *system.CHRONY, *system.TIMESYNCD),
+    *("ntp", "ntpsec", "auditd"),
+)
+CLOCKS = (*system.CHRONY, *system.TIMESYNCD, "ntp", "ntpsec")
+#: File systems that hold no programs of this host.
+ELSEWHERE = re.compile(
+    r"(proc|sysfs|devpts|devtmpfs|cgroup2?|debugfs|tracefs|securityfs|bpf|nfs4?|cifs|fuse\..*|autofs)"
+)
+
+
+def gather(minion: Minion, policy: Policy) -> Facts:
+    """Return what is known of a host with a ``policy`` (dict) for its controls (:class:`Facts`)."""
+    read = configs.gather()
+    auditd, proof = _auditd(minion, policy), _or(None, lambda: minion.call["sshtrail.proof"]())
+    paths = (policy["sshd"]["path"], policy["auditd"]["path"], policy["rules"]["file"], auditd.log)
+    family = str(minion.grains.get("os_family", ""))
+    return Facts(
+        family,
+        _audit(minion, policy, system.sudo_logfile(read["sudo"] or ())[0]),
+        _sshd(minion, policy),
+        auditd,
+        places.storage(auditd.log),
+        _clock(minion, read),
+        *(tuple(_text("/proc/cmdline").split()), configs.boot_entries()),
+        *(_packages(minion, family), _services(minion, policy)),
+        places.files(*paths),
+        read,
+        os.path.isdir("/var/log/journal"),
+        _accounts(),
+        tuple(_or([], lambda: minion.call["sshtrail.coverage"]())),
+        proof,
+        _age(proof),
+        _drift(minion),
+        policy,
+        history.over(minion.cachedir, 90),
+    )
+
+
+def _or(otherwise: Answer, ask: Callable[[], Answer]) -> Answer:
+    """Return what ``ask()`` returns, ``otherwise`` where that cannot be told."""
+    try:
+        return ask()
+    except (SaltException, OSError, KeyError, ValueError):
+        return otherwise
+
+
+def _text(path: str) -> str:
+    return (_or(None, lambda: base_files.read(path)) or b"").decode("utf-8", "replace")
+
+
+def _age(proof: Mapping | None) -> float:
+    made = text.seconds(proof["time"]) if proof else None
+    return time.time() - made if made else 0.0
+
+
+def _drift(minion: Minion) -> tuple[Mapping, ...] | None:
+    return _or(None, lambda: tuple(minion.call["sshtrail.drift"]()))
+
+
+def _accounts() -> tuple[tuple[str, int], ...]:
+    # What NSS tells may hide that passwd has a line twice.
+    written = [line.split(":") for line in _text("/etc/passwd").splitlines() if line.count(":") >= 6]
+    found = [(words[0], int(words[2])) for words in written if words[2].isdecimal()]
+    known = [(one.pw_name, one.pw_uid) for one in pwd.getpwall()]
+    return (*found, *(one for one in dict.fromkeys(known) if one not in found))
+
+
+# --- The kernel ---------------------------------------------------------------------------------------------------
+
+
+def _audit(minion: Minion, policy: Policy, logfile: str) -> Audit:
+    nothing: dict[str, typing.Any] = {}
+    try:
+        status, rules = kernel.status(), tuple(kernel.rules())
+    except (kernel.KernelError, kernel.LibraryError) as exc:
+        return Audit(exc.message, {}, {}, (), {}, "", None, {}, {}, lambda arch: 0, str, "", {}, ())
+    rules_dir = os.path.dirname(policy["rules"]["file"])
+    compiled = os.path.join(os.path.dirname(rules_dir), "audit.rules")
+    filed, error = _filed(rules_dir)
+    asked = _or(nothing, lambda: demanded.asked(logfile, _privileged(minion)))
+    return Audit(
+        "",
+        status,
+        _or(nothing, kernel.features),
+        rules,
+        filed,
+        error,
+        _differs(minion, compiled),
+        asked,
+        demanded.links((*rules, *filed, *_offered()), asked),
+        compile.exec_calls,
+        target.describe,
+        _last_line(_text(compiled)),
+        _offered(),
+        tuple(group["name"] for group in policy["rules"]["groups"]),
+    )
+
+
+def _offered() -> dict[bytes, str]:
+    """Return the rules of the ready groups that this host can have, and the name of each one's group (dict)."""
+    found: dict[bytes, str] = {}
+    for name, group in groups.GROUPS.items():
+        for line in group["rules"]:
+            with contextlib.suppress(RuleError):
+                found.setdefault(compile.compile(accounts.parse_rule(line)), name)
+    return found
+
+
+def _filed(rules_dir: str) -> tuple[dict[bytes, str], str]:
+    """Return the rules of the files (dict of bytes to file and line), and why one could not be read (str)."""
+    names = rules_files.order(os.listdir(rules_dir)) if os.path.isdir(rules_dir) else []
+    found: dict[bytes, str] = {}
+    try:
+        for path in (os.path.join(rules_dir, name) for name in names):
+            entries = rules_files.parse_all({path: base_files.read(path) or b""}, accounts.exists)
+            for entry in rules_files.rules(entries):
+                found.setdefault(compile.compile(entry.value), f"{entry.file} line {entry.line}")
+    except (RuleError, SaltException, OSError) as exc:
+        return found, str(exc)
+    return found, ""
+
+
+def _differs(minion: Minion, compiled: str) -> tuple[str, ...] | None:
+    lines = [line for line in _text(compiled).splitlines() if re.match(r"\s*-[aAw]\s", line)]
+    try:
+        told = minion.call["audit_rules.diff"](lines)
+    except (SaltException, KeyError):
+        return None
+    return (*(f"without {line}" for line in told["add"]), *(f"besides {line}" for line in told["remove"]))
+
+
+def _last_line(content: str) -> str:
+    lines = [line.strip() for line in content.splitlines() if line.strip() and not line.strip().startswith("#")]
+    return lines[-1] if lines else ""
+
+
+def _privileged(minion: Minion) -> list[str] | None:
+    """Return the setuid and setgid programs of the host (list of str), None where they could not be found in time."""
+    mounts = [one for one in places.mounts() if not ELSEWHERE.fullmatch(one.kind)]
+    tops = [one.path for one in mounts if not {"nosuid", "noexec"} & set(one.options)]
+    if not tops:
+        return []
+    found = minion.run(
+        *("find", *tops, "-xdev", "-type", "f", "-perm", "/6000", "-print0"), timeout=PATIENCE, output_encoding="utf-8"
+    )
+    if found["retcode"] not in (0, 1) or "Timed out" in found["stdout"]:
+        return None
+    return sorted({os.path.realpath(path) for path in found["stdout"].split("\0") if path.startswith("/")})
+
+
+# --- The daemons --------------------------------------------------------------------------------------------------
+
+
+def _sshd(minion: Minion, policy: Policy) -> Sshd:
+    path = policy["sshd"]["path"]
+    try:
+        branches = sshd_host.branches(minion, path)
+    except (SaltException, OSError, ValueError) as exc:
+        return Sshd(str(getattr(exc, "message", exc)) or "sshd's configuration cannot be read", {}, "", None)
+    told = {criteria: _values(found) for criteria, found in branches.items()}
+    nothing: dict[str, typing.Any] = {}
+    unread = _or(nothing, lambda: minion.call["sshd_config.diff"](path=path, config={}))
+    pam = _or(None, lambda: tuple(one["reason"] for one in minion.call["sshtrail_pam.check"]()))
+    return Sshd("", told, "the sshd that runs has not read it" if "sshd" in unread else "", pam)
+
+
+def _values(found: Mapping[str, Mapping[str, typing.Any]]) -> dict[str, Value]:
+    return {
+        name.lower(): Value(
+            str(" ".join(map(str, one["value"])) if isinstance(one["value"], list) else one["value"]),
+            f"{one['file']} line {one['line']}" if one["file"] else "default",
+        )
+        for name, one in found.items()
+    }
+
+
+def _auditd(minion: Minion, policy: Policy) -> Auditd:
+    path = policy["auditd"]["path"]
+    pid = _or({"pid": 0}, kernel.status)["pid"]
+    seen = coverage_facts.auditd(pid, path)
+    data = _or(None, lambda: base_files.read(path))
+    if data is None:
+        return Auditd(f"{path} is not there", path, {}, "", pid, bool(seen and seen.genuine), "")
+    lines, known = auditd_language.deciding(data), auditd_keywords.known()
+    settings = {
+        name: Value(
+            auditd_language.effective(data, name), f"{path} line {lines[name].number}" if name in lines else "default"
+        )
+        for name in known
+    }
+    unread = seen.note if seen and seen.genuine else ""
+    genuine = bool(seen and seen.genuine)
+    return Auditd("", path, settings, unread, pid, genuine, auditd_language.effective(data, "log_file"))
+
+
+# --- Packages, services, the clock --------------------------------------------------------------------------------
+
+
+def _packages(minion: Minion, family: str) -> dict[str, str | None]:
+    names = [system.package_name(name, family) for name in system.PACKAGES]
+    try:
+        found = minion.call["pkg.version"](*names)
+    except (SaltException, KeyError):
+        return dict.fromkeys(names)
+    return {name: str(found.get(name) or "") for name in names}
+
+
+def _services(minion: Minion, policy: Policy) -> dict[str, tuple[bool, bool] | None]:
+    names = dict.fromkeys((*SERVICES, policy["auditd"]["service"]))
+    return {name: _service(minion, name) for name in names}
+
+
+def _service(minion: Minion, name: str) -> tuple[bool, bool] | None:
+    return _or(
+        None,
+        lambda: (
+            bool(minion.call["sshtrail_service.status"](name)),
+            bool(minion.call["sshtrail_service.enabled"](name)),
+        ),
+    )
+
+
+def _runs(minion: Minion, name: str) -> bool:
+    return _or(False, lambda: bool(minion.call["sshtrail_service.status"](name)))
+
+
+def _clock(minion: Minion, read: Mapping[str, configs.Lines | None]) -> Clock:
+    running = tuple(name for name in CLOCKS if _runs(minion, name))
+    # Both names are one service where Debian's is an alias.
+    running = running[1:] if set(system.CHRONY) <= set(running) else running
+    synchronized, said = _synchronized(minion, running)
+    local = _text("/etc/adjtime").splitlines()[2:3] == ["LOCAL"]
+    user = next((name for pid in places.running("chronyd") if (name := places.owner(f"/proc/{pid}"))), "")
+    return Clock(running, synchronized, said, read["clock"] or (), user, local)
+
+
+def _synchronized(minion: Minion, running: tuple[str, ...]) -> tuple[bool | None, str]:
+    if set(running) & set(system.CHRONY):
+        done = minion.run("chronyc", "-n", "tracking", timeout=10)
+        leap = re.search(r"Leap status\s*:\s*(.*)", done["stdout"])
+        return (
+            leap[1].strip() == "Normal" if leap else None
+        ), f"chronyc tracking: {leap[1].strip() if leap else 'no answer'}"
+    done = minion.run("timedatectl", "show", "--property=NTPSynchronized", timeout=10)
+    value = done["stdout"].strip().partition("=")[2]
+    told = f"timedatectl: NTPSynchronized={value or 'not told'}"
+    return (value == "yes" if value and not done["retcode"] else None), told

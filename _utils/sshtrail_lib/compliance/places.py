@@ -1,0 +1,160 @@
+"""
+Files and their modes, and the volume that the audit logs are on: looked at, never changed.
+"""
+
+from __future__ import annotations
+
+import glob
+import grp
+import os
+import pwd
+import re
+import stat
+import time
+import typing
+from collections.abc import Iterable, Iterator
+
+from sshtrail_lib.base import processes
+from sshtrail_lib.compliance.facts import File, Storage
+from sshtrail_lib.trail import audit_log
+
+#: The programs of audit that the benchmarks name, and where they may be.
+TOOLS = ("auditctl", "aureport", "ausearch", "autrace", "auditd", "augenrules")
+BIN = ("/usr/sbin", "/sbin", "/usr/bin")
+SYSLOG_FILES = ("messages", "secure", "maillog", "cron", "spooler", "boot.log")
+#: How many files below /var/log are looked at.
+MOST = 20_000
+#: Bytes of a log's beginning, in which the first record is.
+HEAD = 65536
+OCTAL = re.compile(r"\\([0-7]{3})")
+
+
+class Mount(typing.NamedTuple):
+    """A file system: the ``path`` it is mounted on, its ``kind`` (str) and its ``options`` (tuple of str)."""
+
+    path: str
+    kind: str
+    options: tuple[str, ...]
+
+
+def mounts() -> list[Mount]:
+    """Return the file systems of this process (list of :class:`Mount`), as /proc/self/mounts has them."""
+    found = []
+    with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as handle:
+        for line in handle:
+            _source, path, kind, options = line.split(" ")[:4]
+            path = OCTAL.sub(lambda match: chr(int(match[1], 8)), path)
+            found.append(Mount(path, kind, tuple(options.split(","))))
+    return found
+
+
+def file(path: str) -> File | None:
+    """Return the :class:`File` at ``path`` (str), None when there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return File(stat.S_IMODE(found.st_mode), _user(found.st_uid), _group(found.st_gid))
+
+
+def owner(path: str) -> str:
+    """Return the name of the account that a path (str) belongs to (str), empty where it is not there."""
+    found = file(path)
+    return found.owner if found else ""
+
+
+def running(name: str) -> list[int]:
+    """Return the processes (list of int) with a name (str)."""
+    pids = [int(entry) for entry in os.listdir("/proc") if entry.isdecimal()]
+    return [pid for pid in pids if processes.comm(pid) == name.encode()]
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _group(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+def files(sshd: str, auditd: str, rules: str, log: str) -> dict[str, dict[str, File]]:
+    """
+    Return the files of each kind that a control is about (dict of kind to a dict of path to :class:`File`).
+
+    sshd, auditd
+        The configuration files of the two (str).
+    rules
+        The policy's own file in rules.d (str).
+    log
+        The file that auditd writes (str), empty where nobody knows.
+    """
+    drop_ins, conf, rules_d = f"{sshd}.d", os.path.dirname(auditd), os.path.dirname(rules)
+    kinds: dict[str, Iterable[str]] = {
+        "sshd config": [sshd],
+        "sshd drop-ins": glob.glob(f"{glob.escape(drop_ins)}/*"),
+        "sshd directory": [drop_ins],
+        "audit logs": glob.glob(f"{glob.escape(log)}*") if log else [],
+        "audit log directory": [os.path.dirname(log)] if log else [],
+        "auditd.conf": [auditd],
+        "audit.rules": [os.path.join(os.path.dirname(rules_d), "audit.rules")],
+        "rules.d": glob.glob(f"{glob.escape(rules_d)}/*"),
+        "audit config": [path for top in {conf, rules_d} for path in _below(top, MOST)],
+        "audit programs": _tools(),
+        "journal": glob.glob("/var/log/journal/*/*.journal"),
+        "syslog files": [f"/var/log/{name}" for name in SYSLOG_FILES],
+        "var log": _below("/var/log", MOST),
+    }
+    return {kind: {path: one for path in paths if (one := file(path))} for kind, paths in kinds.items()}
+
+
+def _tools() -> list[str]:
+    found = [os.path.realpath(os.path.join(place, name)) for name in TOOLS for place in BIN]
+    return [path for path in dict.fromkeys(found) if os.path.isfile(path)]
+
+
+def _below(top: str, most: int) -> list[str]:
+    return [path for path, _number in zip(_walk(top), range(most), strict=False)]
+
+
+def _walk(top: str) -> Iterator[str]:
+    for directory, _names, found in os.walk(top):
+        for name in sorted(found):
+            path = os.path.join(directory, name)
+            if not os.path.islink(path) and os.path.isfile(path):
+                yield path
+
+
+def storage(log: str) -> Storage | None:
+    """Return the :class:`Storage` of the audit log at ``log`` (str), None where there is no directory for it."""
+    directory = os.path.dirname(log)
+    if not log or not os.path.isdir(directory):
+        return None
+    room, real = os.statvfs(directory), os.path.realpath(directory)
+    mount = max((one for one in mounts() if _within(real, one.path)), key=lambda one: len(one.path))
+    logs = [path for path in glob.glob(f"{glob.escape(log)}*") if os.path.isfile(path)]
+    size = sum(os.stat(path).st_size for path in logs)
+    first = min((begun for path in logs if (begun := _first(path)) is not None), default=None)
+    oldest = max(0.0, time.time() - first) if first is not None else None
+    own = mount.path == real
+    total, free = (blocks * room.f_frsize for blocks in (room.f_blocks, room.f_bavail))
+    return Storage(directory, mount.path, own, mount.options, total, free, size, oldest)
+
+
+def _within(path: str, mount: str) -> bool:
+    return path == mount or path.startswith(mount.rstrip("/") + "/")
+
+
+def _first(path: str) -> float | None:
+    """Return the time (float) of the first record of a log (str)."""
+    try:
+        with open(path, "rb") as handle:
+            lines = handle.read(HEAD).splitlines()
+    except OSError:
+        return None
+    return next((one.seconds + one.milliseconds / 1000 for one in audit_log.records(lines)), None)

@@ -1,0 +1,490 @@
+"""
+What else of a host keeps its trail: packages and services, the clock, the journal and syslog, sudo, accounts.
+"""
+
+from __future__ import annotations
+
+import collections
+import re
+import typing
+from collections.abc import Callable, Iterable, Iterator
+
+from sshtrail_lib.base import text
+from sshtrail_lib.compliance.facts import Facts
+from sshtrail_lib.compliance.finding import MANUAL, NOT_APPLICABLE, UNKNOWN, Finding, judged
+
+Lines = tuple[tuple[str, str], ...]
+#: The package of each thing, by the family of the distribution; the first is everybody else's.
+PACKAGES = {
+    "audit": {"": "auditd", "RedHat": "audit", "Suse": "audit"},
+    "audit-libs": {"": "libaudit1", "RedHat": "audit-libs", "Suse": "libaudit1"},
+    "audispd-plugins": {"": "audispd-plugins", "Suse": "audit-audispd-plugins"},
+    "rsyslog": {"": "rsyslog"},
+    "rsyslog-gnutls": {"": "rsyslog-gnutls", "Suse": "rsyslog-module-gtls"},
+    "chrony": {"": "chrony"},
+    "journal-remote": {"": "systemd-journal-remote"},
+}
+JOURNAL, SYSLOG, UPLOAD, REMOTE = (
+    *("systemd-journald", "rsyslog", "systemd-journal-upload", "systemd-journal-remote.socket"),
+)
+#: The services that synchronize a clock.
+CHRONY, TIMESYNCD = ("chrony", "chronyd"), ("systemd-timesyncd",)
+#: What facilities the standards want written.
+REMOTE_ACCESS = ("auth", "authpriv", "daemon")
+
+
+def package(facts: Facts, name: str) -> Finding:
+    """Return whether the package of a thing (str, of :data:`PACKAGES`) is installed."""
+    called = package_name(name, facts.family)
+    version = facts.packages.get(called)
+    if version is None:
+        return Finding(UNKNOWN, f"whether {called} is installed cannot be told", "package")
+    return judged(
+        bool(version), f"{called} {version or 'is not installed'}", "package", f"pkg.installed {called}", called
+    )
+
+
+def package_name(name: str, family: str) -> str:
+    """Return how a distribution's ``family`` (str) calls the package of a thing (str)."""
+    names = PACKAGES[name]
+    return names.get(family, names[""])
+
+
+def service(facts: Facts, name: str, wanted: bool = True) -> Finding:
+    """Return whether a service (str) runs and starts at boot, or does neither."""
+    state = facts.services.get(name)
+    if state is None:
+        return Finding(UNKNOWN, f"whether {name} runs cannot be told", "service")
+    told = f"{name} {'runs' if state[0] else 'does not run'} and {'starts' if state[1] else 'does not start'} at boot"
+    remedy = f"service.{'running' if wanted else 'dead'} {name}: enable {wanted}"
+    return judged(all(state) if wanted else not any(state), told, "service", remedy, f"{name} running")
+
+
+def journal_runs(facts: Facts) -> Finding:
+    """Return whether journald runs; its unit cannot be enabled, for it is static."""
+    state = facts.services.get(JOURNAL)
+    if state is None:
+        return Finding(UNKNOWN, f"whether {JOURNAL} runs cannot be told", "service")
+    return judged(
+        state[0], f"{JOURNAL} {'runs' if state[0] else 'does not run'}", "service", f"service.running {JOURNAL}"
+    )
+
+
+# --- Logging systems ----------------------------------------------------------------------------------------------
+
+
+def _runs(facts: Facts, name: str) -> bool:
+    state = facts.services.get(name)
+    return bool(state and state[0])
+
+
+def syslog_package(facts: Facts, framework: str) -> Finding:
+    """Return whether rsyslog is installed; CIS asks only those who log by it."""
+    return _unless_journal(facts, framework) or package(facts, "rsyslog")
+
+
+def syslog_service(facts: Facts, framework: str) -> Finding:
+    """Return whether rsyslog runs and starts at boot; CIS asks only those who log by it."""
+    return _unless_journal(facts, framework) or service(facts, SYSLOG)
+
+
+def _unless_journal(facts: Facts, framework: str) -> Finding | None:
+    if not framework.startswith("CIS") or _runs(facts, SYSLOG) or not _runs(facts, JOURNAL):
+        return None
+    return Finding(NOT_APPLICABLE, "the journal is the logging system here, rsyslog does not run", "service")
+
+
+def one_system(facts: Facts) -> Finding:
+    """Return whether one logging system is responsible, and gets the messages."""
+    if facts.services.get(JOURNAL) is None:
+        return Finding(UNKNOWN, "whether journald runs cannot be told", "service")
+    if not _runs(facts, JOURNAL) and not _runs(facts, SYSLOG):
+        return judged(False, "neither journald nor rsyslog runs", "service", f"service.running {JOURNAL}")
+    return forwards(facts) if _runs(facts, SYSLOG) else judged(True, "journald runs, rsyslog does not", "service")
+
+
+def forwards(facts: Facts) -> Finding:
+    """Return whether journald gives its messages to the rsyslog that runs."""
+    if not _runs(facts, SYSLOG):
+        return Finding(NOT_APPLICABLE, "rsyslog does not run", "service")
+    # rsyslog can also read the journal itself.
+    reads = [place for place, line in _lines(facts, "rsyslog") if "imjournal" in line or "imuxsock" in line]
+    value, where = _journald(facts, "ForwardToSyslog", "no")
+    told = f"ForwardToSyslog={value} ({where})" + (f"; rsyslog reads by itself ({reads[0]})" if reads else "")
+    return judged(value == "yes", told, "file", "journald.conf: ForwardToSyslog=yes")
+
+
+def keeps_to_itself(facts: Facts) -> Finding:
+    """Return whether journald forwards nothing where the journal is the logging system."""
+    if _runs(facts, SYSLOG):
+        return Finding(NOT_APPLICABLE, "rsyslog is the logging system here", "service")
+    value, where = _journald(facts, "ForwardToSyslog", "no")
+    return judged(value == "no", f"ForwardToSyslog={value} ({where})", "file", "journald.conf: ForwardToSyslog=no")
+
+
+def journal_storage(facts: Facts) -> Finding:
+    """Return whether the journal is kept on disk."""
+    value, where = _journald(facts, "Storage", "auto")
+    there = "is there" if facts.journal_log else "is not there"
+    told = f"Storage={value} ({where}); /var/log/journal {there}"
+    return judged(value == "persistent", told, "file", "journald.conf: Storage=persistent")
+
+
+def journal_compress(facts: Facts) -> Finding:
+    """Return whether the journal is compressed."""
+    value, where = _journald(facts, "Compress", "yes")
+    return judged(value not in ("no", "false", "0", "off"), f"Compress={value} ({where})", "file", "Compress=yes")
+
+
+def journal_rotation(facts: Facts) -> Finding:
+    """Return what is set about the journal's rotation, which is the site's to judge."""
+    keys = ("SystemMaxUse", "SystemKeepFree", "RuntimeMaxUse", "RuntimeKeepFree", "MaxFileSec")
+    found = [f"{key}={value} ({where})" for key in keys for value, where in [_journald(facts, key, "")] if value]
+    return Finding(MANUAL, ", ".join(found) or "nothing is set: journald's defaults rotate the journal")
+
+
+TRUTHS = {**dict.fromkeys(("1", "y", "t", "true", "on"), "yes"), **dict.fromkeys(("0", "n", "f", "false", "off"), "no")}
+
+
+def _journald(facts: Facts, key: str, default: str) -> tuple[str, str]:
+    value, where = default, "journald's default"
+    for place, line in _lines(facts, "journald"):
+        # What the package ships is commented out, and is what it was built with.
+        shipped = line.startswith("#")
+        name, equals, said = line.lstrip("#").partition("=")
+        if equals and name.strip() == key and not (shipped and where != "journald's default"):
+            value = said.strip().lower() or default
+            where = f"journald's default, {place}" if shipped else place
+    return TRUTHS.get(value, value), where
+
+
+# --- The journal and syslog to another host -----------------------------------------------------------------------
+
+
+def upload(facts: Facts, *keys: str) -> Finding:
+    """Return whether systemd-journal-upload has these settings (str); not asked where rsyslog is what logs."""
+    if _runs(facts, SYSLOG):
+        return Finding(NOT_APPLICABLE, "rsyslog is the logging system here", "service")
+    found: dict[str, str] = {}
+    for place, line in _lines(facts, "journal-upload"):
+        name, equals, said = line.partition("=")
+        if equals and not line.startswith("#"):
+            found[name.strip()] = f"{said.strip()} ({place})"
+    missing = [key for key in keys if not found.get(key, " ").strip() or found[key].startswith(" ")]
+    told = f"not set: {', '.join(missing)}" if missing else ", ".join(f"{key}={found[key]}" for key in keys)
+    return judged(not missing, told, "file", "journal-upload.conf: " + " ".join(f"{key}=" for key in missing))
+
+
+def upload_part(facts: Facts, part: Callable[[Facts], Finding]) -> Finding:
+    """Return what another look says, where the journal is what logs."""
+    if _runs(facts, SYSLOG):
+        return Finding(NOT_APPLICABLE, "rsyslog is the logging system here", "service")
+    return part(facts)
+
+
+class Forwarding(typing.NamedTuple):
+    """Where rsyslog sends to: the lines (tuple of ``(place, line)``), and the text of all of them in lower case."""
+
+    lines: Lines
+    text: str
+
+
+FORWARDS = re.compile(r'type="omfwd"|^[^#]*\s@@?[\w\[(.:-]', re.IGNORECASE)
+LISTENS = re.compile(
+    r"^\s*(\$ModLoad\s+im(tcp|udp|relp)|\$(Input(TCP|RELP)|UDP)ServerRun|(module|input)\(.*im(tcp|udp|relp))",
+    re.IGNORECASE,
+)
+
+
+def forwarding(facts: Facts) -> Forwarding:
+    """Return where rsyslog sends to (:class:`Forwarding`)."""
+    found = tuple((place, line) for place, line in _lines(facts, "rsyslog") if FORWARDS.search(line))
+    everything = "\n".join(line for _place, line in _lines(facts, "rsyslog"))
+    return Forwarding(found, everything.lower().replace(" ", ""))
+
+
+def forwards_away(facts: Facts) -> Finding:
+    """Return whether rsyslog sends messages to a log host."""
+    if facts.configs.get("rsyslog") is None:
+        return judged(False, "rsyslog has no configuration here", "file", 'rsyslog: action(type="omfwd" …)')
+    found = forwarding(facts).lines
+    told = f"{text.line(found[0][1])} ({found[0][0]})" if found else "no action of rsyslog sends to another host"
+    return judged(bool(found), told, "file", 'rsyslog: action(type="omfwd" target="LOGHOST" protocol="tcp" …)')
+
+
+def stream(facts: Facts, keyword: str, legacy: str, values: tuple[str, ...]) -> Finding:
+    """Return whether rsyslog sends as a keyword (str, or in the ``legacy`` form) says, with one of these values."""
+    said = forwarding(facts).text
+    good = [value for value in values for form in (f'{keyword}="{value}"', f"{legacy}{value}") if form.lower() in said]
+    told = (
+        f"rsyslog sends with {keyword} {good[0]}"
+        if good
+        else f"rsyslog does not set {keyword} to {' or '.join(values)}"
+    )
+    return judged(bool(good), told, "file", f'rsyslog: {keyword}="{values[0]}"')
+
+
+def listens_to_nobody(facts: Facts) -> Finding:
+    """Return whether rsyslog accepts no messages from others."""
+    if facts.configs.get("rsyslog") is None:
+        return Finding(NOT_APPLICABLE, "rsyslog is not here")
+    found = [f"{text.line(line)} ({place})" for place, line in _lines(facts, "rsyslog") if LISTENS.search(line)]
+    told = f"rsyslog listens: {found[0]}" if found else "rsyslog listens to nobody"
+    return judged(not found, told, "file", "rsyslog: without imtcp, imudp and imrelp")
+
+
+def file_mode(facts: Facts) -> Finding:
+    """Return whether rsyslog makes its files readable by few."""
+    found = [(place, line) for place, line in _lines(facts, "rsyslog") if "filecreatemode" in line.lower()]
+    modes = [
+        (place, match) for place, line in found if (match := re.search(r'ilecreatemode[\s="]+(\d+)', line.lower()))
+    ]
+    if not modes:
+        return judged(
+            False, "rsyslog sets no $FileCreateMode: its own is 0644", "file", "rsyslog: $FileCreateMode 0640"
+        )
+    wrong = [f"{match[1]} ({place})" for place, match in modes if int(match[1], 8) & ~0o640]
+    told = f"$FileCreateMode {wrong[0]}" if wrong else f"$FileCreateMode {modes[0][1][1]} ({modes[0][0]})"
+    return judged(not wrong, told, "file", "rsyslog: $FileCreateMode 0640")
+
+
+SELECTOR = re.compile(r"^\s*([\w*,]+\.[\w*=!;.,-]+)\s+(-?/\S+|@|\||:|action\()")
+
+
+def writes(facts: Facts, *facilities: str) -> Finding:
+    """Return whether rsyslog writes the messages of these facilities (str) to a file, whatever their priority."""
+    if facts.configs.get("rsyslog") is None:
+        return judged(False, "rsyslog has no configuration here", "file", "rsyslog: auth,authpriv.* /var/log/auth.log")
+    written: dict[str, str] = {}
+    for place, line in _lines(facts, "rsyslog"):
+        match = SELECTOR.match(line)
+        if match and match[2].lstrip("-").startswith("/"):
+            written |= {name: f"{match[2].lstrip('-')} ({place})" for name in _written(match[1])}
+    missing = [name for name in facilities if not written.keys() & {name, "*"}]
+    told = ", ".join(f"{name} to {written.get(name) or written['*']}" for name in facilities if name not in missing)
+    if missing:
+        told = f"rsyslog writes no {', '.join(missing)}"
+    return judged(not missing, told, "file", f"rsyslog: {','.join(missing)}.* /var/log/…")
+
+
+def _written(selector: str) -> Iterator[str]:
+    """Yield the facilities that a selector (str) takes with all priorities: the last word on each counts."""
+    taken: dict[str, bool] = {}
+    for part in selector.split(";"):
+        names, _, priority = part.rpartition(".")
+        for name in names.split(","):
+            taken[name] = priority in ("*", "debug") if name not in taken or priority == "none" else taken[name]
+    yield from (name for name, whole in taken.items() if whole)
+
+
+def shown(facts: Facts, name: str, wanted: str, otherwise: str) -> Finding:
+    """Return the lines of a configuration (str) that have a word (str, a pattern), for a person to judge."""
+    found = [f"{text.line(line)} ({place})" for place, line in _lines(facts, name) if re.search(wanted, line)]
+    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+    return Finding(MANUAL, ", ".join(found[:5]) + more or otherwise)
+
+
+def _lines(facts: Facts, name: str) -> Lines:
+    return facts.configs.get(name) or ()
+
+
+# --- The clock ----------------------------------------------------------------------------------------------------
+
+
+def one_clock(facts: Facts) -> Finding:
+    """Return whether exactly one service synchronizes the clock."""
+    running = facts.clock.running
+    told = f"{', '.join(running)} runs" if running else "no service that synchronizes the clock runs"
+    return judged(len(running) == 1, told, "service", "service.running chrony: enable True")
+
+
+def synchronized(facts: Facts) -> Finding:
+    """Return whether the service that synchronizes the clock says that it does."""
+    if not facts.clock.running:
+        return judged(False, "no service that synchronizes the clock runs", "service", "service.running chrony")
+    return judged(facts.clock.synchronized, facts.clock.said, "service", "a time source that can be reached")
+
+
+def by_chrony(facts: Facts, part: Callable[[Facts], Finding], framework: str) -> Finding:
+    """Return what another look says, where chrony is what synchronizes; CIS asks only those who use it."""
+    if framework.startswith("CIS") and facts.clock.running and not set(facts.clock.running) & set(CHRONY):
+        return Finding(NOT_APPLICABLE, f"{facts.clock.running[0]} synchronizes here, not chrony", "service")
+    return part(facts)
+
+
+def by_timesyncd(facts: Facts, part: Callable[[Facts], Finding]) -> Finding:
+    """Return what another look says, where systemd-timesyncd is what synchronizes."""
+    if facts.clock.running and not set(facts.clock.running) & set(TIMESYNCD):
+        return Finding(NOT_APPLICABLE, f"{facts.clock.running[0]} synchronizes here, not systemd-timesyncd", "service")
+    return part(facts)
+
+
+def chrony_installed(facts: Facts) -> Finding:
+    """Return whether chrony is installed."""
+    return package(facts, "chrony")
+
+
+def chrony_runs(facts: Facts) -> Finding:
+    """Return whether chronyd runs and starts at boot, under the name that the distribution gives it."""
+    known = [facts.services.get(name) for name in CHRONY]
+    if all(state is None for state in known):
+        return Finding(UNKNOWN, "whether chronyd runs cannot be told", "service")
+    runs = any(state and all(state) for state in known)
+    return judged(runs, f"chronyd {'runs and starts' if runs else 'does not run, or not start'} at boot", "service",
+                  "service.running chrony: enable True")  # fmt: skip
+
+
+def chrony_user(facts: Facts) -> Finding:
+    """Return whether chronyd runs as an account of its own."""
+    if not facts.clock.user:
+        return judged(False, "chronyd does not run", "service", "service.running chrony")
+    return judged(
+        facts.clock.user in ("_chrony", "chrony"), f"chronyd runs as {facts.clock.user}", "service", "user _chrony"
+    )
+
+
+def clock_line(facts: Facts, pattern: str, what: str, every: str = "") -> Finding:
+    """
+    Return whether the clock's configuration has a line like ``pattern`` (str).
+
+    what
+        What that is (str), for a person.
+    every
+        A pattern (str) that each such line must have.
+    """
+    found = [(place, line) for place, line in facts.clock.config if re.match(pattern, line)]
+    wrong = [(place, line) for place, line in found if every and not re.search(every, line)]
+    if not found:
+        return judged(False, f"the clock's configuration has no {what}", "file", what)
+    place, line = (wrong or found)[0]
+    return judged(not wrong, f"{text.line(line)} ({place})", "file", what)
+
+
+def utc(facts: Facts) -> Finding:
+    """Return whether times can be mapped to UTC: the hardware clock keeps it, and records carry it."""
+    told = "the hardware clock keeps local time (/etc/adjtime)" if facts.clock.local else "the hardware clock keeps UTC"
+    return judged(
+        not facts.clock.local,
+        f"{told}; audit records carry seconds since the epoch",
+        "file",
+        "timedatectl set-local-rtc 0",
+    )
+
+
+# --- sudo, accounts, PAM, integrity -------------------------------------------------------------------------------
+
+SUDO_LOG = re.compile(r'^Defaults\s+(?:[^#"]*,\s*)?(!\s*logfile\b|logfile\s*=\s*"?([^",\s]+)"?)')
+
+
+def sudo_logfile(lines: Iterable[tuple[str, str]]) -> tuple[str, str]:
+    """Return the file that sudo logs to and the line that says so (two str), empty for none: the last counts."""
+    path = where = ""
+    for place, line in lines:
+        match = SUDO_LOG.match(line)
+        if match:
+            path, where = match[2] or "", place
+    return path, where
+
+
+def sudo_log(facts: Facts) -> Finding:
+    """Return whether sudo writes a log of its own."""
+    if facts.configs.get("sudo") is None:
+        return Finding(NOT_APPLICABLE, "sudo is not here")
+    path, where = sudo_logfile(_lines(facts, "sudo"))
+    told = f'Defaults logfile="{text.line(path)}" ({where})' if path else "no line of sudoers names a logfile"
+    return judged(bool(path), told, "file", 'sudoers: Defaults logfile="/var/log/sudo.log"')
+
+
+def unique(facts: Facts, at: int) -> Finding:
+    """Return whether no account's name (``at`` 0) or number (1) is there twice (:class:`Finding`)."""
+    named = dict.fromkeys(facts.accounts)
+    counts = (
+        collections.Counter(one[at] for one in named) if at else collections.Counter(one[0] for one in facts.accounts)
+    )
+    twice = [key for key, count in counts.items() if count > 1]
+    told = [f"{key}: {', '.join(text.line(one[0]) for one in named if one[at] == key)}" for key in twice]
+    what = "number" if at else "name"
+    good = f"{len(named)} accounts, each with a {what} of its own"
+    return judged(not twice, f"the same {what} twice: {'; '.join(told[:4])}" if twice else good, "file", "usermod")
+
+
+def faillock(facts: Facts) -> Finding:
+    """Return whether locked accounts are recorded with their names."""
+    if facts.configs.get("faillock") is None:
+        return judged(False, "/etc/security/faillock.conf is not there", "file", "faillock.conf: audit")
+    found = [place for place, line in _lines(facts, "faillock") if line.split("#")[0].strip() == "audit"]
+    told = f"audit ({found[0]})" if found else "/etc/security/faillock.conf does not say audit"
+    return judged(bool(found), told, "file", "faillock.conf: audit")
+
+
+def integrity(facts: Facts) -> Finding:
+    """Return whether audit's programs are watched by AIDE, and a check runs."""
+    if facts.configs.get("aide") is None:
+        return judged(False, "AIDE has no configuration here", "package", "pkg.installed aide")
+    tools = list(facts.files.get("audit programs", {}))
+    lines = _lines(facts, "aide")
+    missing = [tool for tool in tools if not any(_watches(line, tool) for _place, line in lines)]
+    runs = [place for place, line in _lines(facts, "aide-check")]
+    told = (
+        f"AIDE does not watch {', '.join(missing[:4])} with sha512"
+        if missing
+        else f"AIDE watches {len(tools)} programs"
+    )
+    told += f"; a check runs ({runs[0]})" if runs else "; nothing runs a check"
+    return judged(
+        bool(tools) and not missing and bool(runs), told, "file", "aide.conf: PROGRAM p+i+n+u+g+s+b+acl+xattrs+sha512"
+    )
+
+
+def _watches(line: str, tool: str) -> bool:
+    # Where /sbin is /usr/sbin either will do.
+    words = line.split()
+    names = (tool, tool.removeprefix("/usr")) if tool.startswith("/usr/") else (tool, f"/usr{tool}")
+    return len(words) > 1 and words[0] in names and "sha512" in words[1]
+
+
+def alias(facts: Facts, name: str) -> Finding:
+    """Return whether mail to a name (str) goes to somebody."""
+    if facts.configs.get("aliases") is None:
+        return judged(False, "/etc/aliases is not there", "file", f"/etc/aliases: {name}: …")
+    found = [(place, line) for place, line in _lines(facts, "aliases") if re.match(rf"\s*{name}\s*:\s*\S", line)]
+    told = f"{text.line(found[0][1])} ({found[0][0]})" if found else f"/etc/aliases names nobody for {name}"
+    return judged(bool(found), told, "file", f"/etc/aliases: {name}: …")
+
+
+# --- Audit records to another host --------------------------------------------------------------------------------
+
+
+def remote_server(facts: Facts) -> Finding:
+    """Return whether auditd's own plugin sends the records to a server."""
+    active = _active(facts, "au-remote.conf")
+    server = [(place, line) for place, line in _lines(facts, "audisp-remote") if _sets(line, "remote_server")]
+    told = f"{text.line(server[-1][1])} ({server[-1][0]})" if server else "audisp-remote.conf names no remote_server"
+    told += "; au-remote.conf is active" if active else "; au-remote.conf is not active"
+    return judged(
+        bool(active and server),
+        told,
+        "file",
+        "audisp-remote.conf: remote_server; plugins.d/au-remote.conf: active = yes",
+    )
+
+
+def offload(facts: Facts) -> Finding:
+    """Return whether records leave the host: by a plugin of auditd, or by a job."""
+    remote = remote_server(facts)
+    if remote.holds:
+        return remote
+    if _active(facts, "syslog.conf") and forwarding(facts).lines:
+        return judged(True, "auditd's syslog plugin is active, and rsyslog forwards")
+    jobs = [place for place, line in _lines(facts, "offload")]
+    told = f"a job takes them away ({jobs[0]}); whether they arrive is not seen here" if jobs else remote.evidence
+    return judged(bool(jobs), told, "file", remote.remedy)
+
+
+def _active(facts: Facts, plugin: str) -> bool:
+    lines = [line for place, line in _lines(facts, "plugins") if f"/{plugin} " in f"{place} ".replace(" line", " ")]
+    return any(re.match(r"\s*active\s*=\s*yes\b", line) for line in lines)
+
+
+def _sets(line: str, keyword: str) -> bool:
+    return bool(re.match(rf"\s*{keyword}\s*=\s*\S", line))

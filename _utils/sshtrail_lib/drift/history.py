@@ -1,0 +1,59 @@
+"""
+The history of a host, kept in its cache for root alone: what :mod:`sshtrail_lib.drift.chronicle` makes of each look.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import typing
+from collections.abc import Callable, Iterable, Mapping
+
+from salt.exceptions import CommandExecutionError
+
+from sshtrail_lib.base import store, transaction
+from sshtrail_lib.drift import chronicle
+from sshtrail_lib.drift.chronicle import Chronicle
+
+log = logging.getLogger(__name__)
+
+#: Seconds that somebody else may take to write his part.
+PATIENCE = 5
+
+
+def looked(cachedir: str, differences: Iterable[Mapping[str, typing.Any]]) -> None:
+    """Take in what a whole look found (iterable of dict); the history lies in ``cachedir`` (str)."""
+    _change(cachedir, lambda known: chronicle.looked(known, differences, time.time()))
+
+
+def proven(cachedir: str, proof: Mapping[str, typing.Any]) -> None:
+    """Take in a proof that was just made (dict)."""
+    _change(cachedir, lambda known: chronicle.proven(known, proof, time.time()))
+
+
+def over(cachedir: str, days: float) -> dict[str, typing.Any]:
+    """Return what was in the last ``days`` (float), as :func:`sshtrail_lib.drift.chronicle.over` tells it (dict)."""
+    return chronicle.over(_read(cachedir), days, time.time())
+
+
+def _change(cachedir: str, change: Callable[[Chronicle], Chronicle]) -> None:
+    # What is looked at does not depend on its history.
+    path = _path(cachedir)
+    try:
+        with transaction.lock(f"{path}.lock", PATIENCE):
+            store.save(path, change(_read(cachedir)))
+    except (OSError, CommandExecutionError) as exc:
+        log.warning("The history of this host cannot be kept: %s", exc)
+
+
+def _read(cachedir: str) -> Chronicle:
+    try:
+        return chronicle.parse(store.load(_path(cachedir)))
+    except store.StoreError as exc:
+        log.warning("The history of this host begins anew: %s", exc.message)
+        return chronicle.empty()
+
+
+def _path(cachedir: str) -> str:
+    return os.path.join(cachedir, "sshtrail", "history.json")

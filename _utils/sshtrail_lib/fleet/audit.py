@@ -1,0 +1,108 @@
+"""
+The compliance of the fleet: asked in one publish, and written in the form that an auditor takes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import typing
+from collections.abc import Sequence
+
+from salt.exceptions import SaltInvocationError
+
+from sshtrail_lib.base import files, text
+from sshtrail_lib.compliance import formats
+from sshtrail_lib.compliance.formats import Hosts
+from sshtrail_lib.fleet.master import Master
+from sshtrail_lib.fleet.standing import NO_MODULES, SILENT
+
+FORMATS = ("table", "data", "csv", "ocsf", "cklb")
+
+
+def compliance(
+    master: Master,
+    names: Sequence[str],
+    framework: str | None,
+    edition: str | None,
+    batch: int | str | None,
+    timeout: int,
+) -> dict[str, typing.Any]:
+    """
+    Return each host's rows (list of dict), or why there are none (str) (dict by id).
+
+    names
+        The ids of the hosts (sequence of str).
+    framework, edition
+        As for ``sshtrail.compliance``.
+    batch, timeout
+        As for :meth:`sshtrail_lib.fleet.master.Master.publish`.
+    """
+    asked = {name: value for name, value in (("framework", framework), ("edition", edition)) if value is not None}
+    answers = master.publish(list(names), "sshtrail.compliance", timeout=timeout, batch=batch, **asked)
+    return {name: rows_of(answers.get(name)) for name in names}
+
+
+def rows_of(answer: typing.Any) -> list[dict[str, typing.Any]] | str:
+    """Return a host's rows (list of dict), or why there are none (str), of its answer (anything; None for none)."""
+    if answer is None:
+        return SILENT
+    if isinstance(answer, list) and all(isinstance(row, dict) and "control" in row for row in answer):
+        return answer
+    said = str(answer).strip().splitlines()
+    return text.line(f"{NO_MODULES}: {said[-1] if said else 'no data'}")
+
+
+def written(hosts: Hosts, form: str, file: str | None) -> typing.Any:
+    """
+    Return what was found in a form (str of :data:`FORMATS`), or write it to a file and return where it is.
+
+    hosts
+        What :func:`compliance` returned (dict).
+    file
+        The file (str, absolute), None for none. For ``cklb`` it is a directory, which gets a file for each host.
+    """
+    check(form, file)
+    if form == "cklb":
+        return _checklists(hosts, file)
+    if form == "data":
+        content: typing.Any = dict(hosts)
+        return content if file is None else _put(file, json.dumps(content, indent=1))
+    told = {"table": lambda: formats.table(hosts), "csv": lambda: formats.as_csv(hosts)}
+    said = told[form]() if form in told else formats.ocsf(hosts, time.time())
+    return said if file is None else _put(file, said)
+
+
+def check(form: str, file: str | None) -> None:
+    """Raise SaltInvocationError for a form (str) that there is not, or a file (str or None) that cannot be one."""
+    if form not in FORMATS:
+        raise SaltInvocationError(f"format is {form!r}; allowed are {', '.join(FORMATS)}.")
+    if file is not None and not os.path.isabs(str(file)):
+        raise SaltInvocationError(f"file must be an absolute path, not {file!r}.")
+    if file is not None and form != "cklb" and not os.path.isdir(os.path.dirname(file)):
+        raise SaltInvocationError(f"There is no directory {os.path.dirname(file)} for the file.")
+
+
+def _put(path: str, content: str) -> str:
+    # What it tells of a fleet is not for everybody.
+    files.replace(path, content.encode("utf-8", "backslashreplace"), mode=0o600)
+    return path
+
+
+def _checklists(hosts: Hosts, directory: str | None) -> typing.Any:
+    found = {name: formats.checklist(name, rows) for name, rows in hosts.items() if not isinstance(rows, str)}
+    if directory is None:
+        return found
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    paths = {name: os.path.join(directory, f"{_file_name(name)}.cklb") for name in found}
+    return {name: _put(paths[name], json.dumps(one, indent=1)) for name, one in found.items()} | _why(hosts)
+
+
+def _why(hosts: Hosts) -> dict[str, str]:
+    return {name: rows for name, rows in hosts.items() if isinstance(rows, str)}
+
+
+def _file_name(name: str) -> str:
+    # A minion's id has no slash, and is checked all the same.
+    return "".join(letter if letter.isalnum() or letter in ".-_" else "_" for letter in name).lstrip(".") or "_"
