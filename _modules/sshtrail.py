@@ -16,6 +16,8 @@ from sshtrail_lib.drift import fingerprint
 from sshtrail_lib.drift import history as drift_history
 from sshtrail_lib.drift import look as drift_look
 from sshtrail_lib.drift import report as drift_report
+from sshtrail_lib.page import overview as page_overview
+from sshtrail_lib.page import site as page_site
 from sshtrail_lib.policy import arguments as policy_arguments
 from sshtrail_lib.policy import pillar as policy_pillar
 
@@ -266,6 +268,51 @@ def history(days=90):
         salt '*' sshtrail.history days=365
     """
     return drift_history.over(__opts__["cachedir"], days)
+
+
+def overview(days=7):
+    """
+    Return everything that the page shows of this host (dict), each part by itself.
+
+    days
+        How far back sessions, failures and changes go (int).
+
+    Keys: ``time`` and ``since`` (str, ISO 8601 in UTC), ``system`` (str), ``drift``, ``coverage``, ``compliance`` and
+    ``history`` (as the functions of these names have them), ``sessions`` and ``failures`` (lists of dict, as
+    ``sshtrail_trail`` tells them) and ``log`` (dict: ``oldest``, the time of the oldest record, or None). A part that
+    cannot be told is a dict with ``error`` (str). Nothing is touched.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail.overview
+    """
+    return page_overview.overview(_minion(), days)
+
+
+def page(file, days=7, keep=0):
+    """
+    Write the page that people look at for this host: one HTML file without anything from a network.
+
+    file
+        Where it goes (str, absolute path), for root alone.
+    days
+        How far back sessions, failures and changes go (int, from 1 to 92).
+    keep
+        For how many days a copy of each day is kept beside it (int), 0 for none.
+
+    Returns a dict: ``file`` (str), ``bytes`` and ``hosts`` (int). Raises SaltInvocationError for a path or a number
+    that cannot be. :py:func:`salt-run sshtrail.page <sshtrail.page>` makes the page of a fleet.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call sshtrail.page file=/root/trail.html
+    """
+    page_site.check(file, days, keep)
+    return page_site.of_a_host(_minion(), condition(refresh=False), file, days, keep)
 
 
 def converge(test=False):

@@ -12,6 +12,7 @@ from sshtrail_lib.fleet import master
 from sshtrail_lib.fleet import repairs as fleet_repairs
 from sshtrail_lib.fleet import rollout as fleet_rollout
 from sshtrail_lib.fleet import standing as fleet_standing
+from sshtrail_lib.page import site as page_site
 
 __virtualname__ = "sshtrail"
 
@@ -92,6 +93,39 @@ def compliance(tgt="*", tgt_type="glob", framework=None, edition=None, format=No
     site = _master()
     found = fleet_audit.compliance(site, site.minions(tgt, tgt_type), framework, edition, batch, timeout)
     return fleet_audit.written(found, form, file)
+
+
+def page(file, tgt="*", tgt_type="glob", days=7, keep=0, batch=None, timeout=120):
+    """
+    Write the page that people look at: one HTML file of the whole fleet, without anything from a network.
+
+    file
+        Where it goes (str, absolute path), for root alone.
+    tgt, tgt_type
+        Which minions (str), as for ``salt`` itself.
+    days
+        How far back sessions, failures and changes go (int, from 1 to 92).
+    keep
+        For how many days a copy of each day is kept beside it (int), 0 for none.
+    batch
+        Ask so many at a time (int), or such a share (str, ``10%``), instead of all at once.
+    timeout
+        How long to wait for an answer, in seconds (int).
+
+    Returns a dict: ``file`` (str), ``bytes`` and ``hosts`` (int), and ``silent`` (list of str: who told nothing; each
+    has a row that says so). Nothing is touched on the hosts. Raises SaltInvocationError for a path or a number that
+    cannot be.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run sshtrail.page file=/root/trail.html
+        salt-run sshtrail.page file=/var/lib/sshtrail/trail.html days=1 keep=31
+    """
+    page_site.check(file, days, keep)
+    site = _master()
+    return page_site.of_a_fleet(site, site.minions(tgt, tgt_type), file, days, keep, batch, timeout)
 
 
 def watch():

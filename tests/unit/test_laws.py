@@ -41,6 +41,7 @@ PURE = {
         *("finding", "demands", "matching", "facts", "rules", "daemons", "modes", "system", "trail", "checks"),
         *("frameworks", "rows", "formats"),
     },
+    "page": {"view", "charts", "render", "style", "script", "template"},
     "fleet": {"standing", "rollout", "remedy", "vigil"},
 }
 # These ask (accounts, libaudit's tables, whether a directory is there), and change nothing.

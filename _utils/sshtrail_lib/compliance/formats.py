@@ -94,7 +94,7 @@ def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
 
 
 def as_csv(hosts: Hosts) -> str:
-    """Return all rows of all ``hosts`` (dict) as CSV (str, RFC 4180) with a line of headings; silent ones have a row."""
+    """Return all rows of all ``hosts`` (dict) as CSV (str, RFC 4180), with headings; silent ones have a row too."""
     said = io.StringIO()
     writer = csv.writer(said)
     writer.writerow(COLUMNS)

@@ -134,6 +134,32 @@ def history(*args, **kwargs):
     return _on_the_host("history", args, kwargs)
 
 
+def overview(*args, **kwargs):
+    """
+    See :py:func:`sshtrail.overview`.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-ssh '*' sshtrail.overview
+    """
+    return _on_the_host("overview", args, kwargs)
+
+
+def page(*args, **kwargs):
+    """
+    See :py:func:`sshtrail.page`.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-ssh '*' sshtrail.page file=/root/trail.html
+    """
+    return _on_the_host("page", args, kwargs)
+
+
 def _on_the_host(name, args, kwargs):
     """Run the host's ``sshtrail`` function ``name`` there, with our pillar in the configuration of its Salt."""
     ours = {"pillar": {KEY: __pillar__.get(KEY, {})}, "ssh_merge_pillar": True}

@@ -1,0 +1,3 @@
+"""
+The page that people look at: one HTML file that says how a host, or a fleet, stands.
+"""

@@ -1,0 +1,422 @@
+"""
+From what hosts told to what the page shows: bounded, every text made safe, and each silence a row of its own.
+"""
+
+from __future__ import annotations
+
+import collections
+import typing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from sshtrail_lib.base import text
+from sshtrail_lib.compliance.finding import ACCEPTED, FAIL, MANUAL, NOT_APPLICABLE, PASS, STATUSES, UNKNOWN
+from sshtrail_lib.compliance.rows import summary
+from sshtrail_lib.page import charts
+
+#: Characters of one text.
+LONGEST = 300
+#: Hosts that are named for an evidence of a control, and different evidences of it that are shown.
+HOSTS, EVIDENCES = 12, 6
+#: What a reader looks at first.
+ORDER = (FAIL, UNKNOWN, MANUAL, ACCEPTED, PASS, NOT_APPLICABLE)
+COLOURS = {
+    **{PASS: "good", FAIL: "bad", ACCEPTED: "warn", MANUAL: "info", NOT_APPLICABLE: "dim", UNKNOWN: "odd"},
+    **{"in policy": "good", "waits for a reboot": "warn", "at risk": "warn", "differs": "bad", "no policy": "bad"},
+    **{"no modules": "bad", "no answer": "odd", "not watched": "odd", "sshd is full": "warn"},
+}
+Told = dict[str, typing.Any]
+
+
+class Limits(typing.NamedTuple):
+    """How much of each list is shown (int each): a fleet of a thousand hosts is a page that opens."""
+
+    sessions: int = 1500
+    commands: int = 12000
+    differences: int = 1500
+    changes: int = 1000
+    failures: int = 500
+    ways: int = 1000
+
+    def shorter(self) -> Limits:
+        """Return half of it (:class:`Limits`)."""
+        return Limits(*(most // 2 for most in self))
+
+
+class Fleet(typing.NamedTuple):
+    """
+    What the page is made from.
+
+    title
+        Whose it is (str).
+    now, since
+        When it was made, and from when on it tells of sessions and changes (str, ISO 8601 in UTC).
+    standings
+        How each host stands (dict of its id to what :func:`sshtrail_lib.fleet.standing.row` returns).
+    overviews
+        What each host told (dict of its id to what ``sshtrail.overview`` returns, or to why it told nothing, str).
+    """
+
+    title: str
+    now: str
+    since: str
+    standings: Mapping[str, Mapping[str, typing.Any]]
+    overviews: Mapping[str, Mapping[str, typing.Any] | str]
+
+
+def view(fleet: Fleet, limits: Limits = Limits()) -> Told:  # noqa: B008  (it cannot be changed)
+    """Return what the template shows (dict) of a :class:`Fleet`, within :class:`Limits`."""
+    told = {host: one for host, one in fleet.overviews.items() if isinstance(one, Mapping)}
+    hosts = [_host(fleet, host) for host in sorted(fleet.standings)]
+    counts = collections.Counter(host["standing"] for host in hosts)
+    return {
+        **{"title": text.line(fleet.title), "now": _when(fleet.now), "since": _when(fleet.since), "hosts": hosts},
+        "standing_bar": charts.bar(
+            "Hosts by standing", [(name, n, f"c-{_colour(name)}") for name, n in counts.items()]
+        ),
+        "counts": [(name, count, _colour(name)) for name, count in counts.most_common()],
+        "environments": sorted({host["environment"] for host in hosts}),
+        "statuses": ORDER,
+        "silent": [host for host in hosts if host["silent"]],
+        "undiffered": list(_undiffered(fleet)),
+        "ways": _cut(_ways(told), limits.ways),
+        "unseen": [host["name"] for host in hosts if host["recording"] == "not told"],
+        "differences": _cut(_differences(told), limits.differences),
+        "changes": _cut(_changes(told), limits.changes),
+        **_sessions(told, limits),
+        **_failures(told, limits),
+        "frameworks": _frameworks(told),
+        "exceptions": _exceptions(told, fleet.now),
+        "proofs": _proofs(told),
+    }
+
+
+def _line(value: typing.Any, longest: int = LONGEST) -> str:
+    # A single text can be larger than a page.
+    return "" if value is None else text.line(str(value)[: 2 * longest], longest)
+
+
+def _when(stamp: typing.Any) -> str:
+    """Return a time (ISO 8601 in UTC) to the second, as one reads it (str)."""
+    said = _line(stamp)
+    return said[:19].replace("T", " ") if said[10:11] == "T" else said
+
+
+def _colour(status: str) -> str:
+    return COLOURS.get(status, "odd")
+
+
+class Cut(typing.NamedTuple):
+    """The first of many: the ``rows`` that are shown (list) and how many are ``left`` off (int)."""
+
+    rows: list[typing.Any]
+    left: int
+
+
+def _cut(rows: Iterable[typing.Any], most: int) -> Cut:
+    found = list(rows)
+    return Cut(found[:most], max(0, len(found) - most))
+
+
+def _list(part: typing.Any) -> list[typing.Any]:
+    return part if isinstance(part, list) else []
+
+
+def _error(part: typing.Any) -> str:
+    if isinstance(part, Mapping) and part.get("error"):
+        return _line(part["error"])
+    return "" if isinstance(part, (list, Mapping)) else "not told"
+
+
+# --- Hosts --------------------------------------------------------------------------------------------------------
+
+
+def _host(fleet: Fleet, name: str) -> Told:
+    row, told = fleet.standings[name], fleet.overviews.get(name)
+    known = told if isinstance(told, Mapping) else {}
+    proof = row.get("proof")
+    return {
+        "name": _line(name),
+        "environment": _line(row.get("environment")) or "–",
+        "standing": _line(row["standing"]),
+        "colour": _colour(row["standing"]),
+        "system": _line(known.get("system")) or "–",
+        "silent": _line(told) if isinstance(told, str) else "" if known else "no answer",
+        **_recording(known.get("coverage")),
+        "proof": _line(proof["time"])[:16].replace("T", " ") if proof else "none",
+        "proof_colour": ("good" if proof["holds"] else "bad") if proof else "odd",
+        "proof_lost": "" if not proof or proof["holds"] else f"lost at {_line(proof['lost_at'])}",
+        "looked": text.span(row["looked"]) if isinstance(row.get("looked"), (int, float)) else "–",
+        "looked_seconds": row.get("looked") if isinstance(row.get("looked"), (int, float)) else -1,
+        "differences": len(row["differences"]),
+        "said": [_line(one) for one in row["differences"][:3]],
+        "percent": _percent(_list(known.get("compliance"))),
+    }
+
+
+def _recording(coverage: typing.Any) -> Told:
+    rows = _list(coverage)
+    if not rows:
+        return {"recording": "not told", "recording_colour": "odd"}
+    hides = [row for row in rows if row.get("holds") is False and row.get("hides")]
+    unsure = [row for row in rows if row.get("holds") is not True]
+    if hides:
+        return {"recording": "no", "recording_colour": "bad"}
+    return (
+        {"recording": "at risk", "recording_colour": "warn"}
+        if unsure
+        else {"recording": "yes", "recording_colour": "good"}
+    )
+
+
+def _percent(rows: Sequence[Mapping]) -> str:
+    applies = [row for row in rows if row["status"] != NOT_APPLICABLE]
+    return f"{100 * sum(row['status'] == PASS for row in applies) // len(applies)} %" if applies else "–"
+
+
+def _ways(told: Mapping[str, Mapping]) -> list[Told]:
+    """Return the ways in which something is not recorded: first those that hide what people do."""
+    rows = [
+        {
+            **{"host": _line(host), "check": _line(row.get("check")), "hides": bool(row.get("hides"))},
+            "holds": "open" if row.get("holds") is False else "cannot be told",
+            "colour": ("bad" if row.get("hides") else "warn") if row.get("holds") is False else "odd",
+            **{name: _line(row.get(name)) for name in ("what", "evidence", "remedy")},
+            "since": _when(row.get("since")),
+        }
+        for host, one in sorted(told.items())
+        for row in _list(one.get("coverage"))
+        if row.get("holds") is not True
+    ]
+    return sorted(rows, key=lambda row: (row["holds"] != "open", not row["hides"]))
+
+
+def _differences(told: Mapping[str, Mapping]) -> list[Told]:
+    return [
+        {
+            **{"host": _line(host), "who": _line(row.get("said")) or "nobody knows"},
+            **{name: _line(row.get(name)) for name in ("layer", "what", "expected", "actual")},
+            "since": _when(row.get("since")) or "not known",
+        }
+        for host, one in sorted(told.items())
+        for row in _list(one.get("drift"))
+    ]
+
+
+def _undiffered(fleet: Fleet) -> Iterator[Told]:
+    """Yield the hosts that do not tell what differs, and why."""
+    for host in sorted(fleet.standings):
+        known = fleet.overviews.get(host) or "no answer"
+        error = _line(known) if isinstance(known, str) else _error(known.get("drift"))
+        if error:
+            yield {"host": _line(host), "why": error, "colour": "odd"}
+
+
+def _changes(told: Mapping[str, Mapping]) -> list[Told]:
+    """Return what changed lately, the newest first: what began to differ, and what was put right."""
+    rows = [
+        {
+            **{"host": _line(host), "from": _when(one.get("from")), "to": _when(one.get("to")) or "still"},
+            **{name: _line(one.get(name)) for name in ("what", "layer", "expected", "actual")},
+            "by": _line(one.get("by")) or "nobody knows",
+            "seconds": int(float(one.get("seconds") or 0)),
+            "lasted": text.span(float(one.get("seconds") or 0)),
+        }
+        for host, known in told.items()
+        if isinstance(known.get("history"), Mapping)
+        for one in _list(known["history"].get("spans"))
+    ]
+    return sorted(rows, key=lambda row: row["from"], reverse=True)
+
+
+def _proofs(told: Mapping[str, Mapping]) -> list[Told]:
+    """Return for each host what its history has: since when, the times that nobody looked, the proofs."""
+    found = []
+    for host, known in sorted(told.items()):
+        history = known.get("history")
+        if isinstance(history, Mapping) and "spans" in history:
+            lost = [one for one in history["proofs"] if not one["holds"]]
+            found.append(
+                {
+                    **{"host": _line(host), "from": _when(history["from"]), "gaps": len(history["gaps"])},
+                    **{"proofs": len(history["proofs"]), "lost": len(lost), "spans": len(history["spans"])},
+                    "looks": history["looks"],
+                }
+            )
+    return found
+
+
+# --- Sessions -----------------------------------------------------------------------------------------------------
+
+
+def _sessions(told: Mapping[str, Mapping], limits: Limits) -> Told:
+    rows = [_session(host, one) for host, known in told.items() for one in _list(known.get("sessions"))]
+    rows.sort(key=lambda row: row["started"], reverse=True)
+    shown, budget = _cut(rows, limits.sessions), limits.commands
+    for row in shown.rows:
+        kept = row["list"][:budget]
+        row["more"] += len(row["list"]) - len(kept)
+        row["list"], budget = kept, budget - len(kept)
+    people = collections.Counter(row["person"] for row in rows)
+    days = collections.Counter(row["started"][:10] for row in rows)
+    return {
+        **{"sessions": shown, "people": people.most_common(50), "all_sessions": len(rows)},
+        "days_chart": charts.columns(
+            "Sessions by day", [(day[5:], count) for day, count in sorted(days.items())[-31:]]
+        ),
+        "untold": list(_untold(told)),
+    }
+
+
+def _untold(told: Mapping[str, Mapping]) -> Iterator[Told]:
+    """Yield the hosts of which no session is shown, and what that means."""
+    for host, known in sorted(told.items()):
+        part, log = known.get("sessions"), known.get("log")
+        if error := _error(part):
+            yield {"host": _line(host), "why": f"its sessions cannot be told: {error}", "colour": "odd"}
+        elif not part:
+            oldest = log.get("oldest") if isinstance(log, Mapping) else None
+            if oldest is None:
+                why = "its log holds no record: nobody can say whether somebody logged in"
+                yield {"host": _line(host), "why": why, "colour": "odd"}
+            else:
+                yield {"host": _line(host), "why": f"no login, in records since {_when(oldest)}", "colour": "good"}
+
+
+def _session(host: str, one: Mapping) -> Told:
+    came, key = one.get("from") or {}, one.get("key") or {}
+    certificate, commands = one.get("certificate") or {}, one.get("commands")
+    shown = [_command(command) for command in commands] if isinstance(commands, list) else []
+    count = len(shown) + int(one.get("more_commands") or 0) if isinstance(commands, list) else commands
+    return {
+        **{"host": _line(host), "id": _line(one.get("id")), "account": _line(one.get("user")) or "not known"},
+        "person": _line(one.get("person")) or "nobody is named",
+        "address": _line(came.get("address") if isinstance(came, Mapping) else came) or "not known",
+        "method": _line(one.get("method")) or "not known",
+        "key": _line(certificate.get("id") or key.get("fingerprint")) or "–",
+        **{"started": _when(one.get("started")) or "not known", "ended": _when(one.get("ended")) or "–"},
+        **{"state": _line(one.get("state")) or "not known", "count": count if isinstance(count, int) else "not known"},
+        **{"list": shown, "more": int(one.get("more_commands") or 0)},
+        "became": [_line(_became(change)) for change in _list(one.get("became"))[:20]],
+        "unknown": [_line(f"{name}: {why}") for name, why in (one.get("unknown") or {}).items()][:20],
+    }
+
+
+def _command(one: typing.Any) -> Told:
+    if not isinstance(one, Mapping):
+        return {"time": "", "as": "", "what": _line(one), "result": ""}
+    argv = one.get("argv")
+    said = " ".join(str(word)[:LONGEST] for word in argv[:200]) if isinstance(argv, (list, tuple)) else argv
+    euid, uid = one.get("euid"), one.get("uid")
+    return {
+        "time": _line(one.get("time"))[11:19],
+        "as": _line(euid if euid is not None else uid),
+        "what": _line(said or one.get("exe")),
+        "result": "" if one.get("success") in (True, None) else "failed",
+    }
+
+
+def _became(change: Mapping) -> str:
+    who = f"{change.get('from') or change.get('from_user')} became {change.get('to') or change.get('to_user')}"
+    command = f" for {change['command']}" if change.get("command") else ""
+    return f"{_when(change.get('time'))}: {who} by {change.get('via')}{command}: {change.get('result')}"
+
+
+def _failures(told: Mapping[str, Mapping], limits: Limits) -> Told:
+    rows = [_failure(host, one) for host, known in told.items() for one in _list(known.get("failures"))]
+    rows.sort(key=lambda row: row["count"], reverse=True)
+    sources: collections.Counter[str] = collections.Counter()
+    for row in rows:
+        sources[row["source"]] += row["count"]
+    parts = [(source, count, f"c-s{at}") for at, (source, count) in enumerate(sources.most_common(6))]
+    return {
+        "failures": _cut(rows, limits.failures),
+        "failures_bar": charts.bar("Failed logins by source", parts),
+        "failures_untold": [
+            {"host": _line(host), "why": error, "colour": "odd"}
+            for host, known in sorted(told.items())
+            if (error := _error(known.get("failures")))
+        ],
+    }
+
+
+def _failure(host: str, one: Mapping) -> Told:
+    source = one.get("source") or one.get("address") or one.get("from") or {}
+    address = source.get("address") if isinstance(source, Mapping) else source
+    count = one.get("count", one.get("attempts", 1))
+    return {
+        **{"host": _line(host), "source": _line(address) or "not known", "user": _line(one.get("user")) or "not known"},
+        **{"method": _line(one.get("method")) or "not known", "count": count if isinstance(count, int) else 1},
+        **{"first": _when(one.get("first")), "last": _when(one.get("last"))},
+    }
+
+
+# --- Compliance ---------------------------------------------------------------------------------------------------
+
+
+def _frameworks(told: Mapping[str, Mapping]) -> list[Told]:
+    found: dict[str, dict[str, list[tuple[str, Mapping]]]] = {}
+    for host, known in sorted(told.items()):
+        for row in _list(known.get("compliance")):
+            found.setdefault(row["framework"], {}).setdefault(row["control"], []).append((host, row))
+    return [_framework(name, controls) for name, controls in found.items()]
+
+
+def _framework(name: str, controls: Mapping[str, Sequence[tuple[str, Mapping]]]) -> Told:
+    rows = [row for several in controls.values() for _host, row in several]
+    counts = summary(rows)[name]
+    parts = [(status, counts[status], f"c-{_colour(status)}") for status in STATUSES]
+    return {
+        **{"name": _line(name), "version": _line(counts["version"]), "counts": [(n, c, k[2:]) for n, c, k in parts]},
+        "percent": "no control applies" if counts["percent"] is None else f"{counts['percent']} % pass",
+        "bar": charts.bar(f"{name}: controls by status", parts),
+        "controls": [_control(several) for several in controls.values()],
+    }
+
+
+def _control(several: Sequence[tuple[str, Mapping]]) -> Told:
+    row = several[0][1]
+    counts = collections.Counter(one["status"] for _host, one in several)
+    worst = next(status for status in ORDER if counts[status])
+    seen: dict[tuple[str, str], list[tuple[str, Mapping]]] = {}
+    for host, one in several:
+        seen.setdefault((one["status"], _line(one.get("evidence"))), []).append((host, one))
+    order = sorted(seen.items(), key=lambda item: (ORDER.index(item[0][0]), -len(item[1])))
+    return {
+        **{"id": _line(row["id"]), "name": _line(row["control"]), "title": _line(row["title"])},
+        **{"level": _line(row.get("level")), "status": worst, "colour": _colour(worst)},
+        "counts": [(status, counts[status], _colour(status)) for status in STATUSES if counts[status]],
+        "evidences": [_evidence(status, said, hosts) for (status, said), hosts in order[:EVIDENCES]],
+        "left": max(0, len(order) - EVIDENCES),
+    }
+
+
+def _evidence(status: str, said: str, hosts: Sequence[tuple[str, Mapping]]) -> Told:
+    first = hosts[0][1]
+    return {
+        **{"status": status, "colour": _colour(status), "said": said, "layer": _line(first.get("layer"))},
+        **{"since": _when(first.get("since")) if len(hosts) == 1 else "", "by": _line(first.get("by"))},
+        "remedy": _line(first.get("remedy")),
+        "hosts": [_line(host) for host, _row in hosts[:HOSTS]],
+        "left": max(0, len(hosts) - HOSTS),
+    }
+
+
+def _exceptions(told: Mapping[str, Mapping], now: str) -> list[Told]:
+    """Return what people took upon themselves or judged: what ended, and then what ends first."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for host, known in sorted(told.items()):
+        for row in _list(known.get("compliance")):
+            given = row.get("exception")
+            if given:
+                said = ("until", "reason", "by")
+                key = (_line(row["control"]), *(_line(given.get(name)) for name in said), row["status"])
+                found.setdefault(key, []).append(_line(host))
+    rows = [
+        {
+            **{"control": control, "until": until, "reason": reason, "by": by, "status": status},
+            **{"hosts": hosts[:HOSTS], "left": max(0, len(hosts) - HOSTS), "expired": until < now[:10]},
+            "colour": "bad" if until < now[:10] else _colour(status),
+        }
+        for (control, until, reason, by, status), hosts in found.items()
+    ]
+    return sorted(rows, key=lambda row: row["until"])
