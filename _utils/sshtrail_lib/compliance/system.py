@@ -7,7 +7,7 @@ from __future__ import annotations
 import collections
 import re
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from sshtrail_lib.base import text
 from sshtrail_lib.compliance.facts import Facts
@@ -259,22 +259,23 @@ def writes(facts: Facts, *facilities: str) -> Finding:
     for place, line in _lines(facts, "rsyslog"):
         match = SELECTOR.match(line)
         if match and match[2].lstrip("-").startswith("/"):
-            written |= {name: f"{match[2].lstrip('-')} ({place})" for name in _written(match[1])}
-    missing = [name for name in facilities if not written.keys() & {name, "*"}]
-    told = ", ".join(f"{name} to {written.get(name) or written['*']}" for name in facilities if name not in missing)
+            taken = [name for name in facilities if _takes(match[1], name)]
+            written |= dict.fromkeys(taken, f"{match[2].lstrip('-')} ({place})")
+    missing = [name for name in facilities if name not in written]
+    told = ", ".join(f"{name} to {where}" for name, where in written.items())
     if missing:
         told = f"rsyslog writes no {', '.join(missing)}"
     return judged(not missing, told, "file", f"rsyslog: {','.join(missing)}.* /var/log/…")
 
 
-def _written(selector: str) -> Iterator[str]:
-    """Yield the facilities that a selector (str) takes with all priorities: the last word on each counts."""
-    taken: dict[str, bool] = {}
+def _takes(selector: str, facility: str) -> bool:
+    """Tell whether a selector (str) takes all messages of a facility (str): the last word on it counts."""
+    taken = False
     for part in selector.split(";"):
         names, _, priority = part.rpartition(".")
-        for name in names.split(","):
-            taken[name] = priority in ("*", "debug") if name not in taken or priority == "none" else taken[name]
-    yield from (name for name, whole in taken.items() if whole)
+        if {facility, "*"} & set(names.split(",")):
+            taken = priority in ("*", "debug")
+    return taken
 
 
 def shown(facts: Facts, name: str, wanted: str, otherwise: str) -> Finding:

@@ -86,7 +86,7 @@ GLANCE = """
  "Controls pass", "Differences"], "Every host that was asked. One that did not answer is here too.") %}
 {% for host in hosts %}
 <tr data-row data-standing="{{ host.standing }}" data-environment="{{ host.environment }}">
-<th scope="row">{{ name(host.name) }}<br><span class="soft">{{ host.system }}</span></th>
+<th scope="row">{{ name(host.name) }}<br> <span class="soft">{{ host.system }}</span></th>
 <td>{{ host.environment }}</td>
 <td>{{ tag(host.colour, host.standing) }}
 {% if host.silent and host.silent != host.standing %}<br>{{ host.silent }}{% endif %}</td>

@@ -249,22 +249,24 @@ def _proofs(told: Mapping[str, Mapping]) -> list[Told]:
 
 
 def _sessions(told: Mapping[str, Mapping], limits: Limits) -> Told:
-    rows = [_session(host, one) for host, known in told.items() for one in _list(known.get("sessions"))]
-    rows.sort(key=lambda row: row["started"], reverse=True)
-    shown, budget = _cut(rows, limits.sessions), limits.commands
-    for row in shown.rows:
-        kept = row["list"][:budget]
-        row["more"] += len(row["list"]) - len(kept)
-        row["list"], budget = kept, budget - len(kept)
-    people = collections.Counter(row["person"] for row in rows)
-    days = collections.Counter(row["started"][:10] for row in rows)
+    raw = [(host, one) for host, known in told.items() for one in _list(known.get("sessions"))]
+    raw.sort(key=lambda pair: _when(pair[1].get("started")), reverse=True)
+    people = collections.Counter(_person(one) for _host, one in raw)
+    days = collections.Counter(_when(one.get("started"))[5:10] for _host, one in raw)
+    # Only what is shown is made ready: a fleet can have told of millions of commands.
+    shown, left = [], limits.commands
+    for host, one in raw[: limits.sessions]:
+        shown.append(_session(host, one, left))
+        left -= len(shown[-1]["list"])
     return {
-        **{"sessions": shown, "people": people.most_common(50), "all_sessions": len(rows)},
-        "days_chart": charts.columns(
-            "Sessions by day", [(day[5:], count) for day, count in sorted(days.items())[-31:]]
-        ),
+        **{"sessions": Cut(shown, len(raw) - len(shown)), "people": people.most_common(50), "all_sessions": len(raw)},
+        "days_chart": charts.columns("Sessions by day", sorted(days.items())[-31:]),
         "untold": list(_untold(told)),
     }
+
+
+def _person(one: Mapping) -> str:
+    return _line(one.get("person")) or "nobody is named"
 
 
 def _untold(told: Mapping[str, Mapping]) -> Iterator[Told]:
@@ -282,20 +284,20 @@ def _untold(told: Mapping[str, Mapping]) -> Iterator[Told]:
                 yield {"host": _line(host), "why": f"no login, in records since {_when(oldest)}", "colour": "good"}
 
 
-def _session(host: str, one: Mapping) -> Told:
+def _session(host: str, one: Mapping, most: int) -> Told:
     came, key = one.get("from") or {}, one.get("key") or {}
     certificate, commands = one.get("certificate") or {}, one.get("commands")
-    shown = [_command(command) for command in commands] if isinstance(commands, list) else []
-    count = len(shown) + int(one.get("more_commands") or 0) if isinstance(commands, list) else commands
+    shown = [_command(command) for command in commands[:most]] if isinstance(commands, list) else []
+    count = len(commands) + int(one.get("more_commands") or 0) if isinstance(commands, list) else commands
     return {
         **{"host": _line(host), "id": _line(one.get("id")), "account": _line(one.get("user")) or "not known"},
-        "person": _line(one.get("person")) or "nobody is named",
+        "person": _person(one),
         "address": _line(came.get("address") if isinstance(came, Mapping) else came) or "not known",
         "method": _line(one.get("method")) or "not known",
         "key": _line(certificate.get("id") or key.get("fingerprint")) or "–",
         **{"started": _when(one.get("started")) or "not known", "ended": _when(one.get("ended")) or "–"},
         **{"state": _line(one.get("state")) or "not known", "count": count if isinstance(count, int) else "not known"},
-        **{"list": shown, "more": int(one.get("more_commands") or 0)},
+        **{"list": shown, "more": count - len(shown) if isinstance(commands, list) else 0},
         "became": [_line(_became(change)) for change in _list(one.get("became"))[:20]],
         "unknown": [_line(f"{name}: {why}") for name, why in (one.get("unknown") or {}).items()][:20],
     }
@@ -368,7 +370,7 @@ def _framework(name: str, controls: Mapping[str, Sequence[tuple[str, Mapping]]])
     return {
         **{"name": _line(name), "version": _line(counts["version"]), "counts": [(n, c, k[2:]) for n, c, k in parts]},
         "percent": "no control applies" if counts["percent"] is None else f"{counts['percent']} % pass",
-        "bar": charts.bar(f"{name}: controls by status", parts),
+        "bar": charts.bar(f"{_line(name)}: controls by status", parts),
         "controls": [_control(several) for several in controls.values()],
     }
 

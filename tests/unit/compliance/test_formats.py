@@ -1,0 +1,73 @@
+"""compliance.formats: the same rows for people, spreadsheets, collectors and STIG viewers."""
+
+import csv
+import io
+import json
+
+import pytest
+from sshtrail_lib.compliance import formats, rows
+
+from unit.compliance.known import POLICY, audit, facts
+
+NOW = "2026-11-25T12:00:00.000Z"
+EXCEPTION = {"reason": "=cmd()", "by": "alice", "until": "2027-01-31"}
+POLICY_ = {**POLICY, "compliance": {"accepted": {"STIG RHEL 9 RHEL-09-654215": EXCEPTION}}}
+FOUND = rows.rows(facts(audit=audit(()), policy=POLICY_), ["STIG RHEL 9", "PCI DSS"], str, {}, NOW)
+HOSTS = {"web1": FOUND, "web2\x1b[31m": "no answer"}
+
+
+def test_the_table_names_every_host_and_what_is_not_met():
+    lines = formats.table(HOSTS).splitlines()
+    assert lines[0].split()[:3] == ["minion", "framework", "version"]
+    assert any(line.startswith("web1") and "STIG RHEL 9" in line for line in lines)
+    assert any(line.startswith("web2\\x1b[31m") and line.endswith("no answer") for line in lines)
+    assert any(line.startswith("STIG RHEL 9 RHEL-09-654220") and "fail" in line for line in lines)
+    assert all(line.isprintable() for line in lines)
+
+
+def test_nobody_asked_is_a_table_without_rows():
+    assert formats.table({}).split() == formats.table({}).split()[:12] and "%" not in formats.table({})
+
+
+def test_csv_has_every_row_and_no_formula():
+    found = list(csv.DictReader(io.StringIO(formats.as_csv(HOSTS))))
+    assert len(found) == len(FOUND) + 1
+    assert found[-1]["status"] == "unknown" and found[-1]["evidence"] == "no answer"
+    excepted = next(row for row in found if row["exception_by"] == "alice")
+    assert excepted["status"] == "accepted" and excepted["exception_reason"] == "'=cmd()"
+
+
+def test_ocsf_has_a_finding_for_every_row():
+    found = [json.loads(line) for line in formats.ocsf(HOSTS, 1.5).splitlines()]
+    assert len(found) == len(FOUND) + 1 and len({one["finding_info"]["uid"] for one in found}) == len(found)
+    by_status = {row["status"]: row["control"] for row in FOUND}
+    ids = {one["compliance"]["control"]: one["compliance"]["status_id"] for one in found}
+    for status, number in (("pass", 1), ("accepted", 2), ("fail", 3), ("unknown", 0), ("manual", 99)):
+        if status in by_status:
+            assert ids[by_status[status]] == number
+    assert {one["class_uid"] for one in found} == {2003} and found[0]["time"] == 1500
+
+
+def test_ocsf_is_valid_by_the_public_model():
+    model = pytest.importorskip("py_ocsf_models.events.findings.compliance_finding")
+    for one in formats.findings(HOSTS, 1.5):
+        model.ComplianceFinding(**one)
+
+
+def test_a_checklist_has_the_rules_of_the_stig_alone():
+    found = formats.checklist("web1", FOUND)
+    [stig] = found["stigs"]
+    wanted = [row for row in FOUND if row["framework"] == "STIG RHEL 9"]
+    assert stig["size"] == len(stig["rules"]) == len(wanted)
+    assert (stig["version"], stig["release_info"], stig["stig_id"]) == ("2", "Release: 9", "RHEL_9_STIG")
+    status = {rule["rule_version"]: rule["status"] for rule in stig["rules"]}
+    assert status["RHEL-09-654220"] == "open" and status["RHEL-09-654215"] == "open"
+    assert status["RHEL-09-654275"] == "not_a_finding"
+    accepted = next(rule for rule in stig["rules"] if rule["rule_version"] == "RHEL-09-654215")
+    assert accepted["comments"] == "alice: =cmd() (until 2027-01-31)"
+    assert {rule["stig_uuid"] for rule in stig["rules"]} == {stig["uuid"]}
+    assert json.dumps(found)
+
+
+def test_a_checklist_of_a_host_that_no_stig_fits_says_so():
+    assert formats.checklist("web1", [])["title"] == "web1: no STIG fits this host"
