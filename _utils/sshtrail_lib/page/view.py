@@ -288,7 +288,8 @@ def _session(host: str, one: Mapping, most: int) -> Told:
     came, key = one.get("from") or {}, one.get("key") or {}
     certificate, commands = one.get("certificate") or {}, one.get("commands")
     shown = [_command(command) for command in commands[:most]] if isinstance(commands, list) else []
-    count = len(commands) + int(one.get("more_commands") or 0) if isinstance(commands, list) else commands
+    whole = len(commands) + int(one.get("more_commands") or 0) if isinstance(commands, list) else None
+    count = commands if whole is None else whole
     return {
         **{"host": _line(host), "id": _line(one.get("id")), "account": _line(one.get("user")) or "not known"},
         "person": _person(one),
@@ -297,7 +298,7 @@ def _session(host: str, one: Mapping, most: int) -> Told:
         "key": _line(certificate.get("id") or key.get("fingerprint")) or "–",
         **{"started": _when(one.get("started")) or "not known", "ended": _when(one.get("ended")) or "–"},
         **{"state": _line(one.get("state")) or "not known", "count": count if isinstance(count, int) else "not known"},
-        **{"list": shown, "more": count - len(shown) if isinstance(commands, list) else 0},
+        **{"list": shown, "more": 0 if whole is None else whole - len(shown)},
         "became": [_line(_became(change)) for change in _list(one.get("became"))[:20]],
         "unknown": [_line(f"{name}: {why}") for name, why in (one.get("unknown") or {}).items()][:20],
     }
