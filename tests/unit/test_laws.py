@@ -22,6 +22,7 @@ FLOORS = {
     "drift": 5,
     "compliance": 6,
     "fleet": 7,
+    "page": 8,
 }
 # What these rooms answer depends on their arguments alone.
 PURE = {
