@@ -99,6 +99,35 @@ def diff(rules):
     return host.diff(rules)
 
 
+def groups(groups):
+    """
+    Return what groups of rules come to on this host (list of dict); nothing is touched.
+
+    groups
+        As for the state ``audit_rules.managed`` (list of dict).
+
+    Each has its ``name`` (str), its ``rules`` (list of str: without a rule that an earlier group has, and with those
+    for each privileged program), those that are ``lacking`` because this host does not have what they name or no
+    32-bit programs (list of str), and how many privileged programs are ``unnamed`` (int), because no rule can name
+    them.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' audit_rules.groups '[{"name": "a", "optional": true, "rules": ["-a always,exit -F dir=/etc/netplan"]}]'
+    """
+    return [
+        {
+            "name": group["name"],
+            "rules": list(map(str, group["rules"])),
+            "lacking": [*map(str, group["lacking"]), *map(str, group["left_out"])],
+            "unnamed": group["unnamed"],
+        }
+        for group in wish.read_groups(groups)
+    ]
+
+
 def compare(
     name=MANAGED,
     groups=(),

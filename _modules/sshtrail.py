@@ -19,6 +19,7 @@ from sshtrail_lib.drift import report as drift_report
 from sshtrail_lib.page import overview as page_overview
 from sshtrail_lib.page import site as page_site
 from sshtrail_lib.policy import arguments as policy_arguments
+from sshtrail_lib.policy import claims
 from sshtrail_lib.policy import pillar as policy_pillar
 
 __virtualname__ = "sshtrail"
@@ -48,8 +49,10 @@ def policy(provenance=False, refresh=False):
         salt '*' sshtrail.policy
         salt '*' sshtrail.policy provenance=True
     """
-    make = policy_pillar.provenance if provenance else policy_pillar.build
-    return make(_pillar(refresh), __grains__["os_family"])
+    given, family = _pillar(refresh), __grains__["os_family"]
+    if provenance:
+        return policy_pillar.provenance(given, family)
+    return policy_pillar.build(given, family, claims.distribution(__grains__))
 
 
 def arguments():

@@ -91,7 +91,9 @@ def managed(
         ``audit.rules``, which distributions ship, sorts after every name that begins with a digit.
     groups
         List of ``{"name": str, "title": str, "controls": [str], "rules": [str]}``; a rule that occurs twice
-        is kept where it comes first.
+        is kept where it comes first. With ``"optional": True`` a rule is left out, and told, that needs a directory
+        which this host does not have; otherwise it is an error. With ``"privileged": str``, the fields of a rule, the
+        group has a rule also for each setuid or setgid program of the host and each with file capabilities.
     unknown
         Rules that other files or only the kernel hold: ``keep`` them, ``report`` them in the comment, or
         ``remove`` them (rule lines are taken out of the other files; their settings and comments stay).

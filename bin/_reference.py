@@ -256,18 +256,27 @@ def names(node, prefix=""):
 def rule_groups():
     """Return the page of the ready rule groups (list of str, lines)."""
     use_library()
-    from sshtrail_lib.policy import groups
+    from sshtrail_lib.policy import claims, groups
 
     lines = []
     for name, group in groups.GROUPS.items():
-        sets = ", ".join(code(one) for one, members in groups.SETS.items() if name in members)
-        lines += [*heading(name, "-"), f"{group['title']}.", ""]
-        lines += [f"Controls: {', '.join(group['controls'])}. Part of {sets}.", ""] if group["controls"] else []
-        lines += ["::", "", *(f"   {rule}" for rule in group["rules"]), ""]
+        sets = ", ".join(code(one) for one, members in claims.SETS.items() if name in members)
+        lines += [*heading(name, "-"), f"{group['title']}." + (f" Part of {sets}." if sets else ""), ""]
+        rules = group["rules"] or [f"-a always,exit -F path=PROGRAM {group['privileged']}"]
+        lines += ["::", "", *(f"   {rule}" for rule in rules), "", *answered(name)]
     lines += heading("Sets", "-")
-    for name, members in groups.SETS.items():
+    for name, members in claims.SETS.items():
         lines += [f"{code(name)}", f"   {', '.join(map(code, members))}", ""]
     return lines
+
+
+def answered(group):
+    """Return the list (list of str, lines) of the controls that a ready group (str) answers, edition by edition."""
+    from sshtrail_lib.policy import claims, controls
+
+    found = {name: [one.id for one in claims.answered(group, name)] for name in controls.CONTROLS}
+    lines = [f"- {name} {controls.EDITIONS[name]}: {', '.join(ids)}" for name, ids in found.items() if ids]
+    return [*lines, ""] if lines else []
 
 
 def pillar():

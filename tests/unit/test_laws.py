@@ -35,7 +35,7 @@ PURE = {
     "auditd": {"language", "keywords", "plan", "space"},
     "rules": {"language", "fields", "layout", "files", "plan", "watches"},
     "pam": {"lines", "language", "keywords", "dispatch", "check", "plan"},
-    "policy": {"controls", "groups", "platforms", "arguments", "needs", "verdicts"},
+    "policy": {"controls", "groups", "platforms", "arguments", "needs", "verdicts", "claims"},
     "coverage": {"checks", "daemon", "rules", "people", "memory", "logins", "marks"},
     "drift": {"difference", "claim", "event", "heartbeat", "chronicle"},
     "compliance": {
@@ -49,7 +49,7 @@ PURE = {
 ASKING = {
     "trail": {"reader"},
     "sshd": {"accounts", "resolver"},
-    "rules": {"compile", "check", "target", "accounts", "wish", "hiding"},
+    "rules": {"compile", "check", "target", "accounts", "wish", "hiding", "privileged"},
     "policy": {"pillar", "schema"},
     "coverage": {"facts", "ways", "pulse"},
     "drift": {"fingerprint", "report"},

@@ -21,7 +21,7 @@ from sshtrail_lib.coverage import prove as coverage_prove
 from sshtrail_lib.drift import difference, fingerprint, history
 from sshtrail_lib.drift import schedule as drift_schedule
 from sshtrail_lib.drift.difference import Changes, Difference
-from sshtrail_lib.policy import arguments
+from sshtrail_lib.policy import arguments, claims
 from sshtrail_lib.policy import pillar as policy_pillar
 from sshtrail_lib.policy.arguments import Policy
 from sshtrail_lib.sshd import listener as sshd_listener
@@ -94,7 +94,7 @@ def whole(minion: Minion, pillar: Mapping) -> dict[str, typing.Any]:
 
     Returns what ``sshtrail.look`` tells (dict).
     """
-    policy = policy_pillar.build(pillar, minion.grains["os_family"])
+    policy = policy_pillar.build(pillar, minion.grains["os_family"], claims.distribution(minion.grains))
     seen = _or(None, lambda: fingerprint.take(**sources(minion, policy)))
     found = {
         "environment": policy["environment"],
@@ -122,7 +122,7 @@ def _full(minion: Minion, policy: Policy) -> dict[str, str] | None:
 def condition(minion: Minion, pillar: Mapping) -> dict[str, typing.Any]:
     """Return which policy a host has and how it stands to it (dict), as ``sshtrail.condition`` tells it."""
     try:
-        policy = policy_pillar.build(pillar, minion.grains["os_family"])
+        policy = policy_pillar.build(pillar, minion.grains["os_family"], claims.distribution(minion.grains))
     except SaltInvocationError as exc:
         return {**UNKNOWN, "error": exc.message}
     heard = _or(sshd_listener.Heard("", ""), lambda: sshd_listener.hear(endpoints(minion, policy)))

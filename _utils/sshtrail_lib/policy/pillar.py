@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from salt.exceptions import SaltInvocationError
 
 from sshtrail_lib.auditd import keywords as auditd_keywords
-from sshtrail_lib.policy import groups, needs, platforms
+from sshtrail_lib.policy import claims, groups, needs, platforms
 from sshtrail_lib.policy.schema import ANY_SSHD, DEFAULTS, KEY, POLICY, Tree, checked
 from sshtrail_lib.sshd import keywords as sshd_keywords
 
@@ -35,7 +35,7 @@ class PolicyError(SaltInvocationError):
     """The pillar holds something that cannot be a policy; the message names every path that is wrong."""
 
 
-def build(pillar: Mapping, os_family: str) -> Tree:
+def build(pillar: Mapping, os_family: str, distribution: str | None = None) -> Tree:
     """
     Return the validated policy of a host (dict).
 
@@ -43,6 +43,9 @@ def build(pillar: Mapping, os_family: str) -> Tree:
         The host's whole pillar (mapping).
     os_family
         Salt's grain of that name (str), which decides package and service names that the pillar leaves open.
+    distribution
+        What :func:`sshtrail_lib.policy.claims.distribution` returned (str): whose editions the controls of the ready
+        groups are. None names only those that every host has.
 
     Raises :class:`PolicyError` that names each wrong path in the pillar and what is allowed there.
     """
@@ -51,7 +54,7 @@ def build(pillar: Mapping, os_family: str) -> Tree:
     problems = [*_relations(policy, os_family), *_hiding(policy, layers)]
     if problems:
         raise _wrong(problems)
-    policy["rules"]["groups"] = _groups(policy["rules"]["groups"])
+    policy["rules"]["groups"] = _groups(policy["rules"]["groups"], distribution)
     return policy
 
 
@@ -196,7 +199,7 @@ def _merge(base: Tree, over: Tree) -> Tree:
     return merged
 
 
-def _groups(chosen: Tree) -> list[Tree]:
+def _groups(chosen: Tree, distribution: str | None = None) -> list[Tree]:
     """
     Return the rule groups that are switched on, in the order in which the pillar has them (list of dict).
 
@@ -204,10 +207,15 @@ def _groups(chosen: Tree) -> list[Tree]:
     """
     named: Tree = {}
     for name, group in chosen.items():
-        members = groups.SETS.get(name, [name]) if isinstance(group, bool) else [name]
+        members = claims.SETS.get(name, [name]) if isinstance(group, bool) else [name]
         named |= {member: chosen.get(member, group) for member in members}
-    ready = {name: groups.GROUPS[name] if group is True else group for name, group in named.items() if group}
-    return [{"title": name, "controls": [], **group, "name": name} for name, group in ready.items()]
+    return [
+        {"name": name, "controls": claims.told(name, distribution), **groups.GROUPS[name]}
+        if group is True
+        else {"title": name, "controls": [], **group, "name": name}
+        for name, group in named.items()
+        if group
+    ]
 
 
 # --- What no single value can tell --------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from salt.exceptions import SaltException
 
 from sshtrail_lib.auditd import plan as auditd_plan
-from sshtrail_lib.policy import groups, needs, verdicts
+from sshtrail_lib.policy import claims, groups, needs, verdicts
 from sshtrail_lib.rules import accounts as rules_accounts
 from sshtrail_lib.rules import compile as rules_compile
 from sshtrail_lib.rules import hiding as rules_hiding
@@ -258,7 +258,7 @@ def _rule_groups(value, path, problems):
 
 
 def _rule_group(name, group, path, problems):
-    ready = [*groups.GROUPS, *groups.SETS]
+    ready = [*groups.GROUPS, *claims.SETS]
     if group is True and name not in ready:
         problems.append(f"{path} is no ready group; {_allowed(name, ready)}, or give its rules.")
     if isinstance(group, bool) or group is None:
@@ -319,6 +319,11 @@ GROUP = {
     "title": Key(TEXT, "What the group records, for a person. It is written into the rules file as a comment."),
     "controls": Key(TEXTS, "The controls of standards that ask for it."),
     "rules": Key(Kind("list of lines as in a rules file", _rules), "The rules. Each must compile on the host."),
+    "optional": Key(
+        FLAG,
+        "Whether a rule that needs a directory which a host does not have is left out there and told, as the ready "
+        "groups do. Otherwise it is an error.",
+    ),
 }
 
 LAYER = {

@@ -203,6 +203,7 @@ def _group(group, elsewhere):
     controls = f" [{', '.join(group['controls'])}]" if group.get("controls") else ""
     body = [f"# in another file: {rule}" if rule in elsewhere else str(rule) for rule in group["rules"]]
     left_out = [f"# no 32-bit programs on this machine: {rule}" for rule in group.get("left_out", ())]
+    left_out += [f"# not on this host: {rule}" for rule in group.get("lacking", ())]
     return _lines([f"# {title}{controls}", *body, *left_out])
 
 

@@ -48,7 +48,8 @@ class Target(typing.NamedTuple):
 
     ``unknown`` are the kernel's rules that no file holds (list of bytes), ``origins`` where each of the others stands.
     ``skipped`` are rules that cannot be loaded in files that tell auditctl to go on (list of Origin), ``hiding`` those
-    that keep records out of the log, stay, and are not the policy's (list of Hiding).
+    that keep records out of the log, stay, and are not the policy's (list of Hiding), ``lacking`` sentences (list of
+    str) on what is asked for and this host does not have.
     """
 
     files: dict[str, bytes]
@@ -59,6 +60,7 @@ class Target(typing.NamedTuple):
     origins: list[Origin]
     skipped: list[Origin]
     hiding: Sequence[Hiding] = ()
+    lacking: Sequence[str] = ()
 
 
 def aim(
@@ -314,6 +316,7 @@ def comment(host: Host, target: Target, unknown: str) -> str:
     if target.skipped:
         places = ", ".join(f"{entry.file} line {entry.line}" for entry in target.skipped)
         told.append(f"Not loaded, and -i lets the load go on: {places}.")
+    told += target.lacking
     told += [f"{entry.file} line {entry.line} never decides: {reason}." for entry, reason in hidden(target)]
     if unknown == "report" and target.unknown and not host.status["immutable"]:
         lines = ", ".join(map(describe, target.unknown))

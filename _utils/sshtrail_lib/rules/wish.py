@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from salt.exceptions import SaltInvocationError
 
 from sshtrail_lib.base import kernel, state
-from sshtrail_lib.rules import accounts, compile, language, target
+from sshtrail_lib.rules import accounts, compile, language, privileged, target
 from sshtrail_lib.rules import files as rules_files
 from sshtrail_lib.rules import hiding as rules_hiding
 from sshtrail_lib.rules.fields import RuleError, near
@@ -22,7 +22,7 @@ from sshtrail_lib.rules.language import Rule
 from sshtrail_lib.rules.target import Host, Target
 
 UNKNOWN = ("keep", "report", "remove")
-GROUP_KEYS = ("name", "title", "controls", "rules")
+GROUP_KEYS = ("name", "title", "controls", "rules", "optional", "privileged")
 
 
 class Wish(typing.Protocol):
@@ -147,7 +147,7 @@ class Managed:
         drop = rules_hiding.unnamed(host.rules, named) if self.hiding == "remove" else []
         wanted = target.aim(host, self._edits(host, groups, named), self.unknown, self.immutable, drop, keep)
         wanted = _not_loaded_now(host, wanted, named)
-        wanted = wanted._replace(hiding=self._left(host, wanted, named))
+        wanted = wanted._replace(hiding=self._left(host, wanted, named), lacking=_lacking(groups))
         if self.loginuid_immutable:
             wanted.status[target.FIXED_LOGINS] = 1
         self._check_skipped(wanted)
@@ -222,21 +222,36 @@ def read_groups(groups: Iterable[Mapping[str, typing.Any]]) -> list[dict[str, ty
     Return ``groups`` with their rules parsed, each rule only where it comes first.
 
     groups
-        List of ``{"name": str, "title": str, "controls": [str], "rules": [str]}``.
+        List of ``{"name": str, "title": str, "controls": [str], "rules": [str], "optional": bool, "privileged": str}``.
 
-    Rules about 32-bit programs are ``left_out`` (list of Rule) on a machine that has none, such as most arm ones.
+    Rules about 32-bit programs are ``left_out`` (list of Rule) on a machine that has none, such as most arm ones. Where
+    a group is ``optional``, those that need a directory which this host does not have are ``lacking`` (list of Rule).
+    With ``privileged`` it has a rule for each such program of this host (:func:`privileged.lines`); ``unnamed`` (int)
+    is how many of them have none.
     """
     seen: set[bytes] = set()
     result = []
     for group in groups:
-        lines = enumerate(group["rules"], start=1)
+        made, unnamed = privileged.lines(group["privileged"]) if group.get("privileged") else ([], 0)
+        lines = enumerate([*group["rules"], *made], start=1)
         rules = [_group_rule(group["name"], number, line) for number, line in lines]
         absent = [rule for rule in rules if _needs_b32(rule) and not compile.has_b32()]
-        first = {compile.compile(rule): rule for rule in reversed(rules) if rule not in absent}
+        lacking = [rule for rule in rules if group.get("optional") and compile.absent_directory(rule)]
+        first = {compile.compile(rule): rule for rule in reversed(rules) if rule not in (*absent, *lacking)}
         kept = {data: rule for data, rule in reversed(first.items()) if data not in seen}
-        result.append({**group, "rules": list(kept.values()), "left_out": absent})
+        told = {"left_out": absent, "lacking": lacking, "unnamed": unnamed}
+        result.append({**group, "rules": list(kept.values()), **told})
         seen.update(kept)
     return result
+
+
+def _lacking(groups):
+    """Return a sentence for each thing that ``groups`` (as :func:`read_groups` returns them) name and do not record."""
+    lacking = [rule for group in groups for rule in group["lacking"]]
+    directories = {directory for rule in lacking if (directory := compile.absent_directory(rule))}
+    told = [f"Left out, as this host does not have it: {', '.join(sorted(directories))}."] if directories else []
+    unnamed = sum(group["unnamed"] for group in groups)
+    return [*told, *([f"{unnamed} privileged programs have no rule of their own."] if unnamed else [])]
 
 
 def _needs_b32(rule):
@@ -294,3 +309,7 @@ def _check_group(number, group):
         raise SaltInvocationError(f"groups: name, title and controls of {group['name']!r} must be text on one line.")
     if isinstance(group["rules"], str) or not all(isinstance(line, str) for line in group["rules"]):
         raise SaltInvocationError(f"groups: the rules of {group['name']} must be a list of lines.")
+    if not isinstance(group.get("optional", False), bool):
+        raise SaltInvocationError(f"groups: optional of {group['name']} must be True or False.")
+    if not isinstance(group.get("privileged", ""), str):
+        raise SaltInvocationError(f"groups: privileged of {group['name']} must be the fields of a rule, as text.")

@@ -18,7 +18,7 @@ GROUPS = ["sshd", "session", "ssh_commands"]
 STATUS = {"enabled": 1, "failure": 1, "backlog_limit": 8192}
 FUNCTIONS = [
     *("pkg.version", "sshd_config.diff", "sshd_config.effective", "sshd_config.get", "sshd_config.listening"),
-    *("auditd_conf.diff", "auditd_conf.get", "audit_rules.plan", "audit_rules.plan", "audit_rules.diff"),
+    *("auditd_conf.diff", "auditd_conf.get", "audit_rules.plan", "audit_rules.diff"),
     *("audit_rules.status", "sshtrail_service.status", "sshtrail_service.enabled"),
 ]
 

@@ -8,7 +8,7 @@ import pytest
 import salt.config
 import salt.pillar
 from sshtrail_lib.base import kernel
-from sshtrail_lib.policy import groups as policy_groups
+from sshtrail_lib.policy import claims as policy_claims
 from sshtrail_lib.policy import pillar as policy_pillar
 
 GOOD = {
@@ -323,7 +323,7 @@ def test_a_set_stands_for_its_groups_and_a_groups_own_line_wins():
     own = {"title": "Ours", "rules": ["-w /etc/passwd -p wa -k session"]}
     policy = policy_pillar.build(changed("rules:groups", {"stig": True, "access": False, "session": own}), "Debian")
     groups = {group["name"]: group for group in policy["rules"]["groups"]}
-    assert set(groups) == set(policy_groups.SETS["stig"]) - {"access"}
+    assert set(groups) == set(policy_claims.SETS["stig"]) - {"access"}
     assert groups["session"]["title"] == "Ours"
     off = policy_pillar.build(changed("rules:groups", {"stig": False, "session": True}), "Debian")
     assert [group["name"] for group in off["rules"]["groups"]] == ["session"]
