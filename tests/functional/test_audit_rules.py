@@ -6,10 +6,13 @@ import subprocess
 
 import pytest
 from sshtrail_lib.base import files, kernel
+from sshtrail_lib.policy import claims as policy_claims
 from sshtrail_lib.policy import groups as policy_groups
+from sshtrail_lib.policy import pillar as policy_pillar
 from sshtrail_lib.rules import compile as rules_compile
 from sshtrail_lib.rules import language as rules_language
 from sshtrail_lib.rules import plan as rules_plan
+from sshtrail_lib.rules import privileged as rules_privileged
 
 GROUPS = [
     {
@@ -192,19 +195,51 @@ def test_load_follows_the_directory(modules, tree):
     assert kernel.status()["backlog_limit"] == 8192
 
 
+@pytest.fixture
+def own_programs(monkeypatch):
+    """The privileged programs are those of one directory: to look at the whole host takes seconds."""
+    monkeypatch.setattr(rules_privileged, "mounts", lambda: [rules_privileged.Mount("", "/", "/usr/bin")])
+
+
 @pytest.mark.parametrize("name", policy_groups.GROUPS)
-def test_each_ready_group_loads_and_stays(states, tree, name):
-    rules = [line for line in policy_groups.GROUPS[name]["rules"] if loadable(line)]
-    groups = [{"name": name, **policy_groups.GROUPS[name], "rules": rules}]
+def test_each_ready_group_loads_and_stays(states, modules, tree, own_programs, name):
+    groups = [{"name": name, **policy_groups.GROUPS[name]}]
     made = managed(states, tree, groups=groups)
     assert made.result is True, made.comment
-    assert len(kernel.rules()) == len(rules)
+    asked = modules.audit_rules.groups(groups)[0]
+    assert len(kernel.rules()) == len(asked["rules"])
+    assert bool(asked["lacking"]) == ("Left out, as this host does not have it: /" in made.comment)
     assert managed(states, tree, groups=groups).changes == {}
 
 
-def loadable(line):
-    """Whether this host has what the rule names: the directory of a file, or the tree."""
-    return not rules_compile.absent_directory(rules_language.parse_rule(line))
+def test_every_set_together_loads_on_this_host_whatever_it_lacks(states, tree, own_programs):
+    sets = dict.fromkeys(policy_claims.SETS, True)
+    policy = policy_pillar.build({"sshtrail": {"environment": "x", "rules": {"groups": sets}}}, "Debian", "Debian 12")
+    groups = policy["rules"]["groups"]
+    preview = managed(states, tree, test=True, groups=groups)
+    made = managed(states, tree, groups=groups)
+    assert (preview.result, made.result) == (None, True), made.comment
+    assert made.changes == preview.changes
+    assert managed(states, tree, groups=groups).changes == {}
+
+
+def test_what_comes_later_gets_its_rule_and_what_goes_loses_it(states, tree, tmp_path, monkeypatch):
+    """A directory that an optional rule needs, and a program that becomes privileged."""
+    directory, program = tmp_path / "later", tmp_path / "programs" / "tool"
+    program.parent.mkdir()
+    program.touch(mode=0o755)
+    place = rules_privileged.Mount("", "/", str(program.parent))
+    monkeypatch.setattr(rules_privileged, "mounts", lambda: [place])
+    watch = f"-a always,exit -F dir={directory} -F perm=wa -F key=sshtrail-test"
+    groups = [{"name": "a", "rules": [watch], "optional": True, "privileged": "-F perm=x -F key=sshtrail-test"}]
+    first = managed(states, tree, groups=groups)
+    assert first.result is True and kernel.rules() == [] and str(directory) in first.comment
+    directory.mkdir()
+    program.chmod(0o4755)
+    assert len(managed(states, tree, groups=groups, test=True).changes["kernel"]["new"]) == 2
+    assert managed(states, tree, groups=groups).result is True and len(kernel.rules()) == 2
+    program.chmod(0o755)
+    assert len(managed(states, tree, groups=groups).changes["kernel"]["old"]) == 1
 
 
 def test_rules_about_32_bit_programs_are_left_out_where_there_are_none(states, tree, monkeypatch):

@@ -105,8 +105,8 @@ GROUPS: dict[str, dict[str, typing.Any]] = {
         "rules": [
             "-a always,exit -F arch=b64 -S adjtimex,settimeofday -F key=time-change",
             "-a always,exit -F arch=b32 -S adjtimex,settimeofday,stime -F key=time-change",
-            # CLOCK_REALTIME only: the clocks of a process are no concern.
-            *both("clock_settime", "-F a0=0x0", "time-change"),
+            # CLOCK_REALTIME only: the clocks of a process are no concern. glibc's adjtimex(3) is clock_adjtime(2).
+            *both("clock_settime,clock_adjtime", "-F a0=0x0", "time-change"),
             # The link itself is what changes with the time zone.
             *watch("time-change", "/etc/localtime"),
         ],
