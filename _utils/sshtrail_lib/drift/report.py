@@ -143,8 +143,8 @@ def _rules(minion: Minion, policy: Policy, found: Found) -> Lines:
     given = arguments.rules(policy)
     for group in minion.call["audit_rules.groups"](given["groups"]):
         missing = minion.call["audit_rules.diff"](group["rules"])["add"]
-        count, lacking = len(group["rules"]), len(group["lacking"]) + group["unnamed"]
-        now = f"{count - len(missing)} of {count} in the kernel" + (f", {lacking} left out" if lacking else "")
+        count = len(group["rules"])
+        now = f"{count - len(missing)} of {count} in the kernel"
         yield Line(f"audit rules {group['name']}", now, frozenset(missing), waits=bool(missing))
     for name, value in given["status"].items():
         now = str(found[name]["actual"] if name in found else value)

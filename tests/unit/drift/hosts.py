@@ -102,7 +102,7 @@ class Host:
         return {"add": [rule for rule in rules if rule in self.wrong]}
 
     def do_audit_rules__groups(self, groups):
-        return [{**group, "lacking": [], "unnamed": 0} for group in groups]
+        return groups
 
     def do_audit_rules__status(self):
         return {"pid": 0 if "deaf auditd" in self.wrong else 9}
