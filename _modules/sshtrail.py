@@ -61,9 +61,9 @@ def arguments():
 
     What it is about (str) is ``sshd package``, ``sshd config``, ``sshd pam``, ``sshd service``, ``auditd package``,
     ``auditd writing``, ``auditd config``, ``auditd service``, ``rules``, ``drift``, ``proof account``, ``proof`` or
-    ``proof schedule``; a host without an audit of its own has none for auditd and the rules. The SLS files of this
-    project render these, and :py:func:`drift` and :py:func:`report` compare by the same. Errors are those of
-    :py:func:`policy`.
+    ``proof schedule``; a host without an audit of its own has none for auditd and the rules, and one whose policy
+    leaves a part to another tool has none for that. By these :py:func:`drift` and :py:func:`report` compare, and
+    :py:func:`wanted` hands them to the SLS files. Errors are those of :py:func:`policy`.
 
     CLI Example:
 
@@ -72,6 +72,25 @@ def arguments():
         salt '*' sshtrail.arguments
     """
     return policy_arguments.states(policy())
+
+
+def wanted():
+    """
+    Return what the SLS files of this project render (dict): what :py:func:`arguments` does, or the one key ``problem``.
+
+    ``problem`` is why this host has no policy (str): one state says so, where an error would end the rendering of each
+    of the files with a dump of the template.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail.wanted
+    """
+    try:
+        return arguments()
+    except SaltInvocationError as exc:
+        return {"problem": exc.message}
 
 
 def drift(fresh=False):

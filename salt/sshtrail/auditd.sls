@@ -1,4 +1,4 @@
-{%- set wanted = salt["sshtrail.arguments"]() %}
+{%- set wanted = salt["sshtrail.wanted"]() if "sshtrail.wanted" in salt else {} %}
 {%- if "auditd config" in wanted %}
 include:
   - sshtrail.packages

@@ -1,6 +1,10 @@
+{%- set wanted = salt["sshtrail.wanted"]() if "sshtrail.wanted" in salt else {} %}
+include:
+  - sshtrail.problem
+
 {#- A minion without a master has nobody to tell. -#}
 {%- if opts.file_client != "local" %}
-{%- for state, arguments in salt["sshtrail.arguments"]()["drift"].items() %}
+{%- for state, arguments in wanted.get("drift", {}).items() %}
 # Lasts over a restart of the minion. The master learns of drift by events, not by the returns of this job.
 sshtrail drift:
   {{ state }}:

@@ -1,9 +1,13 @@
-{%- set wanted = salt["sshtrail.arguments"]() %}
+{%- set wanted = salt["sshtrail.wanted"]() if "sshtrail.wanted" in salt else {} %}
+include:
+  - sshtrail.problem{%- if "sshd package" in wanted %}
+
 sshtrail sshd package:
   pkg.installed:
 {%- for name, value in wanted["sshd package"]["pkg.installed"].items() %}
     - {{ name }}: {{ value | json }}
 {%- endfor %}
+{%- endif %}
 {%- if "auditd package" in wanted %}
 
 sshtrail auditd package:

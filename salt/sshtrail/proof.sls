@@ -1,7 +1,10 @@
-{%- set wanted = salt["sshtrail.arguments"]() %}
+{%- set wanted = salt["sshtrail.wanted"]() if "sshtrail.wanted" in salt else {} %}
+include:
+  - sshtrail.problem
+
 {%- for id in ("proof account", "proof schedule", "proof") %}
 {%- if id != "proof schedule" or opts.file_client != "local" %}
-{%- for state, arguments in wanted[id].items() %}
+{%- for state, arguments in wanted.get(id, {}).items() %}
 sshtrail {{ id }}:
   {{ state }}:
 {%- if id == "proof" %}

@@ -1,4 +1,4 @@
-{%- set wanted = salt["sshtrail.arguments"]() %}
+{%- set wanted = salt["sshtrail.wanted"]() if "sshtrail.wanted" in salt else {} %}
 {%- if "rules" in wanted %}
 include:
   - sshtrail.packages
@@ -9,6 +9,8 @@ sshtrail rules:
 {%- for name, value in wanted["rules"]["audit_rules.managed"].items() %}
     - {{ name }}: {{ value | json }}
 {%- endfor %}
+{%- if "auditd package" in wanted %}
     - require:
       - pkg: sshtrail auditd package
+{%- endif %}
 {%- endif %}

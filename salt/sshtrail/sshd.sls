@@ -1,6 +1,8 @@
-{%- set wanted = salt["sshtrail.arguments"]() %}
+{%- set wanted = salt["sshtrail.wanted"]() if "sshtrail.wanted" in salt else {} %}
 include:
   - sshtrail.packages
+
+{%- if "sshd config" in wanted %}
 
 # Edits, validates, reloads and proves in one transaction; the service below only has to run.
 sshtrail sshd config:
@@ -30,3 +32,4 @@ sshtrail sshd service:
 {%- endfor %}
     - require:
       - sshd_config: sshtrail sshd config
+{%- endif %}

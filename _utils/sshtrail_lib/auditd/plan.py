@@ -238,6 +238,31 @@ RELATIONS: tuple[tuple[Callable[[bytes], bool], str, str], ...] = (
 )
 
 
+#: The keywords that each relation is about, by the one that is blamed.
+ABOUT = {
+    "space_left": ("space_left", "admin_space_left"),
+    "freq": ("flush", "freq"),
+    "log_file": ("log_file", "log_group"),
+    "name_format": ("name_format", "name"),
+    "action_mail_acct": ("action_mail_acct", "verify_email"),
+    "transport": ("transport", "tls_psk_file", "tls_psk_identity", "tls_allowed_clients"),
+    "tls_crypto_profile": ("tls_crypto_profile", "tls_require_pqc"),
+}
+
+
+def unfit(config: Mapping[str, typing.Any]) -> Iterator[tuple[str, str]]:
+    """
+    Yield what does not fit together among values, whatever else a host's file says: the keyword and the reason (str).
+
+    config
+        As for :func:`wanted`, which also says what is raised. A relation with a keyword that it does not name is left
+        to the host.
+    """
+    texts = wanted(config)
+    data = edit(b"", texts)
+    yield from ((one.keyword, one.reason) for one in _relations(data) if set(ABOUT[one.keyword]) <= set(texts))
+
+
 def demand(found: Iterable[Problem], path: str) -> None:
     """Raise :class:`Refused` with every one of ``found`` (list of :class:`Problem`) in ``path`` (str), if any."""
     if sentences := " ".join(map(str, found)):

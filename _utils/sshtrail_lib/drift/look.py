@@ -69,9 +69,11 @@ class Part(typing.NamedTuple):
 def parts(minion: Minion, policy: Policy) -> Iterator[Part]:
     """Yield each :class:`Part` of a policy (dict), in the order in which a highstate has them."""
     yield Part("packages", "package", lambda: difference.of("package", _packages(minion, policy)))
-    yield Part("sshd configuration", "effective", lambda: _sshd(minion, policy))
-    if policy["audit"]:
+    if arguments.manages(policy, "sshd"):
+        yield Part("sshd configuration", "effective", lambda: _sshd(minion, policy))
+    if arguments.manages(policy, "auditd"):
         yield Part("auditd configuration", "file", lambda: _auditd(minion, policy))
+    if arguments.manages(policy, "rules"):
         yield Part("audit rules", "kernel", lambda: _rules(minion, policy))
     yield Part("services", "service", lambda: difference.of("service", _services(minion, policy)))
     yield Part("daemons", "daemon", lambda: difference.of("daemon", _deaf(minion, policy)))
@@ -125,7 +127,7 @@ def condition(minion: Minion, pillar: Mapping) -> dict[str, typing.Any]:
         policy = policy_pillar.build(pillar, minion.grains["os_family"], claims.distribution(minion.grains))
     except SaltInvocationError as exc:
         return {**UNKNOWN, "error": exc.message}
-    heard = _or(sshd_listener.Heard("", ""), lambda: sshd_listener.hear(endpoints(minion, policy)))
+    heard = _or(sshd_listener.Heard("", ""), lambda: sshd_listener.hear(_ours(minion, policy)))
     return {
         "environment": policy["environment"],
         "digest": policy_pillar.digest(pillar),
@@ -141,13 +143,19 @@ def condition(minion: Minion, pillar: Mapping) -> dict[str, typing.Any]:
 
 def reboot(minion: Minion, policy: Policy) -> dict[str, typing.Any]:
     """Return what a locked kernel takes up at the next reboot (dict), as ``audit_rules.plan`` tells it."""
-    return minion.call["audit_rules.plan"](**arguments.rules(policy)).get("reboot", {}) if policy["audit"] else {}
+    if not arguments.manages(policy, "rules"):
+        return {}
+    return minion.call["audit_rules.plan"](**arguments.rules(policy)).get("reboot", {})
 
 
 def endpoints(minion: Minion, policy: Policy) -> list[str]:
     """Return where sshd should listen, ``ADDRESS:PORT`` (list of str)."""
     listens = minion.call["sshd_config.effective"](path=policy["sshd"]["path"]).get("ListenAddress") or {}
     return listens.get("value") or []
+
+
+def _ours(minion: Minion, policy: Policy) -> list[str]:
+    return endpoints(minion, policy) if arguments.manages(policy, "sshd") else []
 
 
 def sources(minion: Minion, policy: Policy) -> dict[str, typing.Any]:
@@ -195,6 +203,8 @@ def _attributed(minion: Minion, policy: Policy) -> list[Difference]:
 
 def _packages(minion: Minion, policy: Policy) -> Changes:
     names = [package["name"] for package in arguments.packages(policy).values()]
+    if not names:
+        return {}
     # All at once, for each question copies the list of everything that is installed; the answer for one is no dict.
     found = minion.call["pkg.version"](*names)
     versions = found if isinstance(found, dict) else dict.fromkeys(names, found)
@@ -231,7 +241,7 @@ def _deaf(minion: Minion, policy: Policy) -> Changes:
     services = arguments.services(policy)
     runs = {daemon: minion.call[ASKED["running"]](given["name"]) for daemon, given in services.items()}
     changes: dict[str, typing.Any] = {}
-    if runs["sshd"]:
+    if runs.get("sshd"):
         changes |= _deaf_sshd(endpoints(minion, policy))
     if runs.get("auditd") and not minion.call["audit_rules.status"]()["pid"]:
         changes["auditd receives"] = {"old": False, "new": True}

@@ -54,7 +54,8 @@ def rows(minion: Minion, policy: Policy) -> list[Row]:
     Each row has ``asked`` (str), ``now`` (str) and whether that ``holds`` (bool; None for what a locked kernel takes up
     at the next reboot: it is not there, and no drift either).
     """
-    return [row for part in look.parts(minion, policy) for row in rows_of(minion, policy, part)]
+    left = [_row(f"{part} left to another tool", "not looked at", True) for part in arguments.left(policy)]
+    return [*left, *(row for part in look.parts(minion, policy) for row in rows_of(minion, policy, part))]
 
 
 def rows_of(minion: Minion, policy: Policy, part: look.Part) -> Iterator[Row]:

@@ -21,9 +21,26 @@ SLS = "sshtrail"
 JOB = "sshtrail drift"
 
 
+def manages(policy: Policy, part: str) -> bool:
+    """
+    Return whether a policy manages one of its parts (bool).
+
+    part
+        ``sshd``, ``auditd`` or ``rules`` (str). Another tool may have it, and a host without an audit of its own has
+        neither of the last two.
+    """
+    return policy[part]["managed"] and (part == "sshd" or policy["audit"])
+
+
+def left(policy: Policy) -> list[str]:
+    """Return the parts that a policy leaves to another tool (list of str)."""
+    parts = ("sshd", "auditd", "rules") if policy["audit"] else ("sshd",)
+    return [part for part in parts if not manages(policy, part)]
+
+
 def daemons(policy: Policy) -> tuple[str, ...]:
     """Return the names of the daemons (tuple of str) that a policy manages, as the policy's keys have them."""
-    return ("sshd", "auditd") if policy["audit"] else ("sshd",)
+    return tuple(daemon for daemon in ("sshd", "auditd") if manages(policy, daemon))
 
 
 def packages(policy: Policy) -> dict[str, Arguments]:
@@ -39,12 +56,13 @@ def services(policy: Policy) -> dict[str, Arguments]:
 def sshd(policy: Policy) -> Arguments:
     """Return the arguments of ``sshd_config.managed`` (dict)."""
     asked = policy["sshd"]
-    return {"name": asked["path"], **{key: asked[key] for key in ("config", "matches", "shadowed", "admins")}}
+    keys = ("config", "matches", "shadowed", "exact", "admins", "force", "lowered")
+    return {"name": asked["path"], **{key: asked[key] for key in keys}}
 
 
 def pam(policy: Policy) -> Arguments:
     """Return the arguments of ``sshtrail_pam.loginuid`` (dict), empty where sshd's PAM stack is left alone."""
-    return {"name": PAM} if policy["audit"] and policy["sshd"]["pam"] else {}
+    return {"name": PAM} if policy["audit"] and policy["sshd"]["pam"] and manages(policy, "sshd") else {}
 
 
 def auditd(policy: Policy) -> Arguments:
@@ -54,7 +72,7 @@ def auditd(policy: Policy) -> Arguments:
 
 def writing(policy: Policy) -> Arguments:
     """Return the arguments of ``auditd_conf.writing`` (dict)."""
-    return {"name": policy["auditd"]["path"], "full": policy["full"]}
+    return {"name": policy["auditd"]["path"], "full": policy["full"] if manages(policy, "auditd") else "leave"}
 
 
 def rules(policy: Policy) -> Arguments:
@@ -98,16 +116,20 @@ def states(policy: Policy) -> dict[str, dict[str, Arguments]]:
     policy
         What :func:`sshtrail_lib.policy.pillar.build` returned (dict).
 
-    A host without an audit of its own has none about ``auditd`` and ``rules``.
+    A host without an audit of its own has none about ``auditd`` and ``rules``, and a part that is left to another tool
+    has none at all.
     """
     found = {f"{daemon} package": {"pkg.installed": given} for daemon, given in packages(policy).items()}
     found |= {f"{daemon} service": {"sshtrail_service.running": given} for daemon, given in services(policy).items()}
-    found |= {"sshd config": {"sshd_config.managed": sshd(policy)}, "drift": schedule(policy), **proof(policy)}
+    found |= {"drift": schedule(policy), **proof(policy)}
+    if manages(policy, "sshd"):
+        found |= {"sshd config": {"sshd_config.managed": sshd(policy)}}
     if pam(policy):
         found |= {"sshd pam": {"sshtrail_pam.loginuid": pam(policy)}}
-    if policy["audit"]:
+    if manages(policy, "auditd"):
         found |= {"auditd writing": {"auditd_conf.writing": writing(policy)}}
         found |= {"auditd config": {"auditd_conf.managed": auditd(policy)}}
+    if manages(policy, "rules"):
         found |= {"rules": {"audit_rules.managed": rules(policy)}}
     return found
 

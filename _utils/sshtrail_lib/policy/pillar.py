@@ -20,9 +20,11 @@ from collections.abc import Iterator, Mapping
 from salt.exceptions import SaltInvocationError
 
 from sshtrail_lib.auditd import keywords as auditd_keywords
-from sshtrail_lib.policy import claims, groups, needs, platforms
+from sshtrail_lib.auditd import plan as auditd_plan
+from sshtrail_lib.policy import arguments, claims, groups, needs, platforms
 from sshtrail_lib.policy.schema import ANY_SSHD, DEFAULTS, KEY, POLICY, Tree, checked
 from sshtrail_lib.sshd import keywords as sshd_keywords
+from sshtrail_lib.sshd import wish as sshd_wish
 
 COMMON = "common"
 HOST = "host"
@@ -51,7 +53,7 @@ def build(pillar: Mapping, os_family: str, distribution: str | None = None) -> T
     """
     layers = _layers(_checked(pillar), os_family)
     policy = _merged(layers)
-    problems = [*_relations(policy, os_family), *_hiding(policy, layers)]
+    problems = [*_relations(policy, os_family), *_together(policy), *_hiding(policy, layers)]
     if problems:
         raise _wrong(problems)
     policy["rules"]["groups"] = _groups(policy["rules"]["groups"], distribution)
@@ -238,17 +240,34 @@ def _relations(policy, os_family):
     if policy.get("environment") in RESERVED:
         yield f"{KEY}:environment is {policy['environment']!r}, the name of another layer; choose another."
     for daemon, key in (("sshd", "package"), ("sshd", "service"), ("auditd", "package")):
-        if key not in policy[daemon]:
+        if arguments.manages(policy, daemon) and key not in policy[daemon]:
             yield f"{KEY}:{daemon}:{key} is missing, and nothing is known of the os_family {os_family}."
-    if policy["audit"] and not any(policy["rules"]["groups"].values()):
+    if arguments.manages(policy, "rules") and not any(policy["rules"]["groups"].values()):
         yield f"{KEY}:rules:groups asks for no rule; a host without an audit of its own says {KEY}:audit: false."
     if 0 < policy["drift"]["interval"] <= policy["drift"]["splay"]:
         yield f"{KEY}:drift:splay is {policy['drift']['splay']}; it must be less than {KEY}:drift:interval."
 
 
+def _together(policy: Tree) -> Iterator[str]:
+    """Name what each value for itself may be, and all of a daemon's together may not."""
+    sshd, auditd = policy["sshd"], policy["auditd"]
+    try:
+        if sshd["config"] or sshd["matches"]:
+            sshd_wish.wishes(sshd["config"], sshd["matches"], ANY_SSHD)
+    except SaltInvocationError as exc:
+        yield f"{KEY}:sshd: {exc.message}."
+    try:
+        for keyword, reason in auditd_plan.unfit(auditd["config"]):
+            yield f"{KEY}:auditd:config:{keyword} is {auditd['config'].get(keyword)}; {reason}"
+    except SaltInvocationError as exc:
+        yield f"{KEY}:auditd:config: {exc.message}"
+
+
 def _hiding(policy: Tree, layers: list[tuple[str, Tree]]) -> Iterator[str]:
     """Name what hides records on a host that has an audit of its own, with its place in the pillar."""
     for path, value, consequence in needs.hidden(policy) if policy["audit"] else ():
+        if not arguments.manages(policy, path[0]):
+            continue
         layer = list(_origins(path, layers))[-1]
         place = ":".join((KEY, *([] if layer == HOST else ["layers", layer]), *path))
         yield (

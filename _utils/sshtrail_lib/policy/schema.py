@@ -30,6 +30,8 @@ Tree = dict[str, typing.Any]
 Check = Callable[[typing.Any, str, list[str]], typing.Any]
 
 KEY = "sshtrail"
+#: A part that has this key may be left to another tool: ``sshd: false`` is short for it.
+MANAGED = "managed"
 A_DAY = 86400
 # What useradd(8) takes everywhere.
 PROOF_ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
@@ -44,11 +46,13 @@ DEFAULTS = {
     "audit": True,
     "full": "resume",
     "sshd": {
-        **{"path": "/etc/ssh/sshd_config", "logs": {}, "matches": [], "shadowed": "fix", "admins": [], "pam": True},
+        **{"managed": True, "path": "/etc/ssh/sshd_config", "logs": {}, "matches": [], "admins": [], "pam": True},
+        **{"shadowed": "fix", "exact": True, "lowered": "remove", "force": False},
         **needs.DEFAULTS["sshd"],
     },
-    "auditd": {"path": "/etc/audit/auditd.conf", "service": "auditd", **needs.DEFAULTS["auditd"]},
+    "auditd": {"managed": True, "path": "/etc/audit/auditd.conf", "service": "auditd", **needs.DEFAULTS["auditd"]},
     "rules": {
+        "managed": True,
         "file": "/etc/audit/rules.d/zz-sshtrail.rules",
         "groups": {},
         "unknown": "report",
@@ -57,8 +61,7 @@ DEFAULTS = {
         "loginuid_immutable": False,
         **needs.DEFAULTS["rules"],
     },
-    # Looked for every minute, and told: to repair is what an environment asks for.
-    "drift": {"interval": 60, "splay": 10, "action": "report", "heartbeat": 300},
+    "drift": {"interval": 10, "splay": 2, "action": "repair", "heartbeat": 300},
     # Each proof is a login that everybody sees in the records: how often is for an environment to say.
     "proof": {"account": None, "interval": 0},
     "compliance": {"accepted": {}, "verdicts": {}},
@@ -105,7 +108,8 @@ def checked(value: typing.Any, expected: Tree | Key, path: str, problems: list[s
         Gets a sentence (str) for each thing that is wrong (list).
     """
     if isinstance(expected, dict):
-        return _check_keys(value, expected, path, problems)
+        short = MANAGED in expected and isinstance(value, bool)
+        return _check_keys({MANAGED: value} if short else value, expected, path, problems)
     return expected.kind.check(value, path, problems)
 
 
@@ -315,6 +319,15 @@ FLAG = Kind("true or false", _flag)
 SECONDS = Kind(f"seconds, a whole number from 0 to {A_DAY}", _seconds)
 VALUES = "text, a number, true or false for yes and no, a list"
 
+
+def _managed(part: str, what: str) -> Key:
+    return Key(
+        FLAG,
+        f"Whether the policy manages {what}. Set it to false where another tool does: then none of it is changed or "
+        f"compared. {part}: false is short for it, and a later layer says {part}: true.",
+    )
+
+
 GROUP = {
     "title": Key(TEXT, "What the group records, for a person. It is written into the rules file as a comment."),
     "controls": Key(TEXTS, "The controls of standards that ask for it."),
@@ -338,6 +351,7 @@ LAYER = {
         "auditd.conf: have it go on as soon as there is room, or leave that to a person. It is told either way.",
     ),
     "sshd": {
+        MANAGED: _managed("sshd", "its package, configuration, PAM stack and service"),
         "package": Key(TEXT, "The package that sshd is in."),
         "service": Key(TEXT, "The service that runs sshd."),
         "path": Key(PATH, "The main configuration file of sshd."),
@@ -358,6 +372,16 @@ LAYER = {
             "What to do when a line outside the main file decides: change that line, write a drop-in that is read "
             "before it, or fail.",
         ),
+        "exact": Key(FLAG, "For a keyword that takes a list: true for exactly these items, false for at least these."),
+        "lowered": Key(
+            _one_of("remove", "keep"),
+            "What to do where config has a LogLevel and a Match block that is not in matches lowers it for some.",
+        ),
+        "force": Key(
+            FLAG,
+            "Whether to change sshd's configuration even though that may lock the administrator out. Better for one "
+            "run, by the argument pillar of state.apply, than in a file.",
+        ),
         "admins": Key(
             Kind("list of names of accounts", _accounts),
             "The accounts that must still be able to log in after a change. If the list is empty, one account with a "
@@ -370,6 +394,7 @@ LAYER = {
         ),
     },
     "auditd": {
+        MANAGED: _managed("auditd", "its package, configuration and service"),
         "package": Key(TEXT, "The package that auditd is in."),
         "service": Key(TEXT, "The service that runs auditd."),
         "path": Key(PATH, "The configuration file of auditd."),
@@ -379,6 +404,7 @@ LAYER = {
         ),
     },
     "rules": {
+        MANAGED: _managed("rules", "the kernel's rules and settings, and the files that they come from"),
         "file": Key(PATH, "The file for the rules. It ends in .rules and should sort last in its directory (ls -v)."),
         "groups": Key(
             Kind("mapping of a name to true or false, or to a mapping with title, controls and rules", _rule_groups),

@@ -12,7 +12,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 
-from sshtrail_lib.sshd.keywords import Release
+from sshtrail_lib.sshd.keywords import UNKNOWN, Release
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -110,7 +110,7 @@ class Daemon(typing.NamedTuple):
         What its host makes of names (Names).
     """
 
-    release: Release = (99, 0)
+    release: Release = UNKNOWN
     banner: str = "OpenSSH"
     defaults: Mapping[str, list[str]] = types.MappingProxyType({})
     ask: Callable[[str, Sequence[Arguments]], list[str]] = _no_sshd

@@ -22,6 +22,8 @@ MERGE = "merge"
 
 ALWAYS = (0, 0)
 NEVER = (999, 0)
+#: Newer than any: where nobody has asked an sshd which one it is.
+UNKNOWN = (99, 0)
 
 
 class Keyword(typing.NamedTuple):
@@ -52,6 +54,11 @@ class Keyword(typing.NamedTuple):
     until: Release = NEVER
     last_until: Release = ALWAYS
     match_since: Release = ALWAYS
+
+
+def called(release: Release) -> str:
+    """Return what a release of sshd is called (str)."""
+    return "OpenSSH" if release == UNKNOWN else f"OpenSSH {release[0]}.{release[1]}"
 
 
 def _rows(kind: str, names: str, **options: typing.Any) -> list[Keyword]:

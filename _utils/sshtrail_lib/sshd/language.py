@@ -210,7 +210,7 @@ def _arguments(keyword: Keyword, rest: str, release: Release) -> Arguments:
 def _unknown(word: str, release: Release, printed: frozenset[str]) -> str:
     near = difflib.get_close_matches(word, keywords.names(release, printed), n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    return f"OpenSSH {release[0]}.{release[1]} does not know the keyword {word!r}{hint}"
+    return f"{keywords.called(release)} does not know the keyword {word!r}{hint}"
 
 
 def problem(path: str, line: Line, reason: str, column: int | None = None) -> Problem:

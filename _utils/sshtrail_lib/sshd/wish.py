@@ -103,8 +103,7 @@ def _keyword(name: typing.Any, daemon: Daemon) -> Keyword:
     if keyword is None or keyword.kind in ("match", "include", "ignored", "refused"):
         near = difflib.get_close_matches(name, keywords.names(daemon.release, daemon.defaults), n=1)
         hint = f"; did you mean {near[0]}?" if near and near[0] != name else ""
-        release = ".".join(map(str, daemon.release))
-        raise BadWish(f"OpenSSH {release} does not have the keyword {name!r} as a setting{hint}")
+        raise BadWish(f"{keywords.called(daemon.release)} does not have the keyword {name!r} as a setting{hint}")
     if values.unsupported(keyword, daemon):
         raise BadWish(f"This build of sshd ignores {keyword.name}: it was built without support for it")
     return keyword

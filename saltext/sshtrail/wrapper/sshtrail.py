@@ -43,6 +43,19 @@ def arguments(*args, **kwargs):
     return _on_the_host("arguments", args, kwargs)
 
 
+def wanted(*args, **kwargs):
+    """
+    See :py:func:`sshtrail.wanted`.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-ssh '*' sshtrail.wanted
+    """
+    return _on_the_host("wanted", args, kwargs)
+
+
 def drift(*args, **kwargs):
     """
     See :py:func:`sshtrail.drift`.

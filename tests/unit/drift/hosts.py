@@ -54,7 +54,7 @@ class Host:
         found = {name: "" if name in self.wrong else "1.0" for name in names}
         return found if len(found) > 1 else found[names[0]]
 
-    def do_sshd_config__diff(self, config, matches, path, shadowed, admins):
+    def do_sshd_config__diff(self, config, matches, path, shadowed, exact, admins, force, lowered):
         keys = [key_of(*one) for one in [*wishes(None, config), *in_matches(matches)]] + [LOWERED, "sshd"]
         return {key: {"old": "another", "new": "the asked"} for key in keys if key in self.wrong}
 

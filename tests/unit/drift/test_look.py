@@ -76,6 +76,22 @@ def test_a_host_without_audit_is_not_asked_about_it():
     assert look.reboot(host.minion(), UNAUDITED) == {}
 
 
+@pytest.mark.parametrize(
+    ("part", "wrong"),
+    [
+        ("sshd", {"openssh-server", "LogLevel", "sshd", "sshd_config.diff", "ssh running", "deaf sshd"}),
+        ("auditd", {"auditd", "max_log_file", "auditd_conf.diff", "auditd enabled", "deaf auditd"}),
+        ("rules", {RULE, "failure", "a file", "audit_rules.plan"}),
+    ],
+)
+def test_what_another_tool_manages_is_not_compared(part, wrong):
+    policy = policy_pillar.build({"sshtrail": {**PILLAR["sshtrail"], part: False}}, "Debian")
+    assert look.differences(Host(wrong).minion(), policy) == []
+    if part == "sshd":
+        minion = Host(wrong).minion()._replace(grains={"os_family": "Debian"})
+        assert look.condition(minion, {"sshtrail": {**PILLAR["sshtrail"], part: False}})["silent"] == ""
+
+
 def test_what_is_compared_is_what_the_states_are_given():
     host = Host()
     look.differences(host.minion(), POLICY)
@@ -104,7 +120,7 @@ def condition(*wrong, pillar=PILLAR, cachedir="/nonexistent"):
 def test_the_condition_of_a_host(tmp_path):
     digest = policy_pillar.digest(PILLAR)
     whole = {"environment": "prod", "digest": digest, "drift": [], "reboot": {}, "silent": "", "error": None}
-    whole |= {"full": "", "watch": {"interval": 60, "heartbeat": 300}}
+    whole |= {"full": "", "watch": {"interval": 10, "heartbeat": 300}}
     proof = {"time": "2026-11-25T19:35:23.000Z", "holds": True, "lost_at": None}
     assert condition() == {**whole, "proof": proof}
     assert condition("sshtrail.proof")["proof"] is None

@@ -57,7 +57,10 @@ def test_every_state_has_its_arguments():
                 "config": {"UsePAM": "yes", "LogLevel": "VERBOSE", "MaxStartups": "10:30:100"},
                 "matches": [{"User bob": {"LogLevel": "DEBUG"}}],
                 "shadowed": "drop_in",
+                "exact": True,
                 "admins": ["alice", "root"],
+                "force": False,
+                "lowered": "remove",
             }
         },
         "sshd service": {"sshtrail_service.running": {"name": "ssh"}},
@@ -77,7 +80,7 @@ def test_every_state_has_its_arguments():
                 "immutable": True,
                 "allowed": [],
                 "loginuid_immutable": False,
-                "hiding": "report",
+                "hiding": "remove",
             }
         },
         "drift": {
@@ -112,6 +115,28 @@ def test_a_host_without_audit_has_only_sshd():
     assert set(arguments.states(built(audit=False))) == {*sshd, *proof, "drift"}
 
 
+@pytest.mark.parametrize(
+    ("part", "gone"),
+    [
+        ("sshd", {"sshd package", "sshd config", "sshd pam", "sshd service"}),
+        ("auditd", {"auditd package", "auditd writing", "auditd config", "auditd service"}),
+        ("rules", {"rules"}),
+    ],
+)
+def test_a_part_that_is_left_to_another_tool_has_no_state(part, gone):
+    policy = built(**{part: False})
+    assert set(arguments.states(built())) - set(arguments.states(policy)) == gone
+    assert arguments.left(policy) == [part]
+
+
+def test_a_later_layer_takes_a_part_back():
+    layers = {"common": {"auditd": False}, "prod": {"auditd": {"config": {"write_logs": True}}}}
+    auditd = {"config": {"max_log_file": 50}}
+    assert arguments.left(built(layers=layers, auditd=auditd)) == ["auditd"]
+    assert arguments.left(built(layers=layers, auditd=True)) == []
+    assert arguments.left(built(layers=layers, auditd={"managed": True, **auditd})) == []
+
+
 def test_a_schedule_that_is_off_is_absent():
     assert arguments.schedule(built(drift={"interval": 0})) == {"sshtrail_watch.unscheduled": {}}
     assert arguments.proof(built(proof={}))["proof schedule"] == {"schedule.absent": {}}
@@ -135,13 +160,17 @@ def sls(root):
     opts.update(file_client="remote", file_roots={"base": [str(root / "salt")]})
 
     def render(policy):
-        functions = {"sshtrail.arguments": lambda: arguments.states(policy)}
+        return rendered({"sshtrail.wanted": lambda: arguments.states(policy)})
+
+    def rendered(functions, test=False):
+        opts["test"] = test
         renderers = salt.loader.render(opts, functions)
         found = {}
         for path in sorted((root / "salt" / "sshtrail").glob("*.sls")):
             found |= salt.template.compile_template(str(path), renderers, "jinja|yaml", None, None) or {}
         return {name.removeprefix("sshtrail "): asked(state) for name, state in found.items() if name != "include"}
 
+    render.by = rendered
     return render
 
 
@@ -153,7 +182,16 @@ def asked(state):
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"audit": False}, {"drift": {"interval": 0}}, {"proof": {}}, {"sshd": {}, "rules": {"groups": {"cis": True}}}],
+    [
+        {},
+        {"audit": False},
+        {"sshd": False},
+        {"auditd": False},
+        {"rules": False},
+        {"drift": {"interval": 0}},
+        {"proof": {}},
+        {"sshd": {}, "rules": {"groups": {"cis": True}}},
+    ],
 )
 def test_the_sls_files_have_every_state_with_its_arguments(sls, changes):
     policy = built(**changes)
@@ -171,3 +209,18 @@ def test_text_of_the_pillar_stays_text(sls, text):
     rendered = sls(policy)
     rendered.pop("policy")
     assert rendered == arguments.states(policy)
+
+
+@pytest.mark.parametrize("test", [True, False])
+@pytest.mark.parametrize(
+    ("functions", "said"),
+    [
+        ({}, "run saltutil.sync_all"),
+        # What a minion has after saltutil.sync_modules alone, or had before an update.
+        ({"sshtrail.arguments": lambda: {}}, "run saltutil.sync_all"),
+        ({"sshtrail.wanted": lambda: {"problem": "It is 'wrong': {{ 1 }}"}}, "It is 'wrong': {{ 1 }}"),
+    ],
+)
+def test_a_host_without_a_policy_is_told_in_one_sentence(sls, functions, said, test):
+    [(name, state)] = sls.by(functions, test).items()
+    assert name == "policy" and said in state["test.fail_without_changes"]["name" if test else "comment"]

@@ -7,6 +7,7 @@ import copy
 import pytest
 import salt.config
 import salt.pillar
+import yaml
 from sshtrail_lib.base import kernel
 from sshtrail_lib.policy import claims as policy_claims
 from sshtrail_lib.policy import pillar as policy_pillar
@@ -79,7 +80,7 @@ WRONG = [
     ("proof", {"account": "a\nb"}, "sshtrail:proof:account must be null, or the name of an account"),
     ("proof", {"account": True}, "sshtrail:proof:account must be null, or the name of an account"),
     ("proof", {"interval": -1}, "sshtrail:proof:interval must be a number of seconds from 0 to 86400, not -1."),
-    ("drift", {"interval": 10}, "sshtrail:drift:splay is 10; it must be less than sshtrail:drift:interval."),
+    ("drift", {"interval": 2}, "sshtrail:drift:splay is 2; it must be less than sshtrail:drift:interval."),
     ("drift", {"action": "mend"}, "sshtrail:drift:action is 'mend'; "),
     ("rules:groups:sesion", True, "sshtrail:rules:groups:sesion is no ready group; did you mean session?"),
     ("rules:groups:own", {"rules": "-w /etc"}, "sshtrail:rules:groups:own:rules must be a list, not text."),
@@ -146,10 +147,69 @@ def test_a_keyword_in_another_case_is_the_same_keyword():
     assert said == {"value": True, "from": "host", "overrides": {"default": "yes"}}
 
 
-def test_two_spellings_in_one_layer_stay_two():
-    # The state refuses them, and says so: none of them wins in silence.
-    pillar = changed("sshd:config", {"LogLevel": "VERBOSE", "loglevel": "INFO"})
-    assert {"LogLevel", "loglevel"} < set(policy_pillar.build(pillar, "Debian")["sshd"]["config"])
+@pytest.mark.parametrize(
+    "path,value,named",
+    [
+        ("sshd:config", {"LogLevel": "VERBOSE", "loglevel": "INFO"}, "sshtrail:sshd: LogLevel is asked for twice"),
+        (
+            "sshd:matches",
+            [{"User bob": {"LogLevel": "INFO"}}, {"user bob": {"loglevel": "DEBUG"}}],
+            "sshtrail:sshd: LogLevel (Match User bob) is asked for twice",
+        ),
+        (
+            "auditd:config",
+            {"freq": 9, "Freq": 8},
+            "sshtrail:auditd:config: One keyword of auditd.conf stands twice in ",
+        ),
+        (
+            "auditd:config",
+            {"space_left": 50, "admin_space_left": 75},
+            "sshtrail:auditd:config:space_left is 50; space_left must be larger than admin_space_left.",
+        ),
+        ("auditd:config", {"space_left": "10%", "ADMIN_space_left": "10%"}, "space_left is 10%; space_left must be"),
+        ("auditd:config", {"flush": "incremental_async", "freq": 0}, "freq is 0; flush = incremental or incremental"),
+        (
+            "auditd:config",
+            {"name_format": "user", "name": None},
+            "name_format is user; name_format = user needs a name",
+        ),
+        ("auditd:config", {"log_file": "/var/log/a.log", "log_group": "adm"}, "log_file may not stand directly in"),
+        ("sshd:force", "yes", "sshtrail:sshd:force must be true or false, not 'yes'."),
+        ("sshd:lowered", "drop", "sshtrail:sshd:lowered is 'drop'; allowed are keep, remove."),
+        ("auditd:managed", 1, "sshtrail:auditd:managed must be true or false, not 1."),
+    ],
+)
+def test_what_does_not_fit_together_is_told_with_the_pillar(path, value, named):
+    with pytest.raises(policy_pillar.PolicyError) as error:
+        policy_pillar.build(changed(path, value), "Debian")
+    assert named in error.value.message
+
+
+def test_layers_are_judged_by_what_they_come_to():
+    layers = {"common": {"auditd": {"config": {"space_left": 75, "admin_space_left": 50}}}}
+    pillar = changed("layers", layers)
+    assert policy_pillar.build(pillar, "Debian")
+    pillar["sshtrail"]["auditd"] = {"config": {"Space_Left": 40}}
+    with pytest.raises(policy_pillar.PolicyError, match="space_left is 40; space_left must be larger"):
+        policy_pillar.build(pillar, "Debian")
+    # What only the host's own file can tell is left to the host.
+    layers["common"]["auditd"]["config"] = {"admin_space_left": 5000, "freq": 0}
+    pillar["sshtrail"]["auditd"] = {}
+    assert policy_pillar.build(pillar, "Debian")
+
+
+def test_a_part_of_another_tool_may_ask_for_what_hides_records():
+    pillar = changed("auditd", {"managed": False, "config": {"write_logs": "no"}})
+    assert policy_pillar.build(pillar, "Debian")["auditd"]["managed"] is False
+
+
+def test_no_release_is_named_that_nobody_has():
+    with pytest.raises(policy_pillar.PolicyError) as error:
+        policy_pillar.build(changed("sshd:config", {"LogLevell": 1}), "Debian")
+    assert "OpenSSH does not have the keyword 'LogLevell'" in error.value.message
+    with pytest.raises(policy_pillar.PolicyError) as error:
+        policy_pillar.build(changed("sshd:matches", [{"Usr bob": {"LogLevel": "INFO"}}]), "Debian")
+    assert "99" not in error.value.message
 
 
 @pytest.mark.parametrize("path,value", [("auditd:config:write_logs", False), ("rules:status:enabled", 0)])
@@ -350,3 +410,16 @@ ELSEWHERE = [
 @pytest.mark.parametrize("pillar,environment,elsewhere", ELSEWHERE)
 def test_who_has_nothing_to_do_with_an_environment(pillar, environment, elsewhere):
     assert policy_pillar.elsewhere(pillar, environment) is elsewhere
+
+
+def test_the_code_and_the_pillar_of_this_tree_agree(root):
+    shipped = yaml.safe_load((root / "pillar" / "sshtrail" / "common.sls").read_text())["sshtrail"]["layers"]["common"]
+
+    def leaves(tree, above=()):
+        for key, value in tree.items():
+            yield from leaves(value, (*above, key)) if isinstance(value, dict) else [((*above, key), value)]
+
+    asked, own = dict(leaves(shipped)), dict(leaves(policy_pillar.DEFAULTS))
+    same = {path for path in asked if path in own}
+    assert {path: asked[path] for path in same} == {path: own[path] for path in same}
+    assert ("drift", "action") in same
