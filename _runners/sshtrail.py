@@ -8,7 +8,7 @@ sshtrail_lib.refresh()
 
 from sshtrail_lib.fleet import audit as fleet_audit
 from sshtrail_lib.fleet import heartbeats as fleet_heartbeats
-from sshtrail_lib.fleet import master
+from sshtrail_lib.fleet import master, shown
 from sshtrail_lib.fleet import repairs as fleet_repairs
 from sshtrail_lib.fleet import rollout as fleet_rollout
 from sshtrail_lib.fleet import standing as fleet_standing
@@ -23,6 +23,11 @@ def __virtual__():
 
 def _master():
     return master.Master(__opts__, __salt__)
+
+
+def _answer(data, status, text=None, states=None):
+    __context__["retcode"] = status
+    return shown.answer(__opts__, globals().get("__jid_event__"), data, status, text, states)
 
 
 def fleet(tgt="*", tgt_type="glob", batch=None, timeout=60, table=None):
@@ -44,6 +49,9 @@ def fleet(tgt="*", tgt_type="glob", batch=None, timeout=60, table=None):
     nobody would notice if it did), ``differs``, ``no policy`` (its pillar is wrong), ``no modules`` (never synced) or
     ``no answer``. ``looked`` is how many seconds ago it has looked at itself (int), None for never.
 
+    ``salt-run`` ends with 1 where a host needs something more (it differs, is silent, has no policy …), and tells on
+    stderr that it waits. ``--out=highstate`` shows one state for each host.
+
     CLI Example:
 
     .. code-block:: bash
@@ -52,10 +60,14 @@ def fleet(tgt="*", tgt_type="glob", batch=None, timeout=60, table=None):
         salt-run sshtrail.fleet 'web*' batch=10% --out=json
     """
     site = _master()
-    rows = fleet_heartbeats.fleet(site, site.minions(tgt, tgt_type), batch, timeout)
-    if table is None:
-        table = __opts__.get("__cli") == "salt-run" and not __opts__.get("output")
-    return fleet_standing.table(rows) if table else rows
+    names, by_hand = site.minions(tgt, tgt_type), shown.by_hand(__opts__, "sshtrail.fleet")
+    with shown.waiting(by_hand, f"the answers of {len(names)} minions, {timeout} s each at most"):
+        rows = fleet_heartbeats.fleet(site, names, batch, timeout)
+    if not by_hand:
+        return fleet_standing.table(rows) if table else rows
+    status = 0 if all(map(fleet_standing.good, rows.values())) else shown.FAILED
+    text = None if table is False else fleet_standing.table(rows)
+    return _answer(rows, status, text, shown.states(rows, fleet_standing.good))
 
 
 def compliance(tgt="*", tgt_type="glob", framework=None, edition=None, format=None, file=None, batch=None, timeout=120):
@@ -167,7 +179,8 @@ def rollout(environment, tgt="*", tgt_type="glob", canary=1, batch="25%", timeou
 
     Returns a summary (dict): ``result`` (bool), ``why`` it stopped (str) and for each host under ``minions`` its
     ``step`` and the ``policy`` that it is on; for several environments, a dict of these. With ``Error`` (str) when it
-    did not complete, which an orchestration takes for a failure. Progress goes to stderr, the log and events
+    did not complete, which an orchestration takes for a failure; ``salt-run`` ends with 1 then, and with 130 where
+    somebody has pressed Ctrl-C. Progress goes to stderr, the log and events
     (``sshtrail/rollout``).
 
     CLI Example:
@@ -178,10 +191,17 @@ def rollout(environment, tgt="*", tgt_type="glob", canary=1, batch="25%", timeou
         salt-run sshtrail.rollout prod canary='[web1]' batch=10%
     """
     names = environment if isinstance(environment, list) else [environment]
-    done = master.roll_out(_master(), names, tgt, tgt_type, canary=canary, batch=batch, timeout=timeout)
-    if not fleet_rollout.complete(done):
-        __context__["retcode"] = 1
-    return fleet_rollout.answer(done, several=isinstance(environment, list))
+    try:
+        done = master.roll_out(_master(), names, tgt, tgt_type, canary=canary, batch=batch, timeout=timeout)
+    except KeyboardInterrupt:
+        told = {"Error": "Interrupted; what has begun goes on. Run it again to go on from there."}
+        return _answer(told, shown.INTERRUPTED)
+    found = fleet_rollout.answer(done, several=isinstance(environment, list))
+    status = 0 if fleet_rollout.complete(done) else shown.FAILED
+    if not shown.by_hand(__opts__, "sshtrail.rollout"):
+        __context__["retcode"] = status
+        return found
+    return _answer(found, status, states=shown.steps(done))
 
 
 def remediate(minion=None):

@@ -241,7 +241,8 @@ class Site:
     def run(self, *args):
         """Run ``salt-run RUNNER …`` and return what it returned."""
         done = self.command("salt-run", "--out=json", *args)
-        if done.returncode:
+        # A fleet in which a host needs something more is told with 1.
+        if done.returncode > (args[0] == "sshtrail.fleet"):
             raise Failed(f"salt-run {args}: {done.returncode}\n{done.stdout}{done.stderr}")
         return json.loads(done.stdout)
 

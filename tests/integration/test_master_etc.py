@@ -46,7 +46,11 @@ def example(root, name, **instead):
 def test_the_master_from_a_checkout(root, salt_run, tmp_path):
     config = example(root, "master.d/sshtrail.conf", salt=f"{tmp_path}/salt", pillar=f"{tmp_path}/pillar")
     run = salt_run(config)
-    assert run("sshtrail.fleet").stdout.splitlines()[-1] == "0 minions: none"
+    done = run("sshtrail.fleet")
+    assert (done.stdout.splitlines()[-1], done.returncode) == ("0 minions: none", 0)
+    # A rollout that stops tells so by its status, and the answer is nothing but the summary.
+    done = run("sshtrail.rollout", "dev", "--out=json")
+    assert done.returncode == 1 and set(json.loads(done.stdout)) == {"Error", "environment", "minions", "result", "why"}
     served = json.loads(run("fileserver.file_list", "--out=json").stdout)
     assert {"sshtrail/init.sls", "_modules/sshtrail.py", "orch/rollout.sls"} <= set(served)
     assert not of_the_pillar(served)

@@ -45,6 +45,14 @@ def test_the_table_is_for_people(quiet_site):
     assert header.split() == ["minion", "environment", "policy", "standing", "looked", "proven", "differences"]
     assert [line.split()[:2] for line in lines] == [["dev-1", "dev"], ["prod-1", "prod"], ["staging-1", "staging"]]
     assert counts == "3 minions: 3 in policy"
+    assert done.returncode == 0
+
+
+def test_who_is_silent_is_waited_for_aloud_and_ends_with_1(quiet_site, ghost):
+    done = quiet_site.command("salt-run", "--out=highstate", "sshtrail.fleet", ghost, "timeout=6")
+    assert done.returncode == 1
+    assert "waiting for the answers of 1 minions" in done.stderr
+    assert "no answer" in done.stdout and "Failed:    1" in done.stdout
 
 
 def test_it_can_ask_in_batches(quiet_site, ghost):

@@ -1,0 +1,133 @@
+"""
+What a person gets who has run ``salt-run``: the answer as asked for, the exit status, and a word while it takes long.
+
+``salt-run`` itself knows no status but 0 where a runner returns anything but a mapping with a key ``retcode`` in it
+(``salt/cli/run.py``), and such a key would stand among the minions. So the answer is shown here, and not by Salt.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import typing
+from collections.abc import Callable, Iterator, Mapping
+
+import salt.output
+
+from sshtrail_lib.fleet.standing import Row
+
+#: Statuses of ``salt-run``: something is not as it should be, and Ctrl-C, as shells have it (128 + SIGINT).
+FAILED, INTERRUPTED = 1, 130
+#: Seconds between two lines that tell that somebody is still waited for.
+EVERY = 5.0
+
+
+def by_hand(opts: Mapping[str, typing.Any], function: str) -> bool:
+    """
+    Return whether somebody has run just this on a command line (bool): no reactor, and no orchestration around it.
+
+    opts
+        The master's configuration (mapping, ``__opts__``).
+    function
+        The runner's function (str).
+    """
+    return opts.get("__cli") == "salt-run" and opts.get("fun") == function and not opts.get("async")
+
+
+def answer(
+    opts: Mapping[str, typing.Any],
+    event: typing.Any,
+    data: typing.Any,
+    status: int,
+    text: str | None = None,
+    states: Mapping[str, typing.Any] | None = None,
+) -> typing.Any:
+    """
+    Show an answer and return what has ``salt-run`` end with a status.
+
+    opts
+        The master's configuration (mapping): ``--out``, ``--out-file`` and ``--quiet`` are in it.
+    event
+        What Salt tells of this run with (``__jid_event__``), None where it has none: it is to show nothing more.
+    data
+        The answer (what JSON can hold).
+    status
+        The exit status (int).
+    text
+        The same for a person (str), where no ``--out`` was given.
+    states
+        The same in the form of a highstate (mapping), for ``--out=highstate``.
+    """
+    out = opts.get("output")
+    if not opts.get("quiet"):
+        if out == "highstate" and states is not None:
+            salt.output.display_output(dict(states), out, opts)
+        elif out or text is None:
+            salt.output.display_output(data, out or "nested", opts)
+        else:
+            salt.output.display_output(text, "txt", opts)
+    if event is not None:
+        event.print_func = None
+    return {"retcode": status, "answer": data}
+
+
+def states(rows: Mapping[str, Row], good: Callable[[Row], bool]) -> dict[str, dict[str, typing.Any]]:
+    """
+    Return how minions stand in the form in which Salt shows a highstate (dict by id): one state for each.
+
+    rows
+        As :func:`sshtrail_lib.fleet.standing.row` has them (mapping of id to dict).
+    good
+        Called with a row; returns whether it needs nothing more (bool).
+    """
+    return {name: _state(good(row), row["standing"], "; ".join(row["differences"])) for name, row in rows.items()}
+
+
+def steps(summaries: Mapping[str, Mapping[str, typing.Any]]) -> dict[str, dict[str, typing.Any]]:
+    """Return rollouts (mapping of environment to summary) in the same form (dict by the environment's name)."""
+    return {
+        name: {
+            **_state(one["result"], f"rollout of {name}", one["why"]),
+            **{
+                key: state
+                for number, (minion, entry) in enumerate(sorted(one["minions"].items()), 1)
+                for key, state in _state(
+                    not entry["policy"].startswith("not on "), minion, f"{entry['step']}: {entry['policy']}", number
+                ).items()
+            },
+        }
+        for name, one in summaries.items()
+    }
+
+
+def _state(good: bool, what: str, comment: str, number: int = 0) -> dict[str, typing.Any]:
+    told = {"name": what, "__id__": what, "result": bool(good), "changes": {}, "comment": comment}
+    return {f"sshtrail_|-{what}_|-{what}_|-stands": {**told, "__run_num__": number, "duration": 0.0, "start_time": ""}}
+
+
+@contextlib.contextmanager
+def waiting(wanted: bool, what: str) -> Iterator[None]:
+    """
+    Tell on stderr every few seconds that an answer is still waited for, for as long as this context lasts.
+
+    wanted
+        Whether to (bool).
+    what
+        Who or what is waited for (str).
+    """
+    over = threading.Event()
+    ticker = threading.Thread(target=_tick, args=(over, what), daemon=True)
+    if wanted:
+        ticker.start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def _tick(over: threading.Event, what: str) -> None:
+    seconds = 0.0
+    while not over.wait(EVERY):
+        seconds += EVERY
+        print(f"{seconds:.0f} s: waiting for {what}", file=sys.stderr, flush=True)
