@@ -83,6 +83,20 @@ def test_the_summary_and_the_exit_status(highstate, capsys, answer, status, said
     assert said in capsys.readouterr().out
 
 
+def test_the_environments_are_those_of_the_pillar(highstate, tmp_path, monkeypatch):
+    assert highstate.environments() == ["dev", "prod", "staging"]
+    (tmp_path / "sshtrail" / "edge").mkdir(parents=True)
+    for name in ("common.sls", "dmz.sls", "edge/init.sls"):
+        (tmp_path / "sshtrail" / name).touch()
+    monkeypatch.setattr(highstate, "PILLAR", str(tmp_path))
+    assert highstate.environments() == ["dmz", "edge"]
+    monkeypatch.setattr(sys, "argv", ["highstate", "--env", "dmz", "--test"])
+    assert highstate.arguments() == argparse.Namespace(env="dmz", test=True)
+    monkeypatch.setattr(sys, "argv", ["highstate"])
+    with pytest.raises(highstate._prepare.Failed, match="no environment 'prod'; .* has dmz, edge"):
+        highstate.arguments()
+
+
 def test_states_are_shown_as_they_run(highstate, capsys):
     lines = [
         "[INFO    ] Executing state sshd_config.managed for [/etc/ssh/sshd_config]",

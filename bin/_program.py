@@ -1,0 +1,99 @@
+"""
+How each program of this directory is run: its help, quietly, with JSON for another program, and what its status says.
+
+Standard library only.
+"""
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+import time
+
+from _prepare import Failed
+
+#: The status after Ctrl-C, as shells have it: 128 + SIGINT.
+INTERRUPTED = 130
+HELP, QUIET, JSON = ("--help", "-h"), ("--quiet",), ("--json",)
+OPTIONS = """
+options of every program here:
+  -h, --help    show this, and do nothing
+  --quiet       print nothing, unless it fails
+  --json        print one JSON object and nothing else: program, status, seconds, and what there is to tell
+
+The exit status is 0 when all went well, 130 after Ctrl-C, and another one otherwise."""
+
+
+def run(main, document, passes_on=False):
+    """
+    Run a program and return its exit status (int).
+
+    main
+        Called without arguments; returns the status (int), or the status and what is to be told as JSON (dict).
+    document
+        What the program is for and how it is called (str): its help.
+    passes_on
+        Whether its arguments are another program's (bool): then the options of all programs come before these.
+    """
+    asked, sys.argv[1:] = taken(sys.argv[1:], passes_on)
+    if asked & {*HELP}:
+        print(document.strip() + "\n" + OPTIONS)
+        return 0
+    if not asked:
+        return outcome(main)[0]
+    started = time.monotonic()
+    with tempfile.TemporaryFile() as said:
+        with instead_of_stdout(said):
+            status, told = outcome(main)
+        said.seek(0)
+        output = said.read().decode(errors="replace")
+    if asked & {*JSON}:
+        told = {"output": output.splitlines()} if told is None else told
+        seconds = round(time.monotonic() - started, 3)
+        print(json.dumps({"program": name(), "status": status, "seconds": seconds, **told}))
+    elif status:
+        print(output, end="", file=sys.stderr)
+    return status
+
+
+def name():
+    """Return what the program is called (str)."""
+    return os.path.basename(sys.argv[0])
+
+
+def taken(arguments, leading):
+    """Return the options of all programs (set of str) among arguments (list of str), and the rest (list of str)."""
+    known = {*HELP, *QUIET, *JSON}
+    count = next((at for at, one in enumerate(arguments) if leading and one not in known), len(arguments))
+    first = arguments[:count]
+    return {one for one in first if one in known}, [one for one in first if one not in known] + arguments[count:]
+
+
+def outcome(main):
+    """Return the status of a program (int) and what it has to tell as JSON (dict or None)."""
+    try:
+        found = main()
+    except Failed as exc:
+        print(f"{name()}: {exc}", file=sys.stderr)
+        return 1, None
+    except KeyboardInterrupt:
+        print(f"{name()}: interrupted; run it again to finish", file=sys.stderr)
+        return INTERRUPTED, None
+    except SystemExit as exc:
+        return exc.code if isinstance(exc.code, int) else int(bool(exc.code)), None
+    return found if isinstance(found, tuple) else (found or 0, None)
+
+
+@contextlib.contextmanager
+def instead_of_stdout(file):
+    """Have everything that goes to stdout, also from programs that are started, go to a ``file`` (an open one)."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(file.fileno(), 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)

@@ -1,0 +1,90 @@
+"""
+bin/_program.py: the help, the quiet and the JSON of every program, and what their statuses say.
+"""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import pytest
+
+BIN = pathlib.Path(__file__).parents[2] / "bin"
+PROGRAMS = [path.name for path in sorted(BIN.iterdir()) if path.is_file() and not path.suffix and path.name[0] != "_"]
+EXAMPLE = f"""
+import os, subprocess, sys
+sys.path.insert(0, {str(BIN)!r})
+import _prepare, _program
+def main():
+    print("from Python", sys.argv[1:], flush=True)
+    subprocess.run(["echo", "from a child"])
+    if "fail" in sys.argv:
+        raise _prepare.Failed("why")
+    if "wait" in sys.argv:
+        subprocess.run(["sleep", "60"])
+    return (3, {{"told": 1}}) if "tell" in sys.argv else 4 if "four" in sys.argv else 0
+sys.exit(_program.run(main, "What it is for.", passes_on="pass" in sys.argv))
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    path = tmp_path / "example"
+    path.write_text(EXAMPLE)
+    return lambda *args: subprocess.run([sys.executable, path, *args], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_each_program_has_a_help_and_does_nothing_then(name, option, tmp_path):
+    environ = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    command = [sys.executable, BIN / name, option]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ, timeout=20)
+    assert done.returncode == 0 and "usage:" in done.stdout and f"bin/{name}" in done.stdout
+    assert "--json" in done.stdout and not list(tmp_path.iterdir())
+
+
+def test_every_program_is_run_by_it():
+    assert len(PROGRAMS) >= 7
+    for name in PROGRAMS:
+        assert "sys.exit(_program.run(main, __doc__" in (BIN / name).read_text()
+
+
+def test_what_it_says_and_its_status(run):
+    done = run("a")
+    assert (done.returncode, done.stdout) == (0, "from Python ['a']\nfrom a child\n")
+    assert run("four").returncode == 4 and run("tell").returncode == 3
+    done = run("fail")
+    assert done.returncode == 1 and done.stderr == "example: why\n"
+
+
+def test_it_is_quiet_unless_it_fails(run):
+    done = run("--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = run("four", "--quiet")
+    assert (done.returncode, done.stdout) == (4, "") and "from a child" in done.stderr
+
+
+def test_json_is_all_that_it_prints(run):
+    told = json.loads(run("--json", "four").stdout)
+    assert told.pop("seconds") >= 0
+    assert told == {"program": "example", "status": 4, "output": ["from Python ['four']", "from a child"]}
+    told = json.loads(run("tell", "--json").stdout)
+    assert told["told"] == 1 and told["status"] == 3 and "output" not in told
+
+
+def test_what_another_program_is_to_get_is_left_alone(run):
+    assert "from Python ['pass', '--quiet', '-h']" in run("pass", "--quiet", "-h").stdout
+    assert run("--quiet", "pass", "--json").stdout == ""
+
+
+def test_ctrl_c_ends_with_130(tmp_path):
+    path = tmp_path / "example"
+    path.write_text(EXAMPLE)
+    with subprocess.Popen([sys.executable, path, "wait"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.readline(), process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+        assert process.stderr.read() == b"example: interrupted; run it again to finish\n"
