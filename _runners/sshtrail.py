@@ -8,7 +8,7 @@ sshtrail_lib.refresh()
 
 from sshtrail_lib.fleet import audit as fleet_audit
 from sshtrail_lib.fleet import heartbeats as fleet_heartbeats
-from sshtrail_lib.fleet import master, shown
+from sshtrail_lib.fleet import master, served, shown
 from sshtrail_lib.fleet import repairs as fleet_repairs
 from sshtrail_lib.fleet import rollout as fleet_rollout
 from sshtrail_lib.fleet import standing as fleet_standing
@@ -68,6 +68,22 @@ def fleet(tgt="*", tgt_type="glob", batch=None, timeout=60, table=None):
     status = 0 if all(map(fleet_standing.good, rows.values())) else shown.FAILED
     text = None if table is False else fleet_standing.table(rows)
     return _answer(rows, status, text, shown.states(rows, fleet_standing.good))
+
+
+def roots():
+    """
+    Return this master's ``file_roots`` and ``pillar_roots`` with the SLS files and the pillar of this project (dict).
+
+    They lie in the wheel, or in the checkout. The answer is a configuration: as YAML it goes into a file of
+    ``/etc/salt/master.d``. Nothing is touched.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run sshtrail.roots --out=yaml > /etc/salt/master.d/sshtrail.conf
+    """
+    return served.roots(__opts__)
 
 
 def compliance(tgt="*", tgt_type="glob", framework=None, edition=None, format=None, file=None, batch=None, timeout=120):

@@ -10,6 +10,7 @@ import functools
 import json
 import os
 import sys
+import textwrap
 import typing
 
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
@@ -395,3 +396,66 @@ PAGES = {
     "library": library,
     "pillar": pillar,
 }
+
+
+# --- pillar.example ---------------------------------------------------------------------------------------------
+
+#: What an example has where there is no default, or where that shows nothing.
+EXAMPLES = {
+    "sshtrail:environment": "prod",
+    "sshtrail:layers": {
+        "common": {"sshd": {"config": {"MaxAuthTries": 4}}, "drift": {"action": "report"}},
+        "prod": {"sshd": {"config": {"MaxAuthTries": 3}}, "drift": {"action": "repair"}},
+    },
+    "sshtrail:sshd:package": "openssh-server",
+    "sshtrail:sshd:service": "ssh",
+    "sshtrail:sshd:logs": {"AUTH": "/var/log/auth.log", "AUTHPRIV": "/var/log/auth.log"},
+    "sshtrail:sshd:config": {"UsePAM": "yes", "LogLevel": "VERBOSE", "SyslogFacility": "AUTHPRIV"},
+    "sshtrail:sshd:matches": [{"User backup": {"X11Forwarding": "no"}}],
+    "sshtrail:sshd:admins": ["alice", "deploy"],
+    "sshtrail:auditd:package": "auditd",
+    "sshtrail:auditd:config": {
+        **{"write_logs": "yes", "local_events": "yes", "log_format": "enriched", "max_log_file": 50},
+        **{"max_log_file_action": "keep_logs", "space_left": "25%", "admin_space_left": "10%"},
+    },
+    "sshtrail:rules:groups": {
+        **{"ssh_commands": True, "ssh_config": True, "cis": False},
+        "crontab": {"title": "Changes of jobs", "controls": ["our own"], "rules": ["-w /etc/crontab -p wa -k jobs"]},
+    },
+    "sshtrail:rules:allowed": ["-a never,exit -F arch=b64 -S adjtimex -F auid=unset -F uid=_chrony"],
+    "sshtrail:rules:status": {"enabled": 1, "backlog_limit": 8192, "rate_limit": 0, "failure": 1},
+    "sshtrail:proof:account": "sshtrail-proof",
+}
+BEGINNING = """\
+# Every key of the pillar, made from the code by bin/release: what it means, what it takes, its default or an example.
+# What you do not need, leave out. All of these may stand in a layer of sshtrail:layers too, but for the first two.
+"""
+WIDTH = 118
+
+
+def example():
+    """Return a pillar with every key (str): the file pillar.example."""
+    use_library()
+    from sshtrail_lib.policy import schema
+
+    return BEGINNING + "\n".join([f"{schema.KEY}:", *_example(schema.POLICY, [], schema.DEFAULTS), ""])
+
+
+def _example(wanted, above, defaults):
+    for name, key in wanted.items():
+        indent, path = "  " * (len(above) + 1), [*above, name]
+        if isinstance(key, dict):
+            yield f"{indent}{name}:"
+            yield from _example(key, path, defaults)
+            continue
+        found = default(defaults, path)
+        told = f"{key.means} Takes {key.kind.takes}." + (f" Default: {written(found)}." if found is not None else "")
+        yield from textwrap.wrap(told, WIDTH, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ")
+        yield from _value(name, EXAMPLES.get(":".join(["sshtrail", *path]), found), indent)
+
+
+def _value(name, value, indent):
+    import salt.utils.yaml
+
+    text = salt.utils.yaml.safe_dump({name: value}, default_flow_style=False, sort_keys=False, width=WIDTH)
+    return [f"{indent}{line}" for line in text.splitlines()]

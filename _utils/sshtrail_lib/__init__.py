@@ -13,6 +13,8 @@ import os
 import sys
 from collections.abc import Iterator
 
+#: The version of this project. Hosts and masters tell it to each other.
+VERSION = "0.1.0"
 #: A file's time of change in nanoseconds and its size in bytes, or None where there is no such file.
 Stamp = tuple[int, int] | None
 

@@ -4,12 +4,14 @@ One source tree, served in each of the ways that the documentation names.
 
 import ast
 import configparser
+import json
 import pathlib
 import subprocess
 import zipfile
 
 import pytest
 import salt.loader
+import yaml
 from salt_call import SaltCall, built, copied, fresh_environment, install
 
 
@@ -49,6 +51,8 @@ def test_the_wheel_holds_every_file_and_nothing_else(wheel, root):
     wanted |= {str(path.relative_to(root)) for path in (root / "saltext").rglob("*.py")}
     for kind in ("modules", "runners", "states"):
         wanted |= {f"saltext/sshtrail/{kind}/{path.name}" for path in (root / f"_{kind}").glob("*.py")}
+    for served in ("salt", "pillar"):
+        wanted |= {f"saltext/sshtrail/srv/{path.relative_to(root)}" for path in (root / served).rglob("*.sls")}
     assert names == wanted
 
 
@@ -80,11 +84,27 @@ def public(path):
 
 
 def test_the_wheel_works_in_a_fresh_environment(wheel, salt_call, root, tmp_path):
-    python = fresh_environment(tmp_path / "venv")
+    python = fresh_environment(tmp_path / "venv", "salt-call", "salt-run")
     install(python, wheel)
-    call = salt_call(python=python, pillar_roots={"base": [str(root / "pillar")]})
+    call = salt_call(python=python, **served(python, tmp_path / "master"))
     call.offers_everything()
     assert call("sshtrail.policy")["environment"] == "prod"
+    # And the SLS files: no module comes with them, for those are installed.
+    assert {"sshtrail", "sshtrail.sshd", "orch.rollout"} <= set(call("cp.list_states"))
+    assert not [path for path in call("cp.list_master") if path.endswith(".py")]
+    assert call("state.show_low_sls", "sshtrail")
+
+
+def served(python, base):
+    """Return what a master of a Python is told to serve by the one command of the page (dict)."""
+    (base / "var/cache/salt/master/proc").mkdir(parents=True)
+    (base / "conf").mkdir()
+    own = {"root_dir": str(base), "user": "root", "id": "wheel-master", "file_roots": {"base": [str(base / "own")]}}
+    (base / "conf" / "master").write_text(json.dumps(own))
+    command = [python.parent / "salt-run", "-c", base / "conf", "sshtrail.roots", "--out=yaml"]
+    roots = yaml.safe_load(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert set(roots) == {"file_roots", "pillar_roots"} and roots["file_roots"]["base"][0] == str(base / "own")
+    return roots
 
 
 def utils(root):
