@@ -27,7 +27,10 @@ FLOORS = {
 # What these rooms answer depends on their arguments alone.
 PURE = {
     "base": {"text", "state"},
-    "trail": {"audit_log", "sshd_log", "author", "proof"},
+    "trail": {
+        *("audit_log", "sshd_log", "author", "proof"),
+        *("session", "scan", "gather", "join", "changes", "kept", "sessions"),
+    },
     "sshd": {
         *("language", "include", "effective", "keywords", "daemon", "kinds", "values", "amounts", "network", "match"),
         *("wish", "plan", "edit", "guard", "sections"),

@@ -4,12 +4,41 @@ The history of a host, or of many: its logs are read, and out come the sessions.
 
 from __future__ import annotations
 
+import collections
 import datetime
+import functools
+import marshal
+import os
+import shutil
+import subprocess
+import tempfile
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from sshtrail_lib.trail import sshd_log
+from sshtrail_lib.trail import blocks, kept, scan, sshd_log
+from sshtrail_lib.trail.audit_log import HEAD
+from sshtrail_lib.trail.gather import Gathered, Place
+from sshtrail_lib.trail.scan import Call
 from sshtrail_lib.trail.session import Session
+from sshtrail_lib.trail.sessions import Sessions, inner
+
+#: Bytes of commands that are held in memory; more go to a file that nobody else sees.
+MEMORY = 32 * 2**20
+#: How far is looked back for the beginning of a session that had begun before.
+BACK = 256 * 2**20
+#: Seconds by which records and lines may be out of order.
+MARGIN = 120.0
+#: Events of a session's beginning that are told one by one.
+EARLY = 64
+# Between a log that was copied and the present many years can lie: which one a line without a year is of, the audit
+# log's last record tells.
+HALF_A_YEAR = 182 * 86400
+# What sshd's lines hold that tell of who came in, and not of who did not.
+TELLING = (
+    *(b"Accepted ", b"Connection from ", b"User child is on pid ", b"Starting session: ", b"Close session: "),
+    b"Disconnected from user ",
+)
+JOURNAL = ("journalctl", "--no-pager", "-q", "-o", "json")
 
 
 class Sources(typing.NamedTuple):
@@ -58,7 +87,12 @@ class Wanted(typing.NamedTuple):
     id: str | None = None
 
 
-def sessions(sources: Sources, wanted: Wanted = Wanted()) -> Iterator[Session]:
+ALL = Wanted()
+# What a session did in a piece of the log, as plain data: a segment, its commands (marshal), odd calls, files, names.
+Done = tuple[tuple[typing.Any, ...], "bytes | None", "Sequence[tuple]", "Sequence[tuple]", dict[int, str]]
+
+
+def sessions(sources: Sources, wanted: Wanted = ALL) -> Iterator[Session]:
     """
     Yield the sessions (:class:`~sshtrail_lib.trail.session.Session`) of the logs, in the order of their beginning.
 
@@ -66,14 +100,256 @@ def sessions(sources: Sources, wanted: Wanted = Wanted()) -> Iterator[Session]:
         :class:`Sources`.
     wanted
         :class:`Wanted`.
+
+    Raises ``CommandExecutionError`` for a file that cannot be read. What the commands are kept in ends with the
+    iterator: look at them before the next session is asked for, or keep the iterator.
     """
-    yield from ()
+    with Shelf() as shelf:
+        history = _History(sources, wanted, shelf)
+        history.read(wanted.commands)
+        if not wanted.commands and inner(history.gathered):
+            # Who did what in these only the commands tell.
+            history = _History(sources, wanted, shelf)
+            history.read(True)
+        for session in history.sessions():
+            if _is_wanted(session, wanted):
+                if not wanted.commands and not isinstance(session.commands, int):
+                    session.commands = sum(one.success for one in session.commands)
+                yield session
 
 
-def lines(sources: Sources, wanted: Wanted = Wanted()) -> Iterator[sshd_log.Line]:
+def _is_wanted(session, wanted):
+    if wanted.id is not None:
+        return session.id == wanted.id
+    begun = wanted.until is None or session.started is None or session.started <= wanted.until
+    return begun and (wanted.since is None or session.ended is None or session.ended >= wanted.since)
+
+
+def lines(sources: Sources, wanted: Wanted = ALL) -> Iterator[sshd_log.Line]:
     """
     Yield sshd's lines (:class:`~sshtrail_lib.trail.sshd_log.Line`) in the order of the logs, failures among them.
 
     The journal's trusted fields decide whether a line is sshd's; in syslog's files anybody can have written it.
     """
-    yield from ()
+    for line in _told(sources, wanted.since, None, None):
+        when = line.when.timestamp()
+        if (wanted.since is None or when >= wanted.since) and (wanted.until is None or when <= wanted.until):
+            yield line
+
+
+class Shelf:
+    """Where the commands are while nobody looks at them: in memory, and what is more in a file without a name."""
+
+    def __init__(self) -> None:
+        self.file = tempfile.SpooledTemporaryFile(MEMORY)  # noqa: SIM115
+
+    def __enter__(self) -> Shelf:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.file.close()
+
+    def put(self, data: bytes) -> tuple[int, int]:
+        """Keep something (bytes) and return where it is."""
+        where = self.file.seek(0, os.SEEK_END)
+        self.file.write(data)
+        return where, len(data)
+
+    def get(self, where: tuple[int, int]) -> list[Call]:
+        """Return the calls (list of Call) that were kept somewhere."""
+        self.file.seek(where[0])
+        return [Call(*one) for one in marshal.loads(self.file.read(where[1]))]
+
+
+class _History:
+    """One reading of the logs."""
+
+    def __init__(self, sources, wanted, shelf):
+        self.sources, self.wanted, self.shelf = sources, wanted, shelf
+        self.gathered = Gathered()
+        self.kept: dict[Place, kept.Kept] = collections.defaultdict(lambda: kept.Kept(shelf.get))
+        self.full = False
+
+    def read(self, full):
+        """Read the audit log, with the commands (``full``, bool) or just their number."""
+        self.full = full
+        files = blocks.ordered(self.sources.audit)
+        since = None if self.wanted.since is None else self.wanted.since - MARGIN
+        parts = blocks.pieces(files, since, moment)
+        for block in blocks.made(files, parts, functools.partial(work, full=full)):
+            for told, done in block:
+                self._take(told, done)
+        if parts and since is not None:
+            self._look_back(files, parts[0])
+
+    def _take(self, told, done):
+        for line in told:
+            self.gathered.feed(line)
+        for (node, ses), one in done.items():
+            place = node.decode(errors="backslashreplace"), 0, int(ses)
+            place = place[0], self.gathered.current[place[0]], place[2]
+            shelf, (segment, blob, odd, files, names) = self.kept[place], one
+            if segment[0]:
+                shelf.segments.append(kept.Segment(*segment)._replace(where=blob and self.shelf.put(blob)))
+            shelf.odd += [Call(*call) for call in odd]
+            shelf.files += [Call(*call) for call in files]
+            shelf.names |= names
+
+    def _look_back(self, files, first):
+        """Look for the beginnings of the sessions that had begun before what was read."""
+        left, later = self._begun_before(), b""
+        last: dict[bytes, int] = {}
+        for block in blocks.backwards(files, first, BACK) if left else ():
+            begun = {_session_of(line) for line in scan.logins(block)} & left
+            for _, line in reversed(scan.told(block) + scan.told(later)) if begun else ():
+                node, serial, _ = scan.head(line)
+                # Of the boot before, the numbers mean others.
+                if serial <= last.setdefault(node, serial) + scan.Clock.EVENTS and _session_of(line) in begun:
+                    self.gathered.feed(line, late=True)
+            left, later = left - begun, block
+            if not left:
+                return
+
+    def _begun_before(self):
+        """Return the sessions (set of node, boot and number) of which something is known, but no beginning."""
+        known = {*self.gathered.entries, *self.kept}
+        return {
+            place
+            for place in known
+            if place[1] == 0 and not ((entry := self.gathered.entries.get(place)) and entry.login and entry.starts)
+        }
+
+    def sessions(self):
+        """Yield the sessions, and sshd's lines with them."""
+        ends = [boot.time for boot in self.gathered.boots.values()]
+        begins = [entry.login.seconds for entry in self.gathered.entries.values() if entry.login]
+        since = min(begins) - MARGIN if begins and self.wanted.since is not None else None
+        said = _told(self.sources, since, max(ends, default=None), TELLING)
+        made = Sessions(self.gathered, self.kept, said, self.sources.host, self.full)
+        made.alive = self.sources.alive
+        return made.made()
+
+
+def _session_of(line):
+    """Return which session a record (bytes) is of: its node, the first boot that was read, and the number."""
+    before = line.partition(scan.MESSAGE)[0]
+    number = before.partition(b" ses=")[2].split(b" ", 1)[0]
+    node = before.removeprefix(b"node=").partition(b" ")[0] if before.startswith(b"node=") else b""
+    return node.decode(errors="backslashreplace"), 0, int(number) if number.isdigit() else -1
+
+
+# --- The audit log ----------------------------------------------------------------------------------------------
+
+
+def moment(line: bytes) -> float | None:
+    """Return when a line of the audit log (bytes) was written (float), None for what is no record."""
+    head = HEAD.match(line)
+    return int(head[3]) + int(head[4]) / 1000 if head else None
+
+
+def work(block: bytes, more: Iterator[bytes], full: bool) -> list[tuple[list[bytes], dict[tuple[bytes, bytes], Done]]]:
+    """
+    Return what a piece of the log (bytes) tells, as plain data: a list of lines and of what sessions did.
+
+    It is cut where the numbers of the events begin again, so that what sessions did is of the boot that the lines
+    beside are of.
+    """
+    told = scan.told(block)
+    found = []
+    cuts = _cuts(told)
+    for number, (at, lines) in enumerate(cuts):
+        end = cuts[number + 1][0] if number + 1 < len(cuts) else len(block)
+        part = block if (at, end) == (0, len(block)) else block[at:end]
+        rest = more if end == len(block) else iter([block[end : end + scan.LONGEST_EVENT]])
+        found.append((lines, _done(part, rest) if full else _numbers(part)))
+    return found
+
+
+def _cuts(told):
+    """Return where the parts of a block begin (list of place and lines): at its first line, and at each boot."""
+    clocks: dict[bytes, scan.Clock] = {}
+    parts: list[tuple[int, list[bytes]]] = [(0, [])]
+    for at, line in told:
+        node, serial, time = scan.head(line)
+        clock = clocks.get(node)
+        if clock is None or clock.restarted(serial, time):
+            parts.append((at, []))
+        if clock is None:
+            clocks[node] = clock = scan.Clock()
+            clock.restarted(serial, time)
+        parts[-1][1].append(line)
+    return parts
+
+
+def _numbers(part: bytes) -> dict[tuple[bytes, bytes], Done]:
+    """Return how many programs each session started (dict)."""
+    found: dict[tuple[bytes, bytes], Done] = {}
+    for key, serials in scan.numbers(part).items():
+        if serials:
+            early = tuple(sorted(serials)[:EARLY])
+            found[key] = ((len(serials), early[0], max(serials), early), None, (), (), {})
+    return found
+
+
+def _done(part: bytes, more: Iterable[bytes]) -> dict[tuple[bytes, bytes], Done]:
+    """Return what each session did (dict), as plain data."""
+    found: dict[tuple[bytes, bytes], Done] = {}
+    for key, calls in scan.calls(part, more).items():
+        commands = [call for call in calls if call.argv is not None]
+        odd = [call for call in commands if scan.odd(call)]
+        files = [tuple(call) for call in calls if call.argv is None and call.keys and call.what != "read"]
+        segment = tuple(kept.segment(commands)) if commands else (0, 0, 0)
+        blob = marshal.dumps([tuple(call) for call in commands])
+        names = {call.uid: call.name for call in odd if call.name}
+        found[key] = segment, blob, [tuple(call) for call in odd], files, names
+    return found
+
+
+# --- What sshd said ---------------------------------------------------------------------------------------------
+
+
+def _told(sources, since, last, telling):
+    """Yield sshd's lines from all sources."""
+    for path in blocks.ordered(sources.sshd):
+        with blocks.opened(path) as handle:
+            logged = _telling(handle, telling)
+            yield from sshd_log.lines(logged, _latest(path, last), sources.zone)
+    if sources.journal is None:
+        yield from sshd_log.journal(_journal(since))
+    for path in blocks.ordered(sources.journal or ()):
+        with blocks.opened(path) as handle:
+            yield from sshd_log.journal(_telling(handle, telling))
+
+
+def _telling(handle, telling):
+    if telling is None:
+        return handle
+    return (line for line in handle if b"sshd" in line and any(word in line for word in telling))
+
+
+def _latest(path, last):
+    """Return a time (datetime) that no line of a file is after: each is of the last year that lets that be."""
+    latest = os.path.getmtime(path)
+    if last is not None:
+        latest = min(latest, last + HALF_A_YEAR)
+    return datetime.datetime.fromtimestamp(latest, datetime.timezone.utc)
+
+
+def _journal(since):
+    """Yield the entries of the host's journal (bytes) that say they are sshd's, nothing where there is no journal."""
+    program = shutil.which("journalctl")
+    if not program or not os.path.isdir("/run/systemd/system"):
+        return
+    tags = [word for tag in sshd_log.TAGS for word in ("-t", tag)]
+    begin = [] if since is None else [f"--since=@{int(since)}"]
+    with subprocess.Popen(
+        [program, *JOURNAL[1:], *begin, *tags],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "LC_ALL": "C"},
+    ) as process:
+        try:
+            yield from typing.cast("Iterable[bytes]", process.stdout)
+        finally:
+            process.kill()

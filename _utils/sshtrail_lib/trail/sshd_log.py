@@ -8,6 +8,8 @@ a user managed to get logged.
 from __future__ import annotations
 
 import datetime
+import json
+import posixpath
 import re
 import typing
 from collections.abc import Iterable, Iterator
@@ -17,6 +19,8 @@ from sshtrail_lib.base.text import printable
 # sshd cuts its messages at 1,024 bytes (log.c, MSGBUFSIZ); what is much longer is not its own.
 LONGEST = 2048
 TAGS = ("sshd", "sshd-session", "sshd-auth")
+# The journal's times, that of the message before that of its receipt, in microseconds; the last that can be told.
+STAMPS, LATEST = ("_SOURCE_REALTIME_TIMESTAMP", "__REALTIME_TIMESTAMP"), 2**53
 SYSLOG = re.compile(
     r"(?:<[0-9]{1,3}>)?(?P<time>[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8}|[0-9]{4}-[^ ]{5,40}) "
     rf"(?P<host>[^ ]+) (?P<tag>{'|'.join(TAGS)})\[(?P<pid>[0-9]{{1,10}})\]: (?P<text>.*)"
@@ -39,6 +43,13 @@ MESSAGES = (
         ),
     ),
     ("key", re.compile(rf"Accepted key {KEY} found at (?P<found>.*)")),
+    (
+        "certificate",
+        re.compile(
+            r'Accepted certificate ID "(?P<id>.*)" \(serial (?P<serial>[0-9]{1,20})\) signed by '
+            r"(?:CA )?(?P<ca_type>[A-Z0-9-]+) (?:CA )?(?P<ca>SHA256:[A-Za-z0-9+/]{43}) (?:found at|via) (?P<found>.*)"
+        ),
+    ),
     ("child", re.compile(r"User child is on pid (?P<child>[0-9]{1,10})")),
     (
         "session",
@@ -57,9 +68,10 @@ class Line(typing.NamedTuple):
     One line that sshd logged.
 
     ``when`` (datetime with zone), ``host``, ``tag`` (str), ``pid`` (int), ``event`` (str: connection, accepted,
-    failed, postponed, partial, key, child, session, session_end, disconnect, invalid_user) and ``fields`` (dict of
-    str): what the message tells, for example user, address, port, method, key_type, fingerprint, and of a certificate
-    id, serial, ca_type, ca.
+    failed, postponed, partial, key, certificate, child, session, session_end, disconnect, invalid_user) and ``fields``
+    (dict of str): what the message tells, for example user, address, port, method, key_type, fingerprint, and of a
+    certificate id, serial, ca_type, ca. ``uid`` (int) is that of the process that sent it, as the journal knows it, and
+    None in a file, which does not tell; ``message`` (str) is the text.
     """
 
     when: datetime.datetime
@@ -68,9 +80,13 @@ class Line(typing.NamedTuple):
     pid: int
     event: str
     fields: dict[str, str]
+    uid: int | None = None
+    message: str = ""
 
 
-def lines(logged: Iterable[bytes], now: datetime.datetime | None = None) -> Iterator[Line]:
+def lines(
+    logged: Iterable[bytes], now: datetime.datetime | None = None, zone: datetime.tzinfo | None = None
+) -> Iterator[Line]:
     """
     Read what sshd wrote to syslog, on one host or several.
 
@@ -79,33 +95,87 @@ def lines(logged: Iterable[bytes], now: datetime.datetime | None = None) -> Iter
         tells nothing about who came and went, is passed over.
     now
         The time before which the lines were written (datetime with zone; the present when None): RFC 3164 has no year.
+    zone
+        The time zone of RFC 3164 (datetime.tzinfo), this host's when None.
 
     Yields :class:`Line`.
     """
     now = now or datetime.datetime.now(datetime.timezone.utc)
     for line in logged:
         found = SYSLOG.fullmatch(printable(line.rstrip(b"\r\n"))) if len(line) <= LONGEST else None
-        when = _when(found["time"], now) if found else None
+        when = _when(found["time"], now, zone) if found else None
         if not found or not when:
             continue
         event, fields = _told(found["text"].removesuffix(" [preauth]"))
         if event:
-            yield Line(when, found["host"], found["tag"], int(found["pid"]), event, fields)
+            yield Line(when, found["host"], found["tag"], int(found["pid"]), event, fields, None, found["text"])
 
 
-def _when(text, now):
+def journal(entries: Iterable[bytes]) -> Iterator[Line]:
+    """
+    Read what sshd wrote to the journal.
+
+    entries
+        What ``journalctl -o json`` writes (iterable of bytes, an entry each). Who sent a message is what the journal
+        itself found out (``_PID``, ``_UID``, ``_COMM``, ``_EXE``; systemd.journal-fields(7)) and not what the message
+        says; of a process that had ended already it knows no name.
+
+    Yields :class:`Line`.
+    """
+    for entry in entries:
+        try:
+            fields = json.loads(entry) if b"sshd" in entry else None
+        except (ValueError, RecursionError):
+            continue
+        line = _entry(fields) if isinstance(fields, dict) else None
+        if line:
+            yield line
+
+
+def _entry(fields):
+    """Return the :class:`Line` of an entry of the journal (dict), None when it is not sshd's or tells nothing."""
+    tag, pid, uid, message = (fields.get(name) for name in ("SYSLOG_IDENTIFIER", "_PID", "_UID", "MESSAGE"))
+    senders = (fields.get("_COMM"), posixpath.basename(str(fields.get("_EXE") or "")))
+    if tag not in TAGS or any(one and one not in TAGS for one in senders):
+        return None
+    if fields.get("SYSLOG_PID", pid) != pid or not (_number(pid) and _number(uid)):
+        return None
+    text = _message(message)
+    when = next((one for name in STAMPS if (one := _number(fields.get(name)))), None)
+    if text is None or not when or len(text) > LONGEST or int(when) > LATEST:
+        return None
+    event, told = _told(text.removesuffix(" [preauth]"))
+    stamp = datetime.datetime.fromtimestamp(int(when) / 1e6, datetime.timezone.utc)
+    host = printable(str(fields.get("_HOSTNAME", "")).encode(errors="replace"))
+    return Line(stamp, host, tag, int(pid), event, told, int(uid), text) if event else None
+
+
+def _number(value):
+    return value if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20 else None
+
+
+def _message(value):
+    """Return a message as str: the journal writes what is not UTF-8 as a list of bytes."""
+    try:
+        return printable(value.encode(errors="replace") if isinstance(value, str) else bytes(value))
+    except (TypeError, ValueError):
+        return None
+
+
+def _when(text, now, zone=None):
     """Return the time that ``text`` (str) tells, or None when it is none."""
     if text[0].isdigit():
         return _parsed(text, "%Y-%m-%dT%H:%M:%S.%f%z") or _parsed(text, "%Y-%m-%dT%H:%M:%S%z")
     # A day's leave, for clocks and zones that differ; nine years, for 29 February is not in every one.
     latest = now.astimezone() + datetime.timedelta(days=1)
-    tries = (_parsed(f"{latest.year - back} {text}", "%Y %b %d %H:%M:%S") for back in range(9))
+    tries = (_parsed(f"{latest.year - back} {text}", "%Y %b %d %H:%M:%S", zone) for back in range(9))
     return next((when for when in tries if when and when <= latest), None)
 
 
-def _parsed(text, form):
+def _parsed(text, form, zone=None):
     try:
-        return datetime.datetime.strptime(text, form).astimezone()
+        when = datetime.datetime.strptime(text, form)
+        return when.replace(tzinfo=zone) if zone and not when.tzinfo else when.astimezone()
     except (ValueError, OverflowError):
         return None
 

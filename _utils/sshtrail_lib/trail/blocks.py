@@ -1,0 +1,285 @@
+"""
+Logs of any size, in pieces: the files in the order of their records, where a moment is in them, and what several
+processes make of the pieces, in order.
+
+A worker is a child that reads, answers through a pipe and ends: nothing is shared but the file.
+"""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import gzip
+import lzma
+import marshal
+import os
+import re
+import shutil
+import signal
+import subprocess
+import typing
+from collections.abc import Callable, Iterator, Sequence
+
+from salt.exceptions import CommandExecutionError
+
+#: Bytes that are taken apart at once. A worker holds one such piece and what it found in it.
+BLOCK = 8 * 2**20
+#: Bytes from which on it pays to have several processes, and how many these are at most.
+LARGE, WORKERS = 48 * 2**20, 4
+#: Bytes by which a moment is approached in a file before the rest is read line by line.
+NEAR = 2**16
+COMPRESSED = (".gz", ".xz", ".bz2", ".zst")
+ROTATED = re.compile(
+    r"(?P<name>.*?)(?:[.-](?P<date>20[0-9]{6}(?:[-_.]?[0-9]{2,6})?|[0-9]{10})|\.(?P<number>[0-9]{1,4}))?"
+)
+ENDED, FAILED = 0, 0xFFFFFFFF
+
+Moment = Callable[[bytes], "float | None"]
+
+
+class Piece(typing.NamedTuple):
+    """
+    A part of the log: the file's place in the list (``number``, int), and the bytes from ``start`` to ``end`` (int;
+    None for all that a compressed one has).
+    """
+
+    number: int
+    start: int
+    end: int | None
+
+
+def ordered(paths: Sequence[str]) -> list[str]:
+    """
+    Return the files (list of str) of a log in the order in which they were written.
+
+    paths
+        Files and directories (sequence of str). What is rotated is known by its number (``audit.log.2.gz``, the higher
+        the older) or by its date (``auth.log-20261123.xz``). Of a directory, hidden files are left out.
+    """
+    found = []
+    for path in paths:
+        if os.path.isdir(path):
+            names = sorted(os.listdir(path))
+            found += [os.path.join(path, name) for name in names if not name.startswith(".")]
+        else:
+            found.append(path)
+    return sorted(dict.fromkeys(one for one in found if os.path.isfile(one)), key=_age)
+
+
+def _age(path):
+    for ending in COMPRESSED:
+        path = path.removesuffix(ending)
+    found = typing.cast("re.Match[str]", ROTATED.fullmatch(path))
+    if found["number"]:
+        return found["name"], 1, "", -int(found["number"])
+    return (found["name"], 0, found["date"], 0) if found["date"] else (found["name"], 2, "", 0)
+
+
+@contextlib.contextmanager
+def opened(path: str) -> Iterator[typing.IO[bytes]]:
+    """Give the plain content of a file (a handle to read bytes from), however it is compressed."""
+    if path.endswith(".zst"):
+        with _zstd(path) as handle:
+            yield handle
+        return
+    opener = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}.get(os.path.splitext(path)[1], open)
+    with opener(path, "rb") as handle:  # type: ignore[operator]
+        yield handle
+
+
+@contextlib.contextmanager
+def _zstd(path):
+    if not shutil.which("zstd"):
+        raise CommandExecutionError(f"{path}: nothing here can read it (the program zstd)")
+    with subprocess.Popen(
+        ["zstd", "-dc", "--", path], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            yield process.stdout
+        finally:
+            process.kill()
+
+
+def is_compressed(path: str) -> bool:
+    """Tell whether a file (str, its path) is compressed (bool), by its name."""
+    return path.endswith(COMPRESSED)
+
+
+def pieces(files: Sequence[str], since: float | None, moment: Moment) -> list[Piece]:
+    """
+    Return the parts (list of :class:`Piece`) of the files that may hold what was written after a moment.
+
+    since
+        Seconds since the epoch (float), None for all.
+    moment
+        Tells of a line when it was written (callable: bytes to float or None).
+    """
+    found = []
+    for number, path in list(enumerate(files))[::-1]:
+        start = 0 if since is None or is_compressed(path) else place(path, since, moment)
+        found += _cut(number, path, start)[::-1]
+        # What is older than the first line of this file cannot be newer in the one before.
+        first = _first(path, moment) if since is not None else None
+        if first is not None and since is not None and first < since:
+            break
+    return found[::-1]
+
+
+def _cut(number, path, start):
+    if is_compressed(path):
+        return [Piece(number, 0, None)]
+    size = os.path.getsize(path)
+    return [Piece(number, at, min(at + BLOCK, size)) for at in range(start, size, BLOCK)]
+
+
+def _first(path, moment):
+    with contextlib.suppress(OSError, EOFError, lzma.LZMAError), opened(path) as handle:
+        return next(filter(None, map(moment, handle.read(NEAR).split(b"\n"))), None)
+    return None
+
+
+def place(path: str, since: float, moment: Moment) -> int:
+    """Return where the first line of a file begins (int) that was written at ``since`` (float) or later: see pieces."""
+    with open(path, "rb") as handle:
+        low, high = 0, os.fstat(handle.fileno()).st_size
+        while high - low > NEAR:
+            middle = (low + high) // 2
+            handle.seek(middle)
+            handle.readline(NEAR)
+            when = next(filter(None, map(moment, handle.read(NEAR).split(b"\n")[:-1])), None)
+            low, high = (middle, high) if when is not None and when < since else (low, middle)
+        handle.seek(low)
+        if low:
+            handle.readline()
+        return handle.tell()
+
+
+def blocks(files: Sequence[str], piece: Piece) -> Iterator[tuple[bytes, Iterator[bytes]]]:
+    """
+    Yield a piece of the log as whole lines (bytes), each time with what follows (iterator of bytes).
+
+    A line belongs to the piece in which it begins.
+    """
+    path = files[piece.number]
+    with opened(path) as handle:
+        if piece.end is None:
+            yield from _streamed(files, piece, handle)
+            return
+        handle.seek(max(0, piece.start - 1))
+        if piece.start:
+            handle.readline()
+        data = handle.read(max(0, piece.end - handle.tell()))
+        data += b"" if data.endswith(b"\n") else handle.readline() if data else b""
+        yield data, following(files, piece.number, handle.tell())
+
+
+def _streamed(files, piece, handle):
+    data = handle.read(BLOCK) + handle.readline()
+    while data:
+        later = handle.read(BLOCK) + handle.readline()
+        yield data, iter([later]) if later else following(files, piece.number + 1, 0)
+        data = later
+
+
+def following(files: Sequence[str], number: int, start: int) -> Iterator[bytes]:
+    """Yield the log (bytes, whole lines) from a place in one of its files (its number and the byte, int) on."""
+    for at in range(number, len(files)):
+        with contextlib.suppress(OSError, EOFError, lzma.LZMAError), opened(files[at]) as handle:
+            if at == number and start:
+                handle.seek(start)
+            while data := handle.read(2**20) + handle.readline():
+                yield data
+
+
+def backwards(files: Sequence[str], first: Piece, most: int) -> Iterator[bytes]:
+    """Yield what precedes a piece in its file and the plain ones before (bytes, whole lines), the newest first."""
+    number, end = first.number, first.start
+    while number >= 0 and most > 0:
+        if end <= 0:
+            number -= 1
+            end = 0 if number < 0 or is_compressed(files[number]) else os.path.getsize(files[number])
+            if end <= 0:
+                return
+        start = max(0, end - BLOCK // 2)
+        for data, _ in blocks(files, Piece(number, start, end)):
+            most -= len(data)
+            yield data
+        end = start
+
+
+def made(
+    files: Sequence[str], parts: Sequence[Piece], work: Callable[[bytes, Iterator[bytes]], typing.Any]
+) -> Iterator[typing.Any]:
+    """
+    Yield what ``work`` makes of each block of the log, in order; by several processes where there is much.
+
+    work
+        Called with the block (bytes, whole lines) and what follows it (iterator of bytes); returns plain data.
+    """
+    size = sum((part.end or os.path.getsize(files[part.number]) * 10) - part.start for part in parts)
+    workers = min(WORKERS, len(parts), os.cpu_count() or 1) if size > LARGE else 1
+    if workers < 2:
+        for part in parts:
+            yield from _results(files, part, work)
+        return
+    crew = [_Worker(files, parts[number::workers], work) for number in range(workers)]
+    try:
+        for number in range(len(parts)):
+            yield from crew[number % workers].results()
+    finally:
+        for one in crew:
+            one.end()
+
+
+def _results(files, part, work):
+    try:
+        for block, more in blocks(files, part):
+            yield work(block, more)
+    except (OSError, EOFError, lzma.LZMAError) as exc:
+        raise CommandExecutionError(f"{files[part.number]} cannot be read: {exc}") from exc
+
+
+class _Worker:
+    """A child that works on its parts of the log, one after the other."""
+
+    def __init__(self, files, parts, work):
+        reads, writes = os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            os.close(reads)
+            _child(files, parts, work, writes)
+        os.close(writes)
+        self.pipe = os.fdopen(reads, "rb", buffering=2**16)
+
+    def results(self):
+        """Yield what it made of the next of its parts."""
+        while (size := int.from_bytes(self.pipe.read(4) or b"\xff" * 4, "big")) != ENDED:
+            if size == FAILED:
+                raise CommandExecutionError(
+                    self.pipe.read().decode(errors="replace") or "a process that read the log was killed"
+                )
+            yield marshal.loads(self.pipe.read(size))
+
+    def end(self):
+        self.pipe.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+
+
+def _child(files, parts, work, pipe):
+    """Never return: what the parent would do at its end is the parent's to do."""
+    try:
+        with os.fdopen(pipe, "wb") as out:
+            try:
+                for part in parts:
+                    for result in _results(files, part, work):
+                        data = marshal.dumps(result)
+                        out.write(len(data).to_bytes(4, "big") + data)
+                    out.write(ENDED.to_bytes(4, "big"))
+                    out.flush()
+            except CommandExecutionError as exc:
+                out.write(FAILED.to_bytes(4, "big") + str(exc).encode())
+    finally:
+        os._exit(0)

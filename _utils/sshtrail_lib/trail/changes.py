@@ -1,0 +1,160 @@
+"""
+Who became whom in a session, and which files were changed: from the messages of su and sudo, which the kernel's own
+records must not contradict, and from these records.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import shlex
+import typing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from sshtrail_lib.trail.audit_log import Record
+from sshtrail_lib.trail.gather import number, program, when, worked
+from sshtrail_lib.trail.scan import SWITCHES, Call
+from sshtrail_lib.trail.session import OTHER, SU, SUDO, Became, File
+
+VIA = {"su": SU, "sudo": SUDO, "sudo-rs": SUDO}
+# What su and sudo start as root to look at a password is not what somebody became root for.
+HELPERS = frozenset(("unix_chkpwd", "unix_update", "utempter", "xauth"))
+KINDS = {"CREATE": "created", "DELETE": "removed"}
+
+
+class Story(typing.NamedTuple):
+    """``became`` (list of Became, in order) and ``doubts`` (list of str: what was not believed, and why)."""
+
+    became: list[Became]
+    doubts: list[str]
+
+
+def story(switches: Sequence[Record], odd: Sequence[Call], names: Mapping[int, str], auid: int | None) -> Story:
+    """
+    Return who became whom in a session (:class:`Story`).
+
+    switches
+        What su, sudo and their like sent (sequence of Record).
+    odd
+        The calls that may tell of a change of user (sequence of Call), empty where they were not asked for.
+    names
+        The accounts (mapping of int to str).
+    auid
+        The login id (int).
+    """
+    programs: dict[int, list[tuple[int, str]]] = {}
+    for call in odd:
+        programs.setdefault(call.pid, []).append((call.serial, posixpath.basename(call.exe or "")))
+    found, doubts, told = [], [], set()
+    for pid, records in _turns(switches):
+        true = _ran_as(programs.get(pid, ()), records[0].serial)
+        if true and true != program(records[0]):
+            doubts.append(f"process {pid} said that it was {program(records[0])}, and was {true}")
+            continue
+        one = _turn(pid, records, odd, names)
+        if one:
+            found.append(one)
+            told.add(pid)
+    found += _others(odd, told, {one.to_user for one in found}, names, auid)
+    return Story(sorted(found, key=lambda one: (one.time, one.serial)), doubts)
+
+
+def _ran_as(programs, serial):
+    """Return the program (str) that a process ran before an event, as the kernel knows it; "" where it does not."""
+    return next((name for at, name in reversed(programs) if at < serial), "")
+
+
+def _turns(switches: Iterable[Record]) -> Iterator[tuple[int, list[Record]]]:
+    """Yield the messages of each run of su or sudo: its process, and the records (list) until it is done."""
+    running: dict[int, list[Record]] = {}
+    for record in sorted(switches, key=lambda one: one.serial):
+        pid = number(record, "pid") or 0
+        if record.type in ("USER_END", "CRED_DISP"):
+            if pid in running:
+                yield pid, running.pop(pid)
+            continue
+        running.setdefault(pid, []).append(record)
+    yield from running.items()
+
+
+def _turn(pid, records, odd, names):
+    """Return what one run of su or sudo came to (Became), None for nothing."""
+    kinds = {record.type: record for record in records}
+    start, asked = kinds.get("USER_START"), kinds.get("USER_CMD")
+    failed = [record for record in records if not worked(record)]
+    via = VIA.get(program(records[0]), OTHER)
+    refused = failed and not (start and worked(start))
+    if not (start or asked or refused):
+        return None
+    target = start or (None if via == SUDO else kinds.get("USER_AUTH") or kinds.get("USER_ACCT"))
+    first = start or asked or failed[0]
+    uid = number(records[0], "uid")
+    call = None if refused else _started_by(pid, first.serial, odd)
+    return Became(
+        when(first),
+        via,
+        names.get(uid, str(uid)) if uid is not None else None,
+        target.message.get("acct", b"").decode("utf-8", "backslashreplace") or None if target else None,
+        _asked(asked) if asked else call and shlex.join(call.argv or ()),
+        "failed" if refused else "success" if start or (asked and worked(asked)) else "unknown",
+        first.serial,
+    )
+
+
+def _asked(record):
+    command = record.message.get("cmd", b"").decode("utf-8", "backslashreplace")
+    return command or None
+
+
+def _started_by(pid, serial, odd):
+    """Return the first command (Call) that a process or its child started, as soon as it had become somebody."""
+    after = (call for call in odd if call.serial > serial and pid in (call.pid, call.parent))
+    return next((one for one in after if one.argv and posixpath.basename(one.exe or "") not in HELPERS), None)
+
+
+def _others(odd, told, explained, names, auid):
+    """Yield the changes that su and sudo sent no message about: programs with another's rights, users never seen."""
+    known: dict[int, tuple[int, str]] = {}
+    seen = {auid, *(uid for uid, name in names.items() if name in explained)}
+    # Somebody became a user whose number is not known: then a new number tells of nobody else.
+    nameless = bool(explained - {None} - set(names.values()))
+    for call in odd:
+        name = posixpath.basename(call.exe or "")
+        if not call.success or name in HELPERS:
+            continue
+        before = known.get(call.pid) or known.get(call.parent)
+        fresh = call.uid not in seen
+        seen.add(call.uid)
+        known[call.pid] = call.uid, name
+        if {call.pid, call.parent} & told:
+            continue
+        if call.euid != call.uid and name not in SWITCHES:
+            yield _change(call, OTHER, call.uid, call.euid, names)
+        elif fresh and (before or not nameless):
+            old, switch = before or (None, "")
+            yield _change(call, VIA.get(switch, OTHER), old, call.uid, names)
+
+
+def _change(call, via, old, new, names):
+    command = shlex.join(call.argv or ())
+    who = None if old is None else names.get(old, str(old))
+    return Became(call.time, via, who, names.get(new, str(new)), command, "success", call.serial)
+
+
+def files(calls: Iterable[Call]) -> tuple[list[File], list[str]]:
+    """
+    Return the files that were changed (list of File), and what of that is not known (list of str).
+
+    calls
+        The calls that rules of watched files matched (iterable of Call).
+    """
+    found, doubts = [], []
+    for call in calls:
+        for name, kind in call.paths if call.success else ():
+            what = KINDS.get(kind) or (call.what if kind == "NORMAL" else "read")
+            if what == "read":
+                continue
+            if call.below and not name.startswith("/"):
+                doubts.append(f"in which directory {name} was (event {call.serial})")
+            path = name if call.below else posixpath.normpath(posixpath.join(call.cwd or "", name))
+            found.append(File(call.time, path, what, call.keys, call.exe, call.uid, call.serial))
+    return found, doubts

@@ -1,0 +1,177 @@
+"""
+sshd's lines joined to the sessions that the kernel and PAM know: by the process, and by order.
+
+The process that accepted somebody is the one whose login id PAM sets. Process numbers come again within seconds on a
+busy host, times are late, and in syslog's files anybody can have written a line. So what could be joined in two ways is
+not joined.
+"""
+
+from __future__ import annotations
+
+import collections
+import typing
+from collections.abc import Iterable, Sequence
+
+from sshtrail_lib.trail.sshd_log import Line
+
+#: Seconds by which a line may be stamped before and after the login that it is about (measured: 23 s late at most).
+BEFORE, AFTER = 61.0, 60.0
+
+TWO = "more than one line of sshd's could be about it"
+NONE = "no line of sshd's is about it"
+NO_LOG = "there is no log of sshd's"
+
+
+class Login(typing.NamedTuple):
+    """
+    A login that the kernel or PAM knows: its ``host`` (str, "" when that is not told), ``pid`` (int), ``time`` (float),
+    and, as far as known, ``user`` and ``address`` (str or None) and ``uid`` (int, the login id, or None).
+    """
+
+    host: str
+    pid: int
+    time: float
+    user: str | None
+    address: str | None
+    uid: int | None
+
+
+class Joined(typing.NamedTuple):
+    """
+    What sshd said of a login.
+
+    ``accepted`` (:class:`~sshtrail_lib.trail.sshd_log.Line` or None), ``others`` (tuple of Line: what its processes
+    said of it besides), ``child`` (int or None: the process that serves it) and ``why`` (str: why there is none).
+    """
+
+    accepted: Line | None
+    others: tuple[Line, ...] = ()
+    child: int | None = None
+    why: str = ""
+
+
+class Book:
+    """sshd's lines (iterable of Line, those of each process in order), to look up by process."""
+
+    def __init__(self, lines: Iterable[Line]) -> None:
+        self.by_pid: dict[int, list[Line]] = collections.defaultdict(list)
+        self.hosts: set[str] = set()
+        for line in lines:
+            self.by_pid[line.pid].append(line)
+            self.hosts.add(_short(line.host))
+        self.joined: set[int] = set()
+
+    def join(self, logins: Sequence[Login]) -> list[Joined]:
+        """Return for each login what sshd said of it (list of :class:`Joined`, in the same order)."""
+        by_pid: dict[int, list[int]] = collections.defaultdict(list)
+        for number, login in enumerate(logins):
+            by_pid[login.pid].append(number)
+        found: dict[int, Line | str] = {}
+        for pid, numbers in by_pid.items():
+            found.update(self._of_pid(logins, numbers, self._accepted(pid)))
+        return [self._whole(login, found[number]) for number, login in enumerate(logins)]
+
+    def unjoined(self) -> list[Line]:
+        """Return the lines (list of Line) by which sshd says that it accepted somebody, and that joined nothing."""
+        every = (line for lines in self.by_pid.values() for line in lines if line.event == "accepted")
+        return [line for line in every if id(line) not in self.joined]
+
+    def _accepted(self, pid):
+        """Return what says that a process accepted somebody; what only root can have written, where that is known."""
+        return [one for one in self.by_pid.get(pid, ()) if one.event == "accepted" and not one.uid]
+
+    def _of_pid(self, logins, numbers, accepted):
+        """Yield the number of each login of one process, and the line that is about it or why there is none."""
+        fits = {
+            number: [at for at, line in enumerate(accepted) if self._fits(logins[number], line)] for number in numbers
+        }
+        for group, lines in _groups(fits):
+            pairs = _paired(group, lines, fits, accepted)
+            for at in lines:
+                # What could be about a login is about that or about none: nobody else's.
+                self.joined.add(id(accepted[at]))
+            for number in group:
+                yield number, pairs.get(number) or (TWO if lines else NONE if self.by_pid else NO_LOG)
+
+    def _fits(self, login, line):
+        late = line.when.timestamp() - login.time
+        return (
+            -BEFORE <= late <= AFTER
+            and login.user in (None, line.fields["user"])
+            and login.address in (None, line.fields["address"])
+            and (not login.host or len(self.hosts) < 2 or _short(login.host) == _short(line.host))
+        )
+
+    def whole(self, accepted: Line) -> Joined:
+        """Return what sshd said of a login that only it knows of, by the ``accepted`` line (:class:`Joined`)."""
+        fields = accepted.fields
+        return self._whole(
+            Login("", accepted.pid, accepted.when.timestamp(), fields["user"], fields["address"], None), accepted
+        )
+
+    def _whole(self, login, found):
+        if isinstance(found, str):
+            return Joined(None, why=found)
+        own = _until_next(self.by_pid[login.pid], found)
+        children = {line.fields["child"] for line in own if line.event == "child"}
+        child = int(children.pop()) if len(children) == 1 else 0
+        lines = self.by_pid.get(child, ()) if child not in (0, login.pid) else ()
+        served = [one for one in lines if _served(one, login, found)]
+        return Joined(found, (*[one for one in own if _peer(one, found)], *served), child or None)
+
+
+def _short(host):
+    return host.partition(".")[0].lower()
+
+
+def _facts(line):
+    return tuple(sorted(line.fields.items()))
+
+
+def _groups(fits):
+    """Yield the logins and the lines that could belong together, and to nobody else (lists of numbers, in order)."""
+    left = list(fits)
+    while left:
+        group, lines = {left[0]}, set(fits[left[0]])
+        grown = True
+        while grown:
+            more = {number for number in left if lines & set(fits[number])} - group
+            grown = bool(more)
+            group |= more
+            lines |= {at for number in more for at in fits[number]}
+        left = [number for number in left if number not in group]
+        yield sorted(group), sorted(lines)
+
+
+def _paired(group, lines, fits, accepted):
+    """Return which line is about which login (dict): only where there is one way to see it."""
+    if len(group) == 1 and lines and len({_facts(accepted[at]) for at in lines}) == 1:
+        return {group[0]: accepted[lines[0]]}
+    # One process writes the line, and then lets somebody in; both logs have that order.
+    if len(group) == len(lines) and all(at in fits[number] for number, at in zip(group, lines, strict=True)):
+        return {number: accepted[at] for number, at in zip(group, lines, strict=True)}
+    return {}
+
+
+def _until_next(lines, accepted):
+    """Return the lines of a process about one login (list): from its connection to the next that it has."""
+    at = next(number for number, line in enumerate(lines) if line is accepted)
+    begin, end = at, at + 1
+    while begin > 0 and lines[begin - 1].event != "accepted" and lines[begin].event != "connection":
+        begin -= 1
+    while end < len(lines) and lines[end].event not in ("accepted", "connection"):
+        end += 1
+    return lines[begin:end]
+
+
+def _peer(line, accepted):
+    """Tell whether a line is about the same connection, and nobody else's (bool)."""
+    same = all(line.fields.get(name, accepted.fields[name]) == accepted.fields[name] for name in ("address", "port"))
+    return same and not line.uid
+
+
+def _served(line, login, accepted):
+    """Tell whether the process that serves a login said a line about it (bool): it has the user's own uid."""
+    names = ("address", "port")
+    same = all(line.fields.get(name) == accepted.fields[name] for name in names)
+    return same and (line.uid in (None, 0) or login.uid is None or line.uid == login.uid)

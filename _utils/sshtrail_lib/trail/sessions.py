@@ -1,0 +1,470 @@
+"""
+The sessions: what the kernel and PAM say of each login by SSH, with what sshd says added. Nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from sshtrail_lib.base import text
+from sshtrail_lib.trail import changes, join
+from sshtrail_lib.trail.audit_log import Record
+from sshtrail_lib.trail.gather import SSHD, Entry, Gathered, Place, number, when, worked
+from sshtrail_lib.trail.kept import Commands, Kept, command, segment
+from sshtrail_lib.trail.scan import Call
+from sshtrail_lib.trail.session import CLOSED, KILLED, LOST, OPEN, Certificate, Channel, Key, Session
+from sshtrail_lib.trail.sshd_log import Line
+
+STARTED = re.compile(r"(?P<kind>shell|command|subsystem|forced-command)\b(?: \([^)]*\))?(?: '(?P<what>.*)')?")
+FOUND = re.compile(r"(?P<file>.*):(?P<line>[0-9]{1,9})")
+#: Seconds for which an end that sshd told may be on its way to the audit log.
+SOON = 120.0
+
+
+@dataclasses.dataclass
+class Login:
+    """
+    A login that the kernel or PAM knows.
+
+    ``entry`` (:class:`~sshtrail_lib.trail.gather.Entry`), ``pid`` (int: sshd's process, the monitor), ``login``,
+    ``start`` and ``end`` (Record or None), ``inner`` (bool: it shares the kernel's session with who started its sshd)
+    and ``doubt`` (str: why it may be no session).
+    """
+
+    entry: Entry
+    pid: int
+    login: Record | None
+    start: Record | None
+    end: Record | None
+    inner: bool = False
+    refused: bool = False
+    doubt: str = ""
+
+    @property
+    def first(self) -> Record:
+        """The first record of it (Record)."""
+        found = self.login or self.start or self.end
+        assert found
+        return found
+
+    @property
+    def serial(self) -> int:
+        """Where what the person does begins (int): PAM's own programs run before."""
+        return self.start.serial if self.start else self.first.serial - 1
+
+
+def logins(gathered: Gathered, kept: Mapping[Place, Kept]) -> list[Login]:
+    """
+    Return every login by SSH (list of :class:`Login`), in the order of their events.
+
+    gathered
+        The records of logins (:class:`~sshtrail_lib.trail.gather.Gathered`).
+    kept
+        The commands (mapping of node, boot and session to :class:`~sshtrail_lib.trail.kept.Kept`).
+    """
+    found = [
+        login
+        for place, entry in gathered.entries.items()
+        for login in _of_entry(entry, kept.get(place), gathered.earlier)
+    ]
+    return sorted(found, key=lambda one: (one.entry.node, one.entry.boot, one.first.serial))
+
+
+def inner(gathered: Gathered) -> set[Place]:
+    """Return the sessions (set of node, boot and number) in which more than one process says that it is sshd."""
+    return {place for place, entry in gathered.entries.items() if len(_pids(entry)) > 1}
+
+
+def _pids(entry: Entry) -> list[int]:
+    """Return the processes (list of int) by which the kernel or PAM knows a login in a session, the oldest first."""
+    records = [*([entry.login] if entry.login else []), *entry.starts, *entry.ends, *entry.gone]
+    pids = [number(record, "pid") for record in sorted(records, key=lambda one: one.serial)]
+    return list(dict.fromkeys(pid for pid in pids if pid is not None))
+
+
+def _of_entry(entry, kept, earlier):
+    """Yield the logins of one session of the kernel's: mostly one, none where it is not sshd's."""
+    for pid in _pids(entry):
+        login = entry.login if entry.login and number(entry.login, "pid") == pid else None
+        starts = [record for record in entry.starts if number(record, "pid") == pid]
+        ends = [record for record in (*entry.ends, *entry.gone) if number(record, "pid") == pid]
+        opened = next((record for record in starts if worked(record)), None)
+        first = pid == _pids(entry)[0]
+        one = Login(entry, pid, login, opened, ends[0] if ends else None, not first)
+        one.refused = bool(starts) and not opened
+        if not starts and not ends:
+            # PAM's record may be missing; that the process is sshd's it said before.
+            known = earlier.get((entry.node, entry.boot, pid), ())
+            if not login or not known or not _before(known, login):
+                continue
+            one.doubt = "PAM's record of its beginning is missing"
+        if not first and not _is_sshd(pid, one.first, kept):
+            continue
+        yield one
+
+
+def _before(known, login):
+    return any(record.serial <= login.serial and when(login) - when(record) < SOON for record in known)
+
+
+def _is_sshd(pid, record, kept):
+    """Tell whether the kernel saw a process start sshd before it sent a record (bool)."""
+    calls = kept.calls() if kept else ()
+    ran = [call for call in calls if call.pid == pid and call.serial < record.serial and call.success]
+    return bool(ran) and posixpath.basename(ran[-1].exe or "") in SSHD
+
+
+class Sessions:
+    """What makes sessions of logins: all that is known of the log."""
+
+    def __init__(
+        self, gathered: Gathered, kept: Mapping[Place, Kept], lines: Iterable[Line], host: str, full: bool
+    ) -> None:
+        """
+        gathered, kept
+            As :func:`logins` has them.
+        lines
+            sshd's (iterable of Line).
+        host
+            The name of the host (str) where the records have no node.
+        full
+            Whether the commands themselves are known (bool), and not just how many.
+        """
+        self.gathered, self.kept, self.host, self.full = gathered, kept, host, full
+        self.book = join.Book(lines)
+        self.names: dict[str, dict[int, str]] = {}
+        for entry in gathered.entries.values():
+            self._name(entry)
+        #: Processes that live (collection of int), where that can be asked; None for the logs of another host.
+        self.alive: frozenset[int] | None = None
+
+    def _name(self, entry):
+        names = self.names.setdefault(entry.node, {0: "root"})
+        for record in (entry.login, *entry.starts):
+            auid = number(record, "auid") if record else None
+            name = record and (record.message.get("acct") or record.names.get("AUID"))
+            if auid is not None and name and name not in (b"unset", b"unknown(%d)" % auid):
+                names.setdefault(auid, name.decode("utf-8", "backslashreplace"))
+
+    def made(self) -> Iterator[Session]:
+        """Yield the sessions (:class:`~sshtrail_lib.trail.session.Session`), in the order of their events."""
+        found = logins(self.gathered, self.kept)
+        joined = self.book.join([self._asked(login) for login in found])
+        for login, lines in zip(found, joined, strict=True):
+            if not login.refused:
+                yield self._session(login, lines, [one for one in found if one.entry is login.entry])
+        yield from self._without_pam()
+
+    def _without_pam(self):
+        """
+        Yield what sshd alone knows: with UsePAM no, neither the kernel nor PAM says that somebody came.
+
+        Only where the journal vouches that root's sshd said so, and of a time of which the audit log tells.
+        """
+        spans = [(boot.first, boot.time) for boot in self.gathered.boots.values()]
+        for line in self.book.unjoined():
+            when_ = line.when.timestamp()
+            if line.uid != 0 or not any(first <= when_ <= last for first, last in spans):
+                continue
+            session = Session(f"-@{_stamp(when_)}.{line.pid}", line.host or self.host, line.fields["user"])
+            session.started = when_
+            joined = self.book.whole(line)
+            _said(session, None, joined, {})
+            over = next((one for one in joined.others if one.event == "disconnect"), None)
+            session.state, session.ended = (CLOSED, over.when.timestamp()) if over else (LOST, None)
+            session.proof["session"] = [_line(line)]
+            session.commands = Commands(Kept(lambda _: ()), 0) if self.full else 0
+            gone = "the audit log has no record of this login (UsePAM no?)"
+            session.unknown.update(
+                dict.fromkeys(("auid", "commands", "became", "files", *(() if over else ("ended",))), gone)
+            )
+            yield session
+
+    def _asked(self, login):
+        peer = _message(login, "addr")
+        return join.Login(
+            login.entry.node or "", login.pid, when(login.first), self._user(login), peer, number(login.first, "auid")
+        )
+
+    def _user(self, login):
+        told = _message(login, "acct")
+        auid = number(login.first, "auid")
+        return told or self.names[login.entry.node].get(auid if auid is not None else -1)
+
+    def _session(self, login, joined, sharing):
+        started = when(login.first) if login.login or login.start else None
+        session = Session(
+            f"{login.entry.ses}@{_stamp(when(login.first))}" + (f".{login.pid}" if login.inner else ""),
+            login.entry.node or self.host,
+            self._user(login),
+            number(login.first, "auid"),
+            address=_message(login, "addr"),
+            started=started,
+        )
+        self._beginning(session, login)
+        _said(session, login, joined, self.gathered.earlier)
+        self._end(session, login, joined)
+        _terminal(session, login, joined)
+        self._did(session, login, joined, sharing)
+        return session
+
+    def _beginning(self, session, login):
+        proof = session.proof
+        proof["session"] = [_audit(record) for record in (login.login, login.start) if record]
+        if session.started is None:
+            session.unknown["started"] = "the records of its beginning are missing"
+        if login.doubt:
+            session.unknown["state"] = login.doubt
+        elif not login.login and not login.inner:
+            session.unknown["login"] = "the kernel's LOGIN record is missing"
+        if session.user is None:
+            session.unknown["user"] = "no record names the account"
+
+    # --- Its end ------------------------------------------------------------------------------------------------
+
+    def _end(self, session, login, joined):
+        place = (login.entry.node, login.entry.boot)
+        boot, later = self.gathered.boots[place], (place[0], place[1] + 1) in self.gathered.boots
+        if login.end:
+            session.state, session.ended = CLOSED, when(login.end)
+            session.proof["ended"] = [_audit(login.end)]
+            self._clock(session, login, boot)
+            return
+        session.state, why = self._open(login, joined, boot, later)
+        session.unknown.setdefault("ended", why)
+
+    def _open(self, login, joined, boot, later):
+        """Return the state of what has no end in the audit log (str), and why nobody knows of one (str)."""
+        gone = [line for line in joined.others if line.event == "disconnect"]
+        if gone and boot.time - gone[-1].when.timestamp() > SOON or gone and later:
+            return KILLED, f"sshd said at {text.iso(gone[-1].when.timestamp())} that it was over, and PAM did not"
+        again = self._again(login)
+        if again:
+            return KILLED, f"its process had gone without a word when its number came again at {text.iso(when(again))}"
+        if later:
+            return LOST, f"the host stopped after {text.iso(boot.time)}, and no record tells of an end"
+        if self.alive is not None and login.pid not in self.alive:
+            return KILLED, "its process has gone without a word"
+        if gone:
+            return KILLED, f"sshd said at {text.iso(gone[-1].when.timestamp())} that it was over, and PAM did not"
+        sure = "its process lives" if self.alive is not None else "one whose sshd was killed looks the same"
+        return OPEN, f"no record up to {text.iso(boot.time)} tells of an end ({sure})"
+
+    def _again(self, login):
+        """Return the first record of another login by the process's number (Record), None where there is none."""
+        later = (
+            entry.login
+            for entry in self.gathered.entries.values()
+            if entry.login and (entry.node, entry.boot) == (login.entry.node, login.entry.boot)
+            if number(entry.login, "pid") == login.pid and entry.login.serial > login.first.serial
+        )
+        return min(later, key=lambda one: one.serial, default=None)
+
+    def _clock(self, session, login, boot):
+        jumps = [jump for jump in boot.jumps if login.first.serial <= jump.serial <= login.end.serial]
+        if jumps:
+            set_ = ", ".join(f"by {jump.seconds:+.0f} s at {text.iso(jump.time)}" for jump in jumps[:3])
+            session.unknown["seconds"] = f"the clock was set {set_}"
+        elif session.started is not None and session.ended < session.started:
+            session.unknown["seconds"] = "the clock was set back"
+
+    # --- What was done ------------------------------------------------------------------------------------------
+
+    def _did(self, session, login, joined, sharing):
+        entry = login.entry
+        kept = self.kept.get((entry.node, entry.boot, entry.ses)) or Kept(lambda _: ())
+        if len(sharing) > 1:
+            kept = _share(kept, login, joined, sharing)
+            others = ", ".join(_stamp(when(one.first)) for one in sharing if one is not login)
+            session.unknown["commands"] = (
+                f"the kernel gave the same number to the login at {others}: who did what is told by the parent "
+                "processes, as far as they are known"
+            )
+        names = self.names[entry.node] | kept.names
+        odd = [call for call in kept.odd if call.serial > login.serial]
+        known = changes.story(entry.switches if not login.inner else (), odd, names, session.auid)
+        session.became = known.became
+        session.files, doubts = changes.files(call for call in kept.files if call.serial > login.serial)
+        _doubt(session, "became", known.doubts)
+        _doubt(session, "files", doubts)
+        if self.full:
+            session.commands = Commands(kept, login.serial)
+            self._after(session, login, kept)
+        else:
+            session.commands = kept.count(login.serial)
+
+    def _after(self, session, login, kept):
+        if login.end:
+            session.survived = [command(call) for call in kept.calls(login.end.serial)]
+        mine = [one for one in kept.segments if one.last > login.serial]
+        _doubt(session, "commands", [f"arguments are missing from event {one}" for part in mine for one in part.cut])
+        names = dict.fromkeys(name for part in mine for name, serial in part.outlives if serial > login.serial)
+        if names and login.end and not session.survived:
+            session.unknown["survived"] = f"{', '.join(names)} was started, and the kernel records no end of a process"
+        if session.tty is None and not session.channels:
+            terminal = next((part.tty for part in mine if part.tty), "")
+            # The kernel writes the terminals of /dev/pts without the slash.
+            session.tty = re.sub(r"^pts(?=[0-9])", "pts/", terminal) or None
+
+
+def _doubt(session, field, doubts):
+    if doubts:
+        more = f" and {len(doubts) - 3} more" if len(doubts) > 3 else ""
+        before = f"{session.unknown[field]}; " if field in session.unknown else ""
+        session.unknown[field] = before + "; ".join(doubts[:3]) + more
+
+
+def _share(kept: Kept, login: Login, joined: join.Joined, sharing: Sequence[Login]) -> Kept:
+    """Return the part of what a session of the kernel's did (Kept) that descends from one login's sshd."""
+    roots = {one.pid for one in sharing if one.inner}
+    owner = {pid: pid for pid in roots}
+    if login.inner and joined.child is not None:
+        owner[joined.child] = login.pid
+    mine: list[Call] = []
+    for call in kept.calls():
+        root = owner.get(call.pid) or owner.get(call.parent) or 0
+        owner[call.pid] = root
+        if (root == login.pid) if login.inner else not root:
+            mine.append(call)
+    part = Kept(lambda calls: calls)
+    events = {call.serial for call in mine}
+    part.odd, part.names = [call for call in kept.odd if call.serial in events], kept.names
+    part.files = [call for call in kept.files if (owner.get(call.pid) or 0) == (login.pid if login.inner else 0)]
+    part.segments = [segment(mine)._replace(where=mine)] if mine else []
+    return part
+
+
+# --- What sshd said ---------------------------------------------------------------------------------------------
+
+
+def _said(session, login, joined, earlier):
+    """Add what sshd said of a login, and what PAM's and Red Hat's records say of its key."""
+    line = joined.accepted
+    if not line:
+        why = joined.why
+        fields = [name for name in ("port", "method", "key", "certificate", "channels") if not getattr(session, name)]
+        session.unknown.update(dict.fromkeys(fields, why))
+        _recorded(session, login, earlier)
+        if session.address is None:
+            session.unknown["address"] = why
+        return
+    fields = line.fields
+    session.address, session.port = fields["address"], int(fields["port"])
+    session.method = fields["method"]
+    session.proof["from"] = session.proof["method"] = [_line(line)]
+    if "fingerprint" in fields:
+        session.key, proof = _key(session, line, joined.others)
+        session.proof["key"] = [_line(one) for one in proof]
+    elif session.method in ("publickey", "hostbased"):
+        session.unknown["key"] = "sshd did not log it"
+    if "ca" in fields:
+        session.certificate = Certificate(fields["id"], fields["serial"], fields["ca"])
+        session.proof["certificate"] = [_line(line)]
+    _channels(session, joined)
+
+
+def _key(session, line, others):
+    """Return the key (Key), and sshd's lines about it (list of Line)."""
+    fields = line.fields
+    places = [one for one in others if one.event in ("key", "certificate") and _same_key(one.fields, fields)]
+    told = {one.fields["found"] for one in places}
+    where = FOUND.fullmatch(next(iter(told))) if len(told) == 1 else None
+    key = Key(fields["key_type"], fields["fingerprint"])
+    if len(told) > 1:
+        session.unknown["key.file"] = join.TWO
+    elif not told:
+        session.unknown["key.file"] = "sshd did not log it (LogLevel VERBOSE does)"
+    elif not where:
+        key = key._replace(file=next(iter(told)))
+    else:
+        key = key._replace(file=where["file"], line=int(where["line"]))
+    return key, [line, *places[:1]]
+
+
+def _same_key(one, fields):
+    if "ca" in fields:
+        return one.get("ca") == fields["ca"] and one.get("id") == fields["id"]
+    return one.get("fingerprint") == fields["fingerprint"]
+
+
+def _recorded(session, login, earlier):
+    """Add how somebody logged in, as far as the records of his process tell that without sshd's line."""
+    known = earlier.get((login.entry.node, login.entry.boot, login.pid), ())
+    own = [record for record in known if login.first and _before([record], login.first) and worked(record)]
+    prints = {one for record in own if (one := _fingerprint(record))}
+    by_pam = [
+        record for record in own if record.type == "USER_AUTH" and record.message.get("op") == b"PAM:authentication"
+    ]
+    if len(prints) == 1:
+        session.method, session.key = "publickey", Key("", prints.pop())
+        session.unknown.pop("key", None)
+        session.unknown.pop("method", None)
+        session.proof["key"] = [_audit(record) for record in own if _fingerprint(record)]
+    elif by_pam and not prints:
+        session.unknown["method"] = "PAM asked for it: a password, or what its configuration asks for"
+
+
+def _fingerprint(record):
+    """Return the key's fingerprint (str) that Red Hat's sshd writes in hexadecimal, as ssh-keygen prints it."""
+    found = record.message.get("fp", b"").removeprefix(b"SHA256:")
+    kind = record.message.get("kind", b"auth-key")
+    digits = found.replace(b":", b"")
+    if kind != b"auth-key" or len(digits) != 64 or not re.fullmatch(rb"[0-9a-fA-F]+", digits):
+        return None
+    return "SHA256:" + base64.b64encode(bytes.fromhex(digits.decode())).decode().rstrip("=")
+
+
+def _channels(session, joined):
+    """Add what the connection carried, as sshd logs it at VERBOSE."""
+    lines = [line for line in joined.others if line.event == "session"]
+    for line in lines:
+        found = STARTED.match(line.fields["what"])
+        if found:
+            kind = "command" if found["kind"] == "forced-command" else found["kind"]
+            session.channels.append(Channel(int(line.fields["channel"]), kind, found["what"]))
+    if lines:
+        session.proof["channels"] = [_line(line) for line in lines]
+        return
+    verbose = any(line.event in ("connection", "key", "certificate", "child") for line in joined.others)
+    session.unknown["channels"] = (
+        "sshd started no session for it; what it forwards it does not log" if verbose else "sshd did not log it"
+    )
+
+
+def _terminal(session, login, joined):
+    told = [line.fields["terminal"] for line in joined.others if "terminal" in line.fields]
+    recorded = [one for record in login.entry.terminals if number(record, "pid") and (one := _tty(record))]
+    session.tty = next(iter((*told, *recorded)), None)
+
+
+def _tty(record):
+    name = record.text("terminal") or ""
+    return name.removeprefix("/dev/") if name.startswith(("/dev/pts/", "/dev/tty", "pts/")) else None
+
+
+# --- Proofs -----------------------------------------------------------------------------------------------------
+
+
+def _message(login, name):
+    """Return what PAM's records of a login say (str), None where they do not."""
+    for record in (login.start, login.end):
+        value = record.message.get(name) if record else None
+        if value and value != b"?":
+            return value.decode("utf-8", "backslashreplace")
+    return None
+
+
+def _audit(record):
+    return f"audit({record.seconds}.{record.milliseconds:03}:{record.serial})"
+
+
+def _line(line):
+    return text.line(f"{text.iso(line.when.timestamp())} {line.tag}[{line.pid}]: {line.message}", 400)
+
+
+def _stamp(seconds):
+    return re.sub(r"[-:]", "", text.iso(seconds)[:19]) + "Z"
