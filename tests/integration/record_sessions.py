@@ -133,6 +133,7 @@ class Recorder:
 
     def set_up(self):
         box = self.box
+        box.run("mount", "-t", "tmpfs", "-o", "mode=700", "tmpfs", "/root")
         box.run("mount", "-t", "devpts", "-o", "newinstance,ptmxmode=0666,mode=0620,gid=5", "devpts", "/dev/pts")
         box.run("mount", "--bind", "/dev/pts/ptmx", "/dev/ptmx")
         for name, uid in (("ana", 1001), ("bob", 1002), ("deploy", 1003)):
@@ -266,14 +267,14 @@ class Recorder:
             options=["-b", "/dev/null"],
             kinds=["subsystem"],
         )
-        ssh("scp", "ana", "ana", "/etc/hostname", "ana@127.0.0.1:/tmp/copied", program="scp", kinds=["subsystem"])
+        ssh("scp", "ana", "ana", "/etc/hostname", "ana@127.0.0.1:copied", program="scp", kinds=["subsystem"])
         ssh(
             "old scp",
             "ana",
             "ana",
             "-O",
             "/etc/hostname",
-            "ana@127.0.0.1:/tmp/copied",
+            "ana@127.0.0.1:copied",
             program="scp",
             kinds=["command"],
         )
@@ -291,7 +292,7 @@ class Recorder:
             "tmux",
             "ana",
             "ana",
-            "tmux new-session -d 'sleep 1.5; /bin/echo survived-tmux'",
+            "TMUX_TMPDIR=~ tmux new-session -d 'sleep 1.5; /bin/echo survived-tmux'",
             survived=[["/bin/echo", "survived-tmux"]],
         )
         ssh(
@@ -301,6 +302,16 @@ class Recorder:
             "sudo /bin/echo 'by sudo'; sudo -u bob /bin/echo for-bob",
             commands=[["/bin/echo", "by sudo"], ["/bin/echo", "for-bob"]],
             became=[["sudo", "ana", "root", "success"], ["sudo", "ana", "bob", "success"]],
+        )
+        ssh(
+            "sudo on a terminal",
+            "ana",
+            "ana",
+            "sudo -u bob /bin/sh -c '(/bin/echo on-a-pty; /bin/true)'",
+            options=["-tt"],
+            terminal=True,
+            commands=[["/bin/echo", "on-a-pty"]],
+            became=[["sudo", "ana", "bob", "success"]],
         )
         ssh(
             "su chain",
@@ -351,14 +362,14 @@ class Recorder:
             "ana",
             "/bin/echo $'\\e[2J' $'line\\nfeed' 'type=LOGIN msg=audit(1.2:3): ses=9' \"it's\" '' $'\\xff'",
             commands=[
-                ["/bin/echo", "\x1b[2J", "line\nfeed", "type=LOGIN msg=audit(1.2:3): ses=9", "it's", "", "\udcff"]
+                ["/bin/echo", "\x1b[2J", "line\nfeed", "type=LOGIN msg=audit(1.2:3): ses=9", "it's", "", "\\xff"]
             ],
         )
         ssh(
             "forged lines",
             "ana",
             "ana",
-            "python3 -c "
+            "/usr/bin/python3 -c "
             + shlex.quote(FORGE_LINES)
             + "; logger -p authpriv.info -t 'sshd[4244]' 'Accepted password for root from 10.9.9.9 port 667 ssh2'; sleep 0.2; /bin/echo forged",
             commands=[["/bin/echo", "forged"]],
@@ -368,7 +379,7 @@ class Recorder:
             "forged records",
             "root",
             "root",
-            "auditctl -m 'op=PAM:session_open acct=bob exe=/usr/sbin/sshd ses=88 res=success'; python3 -c "
+            "auditctl -m 'op=PAM:session_open acct=bob exe=/usr/sbin/sshd ses=88 res=success'; /usr/bin/python3 -c "
             + shlex.quote(FORGE_RECORDS)
             + "; /bin/echo records",
             commands=[["/bin/echo", "records"]],

@@ -36,7 +36,7 @@ HALF_A_YEAR = 182 * 86400
 # What sshd's lines hold that tell of who came in, and not of who did not.
 TELLING = (
     *(b"Accepted ", b"Connection from ", b"User child is on pid ", b"Starting session: ", b"Close session: "),
-    b"Disconnected from user ",
+    *(b"Disconnected from user ", b"(sshd:session): session "),
 )
 JOURNAL = ("journalctl", "--no-pager", "-q", "-o", "json")
 

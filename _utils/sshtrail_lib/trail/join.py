@@ -54,11 +54,11 @@ class Book:
     """sshd's lines (iterable of Line, those of each process in order), to look up by process."""
 
     def __init__(self, lines: Iterable[Line]) -> None:
-        self.by_pid: dict[int, list[Line]] = collections.defaultdict(list)
-        self.hosts: set[str] = set()
+        self.by_pid: dict[tuple[str, int], list[Line]] = collections.defaultdict(list)
+        self.hosts: dict[str, None] = {}
         for line in lines:
-            self.by_pid[line.pid].append(line)
-            self.hosts.add(_short(line.host))
+            self.hosts.setdefault(_short(line.host))
+            self.by_pid[_short(line.host), line.pid].append(line)
         self.joined: set[int] = set()
 
     def join(self, logins: Sequence[Login]) -> list[Joined]:
@@ -78,7 +78,8 @@ class Book:
 
     def _accepted(self, pid):
         """Return what says that a process accepted somebody; what only root can have written, where that is known."""
-        return [one for one in self.by_pid.get(pid, ()) if one.event == "accepted" and not one.uid]
+        lines = (line for host in self.hosts for line in self.by_pid.get((host, pid), ()))
+        return [one for one in lines if one.event == "accepted" and not one.uid]
 
     def _of_pid(self, logins, numbers, accepted):
         """Yield the number of each login of one process, and the line that is about it or why there is none."""
@@ -112,10 +113,13 @@ class Book:
     def _whole(self, login, found):
         if isinstance(found, str):
             return Joined(None, why=found)
-        own = _until_next(self.by_pid[login.pid], found)
+        host = _short(found.host)
+        own = _until_next(self.by_pid[host, login.pid], found)
         children = {line.fields["child"] for line in own if line.event == "child"}
         child = int(children.pop()) if len(children) == 1 else 0
-        lines = self.by_pid.get(child, ()) if child not in (0, login.pid) else ()
+        lines = self.by_pid.get((host, child), ()) if child not in (0, login.pid) else ()
+        again = [one.when for one in self.by_pid[host, login.pid] if one.event == "accepted" and one.when > found.when]
+        lines = [one for one in lines if found.when <= one.when and not (again and one.when >= again[0])]
         served = [one for one in lines if _served(one, login, found)]
         return Joined(found, (*[one for one in own if _peer(one, found)], *served), child or None)
 

@@ -154,7 +154,8 @@ def told(block: bytes) -> list[tuple[int, bytes]]:
     """Return the lines of ``block`` (bytes) that tell of logins (list of where each begins and of bytes), in order."""
     found: dict[int, bytes] = {}
     for mark in (LOGIN, JUMP):
-        found.update((start, block[start:end]) for start, end in _marked(block, mark))
+        marked = ((start, block[start:end]) for start, end in _marked(block, mark))
+        found.update((start, line) for start, line in marked if HEAD.match(line))
     for start, end in _marked(block, MESSAGE):
         line = block[start:end]
         head = HEAD.match(line)

@@ -21,7 +21,7 @@ from sshtrail_lib.trail.sshd_log import Line
 
 STARTED = re.compile(r"(?P<kind>shell|command|subsystem|forced-command)\b(?: \([^)]*\))?(?: '(?P<what>.*)')?")
 FOUND = re.compile(r"(?P<file>.*):(?P<line>[0-9]{1,9})")
-#: Seconds for which an end that sshd told may be on its way to the audit log.
+#: Seconds that may lie between the records of one login.
 SOON = 120.0
 
 
@@ -239,19 +239,17 @@ class Sessions:
 
     def _open(self, login, joined, boot, later):
         """Return the state of what has no end in the audit log (str), and why nobody knows of one (str)."""
-        gone = [line for line in joined.others if line.event == "disconnect"]
-        if gone and boot.time - gone[-1].when.timestamp() > SOON or gone and later:
-            return KILLED, f"sshd said at {text.iso(gone[-1].when.timestamp())} that it was over, and PAM did not"
-        again = self._again(login)
+        over, again = _over(joined), self._again(login)
+        lives = self.alive is not None and login.pid in self.alive and not later and not again
+        if over and not lives:
+            return over
         if again:
             return KILLED, f"its process had gone without a word when its number came again at {text.iso(when(again))}"
         if later:
             return LOST, f"the host stopped after {text.iso(boot.time)}, and no record tells of an end"
-        if self.alive is not None and login.pid not in self.alive:
+        if self.alive is not None and not lives:
             return KILLED, "its process has gone without a word"
-        if gone:
-            return KILLED, f"sshd said at {text.iso(gone[-1].when.timestamp())} that it was over, and PAM did not"
-        sure = "its process lives" if self.alive is not None else "one whose sshd was killed looks the same"
+        sure = "its process lives" if lives else "one whose sshd was killed looks the same"
         return OPEN, f"no record up to {text.iso(boot.time)} tells of an end ({sure})"
 
     def _again(self, login):
@@ -309,6 +307,25 @@ class Sessions:
             terminal = next((part.tty for part in mine if part.tty), "")
             # The kernel writes the terminals of /dev/pts without the slash.
             session.tty = re.sub(r"^pts(?=[0-9])", "pts/", terminal) or None
+
+
+def _over(joined):
+    """
+    Return what an end means that sshd tells of, and PAM's records do not: the state and why nobody knows more, or None.
+
+    The process that closes PAM's session says so (pam_unix); when it was killed, only the one that served the login
+    tells of its end.
+    """
+    told = {line.event: line for line in joined.others if line.event in ("opened", "closed", "disconnect")}
+    end = told.get("closed") or told.get("disconnect")
+    if not end:
+        return None
+    at = text.iso(end.when.timestamp())
+    if "closed" in told:
+        return CLOSED, f"PAM's record of the end is missing; sshd told of it at {at}"
+    if "opened" in told:
+        return KILLED, f"sshd said at {at} that it was over, and PAM did not"
+    return LOST, f"sshd said at {at} that it was over, and no record tells how"
 
 
 def _doubt(session, field, doubts):

@@ -58,6 +58,8 @@ MESSAGES = (
         ),
     ),
     ("session_end", re.compile(rf"Close session: user (?P<user>.*) from {PEER} id {CHANNEL}")),
+    ("opened", re.compile(r"pam_unix\(sshd:session\): session opened for user (?P<user>[^ ]+)(?: by .*)?")),
+    ("closed", re.compile(r"pam_unix\(sshd:session\): session closed for user (?P<user>[^ ]+)")),
     ("disconnect", re.compile(rf"Disconnected from user (?P<user>.*) {PEER}")),
     ("invalid_user", re.compile(rf"Invalid user (?P<user>.*) from {PEER}")),
 )
@@ -68,10 +70,10 @@ class Line(typing.NamedTuple):
     One line that sshd logged.
 
     ``when`` (datetime with zone), ``host``, ``tag`` (str), ``pid`` (int), ``event`` (str: connection, accepted,
-    failed, postponed, partial, key, certificate, child, session, session_end, disconnect, invalid_user) and ``fields``
-    (dict of str): what the message tells, for example user, address, port, method, key_type, fingerprint, and of a
-    certificate id, serial, ca_type, ca. ``uid`` (int) is that of the process that sent it, as the journal knows it, and
-    None in a file, which does not tell; ``message`` (str) is the text.
+    failed, postponed, partial, key, certificate, child, session, session_end, opened, closed, disconnect, invalid_user)
+    and ``fields`` (dict of str): what the message tells, for example user, address, port, method, key_type,
+    fingerprint, and of a certificate id, serial, ca_type, ca. ``uid`` (int) is that of the process that sent it, as the
+    journal knows it, and None in a file, which does not tell; ``message`` (str) is the text.
     """
 
     when: datetime.datetime

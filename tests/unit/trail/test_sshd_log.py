@@ -142,7 +142,7 @@ def test_who_it_was_cannot_be_forged(text, event, fields):
         ("Accepted password for ana from 10.0.0.1 port 5 ssh2", "su[7]"),
         ("Accepted password for ana from 10.0.0.1 port 5 ssh2", "notsshd[7]"),
         ("Accepted password for ana from 10.0.0.1 port 5 ssh2" + "x" * 9000, "sshd[7]"),
-        ("pam_unix(sshd:session): session opened for user ana", "sshd[7]"),
+        ("pam_unix(sshd:auth): check pass; user unknown", "sshd[7]"),
     ],
 )
 def test_what_is_not_sshds_is_passed_over(text, tag):

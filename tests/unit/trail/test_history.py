@@ -1,0 +1,451 @@
+"""
+The sessions, from logs of real logins with the truth from the client's side: and the same logs as others write them.
+"""
+
+import bz2
+import datetime
+import gzip
+import json
+import lzma
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from salt.exceptions import CommandExecutionError
+from sshtrail_lib.trail import blocks, history
+from sshtrail_lib.trail.history import Sources, Wanted
+from sshtrail_lib.trail.session import told
+
+DATA = pathlib.Path(__file__).resolve().parents[2] / "data" / "sessions"
+TRUTH = {one["address"]: one for one in json.loads((DATA / "truth.json").read_text())}
+AUDIT = gzip.decompress((DATA / "audit.log.1.gz").read_bytes()) + lzma.decompress((DATA / "audit.log.xz").read_bytes())
+AUTH = gzip.decompress((DATA / "auth.log.gz").read_bytes())
+JOURNAL = lzma.decompress((DATA / "journal.json.xz").read_bytes())
+FULL = Wanted(commands=True)
+# Its audit record is made by the kernel, and it is in no log that only sshd knows of it.
+NOT_IN_FILES = {"without PAM"}
+RECORDED = Sources([str(DATA / "audit.log.1.gz"), str(DATA / "audit.log.xz")], [str(DATA / "auth.log.gz")])
+UTC = datetime.timezone.utc
+
+
+def read(sources, wanted=FULL):
+    """Return the sessions as plain data (list of dict), and their commands with them."""
+    return [told(one) for one in history.sessions(sources._replace(zone=UTC), wanted)]
+
+
+def written(tmp_path, audit=AUDIT, auth=AUTH, journal=None):
+    """Write logs to files; return the :class:`Sources`."""
+    (tmp_path / "audit.log").write_bytes(audit)
+    (tmp_path / "auth.log").write_bytes(auth)
+    (tmp_path / "journal.json").write_bytes(journal or b"")
+    sshd = [] if journal else [str(tmp_path / "auth.log")]
+    return Sources([str(tmp_path / "audit.log")], sshd, [str(tmp_path / "journal.json")] if journal else ())
+
+
+def agrees(found, left_out=(), lines=True):
+    """Check sessions against what the clients know: all of them, none besides, and every statement."""
+    by_address = {one["from"]["address"]: one for one in found}
+    assert len(by_address) == len(found)
+    expected = {address for address, one in TRUTH.items() if not one.get("refused") and one["name"] not in left_out}
+    assert set(by_address) == expected
+    for address in expected:
+        agree(TRUTH[address], by_address[address], lines)
+
+
+def agree(true, one, lines):
+    assert one["user"] == true["user"], true["name"]
+    if lines:
+        assert (one["key"] or {}).get("fingerprint") == true["key"]
+        assert one["method"] == true.get("method", "publickey")
+        assert isinstance(one["from"]["port"], int)
+        assert one["certificate"] == true.get("certificate")
+        assert (
+            [channel["kind"] for channel in one["channels"]] == true.get("kinds", [])
+            or "kinds" not in true
+            or (true["kinds"] == ["forwarding"] and "channels" in one["unknown"])
+        )
+    if "line" in true and lines:
+        assert one["key"]["line"] == true["line"]
+    assert one["state"] == true.get("state", "closed"), true["name"]
+    if true.get("pam") is not False:
+        agree_on_deeds(true, one)
+
+
+def agree_on_deeds(true, one):
+    ran = [command["argv"] for command in one["commands"]]
+    assert [wanted for wanted in true.get("commands", []) if wanted not in ran] == [], true["name"]
+    assert not [argv for argv in ran if argv[:1] == ["run-parts"]], "PAM's own programs"
+    assert [[b["via"], b["from"], b["to"], b["result"]] for b in one["became"]] == true.get("became", [])
+    changed = [[file["what"], file["path"]] for file in one["files"]]
+    assert [wanted for wanted in true.get("files", []) if wanted not in changed] == []
+    survived = [command["argv"] for command in one["survived"]]
+    assert [wanted for wanted in true.get("survived", []) if wanted not in survived] == []
+    if "arguments" in true:
+        assert true["arguments"] in map(len, ran)
+    if "lengths" in true:
+        assert [len(argv[1]) for argv in ran if argv[0] == "/bin/true"] == true["lengths"]
+    assert (one["tty"] is not None) == true.get("terminal", False), true["name"]
+
+
+# --- The logs as they were written ------------------------------------------------------------------------------
+
+
+def test_every_login_and_nothing_else():
+    agrees(read(RECORDED), NOT_IN_FILES)
+
+
+def test_the_journal_tells_what_it_vouches_for(tmp_path):
+    found = read(written(tmp_path, journal=JOURNAL))
+    agrees(found)
+    [alone] = [one for one in found if one["from"]["address"] == address_of("without PAM")]
+    assert alone["auid"] is None and "UsePAM" in alone["unknown"]["commands"]
+
+
+def test_the_numbers_are_those_of_the_commands(tmp_path):
+    # An attempt that failed is none that was started.
+    every = {one["id"]: sum(c["success"] for c in one["commands"]) for one in read(RECORDED)}
+    assert {one["id"]: one["commands"] for one in read(RECORDED, Wanted())} == every
+
+
+def address_of(name):
+    return next(address for address, one in TRUTH.items() if one["name"] == name)
+
+
+def named(found, name):
+    [one] = [one for one in found if one["from"]["address"] == address_of(name)]
+    return one
+
+
+def test_what_is_forged_is_not_believed():
+    found = read(RECORDED)
+    everything = json.dumps([{**one, "commands": []} for one in found])
+    assert "10.9.9.9" not in everything and "AAAAAAAA" not in everything
+    assert named(found, "forged lines")["key"]["fingerprint"] == TRUTH[address_of("forged lines")]["key"]
+    assert len({one["id"] for one in found}) == len(found)
+
+
+def test_each_statement_has_its_proof():
+    for one in read(RECORDED):
+        assert one["proof"]["session"][0].startswith("audit(1")
+        assert ("ended" in one["proof"]) == (one["state"] == "closed")
+        assert one["proof"]["method"][0].endswith(one["proof"]["from"][0].rpartition("]: ")[2])
+        if one["key"]:
+            assert all(one["key"]["fingerprint"] in line or "certificate" in line for line in one["proof"]["key"])
+
+
+def test_without_lines_of_sshd_it_says_what_it_does_not_know(tmp_path):
+    found = read(RECORDED._replace(sshd=()))
+    assert len(found) > 30
+    for one in found:
+        assert one["key"] is None and one["method"] is None and one["from"]["port"] is None
+        assert {"key", "method", "port", "channels"} <= set(one["unknown"])
+        assert one["from"]["address"] in TRUTH
+
+
+# --- The same logs, as others write them ------------------------------------------------------------------------
+
+
+def raw(log):
+    return re.sub(rb"\x1d[^\n]*", b"", log)
+
+
+def node(log, name=b"web1"):
+    return b"".join(b"node=%s %s" % (name, line) for line in log.splitlines(True))
+
+
+def interleaved(log):
+    """Return the records out of order, as the kernel's many processors have them written."""
+    lines = log.splitlines(True)
+    later = range(0, len(lines) - 30, 17)
+    keys = {number: number + (24 if number in later else 0) for number in range(len(lines))}
+    order = sorted(range(len(lines)), key=lambda number: (keys[number], number))
+    events: dict[bytes, list[bytes]] = {}
+    for line in lines:
+        events.setdefault(line.partition(b"audit(")[2].partition(b")")[0], []).append(line)
+    # The records of one event stay in their order.
+    out = []
+    for number in order:
+        out.append(events[lines[number].partition(b"audit(")[2].partition(b")")[0]].pop(0))
+    return b"".join(out)
+
+
+def rfc3339(log):
+    months = {b"Nov": b"11"}
+    return re.sub(
+        rb"(?m)^(Nov) (..) (\S+) ",
+        lambda m: b"2026-%s-%sT%s.250000+00:00 " % (months[m[1]], m[2].replace(b" ", b"0"), m[3]),
+        log,
+    )
+
+
+def newer(log):
+    """Return sshd's lines as OpenSSH 9.8 names itself."""
+    return log.replace(b" sshd[", b" sshd-session[")
+
+
+def newer_audit(log):
+    return log.replace(b"/usr/sbin/sshd", b"/usr/lib/openssh/sshd-session")
+
+
+WRITTEN = {
+    "raw": (raw, None),
+    "of a node": (node, None),
+    "out of order": (interleaved, None),
+    "RFC 3339": (None, rfc3339),
+    "OpenSSH 9.8": (newer_audit, newer),
+    "with subj=": (lambda log: log.replace(b" old-auid=", b" subj=unconfined old-auid="), None),
+    "with per=": (lambda log: re.sub(rb"(syscall=\d+)", rb"\1 per=400000", log), None),
+    "without PROCTITLE": (lambda log: re.sub(rb"type=PROCTITLE[^\n]*\n", b"", log), None),
+    "with garbage": (lambda log: log.replace(b"type=CWD", b"\xff\x00garbage\ntype=CWD"), lambda log: b"\xff\n\n" + log),
+}
+
+
+@pytest.mark.parametrize("audit,auth", WRITTEN.values(), ids=WRITTEN)
+def test_the_same_in_other_words(tmp_path, audit, auth):
+    same = lambda log: log  # noqa: E731
+    agrees(read(written(tmp_path, (audit or same)(AUDIT), (auth or same)(AUTH))), NOT_IN_FILES)
+
+
+def test_two_hosts_in_one_log(tmp_path):
+    lines = zip(node(AUDIT, b"web1").splitlines(True), node(AUDIT, b"web2").splitlines(True), strict=True)
+    auth = AUTH + AUTH.replace(b" host ", b" web2 ")
+    both = b"".join(part for pair in lines for part in pair)
+    found = read(written(tmp_path, both, auth.replace(b" host ", b" web1.example.org ")))
+    for host in ("web1", "web2"):
+        agrees([one for one in found if one["host"] == host], NOT_IN_FILES)
+
+
+COMPRESSED = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress, "zst": None}
+
+
+@pytest.mark.parametrize("kind", COMPRESSED)
+def test_rotated_and_compressed_in_the_middle_of_an_event(tmp_path, kind):
+    if kind == "zst" and not shutil.which("zstd"):
+        pytest.skip("needs zstd")
+    third = AUDIT.find(b"\n", AUDIT.find(b"a1[1]=")) + 1
+    last = AUDIT.find(b"\n", len(AUDIT) - 90000) + 1
+    parts = {"audit.log.10": AUDIT[:third], "audit.log.2": AUDIT[third:last], "audit.log": AUDIT[last:]}
+    for name, content in parts.items():
+        (tmp_path / name).write_bytes(content)
+    oldest = tmp_path / "audit.log.10"
+    if kind == "zst":
+        subprocess.run(["zstd", "-q", "--rm", oldest], check=True)
+    else:
+        (tmp_path / f"audit.log.10.{kind}").write_bytes(COMPRESSED[kind](oldest.read_bytes()))
+        oldest.unlink()
+    agrees(read(Sources([str(tmp_path)], RECORDED.sshd)), NOT_IN_FILES)
+
+
+def test_by_several_processes_in_small_pieces(tmp_path, monkeypatch):
+    monkeypatch.setattr(blocks, "BLOCK", 2**16)
+    monkeypatch.setattr(blocks, "LARGE", 0)
+    sources = written(tmp_path)
+    agrees(read(sources), NOT_IN_FILES)
+    assert read(sources, Wanted()) == read(RECORDED, Wanted())
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "audit.log.1.gz").write_bytes(b"no gzip")
+    with pytest.raises(CommandExecutionError, match="audit.log.1.gz cannot be read"):
+        read(Sources([str(tmp_path)]))
+
+
+# --- What happens to logs ---------------------------------------------------------------------------------------
+
+
+def moved(log, seconds=0, serials=0, sessions=0):
+    """Return a log with other times, and other numbers of events and sessions."""
+    log = re.sub(
+        rb"audit\((\d+)(\.\d+:)(\d+)\)",
+        lambda m: b"audit(%d%s%d)" % (int(m[1]) + seconds, m[2], int(m[3]) + serials),
+        log,
+    )
+    return re.sub(rb" ses=(\d{1,9}) ", lambda m: b" ses=%d " % (int(m[1]) + sessions), log)
+
+
+def first_number(log):
+    return int(re.search(rb"audit\(\d+\.\d+:(\d+)\)", log)[1])
+
+
+def test_a_reboot_gives_the_same_numbers_again(tmp_path):
+    again = moved(AUDIT, 86400)
+    later = AUTH.replace(b"Nov 25", b"Nov 26")
+    found = read(written(tmp_path, AUDIT + again, AUTH + later))
+    half = len(found) // 2
+    for boot in (found[:half], found[half:]):
+        # Of what was open the reboot tells the end, but not when.
+        lost = [one for one in boot if one["state"] == "lost"]
+        assert [one["unknown"]["ended"][:17] for one in lost] == ["the host stopped "] * len(lost)
+        agrees([{**one, "state": "open"} if one in lost else one for one in boot], NOT_IN_FILES)
+    assert len({one["id"] for one in found}) == len(found)
+    assert not [one for one in found if len(one["proof"].get("method", [""])) != 1]
+
+
+def test_a_clock_that_was_set_back_tells_no_length(tmp_path):
+    # In the middle of a session, an hour back.
+    at = AUDIT.find(b"type=USER_END", AUDIT.find(address_of("files").encode()))
+    at = AUDIT.rfind(b"\n", 0, AUDIT.find(address_of("files").encode(), at)) + 1
+    found = read(written(tmp_path, AUDIT[:at] + moved(AUDIT[at:], -3600)))
+    one = named(found, "files")
+    assert one["seconds"] is None and one["state"] == "closed" and "clock was set" in one["unknown"]["seconds"]
+    assert [other["unknown"].get("seconds") for other in found].count(None) >= len(found) - 2
+
+
+def without(log, kind, address):
+    """Return a log without the records of one kind about an address."""
+    session = re.search(rb"type=USER_START [^\n]* ses=(\d+) [^\n]*addr=%s " % address.encode(), log)[1]
+    pattern = rb"type=%s msg=[^\n]* ses=%s [^\n]*\n" % (kind, session)
+    assert re.search(pattern, log)
+    return re.sub(pattern, b"", log)
+
+
+MISSING = {
+    "LOGIN": (b"LOGIN", "login", "closed"),
+    "USER_START": (b"USER_START", "state", "closed"),
+    "USER_END": (b"(?:USER_END|CRED_DISP)", "ended", "closed"),
+}
+
+
+@pytest.mark.parametrize("kind,field,state", MISSING.values(), ids=MISSING)
+def test_a_record_that_is_missing_is_told(tmp_path, kind, field, state):
+    found = read(written(tmp_path, without(AUDIT, kind, address_of("key two"))))
+    if field == "state":
+        # Its end is PAM's too.
+        field = None
+    one = named(found, "key two")
+    assert one["state"] == state and (field is None or field in one["unknown"])
+    assert one["key"]["fingerprint"] == TRUTH[address_of("key two")]["key"]
+    assert ["/bin/echo", "by-two"] in [command["argv"] for command in one["commands"]]
+
+
+def accepted(log, name):
+    address = address_of(name).encode()
+    return re.search(rb"[^\n]*: Accepted publickey for [^\n]* from %s port [^\n]*\n" % address, log)[0]
+
+
+def test_two_lines_that_claim_one_process_are_both_not_believed(tmp_path):
+    line = accepted(AUTH, "key one")
+    other = re.sub(rb"SHA256:\S+", b"SHA256:" + b"B" * 43, line)
+    one = named(read(written(tmp_path, AUDIT, AUTH.replace(line, line + other))), "key one")
+    assert one["key"] is None and one["method"] is None and "more than one line" in one["unknown"]["key"]
+    # Said twice it is the same.
+    one = named(read(written(tmp_path, AUDIT, AUTH.replace(line, line + line))), "key one")
+    assert one["key"]["fingerprint"] == TRUTH[address_of("key one")]["key"]
+
+
+def test_a_process_number_that_comes_again_within_seconds(tmp_path):
+    def renumbered(log, old, new):
+        return re.sub(rb"(?<=[\[= ])%s(?=[\] \n])" % old, new, log)
+
+    pids = [re.search(rb"\[(\d+)\]: Accepted", accepted(AUTH, name))[1] for name in ("key one", "key two", "key three")]
+    audit, auth = AUDIT, AUTH
+    for pid in pids[1:]:
+        audit, auth = renumbered(audit, pid, pids[0]), renumbered(auth, pid, pids[0])
+    found = read(written(tmp_path, audit, auth))
+    agrees(found, NOT_IN_FILES)
+    # A line is missing: who knows which login it was about?
+    gone = auth.replace(accepted(auth, "key two"), b"")
+    same = re.sub(rb"127\.0\.1\.[234](?= )", address_of("key one").encode(), gone)
+    audit = re.sub(rb"127\.0\.1\.[234](?= )", address_of("key one").encode(), audit)
+    doubtful = [one for one in read(written(tmp_path, audit, same)) if one["user"] == "deploy" and not one["key"]]
+    assert len(doubtful) == 3 and {one["unknown"]["key"] for one in doubtful} == {
+        "more than one line of sshd's could be about it"
+    }
+
+
+def test_lines_that_come_late(tmp_path):
+    late = re.sub(rb"(?m)^Nov 25 23:20:(\d\d)", lambda m: b"Nov 25 23:20:%02d" % min(59, int(m[1]) + 20), AUTH)
+    agrees(read(written(tmp_path, AUDIT, late)), NOT_IN_FILES)
+
+
+def test_a_year_that_begins_in_the_middle(tmp_path):
+    """RFC 3164 has no year, and the log goes on from December to January."""
+    middle = int(re.findall(rb"audit\((\d+)\.", AUDIT)[len(AUDIT) // 1000])
+    new_year = int(datetime.datetime(2026, 1, 1, tzinfo=UTC).timestamp())
+    audit = moved(AUDIT, new_year - middle)
+
+    def stamp(found):
+        when = datetime.datetime.strptime(f"2026 {found[0].decode()}", "%Y %b %d %H:%M:%S").replace(tzinfo=UTC)
+        when += datetime.timedelta(seconds=new_year - middle)
+        return when.strftime("%b %e %H:%M:%S").encode()
+
+    agrees(read(written(tmp_path, audit, re.sub(rb"(?m)^Nov .. ..:..:..", stamp, AUTH))), NOT_IN_FILES)
+
+
+# --- What is asked ----------------------------------------------------------------------------------------------
+
+
+def test_since_finds_what_was_still_open(tmp_path, monkeypatch):
+    monkeypatch.setattr(history, "MARGIN", 0.0)
+    every = read(RECORDED, Wanted())
+    times = sorted(one["ended"] for one in every if one["ended"])
+    since = datetime.datetime.fromisoformat(times[len(times) // 2].replace("Z", "+00:00")).timestamp()
+    sources = written(tmp_path)
+    monkeypatch.setattr(blocks, "NEAR", 2**10)
+    found = read(sources, Wanted(since=since))
+    wanted = [one["id"] for one in every if not one["ended"] or one["ended"] >= times[len(times) // 2]]
+    assert [one["id"] for one in found] == wanted
+    one = every[3]
+    assert [found["id"] for found in read(sources, Wanted(id=one["id"]))] == [one["id"]]
+
+
+def test_the_processes_of_this_host_tell_who_was_killed(tmp_path):
+    live = frozenset([int(re.search(rb"\[(\d+)\]: Accepted", accepted(AUTH, "open"))[1])])
+    found = read(RECORDED._replace(alive=live), Wanted())
+    assert named(found, "open")["state"] == "open"
+    assert named(read(RECORDED._replace(alive=frozenset()), Wanted()), "open")["state"] == "killed"
+
+
+def test_the_lines_are_told_one_by_one():
+    events = [line.event for line in history.lines(RECORDED._replace(zone=UTC))]
+    assert events.count("accepted") == AUTH.count(b": Accepted p") and "failed" in events
+
+
+# --- Nothing breaks it ------------------------------------------------------------------------------------------
+
+SMALL = AUDIT[: AUDIT.find(b"\n", 60000) + 1]
+SMALL_AUTH = AUTH[: AUTH.find(b"\n", 9000) + 1]
+
+
+def spoiled(draw, log):
+    """Cut, double and swap bytes of a log."""
+    data = bytearray(log)
+    for kind, at, size in draw:
+        at, size = at % len(data), min(size, len(data) // 2)
+        piece = data[at : at + size]
+        if kind == "cut":
+            del data[at : at + size]
+        elif kind == "double":
+            data[at:at] = piece
+        elif kind == "swap":
+            data[at : at + size] = piece[::-1]
+        else:
+            data[at : at + 1] = bytes([size % 256])
+        if len(data) < 100:
+            break
+    return bytes(data)
+
+
+SPOILS = st.lists(
+    st.tuples(st.sampled_from(["cut", "double", "swap", "byte"]), st.integers(0, 10**6), st.integers(1, 4000)),
+    max_size=6,
+)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("spoiled")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(SPOILS, SPOILS)
+def test_spoiled_logs_give_no_error_and_no_wrong_key(place, audit, auth):
+    for one in read(written(place, spoiled(audit, SMALL), spoiled(auth, SMALL_AUTH))):
+        true = TRUTH.get(one["from"]["address"])
+        if one["key"] and true and one["method"] == "publickey" and not auth:
+            assert one["key"]["fingerprint"] == true["key"]
+        json.dumps(one)
