@@ -174,7 +174,8 @@ def plan(
     Return what :py:func:`compare` returns as ``changes``, with a sentence for a person as ``comment`` (str), what a
     locked kernel takes up at the next reboot as ``reboot`` (dict, empty for nothing), and as ``hiding`` the rules that
     keep records out of the log, stay, and are none of these (list of dict: ``rule``, ``file`` and ``number`` of the
-    line; None and 0 for one in the kernel).
+    line; None and 0 for one in the kernel), and as ``broken`` the lines of other files that do not load (list of dict:
+    ``file``, ``line``, 0 for the whole file, ``text``, ``reason``, and ``stops``: augenrules alone would stop there).
 
     Arguments are those of the state ``audit_rules.managed``. Nothing is touched.
 

@@ -36,7 +36,7 @@ PURE = {
         *("wish", "plan", "edit", "guard", "sections"),
     },
     "auditd": {"language", "keywords", "plan", "space"},
-    "rules": {"language", "fields", "layout", "files", "plan", "watches"},
+    "rules": {"language", "fields", "layout", "files", "overlap", "plan", "watches"},
     "pam": {"lines", "language", "keywords", "dispatch", "check", "plan"},
     "policy": {"controls", "groups", "platforms", "arguments", "needs", "verdicts", "claims"},
     "coverage": {"checks", "daemon", "rules", "people", "memory", "logins", "marks"},
@@ -52,7 +52,7 @@ PURE = {
 ASKING = {
     "trail": {"reader"},
     "sshd": {"accounts", "resolver"},
-    "rules": {"compile", "check", "target", "accounts", "wish", "hiding", "privileged"},
+    "rules": {"compile", "check", "target", "accounts", "wish", "hiding", "privileged", "places"},
     "policy": {"pillar", "schema"},
     "coverage": {"facts", "ways", "pulse"},
     "drift": {"fingerprint", "report"},

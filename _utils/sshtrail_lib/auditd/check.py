@@ -68,9 +68,13 @@ def _log_file(path: str) -> str:
 
 
 def _log_group(name: str) -> str:
-    if name[0].isdigit() or name in (entry.gr_name for entry in grp.getgrall()):
+    # By its name: who answers may be a directory on the network, whose groups are without number.
+    try:
+        if not name[0].isdigit():
+            grp.getgrnam(name)
         return ""
-    return f"log_group {name} does not exist on this host."
+    except KeyError:
+        return f"log_group {name} does not exist on this host."
 
 
 def _program(value: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 
 import salt.utils.atomicfile
 import salt.utils.files
@@ -26,6 +27,21 @@ def read(path: str) -> bytes | None:
         return None
     except OSError as exc:
         raise CommandExecutionError(f"Cannot read {path}: {exc.strerror}") from exc
+
+
+def read_regular(path: str) -> bytes:
+    """
+    Return the content of the file at ``path`` (str) as bytes, without waiting for anybody who would have to write it.
+
+    Raises :class:`~salt.exceptions.CommandExecutionError` for what is no regular file, is not there, or cannot be read.
+    """
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as handle:
+            if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
+                raise CommandExecutionError(f"{path} is no regular file.")
+            return handle.read()
+    except OSError as exc:
+        raise CommandExecutionError(f"Cannot read {path}: {exc.strerror}.") from exc
 
 
 def identity(path: str) -> str:

@@ -23,7 +23,7 @@ from sshtrail_lib.coverage.checks import Row, Verdict
 from sshtrail_lib.coverage.daemon import ARRIVED, LOST, SUSPENDED, Audit
 from sshtrail_lib.coverage.memory import Memory
 from sshtrail_lib.policy.arguments import Policy
-from sshtrail_lib.rules import accounts, compile, fields, plan, target, watches
+from sshtrail_lib.rules import accounts, compile, fields, overlap, target, watches
 from sshtrail_lib.trail import reader
 
 Ask = Callable[[], list[dict[str, typing.Any]]]
@@ -232,7 +232,7 @@ def _rules(policy: Policy) -> coverage_rules.Rules:
         for name, line in PROBES.items()
         if ("b32" not in name or compile.has_b32()) and (data := _compiled(line))
     }
-    asked = any(plan.covers(rule, probe) for rule in wanted for probe in probes.values())
+    asked = any(overlap.covers(rule, probe) for rule in wanted for probe in probes.values())
     return coverage_rules.Rules(
         kernel.rules(), frozenset([*wanted, *named]), probes, asked, target.describe, compile.exec_calls
     )

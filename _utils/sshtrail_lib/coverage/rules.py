@@ -8,7 +8,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from sshtrail_lib.coverage.checks import Cause, Verdict, unknown, verdict
-from sshtrail_lib.rules import layout, plan
+from sshtrail_lib.rules import layout, overlap
 from sshtrail_lib.rules.fields import UNSET
 
 #: linux/audit.h: the records without which nobody knows who came and what he ran.
@@ -44,7 +44,7 @@ class Rules(typing.NamedTuple):
     lines
         A rule as a line (callable: bytes → str).
     execs
-        As for :func:`sshtrail_lib.rules.plan.collide`.
+        As for :func:`sshtrail_lib.rules.overlap.collide`.
     """
 
     held: Sequence[bytes]
@@ -71,7 +71,7 @@ def _commands(rules: Rules) -> Verdict:
     if not rules.asked:
         return unknown("commands-unruled", "the policy asks for no rule about the commands of sessions")
     always = [rule for rule in rules.held if _records(rule)]
-    missing = [name for name, probe in rules.probes.items() if not any(plan.covers(rule, probe) for rule in always)]
+    missing = [name for name, probe in rules.probes.items() if not any(overlap.covers(rule, probe) for rule in always)]
     told = f"no rule of the kernel records {', '.join(missing)} of every login session" if missing else ""
     return verdict("commands-unruled", told)
 
@@ -118,7 +118,7 @@ def _before_commands(rule: bytes, rules: Rules) -> str:
     """Return what a ``never`` of the exit list hides: commands, where it stands before the rule that records them."""
     hidden = []
     for name, probe in rules.probes.items():
-        first = next(one for one in rules.held if one == rule or (_records(one) and plan.covers(one, probe)))
-        if first == rule and plan.collide(rule, probe, rules.execs):
+        first = next(one for one in rules.held if one == rule or (_records(one) and overlap.covers(one, probe)))
+        if first == rule and overlap.collide(rule, probe, rules.execs):
             hidden.append(name)
     return f"{', '.join(hidden)} that it matches are not recorded" if hidden else ""

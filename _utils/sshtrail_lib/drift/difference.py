@@ -21,6 +21,8 @@ Changes = Mapping[str, Mapping[str, typing.Any]]
 Hiding = Mapping[str, typing.Any]
 
 
+#: A line of a rules file that does not load, likewise: ``file``, ``line`` (0 for the whole), ``text`` and ``reason``.
+Broken = Mapping[str, typing.Any]
 #: The layer of what is wrong with the trail itself.
 TRAIL = "trail"
 
@@ -47,7 +49,9 @@ def of_daemon(layer: str, changes: Changes, daemon: str) -> list[Difference]:
     return [found if found["what"] != daemon else {**found, "layer": "daemon"} for found in of(layer, changes)]
 
 
-def of_rules(changes: Changes, rules_dir: str, hiding: Iterable[Hiding] = ()) -> list[Difference]:
+def of_rules(
+    changes: Changes, rules_dir: str, hiding: Iterable[Hiding] = (), broken: Iterable[Broken] = ()
+) -> list[Difference]:
     """
     Return the differences in what ``audit_rules.plan`` returned (list of dict), one for each rule and setting.
 
@@ -55,12 +59,20 @@ def of_rules(changes: Changes, rules_dir: str, hiding: Iterable[Hiding] = ()) ->
         The directory of the rules files (str); the file beside it is the compiled one.
     hiding
         Rules of others that hide records and stay (iterable of dict): differences too, one for each file.
+    broken
+        Lines of others that do not load (iterable of dict): what they should record is not, and ours is all the same.
     """
     files = {what: change for what, change in changes.items() if what not in ("kernel", "status")}
     found = [{**one, "layer": _layer_of(one["what"], rules_dir)} for one in of("file", files)]
     kernel, status = (changes.get(name, {"old": {}, "new": {}}) for name in ("kernel", "status"))
     settings = {name: {"old": status["old"][name], "new": value} for name, value in status["new"].items()}
-    return [*found, *_of_kernel(kernel["old"], kernel["new"]), *of("kernel", settings), *_hiding(hiding)]
+    return [
+        *found,
+        *_of_kernel(kernel["old"], kernel["new"]),
+        *of("kernel", settings),
+        *_hiding(hiding),
+        *_broken(broken),
+    ]
 
 
 def _layer_of(path: str, rules_dir: str) -> str:
@@ -84,6 +96,13 @@ def _hiding(rules: Iterable[Hiding]) -> Iterator[Difference]:
     for path, there in places.items():
         lines = "; ".join(f"line {one['number']}: {one['rule']}" for one in there)
         yield entry("file", str(path), "no rule that hides records", lines)
+
+
+def _broken(lines: Iterable[Broken]) -> Iterator[Difference]:
+    for one in lines:
+        place = f"{one['file']} line {one['line']}" if one["line"] else one["file"]
+        told = entry(TRAIL, "rules-broken", "loaded", f"not loaded: {place}: {one['reason']}")
+        yield {**told, "hides": False, "remedy": f"Mend or remove the line in {one['file']}, or have its owner do so."}
 
 
 def of_findings(rows: Iterable[Mapping[str, typing.Any]]) -> list[Difference]:

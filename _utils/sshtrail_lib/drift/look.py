@@ -227,7 +227,8 @@ def _diff(minion: Minion, function: str, given: arguments.Arguments) -> Changes:
 def _rules(minion: Minion, policy: Policy) -> list[Difference]:
     given = arguments.rules(policy)
     planned = minion.call["audit_rules.plan"](**given)
-    return difference.of_rules(planned["changes"], os.path.dirname(given["name"]), planned["hiding"])
+    others = planned["hiding"], planned.get("broken", ())
+    return difference.of_rules(planned["changes"], os.path.dirname(given["name"]), *others)
 
 
 def _services(minion: Minion, policy: Policy) -> Changes:

@@ -1,15 +1,34 @@
 """
 The host's users and groups, by which audit rules compare: asked for, never changed.
+
+Who answers may be a directory on the network: each name is asked for once in one piece of work, and never are all.
 """
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import pwd
+from collections.abc import Iterator
 
+from sshtrail_lib.base import files
 from sshtrail_lib.rules import fields, language
 from sshtrail_lib.rules.fields import RuleError, near
 from sshtrail_lib.rules.language import Control, Rule
+
+#: Where names are that are there without a directory: only of these one is suggested for another.
+LOCAL = {"user": "/etc/passwd", "group": "/etc/group"}
+_answers: list[dict[tuple[str, str], int | None]] = []
+
+
+@contextlib.contextmanager
+def asked_once() -> Iterator[None]:
+    """Have each name asked for once, however many rules name it, and whatever the answer is, until this ends."""
+    _answers.append(_answers[-1] if _answers else {})
+    try:
+        yield
+    finally:
+        _answers.pop()
 
 
 def parse(line: str) -> Rule | Control | None:
@@ -52,13 +71,20 @@ def _kind(field):
 
 
 def _number(field, name):
+    known = _answers[-1] if _answers else {}
+    asked = (_kind(field), name)
+    if asked not in known:
+        known[asked] = _ask(*asked)
+    return known[asked]
+
+
+def _ask(kind, name):
     try:
-        return pwd.getpwnam(name).pw_uid if field in fields.UIDS else grp.getgrnam(name).gr_gid
+        return pwd.getpwnam(name).pw_uid if kind == "user" else grp.getgrnam(name).gr_gid
     except (KeyError, ValueError):
         return None
 
 
 def _names(field):
-    if field in fields.UIDS:
-        return [entry.pw_name for entry in pwd.getpwall()]
-    return [entry.gr_name for entry in grp.getgrall()]
+    lines = (files.read(LOCAL[_kind(field)]) or b"").decode("utf-8", "replace").splitlines()
+    return [line.partition(":")[0] for line in lines]

@@ -8,11 +8,17 @@ import os
 import typing
 from collections.abc import Iterable
 
-from sshtrail_lib.rules import accounts, compile, plan
+from sshtrail_lib.rules import accounts, compile, fields, overlap
 from sshtrail_lib.rules.fields import Part, RuleError
 from sshtrail_lib.rules.language import Rule
 
 ERROR, WARNING = "error", "warning"
+#: What means nothing in a path, and what auditctl calls it.
+NOTATIONS = (
+    ("..", "relative path notation"),
+    ("*", "wildcard notation"),
+    ("?", "wildcard notation"),
+)
 
 
 class Problem(typing.NamedTuple):
@@ -33,6 +39,7 @@ class _Known(typing.NamedTuple):
     data: bytes
 
 
+@accounts.asked_once()
 def problems(lines: Iterable[str]) -> list[Problem]:
     """
     Return every problem of a list of rule lines (list of :class:`Problem`), in the order of the lines.
@@ -79,6 +86,9 @@ def _reasons(rule, twins):
 
 def _places(rule):
     for part in rule.parts:
+        if part.option == "-w" or part.name in fields.PATHS:
+            # auditctl.c, check_path: it says so of watches, and loads what it says it of.
+            yield from (f"{part.value}: {told} is not supported" for sign, told in NOTATIONS if sign in part.value)
         if (part.option == "-w" or part.name in ("path", "dir")) and os.path.islink(part.value):
             target = os.path.realpath(part.value)
             yield f"{part.value} is a symbolic link: the link itself is watched and not {target}"
@@ -139,10 +149,25 @@ def _meaning(rule):
 
 
 def _shadowed(known):
-    for at, rule in enumerate(known):
-        earlier = [other for other in known[:at] if other.data != rule.data]
-        first = next((other for other in earlier if plan.covers(other.data, rule.data)), None)
-        if first and plan.collide(first.data, rule.data, compile.exec_calls):
-            verb = "drops" if first.value.action == "never" else "takes"
-            reason = f"line {first.number} comes first and {verb} everything that it matches"
+    earlier: dict[bytes, _Known] = {}
+    index = overlap.Index(compile.exec_calls)
+    for rule in known:
+        reason = _shadow([earlier[data] for data in index.colliding(rule.data)], rule)
+        if reason:
             yield Problem(rule.number, str(rule.value), reason)
+        if rule.data not in earlier:
+            index.add(rule.data)
+            earlier[rule.data] = rule
+
+
+def _shadow(before, rule):
+    """Return what the first of the colliding rules ``before`` (list of :class:`_Known`) takes away (str, maybe "")."""
+    whole = [other for other in before if overlap.covers(other.data, rule.data)]
+    parts = [other for other in before if other.value.action == "never"]
+    first = min(whole or parts, key=lambda other: other.number, default=None)
+    if first is None:
+        return ""
+    verb = "drops" if first.value.action == "never" else "takes"
+    if not whole:
+        return f"line {first.number}, which is read earlier, {verb} a part of what it matches"
+    return f"line {first.number} comes first and {verb} everything that it matches"

@@ -149,11 +149,12 @@ def permissions(text: str) -> str:
     return "".join(letter for letter in "rwxa" if letter in letters)
 
 
-def key(text: str) -> str:
-    """Return ``text`` (str) when it can be a key, or raise :class:`RuleError`."""
-    if not text:
+def key(text: str, strict: bool = True) -> str:
+    """Return ``text`` (str) when it can be a key, or raise :class:`RuleError`; ``strict`` is as for :func:`field`."""
+    if strict and not text:
         raise RuleError("The key is empty; auditctl drops it and the rule has none.")
-    _refuse_quotes(text)
+    if strict:
+        _refuse_quotes(text)
     return text
 
 
@@ -165,7 +166,7 @@ def _refuse_quotes(text):
 # ---- fields -----------------------------------------------------------------------------------------------------
 
 
-def field(argument: str, filter_: str) -> Part:
+def field(argument: str, filter_: str, strict: bool = True) -> Part:
     """
     Return the condition that the argument of ``-F`` says, or raise :class:`RuleError`.
 
@@ -174,6 +175,8 @@ def field(argument: str, filter_: str) -> Part:
         only the host can tell.
     filter_
         The list of the rule (str): one of :data:`FILTERS`.
+    strict
+        False to take what auditctl takes, and as it takes it: a number that it reads otherwise than it is meant (bool).
     """
     name, operator, value = _split(argument, OPERATORS)
     name = ALIASES.get(name.lower(), name.lower())
@@ -183,7 +186,26 @@ def field(argument: str, filter_: str) -> Part:
     if not value or name == "key":
         raise RuleError(f"The field {name} has no value." if not value else f"Write {argument} as -k {value}.")
     _check_filter(name, filter_)
-    return Part("-F", _value(name, value), name, operator)
+    value = _value(name, value) if strict else _value(name, _as_read(name, value), False)
+    _check_unset(name, operator, value)
+    return Part("-F", value, name, operator)
+
+
+def _as_read(name, text):
+    """Return ``text`` with the number in its place that strtoul(3) reads at its beginning, where there is one."""
+    found = NUMBER.match(text) if name in (*IDENTITIES, *ARGUMENTS, *NUMBERS, "sessionid", "exit") else None
+    if not found and name == "saddr_fam":
+        return "0"
+    if not found or (name == "exit" and found[0] == text):
+        return text
+    number = int(found[0], 8 if OCTAL.fullmatch(found[0]) else 0)
+    return str(number if name in ("exit", *ARGUMENTS) else number & UNSET)
+
+
+def _check_unset(name, operator, value):
+    # The kernel takes it for the question whether there is a login at all (auditfilter.c: AUDIT_LOGINUID_SET).
+    if name == "auid" and value == "unset" and operator not in ("=", "!="):
+        raise RuleError(f"The kernel compares auid with unset (-1, 4294967295) by = and != only, not by {operator}.")
 
 
 def _split(argument, operators):
@@ -228,8 +250,9 @@ def _check_filter(name, filter_):
         raise RuleError(f"The field {name} works on the list {' or '.join(allowed)} only, not on {filter_}.")
 
 
-def _value(name, text):
-    _refuse_quotes(text)
+def _value(name, text, strict=True):
+    if strict:
+        _refuse_quotes(text)
     if name in PATHS:
         return _path_value(name, text)
     if name in IDENTITIES:

@@ -15,10 +15,10 @@ import salt.utils.path
 from salt.exceptions import CommandExecutionError, SaltException
 
 from sshtrail_lib.base import files as base_files
-from sshtrail_lib.base import kernel
+from sshtrail_lib.base import kernel, store
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.base.transaction import Transaction
-from sshtrail_lib.rules import accounts, compile, plan, target
+from sshtrail_lib.rules import accounts, compile, places, plan, target
 from sshtrail_lib.rules import files as rules_files
 from sshtrail_lib.rules.fields import RuleError
 from sshtrail_lib.rules.target import Host
@@ -36,6 +36,7 @@ def loaded() -> list[str]:
     return [target.describe(rule) for rule in kernel.rules()]
 
 
+@accounts.asked_once()
 def diff(lines: Iterable[str]) -> dict[str, typing.Any]:
     """Return how the kernel's rules differ from ``lines`` (iterable of str): :func:`target.preview`."""
     wanted = [_compiled(number, line) for number, line in enumerate(lines, start=1)]
@@ -61,6 +62,7 @@ def sources(rules_dir: str, compiled: str | None = None) -> list[str]:
     return [rules_dir, *_paths(rules_dir), compiled or _compiled_of(rules_dir)]
 
 
+@accounts.asked_once()
 def preview(
     minion: Minion, wish: Wish, rules_dir: str | None = None, compiled: str | None = None
 ) -> dict[str, typing.Any]:
@@ -69,18 +71,19 @@ def preview(
 
     Arguments are those of :func:`bring`. Returns ``changes`` (dict), a ``comment`` for a person (str), ``reboot``
     (dict: what a locked kernel takes up at the next one) and ``hiding`` (list of dict, see
-    :class:`sshtrail_lib.rules.hiding.Hiding`: what hides records, stays, and is not the policy's). Raises
-    :class:`RuleError` for a rule that would not load.
+    :class:`sshtrail_lib.rules.hiding.Hiding`: what hides records, stays, and is not the policy's) and ``broken`` (list
+    of dict, see :class:`sshtrail_lib.rules.files.Broken`: lines of others that do not load). Raises
+    :class:`RuleError` for a rule of the policy that would not load.
     """
     directory = rules_dir or wish.directory
     host = _read(minion, directory, compiled, _transaction(minion, directory).interrupted())
     wanted = wish.target(host)
-    _check_loadable(host, wanted)
     return {
         "changes": target.differences(host, wanted),
         "comment": target.comment(host, wanted, wish.unknown),
         "reboot": target.waiting(host, wanted),
         "hiding": [found._asdict() for found in wanted.hiding],
+        "broken": [found._asdict() for found in wanted.broken],
     }
 
 
@@ -92,12 +95,55 @@ def _transaction(minion, rules_dir):
 def _read(minion, rules_dir, compiled, replaced):
     """Return the :class:`Host`, its files as they were before ``replaced`` (dict), what an interrupted change did."""
     path = compiled or _compiled_of(rules_dir)
-    found = {name: replaced[name] if name in replaced else base_files.read(name) for name in _paths(rules_dir)}
-    files = {name: data for name, data in found.items() if data is not None}
+    files, unread = _files(rules_dir, replaced)
     text = replaced[path] if path in replaced else base_files.read(path)
     space = _awk_space(minion) if rules_files.needs_awk(files.values()) else rules_files.MAWK
     held, now = kernel.rules(), {**kernel.status(), target.FIXED_LOGINS: _fixed_logins()}
-    return Host(rules_dir, path, files, text, held, now, space)
+    found = _stale(minion, held)
+    return Host(rules_dir, path, files, text, held, now, space, unread, found)
+
+
+def _stale(minion, rules):
+    """Return which of the kernel's rules watch what is not there any more, and remember what the others watch."""
+    known, now = _known_places(minion), places.standing(rules)
+    _remember(minion, known, places.remembered(known, now))
+    return places.stale(known, now)
+
+
+def _known_places(minion):
+    with contextlib.suppress(SaltException):
+        kept = store.load(_places_file(minion))
+        if isinstance(kept, dict) and kept.get("boot") == _boot():
+            return kept["places"]
+    return {}
+
+
+def _remember(minion, known, now):
+    # Whoever cannot remember sees less, and still can do all else.
+    with contextlib.suppress(SaltException, OSError):
+        if now != known:
+            store.save(_places_file(minion), {"boot": _boot(), "places": now})
+
+
+def _places_file(minion):
+    return os.path.join(minion.run_dir, "audit_rules-places.json")
+
+
+def _boot():
+    return (base_files.read("/proc/sys/kernel/random/boot_id") or b"").decode().strip()
+
+
+def _files(rules_dir, replaced):
+    """Return what the files hold (``{path: bytes}``), and why others cannot be read (``{path: str}``)."""
+    files: dict[str, bytes] = {}
+    unread: dict[str, str] = {}
+    for path in _paths(rules_dir):
+        try:
+            data = replaced[path] if path in replaced else base_files.read_regular(path)
+            files |= {path: data} if data is not None else {}
+        except CommandExecutionError as exc:
+            unread[path] = exc.message
+    return files, unread
 
 
 def _fixed_logins():
@@ -123,14 +169,6 @@ def _awk_space(minion):
     return rules_files.GAWK if known else rules_files.MAWK
 
 
-def _check_loadable(host, wanted):
-    """Make sure, before anything is touched, that the directories of the rules still to be loaded are there."""
-    for _data, entry in target.still_to_load(host, wanted):
-        absent = target.absent_directory(entry)
-        if absent:
-            raise _not_loadable(entry, f"{absent} does not exist, so the kernel refuses {entry.value}")
-
-
 def _ask_kernel(host, wanted):
     """
     Ask the kernel about every rule that is still to be loaded: a newer field may be unknown to an older kernel.
@@ -151,6 +189,7 @@ def _not_loadable(entry, reason):
 # ---- acting -----------------------------------------------------------------------------------------------------
 
 
+@accounts.asked_once()
 def bring(
     minion: Minion, wish: Wish, rules_dir: str | None = None, compiled: str | None = None
 ) -> dict[str, typing.Any]:
@@ -173,12 +212,11 @@ def bring(
     change = _transaction(minion, directory)
     with change.locked():
         host = _read(minion, directory, compiled, {})
-        return _bring(change, host, wish.target(host))
+        return _bring(minion, change, host, wish.target(host))
 
 
-def _bring(change, host, wanted):
+def _bring(minion, change, host, wanted):
     """Act on the difference, the kernel first: a rule that it refuses must leave no file behind."""
-    _check_loadable(host, wanted)
     changes = target.differences(host, wanted)
     if not changes:
         return changes
@@ -186,7 +224,7 @@ def _bring(change, host, wanted):
     with _undone_on_failure(change, host):
         if not host.status["immutable"]:
             _set(target.settings(host, wanted))
-            _run(target.way(host.rules, wanted.rules))
+            _load(minion, host, wanted)
         change.write(*_replaced(host, wanted), mode=MODE)
         _lock(host, wanted)
     change.close()
@@ -196,7 +234,11 @@ def _bring(change, host, wanted):
 def _replaced(host, wanted):
     """Return what the files that change hold now, and what they are to hold: two of ``{path: bytes}``."""
     old = {**host.files, host.compiled_path: host.compiled}
-    new = {**wanted.files, host.compiled_path: wanted.compiled}
+    gone = {path: None for path in host.files if path not in wanted.files}
+    new = {**gone, **wanted.files, host.compiled_path: wanted.compiled}
+    if target.handmade(host):
+        # As augenrules keeps it.
+        new = {f"{host.compiled_path}.prev": host.compiled, **new}
     return old, {path: data for path, data in new.items() if data != old.get(path)}
 
 
@@ -208,6 +250,17 @@ def _lock(host, wanted):
     asked = target.asks_for_lock(host, wanted)
     if asked and not target.way(kernel.rules(), wanted.rules):
         _set({"enabled": kernel.IMMUTABLE})
+
+
+def _load(minion, host, wanted):
+    """Bring the kernel's list to what is wanted, and remember which directories the new rules are bound to."""
+    steps = target.steps_of(host, wanted)
+    if steps:
+        now = places.standing(wanted.rules)
+        _run(steps)
+        loaded = [step.rule for step in steps if step.do != "delete" and not step.stands_in]
+        known = _known_places(minion)
+        _remember(minion, known, places.remembered(known, now, loaded))
 
 
 def _set(settings: Mapping[str, int]) -> None:

@@ -26,12 +26,18 @@ LONG = {
     "--reset_backlog_wait_time_actual": False,
 }
 CONTROLS = ("-D", "-b", "-f", "-e", "-r", "-i", "-c", "-t", "-q", *LONG)
+#: With these a load goes on after an error.
+GO_ON = ("-i", "-c")
+#: Commands that change nothing, also in a file.
+ASKING = ("-l", "-s", "-v")
 COMMANDS = ("-h", "-l", "-s", "-v", "-m", "-R")
 
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 LONGEST_LINE = 6142
 LONGEST_KEY = 256
 COMMENT = re.compile(r"\s*#")
+# auditctl skips spaces only; augenrules leaves out what its awk takes for a comment.
+AS_READ = re.compile(r" *#")
 
 
 class Rule(typing.NamedTuple):
@@ -81,44 +87,37 @@ class Control(typing.NamedTuple):
 
 
 class Line(typing.NamedTuple):
-    """One line of a file: its ``number`` (from 1), ``text`` and ``value`` (:class:`Rule`, :class:`Control`, None)."""
+    """
+    One line of a file: its ``number`` (from 1), ``text`` and ``value`` (:class:`Rule`, :class:`Control`, None);
+    ``reason`` (str) tells why it has no value, where it is wrong.
+    """
 
     number: int
     text: str
     value: Rule | Control | None = None
+    reason: str = ""
 
 
-def read(
-    text: str, file: str | None = None, lenient: bool = False, exists: Callable[[str, str], None] | None = None
-) -> list[Line]:
+def read(text: str) -> list[Line]:
     """
-    Return the lines of a rules file (list of :class:`Line`); comments and empty lines have no value.
+    Return the lines of a rules file (list of :class:`Line`), as auditctl takes them; comments and empty lines have no
+    value, and wrong ones a reason.
 
     text
         Content of the file (str).
-    file
-        Its name for errors (str).
-    lenient
-        True to give a wrong line no value either (bool).
-    exists
-        As for :func:`parse`.
-
-    Raises :class:`RuleError` at the first line that is wrong.
     """
-    return [_line(number, line, file, lenient, exists) for number, line in enumerate(text.split("\n"), start=1)]
+    return [_line(number, line) for number, line in enumerate(text.split("\n"), start=1)]
 
 
-def _line(number, text, file, lenient, exists):
+def _line(number, text):
     try:
-        return Line(number, text, parse(text, exists))
+        return Line(number, text, parse(text, strict=False))
     except RuleError as exc:
-        if lenient:
-            return Line(number, text)
-        raise exc.at(number, file) from exc
+        return Line(number, text, reason=exc.reason)
 
 
 @functools.lru_cache(maxsize=16384)
-def parse(text: str, exists: Callable[[str, str], None] | None = None) -> Rule | Control | None:
+def parse(text: str, exists: Callable[[str, str], None] | None = None, strict: bool = True) -> Rule | Control | None:
     """
     Return what one line (str) says: a :class:`Rule`, a :class:`Control`, or None for a comment or nothing.
 
@@ -126,15 +125,23 @@ def parse(text: str, exists: Callable[[str, str], None] | None = None) -> Rule |
         Called with the field (str) and the name (str) of each user and group that the line names, to raise
         :class:`RuleError` for one that is not there: :func:`sshtrail_lib.rules.accounts.exists` asks the host. Without
         it any name will do.
+    strict
+        False for a line of somebody else's file: what auditctl takes is taken, and as it takes it, though it may not
+        be what was meant (bool).
 
     Raises :class:`RuleError` with the column and what is allowed.
     """
-    if COMMENT.match(text) or not text.strip(" "):
+    if (COMMENT if strict else AS_READ).match(text) or not text.strip(" "):
         return None
-    _check_characters(text)
-    options = list(_options(_words(text)))
-    control = next((option for option in options if option[0] in CONTROLS), None)
-    return _control(options) if control else _rule(options, exists)
+    _check_characters(text, strict)
+    options = _options(_words(text))
+    first = next(options)
+    if first[0] in GO_ON or (not strict and first[0] in ASKING):
+        # With -i auditctl passes over errors from here on, and already over those that follow in the same line.
+        return Control(first[0])
+    rest = [first, *options]
+    control = next((option for option in rest if option[0] in CONTROLS), None)
+    return _control(rest, strict) if control else _rule(rest, exists, strict)
 
 
 def parse_rule(text: str, exists: Callable[[str, str], None] | None = None) -> Rule:
@@ -173,14 +180,14 @@ def validate_status(name: str, value: object) -> None:
 # ---- words and options ------------------------------------------------------------------------------------------
 
 
-def _check_characters(text):
+def _check_characters(text, strict):
     if len(text.encode("utf-8", "surrogateescape")) > LONGEST_LINE:
         raise RuleError(f"The line is longer than the {LONGEST_LINE} bytes that auditctl reads at once.")
-    found = CONTROL_CHARACTER.search(text)
+    found = CONTROL_CHARACTER.search(text) if strict or "\0" in text else None
     if found:
         name = {"\t": "a tab", "\r": "a carriage return"}.get(found[0], f"the control character {found[0]!r}")
         raise RuleError(f"The line holds {name}; auditctl separates words by spaces only.", found.start() + 1)
-    if re.search(r"(?<!\\)(\\\\)*\\$", text):
+    if strict and re.search(r"(?<!\\)(\\\\)*\\$", text):
         raise RuleError("The line ends in a backslash; auditctl cannot continue a line on the next one.", len(text))
 
 
@@ -237,19 +244,20 @@ def _argument(option, words, column):
 RANGES = {"-e": 2, "-f": 2, "-b": UNSET, "-r": UNSET, "--backlog_wait_time": UNSET}
 
 
-def _control(options):
+def _control(options, strict):
     option, value, column = options[0]
     if option == "-D" and len(options) == 2 and options[1][0] == "-k":
         return Control("-D", f"-k {options[1][1]}")
     if len(options) > 1:
         raise RuleError(f"{option} must stand alone on its line.", options[1][2])
     if option in RANGES:
-        value = str(_checked_range(option, value, column))
+        value = str(_checked_range(option, value, column, strict))
     return Control(option, value)
 
 
-def _checked_range(option, value, column):
-    number = integer(value)
+def _checked_range(option, value, column, strict):
+    begun = None if strict or option in ("-e", "-f") else fields.NUMBER.match(value)
+    number = integer(begun[0] if begun else value)
     if number is None or not 0 <= number <= RANGES[option]:
         raise RuleError(f"{option} takes a number from 0 to {RANGES[option]}, not {value!r}.", column)
     return number
@@ -258,8 +266,8 @@ def _checked_range(option, value, column):
 # ---- rules ------------------------------------------------------------------------------------------------------
 
 
-def _rule(options, exists):
-    draft = _Draft(exists)
+def _rule(options, exists, strict):
+    draft = _Draft(exists, strict)
     for option, argument, column in options:
         if option in COMMANDS:
             raise RuleError(f"{option} is a command of auditctl, not a rule.", column)
@@ -273,8 +281,8 @@ def _rule(options, exists):
 class _Draft:
     """A rule while its options are taken one after the other, in auditctl's own sequence of checks."""
 
-    def __init__(self, exists: Callable[[str, str], None] | None) -> None:
-        self.exists = exists
+    def __init__(self, exists: Callable[[str, str], None] | None, strict: bool) -> None:
+        self.exists, self.strict = exists, strict
         # Nothing of them has been named yet.
         self.verb = self.action = self.filter = ""
         self.parts: list[Part] = []
@@ -311,9 +319,9 @@ class _Draft:
     def field(self, argument):
         self.need_list("-F")
         if argument.startswith("key="):
-            self.keys.append(fields.key(argument[4:]))
+            self.name(argument[4:])
         else:
-            self.parts.append(self.known(fields.field(argument, self.filter)))
+            self.parts.append(self.known(fields.field(argument, self.filter, self.strict)))
 
     def known(self, part):
         if self.exists and fields.is_account(part):
@@ -337,7 +345,11 @@ class _Draft:
         self.need_list("-k")
         if not self.can_have_key():
             raise RuleError("-k stands after a watch, a system call (-S), or a field path, dir, perm, exe or fstype.")
-        self.keys.append(fields.key(argument))
+        self.name(argument)
+
+    def name(self, key):
+        named = fields.key(key, self.strict)
+        self.keys += [named] if named else []
 
     def can_have_key(self):
         named = ("path", "dir", "perm", "exe", "fstype")

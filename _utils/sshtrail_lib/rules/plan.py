@@ -11,27 +11,22 @@ from __future__ import annotations
 
 import bisect
 import collections
-import functools
 import itertools
-import posixpath
+import math
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
-from sshtrail_lib.rules import layout
-from sshtrail_lib.rules.layout import ARCH, DIR, FSTYPE, KEY, PERM, SUCCESS, WATCH
+from sshtrail_lib.rules import layout, overlap
+from sshtrail_lib.rules.layout import FSTYPE
+from sshtrail_lib.rules.overlap import TOP
 
-# linux/audit.h: fields that have one value for an event, so that two rules can exclude each other.
-SINGLE = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ARCH, 12, 18, 25, FSTYPE, 103, SUCCESS, 113, 200, 201, 202, 203}
-BITS = ("&", "&=")
-# The lists whose rules name system calls or io_uring operations.
-MASKED = (4, 7)
-EXEC_BIT = 1
-TOP = 0xFFFFFFFF
 # Conditions that no event fails: a process has a number, of at most 22 bits, and a file system none of the last ones.
 # The filesystem list takes no pid.
 PID = 0
 ALWAYS_TRUE = (PID, layout.OPERATOR_NUMBERS[">="], 0)
 NO_FSTYPE = (FSTYPE, layout.OPERATOR_NUMBERS["!="], 0)
+# So many pairs tell which of two rules is the one in the wrong place.
+ENOUGH = 8
 # One rule may have that many twins.
 TWINS = 64
 
@@ -47,7 +42,9 @@ class Step(typing.NamedTuple):
     stands_in: bool = False
 
 
-def plan(loaded: list[bytes], desired: list[bytes], execs: Callable[[int], int]) -> list[Step]:
+def plan(
+    loaded: list[bytes], desired: list[bytes], execs: Callable[[int], int], stale: Collection[bytes] = ()
+) -> list[Step]:
     """
     Return the steps (list of :class:`Step`) that make the kernel decide every event as ``desired`` does.
 
@@ -56,17 +53,19 @@ def plan(loaded: list[bytes], desired: list[bytes], execs: Callable[[int], int])
     desired
         The rules wanted (list of bytes without repetition); their order counts within each list.
     execs
-        As for :func:`collide`.
+        As for :func:`sshtrail_lib.rules.overlap.collide`.
+    stale
+        Rules of the kernel (collection of bytes) that must be loaded anew, though they are there.
 
     Additions come first. A rule in both lists is touched only when its place decides something: then its
     twin is loaded before it goes and until it is back. No steps are returned when nothing differs.
     """
-    if loaded == desired:
+    if loaded == desired and not stale:
         return []
     phases: list[list[Step]] = [[] for _ in range(4)]
-    for number in sorted({_view(rule).filter for rule in (*loaded, *desired)}):
-        of_list = [[rule for rule in rules if _view(rule).filter == number] for rules in (loaded, desired)]
-        for phase, steps in zip(phases, _List(of_list[0], of_list[1], execs).phases()):  # noqa: B905  (Python 3.9 of old releases)
+    for number in sorted({overlap.view_of(rule).filter for rule in (*loaded, *desired)}):
+        of_list = [[rule for rule in rules if overlap.view_of(rule).filter == number] for rules in (loaded, desired)]
+        for phase, steps in zip(phases, _List(of_list[0], of_list[1], execs, stale).phases()):  # noqa: B905  (Python 3.9 of old releases)
             phase.extend(steps)
     return [step for phase in phases for step in phase]
 
@@ -74,118 +73,170 @@ def plan(loaded: list[bytes], desired: list[bytes], execs: Callable[[int], int])
 class _List:
     """The plan for one of the kernel's lists: what goes in front, what goes behind, what stays."""
 
-    def __init__(self, loaded: list[bytes], desired: list[bytes], execs: Callable[[int], int]) -> None:
+    def __init__(
+        self,
+        loaded: list[bytes],
+        desired: list[bytes],
+        execs: Callable[[int], int],
+        stale: Collection[bytes] = (),
+    ) -> None:
         self.desired, self.execs = desired, execs
         self.rank = {rule: at for at, rule in enumerate(desired)}
         # The first of several equal rules decides, and it is the first that a deletion takes: so rules that
         # somebody prepended once more move like those that stand in the wrong place.
         self.copies = collections.Counter(loaded)
         self.loaded = list(self.copies)
-        self.common = [rule for rule in self.loaded if rule in self.rank and self.copies[rule] == 1]
+        # The kernel has one tree for all rules of one directory, and keeps it for as long as it has one of them.
+        trees = {tree for rule in stale if (tree := overlap.texts_of(rule).get(layout.DIR))}
+        self.anew = {rule for rule in desired if trees and overlap.texts_of(rule).get(layout.DIR) in trees}
+        again = self.anew | {*stale}
+        kept = (rule for rule in self.loaded if self.copies[rule] == 1 and rule not in again)
+        self.common = [rule for rule in kept if rule in self.rank]
+        self.place_of = {rule: at for at, rule in enumerate(self.common)}
+        self.known = overlap.Index(execs)
         self.front: set[bytes] = set()
         self.back: set[bytes] = set()
         self.place_new(set(self.common))
         self.mend_order()
 
-    # -- which rules go where
+    # -- which rules go where: what is in front has all before it that it collides with, what is behind all after it
 
     def place_new(self, common):
-        drags = self.dragging(common)
+        drags, pulls = self.tied(common, self.desired[::-1]), self.tied(common, self.desired)
         for rule in self.desired:
-            if rule not in common and rule not in self.front and rule not in self.back:
-                self.place(rule, common, rule in drags)
+            if rule in common or rule in self.front or rule in self.back:
+                continue
+            if rule not in drags:
+                self.back.add(rule)
+            elif rule not in pulls and self.safe({rule}):
+                self.front.add(rule)
+            else:
+                self.place(rule, common)
 
-    def dragging(self, common):
-        """Return the new rules that, appended, must take some loaded rule along: it, or one between, collides (set)."""
-        loaded: list[bytes] = []
-        found: list[bytes] = []
-        for rule in reversed(self.desired):
+    def tied(self, common, rules):
+        """Return the new ones of ``rules`` that collide with a loaded one before them, directly or by others (set)."""
+        seen = overlap.Index(self.execs)
+        found: set[bytes] = set()
+        for rule in rules:
             if rule in common:
-                loaded.append(rule)
-            elif any(self.collide(rule, later) for later in itertools.chain(found, loaded)):
-                found.append(rule)
-        return set(found)
+                seen.add(rule)
+            elif seen.meets(rule):
+                seen.add(rule)
+                found.add(rule)
+        return found
 
-    def place(self, rule, common, drags):
-        behind = self.behind(rule) if drags else {rule}
-        before = self.before(rule) if drags else behind
-        if len(before & common) < len(behind & common) and self.safe(self.front | before):
-            self.front |= before
-        else:
-            self.back |= behind
+    def place(self, rule, common):
+        behind, before = self.cheaper(rule, rule, common)
+        if behind is None or (before is not None and len(before & common) < len(behind & common)):
+            if self.safe(before):
+                self.front |= before
+                return
+            behind = self.behind(rule)
+        self.back |= behind
 
-    def behind(self, rule):
-        """Return what must come behind ``rule`` if it is appended, itself included: a closure (set)."""
-        return self.closure(self.desired[self.rank[rule] :])
+    def cheaper(self, later, earlier, counted):
+        """
+        Return what :meth:`behind` tells of ``later`` and :meth:`before` of ``earlier``; None for one that has by far
+        more of the rules that are ``counted`` (set) than the other: it is not looked for to its end.
+        """
+        most = 1
+        while True:
+            found = self.behind(later, counted, most), self.before(earlier, counted, most)
+            if found != (None, None):
+                return found
+            most *= 4
 
-    def before(self, rule):
-        """Return what must come before ``rule`` if it is prepended, itself included: a closure (set)."""
-        return self.closure(self.desired[self.rank[rule] :: -1])
+    def behind(self, rule, counted=frozenset(), most=math.inf):
+        """Return what must come behind too if ``rule`` is appended, itself included: a closure (set)."""
+        return self.closure(self.desired[self.rank[rule] :], self.back, counted, most)
 
-    def collide(self, one, other):
-        return collide(one, other, self.execs)
+    def before(self, rule, counted=frozenset(), most=math.inf):
+        """Return what must come before too if ``rule`` is prepended, itself included: a closure (set)."""
+        return self.closure(self.desired[self.rank[rule] :: -1], self.front, counted, most)
 
-    def closure(self, rules):
-        members = [rules[0]]
-        for rule in rules[1:]:
-            if any(self.collide(member, rule) for member in members):
-                members.append(rule)
-        return set(members)
+    def closure(self, rules, there, counted, most):
+        members, count = overlap.Index(self.execs), 0
+        found: set[bytes] = set()
+        for rule in rules:
+            if rule in there or (found and not members.meets(rule)):
+                continue
+            members.add(rule)
+            found.add(rule)
+            count += rule in counted
+            if count > most:
+                return None
+        return found
 
     def safe(self, rules):
-        """Tell whether prepending ``rules`` one by one never lets a ``never`` hide what an earlier one records."""
-        ordered = sorted(rules, key=self.rank.__getitem__)
-        nevers = [rule for rule in ordered if not _view(rule).action]
-        return not any(
-            self.collide(rule, never)
-            for never in nevers
-            for rule in ordered[: ordered.index(never)]
-            if _view(rule).action
-        )
+        """Tell whether prepending ``rules`` too never lets a ``never`` hide what an earlier one records."""
+        together = self.front | rules
+        if all(overlap.view_of(rule).action for rule in together):
+            return True
+        earlier = overlap.Index(self.execs)
+        for rule in sorted(together, key=self.rank.__getitem__):
+            if overlap.view_of(rule).action:
+                earlier.add(rule)
+            elif earlier.meets(rule):
+                return False
+        return True
 
     def mend_order(self):
         """Move what stands in the wrong order, by whichever end drags fewer rules along."""
+        everything = set(self.desired)
+        self.known.take(self.common)
         for first, second in self.inverted():
-            if second in self.back or first in self.front:
-                continue
-            behind, before = self.behind(second), self.before(first)
-            if len(before) < len(behind) and not before & self.back and self.safe(self.front | before):
+            behind, before = self.cheaper(second, first, everything)
+            shorter = behind is None or (
+                before is not None and self.weight(before, first) < self.weight(behind, second)
+            )
+            if shorter and not before & self.back and self.safe(before):
                 self.front |= before
             else:
-                self.back |= behind
+                self.back |= self.behind(second) if behind is None else behind
         # What must be behind wins: a rule cannot be at both ends.
         self.front -= self.back
 
+    def weight(self, moved, rule):
+        """Return what tells which of two ways is shorter: the rules that move, and what is right then."""
+        return len(moved), -sum(1 for _ in itertools.islice(self.wrong(rule), ENOUGH))
+
     def inverted(self):
-        """Yield each pair that collides and stands the other way round in the kernel than desired."""
-        ranks = [self.rank[rule] for rule in self.common]
-        for at in _out_of_order(ranks):
-            for other, rank in enumerate(ranks):
-                if (
-                    (other < at) != (rank < ranks[at])
-                    and other != at
-                    and self.collide(self.common[at], self.common[other])
-                ):
-                    yield tuple(sorted((self.common[at], self.common[other]), key=self.rank.__getitem__))
+        """Yield each pair that collides and stands the other way round in the kernel than desired, and yet stays."""
+        for at in _out_of_order([self.rank[rule] for rule in self.common]):
+            for pair in self.wrong(self.common[at]):
+                yield pair
+                if self.common[at] in self.back:
+                    break
+
+    def wrong(self, rule):
+        """Yield those of the pairs that ``rule`` is one of, in the order that is desired (tuple of bytes)."""
+        for other in self.known.colliding(rule):
+            pair = (rule, other) if self.rank[rule] < self.rank[other] else (other, rule)
+            if (
+                self.place_of[pair[0]] > self.place_of[pair[1]]
+                and pair[1] not in self.back
+                and pair[0] not in self.front
+            ):
+                yield pair
 
     # -- the steps
 
     def phases(self):
         front = sorted(self.front, key=self.rank.__getitem__)
         back = sorted(self.back, key=self.rank.__getitem__)
-        moved = (self.front | self.back) & set(self.loaded)
+        moved = (self.front | self.back) & set(self.loaded) | self.anew
         front_twins, back_twins = self.twinned(front[::-1], moved), self.twinned(back, moved)
         gone = [rule for rule in reversed(self.loaded) if rule in moved or rule not in self.rank]
         yield [
-            *(self.step("prepend", rule, rule in front_twins) for rule in reversed(front)),
-            *(self.step("append", rule, rule in back_twins) for rule in back),
+            *(self.step("prepend", rule, rule in front_twins) for rule in reversed(front) if rule not in self.anew),
+            *(self.step("append", rule, rule in back_twins) for rule in back if rule not in self.anew),
         ]
         yield [Step("delete", rule) for rule in gone for _ in range(self.copies[rule])]
         yield [
             *(Step("prepend", rule) for rule in reversed(front) if rule in front_twins),
             *(Step("append", rule) for rule in back if rule in back_twins),
         ]
-        twins = [rule for rule in (*front, *reversed(back)) if rule in front_twins | back_twins]
+        twins = [rule for rule in (*front, *reversed(back)) if rule in (front_twins | back_twins) - self.anew]
         yield [self.step("delete", rule, True) for rule in twins]
 
     def step(self, do, rule, stands_in):
@@ -198,11 +249,13 @@ class _List:
 
     def twinned(self, rules, moved):
         """Return those of ``rules`` (in the order in which they are added) that need a twin meanwhile (set)."""
-        twins: list[bytes] = []
+        twins = overlap.Index(self.execs)
+        found: set[bytes] = set()
         for rule in rules:
-            if rule in moved or any(self.collide(rule, other) for other in twins):
-                twins.append(rule)
-        return set(twins)
+            if rule in moved or twins.meets(rule):
+                twins.add(rule)
+                found.add(rule)
+        return found
 
 
 def _out_of_order(ranks):
@@ -242,158 +295,3 @@ def is_twin(rule: bytes) -> bool:
     packed = layout.unpack(rule)[0]
     conditions = (_always_true(packed.filter, number) for number in range(TWINS))
     return bool(packed.fields) and packed.fields[-1] in conditions
-
-
-# ---- which rules can decide the same event ----------------------------------------------------------------------
-
-
-class _View(typing.NamedTuple):
-    """What of a rule tells whether its order relative to another one matters."""
-
-    filter: int
-    action: int
-    key: str
-    calls: int
-    limits: dict[int, tuple[int, int, frozenset[int]]]
-    perms: int
-    place: str
-    arch: int | None
-    conditions: frozenset
-
-
-def collide(one: bytes, other: bytes, execs: Callable[[int], int]) -> bool:
-    """
-    Tell whether some event can match both rules (bytes) and be decided differently by either.
-
-    execs
-        An architecture's number → the bits of the system calls that execute a program (callable: int → int), as
-        :func:`sshtrail_lib.rules.compile.exec_calls` asks libaudit for them.
-
-    Two watches of unrelated places collide only when one of them is a ``never``: a system call that names
-    both places is recorded either way, and under either key it is found with its two paths.
-    """
-    a, b = _view(one), _view(other)
-    if (a.filter, a.action, a.key) == (b.filter, b.action, b.key) or a.filter != b.filter:
-        return False
-    if not a.action and not b.action:
-        return False
-    return not (
-        _calls_apart(a, b, execs) or _limits_apart(a.limits, b.limits) or (a.action and b.action and _unrelated(a, b))
-    )
-
-
-def covers(one: bytes, other: bytes) -> bool:
-    """Tell whether the rule ``one`` (bytes) certainly matches every event that ``other`` (bytes) matches."""
-    a, b = _view(one), _view(other)
-    if a.filter != b.filter or (a.filter in MASKED and b.calls & ~a.calls):
-        return False
-    return a.conditions <= b.conditions or _numbers_cover(a, b)
-
-
-def _numbers_cover(a, b):
-    """Tell whether each condition of ``a`` is one of ``b``'s, or a limit within which ``b``'s own limits lie."""
-    return all(condition in b.conditions or _limit_covers(condition, a.limits, b.limits) for condition in a.conditions)
-
-
-def _limit_covers(condition, outer, inner):
-    field, operator, _value = condition
-    in_limits = layout.OPERATOR_NAMES.get(operator, "&") not in BITS and field in outer
-    return in_limits and _within(inner.get(field), outer[field])
-
-
-def _within(inner, outer):
-    if inner is None:
-        return False
-    return inner[0] >= outer[0] and inner[1] <= outer[1] and all(_refused(value, inner) for value in outer[2])
-
-
-def _refused(value, limits):
-    return not limits[0] <= value <= limits[1] or value in limits[2]
-
-
-def _calls_apart(a, b, execs):
-    if a.filter in MASKED and not a.calls & b.calls:
-        return True
-    # Only execve and execveat have the permission x (linux kernel/auditsc.c: audit_match_perm).
-    return any(x.perms and _never_exec(x) and _exec_only(y, execs) for x, y in ((a, b), (b, a)))
-
-
-def _never_exec(view):
-    return not view.perms & EXEC_BIT
-
-
-def _exec_only(view, execs):
-    if view.perms == EXEC_BIT:
-        return True
-    return view.arch is not None and bool(view.calls) and not view.calls & ~execs(view.arch)
-
-
-def _limits_apart(a, b):
-    for field in a.keys() & b.keys():
-        low, high = max(a[field][0], b[field][0]), min(a[field][1], b[field][1])
-        if low > high or (low == high and low in a[field][2] | b[field][2]):
-            return True
-    return False
-
-
-def _unrelated(a, b):
-    if not a.place or not b.place or a.place == b.place:
-        return False
-    return not (_holds(a.place, b.place) or _holds(b.place, a.place))
-
-
-def _holds(directory, path):
-    return path.startswith(directory.rstrip("/") + "/")
-
-
-@functools.lru_cache(maxsize=65536)
-def _view(rule):
-    packed, strings = layout.unpack(rule)
-    numbers = [number for number, _operator, _value in packed.fields if number in layout.STRINGS]
-    texts = {number: strings[at] for at, number in enumerate(numbers)}
-    places = [texts[number] for number in (WATCH, DIR) if number in texts and _equals(packed, number)]
-    calls = int.from_bytes(b"".join(word.to_bytes(4, "little") for word in packed.mask), "little")
-    return _View(
-        packed.filter,
-        packed.action,
-        texts.get(KEY, ""),
-        calls,
-        _limits(packed.fields),
-        next((value for number, _operator, value in packed.fields if number == PERM), 0),
-        posixpath.normpath(places[0]) if places else "",
-        _arch(packed),
-        _conditions(packed, texts),
-    )
-
-
-def _conditions(packed, texts):
-    """Return the conditions that must all hold, with the text of those that have one; a key is none."""
-    return frozenset(
-        (number, operator, texts.get(number, value)) for number, operator, value in packed.fields if number != KEY
-    )
-
-
-def _equals(packed, number):
-    equal = layout.OPERATOR_NUMBERS["="]
-    return any(field == number and operator == equal for field, operator, _value in packed.fields)
-
-
-def _limits(fields):
-    """Return for each single-valued field the lowest and highest value that can match, and the values that cannot."""
-    limits: dict[int, tuple[int, int, frozenset[int]]] = {}
-    for number, operator, value in fields:
-        name = layout.OPERATOR_NAMES.get(operator, "&")
-        if number in SINGLE and name not in BITS:
-            value = int(bool(value)) if number == SUCCESS else value
-            low, high, never = limits.get(number, (0, TOP, frozenset()))
-            bounds = {"=": (value, value), ">": (value + 1, TOP), ">=": (value, TOP), "<": (0, value - 1)}
-            least, most = bounds.get(name, (0, value if name == "<=" else TOP))
-            never |= {value} if name == "!=" else frozenset()
-            limits[number] = (max(low, least), min(high, most), never)
-    return limits
-
-
-def _arch(packed):
-    """Return the architecture (int) that a rule is about, None when it may be another one or several."""
-    arch = next((value for number, _operator, value in packed.fields if number == ARCH), None)
-    return arch if arch is not None and _equals(packed, ARCH) else None

@@ -12,15 +12,17 @@ import errno
 import functools
 import os
 import typing
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
-from sshtrail_lib.base import kernel
-from sshtrail_lib.rules import accounts, compile, fields, plan
+from sshtrail_lib.base import kernel, text
+from sshtrail_lib.rules import accounts, compile, fields, overlap, plan
 from sshtrail_lib.rules import files as rules_files
 from sshtrail_lib.rules import hiding as rules_hiding
 from sshtrail_lib.rules.fields import RuleError
-from sshtrail_lib.rules.files import Origin
+from sshtrail_lib.rules.files import Broken, Origin
 from sshtrail_lib.rules.hiding import Hiding
+from sshtrail_lib.rules.language import Rule
 
 REBOOT = "takes effect at the next reboot"
 #: Among the settings of the kernel's status: 1 when everybody keeps his login until the next reboot, root too.
@@ -30,7 +32,9 @@ FIXED_LOGINS = "loginuid_immutable"
 class Host(typing.NamedTuple):
     """
     What there is: ``files`` of rules.d in order and the ``compiled`` file (bytes, or None), the kernel's ``rules``
-    (list of bytes) and ``status`` (dict). ``space`` is how the host's awk reads ``\\s*``.
+    (list of bytes) and ``status`` (dict). ``space`` is how the host's awk reads ``\\s*``; ``unread`` what in rules.d
+    is no file that can be read, and why (dict of str); ``stale`` the kernel's rules that watch another directory than
+    the one that stands there now (set of bytes).
     """
 
     rules_dir: str
@@ -40,6 +44,8 @@ class Host(typing.NamedTuple):
     rules: list[bytes]
     status: dict[str, typing.Any]
     space: bytes = rules_files.MAWK
+    unread: Mapping[str, str] = MappingProxyType({})
+    stale: Collection[bytes] = frozenset()
 
 
 class Target(typing.NamedTuple):
@@ -47,9 +53,10 @@ class Target(typing.NamedTuple):
     What there should be, in the same form.
 
     ``unknown`` are the kernel's rules that no file holds (list of bytes), ``origins`` where each of the others stands.
-    ``skipped`` are rules that cannot be loaded in files that tell auditctl to go on (list of Origin), ``hiding`` those
-    that keep records out of the log, stay, and are not the policy's (list of Hiding), ``lacking`` sentences (list of
-    str) on what is asked for and this host does not have.
+    ``broken`` are the lines that do not load (list of Broken), ``repeated`` the rules that may be there several times
+    (set of bytes), ``hiding`` those that keep records out of the log, stay, and are not the policy's (list of Hiding),
+    ``stricter`` the settings of other files that are stricter than what is asked for (dict of Origin), ``lacking`` sentences
+    (list of str) on what is asked for and this host does not have.
     """
 
     files: dict[str, bytes]
@@ -58,14 +65,16 @@ class Target(typing.NamedTuple):
     status: dict[str, int]
     unknown: list[bytes]
     origins: list[Origin]
-    skipped: list[Origin]
+    broken: list[Broken]
+    repeated: Collection[bytes] = frozenset()
     hiding: Sequence[Hiding] = ()
     lacking: Sequence[str] = ()
+    stricter: Mapping[str, Origin] = MappingProxyType({})
 
 
 def aim(
     host: Host,
-    edits: Mapping[str, bytes] | None = None,
+    edits: Mapping[str, bytes | None] | None = None,
     unknown: str = "report",
     lock: bool = False,
     drop: Collection[bytes] = (),
@@ -75,7 +84,7 @@ def aim(
     Return the :class:`Target` for ``host`` (:class:`Host`) once ``edits`` are made.
 
     edits
-        ``{path: bytes}``: the rules.d files that get another content; None for none.
+        ``{path: bytes}``: the rules.d files that get another content, None for one that goes; None for none.
     unknown
         What happens to rules of the kernel that no file holds: ``remove`` them, or let them be.
     lock
@@ -88,21 +97,38 @@ def aim(
     Raises :class:`sshtrail_lib.rules.language.RuleError` for a line that would stop the load, naming file and line.
     """
     edits = edits or {}
-    files = arranged({**host.files, **edits})
+    files = rules_files.ended(arranged({**host.files, **edits}))
     compiled = _text(host.rules_dir, tuple(files.values()), host.space)
-    entries, wanted, skipped = desired(files)
-    if rules_files.goes_on(files):
-        absent = {data for data, entry in wanted.items() if data not in host.rules and absent_directory(entry)}
-        skipped = [*skipped, *(wanted[data] for data in absent)]
-        wanted = {data: entry for data, entry in wanted.items() if data not in absent}
-    strangers = [rule for rule in dict.fromkeys(host.rules) if rule not in wanted]
-    taken_out = _held({path: host.files.get(path) for path in edits})
+    found = desired(files)
+    wanted, refused = _loadable(host, found.rules)
+    unread = [Broken(path, 0, "", reason) for path, reason in host.unread.items()]
+    wrong = [one for one in found.broken if not rules_files.is_left_out(one.text, host.space)]
+    # Where a load stops without our help.
+    alone = {path: content for path, content in files.items() if os.path.basename(path) != rules_files.PASSING}
+    broken = rules_files.judged(alone, [*unread, *wrong, *refused])
+    strangers = [rule for rule in dict.fromkeys(host.rules) if rule not in found.rules]
+    taken_out = set(desired(arranged({path: host.files.get(path) for path in edits})).rules)
     strangers = [rule for rule in strangers if rule not in taken_out and not plan.is_twin(rule)]
-    status = _status(entries)
-    if status.get("enabled") == kernel.IMMUTABLE and not lock:
-        del status["enabled"]
     kept = [rule for rule in strangers if _stays(rule, host, unknown, drop, keep)]
-    return Target(files, compiled, [*wanted, *kept], status, strangers, list(wanted.values()), skipped)
+    status = _status(host, found.entries, lock)
+    return Target(files, compiled, [*wanted, *kept], status, strangers, [*wanted.values()], broken, found.repeated)
+
+
+def _loadable(host, rules):
+    """Return those of ``rules`` that can be loaded, and the others as lines that do not load."""
+    absent = {
+        data: needed for data, entry in rules.items() if data not in host.rules and (needed := absent_directory(entry))
+    }
+    refused = [
+        broken_line(rules[data], f"{needed} does not exist, so the kernel refuses {rules[data].value}")
+        for data, needed in absent.items()
+    ]
+    return {data: entry for data, entry in rules.items() if data not in absent}, refused
+
+
+def broken_line(entry: Origin, reason: str) -> Broken:
+    """Return that the line of ``entry`` does not load for a ``reason`` (str)."""
+    return Broken(entry.file, entry.line, str(entry.value), reason)
 
 
 def _stays(rule, host, unknown, drop, keep):
@@ -110,17 +136,12 @@ def _stays(rule, host, unknown, drop, keep):
     return not host.status["immutable"] and (rule in keep or (unknown != "remove" and rule not in drop))
 
 
-def _held(files):
-    """Return the rules (set of bytes) of files that are edited: what leaves them is known, and leaves the kernel."""
-    try:
-        return set(desired(arranged(files))[1])
-    except RuleError:
-        # A broken file never was what the kernel holds.
-        return set()
-
-
-def _status(entries):
-    return {name: int(entry.value.value) for name, entry in rules_files.effective_status(entries).items()}
+def _status(host, entries, lock):
+    status = {name: int(entry.value.value) for name, entry in rules_files.effective_status(entries).items()}
+    if status.get("enabled") == kernel.IMMUTABLE and not lock:
+        # The files lock at the next boot; what is on then is on now.
+        status["enabled"] = max(1, host.status["enabled"])
+    return status
 
 
 def absent_directory(entry: Origin) -> str | None:
@@ -135,72 +156,112 @@ def arranged(files: Mapping[str, bytes | None]) -> dict[str, bytes]:
     return {path: data for path, data in ordered if data is not None}
 
 
-def desired(files: Mapping[str, bytes]) -> tuple[list[Origin], dict[bytes, Origin], list[Origin]]:
+class Desired(typing.NamedTuple):
     """
-    Return what ``files`` (``{path: bytes}``, in order) say: every entry, and what :func:`compile_all` makes of them.
+    What files say: every entry (list of Origin), the ``rules`` that a load leaves (``{bytes: Origin}``, in order), the
+    lines that are ``broken`` (list of Broken), and the rules that it leaves ``repeated`` (set of bytes).
+    """
+
+    entries: list[Origin]
+    rules: dict[bytes, Origin]
+    broken: list[Broken]
+    repeated: Collection[bytes]
+
+
+def desired(files: Mapping[str, bytes]) -> Desired:
+    """
+    Return what ``files`` (``{path: bytes}``, in order) say (:class:`Desired`).
 
     Reading and compiling again what is known costs more than asking the kernel, so it is remembered for as long as
     the files, the directories that watches look at, and the numbers of users and groups are the same.
     """
-    items = tuple(files.items())
-    entries, rules, watched, named = _read(items)
-    numbers = tuple(accounts.number(*pair) for pair in named)
-    lenient = rules_files.goes_on(files)
-    return entries, *_compiled_rules(rules, tuple(map(os.path.isdir, watched)), numbers, lenient)
+    read = _read(tuple(files.items()))
+    numbers = tuple(map(_number, read.named))
+    load = _loaded(read, tuple(map(os.path.isdir, read.watched)), numbers)
+    return Desired(read.entries, load.rules, [*read.broken, *load.broken], load.repeated)
+
+
+def _number(named):
+    try:
+        return accounts.number(*named)
+    except RuleError:
+        return None
 
 
 _text = functools.lru_cache(maxsize=8)(rules_files.compile_text)
 
 
+class _Read:
+    """What is remembered by what it is, not by what it holds: hashing thousands of rules costs too much."""
+
+    def __init__(self, files):
+        self.entries = rules_files.parse_all(files)
+        self.broken = rules_files.broken(files)
+        parts = [part for entry in self.entries if isinstance(entry.value, Rule) for part in entry.value.parts]
+        self.watched = [part.value for part in parts if part.option == "-w"]
+        self.named = list(dict.fromkeys((part.name, part.value) for part in parts if fields.is_account(part)))
+
+
 @functools.lru_cache(maxsize=8)
 def _read(items):
-    entries = rules_files.parse_all(dict(items), accounts.exists)
-    rules = _Rules(rules_files.rules(entries))
-    parts = [part for entry in rules.entries for part in entry.value.parts]
-    named = dict.fromkeys((part.name, part.value) for part in parts if fields.is_account(part))
-    return entries, rules, [part.value for part in parts if part.option == "-w"], list(named)
-
-
-class _Rules:
-    """Rules that are remembered by what they are, not by what they hold: hashing thousands of them costs too much."""
-
-    def __init__(self, entries):
-        self.entries = entries
+    return _Read(dict(items))
 
 
 @functools.lru_cache(maxsize=8)
-def _compiled_rules(rules, _directories, _numbers, lenient):
-    return compile_all(rules.entries, lenient)
+def _loaded(read, _directories, _numbers):
+    load = Load()
+    for entry in read.entries:
+        load.take(entry)
+    return load
 
 
-def compile_all(entries: Iterable[Origin], lenient: bool = False) -> tuple[dict[bytes, Origin], list[Origin]]:
-    """
-    Return ``({bytes: Origin}, skipped)`` for the rules of ``entries`` (list of Origin), in order.
+class Load:
+    """What a load of rules leaves in an empty kernel, entry by entry, as auditctl does it."""
 
-    Raises :class:`sshtrail_lib.rules.language.RuleError` for one that libaudit refuses and for a second copy of one, at
-    which a load would stop; with ``lenient`` (bool) it is ``skipped`` (list of Origin) instead.
-    """
-    compiled: dict[bytes, Origin] = {}
-    skipped: list[Origin] = []
-    for entry in entries:
+    def __init__(self) -> None:
+        self._behind: dict[bytes, Origin] = {}
+        self._before: dict[bytes, Origin] = {}
+        self.broken: list[Broken] = []
+        self.repeated: set[bytes] = set()
+
+    @property
+    def rules(self) -> dict[bytes, Origin]:
+        """The rules in the kernel's order (``{bytes: Origin}``)."""
+        return {**dict(reversed(self._before.items())), **self._behind}
+
+    def take(self, entry: Origin) -> None:
+        """Do what an ``entry`` says; one that is refused is among the ``broken``, and nothing is done."""
+        if not isinstance(entry.value, Rule):
+            self._clear(entry.value)
+            return
         try:
-            _take(entry, compiled)
+            self._add(entry, compile.compile(entry.value))
         except RuleError as exc:
-            if not lenient:
-                raise exc.at(entry.line, entry.file) from exc
-            skipped.append(entry)
-    return compiled, skipped
+            self.broken.append(broken_line(entry, exc.reason))
 
+    def _clear(self, control):
+        key = control.value.removeprefix("-k ") if control.option == "-D" else ""
+        for held in (self._behind, self._before) if key else ():
+            # auditctl-listing.c, key_match: also a part of a key is enough.
+            for data in [data for data, entry in held.items() if any(key in one for one in entry.value.keys)]:
+                del held[data]
 
-def _take(entry, compiled):
-    data = compile.compile(entry.value)
-    if entry.value.verb == "-d":
-        compiled.pop(data, None)
-    elif data in compiled:
-        first = compiled[data]
-        raise RuleError(f"The same rule as {first.file}, line {first.line}; a load stops here")
-    else:
-        compiled[data] = entry
+    def _add(self, entry, data):
+        held = next((rules for rules in (self._before, self._behind) if data in rules), None)
+        if entry.value.verb == "-d":
+            if held is None:
+                raise RuleError("There is no such rule to delete; a load stops here")
+            del held[data]
+        elif entry.value.verb == "-A":
+            # The kernel takes any number of copies in front, and decides by the first.
+            self.repeated |= {data} if held is not None else set()
+            self._behind.pop(data, None)
+            self._before.pop(data, None)
+            self._before[data] = entry
+        elif held is not None:
+            raise RuleError(f"The same rule as {held[data].file}, line {held[data].line}; a load stops here")
+        else:
+            self._behind[data] = entry
 
 
 def differences(host: Host, target: Target) -> dict[str, typing.Any]:
@@ -225,6 +286,8 @@ def file_changes(host: Host, target: Target) -> dict[str, typing.Any]:
 
 
 def _lines_changed(old, new):
+    if new is not None and old is not None and new == old + b"\n":
+        return {"old": ["(the last line has no end)"], "new": []}
     before, after = (None if data is None else data.decode("utf-8", "replace").splitlines() for data in (old, new))
     if before is None or after is None:
         return {"old": before, "new": after}
@@ -235,7 +298,7 @@ def _lines_changed(old, new):
 def kernel_changes(host: Host, target: Target) -> dict[str, typing.Any]:
     """Return how the kernel differs: ``rules`` that go and come (a moved one does both), and ``status``."""
     changes = {}
-    steps = way(host.rules, target.rules)
+    steps = steps_of(host, target)
     if steps:
         changes["kernel"] = {"old": _shown(steps, "delete"), "new": _shown(steps, "append", "prepend")}
     status = {name: value for name, value in target.status.items() if host.status.get(name) != value}
@@ -251,9 +314,21 @@ def _shown(steps, *kinds):
     return [describe(rule) for rule in shown if rule not in twins]
 
 
-def way(loaded: list[bytes], wanted: list[bytes]) -> list[plan.Step]:
+def steps_of(host: Host, target: Target) -> list[plan.Step]:
+    """Return the steps from what the kernel of ``host`` holds to ``target`` (list of :class:`plan.Step`)."""
+    seen: set[bytes] = set()
+    held = []
+    for rule in host.rules:
+        # Copies that a load makes are as good as one.
+        if rule not in seen or rule not in target.repeated:
+            held.append(rule)
+        seen.add(rule)
+    return way(held, target.rules, host.stale)
+
+
+def way(loaded: list[bytes], wanted: list[bytes], stale: Collection[bytes] = ()) -> list[plan.Step]:
     """Return the steps from the rules that are ``loaded`` to those that are ``wanted``, as :func:`plan.plan`."""
-    return plan.plan(loaded, wanted, compile.exec_calls)
+    return plan.plan(loaded, wanted, compile.exec_calls, stale)
 
 
 def preview(held: list[bytes], wanted: list[bytes]) -> dict[str, typing.Any]:
@@ -263,11 +338,11 @@ def preview(held: list[bytes], wanted: list[bytes]) -> dict[str, typing.Any]:
     ``add``, ``remove``, ``move`` (lists of str: in both, but where their place decides) and ``operations`` (int).
     """
     steps = way(held, wanted)
-    touched = {step.rule for step in steps}
+    touched, there, asked = {step.rule for step in steps}, set(held), set(wanted)
     return {
-        "add": [describe(rule) for rule in wanted if rule not in held],
-        "remove": [describe(rule) for rule in held if rule not in wanted],
-        "move": [describe(rule) for rule in wanted if rule in held and rule in touched],
+        "add": [describe(rule) for rule in wanted if rule not in there],
+        "remove": [describe(rule) for rule in held if rule not in asked],
+        "move": [describe(rule) for rule in wanted if rule in there and rule in touched],
         "operations": len(steps),
     }
 
@@ -311,26 +386,70 @@ def comment(host: Host, target: Target, unknown: str) -> str:
     """Return one or two sentences (str) on what is there, what waits and what no file holds."""
     count = len(target.origins)
     told = [f"The files hold {count} audit rules; the kernel holds {len(host.rules)}."]
-    if waiting(host, target):
-        told.append(f"The kernel is locked, so what differs there {REBOOT}: {_waiting_lines(host, target)}.")
-    if target.skipped:
-        places = ", ".join(f"{entry.file} line {entry.line}" for entry in target.skipped)
-        told.append(f"Not loaded, and -i lets the load go on: {places}.")
+    told += _waiting_for(host, target)
+    told += map(broken_sentence, target.broken)
     told += target.lacking
-    told += [f"{entry.file} line {entry.line} never decides: {reason}." for entry, reason in hidden(target)]
+    told += hidden(target)
     if unknown == "report" and target.unknown and not host.status["immutable"]:
         lines = ", ".join(map(describe, target.unknown))
         told.append(f"In the kernel, but in no file: {lines}.")
     return " ".join(filter(None, [*told, rules_hiding.sentence(target.hiding)]))
 
 
-def hidden(target: Target) -> Iterator[tuple[Origin, str]]:
-    """Yield ``(Origin, reason)`` for each rule of which an earlier ``never`` matches everything."""
-    ordered = list(desired(target.files)[1].items())
-    for at, (data, never) in enumerate(ordered):
-        for later, entry in ordered[at + 1 :] if _is_never(never) else ():
-            if plan.collide(data, later, compile.exec_calls) and plan.covers(data, later):
-                yield entry, f"{never.file} line {never.line} drops everything that it matches"
+def _waiting_for(host, target):
+    """Return what a person should know of what is there and of what is done about it (list of str)."""
+    told = []
+    if waiting(host, target):
+        told.append(f"The kernel is locked, so what differs there {REBOOT}: {_waiting_lines(host, target)}.")
+    for name, entry in target.stricter.items():
+        told.append(f"{entry.file} line {entry.line} ({entry.value}) is stricter than the {name} asked for, and stays.")
+    moved = [describe(rule) for rule in target.rules if rule in host.stale]
+    if moved:
+        told.append(f"Another directory stands where these watch: {', '.join(moved)}.")
+    lost = handmade(host)
+    if lost:
+        told.append(f"{host.compiled_path} was written by hand: {lost} lines of it stand in no file of rules.d.")
+    return told
+
+
+def handmade(host: Host) -> int:
+    """Return how many lines (int) of the compiled file nobody made of ``rules.d``, where none of its files has any."""
+    if (
+        not host.compiled
+        or host.compiled.startswith(rules_files.GENERATED)
+        or any(map(_says_rules, host.files.items()))
+    ):
+        return 0
+    return len(rules_files.read(host.compiled_path, host.compiled))
+
+
+def _says_rules(item):
+    path, data = item
+    return any(isinstance(line.value, Rule) for line in rules_files.read(path, data))
+
+
+def broken_sentence(found: Broken) -> str:
+    """Return a sentence (str, for a person) on a line that does not load."""
+    place = f"{found.file} line {found.line}" if found.line else found.file
+    stops = "augenrules alone would stop there" if found.stops else "a load goes on behind it" if found.line else ""
+    return f"Not loaded{f' ({stops})' if stops else ''}: {place}: {text.line(found.reason.rstrip('.'))}."
+
+
+def hidden(target: Target) -> list[str]:
+    """Return sentences (list of str) on rules that an earlier ``never`` keeps from deciding, wholly or in part."""
+    known, index = desired(target.files).rules, overlap.Index(compile.exec_calls)
+    found, parts = [], collections.defaultdict(list)
+    for data, entry in known.items():
+        if _is_never(entry):
+            index.add(data)
+            continue
+        for never in index.colliding(data):
+            place = f"{known[never].file} line {known[never].line}"
+            if overlap.covers(never, data):
+                found.append(f"{entry.file} line {entry.line} never decides: {place} drops everything that it matches.")
+            elif known[never].file != entry.file:
+                parts[place].append(f"{entry.file} line {entry.line}")
+    return found + [f"{place} drops a part of what others match: {', '.join(those)}." for place, those in parts.items()]
 
 
 def _is_never(entry):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import os
+import re
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -22,6 +23,8 @@ from sshtrail_lib.rules.language import Rule
 from sshtrail_lib.rules.target import Host, Target
 
 UNKNOWN = ("keep", "report", "remove")
+# A line that is to set something, however wrong.
+SETTING = re.compile(r"\s*-(-|[Dbferictq])")
 GROUP_KEYS = ("name", "title", "controls", "rules", "optional", "privileged")
 
 
@@ -83,22 +86,31 @@ class OneRule:
         data = compile.compile(rule)
         places = _places(host, data)
         if self.present:
-            return _installed(host, target.aim(host, {} if places else self._added(host, rule)))
+            wanted = target.aim(host, {} if places else self._added(host, rule))
+            _check_loads(wanted, {self.path: (), **places})
+            return _installed(host, wanted)
         edits = {path: rules_files.without(host.files[path], lines) for path, lines in places.items()}
         return _installed(host, target.aim(host, edits, drop={data}))
 
     def _added(self, host, rule):
-        data = host.files.get(self.path) or b""
+        data = rules_files.ended({self.path: host.files.get(self.path) or b"", "": b""})[self.path]
         return {self.path: data + f"{rule}\n".encode("utf-8", "surrogateescape")}
 
 
 def _places(host, rule):
     """Return where the files hold ``rule`` (bytes): ``{path: {line number}}``."""
     places = collections.defaultdict(set)
-    for entry in rules_files.rules(target.desired(host.files)[0]):
-        if compile.compile(entry.value) == rule:
+    for entry in target.desired(host.files).entries:
+        if isinstance(entry.value, Rule) and _compiled(entry.value) == rule:
             places[entry.file].add(entry.line)
     return places
+
+
+def _compiled(rule):
+    try:
+        return compile.compile(rule)
+    except RuleError:
+        return None
 
 
 def _installed(host, wanted):
@@ -145,29 +157,45 @@ class Managed:
         own = [compile.compile(rule) for group in groups for rule in group["rules"] if rules_hiding.looks(rule)]
         named = rules_hiding.Named([*own, *keep])
         drop = rules_hiding.unnamed(host.rules, named) if self.hiding == "remove" else []
-        wanted = target.aim(host, self._edits(host, groups, named), self.unknown, self.immutable, drop, keep)
+        stricter = rules_files.stricter(rules_files.controls(self._others(host, {})), self._settings())
+        wanted = target.aim(host, self._edits(host, groups, named, stricter), self.unknown, self.immutable, drop, keep)
         wanted = _not_loaded_now(host, wanted, named)
-        wanted = wanted._replace(hiding=self._left(host, wanted, named), lacking=_lacking(groups))
+        left = self._left(host, wanted, named)
+        wanted = wanted._replace(hiding=left, stricter=stricter, lacking=_lacking(groups))
         if self.loginuid_immutable:
             wanted.status[target.FIXED_LOGINS] = 1
-        self._check_skipped(wanted)
+        _check_loads(wanted, {self.name: ()})
         self._check_overridden(wanted)
         return _installed(host, wanted)
 
+    def _settings(self):
+        return {**self.status, **({"enabled": kernel.IMMUTABLE} if self.immutable else {})}
+
+    def _others(self, host, edits):
+        """Return the other files as they will be, in order, without the one that passes over wrong lines."""
+        ours = (self.name, os.path.join(host.rules_dir, rules_files.PASSING))
+        files = target.arranged({name: data for name, data in {**host.files, **edits}.items() if name not in ours})
+        return rules_files.ended(files)
+
     def _left(self, host, wanted, named):
         """Return what hides records, is not the policy's, and stays (list of Hiding)."""
-        files = rules_hiding.in_files(target.desired(wanted.files)[0], named, self.name)
+        files = rules_hiding.in_files(target.desired(wanted.files).entries, named, self.name)
         # What is locked hides until the next reboot, whatever the files say.
         rules = host.rules if host.status["immutable"] else wanted.rules
         return [*files, *rules_hiding.in_kernel(rules, named)]
 
-    def _edits(self, host, groups, named):
-        edits = _without(host, self.name, self._unwanted(named))
-        others = {name: data for name, data in {**host.files, **edits}.items() if name != self.name}
-        held = target.desired(target.arranged(others))[1]
+    def _edits(self, host, groups, named, stricter):
+        edits: dict[str, bytes | None] = _without(host, self.name, self._unwanted(named), self.unknown == "remove")
+        others = self._others(host, edits)
+        held = target.desired(others).rules
         elsewhere = {rule for group in groups for rule in group["rules"] if compile.compile(rule) in held}
-        fixed = self.loginuid_immutable
-        edits[self.name] = rules_files.render(groups, self.status, self.immutable, elsewhere, fixed)
+        own = (groups, self.status, self.immutable, elsewhere, self.loginuid_immutable, stricter)
+        edits[self.name] = rules_files.render(*own)
+        passing = os.path.join(host.rules_dir, rules_files.PASSING)
+        if any(one.stops for one in target.aim(host, {**edits, passing: None}).broken):
+            edits[passing] = rules_files.PASSING_TEXT
+        elif passing in host.files:
+            edits[passing] = None
         return edits
 
     def _unwanted(self, named):
@@ -176,22 +204,22 @@ class Managed:
             return lambda rule: not rules_hiding.looks(rule) or rules_hiding.is_unnamed(rule, named)
         return (lambda rule: rules_hiding.is_unnamed(rule, named)) if self.hiding == "remove" else None
 
-    def _check_skipped(self, wanted):
-        skipped = next((entry for entry in wanted.skipped if entry.file == self.name), None)
-        if skipped:
-            absent = target.absent_directory(skipped)
-            reason = f"{absent} does not exist, so the kernel refuses {skipped.value}"
-            raise RuleError(reason, None, skipped.line, self.name)
-
     def _check_overridden(self, wanted):
-        """Make sure that no later file sets what this one does."""
-        ours = {**self.status, **({"enabled": kernel.IMMUTABLE} if self.immutable else {})}
-        decided = rules_files.effective_status(target.desired(wanted.files)[0])
-        for setting in ours:
+        """Make sure that no later file sets what this one does, if it is not more strictly."""
+        decided = rules_files.effective_status(target.desired(wanted.files).entries)
+        for setting, value in self._settings().items():
             entry = decided[setting]
-            if entry.file != self.name:
+            ours = wanted.stricter[setting].value.value if setting in wanted.stricter else str(value)
+            if entry.file != self.name and entry.value.value != ours:
                 reason = f"{entry.value} overrides {setting} of {self.name}, which is read earlier"
                 raise RuleError(reason, None, entry.line, entry.file)
+
+
+def _check_loads(wanted, places):
+    """Raise :class:`RuleError` for a line of ``places`` (``{file: lines}``, none for all) that does not load."""
+    for found in wanted.broken:
+        if found.file in places and (not places[found.file] or found.line in places[found.file]):
+            raise RuleError(found.reason, None, found.line, found.file)
 
 
 def _not_loaded_now(host, wanted, named):
@@ -201,14 +229,18 @@ def _not_loaded_now(host, wanted, named):
     return wanted._replace(rules=[data for data in wanted.rules if data not in new], origins=kept)
 
 
-def _without(host: Host, path: str, unwanted: Callable[[Rule], bool] | None) -> dict[str, bytes]:
-    """Return the files (dict) other than ``path`` (str) that lose a rule, without the rules that are unwanted."""
-    edits: dict[str, bytes] = {}
+def _without(host: Host, path: str, unwanted: Callable[[Rule], bool] | None, wrong: bool) -> dict[str, bytes | None]:
+    """
+    Return the files (dict) other than ``path`` (str) that lose a line, without the rules that are unwanted and, if they
+    are ``wrong`` too (bool), without the lines that should be rules.
+    """
+    edits: dict[str, bytes | None] = {}
     if unwanted is None:
         return edits
     for name, data in host.files.items():
-        read = rules_files.read(name, data, exists=accounts.exists) if name != path else []
+        read = rules_files.read(name, data) if name != path else []
         lines = {line.number for line in read if isinstance(line.value, Rule) and unwanted(line.value)}
+        lines |= {line.number for line in read if wrong and line.reason and not SETTING.match(line.text)}
         if lines:
             edits[name] = rules_files.without(data, lines)
     return edits

@@ -27,6 +27,19 @@ def test_free_space_in_two_units_is_compared_on_the_disk(tmp_path):
     assert found("99%", 0) == []
 
 
+def test_the_daemons_default_is_compared_where_a_keyword_is_missing(tmp_path):
+    data = f"log_file = {tmp_path}/a.log\nadmin_space_left = 10%\n".encode()
+    [problem] = check.host_problems(data)
+    assert problem.keyword == "space_left" and "here they are 0 and " in problem.reason
+
+
+def test_a_group_is_asked_for_by_its_name(monkeypatch):
+    """All groups of a directory service are not: that takes it minutes."""
+    monkeypatch.setattr(check.grp, "getgrall", None)
+    assert check.host_problems(b"log_group = root\n") == []
+    assert [problem.keyword for problem in check.host_problems(b"log_group = no-such-group\n")] == ["log_group"]
+
+
 def test_a_file_that_auditd_would_not_open(tmp_path):
     require_root()
     path, link = tmp_path / "auditd.conf", tmp_path / "link"

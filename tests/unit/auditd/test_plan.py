@@ -78,6 +78,19 @@ def test_one_keyword_twice_is_refused():
         plan.wanted({"freq": 1, "FREQ": 2})
 
 
+@pytest.mark.parametrize("keyword", [None, *(entry.name for entry in keywords.KEYWORDS)])
+def test_each_keyword_alone_is_judged_with_the_daemons_defaults(keyword):
+    """No relation needs the other keyword to be there."""
+    for value in ("10%", "10", "yes", "incremental", "tls", "user", "/var/log/a.log", "x@y"):
+        data = f"{keyword} = {value}\n".encode() if keyword else b"log_file = /var/log/audit/audit.log\n"
+        assert all(problem.reason for problem in (*plan.problems(data), *plan._relations(data)))
+
+
+@pytest.mark.parametrize("data", [b"log_file = /var/log/audit/audit.log\n", b"admin_space_left = 10\n", b"freq = 1\n"])
+def test_without_space_left_there_is_none(data):
+    assert "space_left must be larger than admin_space_left." in [problem.reason for problem in plan.problems(data)]
+
+
 BASE = b"space_left = 2\n"
 
 

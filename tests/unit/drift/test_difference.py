@@ -70,3 +70,10 @@ def test_what_only_endangers_the_trail_fails_no_highstate():
     hiding, endangering = difference.of_findings([FINDING, {**FINDING, "hides": False}])
     assert difference.fails(hiding) and not difference.fails(endangering)
     assert difference.fails(difference.entry("kernel", "failure", 1, 0))
+
+
+def test_a_broken_line_of_others_is_a_finding_that_fails_nothing():
+    broken = {"file": f"{RULES}/50-app.rules", "line": 3, "text": "-w /x", "reason": "-w needs a path.", "stops": True}
+    [found] = difference.of_rules({}, RULES, broken=[broken])
+    told = f"trail: not loaded: {RULES}/50-app.rules line 3: -w needs a path. (rules-broken)"
+    assert difference.sentence(found) == told and not difference.fails(found)

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sshtrail_lib.rules import files as rules_files
-from sshtrail_lib.rules.language import RuleError
 from support import require_root
 
 NAMES = st.lists(
@@ -79,9 +78,11 @@ def test_lines_that_awk_programs_read_differently_are_known(line):
     assert texts[0] != texts[1]
 
 
-def test_a_file_without_a_final_newline_is_refused():
-    with pytest.raises(RuleError, match="^a.rules: .*glued"):
-        rules_files.read("a.rules", b"-w /etc/passwd")
+def test_a_file_without_a_final_newline_gets_one_where_another_follows():
+    """What ``cat`` would glue together."""
+    files = {"a.rules": b"-w /a", "b.rules": b"", "c.rules": b"-w /c\n", "d.rules": b"-w /d"}
+    assert rules_files.ended(files) == {**files, "a.rules": b"-w /a\n"}
+    assert rules_files.ended({}) == {}
 
 
 def test_later_settings_win():

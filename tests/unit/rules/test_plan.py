@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -200,3 +201,35 @@ def test_a_twin_is_told_from_its_rule():
     for rule in (compiled(A), never):
         assert all(is_twin(twin(rule, number)) for number in range(TWINS))
         assert len({twin(rule, number) for number in range(TWINS)}) == TWINS
+
+
+def lines(form, count):
+    return [compiled(form.format(number)) for number in range(count)]
+
+
+LARGE = 1500
+OURS_LARGE = functools.partial(lines, "-a always,exit -F arch=b64 -S openat -F auid={0} -k o{0}")
+THEIRS = functools.partial(lines, "-a always,exit -F arch=b64 -S openat -F uid={0} -k t{0}")
+NEVERS = functools.partial(lines, "-a never,exit -F arch=b64 -S openat -F uid={0}")
+FILES = functools.partial(lines, "-a always,exit -F path=/etc/x{0} -F perm=wa -k w{0}")
+ALL = "-a always,exit -S all -F auid>=1000 -k all"
+
+
+def large():
+    """What is large and can be planned in proportion to it: loaded, desired, the most steps."""
+    ours, theirs, nevers, watches = OURS_LARGE(LARGE), THEIRS(LARGE), NEVERS(LARGE), FILES(5000)
+    every = compiled(ALL)
+    yield "another file comes before ours", ours, theirs + ours, LARGE
+    yield "nevers come before ours", ours, nevers + ours, LARGE
+    yield "ours comes before another file", theirs, ours + theirs, LARGE
+    yield "everything is new", [], theirs + ours, 2 * LARGE
+    yield "watches in reversed order", watches[::-1], watches, 0
+    yield "one that meets all is in the wrong place", [*watches[::-1], every], [every, *watches], 4
+
+
+@pytest.mark.parametrize("case", large(), ids=lambda case: case[0])
+def test_a_large_plan_takes_no_longer_than_its_rules(case):
+    _name, loaded, desired, most = case
+    begun = time.process_time()
+    assert len(plan(loaded, desired)) <= most
+    assert time.process_time() - begun < 2

@@ -1,33 +1,231 @@
-"""What groups come to on a host: what it does not have is left out and told, and nothing else is."""
+"""What a host should be, beside the files of others: broken, stricter, glued, made by hand. No kernel is asked."""
+
+import os
 
 import pytest
-from salt.exceptions import SaltInvocationError
-from sshtrail_lib.rules import privileged, wish
+from sshtrail_lib.rules import accounts, compile, target, wish
+from sshtrail_lib.rules import files as rules_files
+from sshtrail_lib.rules.fields import RuleError
+from sshtrail_lib.rules.files import PASSING
+from sshtrail_lib.rules.target import Host
 
-HERE, GONE = "-a always,exit -F dir={} -F perm=wa -F key=k", "-a always,exit -F dir=/not/here -F perm=wa -F key=k"
+STATUS = {"enabled": 0, "failure": 1, "backlog_limit": 64, "rate_limit": 0, "backlog_wait_time": 60000}
+OURS = "-a always,exit -F arch=b64 -S execve -F auid!=unset -F key=ours"
+GROUPS = [{"name": "ours", "rules": [OURS]}]
+STOCK = b"-D\n-b 8192\n--backlog_wait_time 60000\n-f 1\n"
+POLICY = {"backlog_limit": 8192, "failure": 1, "enabled": 1}
+BROKEN = {
+    "a directory that is gone": b"-a always,exit -F dir=/no/such -F perm=wa -F key=app\n",
+    "a watch below one": b"-w /no/such/file -p wa -k app\n",
+    "an unknown user": b"-a always,exit -F arch=b64 -S open -F uid=no-such-user -k x\n",
+    "a carriage return": b"-w /etc/hosts -p wa\r\n",
+    "an empty line of CRLF": b"\r\n",
+    "quotes around a path": b'-w "/etc/hosts" -p wa\n',
+    "a quoted user": b'-a always,exit -F arch=b64 -S open -F uid="root" -k x\n',
+    "a comment behind a rule": b"-w /etc/hosts -p wa -k x # why\n",
+    "a tab": b"-w\t/etc/hosts -p wa\n",
+    "an unknown call": b"-a always,exit -F arch=b64 -S session -k x\n",
+    "a second copy": b"-w /etc/hosts -p wa -k x\n-w /etc/hosts -p wa -k x\n",
+    "what the kernel refuses": b"-a always,exit -F arch=b64 -S open -F auid>unset -k x\n",
+    "no such rule to delete": b"-W /etc/hosts -p wa -k never-loaded\n",
+}
 
 
-def group(**more):
-    return {"name": "a", "rules": [], **more}
+def data(line):
+    return compile.compile(accounts.parse_rule(line))
 
 
-@pytest.mark.parametrize(("optional", "left"), [(True, 1), (False, 2)])
-def test_a_rule_whose_directory_is_not_there(tmp_path, optional, left):
-    found = wish.read_groups([group(rules=[HERE.format(tmp_path), GONE], optional=optional)])[0]
-    assert len(found["rules"]) == left
-    assert [str(rule) for rule in found["lacking"]] == [GONE] * (2 - left)
+@pytest.fixture
+def host(tmp_path):
+    rules_dir = tmp_path / "rules.d"
+    rules_dir.mkdir()
+
+    def make(files, rules=(), **given):
+        named = {str(rules_dir / name): content for name, content in files.items()}
+        status = {**STATUS, "immutable": False, "loginuid_immutable": 0}
+        one = Host(str(rules_dir), str(tmp_path / "audit.rules"), target.arranged(named), None, [*rules], status)
+        return one._replace(**given)
+
+    return make
 
 
-def test_a_group_of_privileged_programs(monkeypatch):
-    rest = "-F perm=x -F key=privileged"
-    monkeypatch.setattr(privileged, "programs", lambda: ["/usr/bin/su", "/usr/bin/x\ny"])
-    tools = group(name="tools", rules=[f"-a always,exit -F path=/usr/bin/su {rest}"])
-    found = wish.read_groups([group(privileged=rest)])[0]
-    assert [str(rule) for rule in found["rules"]] == tools["rules"] and found["unnamed"] == 1
-    assert wish.read_groups([tools, group(privileged=rest)])[1]["rules"] == []
+def managed(host, **given):
+    given = {"groups": GROUPS, "status": POLICY, **given}
+    return wish.Managed(os.path.join(host.rules_dir, "zz-ours.rules"), **given)
 
 
-@pytest.mark.parametrize("more", [{"optional": "yes"}, {"privileged": True}])
-def test_bad_arguments_are_named(more):
-    with pytest.raises(SaltInvocationError, match=next(iter(more))):
-        wish.Managed("/etc/audit/rules.d/x.rules", [group(**more)])
+def text(host, wanted, name="zz-ours.rules"):
+    return wanted.files[os.path.join(host.rules_dir, name)].decode()
+
+
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
+def test_a_broken_line_of_another_file_takes_no_rule_of_ours_away(host, content):
+    there = host({"50-app.rules": content})
+    wanted = managed(there).target(there)
+    assert data(OURS) in wanted.rules
+    [found] = wanted.broken
+    assert found.file.endswith("50-app.rules") and found.line == len(content.splitlines()) and found.stops
+    told = target.comment(there, wanted, "report")
+    assert f"50-app.rules line {found.line}: " in told and "augenrules alone would stop there" in told
+    assert told.isprintable()
+
+
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
+def test_a_load_at_boot_gets_past_it(host, content):
+    there = host({"50-app.rules": content, "00-first.rules": b"-w /etc/group -p wa -k g\n"})
+    wanted = managed(there).target(there)
+    assert next(iter(wanted.files)).endswith(PASSING)
+    lines = wanted.compiled.split(b"\n")
+    assert lines.index(b"-i") < lines.index(content.split(b"\n")[-2])
+    assert lines.index(b"-i") < lines.index(OURS.encode())
+    again = host({os.path.basename(path): content for path, content in wanted.files.items()})
+    assert managed(again).target(again).files == wanted.files
+
+
+def test_when_nothing_is_broken_any_more_the_file_that_gets_past_goes(host):
+    there = host({PASSING: rules_files.PASSING_TEXT, "50-app.rules": b"-w /etc/hosts -p wa -k x\n"})
+    wanted = managed(there).target(there)
+    assert [os.path.basename(path) for path in wanted.files] == ["50-app.rules", "zz-ours.rules"]
+    assert target.differences(there, wanted)[os.path.join(there.rules_dir, PASSING)]["new"] is None
+
+
+def test_what_goes_on_by_itself_needs_no_help(host):
+    there = host({"10-a.rules": b"-i 1\n-w /no/such/x -p wa -k a\n-w /etc/hosts -p wa -k b\n"})
+    wanted = managed(there).target(there)
+    assert not any(path.endswith(PASSING) for path in wanted.files)
+    assert [found.stops for found in wanted.broken] == [False] and len(wanted.rules) == 2
+
+
+def test_our_own_rule_that_does_not_load_is_an_error(host):
+    there = host({"50-app.rules": BROKEN["a tab"]})
+    for line in ("-w /no/such/file -p wa -k y", "-a always,exit -F dir=/no/such -F perm=wa -k y"):
+        with pytest.raises(RuleError, match="zz-ours.rules, line .*/no/such does not exist"):
+            managed(there, groups=[{"name": "bad", "rules": [line]}]).target(there)
+
+
+@pytest.mark.parametrize("content", [content for name, content in BROKEN.items() if "CRLF" not in name])
+def test_removed_is_also_what_does_not_load(host, content):
+    there = host({"50-app.rules": b"# theirs\n-b 9000\n" + content + b"-w /etc/issue -p wa -k z"})
+    wanted = managed(there, unknown="remove").target(there)
+    assert text(there, wanted, "50-app.rules") == "# theirs\n-b 9000\n"
+    assert wanted.broken == []
+
+
+@pytest.mark.parametrize(
+    "name, line, setting, kept",
+    [
+        ("99-finalize.rules", b"-e 2", "enabled", 1),
+        ("50-a.rules", b"-b 65536", "backlog_limit", 65536),
+        ("50-a.rules", b"-b 0", "backlog_limit", 0),
+        ("50-a.rules", b"-f 2", "failure", 2),
+        ("audit.rules", b"-f 2", "failure", 2),
+        ("zzz-late.rules", b"-b 65536", "backlog_limit", 65536),
+    ],
+)
+def test_what_another_file_sets_more_strictly_stays_and_is_told(host, name, line, setting, kept):
+    there = host({"audit.rules": STOCK, name: line + b"\n"})
+    wanted = managed(there).target(there)
+    assert wanted.status[setting] == kept
+    assert line in wanted.compiled.splitlines()
+    told = target.comment(there, wanted, "report")
+    assert f"{name} line 1 ({line.decode()}) is stricter than the {setting} asked for, and stays." in told
+
+
+@pytest.mark.parametrize(
+    "line, asked", [(b"-b 100", {}), (b"-f 0", {}), (b"-e 0", {}), (b"-b 8192", {"backlog_limit": 0})]
+)
+def test_what_is_less_strict_loses(host, line, asked):
+    there = host({"50-a.rules": line + b"\n"})
+    wanted = managed(there, status={**POLICY, **asked}).target(there)
+    assert wanted.stricter == {} and {**POLICY, **asked}.items() <= wanted.status.items()
+
+
+def test_what_the_package_ships_is_nobodys_wish(host):
+    there = host({"audit.rules": STOCK})
+    wanted = managed(there, status={"backlog_limit": 4096, "backlog_wait_time": 0}).target(there)
+    assert wanted.stricter == {} and wanted.status["backlog_limit"] == 4096
+
+
+def test_a_file_without_an_end_is_not_glued_to_the_next(host):
+    there = host({"50-a.rules": b"-w /etc/hosts -p wa -k x", "60-b.rules": b"-w /etc/issue -p wa -k y\n"})
+    wanted = managed(there).target(there)
+    assert b"-w /etc/hosts -p wa -k x\n-w /etc/issue -p wa -k y\n" in wanted.compiled and len(wanted.rules) == 3
+    assert target.differences(there, wanted)[f"{there.rules_dir}/50-a.rules"]["old"] == ["(the last line has no end)"]
+
+
+def test_one_rule_goes_into_a_file_without_an_end(host):
+    there = host({"zz-local.rules": b"-w /etc/hosts -p wa -k x"})
+    path = f"{there.rules_dir}/zz-local.rules"
+    wanted = wish.OneRule("-w /etc/issue -p wa -k y", True, path).target(there)
+    assert wanted.files[path] == b"-w /etc/hosts -p wa -k x\n-w /etc/issue -p wa -k y\n"
+
+
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
+def test_one_rule_comes_and_goes_beside_broken_lines(host, content):
+    line = "-w /etc/fstab -p wa -k one"
+    there = host({"50-app.rules": content})
+    path = f"{there.rules_dir}/zz-local.rules"
+    assert data(line) in wish.OneRule(line, True, path).target(there).rules
+    there = host({"50-app.rules": content, "zz-local.rules": f"{line}\n".encode()}, [data(line)])
+    assert data(line) not in wish.OneRule(line, False, path).target(there).rules
+    with pytest.raises(RuleError, match="/no/such does not exist"):
+        wish.OneRule("-w /no/such/x -p wa -k y", True, path).target(there)
+
+
+def test_copies_that_a_load_makes_are_as_good_as_one(host):
+    line = "-a always,exclude -F msgtype=DAEMON_END"
+    there = host({"50-x.rules": b"-A exclude,always -F msgtype=DAEMON_END\n" * 2}, [data(line)] * 2 + [data(OURS)])
+    wanted = managed(there, status={}).target(there)
+    assert wanted.broken == [] and target.kernel_changes(there, wanted) == {}
+
+
+def test_a_later_file_deletes_by_a_part_of_the_key(host):
+    there = host({"50-a.rules": b"-w /etc/hosts -p wa -k abc\n", "60-b.rules": b"-D -k b\n-w /etc/issue -p wa -k b\n"})
+    assert [entry.line for entry in managed(there, status={}).target(there).origins] == [2, 5]
+
+
+@pytest.mark.parametrize("files", [{}, {"audit.rules": STOCK}])
+def test_what_was_written_by_hand_into_the_compiled_file_is_told(host, files):
+    there = host(files, compiled=b"# mine\n-D\n-w /etc/hosts -p wa -k mine\n")
+    told = target.comment(there, managed(there).target(there), "report")
+    assert "audit.rules was written by hand: 2 lines of it stand in no file of rules.d" in told
+    assert target.handmade(host({"50-a.rules": b"-w /etc/hosts -p wa -k mine\n"}, compiled=b"-D\n")) == 0
+    assert target.handmade(host({}, compiled=b"## This file is automatically generated from /x\n-D\n")) == 0
+
+
+def test_a_never_that_covers_a_part_of_ours_is_told(host):
+    there = host({"10-a.rules": b"-a never,exit -F arch=b64 -S execve -F auid>=1000\n"})
+    told = target.comment(there, managed(there).target(there), "report")
+    assert "10-a.rules line 1 drops a part of what others match: " in told and "zz-ours.rules line" in told
+    assert "never decides" not in told
+
+
+def test_lines_that_do_not_load_are_told_in_the_order_of_the_files(host):
+    there = host({"10-a.rules": b"-w /no/such/a -p wa -k a\n-k x\n-w /no/such/b -p wa -k a\n", "20-b.rules": b"foo\n"})
+    places = [(os.path.basename(found.file), found.line) for found in managed(there).target(there).broken]
+    assert places == [("10-a.rules", 1), ("10-a.rules", 2), ("10-a.rules", 3), ("20-b.rules", 1)]
+
+
+def test_what_cannot_be_read_is_told(host):
+    there = host({}, unread={"/x/dangling.rules": "/x/dangling.rules is no regular file."})
+    told = target.comment(there, managed(there).target(there), "report")
+    assert "Not loaded: /x/dangling.rules: /x/dangling.rules is no regular file." in told
+
+
+def test_each_account_is_asked_for_once(host, monkeypatch):
+    asked = []
+
+    def slow(name):
+        asked.append(name)
+        return original(name)
+
+    original = accounts.pwd.getpwnam
+    monkeypatch.setattr(accounts.pwd, "getpwnam", slow)
+    monkeypatch.setattr(accounts.pwd, "getpwall", None)
+    rules = [f"-a always,exit -F arch=b64 -S {call} -F auid=root -k x" for call in ("open", "execve", "unlink")]
+    there = host({"50-a.rules": b"".join(f"{rule} -k y\n".encode() for rule in rules)})
+    with accounts.asked_once():
+        managed(there, groups=[{"name": "x", "rules": rules}]).target(there)
+        with pytest.raises(RuleError, match="Unknown user 'no-such'"):
+            accounts.parse_rule("-a always,exit -F uid=no-such -S open")
+    assert asked == ["root", "no-such"]

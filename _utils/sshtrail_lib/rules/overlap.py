@@ -1,0 +1,283 @@
+"""
+Which rules can decide the same event, and so must keep their order; and which match all that others match.
+"""
+
+from __future__ import annotations
+
+import functools
+import posixpath
+import typing
+from collections.abc import Callable, Iterable, Iterator
+
+from sshtrail_lib.rules import layout
+from sshtrail_lib.rules.layout import ARCH, DIR, FSTYPE, KEY, PERM, SUCCESS, WATCH
+
+# linux/audit.h: fields that have one value for an event, so that two rules can exclude each other.
+SINGLE = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ARCH, 12, 18, 25, FSTYPE, 103, SUCCESS, 113, 200, 201, 202, 203}
+BITS = ("&", "&=")
+# The lists whose rules name system calls or io_uring operations.
+MASKED = (4, 7)
+EXEC_BIT = 1
+TOP = 0xFFFFFFFF
+
+
+class View(typing.NamedTuple):
+    """What of a rule tells whether its order relative to another one matters."""
+
+    filter: int
+    action: int
+    key: str
+    calls: int
+    limits: dict[int, tuple[int, int, frozenset[int]]]
+    perms: int
+    place: str
+    arch: int | None
+    conditions: frozenset
+    shape: tuple
+
+
+def collide(one: bytes, other: bytes, execs: Callable[[int], int]) -> bool:
+    """
+    Tell whether some event can match both rules (bytes) and be decided differently by either.
+
+    execs
+        An architecture's number → the bits of the system calls that execute a program (callable: int → int), as
+        :func:`sshtrail_lib.rules.compile.exec_calls` asks libaudit for them.
+
+    Two watches of unrelated places collide only when one of them is a ``never``: a system call that names
+    both places is recorded either way, and under either key it is found with its two paths.
+    """
+    a, b = view_of(one), view_of(other)
+    if (a.action, a.key) == (b.action, b.key) or not (a.action or b.action):
+        return False
+    return not (_apart(a, b, execs) or (a.action and b.action and _unrelated(a, b)))
+
+
+def _apart(a, b, execs):
+    """Tell, by all but their places and keys, whether no event can match both."""
+    return a.filter != b.filter or _calls_apart(a, b, execs) or _limits_apart(a.limits, b.limits)
+
+
+class Index:
+    """
+    Rules, among which those are found that collide with another one, at a cost of what is found.
+
+    Rules that differ in their places and keys only have one group; where a field must have one value, only the groups
+    with that value, and those without the field, are looked at.
+    """
+
+    def __init__(self, execs: Callable[[int], int]) -> None:
+        self.execs = execs
+        self.groups: dict[tuple, _Group] = {}
+        self.general: list[_Group] = []
+        self.points: dict[int, dict[int, list[_Group]]] = {}
+
+    def add(self, rule: bytes) -> None:
+        """Take ``rule`` (bytes) in."""
+        view = view_of(rule)
+        group = self.groups.get(view.shape)
+        if group is None:
+            group = self.groups[view.shape] = _Group(view)
+            point = _point(view)
+            where = self.points.setdefault(point[0], {}).setdefault(point[1], []) if point else self.general
+            where.append(group)
+        group.add(rule, view)
+
+    def take(self, rules: Iterable[bytes]) -> None:
+        """Take each of ``rules`` (iterable of bytes) in."""
+        for rule in rules:
+            self.add(rule)
+
+    def meets(self, rule: bytes) -> bool:
+        """Tell whether one of these collides with ``rule`` (bytes)."""
+        return next(self.colliding(rule), None) is not None
+
+    def colliding(self, rule: bytes) -> Iterator[bytes]:
+        """Yield each of these that :func:`collide` tells to collide with ``rule`` (bytes)."""
+        view = view_of(rule)
+        for group in self.near(view):
+            if (view.action or group.view.action) and not _apart(view, group.view, self.execs):
+                yield from group.colliding(view)
+
+    def near(self, view):
+        yield from self.general
+        for field, values in self.points.items():
+            low, high, _never = view.limits.get(field, (0, TOP, None))
+            if low == high:
+                yield from values.get(low, ())
+            else:
+                yield from (group for value, groups in values.items() if low <= value <= high for group in groups)
+
+
+def _point(view):
+    """Return a field that must have one value, with that (two of int), None without one; not what few values have."""
+    fixed = (
+        (field, low)
+        for field, (low, high, _never) in view.limits.items()
+        if low == high and field not in (ARCH, SUCCESS)
+    )
+    return next(fixed, None)
+
+
+class _Group:
+    """Rules of one shape: by their keys, and by their places, with those of the places below each directory."""
+
+    def __init__(self, view):
+        self.view = view
+        self.keys: dict[str, list[bytes]] = {}
+        self.at: dict[str, dict[str, list[bytes]]] = {}
+        self.below: dict[str, dict[str, list[bytes]]] = {}
+
+    def add(self, rule, view):
+        self.keys.setdefault(view.key, []).append(rule)
+        self.at.setdefault(view.place, {}).setdefault(view.key, []).append(rule)
+        for directory in _directories(view.place):
+            self.below.setdefault(directory, {}).setdefault(view.key, []).append(rule)
+
+    def colliding(self, view):
+        differs = view.action != self.view.action
+        for keys in self.related(view) if view.place and not differs else (self.keys,):
+            for key, rules in keys.items():
+                if differs or key != view.key:
+                    yield from rules
+
+    def related(self, view):
+        places = ("", view.place, *_directories(view.place))
+        return filter(None, (*(self.at.get(place) for place in places), self.below.get(view.place)))
+
+
+def _directories(place):
+    """Yield every directory above ``place``, which may be none."""
+    while len(place) > 1:
+        place = place.rpartition("/")[0] or "/"
+        yield place
+
+
+def covers(one: bytes, other: bytes) -> bool:
+    """Tell whether the rule ``one`` (bytes) certainly matches every event that ``other`` (bytes) matches."""
+    a, b = view_of(one), view_of(other)
+    if a.filter != b.filter or (a.filter in MASKED and b.calls & ~a.calls):
+        return False
+    return a.conditions <= b.conditions or _numbers_cover(a, b)
+
+
+def _numbers_cover(a, b):
+    """Tell whether each condition of ``a`` is one of ``b``'s, or a limit within which ``b``'s own limits lie."""
+    return all(condition in b.conditions or _limit_covers(condition, a.limits, b.limits) for condition in a.conditions)
+
+
+def _limit_covers(condition, outer, inner):
+    field, operator, _value = condition
+    in_limits = layout.OPERATOR_NAMES.get(operator, "&") not in BITS and field in outer
+    return in_limits and _within(inner.get(field), outer[field])
+
+
+def _within(inner, outer):
+    if inner is None:
+        return False
+    return inner[0] >= outer[0] and inner[1] <= outer[1] and all(_refused(value, inner) for value in outer[2])
+
+
+def _refused(value, limits):
+    return not limits[0] <= value <= limits[1] or value in limits[2]
+
+
+def _calls_apart(a, b, execs):
+    if a.filter in MASKED and not a.calls & b.calls:
+        return True
+    # Only execve and execveat have the permission x (linux kernel/auditsc.c: audit_match_perm).
+    return any(x.perms and _never_exec(x) and _exec_only(y, execs) for x, y in ((a, b), (b, a)))
+
+
+def _never_exec(view):
+    return not view.perms & EXEC_BIT
+
+
+def _exec_only(view, execs):
+    if view.perms == EXEC_BIT:
+        return True
+    return view.arch is not None and bool(view.calls) and not view.calls & ~execs(view.arch)
+
+
+def _limits_apart(a, b):
+    for field in a.keys() & b.keys():
+        low, high = max(a[field][0], b[field][0]), min(a[field][1], b[field][1])
+        if low > high or (low == high and low in a[field][2] | b[field][2]):
+            return True
+    return False
+
+
+def _unrelated(a, b):
+    if not a.place or not b.place or a.place == b.place:
+        return False
+    return not (_holds(a.place, b.place) or _holds(b.place, a.place))
+
+
+def _holds(directory, path):
+    return path.startswith(directory.rstrip("/") + "/")
+
+
+@functools.lru_cache(maxsize=65536)
+def view_of(rule: bytes) -> View:
+    """Return what of a ``rule`` (bytes) tells whether its order counts (:class:`View`)."""
+    packed, strings = layout.unpack(rule)
+    texts = _texts(packed, strings)
+    places = [texts[number] for number in (WATCH, DIR) if number in texts and _equals(packed, number)]
+    calls = int.from_bytes(b"".join(word.to_bytes(4, "little") for word in packed.mask), "little")
+    limits, arch = _limits(packed.fields), _arch(packed)
+    perms = next((value for number, _operator, value in packed.fields if number == PERM), 0)
+    return View(
+        packed.filter,
+        packed.action,
+        texts.get(KEY, ""),
+        calls,
+        limits,
+        perms,
+        posixpath.normpath(places[0]) if places else "",
+        arch,
+        _conditions(packed, texts),
+        (packed.filter, packed.action, calls, frozenset(limits.items()), perms, arch),
+    )
+
+
+def texts_of(rule: bytes) -> dict[int, str]:
+    """Return the texts of ``rule`` (bytes) by the numbers of their fields (dict of int to str)."""
+    return _texts(*layout.unpack(rule))
+
+
+def _texts(packed, strings):
+    numbers = [number for number, _operator, _value in packed.fields if number in layout.STRINGS]
+    return {number: strings[at] for at, number in enumerate(numbers)}
+
+
+def _conditions(packed, texts):
+    """Return the conditions that must all hold, with the text of those that have one; a key is none."""
+    return frozenset(
+        (number, operator, texts.get(number, value)) for number, operator, value in packed.fields if number != KEY
+    )
+
+
+def _equals(packed, number):
+    equal = layout.OPERATOR_NUMBERS["="]
+    return any(field == number and operator == equal for field, operator, _value in packed.fields)
+
+
+def _limits(fields):
+    """Return for each single-valued field the lowest and highest value that can match, and the values that cannot."""
+    limits: dict[int, tuple[int, int, frozenset[int]]] = {}
+    for number, operator, value in fields:
+        name = layout.OPERATOR_NAMES.get(operator, "&")
+        if number in SINGLE and name not in BITS:
+            value = int(bool(value)) if number == SUCCESS else value
+            low, high, never = limits.get(number, (0, TOP, frozenset()))
+            bounds = {"=": (value, value), ">": (value + 1, TOP), ">=": (value, TOP), "<": (0, value - 1)}
+            least, most = bounds.get(name, (0, value if name == "<=" else TOP))
+            never |= {value} if name == "!=" else frozenset()
+            limits[number] = (max(low, least), min(high, most), never)
+    return limits
+
+
+def _arch(packed):
+    """Return the architecture (int) that a rule is about, None when it may be another one or several."""
+    arch = next((value for number, _operator, value in packed.fields if number == ARCH), None)
+    return arch if arch is not None and _equals(packed, ARCH) else None

@@ -1,0 +1,93 @@
+"""What auditctl 3.0.9 and Linux 6.18 were seen to do with fields, operators and files: golden data, and ours beside."""
+
+import csv
+import json
+import pathlib
+
+import pytest
+from sshtrail_lib.rules import accounts, compile, target
+from sshtrail_lib.rules import files as rules_files
+from sshtrail_lib.rules.fields import RuleError
+
+DATA = pathlib.Path(__file__).parents[2] / "data" / "rules"
+LOADS = json.loads((DATA / "loads-3.0.9.json").read_text())["loads"]
+#: What auditctl 3.0.9 takes and others do not: a key says what a record is called, and is compared with nothing.
+REFUSED = {("key", "!=")}
+
+
+def operators():
+    with open(DATA / "operators-3.0.9-linux-6.18.tsv", encoding="ascii") as lines:
+        return list(csv.DictReader(lines, delimiter="\t"))
+
+
+def line_of(row):
+    call = ["-F arch=b64 -S openat"] if row["list"] == "exit" and row["field"] not in ("arch", "perm") else []
+    call += ["-F path=/etc/passwd"] if row["field"] == "perm" else []
+    condition = f"-F {row['field']}{row['operator']}{row['value']}"
+    other = ["-F pid=3999999"] if row["list"] != "filesystem" else []
+    return " ".join([f"-a always,{row['list']}", *call, condition, *other])
+
+
+def loads(line):
+    try:
+        compile.compile(accounts.parse_rule(line))
+    except RuleError:
+        return False
+    return True
+
+
+def test_each_field_with_each_operator_as_the_kernel_takes_it():
+    rows = [row for row in operators() if (row["field"], row["operator"]) not in REFUSED]
+    assert not [line_of(row) for row in rows if loads(line_of(row)) != (row["answer"] == "loads")]
+
+
+@pytest.mark.parametrize("operator", ["<", "<=", ">", ">="])
+@pytest.mark.parametrize("value", ["unset", "-1", "4294967295", "0xffffffff"])
+@pytest.mark.parametrize("name", ["auid", "loginuid"])
+def test_no_login_is_no_number(name, operator, value):
+    with pytest.raises(RuleError, match=f"compares auid with unset .* by = and != only, not by {operator}"):
+        accounts.parse_rule(f"-a always,exit -F arch=b64 -S execve -F {name}{operator}{value} -k x")
+
+
+def listed(rule):
+    """A rule of the kernel as auditctl lists it, as far as these tests need it."""
+    value = compile.decompile(rule)
+    place = value.field("path") or value.field("dir")
+    perm = value.field("perm")
+    if place and perm and len(value.parts) == 2:
+        return " ".join([f"-w {place.value} -p {perm.value}", *(f"-k {key}" for key in value.keys)])
+    keys = [f"-F key={key}" for key in value.keys]
+    parts = [f"{part.option} {part.name}{part.operator}{shown(part)}" for part in value.parts]
+    return " ".join([f"-a {value.action},{value.filter}", *parts, *keys])
+
+
+def shown(part):
+    known = {"4294967291": "-5"}
+    return known.get(part.value, part.value)
+
+
+def from_boot(text):
+    """What a load of one file leaves in an empty kernel: the rules before the line at which it stops."""
+    files = {"a.rules": text.encode()}
+    load, stop = target.Load(), None
+    broken = target.desired(files).broken
+    absent = [
+        target.broken_line(entry, "")
+        for entry in target.desired(files).rules.values()
+        if target.absent_directory(entry)
+    ]
+    judged = rules_files.judged(files, [*broken, *absent])
+    stop = next((one.line for one in judged if one.stops), None)
+    wrong = {one.line for one in judged}
+    for entry in rules_files.parse_all(files):
+        if entry.line not in wrong and (stop is None or entry.line < stop):
+            load.take(entry)
+    return [listed(rule) for rule in load.rules for _ in range(2 if rule in load.repeated else 1)], stop
+
+
+@pytest.mark.parametrize("case", LOADS, ids=lambda case: repr(case["text"]))
+def test_a_file_loads_as_it_does_with_auditctl(case):
+    rules, stop = from_boot(case["text"])
+    assert sorted(rules) == sorted(case["listed"])
+    if "-c\n" not in case["text"]:
+        assert (stop is not None) == bool(case["exit"])

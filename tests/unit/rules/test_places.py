@@ -1,0 +1,62 @@
+"""Which directory a rule is bound to, and how the plan binds it anew."""
+
+import pytest
+from sshtrail_lib.rules import compile, language, layout, overlap, places
+from sshtrail_lib.rules import plan as rules_plan
+
+
+def compiled(line):
+    return compile.compile(language.parse_rule(line))
+
+
+@pytest.fixture
+def watched(tmp_path):
+    (tmp_path / "a").mkdir()
+    return tmp_path / "a"
+
+
+FORMS = ("-F dir={} -F perm=wa", "-F path={}/file -F perm=wa", "-F arch=b64 -S execve -F exe={}/prog")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_another_directory_in_the_place_is_seen(watched, form):
+    rule = compiled(f"-a always,exit {form.format(watched)} -F key=k")
+    known = places.remembered({}, places.standing([rule]))
+    assert not places.stale(known, places.standing([rule]))
+    watched.rename(watched.parent / "old")
+    assert places.standing([rule]) == {}
+    watched.mkdir()
+    now = places.standing([rule])
+    assert places.stale(known, now) == {rule}
+    assert places.stale(places.remembered(known, now), now) == {rule}
+    assert not places.stale(places.remembered(known, now, [rule]), now)
+
+
+def test_what_watches_no_place_is_bound_to_none():
+    assert places.standing([compiled("-a always,exit -F arch=b64 -S execve -F key=k")]) == {}
+
+
+def steps(loaded, desired, stale):
+    return [
+        (step.do, step.rule, step.stands_in) for step in rules_plan.plan(loaded, desired, compile.exec_calls, stale)
+    ]
+
+
+def test_a_file_watch_has_a_twin_while_it_is_loaded_anew():
+    rule, other = compiled("-a always,exit -F path=/etc/a -F perm=wa -F key=k"), compiled("-w /etc/b -p wa -k k")
+    assert steps([rule, other], [rule, other], {rule}) == [
+        ("append", rules_plan.twin(rule), True),
+        ("delete", rule, False),
+        ("append", rule, False),
+        ("delete", rules_plan.twin(rule), True),
+    ]
+
+
+def test_all_rules_of_a_directory_go_before_one_comes():
+    """The kernel would bind whatever comes earlier to the tree that it has: that of the old directory."""
+    lines = ["-a always,exit -F dir=/etc/a -F perm=wa -F key=k", "-a always,exit -F dir=/etc/a -F perm=r -F key=j"]
+    first, second, third = (compiled(line) for line in (*lines, "-a always,exit -F dir=/etc/a -F perm=x -F key=i"))
+    found = steps([first, second], [first, second, third], {first, second})
+    assert [(do, stands_in) for do, _rule, stands_in in found] == [("delete", False)] * 2 + [("append", False)] * 3
+    assert [rule for _do, rule, _ in found[2:]] == [first, second, third]
+    assert all(overlap.texts_of(rule)[layout.DIR] == "/etc/a" for _do, rule, _ in found)

@@ -1,0 +1,33 @@
+"""What groups come to on a host: what it does not have is left out and told, and nothing else is."""
+
+import pytest
+from salt.exceptions import SaltInvocationError
+from sshtrail_lib.rules import privileged, wish
+
+HERE, GONE = "-a always,exit -F dir={} -F perm=wa -F key=k", "-a always,exit -F dir=/not/here -F perm=wa -F key=k"
+
+
+def group(**more):
+    return {"name": "a", "rules": [], **more}
+
+
+@pytest.mark.parametrize(("optional", "left"), [(True, 1), (False, 2)])
+def test_a_rule_whose_directory_is_not_there(tmp_path, optional, left):
+    found = wish.read_groups([group(rules=[HERE.format(tmp_path), GONE], optional=optional)])[0]
+    assert len(found["rules"]) == left
+    assert [str(rule) for rule in found["lacking"]] == [GONE] * (2 - left)
+
+
+def test_a_group_of_privileged_programs(monkeypatch):
+    rest = "-F perm=x -F key=privileged"
+    monkeypatch.setattr(privileged, "programs", lambda: ["/usr/bin/su", "/usr/bin/x\ny"])
+    tools = group(name="tools", rules=[f"-a always,exit -F path=/usr/bin/su {rest}"])
+    found = wish.read_groups([group(privileged=rest)])[0]
+    assert [str(rule) for rule in found["rules"]] == tools["rules"] and found["unnamed"] == 1
+    assert wish.read_groups([tools, group(privileged=rest)])[1]["rules"] == []
+
+
+@pytest.mark.parametrize("more", [{"optional": "yes"}, {"privileged": True}])
+def test_bad_arguments_are_named(more):
+    with pytest.raises(SaltInvocationError, match=next(iter(more))):
+        wish.Managed("/etc/audit/rules.d/x.rules", [group(**more)])
