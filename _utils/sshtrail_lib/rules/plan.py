@@ -94,6 +94,7 @@ class _List:
         self.common = [rule for rule in kept if rule in self.rank]
         self.place_of = {rule: at for at, rule in enumerate(self.common)}
         self.known = overlap.Index(execs)
+        self.recording = overlap.Index(execs)
         self.front: set[bytes] = set()
         self.back: set[bytes] = set()
         self.place_new(set(self.common))
@@ -108,8 +109,9 @@ class _List:
                 continue
             if rule not in drags:
                 self.back.add(rule)
-            elif rule not in pulls and self.safe({rule}):
-                self.front.add(rule)
+            elif rule not in pulls and (overlap.view_of(rule).action or not self.recording.meets(rule)):
+                # All that is in front so far comes before it.
+                self.prepend({rule})
             else:
                 self.place(rule, common)
 
@@ -129,7 +131,7 @@ class _List:
         behind, before = self.cheaper(rule, rule, common)
         if behind is None or (before is not None and len(before & common) < len(behind & common)):
             if self.safe(before):
-                self.front |= before
+                self.prepend(before)
                 return
             behind = self.behind(rule)
         self.back |= behind
@@ -167,6 +169,10 @@ class _List:
                 return None
         return found
 
+    def prepend(self, rules):
+        self.front |= rules
+        self.recording.take(rule for rule in rules if overlap.view_of(rule).action)
+
     def safe(self, rules):
         """Tell whether prepending ``rules`` too never lets a ``never`` hide what an earlier one records."""
         together = self.front | rules
@@ -190,7 +196,7 @@ class _List:
                 before is not None and self.weight(before, first) < self.weight(behind, second)
             )
             if shorter and not before & self.back and self.safe(before):
-                self.front |= before
+                self.prepend(before)
             else:
                 self.back |= self.behind(second) if behind is None else behind
         # What must be behind wins: a rule cannot be at both ends.

@@ -227,7 +227,7 @@ def large():
     yield "one that meets all is in the wrong place", [*watches[::-1], every], [every, *watches], 4
 
 
-@pytest.mark.parametrize("case", large(), ids=lambda case: case[0])
+@pytest.mark.parametrize("case", [*large()], ids=lambda case: case[0])
 def test_a_large_plan_takes_no_longer_than_its_rules(case):
     _name, loaded, desired, most = case
     begun = time.process_time()
