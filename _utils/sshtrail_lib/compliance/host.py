@@ -28,6 +28,7 @@ from sshtrail_lib.policy.arguments import Policy
 from sshtrail_lib.rules import accounts, compile, target
 from sshtrail_lib.rules import files as rules_files
 from sshtrail_lib.rules.fields import RuleError
+from sshtrail_lib.rules.language import Rule
 from sshtrail_lib.sshd import host as sshd_host
 
 Answer = typing.TypeVar("Answer")
@@ -148,9 +149,9 @@ def _filed(rules_dir: str) -> tuple[dict[bytes, str], str]:
     found: dict[bytes, str] = {}
     try:
         for path in (os.path.join(rules_dir, name) for name in names):
-            entries = rules_files.parse_all({path: base_files.read(path) or b""}, accounts.exists)
-            for entry in rules_files.rules(entries):
-                found.setdefault(compile.compile(entry.value), f"{entry.file} line {entry.line}")
+            for entry in rules_files.parse_all({path: base_files.read(path) or b""}):
+                if isinstance(entry.value, Rule):
+                    found.setdefault(compile.compile(entry.value), f"{entry.file} line {entry.line}")
     except (RuleError, SaltException, OSError) as exc:
         return found, str(exc)
     return found, ""

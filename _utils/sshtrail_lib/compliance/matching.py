@@ -13,7 +13,7 @@ import posixpath
 import typing
 from collections.abc import Callable, Mapping, Sequence
 
-from sshtrail_lib.rules import layout, plan
+from sshtrail_lib.rules import layout, overlap
 from sshtrail_lib.rules.layout import COMPARE, DIR, PERM, WATCH
 
 EXIT = layout.FILTER_NUMBERS["exit"]
@@ -53,14 +53,14 @@ def recorded(need: Need, rules: Sequence[bytes], links: Mapping[str, str], execs
     links
         The real path of each directory that a place leads through (dict of str to str).
     execs
-        As for :func:`sshtrail_lib.rules.plan.collide`.
+        As for :func:`sshtrail_lib.rules.overlap.collide`.
     """
     for rule in rules:
         seen = _seen(rule)
         if seen.filter != EXIT:
             continue
         if seen.action == NEVER:
-            if plan.collide(rule, need.rule, execs):
+            if overlap.collide(rule, need.rule, execs):
                 return Recorded(None, rule)
         elif _meets(seen, _seen(need.rule), links):
             return Recorded(rule)
@@ -76,7 +76,7 @@ def _meets(rule: _Rule, need: _Rule, links: Mapping[str, str]) -> bool:
     elif rule.place or rule.perm:
         return False
     # One that compares no ids is no rule about a change of them.
-    return (rule.compares or not need.compares) and plan.covers(rule.rest, need.rest)
+    return (rule.compares or not need.compares) and overlap.covers(rule.rest, need.rest)
 
 
 def _holds(rule: _Rule, need: _Rule, links: Mapping[str, str]) -> bool:

@@ -55,8 +55,8 @@ class Target(typing.NamedTuple):
     ``unknown`` are the kernel's rules that no file holds (list of bytes), ``origins`` where each of the others stands.
     ``broken`` are the lines that do not load (list of Broken), ``repeated`` the rules that may be there several times
     (set of bytes), ``hiding`` those that keep records out of the log, stay, and are not the policy's (list of Hiding),
-    ``stricter`` the settings of other files that are stricter than what is asked for (dict of Origin), ``lacking`` sentences
-    (list of str) on what is asked for and this host does not have.
+    ``stricter`` the settings of other files that are stricter than what is asked for (dict of Origin), ``lacking``
+    sentences (list of str) on what is asked for and this host does not have.
     """
 
     files: dict[str, bytes]
