@@ -33,7 +33,7 @@ PURE = {
     },
     "sshd": {
         *("language", "include", "effective", "keywords", "daemon", "kinds", "values", "amounts", "network", "match"),
-        *("wish", "plan", "edit", "guard", "sections"),
+        *("wish", "plan", "edit", "guard", "sections", "places"),
     },
     "auditd": {"language", "keywords", "plan", "space"},
     "rules": {"language", "fields", "layout", "files", "overlap", "plan", "watches"},

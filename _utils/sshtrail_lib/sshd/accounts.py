@@ -58,6 +58,14 @@ def _filled(word: str, account: pwd.struct_passwd) -> bool:
     return word != "none" and os.path.isfile(path) and os.path.getsize(path) > 0
 
 
+def is_root(account: str) -> bool:
+    """Return whether ``account`` (str) has root's number; where there is no such account, whether it is called so."""
+    try:
+        return pwd.getpwnam(account).pw_uid == 0
+    except (KeyError, UnicodeError):
+        return account == "root"
+
+
 def known() -> guard.Accounts:
     """Return what the guard must know of this host's accounts."""
-    return guard.Accounts(with_shell(), has_key)
+    return guard.Accounts(with_shell(), has_key, is_root)

@@ -2,23 +2,34 @@
 Whether a change of sshd's configuration would lock the administrator out, and which line would do it.
 
 What counts is a way in that is there before the change and is not there after it; an account that could not log
-in before is no reason to refuse. What must be known of accounts is handed in (:class:`Accounts`).
+in before is no reason to refuse. A way in may be there for some addresses only: the last one counts. What must be known
+of accounts is handed in (:class:`Accounts`).
 """
 
 from __future__ import annotations
 
+import itertools
 import typing
 from collections.abc import Callable, Mapping, Sequence
 
 from salt.exceptions import CommandExecutionError
 
-from sshtrail_lib.sshd import effective, language, match
+from sshtrail_lib.sshd import effective, language, match, places
+from sshtrail_lib.sshd.daemon import Names
 from sshtrail_lib.sshd.include import Tree
+from sshtrail_lib.sshd.match import Connection
 from sshtrail_lib.sshd.plan import Plan
 
 #: What sshd does for an account: ``{keyword: value}``.
 _Values = Mapping[str, typing.Any]
 _HasKey = Callable[[str, list[str]], bool]
+#: What bears on who can log in; a change of anything else takes nobody's way.
+_BEARING = frozenset(
+    ["DenyUsers", "AllowUsers", "DenyGroups", "AllowGroups", "PermitRootLogin", "RefuseConnection", "UsePAM", "UseDNS"]
+    + ["AuthenticationMethods", "PubkeyAuthentication", "PasswordAuthentication", "KbdInteractiveAuthentication"]
+    + ["ChallengeResponseAuthentication", "HostbasedAuthentication", "GSSAPIAuthentication", "AuthorizedKeysFile"]
+    + ["AuthorizedKeysCommand", "TrustedUserCAKeys"]
+)
 
 
 class LockOutError(CommandExecutionError):
@@ -26,10 +37,18 @@ class LockOutError(CommandExecutionError):
 
 
 class Obstacle(typing.NamedTuple):
-    """What keeps an account out: the keywords (str, with spaces between) that can do it, and why (str)."""
+    """
+    What keeps an account out: the keywords (str, with spaces between) that can do it, why (str), and on which way in
+    (Connection).
+    """
 
     keyword: str
     reason: str
+    connection: Connection = Connection()
+
+
+def _is_root(account: str) -> bool:
+    return account == "root"
 
 
 class Accounts(typing.NamedTuple):
@@ -41,10 +60,13 @@ class Accounts(typing.NamedTuple):
     has_key
         Called with an account's name (str) and the words of AuthorizedKeysFile (list of str); returns whether one of
         these files holds something for it (bool).
+    is_root
+        Called with an account's name (str); returns whether it is root, under whatever name (bool).
     """
 
     with_shell: Sequence[str]
     has_key: Callable[[str, list[str]], bool]
+    is_root: Callable[[str], bool] = _is_root
 
 
 def judge(done: Plan, accounts: Accounts, admins: Sequence[str] = ()) -> None:
@@ -58,35 +80,83 @@ def judge(done: Plan, accounts: Accounts, admins: Sequence[str] = ()) -> None:
     admins
         Accounts that must be able to log in (list of str). Without any, somebody must: an account with a shell.
     """
-    for account in admins:
-        before, after = (_obstacle(tree, account, accounts.has_key) for tree in (done.tree, done.after))
-        if after and not before:
-            raise LockOutError(f"This would lock out {account}: {_told(done, account, after)}")
-    _judge_everybody(done, accounts.with_shell)
+    if _BEARING & {wanted.keyword.name for wanted in done.wishes}:
+        ways = _Ways(done, accounts, places.named((done.tree, done.after)))
+        for account in admins:
+            if (obstacle := ways.lost(account, accounts.has_key)) and obstacle is not _NEVER:
+                raise LockOutError(f"This would lock out {account}: {_told(done, obstacle)}")
+        _judge_everybody(ways)
     _judge_endpoints(done)
 
 
-def _judge_everybody(done: Plan, accounts: Sequence[str]) -> None:
+#: What keeps out an account that had no way in before.
+_NEVER = Obstacle("", "it could not log in before")
+
+
+class _Ways(typing.NamedTuple):
+    """The ways in before and after a plan."""
+
+    done: Plan
+    accounts: Accounts
+    named: places.Named
+
+    def lost(self, account: str, has_key: _HasKey | None = None) -> Obstacle | None:
+        """
+        Return what takes the last way in of ``account`` (str): None when one is left, _NEVER when there was none.
+
+        With ``has_key`` (as in Accounts) a key login needs a key. Who comes in by IPv4 may have nothing else, so that
+        a way by IPv6 is none for such an account, and neither is one from the host itself.
+        """
+        for kind in places.KINDS:
+            if self._barred(self.done.tree, account, kind, has_key) is None:
+                return self._barred(self.done.after, account, kind, has_key)
+        return _NEVER
+
+    def _barred(self, tree: Tree, account: str, kind: str, has_key: _HasKey | None) -> Obstacle | None:
+        """Return what keeps ``account`` out wherever it comes from, None when it comes in from somewhere."""
+        ways = itertools.islice(places.connections(tree, account, self.named, kind), places.LIMIT)
+        first = None
+        for connection in ways:
+            obstacle = _obstacle(tree, connection, self.accounts, has_key)
+            if obstacle is None:
+                return None
+            first = first or obstacle._replace(connection=connection)
+        return first or _NEVER
+
+
+def _judge_everybody(ways: _Ways) -> None:
+    lost: list[tuple[str, Obstacle]] = []
     # Most often the first account settles it, and there can be thousands.
-    if any(not _obstacle(done.after, name) and not _obstacle(done.tree, name) for name in accounts):
-        return
-    before = [name for name in accounts if not _obstacle(done.tree, name)]
-    found = [(name, obstacle) for name in before if (obstacle := _obstacle(done.after, name))]
-    if before and len(found) == len(before):
-        name, obstacle = found[0]
-        who = f"{name}, the only account that can log in" if len(before) == 1 else "every account with a shell"
-        raise LockOutError(f"This would lock out {who}: {_told(done, name, obstacle)}")
+    for name in ways.accounts.with_shell:
+        obstacle = ways.lost(name)
+        if obstacle is None:
+            return
+        lost += [(name, obstacle)] if obstacle is not _NEVER else []
+    if lost:
+        name, obstacle = lost[0]
+        who = f"{name}, the only account that can log in" if len(lost) == 1 else "every account with a shell"
+        raise LockOutError(f"This would lock out {who}: {_told(ways.done, obstacle)}")
 
 
 def _judge_endpoints(done: Plan) -> None:
+    if not {"Port", "ListenAddress", "AddressFamily"} & {wanted.keyword.name for wanted in done.wishes}:
+        return
     before, after = (_endpoints(tree) for tree in (done.tree, done.after))
-    if set(before) & set(after) or not before:
+    if any(places.covered(one, after) for one in _important(before)) or not before:
         return
     changed = [name for name in ("Port", "ListenAddress", "AddressFamily") if name in _changed(done)]
-    told = _line(done, None, changed[-1]) if changed else ""
+    told = _line(done, Connection(), changed[-1]) if changed else ""
     raise LockOutError(
         f"sshd would no longer listen where it does now ({', '.join(before)}){told}; force: True does it"
     )
+
+
+def _important(endpoints: Sequence[str]) -> list[str]:
+    """Return those of ``endpoints`` through which people come: by IPv4, else by IPv6, else from the host itself."""
+    found: dict[str, list[str]] = {}
+    for endpoint in endpoints:
+        found.setdefault(places.kind(Connection(addr=places.split(endpoint)[0])), []).append(endpoint)
+    return next((found[one] for one in places.KINDS if one in found), [])
 
 
 def _changed(done: Plan) -> set[str]:
@@ -98,15 +168,15 @@ def _endpoints(tree: Tree) -> list[str]:
     return found.value if found and found.value else []
 
 
-def _told(done: Plan, account: str, obstacle: Obstacle) -> str:
+def _told(done: Plan, obstacle: Obstacle) -> str:
     culprits = obstacle.keyword.split(" ")
     keyword = next((name for name in culprits if name in _changed(done)), culprits[0])
-    return f"{obstacle.reason}{_line(done, account, keyword)}; force: True does it all the same"
+    return f"{obstacle.reason}{_line(done, obstacle.connection, keyword)}; force: True does it all the same"
 
 
-def _line(done: Plan, account: str | None, keyword: str) -> str:
+def _line(done: Plan, connection: Connection, keyword: str) -> str:
     """Return where the line is that would do it (str)."""
-    found = effective.effective(done.after, match.Connection(user=account)).get(keyword)
+    found = effective.effective(done.after, connection).get(keyword)
     if not found or not found.deciding:
         return f" ({keyword} would be sshd's default)"
     setting = found.deciding[0]
@@ -114,16 +184,18 @@ def _line(done: Plan, account: str | None, keyword: str) -> str:
     return f" ({setting.file}:{setting.line.number}: {text})"
 
 
-def _obstacle(tree: Tree, account: str, has_key: _HasKey | None = None) -> Obstacle | None:
-    """Return what keeps ``account`` (str) out, or None; with ``has_key`` (as in Accounts), a key login needs a key."""
-    found = effective.effective(tree, match.Connection(user=account))
+def _obstacle(tree: Tree, connection: Connection, accounts: Accounts, has_key: _HasKey | None) -> Obstacle | None:
+    """Return what keeps out the account of ``connection``, None when it comes in."""
+    account = connection.user or ""
+    found = effective.effective(tree, connection)
     values = {name: one.value for name, one in found.items()}
+    root = accounts.is_root(account)
     return (
         _refused(values)
-        or _user_lists(values, account)
+        or _user_lists(values, connection, tree.daemon.names)
         or _group_lists(values, account, tree.daemon.names.groups(account))
-        or _root(values, account)
-        or _methods(values, account, has_key)
+        or (_root(values, account) if root else None)
+        or _methods(values, account, root, has_key)
     )
 
 
@@ -133,33 +205,47 @@ def _refused(values: _Values) -> Obstacle | None:
     return None
 
 
-def _user_lists(values: _Values, account: str) -> Obstacle | None:
+def _user_lists(values: _Values, connection: Connection, names: Names) -> Obstacle | None:
+    account, allowed = connection.user, values.get("AllowUsers") or ()
     for pattern in values.get("DenyUsers") or ():
-        if "@" not in pattern and _in(account, pattern):
+        if _is_user(connection, pattern, names):
             return Obstacle("DenyUsers", f"DenyUsers holds {account}")
-    allowed = values.get("AllowUsers") or ()
-    if allowed and not any(_in(account, pattern.rpartition("@")[0] or pattern) for pattern in allowed):
-        return Obstacle("AllowUsers", f"AllowUsers does not hold {account}")
+    if allowed and not any(_is_user(connection, pattern, names) for pattern in allowed):
+        return Obstacle("AllowUsers", f"AllowUsers does not hold {account}{_commas(allowed, str(account))}")
     return None
+
+
+def _is_user(connection: Connection, pattern: str, names: Names) -> bool:
+    """Tell whether USER or USER@HOST is who connects: match.c, match_user; only the hosts are a list with commas."""
+    user, at, hosts = pattern.partition("@")
+    if not match.fits(connection.user or "", user):
+        return False
+    by_address = match.in_addresses(connection.addr, hosts, names) if at else 1
+    by_name = match.in_patterns((connection.host or "").lower(), hosts.lower()) if at else 1
+    return min(by_address, by_name) >= 0 and max(by_address, by_name) == 1
+
+
+def _commas(patterns: Sequence[str], name: str) -> str:
+    """Return a hint (str) where ``name`` stands in a list with commas, which sshd takes for one name."""
+    listed = next((one for one in patterns if any(match.fits(name, item) for item in one.split(",")[:-1])), None)
+    listed = listed or next((one for one in patterns if "," in one and match.fits(name, one.split(",")[-1])), None)
+    return f": sshd takes {listed!r} for one name, for only spaces separate names here" if listed else ""
 
 
 def _group_lists(values: _Values, account: str, groups: Sequence[str]) -> Obstacle | None:
     denied, allowed = values.get("DenyGroups") or (), values.get("AllowGroups") or ()
     for pattern in denied:
-        if any(_in(group, pattern) for group in groups):
+        if any(match.fits(group, pattern) for group in groups):
             return Obstacle("DenyGroups", f"DenyGroups holds a group of {account}")
-    if allowed and not any(_in(group, pattern) for group in groups for pattern in allowed):
-        return Obstacle("AllowGroups", f"AllowGroups holds no group of {account}")
+    if allowed and not any(match.fits(group, pattern) for group in groups for pattern in allowed):
+        hint = next(filter(None, (_commas(allowed, group) for group in groups)), "")
+        return Obstacle("AllowGroups", f"AllowGroups holds no group of {account}{hint}")
     return None
 
 
-def _in(name: str, pattern: str) -> bool:
-    return match.in_patterns(name, pattern) == 1
-
-
 def _root(values: _Values, account: str) -> Obstacle | None:
-    if account == "root" and values.get("PermitRootLogin") in ("no", "forced-commands-only"):
-        return Obstacle("PermitRootLogin", f"PermitRootLogin {values['PermitRootLogin']} keeps root out")
+    if values.get("PermitRootLogin") in ("no", "forced-commands-only"):
+        return Obstacle("PermitRootLogin", f"PermitRootLogin {values['PermitRootLogin']} keeps {account} out")
     return None
 
 
@@ -172,9 +258,9 @@ _KEYWORD_OF = {
 }
 
 
-def _methods(values: _Values, account: str, has_key: _HasKey | None) -> Obstacle | None:
+def _methods(values: _Values, account: str, root: bool, has_key: _HasKey | None) -> Obstacle | None:
     ways = {method for method, keyword in _KEYWORD_OF.items() if values.get(keyword) == "yes"}
-    if account == "root" and values.get("PermitRootLogin") in ("prohibit-password", "without-password"):
+    if root and values.get("PermitRootLogin") in ("prohibit-password", "without-password"):
         ways -= {"password", "keyboard-interactive"}
     # Keyboard-interactive is PAM's; without PAM it has nothing to ask.
     ways -= {"keyboard-interactive"} if values.get("UsePAM", "no") != "yes" else set()

@@ -198,11 +198,16 @@ def in_patterns(string: str, patterns: str) -> int:
     found = 0
     for item in patterns.split(","):
         negated = item.startswith("!")
-        if _pattern(item[negated:]).fullmatch(string):
+        if fits(string, item[negated:]):
             if negated:
                 return -1
             found = 1
     return found
+
+
+def fits(string: str, pattern: str) -> bool:
+    """Return whether ``string`` (str) fits one ``pattern`` (str): no list, so that commas and ! are themselves."""
+    return _pattern(pattern).fullmatch(string) is not None
 
 
 @functools.lru_cache(maxsize=512)
@@ -233,13 +238,14 @@ def in_addresses(address: str | None, patterns: str, names: Names) -> int:
 def _holds(item: str, ours: IPAddress | None, address: str | None, names: Names) -> bool:
     if not item:
         raise BadCriteria("empty item in a list of addresses")
-    network = _network(item, names)
-    if network is None:
-        return address is not None and bool(_pattern(item).fullmatch(address))
-    return ours is not None and ours.version == network.version and ours in network
+    block = network(item, names)
+    if block is None:
+        return address is not None and fits(address, item)
+    return ours is not None and ours.version == block.version and ours in block
 
 
-def _network(item: str, names: Names) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+def network(item: str, names: Names) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    """Return the network that ``item`` (str) of a list of addresses is, None for a wildcard; raises BadCriteria."""
     base, slash, length = item.partition("/")
     ip = _ip(base, names)
     if ip is None or (slash and not re.fullmatch(r"[ \t\v\f]*\+?[0-9]+", length)) or (slash and int(length) > 128):
@@ -275,5 +281,10 @@ def _example(name: str, pattern: str, names: Names) -> typing.Any:
         return None
     if name == "localport":
         return port(first, names)
-    network = _network(first, names) if name in ("address", "localaddress") else None
-    return str(network[0]) if network else first.replace("*", "x").replace("?", "x")
+    block = network(first, names) if name in ("address", "localaddress") else None
+    return str(block[0]) if block else example(first)
+
+
+def example(pattern: str) -> str:
+    """Return a string that ``pattern`` (str) holds."""
+    return pattern.replace("*", "x").replace("?", "x")

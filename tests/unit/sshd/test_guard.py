@@ -20,7 +20,23 @@ def judge(config, admins=(), before=OPEN, match=None, who=None):
     [
         ({"PermitRootLogin": "no"}, "PermitRootLogin no keeps root out .*:1: PermitRootLogin no"),
         ({"AllowUsers": ["r?ot2"]}, "AllowUsers does not hold root"),
-        ({"DenyUsers": ["!x,r*"]}, "DenyUsers holds root"),
+        ({"DenyUsers": ["!x", "r*"]}, "DenyUsers holds root"),
+        ({"AllowUsers": "root,cloudsdk"}, "AllowUsers does not hold root: sshd takes 'root,cloudsdk' for one name"),
+        ({"AllowUsers": ["bob,root"]}, "sshd takes 'bob,root' for one name"),
+        ({"AllowGroups": ["root,wheel"]}, "AllowGroups holds no group of root: sshd takes 'root,wheel' for one name"),
+        ({"AllowUsers": ["!root"]}, "AllowUsers does not hold root"),
+        ({"AllowUsers": ["root@!*"]}, "AllowUsers does not hold root"),
+        ({"AllowUsers": ["root@!*,192.0.2.1"]}, "AllowUsers does not hold root"),
+        ({"AllowUsers": ["root@127.0.0.1"]}, "AllowUsers does not hold root"),
+        ({"AllowUsers": ["root@2001:db8::/32"]}, "AllowUsers does not hold root"),
+        ({"AllowUsers": ["root@gate.example.com"]}, "AllowUsers does not hold root"),
+        ({"DenyUsers": ["root@*"]}, "DenyUsers holds root .*:3: DenyUsers root@"),
+        ({"DenyUsers": ["*@*"]}, "DenyUsers holds root"),
+        ({"DenyUsers": ["?oot@0.0.0.0/0,::/0"]}, "DenyUsers holds root"),
+        ({"DenyUsers": ["root@0.0.0.0/0"]}, "DenyUsers holds root"),
+        ({"DenyUsers": ["root@*.*"]}, "DenyUsers holds root"),
+        ({"DenyUsers": ["root@0.0.0.0/1", "root@128.0.0.0/1"]}, "DenyUsers holds root"),
+        ({"DenyUsers": ["root@!127.0.0.1,*"]}, "DenyUsers holds root"),
         ({"DenyGroups": ["ro*"]}, "DenyGroups holds a group of root"),
         ({"AllowGroups": ["wheel2"]}, "AllowGroups holds no group of root"),
         ({"ListenAddress": ["127.0.0.1"]}, "no longer listen where it does now"),
@@ -32,9 +48,77 @@ def test_what_would_lock_root_out(config, words):
         judge(config, ["root"])
 
 
-def test_a_match_block_can_do_it_too():
-    with pytest.raises(guard.LockOutError, match="PermitRootLogin no"):
-        judge({"PermitRootLogin": "no"}, ["root"], match="User root")
+EVERYBODY = [
+    *("User root", "User *", "User !bob,*", "Address *", "Address 0.0.0.0/0", "Address 0.0.0.0/0,::/0", "Address *.*"),
+    *(
+        "Address 0.0.0.0/1,128.0.0.0/1",
+        "Address !127.0.0.1,*",
+        "Host *",
+        "LocalAddress *",
+        "LocalPort 22",
+        "Group root",
+    ),
+    *("all", "Group *", "User root Address *", "LocalAddress 0.0.0.0/0 User r*"),
+]
+BARS = [
+    ("PermitRootLogin", "no"),
+    ("DenyUsers", "root"),
+    ("AllowGroups", ["wheel2"]),
+    ("AuthenticationMethods", "none"),
+]
+
+
+@pytest.mark.parametrize("criteria", EVERYBODY)
+@pytest.mark.parametrize(("name", "value"), BARS)
+def test_a_match_block_can_do_it_too(criteria, name, value):
+    with pytest.raises(guard.LockOutError, match=rf"\(/t/sshd_config:\d+: {name} "):
+        judge({name: value}, ["root"], match=criteria)
+
+
+@pytest.mark.parametrize(
+    "criteria",
+    [
+        *("User bob", "User !root,*", "Address 10.0.0.0/8", "Address ::/0", "Address 0.0.0.0/1", "Address 127.0.0.1"),
+        *("Host *.example.com", "LocalPort 2222", "LocalAddress 127.0.0.1", "Group wheel2", "User root Address 10.*"),
+    ],
+)
+def test_a_match_block_that_leaves_a_way(criteria):
+    judge({"PermitRootLogin": "no"}, ["root"], match=criteria)
+
+
+ONLY_WAYS = [
+    *("Address 10.0.0.0/8", "Address 10.*", "Address 10.1.2.3", "Address 2001:db8::/32", "Address 10.0.0.0/8,::1"),
+    *("User root", "Group root", "Address 10.0.0.0/8 User root", "LocalPort 22", "LocalAddress 192.0.2.9", "Host 10.*"),
+    *("Address 127.0.0.1", "LocalAddress 127.0.0.0/8", "Address !10.0.0.1,10.0.0.0/8"),
+]
+
+
+@pytest.mark.parametrize("criteria", ONLY_WAYS)
+def test_the_last_way_in_may_be_a_match_block(criteria):
+    before = f"PermitRootLogin no\nUsePAM yes\nMatch {criteria}\nPermitRootLogin yes\n"
+    with pytest.raises(guard.LockOutError, match="lock out root"):
+        judge({"PermitRootLogin": None}, ["root"], before, criteria)
+    judge({"PermitRootLogin": "prohibit-password"}, ["root"], before, criteria)
+
+
+def test_one_of_two_ways_may_go():
+    before = "PermitRootLogin no\nUsePAM yes\n" + "".join(
+        f"Match Address {block}\nPermitRootLogin yes\n" for block in ("10.0.0.0/8", "192.168.0.0/16")
+    )
+    judge({"PermitRootLogin": None}, ["root"], before, "Address 10.0.0.0/8")
+
+
+def test_the_name_of_a_client_counts_with_usedns_only():
+    named = {"AllowUsers": ["root@gate.example.com"]}
+    judge(named, ["root"], OPEN + "UseDNS yes\n")
+    with pytest.raises(guard.LockOutError, match="AllowUsers does not hold root"):
+        judge({"UseDNS": "no"}, ["root"], OPEN + "UseDNS yes\nAllowUsers root@gate.example.com\n")
+
+
+def test_root_under_another_name_is_root():
+    who = guard.Accounts(["toor"], lambda _account, _words: True, lambda name: name == "toor")
+    with pytest.raises(guard.LockOutError, match="PermitRootLogin no keeps toor out"):
+        judge({"PermitRootLogin": "no"}, ["toor"], who=who)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +126,22 @@ def test_a_match_block_can_do_it_too():
     [
         ({"AllowUsers": ["root@192.0.2.1"]}, OPEN),
         ({"DenyUsers": ["root@192.0.2.1"]}, OPEN),
+        ({"DenyUsers": ["!x,r*"]}, OPEN),
+        ({"DenyUsers": ["root,games"]}, OPEN),
+        ({"DenyGroups": ["root,games"]}, OPEN),
+        ({"DenyUsers": ["root@::/0"]}, OPEN),
+        ({"DenyUsers": ["root@!10.0.0.1,*"]}, OPEN + "ListenAddress 10.0.0.9\n"),
+        ({"AllowUsers": ["root@10.0.0.0/8,192.168.*"]}, OPEN),
+        ({"AllowUsers": ["root,x", "root"]}, OPEN),
+        ({"AllowUsers": "root cloudsdk"}, OPEN),
+        ({"DenyUsers": ["root"]}, "PermitRootLogin no\n"),
+        ({"ListenAddress": ["0.0.0.0"]}, OPEN + "ListenAddress 127.0.0.1\n"),
+        ({"ListenAddress": ["0.0.0.0"]}, OPEN + "ListenAddress 10.0.0.1\nListenAddress ::1\n"),
+        ({"ListenAddress": ["::"]}, OPEN + "ListenAddress ::1\n"),
+        ({"ListenAddress": None}, OPEN + "ListenAddress 127.0.0.1\n"),
+        ({"ListenAddress": ["0.0.0.0:2222"]}, OPEN + "ListenAddress 127.0.0.1:2222\n"),
+        ({"AddressFamily": "inet"}, OPEN),
+        ({"AddressFamily": "any"}, OPEN + "AddressFamily inet6\n"),
         ({"PermitRootLogin": "no"}, "PermitRootLogin forced-commands-only\n"),
         ({"Port": [22, 2222]}, OPEN),
         ({"LogLevel": "VERBOSE"}, OPEN),
@@ -49,6 +149,24 @@ def test_a_match_block_can_do_it_too():
 )
 def test_what_would_not(config, before):
     judge(config, ["root"], before)
+
+
+@pytest.mark.parametrize(
+    ("config", "listens"),
+    [
+        ({"ListenAddress": ["0.0.0.0"]}, ["::1"]),
+        ({"ListenAddress": ["::"]}, ["127.0.0.1"]),
+        ({"ListenAddress": ["0.0.0.0:2222"]}, ["127.0.0.1"]),
+        ({"ListenAddress": ["127.0.0.1"]}, ["127.0.0.1", "10.0.0.1"]),
+        ({"ListenAddress": ["10.0.0.2"]}, ["10.0.0.1"]),
+        ({"ListenAddress": ["::"]}, []),
+        ({"AddressFamily": "inet6"}, []),
+    ],
+)
+def test_where_nobody_would_arrive(config, listens):
+    before = OPEN + "".join(f"ListenAddress {one}\n" for one in listens)
+    with pytest.raises(guard.LockOutError, match="no longer listen where it does now"):
+        judge(config, ["root"], before)
 
 
 def test_an_administrator_without_an_account_yet_is_guarded_too():
