@@ -74,13 +74,14 @@ def effective(user=None, host=None, addr=None, laddr=None, lport=None, path=DEFA
 
 def check(path=DEFAULT):
     """
-    Return every problem for which sshd would refuse a configuration, includes and all (list of dict).
+    Return every problem for which sshd would refuse a configuration, includes and all (list of dict); where there is
+    none, the lines without effect because the command line of the running sshd decides their keyword.
 
     path
         The main configuration file (str).
 
-    Each has ``file``, ``line``, ``column``, ``text`` and ``reason``; an empty list means that sshd accepts it. What
-    this module finds by itself comes first; otherwise the installed sshd has the last word (``sshd -t``).
+    Each has ``file``, ``line``, ``column``, ``text`` and ``reason``; an empty list means that sshd accepts it. The
+    installed sshd has the last word (``sshd -t``); what this module finds by itself says where.
 
     CLI Example:
 

@@ -19,7 +19,7 @@ import sshtrail_lib
 sshtrail_lib.refresh()
 
 from sshtrail_lib.base import state
-from sshtrail_lib.sshd.running import DEFAULT
+from sshtrail_lib.sshd.running import DEFAULT, OVERRULED
 
 
 def __virtual__():
@@ -104,6 +104,11 @@ def _run(name, config, matches, options):
 
 
 def _comment(changes, path):
+    if any(name.endswith(OVERRULED.format("")) for name in changes):
+        return (
+            "The running sshd was started with options, and its command line decides before any file does: change it "
+            "where the service is started, and restart that"
+        )
     if changes:
         return f"{', '.join(changes)} of sshd would change"
     pid = __salt__["sshd_config.listening"](path)

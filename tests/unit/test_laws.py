@@ -33,7 +33,7 @@ PURE = {
     },
     "sshd": {
         *("language", "include", "effective", "keywords", "daemon", "kinds", "values", "amounts", "network", "match"),
-        *("wish", "plan", "edit", "guard", "sections", "places"),
+        *("wish", "plan", "edit", "guard", "sections", "places", "commandline"),
     },
     "auditd": {"language", "keywords", "plan", "space"},
     "rules": {"language", "fields", "layout", "files", "overlap", "plan", "watches"},

@@ -17,11 +17,10 @@ from sshtrail_lib.coverage.marks import UNSET
 from sshtrail_lib.coverage.people import Door, People, Process, Server
 from sshtrail_lib.policy.arguments import Policy
 from sshtrail_lib.sshd import host as sshd_host
-from sshtrail_lib.sshd import listener as sshd_listener
 from sshtrail_lib.sshd import running as sshd_running
+from sshtrail_lib.sshd import started as sshd_started
+from sshtrail_lib.sshd.commandline import CommandLine
 
-#: Where distributions keep options of sshd, and the variables that hold them.
-DEFAULTS = {"/etc/default/ssh": "SSHD_OPTS", "/etc/sysconfig/sshd": "OPTIONS", "/etc/sysconfig/ssh": "SSHD_OPTS"}
 #: Majors of the terminals that people sit at through the network: Unix98 pseudo terminals.
 PSEUDO = range(136, 144)
 #: What processes of one host share, of which a container has its own: either will do.
@@ -55,7 +54,7 @@ def _quiet(minion: Minion, path: str) -> tuple[str, ...]:
 
 def _defaults() -> tuple[str, ...]:
     found = []
-    for path, variable in DEFAULTS.items():
+    for path, variable in sshd_started.SETTINGS.items():
         for line in (files.read(path) or b"").decode("utf-8", "replace").splitlines():
             name, _, value = line.strip().partition("=")
             if name == variable and value.strip("\"' "):
@@ -134,17 +133,17 @@ def _listening(
     servers, doors = [], []
     for pid, places in _owners(everybody).items():
         one = everybody[pid]
-        argv = _command(pid) if os.path.basename(one.program).startswith("sshd") else None
-        if argv:
-            servers.append(_server(minion, path, one, tuple(argv), places))
+        command = _command(minion, pid) if os.path.basename(one.program).startswith("sshd") else None
+        if command:
+            servers.append(_server(minion, path, one, command, places))
         elif not os.path.basename(one.program).startswith("sshd"):
             doors.append(Door(one, places))
     return tuple(servers), tuple(doors)
 
 
-def _command(pid: int) -> list[str] | None:
+def _command(minion: Minion, pid: int) -> CommandLine | None:
     try:
-        return sshd_listener.command(pid)
+        return sshd_started.command(pid, sshd_running.DEFAULT, minion)
     except CommandExecutionError:
         return None
 
@@ -171,13 +170,13 @@ def _links(pid: int) -> list[str]:
     return found
 
 
-def _server(minion: Minion, path: str, one: Process, argv: tuple[str, ...], places: tuple[str, ...]) -> Server:
-    config = sshd_listener.config_of(argv, sshd_running.DEFAULT)
+def _server(minion: Minion, path: str, one: Process, command: CommandLine, places: tuple[str, ...]) -> Server:
+    config = command.config(sshd_running.DEFAULT)
     theirs = auditd_daemon.rooted(one.pid, config)
     ours = _same(theirs, path)
     # Its includes are files of its own mounts, which are ours only where the file is the same here.
     known = {} if ours or not _same(theirs, config) else _effective(minion, config)
-    return Server(one, argv, places, config, ours, {name: str(value) for name, value in known.items()})
+    return Server(one, command.words, places, config, ours, {name: str(value) for name, value in known.items()})
 
 
 def _same(one: str, other: str) -> bool:

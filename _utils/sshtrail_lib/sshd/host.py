@@ -25,6 +25,7 @@ from sshtrail_lib.sshd import running as sshd_running
 from sshtrail_lib.sshd import wish as sshd_wish
 from sshtrail_lib.sshd.effective import Effective
 from sshtrail_lib.sshd.include import Disk, Tree
+from sshtrail_lib.sshd.listener import Listener
 from sshtrail_lib.sshd.match import Connection
 from sshtrail_lib.sshd.plan import Plan
 from sshtrail_lib.sshd.running import ListenerError, Running
@@ -161,22 +162,43 @@ def lowered(minion: Minion, path: str) -> list[str]:
 
 
 def check(minion: Minion, path: str) -> list[dict[str, typing.Any]]:
-    """Return every problem for which sshd would refuse the main file ``path`` (str), includes and all."""
+    """
+    Return every problem for which sshd would refuse the main file ``path`` (str), includes and all; where it would not,
+    each line that the command line of the running sshd overrules.
+    """
     tree = _load(minion, path)
-    found = [problem._asdict() for problem in sshd_effective.problems(tree)]
-    if found or not oracle.binary():
-        return found
-    try:
-        with oracle.candidate(minion, tree) as sshd:
-            sshd.test()
-    except oracle.RefusedError as exc:
-        return [language.Problem(path, 0, 0, "", exc.message)._asdict()]
-    return []
+    found = sshd_effective.problems(tree)
+    if oracle.binary():
+        try:
+            with oracle.candidate(minion, tree) as sshd:
+                sshd.test()
+        except oracle.RefusedError as exc:
+            found = found or [language.Problem(path, 0, 0, "", exc.message)]
+        else:
+            # Whatever was found: sshd has the last word.
+            found = _beside_the_point(minion, tree)
+    return [problem._asdict() for problem in found]
+
+
+def _beside_the_point(minion: Minion, tree: Tree) -> list[language.Problem]:
+    """Return the lines of a configuration that sshd accepts which the command line of the running one overrules."""
+    listener = sshd_running.listening(minion, tree)
+    decided = {name: one.deciding[0] for name, one in sshd_effective.effective(tree).items() if one.deciding}
+    found = sshd_running.overruled(minion, listener, tree, decided) if listener else {}
+    return [
+        language.problem(decided[name].file, decided[name].line, _instead(listener, name, told))
+        for name, (told, _plain) in sorted(found.items())
+    ]
+
+
+def _instead(listener: Listener | None, name: str, told: list[str]) -> str:
+    pid = listener.pid if listener else 0
+    return f"the command line of the running sshd ({pid}) decides {name} instead: {', '.join(told)}"
 
 
 def listening(minion: Minion, path: str) -> int | None:
     """Return the pid (int) of the sshd that listens with the main file ``path`` (str), or None."""
-    listener = sshd_running.listening(_load(minion, path))
+    listener = sshd_running.listening(minion, _load(minion, path))
     return listener.pid if listener else None
 
 
@@ -193,7 +215,8 @@ def diff(minion: Minion, asked: Asked) -> Changes:
     """Return what :func:`apply` would change (dict), and touch nothing; errors as for it."""
     plan = _plan(minion, asked)
     _guard(plan, asked)
-    return {**plan.changes, **_unread(minion, plan.tree)}
+    listener = sshd_running.listening(minion, plan.tree)
+    return {**plan.changes, **_unread(minion, plan.tree, listener), **_overruled(minion, plan, listener)}
 
 
 def apply(minion: Minion, asked: Asked) -> Changes:
@@ -207,10 +230,12 @@ def apply(minion: Minion, asked: Asked) -> Changes:
     with transaction.locked():
         plan = _plan(minion, asked)
         _guard(plan, asked)
-        changes = {**plan.changes, **_unread(minion, plan.tree)}
+        listener = sshd_running.listening(minion, plan.tree)
+        unread = _unread(minion, plan.tree, listener)
+        changes = {**plan.changes, **unread, **_overruled(minion, plan, listener)}
         if plan.files:
             _prove(minion, plan)
-        if changes or plan.files:
+        if unread or plan.files:
             _carry_out(transaction, plan, sshd_running.running(minion, plan.tree))
     return changes
 
@@ -242,9 +267,24 @@ def _guard(plan: Plan, asked: Asked) -> None:
         guard.judge(plan, accounts.known(), admins)
 
 
-def _unread(minion: Minion, tree: Tree) -> Changes:
-    listener = sshd_running.listening(tree)
+def _unread(minion: Minion, tree: Tree, listener: Listener | None) -> Changes:
     return {} if listener is None or sshd_running.has_read(minion, listener, tree) else _UNREAD
+
+
+def _overruled(minion: Minion, plan: Plan, listener: Listener | None) -> Changes:
+    """Return what of the plan comes to nothing, for the command line of the running sshd decides it."""
+    names = {wanted.keyword.name for wanted in plan.wishes if wanted.criteria is None}
+    found = sshd_running.overruled(minion, listener, plan.after, names) if listener else {}
+    return {
+        sshd_running.OVERRULED.format(name): {"old": _value(name, told), "new": _value(name, plain)}
+        for name, (told, plain) in sorted(found.items())
+    }
+
+
+def _value(name: str, lines: list[str]) -> typing.Any:
+    if keywords.is_list(keywords.KEYWORDS.get(name.lower(), keywords.Keyword(name, "opaque"))):
+        return lines or None
+    return lines[0] if lines else None
 
 
 def _prove(minion: Minion, plan: Plan) -> None:

@@ -19,6 +19,9 @@ from collections.abc import Callable, Sequence
 from salt.exceptions import CommandExecutionError
 
 from sshtrail_lib.base import files, processes, sockets
+from sshtrail_lib.base.minion import Minion
+from sshtrail_lib.sshd import started
+from sshtrail_lib.sshd.commandline import CommandLine
 
 #: What every SSH server says first (RFC 4253, 4.2).
 GREETING = b"SSH-2.0"
@@ -30,7 +33,6 @@ _LONGEST = 64
 TIMEOUT = 2.0
 #: Seconds before each question to the same sshd: one that is full refuses at random, and not for long.
 PAUSES = (0.0, 0.2, 0.4, 0.8)
-_TITLE = ("sshd: ", " [listener]")
 #: How many that have not logged in yet, and from how many on it refuses: sshd.c, server_accept_loop, since 8.2.
 _STARTUPS = re.compile(rb"sshd: .* \[listener\] (\d+) of (\d+)-\d+ startups")
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -47,18 +49,21 @@ class Listener(typing.NamedTuple):
 
     pid
         Its process (int).
-    argv
-        The command line that started it (list of str).
+    command
+        The command line that started it (CommandLine).
     pidfile
         The path of its PidFile (str).
     stamp
         What tells this PidFile from one that is written anew.
+    born
+        What tells this process from a later one with its number (bytes).
     """
 
     pid: int
-    argv: list[str]
+    command: CommandLine
     pidfile: str
     stamp: Stamp
+    born: bytes = b""
 
 
 class Heard(typing.NamedTuple):
@@ -75,45 +80,23 @@ class Heard(typing.NamedTuple):
     full: str
 
 
-def find(pidfile: str, config: str, default: str) -> Listener | None:
+def find(pidfile: str, config: str, default: str, minion: Minion | None = None) -> Listener | None:
     """
     Return the Listener that ``pidfile`` (str) names, or None when none runs with the file ``config`` (str).
 
     default
         The main file that sshd reads without ``-f`` (str).
+    minion
+        What asks the service manager how it was started (Minion).
     """
     written = stamp(pidfile)
     pid = processes.process(pidfile, ["sshd"]) if written else None
-    argv = command(pid) if pid else None
-    if not written or not pid or not argv or os.path.realpath(config_of(argv, default)) != os.path.realpath(config):
+    if not written or not pid or not started.genuine(pid):
         return None
-    return Listener(pid, argv, pidfile, written)
-
-
-def command(pid: int) -> list[str] | None:
-    """Return the command line (list of str) that started the listener ``pid`` (int), or None if it is none."""
-    raw = (files.read(f"/proc/{pid}/cmdline") or b"").decode("utf-8", "surrogateescape")
-    words = raw.rstrip("\0").split("\0")
-    if not words[0].startswith(_TITLE[0]):
-        return words if words[0] else None
-    # A listener shows its command line inside of its title, joined by spaces; a session shows no such thing.
-    title, mark, _rest = words[0][len(_TITLE[0]) :].partition(_TITLE[1])
-    return title.split(" ") if mark else None
-
-
-def config_of(argv: Sequence[str], default: str) -> str:
-    """Return the main file (str) that the command line ``argv`` (list of str) names."""
-    for index, word in enumerate(argv[1:], 1):
-        if word == "-f":
-            return argv[index + 1] if index + 1 < len(argv) else default
-        if word.startswith("-f"):
-            return word[2:]
-    return default
-
-
-def options_of(argv: Sequence[str]) -> list[str]:
-    """Return the options of ``argv`` (list of str) that bear on the configuration, for a ``sshd -T``."""
-    return [word for word in argv[1:] if word not in ("-D", "-d", "-e", "-i", "-q", "-4D", "-De")]
+    born, command = processes.birth(pid), started.command(pid, config, minion)
+    if not command or os.path.realpath(command.config(default)) != os.path.realpath(config):
+        return None
+    return Listener(pid, command, pidfile, written, born)
 
 
 def reload(listener: Listener) -> None:
@@ -123,7 +106,14 @@ def reload(listener: Listener) -> None:
 
 def alive(listener: Listener) -> bool:
     """Return whether ``listener`` (Listener) still runs."""
-    return bool(command(listener.pid))
+    return processes.birth(listener.pid) == listener.born and started.genuine(listener.pid)
+
+
+def held(listener: Listener) -> list[str]:
+    """Return where ``listener`` (Listener) listens (list of str, ``ADDRESS:PORT``): the kernel tells."""
+    names = _held_by(str(listener.pid))
+    own = [one for one in sockets.listening() if os.fsencode(f"socket:[{one.inode}]") in names]
+    return [f"[{one.address}]:{one.port}" if ":" in one.address else f"{one.address}:{one.port}" for one in own]
 
 
 def wait(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import salt.utils.systemd
 from salt.exceptions import CommandExecutionError
@@ -25,6 +25,10 @@ from sshtrail_lib.sshd.listener import Listener
 DEFAULT = "/etc/ssh/sshd_config"
 # A listener that was told to start anew answers within a second; a loaded host may need much longer.
 DEADLINE = 30.0
+#: How a difference is called that the command line makes.
+OVERRULED = "{} (command line of sshd)"
+#: What stands for a value of the command line that nobody can read any more.
+UNREADABLE = "…"
 _SOCKETS = ("ssh.socket", "sshd.socket")
 _SERVICES = ("ssh", "sshd")
 
@@ -38,10 +42,10 @@ def pidfile_of(tree: Tree) -> str:
     return effective.effective(tree)["PidFile"].value
 
 
-def listening(tree: Tree) -> Listener | None:
+def listening(minion: Minion, tree: Tree) -> Listener | None:
     """Return the Listener that runs with the main file of ``tree`` (Tree), None when there is none."""
     pidfile = pidfile_of(tree)
-    return sshd_listener.find(pidfile, tree.path, DEFAULT) if pidfile != "none" else None
+    return sshd_listener.find(pidfile, tree.path, DEFAULT, minion) if pidfile != "none" else None
 
 
 def watched(tree: Tree) -> list[str]:
@@ -53,6 +57,33 @@ def has_read(minion: Minion, listener: Listener, tree: Tree) -> bool:
     """Return whether ``listener`` (Listener) certainly works with ``tree`` (Tree) as it is on the disk."""
     # Each time it reads its files, it writes its pid anew.
     return processes.has_read(listener.pid, watched(tree), minion.run_dir, again=listener.stamp[1] / 1e9)
+
+
+def overruled(
+    minion: Minion, listener: Listener, tree: Tree, names: Collection[str]
+) -> dict[str, tuple[list[str], list[str]]]:
+    """
+    Return what the command line of ``listener`` (Listener) decides, and not ``tree`` (Tree).
+
+    names
+        The canonical keywords to tell of (collection of str).
+
+    Returns ``{keyword: (what it decides, what the files say)}``, each as the lines that ``sshd -T`` prints (list of
+    str), the first UNREADABLE where only the keyword can still be read.
+    """
+    command = listener.command
+    if not command.options and command.whole:
+        return {}
+    with oracle.candidate(minion, tree) as sshd:
+        plain = sshd.dump()
+        try:
+            told = sshd.dump(options=command.options)
+        except oracle.RefusedError:
+            # What was read in a title can be something else.
+            told = plain
+    found = {name: (told.get(name, []), plain.get(name, [])) for name in names if told.get(name) != plain.get(name)}
+    cut = [name for name in names if command.cut and name.lower().startswith(command.cut.lower())]
+    return {**found, **{name: ([UNREADABLE], plain.get(name, [])) for name in cut}}
 
 
 class Running(typing.NamedTuple):
@@ -67,12 +98,16 @@ class Running(typing.NamedTuple):
         The unit (str) through which systemd listens for sshd, or None.
     endpoints
         Where it answers: ``ADDRESS:PORT`` (list of str).
+    options
+        Those of its command line that bear on the configuration (tuple of str), None where they decide where it
+        listens, and nobody can tell how.
     """
 
     minion: Minion
     listener: Listener | None
     socket: str | None
     endpoints: list[str]
+    options: tuple[str, ...] | None = ()
 
     def __bool__(self) -> bool:
         return bool(self.listener or self.socket)
@@ -81,12 +116,9 @@ class Running(typing.NamedTuple):
         """Return where it will listen with ``tree`` (Tree); its command line may override the files."""
         if not self:
             return []
-        options = sshd_listener.options_of(self.listener.argv) if self.listener else []
-        with contextlib.suppress(ValueError):
-            position = options.index("-f")
-            del options[position : position + 2]
-        with oracle.candidate(self.minion, tree) as sshd:
-            return sshd.dump(options=options).get("ListenAddress", [])
+        if self.options is None and self.listener:
+            return sshd_listener.held(self.listener)
+        return _endpoints(self.minion, tree, self.options or ())
 
     def take_up(self, tree: Tree, endpoints: Sequence[str]) -> None:
         """
@@ -120,11 +152,36 @@ class Running(typing.NamedTuple):
 
 def running(minion: Minion, tree: Tree) -> Running:
     """Return what answers connections for the main file of ``tree`` (Tree) now (Running, false when nothing does)."""
-    found = Running(minion, listening(tree), _socket(minion, tree.path), [])
+    found = Running(minion, listening(minion, tree), _socket(minion, tree.path), [])
     # sshd may well refuse the present files, and then nobody can tell where it answers.
     with contextlib.suppress(oracle.RefusedError):
+        found = found._replace(options=_options(minion, found.listener, tree))
         return found._replace(endpoints=found.endpoints_with(tree))
     return found
+
+
+def _options(minion: Minion, listener: Listener | None, tree: Tree) -> tuple[str, ...] | None:
+    """
+    Return the options of ``listener`` as for Running. Where its command line is not certain, those count with which a
+    sshd would listen where this one does.
+    """
+    if listener is None:
+        return ()
+    options = tuple(listener.command.options)
+    if listener.command.sure:
+        return options
+    places = set(sshd_listener.held(listener))
+    for tried in ((), options) if options else ((),):
+        with contextlib.suppress(oracle.RefusedError):
+            found = _endpoints(minion, tree, tried)
+            if places <= set(found) and not sshd_listener.unheard(found):
+                return tried
+    return None
+
+
+def _endpoints(minion: Minion, tree: Tree, options: Sequence[str]) -> list[str]:
+    with oracle.candidate(minion, tree) as sshd:
+        return sshd.dump(options=options).get("ListenAddress", [])
 
 
 def _socket(minion: Minion, path: str) -> str | None:
@@ -204,13 +261,15 @@ def _revive(minion: Minion, listener: Listener, tree: Tree, endpoints: Sequence[
 
 
 def _start(minion: Minion, path: str, listener: Listener) -> None:
-    """Start sshd again: the service where it is the service's, else by the command line that it had."""
+    """Start sshd again: the service where it is the service's, else with the options that it had."""
     if os.path.realpath(path) == os.path.realpath(DEFAULT) and _started_service(minion):
         return
-    if "-D" in listener.argv:
-        minion.call["cmd.run_bg"](listener.argv, python_shell=False, output_loglevel="quiet")
+    # The installed sshd and no other, with options that sshd has: nothing of /proc is executed.
+    argv = [oracle.binary() or "sshd", "-f", path, *listener.command.options]
+    if listener.command.foreground:
+        minion.call["cmd.run_bg"]([*argv, "-D"], python_shell=False, output_loglevel="quiet")
     else:
-        minion.run(*listener.argv)
+        minion.run(*argv)
 
 
 def _started_service(minion: Minion) -> bool:

@@ -86,6 +86,7 @@ def test_a_match_block_that_leaves_a_way(criteria):
     judge({"PermitRootLogin": "no"}, ["root"], match=criteria)
 
 
+KEYED = guard.Accounts(["root"], lambda _account, _words: True)
 ONLY_WAYS = [
     *("Address 10.0.0.0/8", "Address 10.*", "Address 10.1.2.3", "Address 2001:db8::/32", "Address 10.0.0.0/8,::1"),
     *("User root", "Group root", "Address 10.0.0.0/8 User root", "LocalPort 22", "LocalAddress 192.0.2.9", "Host 10.*"),
@@ -97,8 +98,8 @@ ONLY_WAYS = [
 def test_the_last_way_in_may_be_a_match_block(criteria):
     before = f"PermitRootLogin no\nUsePAM yes\nMatch {criteria}\nPermitRootLogin yes\n"
     with pytest.raises(guard.LockOutError, match="lock out root"):
-        judge({"PermitRootLogin": None}, ["root"], before, criteria)
-    judge({"PermitRootLogin": "prohibit-password"}, ["root"], before, criteria)
+        judge({"PermitRootLogin": None}, ["root"], before, criteria, KEYED)
+    judge({"PermitRootLogin": "prohibit-password"}, ["root"], before, criteria, KEYED)
 
 
 def test_one_of_two_ways_may_go():

@@ -3,45 +3,14 @@
 import contextlib
 import os
 import socket
-import subprocess
-import sys
 import threading
 
 import pytest
 from sshtrail_lib.sshd import listener
 
 
-@pytest.mark.parametrize(
-    ("argv", "config"),
-    [
-        (["/usr/sbin/sshd"], "/default"),
-        (["/usr/sbin/sshd", "-D"], "/default"),
-        (["/usr/sbin/sshd", "-D", "-f", "/a"], "/a"),
-        (["/usr/sbin/sshd", "-f/a"], "/a"),
-        (["/usr/sbin/sshd", "-f"], "/default"),
-    ],
-)
-def test_config_of(argv, config):
-    assert listener.config_of(argv, "/default") == config
-
-
-def test_options_that_bear_on_the_configuration():
-    assert listener.options_of(["sshd", "-D", "-p", "22", "-o", "LogLevel=INFO"]) == [
-        "-p",
-        "22",
-        "-o",
-        "LogLevel=INFO",
-    ]
-
-
 def test_a_process_that_is_no_listener():
     assert listener.find("/nonexistent/sshd.pid", "/a", "/a") is None
-    # Not this one, whose name pytest may have changed.
-    command = [sys.executable, "-c", "print(flush=True); input()"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        process.stdout.readline()
-        assert "python" in listener.command(process.pid)[0]
-        process.communicate(b"\n")
 
 
 @contextlib.contextmanager
