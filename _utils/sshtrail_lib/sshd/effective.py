@@ -363,7 +363,7 @@ def problems(tree: Tree) -> list[Problem]:
 
 def _contradictions(tree: Tree) -> list[Problem]:
     try:
-        found = effective(tree, Connection())
+        found = effective(tree)
     except ConfigError as exc:
         return [Problem(tree.path, 0, 0, "", exc.message)]
     return [*_without_user(found), *_unsatisfiable(found)]
