@@ -23,7 +23,7 @@ from sshtrail_lib.coverage.checks import Row, Verdict
 from sshtrail_lib.coverage.daemon import ARRIVED, LOST, SUSPENDED, Audit
 from sshtrail_lib.coverage.memory import Memory
 from sshtrail_lib.policy.arguments import Policy
-from sshtrail_lib.rules import accounts, compile, fields, overlap, plan, target, watches
+from sshtrail_lib.rules import accounts, compile, fields, overlap, target, watches
 from sshtrail_lib.sshd import started as sshd_started
 from sshtrail_lib.trail import reader
 
