@@ -36,6 +36,7 @@ sshtrail:
           ssh_commands: true
           ssh_config: true                    # who changes what this policy is made of: drift names him by these
           audit_config: true
+          # cis: true                         # or stig, pci_dss, or any group: see docs/audit-rules.md
         status:
           enabled: 1
           backlog_limit: 8192                 # records that wait for auditd; a kernel that nobody told has 64

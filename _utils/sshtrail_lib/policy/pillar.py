@@ -205,19 +205,21 @@ def _groups(chosen: Tree, distribution: str | None = None) -> list[Tree]:
     """
     Return the rule groups that are switched on, in the order in which the pillar has them (list of dict).
 
-    A set stands for its groups; what the pillar says of one of them by its own name wins.
+    A set stands for its groups; what the pillar says of one of them by its own name wins. What the host itself decides
+    comes last: where a load at boot stops at a program on a file system that is not there yet, nothing else is lost.
     """
     named: Tree = {}
     for name, group in chosen.items():
         members = claims.SETS.get(name, [name]) if isinstance(group, bool) else [name]
         named |= {member: chosen.get(member, group) for member in members}
-    return [
+    ready = [
         {"name": name, "controls": claims.told(name, distribution), **groups.GROUPS[name]}
         if group is True
         else {"title": name, "controls": [], **group, "name": name}
         for name, group in named.items()
         if group
     ]
+    return sorted(ready, key=lambda group: "privileged" in group)
 
 
 # --- What no single value can tell --------------------------------------------------------------------------

@@ -48,9 +48,14 @@ def lines(rest: str) -> tuple[list[str], int]:
 
 
 def programs() -> list[str]:
-    """Return the absolute path of each privileged program (list of str): those of root first, and sorted."""
-    found = [(owner != 0, path) for mount in mounts() for path, owner in _below(mount.place)]
-    return [path for _, path in sorted(found)]
+    """
+    Return the absolute path of each privileged program (list of str), sorted.
+
+    Those of root come first: nobody else can make one. Then those beside the root file system come last: when the rules
+    are loaded at boot it may not be mounted yet, and a load stops where a directory is missing.
+    """
+    found = [(owner != 0, mount.place != "/", path) for mount in mounts() for path, owner in _below(mount.place)]
+    return [path for *_, path in sorted(found)]
 
 
 def mounts() -> list[Mount]:

@@ -389,6 +389,21 @@ def test_a_set_stands_for_its_groups_and_a_groups_own_line_wins():
     assert [group["name"] for group in off["rules"]["groups"]] == ["session"]
 
 
+def test_the_groups_name_the_controls_of_the_hosts_own_editions():
+    def controls(*distribution):
+        policy = policy_pillar.build(changed("rules:groups", {"scope": True}), "Debian", *distribution)
+        return policy["rules"]["groups"][0]["controls"]
+
+    assert controls("Debian 12")[0] == "CIS Debian 12 v1.1.0 6.2.3.1"
+    assert controls("Ubuntu 22.04")[0] == "CIS Ubuntu 22.04 v2.0.0 6.3.3.1"
+    assert controls() == ["PCI DSS v4.0.1 10.2.1.5"]
+
+
+def test_what_the_host_decides_comes_last():
+    policy = policy_pillar.build(changed("rules:groups", {"privileged": True, "scope": True}), "Debian")
+    assert [group["name"] for group in policy["rules"]["groups"]] == ["scope", "privileged"]
+
+
 def test_nobody_is_an_admin_by_default():
     assert policy_pillar.build({"sshtrail": GOOD}, "Debian")["sshd"]["admins"] == []
     asked = policy_pillar.build(changed("sshd:admins", ["root", "alice"]), "Debian")
