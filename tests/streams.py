@@ -13,6 +13,7 @@ STREAMS = {
         "integration/test_coverage.py",
         "integration/test_prove.py",
         "functional/test_audit_rules.py",
+        "functional/test_rule_groups.py",
         "functional/test_audit_rules_events.py",
         "functional/test_audit_rules_kernel.py",
         "functional/test_audit_rules_locked.py",
