@@ -160,14 +160,13 @@ def test_since_when_is_remembered_over_looks(host):
     assert host.open_ways() == {}
 
 
-def test_a_highstate_fails_while_something_hides(host):
+def test_a_highstate_fails_while_something_hides_and_removes_it_where_it_may(host):
     host.sh("auditctl -a always,exclude -F msgtype=EXECVE")
-    try:
-        done = host.highstate("--env", "prod")
-        assert done.returncode == 1 and "rules-hide" in done.stdout
-    finally:
-        host.sh("auditctl -d always,exclude -F msgtype=EXECVE")
-    assert host.highstate("--env", "prod").returncode == 0
+    done = host.highstate("--env", "dev")
+    assert done.returncode == 1 and "rules-hide" in done.stdout, done.stdout
+    done = host.highstate("--env", "prod")
+    assert done.returncode == 0 and "msgtype=EXECVE" in done.stdout, done.stdout
+    assert "exclude" not in auditctl("-l")
 
 
 @contextlib.contextmanager
@@ -253,7 +252,8 @@ def test_a_full_volume_and_room_again(host):
         host.open_ways()
         host.sh("head -c 2000000 /dev/zero >/var/log/audit/fill 2>/dev/null; auditctl -m one; auditctl -m two; sleep 1")
         found = host.open_ways()
-        assert set(found) == {"auditd-suspended", "log-volume-low"}, found
+        # The volume covers a directory that is watched.
+        assert set(found) == {"auditd-suspended", "log-volume-low", "watch-moved"}, found
         host.sh("rm /var/log/audit/fill")
         assert "auditd-suspended" in host.open_ways()
     finally:
