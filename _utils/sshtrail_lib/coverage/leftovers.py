@@ -34,6 +34,8 @@ class Places(typing.NamedTuple):
         What came of the last proof.
     new
         The same, while it is being written.
+    history
+        The history of the host, in which each proof is told.
     """
 
     lock: str
@@ -41,6 +43,7 @@ class Places(typing.NamedTuple):
     note: str
     last: str
     new: str
+    history: str
 
 
 def places(minion: Minion) -> Places:
@@ -53,13 +56,19 @@ def places(minion: Minion) -> Places:
         os.path.join(kept, "proof.left"),
         last,
         f"{last}.new",
+        history(minion.cachedir),
     )
+
+
+def history(cachedir: str) -> str:
+    """Return where the history of a host is kept (str); ``.new`` behind it is that which is being written."""
+    return os.path.join(cachedir, "sshtrail", "history.json")
 
 
 def clear(minion: Minion) -> bool:
     """Remove what a killed proof left, unless one is going on; return whether there was anything (bool)."""
     where = places(minion)
-    if not any(map(os.path.lexists, (HOME, where.keys, where.note, where.new))):
+    if not any(map(os.path.lexists, (HOME, where.keys, where.note, where.new, f"{where.history}.new"))):
         return False
     with contextlib.suppress(transaction.Busy), transaction.lock(where.lock, 0):
         remove(where)
@@ -76,6 +85,9 @@ def remove(where: Places) -> None:
         if os.path.lexists(directory):
             shutil.rmtree(directory)
     files.remove(where.new)
+    # Unless somebody is writing it now.
+    with contextlib.suppress(transaction.Busy), transaction.lock(f"{where.history}.lock", 0):
+        files.remove(f"{where.history}.new")
     files.remove(where.note)
 
 

@@ -4,6 +4,7 @@ The history of a host, kept in its cache for root alone: what :mod:`sshtrail_lib
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import time
@@ -12,7 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from salt.exceptions import CommandExecutionError
 
-from sshtrail_lib.base import store, transaction
+from sshtrail_lib.base import files, store, transaction
+from sshtrail_lib.coverage import leftovers
 from sshtrail_lib.drift import chronicle
 from sshtrail_lib.drift.chronicle import Chronicle
 
@@ -42,7 +44,10 @@ def _change(cachedir: str, change: Callable[[Chronicle], Chronicle]) -> None:
     path = _path(cachedir)
     try:
         with transaction.lock(f"{path}.lock", PATIENCE):
-            store.save(path, change(_read(cachedir)))
+            # Under a name that is known: what a kill leaves is found, and does not gather.
+            files.remove(f"{path}.new")
+            leftovers.write(f"{path}.new", json.dumps(change(_read(cachedir))).encode(), 0o600)
+            os.replace(f"{path}.new", path)
     except (OSError, CommandExecutionError) as exc:
         log.warning("The history of this host cannot be kept: %s", exc)
 
@@ -56,4 +61,4 @@ def _read(cachedir: str) -> Chronicle:
 
 
 def _path(cachedir: str) -> str:
-    return os.path.join(cachedir, "sshtrail", "history.json")
+    return leftovers.history(cachedir)
