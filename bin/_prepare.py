@@ -30,7 +30,8 @@ OLDEST_TESTS = [f"tests-{OLDEST_SALT}"]
 # Has no wheel, and Salt does without it unless a template reads a date in free text: it gets an empty one.
 NEEDS_COMPILER, EMPTY = "timelib", "99"
 # What the tests start for real. No recommended packages: they would bring a mail server along.
-TEST_PACKAGES = ["auditd", "chromium", "openssh-client", "openssh-server", "iproute2", "procps", "util-linux"]
+BROWSER = ["chromium"]
+TEST_PACKAGES = ["auditd", "openssh-client", "openssh-server", "iproute2", "procps", "util-linux", *BROWSER]
 # Where Salt's own packages put it, and sudo's PATH may not look.
 SALT_CALL = ["/opt/saltstack/salt/salt-call", "/usr/local/bin/salt-call"]
 

@@ -65,6 +65,7 @@ details details { border: 0; margin: 0; }
 td details { border: 0; background: none; margin: 0; }
 summary { cursor: pointer; padding: .4rem .6rem; overflow-wrap: anywhere; }
 td summary { padding: 0; }
+details > table { width: calc(100% - 1.2rem); margin-bottom: .6rem; }
 details > :not(summary) { margin-left: .6rem; margin-right: .6rem; }
 .list { list-style: none; padding: 0; margin: .3rem .6rem .6rem; }
 .list li { padding: .3rem 0; border-top: 1px solid var(--line); overflow-wrap: anywhere; }

@@ -213,7 +213,10 @@ below.</p>
 
 {% call section("failures", "Failed logins by source") %}
 {% if failures.rows %}
-{{ failures_bar }}{{ tools("failed", "failures") }}
+{{ failures_bar }}
+<p>{% for source, count in failures_sources %}{{ tag("dim", source ~ ": " ~ count) }}
+{% endfor %}</p>
+{{ tools("failed", "failures") }}
 {% call table("failed", "failed logins", ["Source", "Account", "Method", "Host", "Times", "First", "Last"]) %}
 {% for row in failures.rows %}
 <tr data-row><th scope="row">{{ row.source }}</th><td>{{ name(row.user) }}</td><td>{{ row.method }}</td>

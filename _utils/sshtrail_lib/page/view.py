@@ -333,6 +333,7 @@ def _failures(told: Mapping[str, Mapping], limits: Limits) -> Told:
     parts = [(source, count, f"c-s{at}") for at, (source, count) in enumerate(sources.most_common(6))]
     return {
         "failures": _cut(rows, limits.failures),
+        "failures_sources": sources.most_common(6),
         "failures_bar": charts.bar("Failed logins by source", parts),
         "failures_untold": [
             {"host": _line(host), "why": error, "colour": "odd"}
