@@ -7,12 +7,12 @@ standard names have names of this project's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from sshtrail_lib.compliance import daemons, modes, rules, system, trail
 from sshtrail_lib.compliance.facts import Facts
 from sshtrail_lib.compliance.finding import MANUAL, NOT_APPLICABLE, Finding
-from sshtrail_lib.policy.controls import Control
+from sshtrail_lib.policy.controls import CONTROLS, Control
 
 #: Looks at a host for a framework (str).
 Look = Callable[[Facts, str], Finding]
@@ -303,6 +303,11 @@ def looks(framework: str, control: Control) -> tuple[bool, tuple[str, ...]]:
 def _whole(framework: str, check: str) -> tuple[str, ...]:
     # Some lists of names are longer than the table has room for: these checks are known as a whole.
     return CHECKS[check] if check == "rule-access" or (check in LONG and framework.startswith("CIS")) else ()
+
+
+def searches(frameworks: Iterable[str]) -> bool:
+    """Tell whether a control of these ``frameworks`` (iterable of str) is about every setuid program of the host."""
+    return any("rule-privileged-all" in one.checks for framework in frameworks for one in CONTROLS[framework])
 
 
 def look(facts: Facts, name: str, framework: str) -> Finding:

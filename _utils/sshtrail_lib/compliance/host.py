@@ -45,15 +45,20 @@ ELSEWHERE = re.compile(
 )
 
 
-def gather(minion: Minion, policy: Policy) -> Facts:
-    """Return what is known of a host with a ``policy`` (dict) for its controls (:class:`Facts`)."""
+def gather(minion: Minion, policy: Policy, search: bool = True) -> Facts:
+    """
+    Return what is known of a host with a ``policy`` (dict) for its controls (:class:`Facts`).
+
+    search
+        Whether its setuid programs are searched for (bool), which can take a while.
+    """
     read = configs.gather()
     auditd, proof = _auditd(minion, policy), _or(None, lambda: minion.call["sshtrail.proof"]())
     paths = (policy["sshd"]["path"], policy["auditd"]["path"], policy["rules"]["file"], auditd.log)
     family = str(minion.grains.get("os_family", ""))
     return Facts(
         family,
-        _audit(minion, policy, system.sudo_logfile(read["sudo"] or ())[0]),
+        _audit(minion, policy, system.sudo_logfile(read["sudo"] or ())[0], search),
         _sshd(minion, policy),
         auditd,
         places.storage(auditd.log),
@@ -105,7 +110,7 @@ def _accounts() -> tuple[tuple[str, int], ...]:
 # --- The kernel ---------------------------------------------------------------------------------------------------
 
 
-def _audit(minion: Minion, policy: Policy, logfile: str) -> Audit:
+def _audit(minion: Minion, policy: Policy, logfile: str, search: bool) -> Audit:
     nothing: dict[str, typing.Any] = {}
     try:
         status, rules = kernel.status(), tuple(kernel.rules())
@@ -114,7 +119,7 @@ def _audit(minion: Minion, policy: Policy, logfile: str) -> Audit:
     rules_dir = os.path.dirname(policy["rules"]["file"])
     compiled = os.path.join(os.path.dirname(rules_dir), "audit.rules")
     filed, error = _filed(rules_dir)
-    asked = _or(nothing, lambda: demanded.asked(logfile, _privileged(minion)))
+    asked = _or(nothing, lambda: demanded.asked(logfile, _privileged(minion) if search else None))
     return Audit(
         "",
         status,
@@ -174,7 +179,7 @@ def _last_line(content: str) -> str:
 def _privileged(minion: Minion) -> list[str] | None:
     """Return the setuid and setgid programs of the host (list of str), None where they could not be found in time."""
     mounts = [one for one in places.mounts() if not ELSEWHERE.fullmatch(one.kind)]
-    tops = [one.path for one in mounts if not {"nosuid", "noexec"} & set(one.options)]
+    tops = dict.fromkeys(one.path for one in mounts if not {"nosuid", "noexec"} & set(one.options))
     if not tops:
         return []
     found = minion.run(

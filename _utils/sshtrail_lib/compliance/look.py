@@ -15,7 +15,7 @@ from salt.exceptions import CommandExecutionError
 
 from sshtrail_lib.base import store, text
 from sshtrail_lib.base.minion import Minion
-from sshtrail_lib.compliance import frameworks, host, rows
+from sshtrail_lib.compliance import checks, frameworks, host, rows
 from sshtrail_lib.compliance.rows import Row
 from sshtrail_lib.policy.arguments import Policy
 
@@ -34,7 +34,8 @@ def compliance(minion: Minion, policy: Policy, framework: str | None = None, edi
     wanted = frameworks.chosen(framework, edition, minion.grains)
     path, now = os.path.join(minion.cachedir, "sshtrail", "compliance.json"), text.iso(time.time())
     known = _known(path)
-    found = rows.rows(host.gather(minion, policy), wanted, minion.call["sshtrail_trail.sentence"], known, now)
+    facts = host.gather(minion, policy, checks.searches(wanted))
+    found = rows.rows(facts, wanted, minion.call["sshtrail_trail.sentence"], known, now)
     if not minion.test:
         with contextlib.suppress(OSError, CommandExecutionError):
             store.save(path, {**known, **rows.remembered(found)})
