@@ -8,9 +8,9 @@ import subprocess
 
 import pytest
 from sshtrail_lib.base.minion import Minion
-from sshtrail_lib.compliance import host as compliance_host
 from sshtrail_lib.compliance import look
 from sshtrail_lib.policy import pillar as policy_pillar
+from sshtrail_lib.rules import privileged
 from support import require_root
 
 GROUPS = {"scope": True, "delete": True, "identity": True, "ssh_commands": True}
@@ -49,7 +49,7 @@ class Host:
 def host(tmp_path, loaders, minion_opts, separation, monkeypatch):
     require_root()
     # The search takes seconds, and is tried by itself.
-    monkeypatch.setattr(compliance_host, "_privileged", lambda _minion: ["/usr/bin/passwd"])
+    monkeypatch.setattr(privileged, "programs", lambda: ["/usr/bin/passwd"])
     return Host(tmp_path, loaders, minion_opts)
 
 
@@ -143,13 +143,6 @@ def test_since_when_it_is_so_stays(host):
     assert host.rows()["5.1.1"]["since"] == first["since"]
     os.chmod(host.sshd, 0o600)
     assert host.rows()["5.1.1"]["since"] > first["since"]
-
-
-def test_every_setuid_program_is_found(tmp_path, loaders, minion_opts):
-    require_root()
-    found = compliance_host._privileged(Minion(loaders.modules, minion_opts, {}, {}))
-    assert {os.path.realpath(path) for path in ("/usr/bin/passwd", "/usr/bin/chage")} <= set(found)
-    assert not [path for path in found if not os.stat(path).st_mode & 0o6000]
 
 
 def test_nothing_on_the_host_changes(host):

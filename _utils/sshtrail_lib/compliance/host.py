@@ -10,7 +10,7 @@ import pwd
 import re
 import time
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from salt.exceptions import SaltException
 
@@ -25,24 +25,18 @@ from sshtrail_lib.coverage import facts as coverage_facts
 from sshtrail_lib.drift import history
 from sshtrail_lib.policy import groups
 from sshtrail_lib.policy.arguments import Policy
-from sshtrail_lib.rules import accounts, compile, target
+from sshtrail_lib.rules import accounts, compile, privileged, target
 from sshtrail_lib.rules import files as rules_files
-from sshtrail_lib.rules.fields import RuleError
+from sshtrail_lib.rules.fields import RuleError, escape
 from sshtrail_lib.rules.language import Rule
 from sshtrail_lib.sshd import host as sshd_host
 
 Answer = typing.TypeVar("Answer")
-#: Seconds that the search for setuid programs may take.
-PATIENCE = 60
 SERVICES = (
     *(system.JOURNAL, system.SYSLOG, system.UPLOAD, system.REMOTE, *system.CHRONY, *system.TIMESYNCD),
     *("ntp", "ntpsec", "auditd"),
 )
 CLOCKS = (*system.CHRONY, *system.TIMESYNCD, "ntp", "ntpsec")
-#: File systems that hold no programs of this host.
-ELSEWHERE = re.compile(
-    r"(proc|sysfs|devpts|devtmpfs|cgroup2?|debugfs|tracefs|securityfs|bpf|nfs4?|cifs|fuse\..*|autofs)"
-)
 
 
 def gather(minion: Minion, policy: Policy, search: bool = True) -> Facts:
@@ -117,9 +111,9 @@ def _audit(minion: Minion, policy: Policy, logfile: str, search: bool) -> Audit:
     except (kernel.KernelError, kernel.LibraryError) as exc:
         return Audit(exc.message, {}, {}, (), {}, "", None, {}, {}, lambda arch: 0, str, "", {}, ())
     rules_dir = os.path.dirname(policy["rules"]["file"])
-    compiled = os.path.join(os.path.dirname(rules_dir), "audit.rules")
-    filed, error = _filed(rules_dir)
-    asked = _or(nothing, lambda: demanded.asked(logfile, _privileged(minion) if search else None))
+    compiled = _text(os.path.join(os.path.dirname(rules_dir), "audit.rules"))
+    (filed, error), programs = _filed(rules_dir), privileged.programs() if search else None
+    asked, offered = _or(nothing, lambda: demanded.asked(logfile, programs)), _offered(programs or ())
     return Audit(
         "",
         status,
@@ -129,20 +123,22 @@ def _audit(minion: Minion, policy: Policy, logfile: str, search: bool) -> Audit:
         error,
         _differs(minion, compiled),
         asked,
-        demanded.links((*rules, *filed, *_offered()), asked),
+        demanded.links((*rules, *filed, *offered), asked),
         compile.exec_calls,
         target.describe,
-        _last_line(_text(compiled)),
-        _offered(),
+        _last_line(compiled),
+        offered,
         tuple(group["name"] for group in policy["rules"]["groups"]),
     )
 
 
-def _offered() -> dict[bytes, str]:
+def _offered(programs: Iterable[str]) -> dict[bytes, str]:
     """Return the rules of the ready groups that this host can have, and the name of each one's group (dict)."""
     found: dict[bytes, str] = {}
     for name, group in groups.GROUPS.items():
-        for line in group["rules"]:
+        rest = group.get("privileged")
+        own = [f"-a always,exit -F path={escape(path)} {rest}" for path in programs] if rest else []
+        for line in (*group["rules"], *own):
             with contextlib.suppress(RuleError):
                 found.setdefault(compile.compile(accounts.parse_rule(line)), name)
     return found
@@ -163,7 +159,7 @@ def _filed(rules_dir: str) -> tuple[dict[bytes, str], str]:
 
 
 def _differs(minion: Minion, compiled: str) -> tuple[str, ...] | None:
-    lines = [line for line in _text(compiled).splitlines() if re.match(r"\s*-[aAw]\s", line)]
+    lines = [line for line in compiled.splitlines() if re.match(r"\s*-[aAw]\s", line)]
     try:
         told = minion.call["audit_rules.diff"](lines)
     except (SaltException, KeyError):
@@ -174,20 +170,6 @@ def _differs(minion: Minion, compiled: str) -> tuple[str, ...] | None:
 def _last_line(content: str) -> str:
     lines = [line.strip() for line in content.splitlines() if line.strip() and not line.strip().startswith("#")]
     return lines[-1] if lines else ""
-
-
-def _privileged(minion: Minion) -> list[str] | None:
-    """Return the setuid and setgid programs of the host (list of str), None where they could not be found in time."""
-    mounts = [one for one in places.mounts() if not ELSEWHERE.fullmatch(one.kind)]
-    tops = dict.fromkeys(one.path for one in mounts if not {"nosuid", "noexec"} & set(one.options))
-    if not tops:
-        return []
-    found = minion.run(
-        *("find", *tops, "-xdev", "-type", "f", "-perm", "/6000", "-print0"), timeout=PATIENCE, output_encoding="utf-8"
-    )
-    if found["retcode"] not in (0, 1) or "Timed out" in found["stdout"]:
-        return None
-    return sorted({os.path.realpath(path) for path in found["stdout"].split("\0") if path.startswith("/")})
 
 
 # --- The daemons --------------------------------------------------------------------------------------------------
