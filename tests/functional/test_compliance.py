@@ -9,10 +9,14 @@ import subprocess
 import pytest
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.compliance import look
+from sshtrail_lib.policy import arguments as policy_arguments
 from sshtrail_lib.policy import pillar as policy_pillar
+from sshtrail_lib.policy.controls import CONTROLS
 from sshtrail_lib.rules import privileged
 from support import require_root
 
+#: What no rule can do: the lock, and that the files are the kernel's.
+UNRULED = ("rule-immutable", "rule-same")
 GROUPS = {"scope": True, "delete": True, "identity": True, "ssh_commands": True}
 
 
@@ -30,9 +34,9 @@ class Host:
         opts = {**minion_opts, "cachedir": str(tmp_path / "cache"), "file_client": "local"}
         self.minion = Minion(loaders.modules, opts, {}, {"os_family": "Debian", "os": "Debian", "osrelease": "12"})
 
-    def policy(self, **compliance):
+    def policy(self, rules=None, **compliance):
         places = {"sshd": {"path": str(self.sshd)}, "auditd": {"path": str(self.auditd)}}
-        rules = {"file": str(self.rules / "zz-sshtrail.rules"), "groups": GROUPS}
+        rules = {"file": str(self.rules / "zz-sshtrail.rules"), "groups": rules or GROUPS}
         asked = {"environment": "test", **places, "rules": rules, "compliance": compliance}
         return policy_pillar.build({"sshtrail": asked}, "Debian")
 
@@ -85,6 +89,30 @@ def test_files_are_right_and_the_kernel_is_wrong(host, audit):
     with loaded("-A never,exit -F arch=b64 -S unlink", *DELETES):
         # The first that matches decides, and -A stands before.
         assert "is hidden by" in host.rows()["6.2.3.13"]["evidence"]
+
+
+@pytest.mark.parametrize("framework", ["cis", "pci_dss"])
+def test_the_ready_groups_keep_what_they_claim(host, audit, states, framework):
+    """Brought here by the state, every control on rules passes or is not applicable; without them none passes."""
+    asked = policy_arguments.rules(host.policy(rules={framework: True, "ssh_commands": True}))
+    with loaded():
+        before = host.rows(framework)
+        assert states.audit_rules.managed(**asked).result is True
+        after = host.rows(framework, rules={framework: True, "ssh_commands": True})
+    rules = [one.id for one in CONTROLS[before_name(before)] if is_about_rules(one, framework)]
+    assert {before[control]["status"] for control in rules} <= {"fail", "not applicable"}
+    wrong = {control: after[control]["evidence"] for control in rules if after[control]["status"] == "fail"}
+    assert wrong == {}
+
+
+def before_name(rows):
+    return next(iter(rows.values()))["framework"]
+
+
+def is_about_rules(control, framework):
+    if framework == "cis":
+        return any(check.startswith("rule-") and check not in UNRULED for check in control.checks)
+    return control.id in ("10.2.1.1", "10.2.1.2", "10.2.1.3", "10.2.1.7", "10.6.3")
 
 
 def test_sshd_is_judged_by_what_it_does(host):

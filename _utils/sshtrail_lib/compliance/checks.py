@@ -210,10 +210,7 @@ WORDS: dict[str, dict[str, tuple[bool, tuple[str, ...]]]] = {
         "10.2": (False, ("people_recorded", "in_policy")),
         "10.2.1": (True, ("service_auditd_enabled", "login_proven", "people_recorded")),
         "10.2.1.1": (True, ("commands_of_people", "sshd_enable_pam")),
-        "10.2.1.2": (
-            True,
-            ("commands_as_root", "audit_rules_privileged_commands_su", "audit_rules_privileged_commands_sudo"),
-        ),
+        "10.2.1.2": (True, ("commands_as_root",)),
         "10.2.1.3": (True, ("audit_log_reads", "audit_log_changes")),
         "10.2.1.4": (False, ("sshd_set_loglevel_info", *RULES_ACCESS)),
         "10.2.1.5": (False, (*RULES_IDENTITY, "audit_rules_sysadmin_actions")),
@@ -252,13 +249,7 @@ WORDS: dict[str, dict[str, tuple[bool, tuple[str, ...]]]] = {
         "AU-14": (True, ("commands_of_people", "sshd_enable_pam")),
         "AU-14(1)": (True, ("grub2_audit_argument",)),
         "AC-17(1)": (False, ("sshd_set_loglevel_info", "login_proven")),
-        "AC-6(9)": (
-            True,
-            (
-                "audit_rules_suid_privilege_function",
-                *(f"audit_rules_privileged_commands_{name}" for name in ("su", "sudo")),
-            ),
-        ),
+        "AC-6(9)": (True, ("commands_as_root",)),
         "AC-2(4)": (True, RULES_IDENTITY),
         "CM-3(5)": (True, ("watched", "answered")),
     },

@@ -4,6 +4,7 @@ The demands on audit rules as this host has them: its programs, its directories,
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping
 
@@ -49,19 +50,21 @@ def _calls(demand: Demand) -> Asked:
         for name in demand.what
         for arch in _widths()
     }
-    needs = tuple(need for what, line in lines.items() if (need := _need(what, line)))
+    needs = _needs(lines)
     return Asked(needs, "" if needs else f"this machine has no system call {demand.what[0]}")
 
 
 def _placed(demand: Demand) -> Asked:
     path = next((path for path in demand.what if os.path.exists(path)), demand.what[0])
     there = os.path.exists(path)
-    # The kernel finds a program by the file that is executed, and a link is none.
-    path = os.path.realpath(path) if there else path
+    # The kernel finds a program by the file that is executed, and a link is none; of others the link is what changes.
+    path = os.path.realpath(path) if there and demand.kind != "watch" else path
     absent = "" if there else _absent(demand, path)
     if absent and not os.path.isdir(os.path.dirname(path)):
         return Asked((), absent)
-    needs = tuple(need for arch in _widths() if (need := _need(_said(demand, path), _line(demand, path, arch))))
+    needs = tuple(
+        need for arch in _widths() if (need := _need(f"{_said(demand, path)} ({arch})", _line(demand, path, arch)))
+    )
     return Asked(needs, absent)
 
 
@@ -87,12 +90,13 @@ def _widths() -> tuple[str, ...]:
     return ("b64", "b32") if compile.has_b32() else ("b64",)
 
 
-def _need(what: str, line: str) -> Need | None:
-    try:
-        return Need(what, compile.compile(accounts.parse_rule(line)))
-    except RuleError:
-        # A call that this machine does not have.
-        return None
+def _needs(lines: Mapping[str, str]) -> tuple[Need, ...]:
+    found = []
+    for what, line in lines.items():
+        # A call that this machine does not have cannot be made.
+        with contextlib.suppress(RuleError):
+            found.append(Need(what, compile.compile(accounts.parse_rule(line))))
+    return tuple(found)
 
 
 def links(rules: Iterable[bytes], demands: Mapping[str, Iterable[Asked]]) -> dict[str, str]:
