@@ -62,10 +62,8 @@ def _placed(demand: Demand) -> Asked:
     absent = "" if there else _absent(demand, path)
     if absent and not os.path.isdir(os.path.dirname(path)):
         return Asked((), absent)
-    needs = tuple(
-        need for arch in _widths() if (need := _need(f"{_said(demand, path)} ({arch})", _line(demand, path, arch)))
-    )
-    return Asked(needs, absent)
+    lines = {f"{_said(demand, path)} ({arch})": _line(demand, path, arch) for arch in _widths()}
+    return Asked(_needs(lines), absent)
 
 
 def _absent(demand: Demand, path: str) -> str:

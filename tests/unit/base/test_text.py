@@ -65,3 +65,18 @@ def test_a_line_has_an_end(given_text, longest, shown):
 )
 def test_a_time_is_in_utc(seconds, shown):
     assert text.iso(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    "stamp, seconds",
+    [
+        ("1970-01-01T00:01:00Z", 60.0),
+        ("1970-01-01T00:01:00.500Z", 60.5),
+        ("1970-01-01T01:01:00+01:00", 60.0),
+        ("1970-01-01T00:01:00", None),
+        ("yesterday", None),
+        ("", None),
+    ],
+)
+def test_seconds_of_a_stamp(stamp, seconds):
+    assert text.seconds(stamp) == seconds

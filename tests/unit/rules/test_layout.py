@@ -31,3 +31,13 @@ def test_it_is_listed_where_it_belongs_and_without_class_bits(rule):
     handed = layout.HEADER.pack(*words) + rule[layout.HEADER.size :]
     assert layout.listed(handed, "exit", "always") == rule
     assert layout.unpack(layout.listed(handed, "user", "never"))[0][:2] == (layout.FILTER_NUMBERS["user"], 0)
+
+
+def test_without_leaves_conditions_out_and_keeps_the_others():
+    line = "-a always,exit -F arch=b64 -F dir=/etc/ssh -F perm=wa -F auid>=1000 -F key=a"
+    data = compile.compile(language.parse_rule(line))
+    found = layout.without(data, (layout.DIR, layout.PERM))
+    assert [row[0] for row in layout.unpack(found)[0].fields] == [layout.ARCH, 9, layout.KEY]
+    assert layout.unpack(found)[1] == ["a"]
+    assert found == compile.compile(language.parse_rule("-a always,exit -F arch=b64 -S all -F auid>=1000 -F key=a"))
+    assert layout.without(data, ()) == data

@@ -63,3 +63,15 @@ def test_a_host_without_sshd_is_predicted(minion, tmp_path):
         with pytest.raises(state.NotInstalled, match="OpenSSH's sshd is not on this host yet") as missing:
             act(minion, host.Asked(str(tmp_path / "main"), {"LogLevel": "verbose"}))
         assert missing.value.changes == {"LogLevel": {"old": None, "new": "VERBOSE"}}
+
+
+def test_what_each_match_block_comes_to(minion, tmp_path):
+    (tmp_path / "main").write_text(
+        "LogLevel INFO\nMatch User bob\nLogLevel ERROR\nMatch Address 192.0.2.0/24\nMaxSessions 3\nMatch all\n"
+    )
+    found = host.branches(minion, str(tmp_path / "main"))
+    assert list(found) == ["", "User bob", "Address 192.0.2.0/24"]
+    assert [found[name]["LogLevel"]["value"] for name in found] == ["INFO", "ERROR", "INFO"]
+    assert found["Address 192.0.2.0/24"]["MaxSessions"] == {
+        **{"value": "3", "file": str(tmp_path / "main"), "line": 5, "default": False, "shadowed": []}
+    }

@@ -1,0 +1,63 @@
+"""page.overview: everything in one answer, and a part that fails hides no other."""
+
+import pytest
+from salt.exceptions import CommandExecutionError
+from sshtrail_lib.base.minion import Minion
+from sshtrail_lib.page import overview
+
+from unit.page import fleets
+
+
+def raises(exc):
+    def call(*_args, **_kwargs):
+        raise exc
+
+    return call
+
+
+@pytest.fixture
+def calls(tmp_path):
+    policy = {"audit": True, "auditd": {"path": "/etc/audit/auditd.conf"}}
+    return {
+        "sshtrail.policy": lambda: policy,
+        "sshtrail.drift": lambda: [fleets.DIFFERENCE],
+        "sshtrail.coverage": lambda: [fleets.WAY],
+        "sshtrail.compliance": lambda: fleets.ROWS,
+        "sshtrail_trail.sentence": lambda by: f"by {by['user']}",
+        "sshtrail_trail.sessions": lambda **_given: [fleets.session(1, commands=[fleets.command("x")] * 500)] * 500,
+        "sshtrail_trail.failures": lambda **_given: [fleets.FAILURE] * 500,
+        "auditd_conf.get": lambda _keyword, path: {"value": str(tmp_path / "audit.log")},
+    }
+
+
+def told(calls, tmp_path):
+    grains = {"os": "Debian", "osrelease": "12.5"}
+    return overview.overview(Minion(calls, {"cachedir": str(tmp_path)}, {}, grains), 7)
+
+
+def test_everything_is_there_and_bounded(calls, tmp_path):
+    found = told(calls, tmp_path)
+    assert found["system"] == "Debian 12.5" and found["drift"][0]["said"] == "by mallory"
+    assert len(found["sessions"]) == overview.SESSIONS and len(found["failures"]) == overview.FAILURES
+    assert len(found["sessions"][0]["commands"]) == overview.COMMANDS and found["sessions"][0]["more_commands"] == 400
+    assert found["history"]["looks"] == 0 and found["log"] == {"oldest": None, "audit": True}
+
+
+def test_since_when_there_are_records(calls, tmp_path):
+    (tmp_path / "audit.log").write_text("type=USER msg=audit(86400.000:7): pid=1\n")
+    assert told(calls, tmp_path)["log"]["oldest"].startswith("1970-01-02T00:00:0")
+    calls["sshtrail.policy"] = lambda: {"audit": False}
+    assert told(calls, tmp_path)["log"] == {"oldest": None, "audit": False}
+
+
+@pytest.mark.parametrize("part", ["drift", "coverage", "compliance"])
+@pytest.mark.parametrize("exc", [CommandExecutionError("it cannot\nbe told"), ValueError("x")])
+def test_a_part_that_fails_hides_no_other(calls, tmp_path, part, exc):
+    found = told({**calls, f"sshtrail.{part}": raises(exc)}, tmp_path)
+    assert found[part]["error"] in ("it cannot\\nbe told", "ValueError: x")
+    assert len([name for name in found if not (isinstance(found[name], dict) and "error" in found[name])]) == 9
+
+
+def test_a_reader_that_is_not_here_is_told(calls, tmp_path):
+    del calls["sshtrail_trail.sessions"]
+    assert told(calls, tmp_path)["sessions"]["error"] == "sshtrail_trail.sessions is not on this host"
