@@ -151,7 +151,7 @@ def _filed(rules_dir: str) -> tuple[dict[bytes, str], str]:
     try:
         for path in (os.path.join(rules_dir, name) for name in names):
             for entry in rules_files.parse_all({path: base_files.read(path) or b""}):
-                if isinstance(entry.value, Rule):
+                if isinstance(entry.value, Rule) and entry.value.verb != "-d":
                     found.setdefault(compile.compile(entry.value), f"{entry.file} line {entry.line}")
     except (RuleError, SaltException, OSError) as exc:
         return found, str(exc)
