@@ -197,6 +197,25 @@ def apply_(
     return sshd_host.apply(_minion(), sshd_host.Asked(path, config, matches, shadowed, exact, admins, force, lowered))
 
 
+def reload(path=DEFAULT):
+    """
+    Have the running sshd read its configuration again, and return where it answers then (list of str).
+
+    path
+        The main configuration file (str).
+
+    Sessions go on. Raises an error, before sshd is told, where it would refuse the files; and where it does not answer
+    afterwards. Empty where no sshd runs with this file.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshd_config.reload
+    """
+    return sshd_host.reload(_minion(), path)
+
+
 def listening(path=DEFAULT):
     """
     Return the pid (int) of the running sshd that listens with the configuration file ``path`` (str), or None.

@@ -57,6 +57,40 @@ def enabled(name):
     return service.enabled(_minion(), name)
 
 
+def lost(name):
+    """
+    Return the pid (int) of a daemon that lives and that its pid file does not name, None where all is well.
+
+    name
+        The service's name (str).
+
+    Its init script takes it for dead then. Known of auditd alone, whose pid the kernel tells.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail_service.lost auditd
+    """
+    return service.lost(_minion(), name)
+
+
+def found(name):
+    """
+    Have the pid file of a service name its daemon again; return the pid (int) where it did not, None where it did.
+
+    name
+        The service's name (str).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail_service.found auditd
+    """
+    return service.found(_minion(), name)
+
+
 def sources():
     """
     Return what the answer on what starts at boot depends on (list of str): directories, there or not.
@@ -84,6 +118,22 @@ def start(name):
         salt '*' sshtrail_service.start auditd
     """
     return service.start(_minion(), name)
+
+
+def restart(name):
+    """
+    Restart the service; returns True, or raises an error that holds what the init script said.
+
+    name
+        The service's name (str).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail_service.restart ssh
+    """
+    return service.restart(_minion(), name)
 
 
 def enable(name):

@@ -14,6 +14,8 @@ Keep the kernel's audit rules, and the files that they are loaded from at boot, 
             backlog_limit: 8192
 """
 
+import os
+
 import sshtrail_lib
 
 sshtrail_lib.refresh()
@@ -132,3 +134,21 @@ def managed(
 
 def _told(planned):
     return planned["changes"], planned["comment"]
+
+
+def mod_watch(name, sfun=None, rules_dir=None, compiled=None, **kwargs):
+    """
+    Bring kernel and compiled file to the rules files once more, for something that the state watches has changed.
+
+    name
+        As for :func:`managed` and :func:`present`.
+    sfun, kwargs
+        The state's function and its other arguments, as Salt gives them.
+    rules_dir, compiled
+        As for :func:`managed`.
+
+    Rules that stay are not touched, and the kernel's that no file holds let be.
+    """
+    place = rules_dir or os.path.dirname(name if sfun == "managed" else kwargs.get("path", LOCAL))
+    load = __salt__["audit_rules.load"]
+    return state.watched(name, __opts__["test"], "audit rules", "loaded", lambda: load(place, compiled))

@@ -116,3 +116,20 @@ def _comment(path):
     if not daemon["reads"]:
         return f"Only the file {path} counts here. {daemon['note']}"
     return f"auditd (pid {daemon['pid']}) works with {path}."
+
+
+def mod_watch(name, sfun=None, path=auditd_language.PATH, **kwargs):
+    """
+    Have auditd read its configuration again, for something that the state watches has changed.
+
+    name
+        The configuration file (str), or the keyword of :func:`present`.
+    sfun, kwargs
+        The state's function and its other arguments, as Salt gives them.
+    path
+        As for :func:`present`.
+
+    Fails where auditd does not confirm it.
+    """
+    file = path if sfun == "present" else name
+    return state.watched(name, __opts__["test"], "auditd", "reloaded", lambda: __salt__["auditd_conf.reload"](file))

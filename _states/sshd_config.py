@@ -119,3 +119,20 @@ def _comment(changes, path):
 
 def _failed(name, comment):
     return {"name": name, "result": False, "changes": {}, "comment": comment}
+
+
+def mod_watch(name, sfun=None, path=DEFAULT, **kwargs):
+    """
+    Have sshd read its configuration again, for something that the state watches has changed.
+
+    name
+        The main configuration file (str), or the keyword of :func:`present` and :func:`absent`.
+    sfun, kwargs
+        The state's function and its other arguments, as Salt gives them.
+    path
+        As for :func:`present`.
+
+    Sessions go on. Fails where sshd would refuse the files: it is not told then.
+    """
+    main = name if sfun == "managed" else path
+    return state.watched(name, __opts__["test"], "sshd", "reloaded", lambda: __salt__["sshd_config.reload"](main))

@@ -68,3 +68,17 @@ def proven(name, age=0):
             return {**ret, "result": False, "comment": exc.message}
         ret.update(result=found["holds"], comment=" ".join([found["said"], *found["open"]]))
     return ret
+
+
+def mod_watch(name, sfun=None, **kwargs):
+    """
+    Prove anew that a login is recorded, or compare anew, for something that the state watches has changed.
+
+    name
+        Only a name (str).
+    sfun, kwargs
+        The state's function and its other arguments, as Salt gives them. For :func:`proven` no proof is young enough.
+    """
+    if sfun == "proven":
+        return proven(name, age=-1)
+    return verified(name)

@@ -8,6 +8,7 @@ Have a service run, now and after a boot, whichever init this host has.
 """
 
 import sshtrail_lib
+from salt.exceptions import CommandExecutionError
 
 sshtrail_lib.refresh()
 
@@ -23,7 +24,8 @@ def running(name, enable=True):
     enable
         Also have it start at boot (bool).
 
-    ``changes`` are keyed ``running`` and ``enabled``. Other than ``service.running`` it does its work where systemd
+    ``changes`` are keyed ``running`` and ``enabled``, and ``pid file`` where that did not name the auditd that lives:
+    its init script would start a second one. Other than ``service.running`` it does its work where systemd
     is installed but not running, and it asks the service again before it claims success.
 
     .. code-block:: yaml
@@ -40,11 +42,14 @@ def _plan(name, wanted):
         missing = dict.fromkeys(wanted, False)
         raise state.NotInstalled(f"There is no service {name} here yet.", state.changes(missing, wanted))
     changes = state.changes(_actual(name), wanted)
-    lacks = " and not ".join(changes)
-    return (
-        changes,
-        f"The service {name} is not {lacks}." if changes else f"The service {name} is {' and '.join(wanted)}.",
-    )
+    pid = __salt__["sshtrail_service.lost"](name)
+    if not changes and not pid:
+        return {}, f"The service {name} is {' and '.join(wanted)}."
+    said = [f"is not {' and not '.join(changes)}"] if changes else []
+    if pid:
+        changes["pid file"] = {"old": None, "new": pid}
+        said.append(f"lives as pid {pid}, which its pid file does not name")
+    return changes, f"The service {name} {' and '.join(said)}."
 
 
 def _actual(name):
@@ -56,7 +61,33 @@ def _actual(name):
 
 def _act(name, wanted):
     changes, _ = _plan(name, wanted)
+    if "pid file" in changes:
+        __salt__["sshtrail_service.found"](name)
     if "enabled" in changes:
         __salt__["sshtrail_service.enable"](name)
     if "running" in changes:
         __salt__["sshtrail_service.start"](name)
+
+
+def mod_watch(name, sfun=None, **kwargs):
+    """
+    Restart the service, for something that the state watches has changed; auditd reads its configuration again instead.
+
+    name
+        The service's name (str).
+    sfun, kwargs
+        The state's function and its other arguments, as Salt gives them.
+
+    A restart of auditd would leave a moment in which nothing is recorded. The states of this project have their daemons
+    take up what they change: nothing need watch those.
+    """
+    if name == "auditd":
+        return state.watched(name, __opts__["test"], name, "reloaded", lambda: __salt__["auditd_conf.reload"]())
+    return state.watched(name, __opts__["test"], name, "restarted", lambda: _restart(name))
+
+
+def _restart(name):
+    done = __salt__["sshtrail_service.restart"](name)
+    if not __salt__["sshtrail_service.status"](name):
+        raise CommandExecutionError(f"The service {name} was restarted and does not run.")
+    return done

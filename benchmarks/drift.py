@@ -56,7 +56,7 @@ def main():
             environ |= {"LC_ALL": "C", "PYTHONPYCACHEPREFIX": f"{base}/pycache"}
             print(host.run(*command, env=environ).stdout, end="")
         finally:
-            host.run("service", "auditd", "stop", check=False)
+            host.stop_auditd()
             auditd_ended()
             auditctl("-D")
             host.close()

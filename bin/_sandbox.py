@@ -75,6 +75,15 @@ class Sandbox:
             return int((self.inside("/run") / pidfile).read_text())
         return None
 
+    def stop_auditd(self):
+        """
+        End the sandbox's audit daemon, and no other one of this machine.
+
+        Debian's script ends whatever runs the program, sandbox or not, where the pid file names nobody.
+        """
+        stop(self.pid("auditd.pid"), "auditd")
+        self.run("rm", "-f", "/run/auditd.pid")
+
     def close(self):
         """End what was started in the sandbox, and the sandbox."""
         daemon = self.pid("auditd.pid")

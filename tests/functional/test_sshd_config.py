@@ -263,3 +263,18 @@ def test_another_port_beside_the_present_one(server, states):
 def test_files_only_where_no_sshd_runs_with_them(server, states):
     result = states.sshd_config.present(name="LogLevel", value="VERBOSE", path=str(server.path))
     assert result.result is True and "no sshd runs with it" in result.comment
+
+
+def test_watch_reloads_the_running_sshd(server, states, modules):
+    server.start()
+    path = str(server.path)
+    before = modules.sshd_config.listening(path=path)
+    told = states.sshd_config.mod_watch(name=path, sfun="managed", config={"LogLevel": "INFO"}, test=True)
+    assert (told["result"], told["changes"]) == (None, {"sshd": "reloaded"})
+    done = states.sshd_config.mod_watch(name="LogLevel", sfun="present", value="INFO", path=path)
+    assert done["result"] is True and done["changes"] == {"sshd": "reloaded"}, done
+    assert modules.sshd_config.listening(path=path) == before
+    server.path.write_text("NoSuchKeyword yes\n" + server.path.read_text())
+    refused = states.sshd_config.mod_watch(name=path, sfun="managed")
+    assert refused["result"] is False and "NoSuchKeyword" in refused["comment"]
+    os.kill(before, 0)

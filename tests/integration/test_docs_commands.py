@@ -162,7 +162,7 @@ def audited(newcomer):
         yield AUDITED
         containers(newcomer, [AUDITED])
         newcomer.answers("saltutil.refresh_pillar", target=AUDITED)
-        newcomer.houses[AUDITED].run("service", "auditd", "stop")
+        newcomer.houses[AUDITED].stop_auditd()
         auditd_ended()
         auditctl("-D")
 

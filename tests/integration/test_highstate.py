@@ -136,6 +136,8 @@ DRIFTS = [
     (["rm", MANAGED], "file", MANAGED),
     (["sh", "-c", "rm /etc/rc?.d/S??ssh"], "service", "ssh enabled"),
     (["service", "ssh", "stop"], "service", "ssh running"),
+    # Its script would take it for dead then, and start a second one.
+    (["rm", "/run/auditd.pid"], "service", "auditd pid file"),
     (["service", "auditd", "stop"], "service", "auditd running"),
 ]
 

@@ -19,6 +19,7 @@ SCRIPT = """#!/bin/sh
 ### END INIT INFO
 case $1 in
 start) [ ! -e /run/refuses ] || { echo "it refuses" >&2; exit 1; }; touch /run/started ;;
+restart) echo again >>/run/started ;;
 status) [ -e /run/started ] ;;
 esac
 """
@@ -63,3 +64,26 @@ def test_a_service_that_does_not_start_says_why(call):
     failed = call.state()
     assert failed["result"] is False
     assert "it refuses" in failed["comment"]
+
+
+SLS = """
+/run/watched:
+  file.managed:
+    - contents: {contents}
+{name}:
+  sshtrail_service.running:
+    - watch:
+      - file: /run/watched
+"""
+
+
+def test_watch_restarts_it(call, tmp_path):
+    """By Salt's own requisite."""
+    (call.sandbox.inside("/etc/init.d") / NAME).write_text(SCRIPT)
+    (call.sandbox.inside("/etc/init.d") / NAME).chmod(0o755)
+    assert call.state()["result"] is True
+    for contents, again in (("one", 1), ("one", 1), ("two", 2)):
+        call.sandbox.inside("/run/watch.sls").write_text(SLS.format(contents=contents, name=NAME))
+        states = call("state.template", "/run/watch.sls")
+        assert all(one["result"] for one in states.values()), states
+        assert (call.sandbox.inside("/run/started")).read_text().count("again") == again

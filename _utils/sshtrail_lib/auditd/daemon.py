@@ -40,6 +40,13 @@ def _is_version(answer: list[int]) -> bool:
     return bool(answer) and all(isinstance(part, int) for part in answer)
 
 
+#: Whose auditd it is where the kernel's is none of this host's.
+ELSEWHERE = (
+    "The kernel's audit daemon (pid {pid}) is the auditd of a container or sandbox (another mount namespace): it reads "
+    "{theirs} and writes its log there, not here. End it there; a kernel has one audit daemon."
+)
+
+
 class Daemon(typing.NamedTuple):
     """
     The kernel's audit daemon, as seen from one configuration file.
@@ -87,7 +94,9 @@ def seen(pid: int, path: str) -> Daemon:
         return Daemon(pid, argv=argv, note=f"The kernel's audit daemon is {called} (pid {pid}), not auditd.")
     theirs = os.path.join(_directory(argv), os.path.basename(language.PATH))
     if not _same_file(rooted(pid, theirs), path):
-        return Daemon(pid, argv=argv, note=f"The running auditd (pid {pid}) reads {theirs}, not {path}.")
+        if processes.shares_mounts(pid):
+            return Daemon(pid, argv=argv, note=f"The running auditd (pid {pid}) reads {theirs}, not {path}.")
+        return Daemon(pid, argv=argv, note=ELSEWHERE.format(pid=pid, theirs=theirs))
     return Daemon(pid, True, argv)
 
 

@@ -51,6 +51,14 @@ def stopped(pid: int) -> bool:
     return state(pid) in ("T", "t")
 
 
+def shares_mounts(pid: int) -> bool:
+    """Tell whether the process ``pid`` (int) sees the files that this process sees (bool): one mount namespace."""
+    try:
+        return os.path.samestat(os.stat(f"/proc/{pid}/ns/mnt"), os.stat("/proc/self/ns/mnt"))
+    except OSError:
+        return False
+
+
 def writes(pid: int, path: str) -> bool:
     """
     Tell whether the process ``pid`` (int) holds a file open for writing that is called as ``path`` (str) is.

@@ -17,8 +17,8 @@ import salt.utils.path
 import salt.utils.systemd
 from salt.exceptions import CommandExecutionError
 
+from sshtrail_lib.base import files, kernel, processes
 from sshtrail_lib.base import minion as base_minion
-from sshtrail_lib.base import processes
 from sshtrail_lib.base.minion import Minion
 
 SCRIPTED = ("Debian", "RedHat", "Suse")
@@ -58,6 +58,32 @@ def status(minion: Minion, name: str) -> bool:
     return _runs(minion, name) if _scripts(minion) else _itself_or_socket(minion, name, "status")
 
 
+def lost(minion: Minion, name: str) -> int | None:
+    """
+    Return the pid (int) of a daemon that lives and that its pid file does not name, None where all is well.
+
+    Its init script takes it for dead then, starts a second one, and can neither stop nor reload it. Only of the
+    kernel's audit daemon something else tells the pid: the kernel. With systemd the unit's control group does.
+    """
+    known = PROCESSES.get(name)
+    if name != "auditd" or known is None or not _scripts(minion):
+        return None
+    try:
+        pid = kernel.status()["pid"]
+    except (kernel.KernelError, kernel.LibraryError):
+        return None
+    ours = pid and processes.comm(pid) == os.fsencode(known.name) and processes.shares_mounts(pid)
+    return pid if ours and processes.process(known.pidfile, [known.name]) != pid else None
+
+
+def found(minion: Minion, name: str) -> int | None:
+    """Have the pid file of a service name its daemon again; return the pid (int) where it did not, as :func:`lost`."""
+    pid = lost(minion, name)
+    if pid:
+        files.replace(PROCESSES[name].pidfile, b"%d\n" % pid)
+    return pid
+
+
 def enabled(minion: Minion, name: str) -> bool:
     """Tell whether the service ``name`` (str) starts at boot, or its socket does."""
     if not _scripts(minion):
@@ -75,6 +101,11 @@ def sources() -> list[str]:
 def start(minion: Minion, name: str) -> bool:
     """Start the service ``name`` (str); returns True, or raises :class:`ServiceError` with what its script said."""
     return _do(minion, name, "start", lambda: _run(minion, _script(name), "start"))
+
+
+def restart(minion: Minion, name: str) -> bool:
+    """Restart the service ``name`` (str); returns True, or raises :class:`ServiceError` with what its script said."""
+    return _do(minion, name, "restart", lambda: _run(minion, _script(name), "restart"))
 
 
 def enable(minion: Minion, name: str) -> bool:
@@ -120,7 +151,7 @@ def _runs(minion: Minion, name: str) -> bool:
     A run of Salt asks twice, and the scripts take longer than all the rest that is looked at.
     """
     key, process = f"sshtrail_service.{name}", _process(name)
-    if process and minion.context.get(key) == process:
+    if (process and minion.context.get(key) == process) or lost(minion, name):
         return True
     if not _has_script(name):
         return False

@@ -79,6 +79,32 @@ def bring(
     return ret
 
 
+def watched(name: str, test: bool, what: str, does: str, act: Callable[[], object]) -> dict[str, typing.Any]:
+    """
+    Do what a state does when something that it watches has changed (``mod_watch``), and return the state dictionary.
+
+    name, test
+        As for :func:`bring`.
+    what
+        The key of the ``changes`` (str).
+    does
+        What becomes of it, a participle (str): ``reloaded``.
+    act
+        Called without arguments; returns nothing (an empty answer) where there was nothing to do. What Salt raises on
+        purpose fails the state.
+    """
+    ret: dict[str, typing.Any] = {"name": name, "result": None, "changes": {what: does}, "comment": f"To be {does}."}
+    if not test:
+        try:
+            if act():
+                ret.update(result=True, comment=f"{does.capitalize()}, for something that this watches has changed.")
+            else:
+                ret.update(result=True, changes={}, comment=f"There was nothing of {what} to be {does}.")
+        except SaltException as exc:
+            ret.update(result=False, changes={}, comment=exc.message)
+    return ret
+
+
 def _look_again(plan: Callable[[], tuple[Changes, str]]) -> str:
     left, comment = plan()
     if left:

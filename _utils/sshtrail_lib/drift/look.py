@@ -34,6 +34,8 @@ UNKNOWN: dict[str, typing.Any] = {
     **{"silent": "", "full": "", "watch": {}, "proof": None},
 }
 NOTHING: dict[str, typing.Any] = {}
+#: The file by which an init script knows its daemon.
+PIDFILE = "pid file"
 #: How a daemon is asked whether it runs now, and after a boot.
 ASKED = {"running": "sshtrail_service.status", "enabled": "sshtrail_service.enabled"}
 
@@ -234,7 +236,9 @@ def _rules(minion: Minion, policy: Policy) -> list[Difference]:
 def _services(minion: Minion, policy: Policy) -> Changes:
     names = [service["name"] for service in arguments.services(policy).values()]
     asked = {(name, what): minion.call[function](name) for name in names for what, function in ASKED.items()}
-    return {f"{name} {what}": {"old": False, "new": True} for (name, what), holds in asked.items() if not holds}
+    found = {f"{name} {what}": {"old": False, "new": True} for (name, what), holds in asked.items() if not holds}
+    lost = [name for name in names if minion.call["sshtrail_service.lost"](name)]
+    return found | {f"{name} {PIDFILE}": {"old": None, "new": "names the daemon"} for name in lost}
 
 
 def _deaf(minion: Minion, policy: Policy) -> Changes:
@@ -244,8 +248,10 @@ def _deaf(minion: Minion, policy: Policy) -> Changes:
     changes: dict[str, typing.Any] = {}
     if runs.get("sshd"):
         changes |= _deaf_sshd(endpoints(minion, policy))
-    if runs.get("auditd") and not minion.call["audit_rules.status"]()["pid"]:
-        changes["auditd receives"] = {"old": False, "new": True}
+    if runs.get("auditd"):
+        kernels = minion.call["auditd_conf.status"](path=policy["auditd"]["path"])
+        if not kernels["reads"]:
+            changes["auditd receives"] = {"old": kernels["note"] if kernels["pid"] else False, "new": True}
     return changes
 
 

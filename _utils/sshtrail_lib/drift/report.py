@@ -171,8 +171,8 @@ def _sshd_runs(minion: Minion, policy: Policy) -> str:
 
 
 def _auditd_runs(minion: Minion, policy: Policy) -> str:
-    pid = minion.call["audit_rules.status"]()["pid"]
-    return f"receives the kernel's records, pid {pid}" if pid else "runs"
+    kernels = minion.call["auditd_conf.status"](path=policy["auditd"]["path"])
+    return f"receives the kernel's records, pid {kernels['pid']}" if kernels["reads"] else f"runs. {kernels['note']}"
 
 
 def _daemons(minion: Minion, policy: Policy, found: Found) -> Lines:

@@ -343,3 +343,18 @@ def _difference(plan: Plan) -> str:
         old = language.decode(plan.tree.data.get(path) or b"").splitlines(keepends=True)
         text += difflib.unified_diff(old, language.decode(new).splitlines(keepends=True), path, path)
     return "".join(text)
+
+
+def reload(minion: Minion, path: str) -> list[str]:
+    """
+    Have the sshd of the main file at ``path`` (str) read its files again, and return where it answers (list of str).
+
+    Empty where none runs with it. Raises :class:`~sshtrail_lib.sshd.oracle.RefusedError` where sshd would refuse them,
+    before it is told, and :class:`~sshtrail_lib.sshd.running.ListenerError` where it does not answer.
+    """
+    with _transaction(minion, path).locked():
+        tree = _load(minion, path)
+        found = sshd_running.running(minion, tree)
+        endpoints = found.endpoints_with(tree)
+        found.take_up(tree, endpoints)
+    return endpoints

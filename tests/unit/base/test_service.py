@@ -123,3 +123,55 @@ def test_a_service_without_a_script_does_not_run(scripted):
     assert scripted.status("ssh")
     assert not scripted.status("auditd")
     assert len(scripted.asked) == 1
+
+
+@pytest.fixture
+def auditd(scripted, monkeypatch, tmp_path):
+    """This process as the kernel's audit daemon, by an init script that takes it for dead (Scripts)."""
+    name = processes.comm(os.getpid()).decode()
+    scripted.pidfile = tmp_path / "auditd.pid"
+    monkeypatch.setattr(service, "PROCESSES", {"auditd": service.Process(str(scripted.pidfile), name)})
+    monkeypatch.setattr(service.kernel, "status", lambda: {"pid": os.getpid()})
+    (tmp_path / "auditd").touch(0o755)
+    scripted.answer = {"retcode": 3}
+    return scripted
+
+
+@pytest.mark.parametrize("named", [None, "1", "text"])
+def test_a_pid_file_that_names_somebody_else_is_healed(auditd, named):
+    if named:
+        auditd.pidfile.write_text(named)
+    assert service.lost(auditd.minion, "auditd") == os.getpid() and auditd.status("auditd") is True
+    assert service.found(auditd.minion, "auditd") == os.getpid()
+    assert auditd.pidfile.read_text() == f"{os.getpid()}\n" and auditd.pidfile.stat().st_mode & 0o777 == 0o644
+    assert service.lost(auditd.minion, "auditd") is service.found(auditd.minion, "auditd") is None
+
+
+def _of_another_kind(monkeypatch):
+    monkeypatch.setattr(service, "PROCESSES", {"auditd": service.Process("/nonexistent", "auditd")})
+
+
+def _elsewhere(monkeypatch):
+    monkeypatch.setattr(processes, "shares_mounts", lambda pid: False)
+
+
+def _none(monkeypatch):
+    monkeypatch.setattr(service.kernel, "status", lambda: {"pid": 0})
+
+
+def _no_kernel(monkeypatch):
+    def refuse():
+        raise service.kernel.KernelError("no")
+
+    monkeypatch.setattr(service.kernel, "status", refuse)
+
+
+def _systemd(monkeypatch):
+    monkeypatch.setattr(salt.utils.systemd, "booted", lambda _context: True)
+
+
+@pytest.mark.parametrize("other", [_of_another_kind, _elsewhere, _none, _no_kernel, _systemd])
+def test_only_the_kernels_own_auditd_of_this_host_is_lost(auditd, other, monkeypatch):
+    other(monkeypatch)
+    assert service.lost(auditd.minion, "auditd") is None
+    assert service.found(auditd.minion, "auditd") is None and not auditd.pidfile.exists()

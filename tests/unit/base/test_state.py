@@ -93,3 +93,23 @@ def test_what_is_not_installed_yet_is_predicted_and_never_claimed(test, result, 
 )
 def test_the_difference_between_two_mappings(actual, desired, expected):
     assert state.changes(actual, desired) == expected
+
+
+@pytest.mark.parametrize(
+    "test, answer, result, changes, said",
+    [
+        (True, None, None, {"sshd": "reloaded"}, "To be reloaded."),
+        (False, ["127.0.0.1:22"], True, {"sshd": "reloaded"}, "Reloaded, for something that this watches has changed."),
+        (False, [], True, {}, "There was nothing of sshd to be reloaded."),
+        (False, CommandExecutionError("why"), False, {}, "why"),
+    ],
+)
+def test_what_a_watched_change_comes_to(test, answer, result, changes, said):
+    def act():
+        assert not test
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    ret = state.watched("thing", test, "sshd", "reloaded", act)
+    assert ret == {"name": "thing", "result": result, "changes": changes, "comment": said}

@@ -107,6 +107,15 @@ class Host:
     def do_audit_rules__status(self):
         return {"pid": 0 if "deaf auditd" in self.wrong else 9}
 
+    def do_auditd_conf__status(self, path):
+        if "another auditd" in self.wrong:
+            return {"pid": 8, "reads": False, "note": "The kernel's audit daemon (pid 8) is another host's."}
+        deaf = "deaf auditd" in self.wrong
+        return {"pid": 0 if deaf else 9, "reads": not deaf, "note": "auditd is not running." if deaf else ""}
+
+    def do_sshtrail_service__lost(self, name):
+        return 9 if f"{name} pid file" in self.wrong else None
+
     def do_sshtrail_service__status(self, name):
         return f"{name} running" not in self.wrong
 

@@ -44,6 +44,8 @@ WRONG = [
     ("auditd enabled", "service", "auditd enabled"),
     ("deaf sshd", "daemon", "sshd listens"),
     ("deaf auditd", "daemon", "auditd receives"),
+    ("another auditd", "daemon", "auditd receives"),
+    ("auditd pid file", "service", "auditd pid file"),
     ("a way", "trail", "auditd-stopped"),
     ("sshtrail_trail.findings", "trail", "condition"),
     ("proof", "trail", "proof"),
