@@ -8,6 +8,7 @@ the laws.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import os
 import sys
@@ -27,11 +28,16 @@ def refresh() -> None:
     in a minion that has run for months too, and would give them the library that it imported then. It is the first
     thing in such a file because it must be there in each version: an old library is asked whether it is old.
     """
-    if all(_stamp(path) == stamp for name, path, stamp in _FILES if name in sys.modules):
+    if not stale():
         return
     for name, _, _ in _FILES:
         sys.modules.pop(name, None)
     importlib.invalidate_caches()
+
+
+def stale() -> bool:
+    """Return whether a file of what was imported of this library has changed since (bool): an update came meanwhile."""
+    return not all(_stamp(path) == stamp for name, path, stamp in _FILES if name in sys.modules)
 
 
 def _stamp(path: str) -> Stamp:
@@ -53,3 +59,6 @@ def _files(top: str) -> Iterator[tuple[str, str, Stamp]]:
 
 # As they are before anything but this file has been imported: what changes later is seen, at worst once too often.
 _FILES = list(_files(os.path.dirname(__file__)))
+_SIZES = sorted((name, stamp[1]) for name, _, stamp in _FILES if stamp)
+#: The version and, in 12 hexadecimal digits, the names and sizes of the files: what this process works with.
+RELEASE = f"{VERSION}+{hashlib.sha256(repr(_SIZES).encode()).hexdigest()[:12]}"

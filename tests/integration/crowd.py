@@ -17,6 +17,7 @@ import time
 import salt.channel.client
 import salt.config
 import salt.utils.mine
+from sshtrail_lib import RELEASE
 from sshtrail_lib.drift import heartbeat
 from sshtrail_lib.drift.heartbeat import Beat
 
@@ -38,6 +39,7 @@ class Member:
         """Put a claim into the mine, as a minion's tick does."""
         self.round += 1
         claim = {"version": 1, "digest": "ab12cd34ef56", "round": self.round, "time": time.time()}
+        claim["release"] = RELEASE
         await self.send(cmd="_mine", data={"sshtrail_drift": claim}, clear=False)
 
     async def beats(self):

@@ -10,6 +10,7 @@ import threading
 
 import pytest
 from _waiting import wait_for
+from sshtrail_lib import RELEASE
 
 LIAR, VICTIM = "staging-1", "prod-1"
 # Run in the liar's house with his configuration: each load on the standard input goes to the master.
@@ -29,7 +30,7 @@ with salt.channel.client.ReqChannel.factory(opts) as channel:
             answer = repr(exc)
         print(json.dumps(repr(answer)))
 """
-GOOD = {"version": 1, "digest": "ab12cd34ef56", "round": 1, "time": 1790000000.0}
+GOOD = {"version": 1, "digest": "ab12cd34ef56", "round": 1, "time": 1790000000.0, "release": RELEASE}
 MARKER = "/tmp/sshtrail-owned"
 CODE = [
     "{{ salt['cmd.run']('touch " + MARKER + "') }}",

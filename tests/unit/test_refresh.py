@@ -5,6 +5,7 @@ A library that a sync has changed is read anew: in a package of two rooms; and w
 import ast
 import importlib
 import pathlib
+import re
 import sys
 
 import pytest
@@ -47,6 +48,19 @@ def test_what_has_changed_is_read_anew_with_all_that_knows_it(library):
     assert (room.VALUE, other.DOUBLE) == (21, 42)
     # Whoever holds the old ones keeps a whole that fits together.
     assert (before[0].VALUE, before[1].DOUBLE) == (1, 2)
+
+
+def test_a_process_knows_that_an_update_came(library):
+    loaded()
+    house = importlib.import_module("house_lib")
+    assert house.stale() is False
+    before = house.RELEASE
+    assert re.fullmatch(r"\d+\.\d+\.\d+\+[0-9a-f]{12}", before)
+    (library / "wing" / "room.py").write_text("VALUE = 21\n")
+    # What it works with is still the old one.
+    assert house.stale() is True and before == house.RELEASE
+    loaded()
+    assert before != importlib.import_module("house_lib").RELEASE
 
 
 def test_a_room_that_changed_before_it_was_imported_is_right_too(library):

@@ -14,6 +14,7 @@ import typing
 
 from salt.exceptions import SaltInvocationError
 
+from sshtrail_lib import RELEASE
 from sshtrail_lib.base import text
 
 if typing.TYPE_CHECKING:
@@ -24,6 +25,8 @@ VERSION = 1
 #: The name of the claim in Salt's mine.
 MINE_KEY = "sshtrail_drift"
 NAME = re.compile(r"[0-9a-f]{12}")
+#: What a host may call the version of this project with which it looks.
+RELEASES = re.compile(r"[0-9A-Za-z.+-]{1,60}")
 #: The longest silence, in minutes: a maintenance window, not a policy.
 LONGEST_SILENCE = 1440
 
@@ -42,11 +45,15 @@ class Claim(typing.NamedTuple):
         How many times it has begun to drift (int): the same drift, come back, is another claim.
     time
         Since when the claim stands (float, seconds since the epoch).
+    release
+        With which version of this project the host has looked (str, :data:`sshtrail_lib.RELEASE`), "" for one that did
+        not say.
     """
 
     name: str
     round: int
     time: float
+    release: str = RELEASE
 
 
 class Told(typing.NamedTuple):
@@ -81,7 +88,8 @@ def name_of(differences: list[Difference]) -> str:
 def claimed(claim: Claim) -> dict[str, typing.Any]:
     """Return the value (dict) that stands for a :class:`Claim` in the mine."""
     # Version 1 has called the drift's name a digest; masters and minions are not brought up to date at once.
-    return {"version": VERSION, "digest": claim.name, "round": claim.round, "time": claim.time}
+    told = {"version": VERSION, "digest": claim.name, "round": claim.round, "time": claim.time}
+    return {**told, "release": claim.release}
 
 
 def parse(value: typing.Any) -> Claim | None:
@@ -96,7 +104,11 @@ def parse(value: typing.Any) -> Claim | None:
     name, number, time = parts
     if not isinstance(name, str) or not NAME.fullmatch(name):
         return None
-    return Claim(name, number, float(time)) if _is_number(number, int) and _is_number(time, int, float) else None
+    if not _is_number(number, int) or not _is_number(time, int, float):
+        return None
+    release = value.get("release")
+    good = isinstance(release, str) and RELEASES.fullmatch(release)
+    return Claim(name, number, float(time), str(release) if good else "")
 
 
 def _is_number(value: typing.Any, *kinds: type) -> bool:
@@ -141,7 +153,8 @@ def next_claim(told: Told, differences: list[Difference], clean: float, now: flo
     name, known = name_of(differences), told.claim
     begun = known is None or clean > known.time
     if known and not begun and name == known.name:
-        return known
+        # After an update it is told once more: the master believes those who have what it has.
+        return known._replace(release=RELEASE)
     return Claim(name, told.rounds + 1 if known is None or begun else known.round, now)
 
 

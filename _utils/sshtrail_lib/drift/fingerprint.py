@@ -75,12 +75,6 @@ def take(
     return {"time": time.time_ns(), "watched": watched, "facts": _facts(**watched)}
 
 
-def edition() -> str:
-    """Return a short name (12 hexadecimal digits) for this edition of the library: its files and their sizes."""
-    files = sorted((os.path.relpath(path, LIBRARY), os.stat(path).st_size) for path in _library())
-    return hashlib.sha256(repr(files).encode()).hexdigest()[:12]
-
-
 def _library() -> list[str]:
     return glob.glob(os.path.join(LIBRARY, "**", "*.py"), recursive=True)
 

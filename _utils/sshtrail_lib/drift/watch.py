@@ -16,6 +16,7 @@ from collections.abc import Mapping
 
 import salt.utils.minion
 
+from sshtrail_lib import RELEASE, stale
 from sshtrail_lib.base import store, text, transaction
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.coverage import leftovers
@@ -38,6 +39,9 @@ def tick(minion: Minion, pillar: Mapping) -> str:
 
     Returns what was done (str). A look that fails raises nothing: the schedule would tell nobody.
     """
+    if stale():
+        # This tick still looks with what the minion has loaded; the next one does with what is installed now.
+        minion.call["saltutil.refresh_modules"]()
     leftovers.clear(minion)
     # Salt counts no ticks that run at once, and one can last: a sshd that hangs is waited for.
     try:
@@ -165,7 +169,7 @@ def _beat(minion: Minion, last: Beat, look: Look | None, failed: str) -> None:
     until = told.until if drift_claim.silent(told, now) else 0.0
     beat = heartbeat.next_beat(last, look, failed, until, now)
     if beat.heartbeat and heartbeat.due(last._replace(heartbeat=beat.heartbeat), failed, now):
-        _send_beat(minion, last, beat._replace(edition=fingerprint.edition()))
+        _send_beat(minion, last, beat._replace(edition=RELEASE))
     elif last.heartbeat and not beat.heartbeat:
         _withdraw_beat(minion, last._replace(heartbeat=0))
 

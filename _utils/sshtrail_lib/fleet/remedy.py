@@ -4,17 +4,21 @@ Which claims of drift the master acts on, and when it stops: one repair for each
 
 from __future__ import annotations
 
+import logging
 import typing
 from collections.abc import Mapping
 
 from salt.exceptions import SaltInvocationError
 
+from sshtrail_lib import RELEASE
 from sshtrail_lib.base import text
 from sshtrail_lib.drift import claim as drift_claim
 from sshtrail_lib.drift import event
 from sshtrail_lib.drift.claim import Claim
 from sshtrail_lib.fleet import rollout, standing
 from sshtrail_lib.fleet.standing import Row
+
+log = logging.getLogger(__name__)
 
 HOUR = 3600
 #: What stands for a try in a file.
@@ -178,11 +182,26 @@ def claims(values: Mapping[str, typing.Any]) -> dict[str, Claim]:
     """
     Return the claims (dict by id) in what minions have put into the mine; what is none is left out.
 
+    One of another version of this project is told in the log, and left out too: the two may mean different things.
+
     values
         What each has put there under the claim's name (dict by id): anything.
     """
     found = {name: drift_claim.parse(value) for name, value in values.items()}
-    return {name: claim for name, claim in found.items() if claim}
+    known = {name: claim for name, claim in found.items() if claim}
+    for name, claim in known.items():
+        if claim.release != RELEASE:
+            log.error("%s is not repaired: %s", name, stranger(claim))
+    return {name: claim for name, claim in known.items() if claim.release == RELEASE}
+
+
+def stranger(claim: Claim) -> str:
+    """Return why a claim of another version of this project is not acted on (str)."""
+    return (
+        f"it has looked with version {claim.release or 'before 0.1.0+…'} of this project, and this process of the master "
+        f"works with {RELEASE}. Where the minion is behind: saltutil.sync_all there, or the new wheel and a restart of "
+        "salt-minion. Where the master is: restart salt-master."
+    )
 
 
 def shown(record: Record, now: float) -> dict[str, typing.Any]:

@@ -107,6 +107,21 @@ def test_what_is_no_claim_is_none(value):
     assert claim.parse(value) is None
 
 
+@pytest.mark.parametrize(
+    ("told", "known"),
+    [("0.1.0+ab12cd34ef56", "0.1.0+ab12cd34ef56"), (None, ""), (7, ""), ("{{ 7 }}", ""), ("1\n", ""), ("1" * 61, "")],
+)
+def test_the_version_that_a_host_tells(told, known):
+    assert claim.parse({**claim.claimed(CLAIM), "release": told}) == CLAIM._replace(release=known)
+    old = {key: value for key, value in claim.claimed(CLAIM).items() if key != "release"}
+    assert claim.parse(old).release == ""
+
+
+def test_after_an_update_a_claim_is_told_once_more():
+    told = TOLD._replace(claim=CLAIM._replace(release="0.0.9+000000000000"))
+    assert claim.next_claim(told, LOOSE, 50, 200) == CLAIM
+
+
 @given(anything)
 def test_no_value_of_a_minion_raises(value):
     assert claim.parse(value) is None

@@ -237,3 +237,13 @@ def test_two_ticks_do_not_look_at_once(master, tmp_path):
     with watch.transaction.lock(str(tmp_path / "sshtrail" / "tick.lock"), 0):
         assert master.tick() == "another tick is still looking"
     assert master.whole == []
+
+
+def test_a_tick_of_an_old_library_has_the_minion_load_the_new_one(master, monkeypatch):
+    asked = []
+    master.minion.call["saltutil.refresh_modules"] = lambda: asked.append(1)
+    master.tick()
+    assert asked == []
+    monkeypatch.setattr(watch, "stale", lambda: True)
+    # It looks all the same.
+    assert master.tick() == "nothing new" and asked == [1]

@@ -5,6 +5,7 @@ fleet.remedy: who is repaired, how often, and when a host is left to a person.
 import pytest
 import salt.loader
 import salt.template
+import sshtrail_lib
 import yaml
 from sshtrail_lib.drift import claim, event
 from sshtrail_lib.fleet import remedy
@@ -86,6 +87,14 @@ def test_options():
 def test_what_is_no_claim_is_left_out():
     values = {"web1": claim.claimed(CLAIM), "web2": "{{ 7 }}", "web3": None, "web4": [], "web5": {"version": 1}}
     assert remedy.claims(values) == {"web1": CLAIM}
+
+
+@pytest.mark.parametrize("release", ["", "0.0.9+ab12cd34ef56"])
+def test_a_claim_of_another_version_is_refused_by_name(release, caplog):
+    values = {"web1": claim.claimed(CLAIM), "web2": claim.claimed(CLAIM._replace(release=release))}
+    assert remedy.claims(values) == {"web1": CLAIM}
+    assert "web2 is not repaired: it has looked with version" in caplog.text and "restart salt-master" in caplog.text
+    assert (release or "before") in caplog.text and sshtrail_lib.RELEASE in caplog.text and "web1" not in caplog.text
 
 
 def test_batches():
