@@ -45,6 +45,26 @@ def tick():
     return watch.tick(_minion(), __pillar__)
 
 
+def again(about, changes):
+    """
+    Remember that something was changed, and return a sentence (list of str) for each change that something else undoes.
+
+    about
+        What was changed (str): a file, say.
+    changes
+        ``{what: {"old": …, "new": …}}`` (dict), as states tell them.
+
+    The third time within a day that the same change is made is told: two writers undo each other.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail_watch.again /etc/motd '{"line": {"old": "a", "new": "b"}}'
+    """
+    return watch.again(_minion(), about, changes)
+
+
 def claim():
     """
     Return what this minion claims of itself in the mine (dict), None while it does not drift.

@@ -124,12 +124,13 @@ def managed(
     when a line would not load. Source: auditctl(8), augenrules(8).
     """
     arguments = (name, groups, unknown, status, immutable, rules_dir, compiled, allowed, hiding, loginuid_immutable)
-    return state.bring(
+    done = state.bring(
         name,
         __opts__["test"],
         lambda: _told(__salt__["audit_rules.plan"](*arguments)),
         lambda: __salt__["audit_rules.apply"](*arguments),
     )
+    return state.twice(done, __opts__["test"], __salt__["sshtrail_watch.again"])
 
 
 def _told(planned):

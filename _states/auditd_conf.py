@@ -98,12 +98,13 @@ def _plan_writing(path, full):
 
 
 def _bring(name, config, path):
-    return state.bring(
+    done = state.bring(
         name,
         __opts__["test"],
         lambda: _plan(config, path),
         lambda: __salt__["auditd_conf.set"](config=config, path=path),
     )
+    return state.twice(done, __opts__["test"], __salt__["sshtrail_watch.again"])
 
 
 def _plan(config, path):

@@ -100,7 +100,8 @@ def _run(name, config, matches, options):
     def act():
         __salt__["sshd_config.apply"](config, matches, **options)
 
-    return state.bring(name, __opts__["test"], plan, act)
+    done = state.bring(name, __opts__["test"], plan, act)
+    return state.twice(done, __opts__["test"], __salt__["sshtrail_watch.again"])
 
 
 def _comment(changes, path):

@@ -278,3 +278,13 @@ def test_watch_reloads_the_running_sshd(server, states, modules):
     refused = states.sshd_config.mod_watch(name=path, sfun="managed")
     assert refused["result"] is False and "NoSuchKeyword" in refused["comment"]
     os.kill(before, 0)
+
+
+def test_a_template_that_undoes_it_is_told(server, states):
+    """As two states of one highstate do: each succeeds, each time."""
+    server.start()
+    path, before = str(server.path), server.path.read_text()
+    for often in (False, False, True, True):
+        server.path.write_text(before)
+        done = states.sshd_config.present(name="LogLevel", value="DEBUG", path=path)
+        assert done["result"] is True and ("two writers undo each other" in done["comment"]) is often, done["comment"]

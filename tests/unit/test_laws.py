@@ -40,7 +40,7 @@ PURE = {
     "pam": {"lines", "language", "keywords", "dispatch", "check", "plan"},
     "policy": {"controls", "groups", "platforms", "arguments", "needs", "verdicts", "claims"},
     "coverage": {"checks", "daemon", "rules", "people", "memory", "logins", "marks"},
-    "drift": {"difference", "claim", "event", "heartbeat", "chronicle"},
+    "drift": {"difference", "claim", "event", "heartbeat", "chronicle", "turns"},
     "compliance": {
         *("finding", "demands", "matching", "facts", "rules", "daemons", "modes", "system", "trail", "checks"),
         *("frameworks", "rows", "formats"),

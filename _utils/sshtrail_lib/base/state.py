@@ -79,6 +79,22 @@ def bring(
     return ret
 
 
+def twice(ret: dict[str, typing.Any], test: bool, again: Callable[[str, Changes], list[str]]) -> dict[str, typing.Any]:
+    """
+    Return a state dictionary with a word on what was changed before, and that something else has undone since.
+
+    ret
+        What :func:`bring` returned (dict).
+    test
+        As there (bool): then nothing was changed.
+    again
+        Called with the state's name and its changes; returns sentences (list of str): ``sshtrail_watch.again``.
+    """
+    if ret["changes"] and ret["result"] and not test:
+        ret["comment"] = " ".join([ret["comment"], *again(ret["name"], ret["changes"])])
+    return ret
+
+
 def watched(name: str, test: bool, what: str, does: str, act: Callable[[], object]) -> dict[str, typing.Any]:
     """
     Do what a state does when something that it watches has changed (``mod_watch``), and return the state dictionary.

@@ -7,6 +7,7 @@ where something differs is asked of the execution modules, which Salt loads when
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import syslog
@@ -15,13 +16,14 @@ import typing
 from collections.abc import Mapping
 
 import salt.utils.minion
+from salt.exceptions import CommandExecutionError
 
 from sshtrail_lib import RELEASE, stale
 from sshtrail_lib.base import store, text, transaction
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.coverage import leftovers
 from sshtrail_lib.drift import claim as drift_claim
-from sshtrail_lib.drift import event, fingerprint, heartbeat, suspension
+from sshtrail_lib.drift import event, fingerprint, heartbeat, suspension, turns
 from sshtrail_lib.drift.claim import Claim, Told
 from sshtrail_lib.drift.heartbeat import Beat
 
@@ -137,6 +139,20 @@ def claimed(minion: Minion) -> dict[str, typing.Any] | None:
     return drift_claim.claimed(claim) if claim else None
 
 
+def again(minion: Minion, about: str, changes: Mapping[str, typing.Any]) -> list[str]:
+    """Remember that something was changed; return a sentence (list of str) for each change that something undoes."""
+    path = os.path.join(minion.cachedir, "sshtrail", "turns.json")
+    try:
+        known = turns.parse(store.load(path))
+    except store.StoreError:
+        known = {}
+    known, said = turns.noted(known, about, changes, time.time())
+    # What was changed is changed, whether this can be remembered or not.
+    with contextlib.suppress(CommandExecutionError):
+        store.save(path, known)
+    return said
+
+
 def silence(minion: Minion, minutes: int, reason: str) -> str:
     """
     Tell nothing for a while; return when that ends (str, ISO 8601 in UTC).
@@ -223,9 +239,14 @@ def _come(minion: Minion, claim: Claim, look: Look) -> bool:
     """Put the claim into the mine, see that it is there, and send the event."""
     _into_mine(minion, drift_claim.MINE_KEY, "sshtrail_watch.claim")
     sentence = minion.call["sshtrail_trail.sentence"]
-    said = [{**entry, "said": sentence(entry["by"])} for entry in look["differences"]]
+    said = [{**entry, "said": _said(minion, entry, sentence(entry["by"]))} for entry in look["differences"]]
     body = event.found({**look, "differences": said}, claim)
     return _in_mine(minion) == claimed(minion) and _send(minion, event.FOUND, body)
+
+
+def _said(minion: Minion, entry: Mapping[str, typing.Any], by: str) -> str:
+    change = {entry["what"]: {"old": entry["actual"], "new": entry["expected"]}}
+    return ". ".join([by, *again(minion, f"drift {entry['layer']}", change)])
 
 
 def _gone(minion: Minion, claim: Claim | None, look: Look) -> bool:

@@ -113,3 +113,19 @@ def test_what_a_watched_change_comes_to(test, answer, result, changes, said):
 
     ret = state.watched("thing", test, "sshd", "reloaded", act)
     assert ret == {"name": "thing", "result": result, "changes": changes, "comment": said}
+
+
+@pytest.mark.parametrize(
+    ("ret", "test", "comment"),
+    [
+        ({"result": True, "changes": CHANGE}, False, "Done. thing 1 is undone."),
+        ({"result": None, "changes": CHANGE}, True, "Done."),
+        ({"result": True, "changes": {}}, False, "Done."),
+        ({"result": False, "changes": CHANGE}, False, "Done."),
+    ],
+)
+def test_what_something_undoes_is_told_with_what_was_changed(ret, test, comment):
+    told = state.twice(
+        {"name": "thing", "comment": "Done.", **ret}, test, lambda name, found: [f"{name} {len(found)} is undone."]
+    )
+    assert told["comment"] == comment
