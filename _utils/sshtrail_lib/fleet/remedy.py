@@ -199,8 +199,8 @@ def stranger(claim: Claim) -> str:
     """Return why a claim of another version of this project is not acted on (str)."""
     return (
         f"it has looked with version {claim.release or 'before 0.1.0+…'} of this project, and this process of the "
-        f"master works with {RELEASE}. Where the minion is behind: saltutil.sync_all there, or the new wheel and a restart of "
-        "salt-minion. Where the master is: restart salt-master."
+        f"master works with {RELEASE}. Where the minion is behind: saltutil.sync_all there, or the new wheel and a "
+        "restart of salt-minion. Where the master is: restart salt-master."
     )
 
 
