@@ -5,13 +5,17 @@ Files as bytes, replaced without losing anything.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import stat
+import typing
 
 import salt.utils.atomicfile
 import salt.utils.files
 from salt.exceptions import CommandExecutionError
+
+log = logging.getLogger(__name__)
 
 
 def read(path: str) -> bytes | None:
@@ -54,38 +58,60 @@ def identity(path: str) -> str:
     return f"{path}:{found.st_dev}:{found.st_ino}:{found.st_size}:{found.st_mtime_ns}:{found.st_ctime_ns}"
 
 
-def replace(path: str, data: bytes, mode: int = 0o644) -> None:
+class Dress(typing.NamedTuple):
+    """What a file has on beside its content: its ``mode`` (int, permission bits), ``uid`` and ``gid`` (int)."""
+
+    mode: int
+    uid: int
+    gid: int
+
+
+def dress(path: str) -> Dress | None:
+    """Return the :class:`Dress` of the file at ``path`` (str), None when there is no such file."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return Dress(stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid)
+
+
+def replace(path: str, data: bytes, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
     """
     Make ``data`` (bytes) the content of ``path``, so that a crash leaves the old file or the new one.
 
     A symbolic link is followed: its target is replaced and the link stays. An existing file keeps its
-    owner, mode, ACL and security context; a new one gets ``mode`` (int, permission bits). Raises
+    owner, mode, ACL and security context; a new one gets ``mode`` (int, permission bits), and an ``owner`` (uid and
+    gid, int) where one is given. A file with several names (hard links) gets its new content under this name alone,
+    which the log says: to write into it would let a crash leave half of each. Raises
     :class:`~salt.exceptions.CommandExecutionError` when the file cannot be written; it is then unchanged.
     """
     target = os.path.realpath(path)
     try:
         # atomic_open gives a file that is new the mode that the umask leaves.
         with salt.utils.files.set_umask(0o777 & ~mode):
-            _replace(target, data)
+            names = _replace(target, data, owner)
         sync_directory(os.path.dirname(target))
+        if names > 1:
+            log.warning("%s had %d names (hard links); the others keep the old content", path, names)
     except OSError as exc:
         raise CommandExecutionError(f"Cannot write {path}: {exc.strerror}") from exc
 
 
-def _replace(target: str, data: bytes) -> None:
+def _replace(target: str, data: bytes, owner: tuple[int, int] | None) -> int:
+    """Do so, and return how many names the file had (int)."""
     handle = salt.utils.atomicfile.atomic_open(target, "wb")
     try:
         with handle:
             handle.write(data)
             handle.flush()
-            if os.path.exists(target):
-                _dress(handle.name, target)
+            names = _dress(handle.name, target, owner)
             # Salt before 3008 renames without this, and 3008 ignores its failure (a full disk).
             os.fsync(handle.fileno())
     finally:
         # Still there when the rename was refused (an immutable file).
         with contextlib.suppress(FileNotFoundError):
             os.unlink(handle.name)
+    return names
 
 
 def remove(path: str) -> None:
@@ -111,10 +137,19 @@ def sync_directory(path: str) -> None:
         os.close(handle)
 
 
-def _dress(path: str, like: str) -> None:
-    """Give the file at ``path`` the owner, the mode and the extended attributes of ``like``."""
-    owner = os.stat(like)
-    os.chown(path, owner.st_uid, owner.st_gid)
+def _dress(path: str, like: str, owner: tuple[int, int] | None) -> int:
+    """
+    Give the file at ``path`` the owner, the mode and the extended attributes of ``like``, or else its ``owner``; return
+    how many names ``like`` has (int), 0 for no such file.
+    """
+    try:
+        found = os.stat(like)
+    except FileNotFoundError:
+        if owner:
+            os.chown(path, *owner)
+        return 0
+    os.chown(path, found.st_uid, found.st_gid)
     # copystat copies every extended attribute too, which is where ACLs and SELinux contexts live.
     shutil.copystat(like, path)
     os.utime(path)
+    return found.st_nlink

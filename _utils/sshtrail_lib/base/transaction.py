@@ -64,7 +64,7 @@ class Transaction:
         """
         with lock(self._lock, deadline):
             for path, data in self.interrupted().items():
-                put(path, data)
+                put(path, data, *self._worn(path))
             self.close()
             yield
 
@@ -102,18 +102,30 @@ class Transaction:
             return
         self._old = {path: old.get(path) for path in new}
         os.makedirs(os.path.dirname(self._journal), mode=0o700, exist_ok=True)
-        entries = {path: {"old": _packed(self._old[path]), "new": _packed(data)} for path, data in new.items()}
+        entries = {path: {**self._entry(path), "new": _packed(data)} for path, data in new.items()}
         files.replace(self._journal, json.dumps(entries).encode(), mode=0o600)
         for path in new:
             if os.path.exists(path):
-                salt.utils.files.backup_minion(path, self._backups)
+                # Salt gives a copy its mode once it is there.
+                with salt.utils.files.set_umask(0o077):
+                    salt.utils.files.backup_minion(path, self._backups)
         for path, data in new.items():
-            put(path, data, mode)
+            put(path, data, *((mode, None) if self._old[path] is None else self._worn(path)))
+
+    def _entry(self, path: str) -> dict[str, typing.Any]:
+        # What has vanished since it was read was no secret at best: it is not to come back as one that all may read.
+        worn = files.dress(path) or files.Dress(0o600, os.geteuid(), os.getegid())
+        return {"old": _packed(self._old[path]), "dress": list(worn)}
+
+    def _worn(self, path: str) -> tuple[int, tuple[int, int] | None]:
+        """Return the mode and the owner that a file had before the change that the journal tells of."""
+        dress = self._entries().get(path, {}).get("dress")
+        return (dress[0], (dress[1], dress[2])) if dress else (0o600, None)
 
     def undo(self) -> None:
         """Put back what :meth:`write` replaced."""
         for path, data in self._old.items():
-            put(path, data)
+            put(path, data, *self._worn(path))
         self.close()
 
     def close(self) -> None:
@@ -121,12 +133,16 @@ class Transaction:
         files.remove(self._journal)
 
 
-def put(path: str, data: bytes | None, mode: int = 0o644) -> None:
-    """Make ``data`` (bytes, None for no file) the content of ``path``; a file that is new gets ``mode`` (int)."""
+def put(path: str, data: bytes | None, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
+    """
+    Make ``data`` (bytes, None for no file) the content of ``path``.
+
+    A file that is new gets ``mode`` (int, permission bits) and, where that is known, ``owner`` (uid and gid, int).
+    """
     if data is None:
         files.remove(path)
     elif files.read(path) != data:
-        files.replace(path, data, mode)
+        files.replace(path, data, mode, owner)
 
 
 @contextlib.contextmanager

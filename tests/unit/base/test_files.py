@@ -183,3 +183,14 @@ def test_another_file_in_its_place_has_another_identity(tmp_path):
     assert files.identity(path) == before
     other.rename(path)
     assert files.identity(path) != before
+
+
+def test_a_file_with_several_names_is_not_parted_silently(file, caplog):
+    other = file.parent / "other"
+    other.hardlink_to(file)
+    files.replace(file, NEW)
+    assert (file.read_bytes(), other.read_bytes()) == (NEW, OLD)
+    assert f"{file} had 2 names (hard links); the others keep the old content" in caplog.text
+    caplog.clear()
+    files.replace(file, OLD)
+    assert "hard links" not in caplog.text

@@ -3,13 +3,15 @@ base.transaction: one at a time, whole or not at all, and what a crash left is p
 """
 
 import os
+import shutil
+import stat
 import subprocess
 import sys
 import time
 
 import pytest
 from salt.exceptions import CommandExecutionError
-from sshtrail_lib.base import minion, transaction
+from sshtrail_lib.base import files, minion, transaction
 
 
 @pytest.fixture
@@ -102,3 +104,49 @@ def test_a_lock_is_no_link(tmp_path):
     ):
         pytest.fail("a link was followed")
     assert victim.read_text() == "precious"
+
+
+def test_what_vanished_comes_back_as_it_was(change, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    path.chmod(0o600)
+    if not os.geteuid():
+        os.chown(path, 65534, 65534)
+    worn = files.dress(str(path))
+    change.write({str(path): b"old"}, {str(path): b"new"})
+    path.unlink()
+    change.undo()
+    assert path.read_bytes() == b"old" and files.dress(str(path)) == worn
+
+
+def test_what_vanished_since_it_was_read_is_for_nobody_else(change, tmp_path):
+    path = tmp_path / "file"
+    change.write({str(path): b"old"}, {str(path): b"new"}, mode=0o644)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.unlink()
+    change.undo()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_what_a_crash_left_without_its_file_is_put_back_as_it_was(change, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    change.write({str(path): b"old"}, {str(path): None})
+    with change.locked():
+        assert path.read_bytes() == b"old" and stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_a_backup_is_never_readable_by_others(change, tmp_path, monkeypatch):
+    path, seen = tmp_path / "file", []
+    path.write_bytes(b"old")
+    path.chmod(0o600)
+    copy = shutil.copyfile
+
+    def copied(source, target, **options):
+        copy(source, target, **options)
+        seen.append(stat.S_IMODE(os.stat(target).st_mode))
+
+    monkeypatch.setattr(shutil, "copyfile", copied)
+    change.write({str(path): b"old"}, {str(path): b"new"})
+    assert seen == [0o600]
