@@ -5,6 +5,7 @@ Which TCP sockets listen, and whose they are: the kernel's own answer.
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import struct
 import typing
@@ -29,6 +30,17 @@ class Listening(typing.NamedTuple):
 def listening() -> list[Listening]:
     """Return every TCP socket that listens in this network (list of :class:`Listening`); nothing is connected to."""
     return [found for family in TABLES for found in _of_family(family)]
+
+
+def is_here(address: str) -> bool:
+    """Tell whether a program on this host could listen at a numeric ``address`` (str), whoever holds which port."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as tried:
+            tried.bind((address, 0))
+    except OSError as exc:
+        return exc.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+    return True
 
 
 def _of_family(family: int) -> list[Listening]:

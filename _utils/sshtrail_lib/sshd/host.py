@@ -313,6 +313,7 @@ def _dumps(minion: Minion, tree: Tree, connections: Sequence[Connection]) -> lis
 
 def _carry_out(transaction: Transaction, plan: Plan, running: Running) -> None:
     """Replace the files, have sshd take them up, and undo all of it when it does not answer."""
+    running.check(plan.after)
     endpoints = running.endpoints_with(plan.after)
     try:
         transaction.write(plan.tree.data, {path: plan.files[path] for path in sshd_plan.order(plan)})

@@ -199,6 +199,11 @@ def unheard(endpoints: Sequence[str]) -> list[str]:
     return [endpoint for endpoint in endpoints if not _held(endpoint, held) and not _impossible(endpoint)]
 
 
+def elsewhere(endpoints: Sequence[str]) -> list[str]:
+    """Return the addresses (list of str) among ``endpoints`` (``ADDRESS:PORT`` each) that this host does not have."""
+    return [address for address, _port in map(_place, endpoints) if not sockets.is_here(address)]
+
+
 def _held(endpoint: str, held: set[tuple[str, int]]) -> bool:
     host, port = _place(endpoint)
     # A socket of systemd's at [::] takes connections of the other family too.

@@ -153,10 +153,10 @@ class Candidate(typing.NamedTuple):
 
     def _ask(self, mode: str, *options: str) -> str:
         arguments = [binary() or "sshd", mode, "-f", self.main, *options]
-        with _separation_directory():
-            result = self.minion.run(*arguments)
-            if result["retcode"] and not glob.glob(_HOST_KEYS):
-                result = _with_a_host_key(self.minion, arguments)
+        provide_separation_directory()
+        result = self.minion.run(*arguments)
+        if result["retcode"] and not glob.glob(_HOST_KEYS):
+            result = _with_a_host_key(self.minion, arguments)
         if result["retcode"]:
             raise RefusedError(self._told(result["stderr"]) or f"sshd ended with status {result['retcode']}")
         return result["stdout"]
@@ -207,24 +207,16 @@ def _private_directory() -> Iterator[str]:
 
 
 def provide_separation_directory() -> None:
-    """Make the directory without which a listener that starts itself anew ends; a running one needs it to stay."""
-    if not any(os.path.isdir(path) for path in _PRIVSEP):
-        with contextlib.suppress(OSError):
-            os.makedirs(_PRIVSEP[0], mode=0o755)
+    """
+    Make the directory without which sshd tests nothing, does not start, and ends when it starts itself anew.
 
-
-@contextlib.contextmanager
-def _separation_directory() -> Iterator[None]:
-    """sshd tests nothing without this directory, which on Debian only exists while the service runs."""
-    if any(os.path.isdir(path) for path in _PRIVSEP) or os.geteuid():
-        yield
+    On Debian it is only there while the service runs. It stays: a sshd that was started meanwhile relies on it.
+    """
+    if os.geteuid() or any(os.path.isdir(path) for path in _PRIVSEP):
         return
-    os.mkdir(_PRIVSEP[0], 0o755)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            os.rmdir(_PRIVSEP[0])
+    with contextlib.suppress(OSError):
+        os.mkdir(_PRIVSEP[0], 0o755)
+        os.chmod(_PRIVSEP[0], 0o755)
 
 
 def _with_a_host_key(minion: Minion, arguments: Sequence[str]) -> dict[str, typing.Any]:

@@ -136,6 +136,18 @@ class Running(typing.NamedTuple):
         elif self.listener:
             _reload(self.minion, self.listener, tree, endpoints)
 
+    def check(self, tree: Tree) -> None:
+        """
+        Raise ListenerError where nothing runs that could prove ``tree`` (Tree), and a sshd could not start with it.
+
+        So that an address which ended a sshd does not come back with the next change.
+        """
+        if self:
+            return
+        missing = sshd_listener.elsewhere(_endpoints(self.minion, tree, ()))
+        if missing:
+            raise ListenerError(f"sshd could not start: this host has no address {', '.join(missing)} to listen at")
+
     def bring_back(self, tree: Tree) -> str:
         """
         Have it answer as before, with the files as they were before.

@@ -34,3 +34,10 @@ def test_without_the_kernels_answer_its_table_is_read(monkeypatch):
         idle.bind(("127.0.0.1", 0))
         heard, silent = (f"127.0.0.1:{one.getsockname()[1]}" for one in (server, idle))
         assert listener.unheard([heard, silent]) == [silent]
+
+
+@pytest.mark.parametrize(
+    "address,here", [*((address, True) for _, address in PLACES), ("203.0.113.7", False), ("2001:db8::7", False)]
+)
+def test_whether_an_address_is_this_hosts(address, here):
+    assert sockets.is_here(address) is here
