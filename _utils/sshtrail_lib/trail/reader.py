@@ -4,21 +4,26 @@ The end of the audit log, as far as it can explain anything, and what the host k
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import re
 import time
 import typing
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from sshtrail_lib.trail import audit_log, author
 
 #: Where auditd logs unless it is told otherwise.
 LOG = "/var/log/audit/audit.log"
-#: Bytes of the log's end that are read: some ten thousand records, a tenth of a second.
+#: Bytes of the log's end that are read in any case: some ten thousand records, a tenth of a second.
 MOST = 4 * 2**20
+#: Bytes that are read at most, from the last moment on in which nothing differed: one command can fill megabytes.
+LARGEST = 64 * MOST
 #: Rotated logs that are looked at when the current one is young; auditd keeps 999 at most.
 ROTATED = 9
+#: How a line begins, whoever logs in which format, and bytes in which that is.
+WRITTEN, LONGEST_HEAD = re.compile(rb"(?:node=\S+ )?type=\S+ msg=audit\((\d+\.\d+):"), 1024
 # The kernel writes a name with one of these in it as hexadecimal digits (audit_string_contains_control).
 ENCODED = re.compile(rb"[^!#-~]")
 
@@ -58,13 +63,13 @@ def attribute(
         return author.files_of(found, places.auditd_conf, places.sources)
 
     wanted = {path for found in differences for path in files(found)}
-    known = events(places.log, wanted) if places.log else []
+    known = events(places.log, wanted, after) if places.log else []
     return author.attribute(
         differences, author.Trail(known, watched, keys, files, after, name_of, changed, time.time())
     )
 
 
-def events(log: str, paths: Collection[str]) -> list[audit_log.Event]:
+def events(log: str, paths: Collection[str], after: float = 0.0) -> list[audit_log.Event]:
     """
     Return the events of a log's end that can explain anything: of the kernel's configuration, or about a path.
 
@@ -72,11 +77,13 @@ def events(log: str, paths: Collection[str]) -> list[audit_log.Event]:
         The path of the audit log (str); what is missing or cannot be read holds nothing.
     paths
         The files and directories in question (collection of str).
+    after
+        From when on all is wanted (float, seconds since the epoch), 0 when the end of the log has to do.
     """
-    lines = _tail(log)
     marks = [b"type=CONFIG_CHANGE ", b"type=DAEMON_", *(mark for path in paths for mark in _marks(path))]
-    wanted = {_id(line) for line in lines if any(mark in line for mark in marks)}
-    return list(audit_log.events(line for line in lines if _id(line) in wanted))
+    pieces = _pieces(log, after)
+    wanted = {_id(line) for line in _lines(pieces) if any(mark in line for mark in marks)}
+    return list(audit_log.events(line.rstrip(b"\n") for line in _lines(pieces) if _id(line) in wanted))
 
 
 def _marks(path):
@@ -90,27 +97,46 @@ def _id(line):
     return line.partition(b"msg=audit(")[2].partition(b")")[0]
 
 
-def _tail(path):
-    """Return the last lines (list of bytes) of a log and of those that were rotated away, the oldest first."""
-    pieces: list[bytes] = []
-    left = MOST
+def _pieces(path: str, after: float) -> list[tuple[str, int, int]]:
+    """Return where to read: files with their first and their last byte, the oldest first; rotated ones are read too."""
+    found: list[tuple[str, int, int]] = []
+    read = 0
     for name in [path, *(f"{path}.{number}" for number in range(1, ROTATED + 1))]:
-        piece = _end_of(name, left) if left > 0 else b""
-        left -= len(piece)
-        pieces.insert(0, piece)
-    return b"".join(pieces).splitlines()
+        with contextlib.suppress(OSError), open(name, "rb") as handle:
+            size = os.fstat(handle.fileno()).st_size
+            start = _start(handle, size, read, after)
+            found.insert(0, (name, start, size))
+            read += size - start
+            if start or (read >= MOST and _is_before(handle, 0, after)):
+                break
+    return found
 
 
-def _end_of(path, most):
-    """Return the last bytes of a file from the beginning of a line, nothing of one that cannot be read."""
-    try:
-        with open(path, "rb") as handle:
-            start = max(0, os.fstat(handle.fileno()).st_size - most)
+def _start(handle: typing.BinaryIO, size: int, read: int, after: float) -> int:
+    """Return from where on a file is wanted (int), when so much was read already of younger ones."""
+    start = max(0, size - max(0, MOST - read))
+    while start and read + size - start < LARGEST and not _is_before(handle, start, after):
+        start = max(0, start - MOST)
+    return start
+
+
+def _is_before(handle: typing.BinaryIO, start: int, after: float) -> bool:
+    """Tell whether the first whole line of a file from ``start`` on is older than ``after``, which may be unknown."""
+    handle.seek(start)
+    if start:
+        handle.readline()
+    written = WRITTEN.match(handle.readline(LONGEST_HEAD))
+    return not after or (written is not None and float(written[1]) < after)
+
+
+def _lines(pieces: list[tuple[str, int, int]]) -> Iterator[bytes]:
+    for name, start, end in pieces:
+        with contextlib.suppress(OSError), open(name, "rb") as handle:
             handle.seek(start)
-            data = handle.read(most)
-    except OSError:
-        return b""
-    return data.partition(b"\n")[2] if start else data
+            if start:
+                handle.readline()
+            while handle.tell() < end and (line := handle.readline()):
+                yield line
 
 
 def name_of(auid: int) -> str | None:

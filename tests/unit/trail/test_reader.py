@@ -5,6 +5,7 @@ trail.reader: the end of a log that may be long, rotated away, or not there; and
 import os
 import pathlib
 import pwd
+import re
 
 import pytest
 from sshtrail_lib.drift.difference import entry
@@ -60,6 +61,35 @@ def test_of_a_long_log_only_the_end_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(reader, "MOST", 2000)
     found = reader.events(str(log), [""])
     assert found[-1] == last and 1 <= len(found) < 20
+
+
+def flood(tmp_path, megabytes, rotated=False):
+    """Return a log in which somebody has changed sshd's configuration, and then hides that behind a long command."""
+    old = ENRICHED.read_bytes()
+    last = max(float(when) for when in re.findall(rb"msg=audit\((\d+\.\d+):", old))
+    long = b"type=EXECVE msg=audit(%f:9999): argc=2 a0=77 a1=%s\n" % (last + 1, b"41" * 2**19)
+    log = tmp_path / "audit.log"
+    if rotated:
+        (tmp_path / "audit.log.1").write_bytes(old + long * (megabytes // 2))
+        log.write_bytes(long * (megabytes // 2))
+    else:
+        log.write_bytes(old + long * megabytes)
+    return str(log), last
+
+
+@pytest.mark.parametrize("rotated", [False, True])
+def test_a_long_command_hides_nobody(tmp_path, rotated):
+    log, last = flood(tmp_path, 12, rotated)
+    whole = reader.events(str(ENRICHED), ["/etc/ssh/sshd_config"])
+    assert reader.events(log, ["/etc/ssh/sshd_config"], last - 3600) == whole
+    # When that look was is not known: the end of the log has to do.
+    assert reader.events(log, ["/etc/ssh/sshd_config"]) == []
+
+
+def test_no_log_is_read_without_end(tmp_path, monkeypatch):
+    log, _ = flood(tmp_path, 12)
+    monkeypatch.setattr(reader, "LARGEST", 8 * 2**20)
+    assert reader.events(log, ["/etc/ssh/sshd_config"], 1.0) == []
 
 
 def test_a_log_that_is_not_there_holds_nothing(tmp_path):
