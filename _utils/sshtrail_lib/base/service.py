@@ -17,7 +17,7 @@ import salt.utils.path
 import salt.utils.systemd
 from salt.exceptions import CommandExecutionError
 
-from sshtrail_lib.base import files, kernel, processes
+from sshtrail_lib.base import files, kernel, processes, text
 from sshtrail_lib.base import minion as base_minion
 from sshtrail_lib.base.minion import Minion
 
@@ -27,6 +27,8 @@ INIT_DIR = "/etc/init.d"
 RUNLEVELS = "/etc/rc{}.d"
 # Where systemd's links tell what starts at boot, and what was changed by hand.
 UNITS = [f"/etc/systemd/system{wanted}" for wanted in ("", "/multi-user.target.wants", "/sockets.target.wants")]
+#: Of a unit, or of a script below /etc/init.d: no path, and no option (systemd.unit(5)).
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,254}")
 START_LINK = r"S\d+{}"
 
 
@@ -48,13 +50,26 @@ class ServiceError(CommandExecutionError):
     """A service could not be started or enabled; the message holds what its script said."""
 
 
+def check(name: str) -> str:
+    """
+    Return a service's ``name`` (str) if it can be one.
+
+    Raises :class:`ServiceError`: a name becomes part of a path that is run, and an argument of programs.
+    """
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise ServiceError(f"{text.line(repr(name))} cannot be the name of a service.")
+    return name
+
+
 def available(minion: Minion, name: str) -> bool:
     """Tell whether this host has the service ``name`` (str)."""
+    check(name)
     return _has_script(name) if _scripts(minion) else minion.call["service.available"](name)
 
 
 def status(minion: Minion, name: str) -> bool:
     """Tell whether the service ``name`` (str) runs, or systemd waits at its socket to start it."""
+    check(name)
     return _runs(minion, name) if _scripts(minion) else _itself_or_socket(minion, name, "status")
 
 
@@ -86,6 +101,7 @@ def found(minion: Minion, name: str) -> int | None:
 
 def enabled(minion: Minion, name: str) -> bool:
     """Tell whether the service ``name`` (str) starts at boot, or its socket does."""
+    check(name)
     if not _scripts(minion):
         return _itself_or_socket(minion, name, "enabled")
     link = re.compile(START_LINK.format(re.escape(name)))
@@ -114,6 +130,7 @@ def enable(minion: Minion, name: str) -> bool:
 
 
 def _do(minion: Minion, name: str, what: str, by_script: Callable[[], dict[str, typing.Any]]) -> bool:
+    check(name)
     if not _scripts(minion):
         if not minion.call[f"service.{what}"](name):
             raise ServiceError(f"The service {name} did not {what}; its log says why.")

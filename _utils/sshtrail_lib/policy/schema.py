@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from salt.exceptions import SaltException
 
 from sshtrail_lib.auditd import plan as auditd_plan
+from sshtrail_lib.base import text
 from sshtrail_lib.policy import claims, groups, needs, verdicts
 from sshtrail_lib.rules import accounts as rules_accounts
 from sshtrail_lib.rules import compile as rules_compile
@@ -34,6 +35,8 @@ KEY = "sshtrail"
 MANAGED = "managed"
 A_DAY = 86400
 # What useradd(8) takes everywhere.
+#: Of a package or a service: it goes into command lines and paths.
+A_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@+-]{0,254}")
 PROOF_ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 
 # A pillar is for many hosts: it may name every keyword that some sshd has. The state asks the host's own.
@@ -143,6 +146,13 @@ def _kind(value):
 def _text(value, path, problems):
     if not isinstance(value, str) or not value:
         problems.append(f"{path} must be text, not {_kind(value)}.")
+    return value
+
+
+def _name(value, path, problems):
+    if not isinstance(value, str) or not A_NAME.fullmatch(value):
+        shown = text.line(repr(value))
+        problems.append(f"{path} must be a name of letters, digits and the signs _ . : @ + -, not {shown}.")
     return value
 
 
@@ -313,6 +323,7 @@ def _named_layers(value, path, problems):
 # --- The shape of the pillar ------------------------------------------------------------------------------------
 
 TEXT = Kind("text", _text)
+NAME = Kind("name of letters, digits and the signs _ . : @ + -", _name)
 TEXTS = Kind("list of texts", _texts)
 PATH = Kind("absolute path", _absolute)
 FLAG = Kind("true or false", _flag)
@@ -352,8 +363,8 @@ LAYER = {
     ),
     "sshd": {
         MANAGED: _managed("sshd", "its package, configuration, PAM stack and service"),
-        "package": Key(TEXT, "The package that sshd is in."),
-        "service": Key(TEXT, "The service that runs sshd."),
+        "package": Key(NAME, "The package that sshd is in."),
+        "service": Key(NAME, "The service that runs sshd."),
         "path": Key(PATH, "The main configuration file of sshd."),
         "logs": Key(
             Kind("mapping of a syslog facility to an absolute path", _logs),
@@ -395,8 +406,8 @@ LAYER = {
     },
     "auditd": {
         MANAGED: _managed("auditd", "its package, configuration and service"),
-        "package": Key(TEXT, "The package that auditd is in."),
-        "service": Key(TEXT, "The service that runs auditd."),
+        "package": Key(NAME, "The package that auditd is in."),
+        "service": Key(NAME, "The service that runs auditd."),
         "path": Key(PATH, "The configuration file of auditd."),
         "config": Key(
             Kind("mapping of keywords of auditd.conf to values, or null for no such line", _auditd_config),

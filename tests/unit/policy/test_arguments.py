@@ -8,6 +8,7 @@ import pytest
 import salt.config
 import salt.loader
 import salt.template
+from salt.exceptions import SaltInvocationError
 from sshtrail_lib.policy import arguments
 from sshtrail_lib.policy import pillar as policy_pillar
 
@@ -200,10 +201,17 @@ def test_the_sls_files_have_every_state_with_its_arguments(sls, changes):
     assert rendered == arguments.states(policy)
 
 
+@pytest.mark.parametrize("text", [*(text for text in STRANGE if not text.isalnum()), "../x", "-o", ""])
+@pytest.mark.parametrize("key", ["package", "service"])
+def test_a_name_of_the_pillar_is_a_name(key, text):
+    with pytest.raises(SaltInvocationError, match=f"sshtrail:sshd:{key} must be a name of letters"):
+        built(sshd={key: text})
+
+
 @pytest.mark.parametrize("text", STRANGE)
 def test_text_of_the_pillar_stays_text(sls, text):
-    sshd = {"package": text, "service": text, "path": f"/{text}", "config": {"Banner": f"/{text}".splitlines()[0]}}
-    auditd = {"package": text, "service": text, "path": f"/{text}", "config": {}}
+    sshd = {"path": f"/{text}", "config": {"Banner": f"/{text}".splitlines()[0]}}
+    auditd = {"path": f"/{text}", "config": {}}
     rules = {"file": f"/{text}", "groups": {text: {"title": text, "rules": ["-w /etc/ours -p wa -k ours"]}}}
     policy = built(sshd=sshd, auditd=auditd, rules=rules)
     rendered = sls(policy)
