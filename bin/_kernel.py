@@ -8,16 +8,13 @@ import contextlib
 import fcntl
 import os
 import shlex
-import stat
 import subprocess
 
-from _prepare import Failed
+from _prepare import LOCK_DEADLINE, Failed, opened
 from _waiting import stop, wait_for
 
 # One kernel, one audit subsystem: whoever touches it holds this lock, whichever checkout he runs from.
 AUDIT_LOCK = "/tmp/sshtrail-audit-subsystem.lock"
-#: Seconds after which nobody has a reason any more to hold the lock: all tests together take less.
-LOCK_DEADLINE = 3600
 NO_RULES = "No rules"
 RESTORE = {
     "backlog_limit": "-b",
@@ -56,7 +53,7 @@ def audit_lock(seconds=LOCK_DEADLINE):
     seconds
         How long to wait for others (float); :class:`_prepare.Failed` is raised then.
     """
-    lock = _opened(AUDIT_LOCK)
+    lock = opened(AUDIT_LOCK)
     try:
         # Who waits in the kernel's queue gets it after those who have waited longer, and before those who come later.
         command = ["flock", "--exclusive", "--timeout", str(seconds), str(lock)]
@@ -67,20 +64,6 @@ def audit_lock(seconds=LOCK_DEADLINE):
         # Who guards this run may have the same open file.
         fcntl.flock(lock, fcntl.LOCK_UN)
         os.close(lock)
-
-
-def _opened(path):
-    """Open a lock file in a directory where anybody may have put anything; return its file descriptor."""
-    # To create what is there already is refused where the file is another's (fs.protected_regular).
-    try:
-        lock = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        lock = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CREAT, 0o600)
-    except OSError as exc:
-        raise Failed(f"{path} cannot be the lock: {exc.strerror}") from exc
-    if not stat.S_ISREG(os.fstat(lock).st_mode):
-        raise Failed(f"{path} cannot be the lock: it is no regular file")
-    return lock
 
 
 def restore(status):

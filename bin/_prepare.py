@@ -11,9 +11,11 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
@@ -22,6 +24,8 @@ OLDEST_PYTHON = (3, 10)
 # The version and the hashes of all that pip installs, written by bin/pin: an environment is made from some of these.
 REQUIREMENTS = os.path.join(ROOT, "requirements")
 BUILD = "build"
+#: Seconds after which nobody has a reason any more to hold a lock: all tests together take less.
+LOCK_DEADLINE = 3600
 SALT = [BUILD, "salt"]
 TESTS = ["tests"]
 DOCS = ["docs"]
@@ -29,6 +33,8 @@ OLDEST = [BUILD, f"salt-{OLDEST_SALT}"]
 OLDEST_TESTS = [f"tests-{OLDEST_SALT}"]
 # Has no wheel, and Salt does without it unless a template reads a date in free text: it gets an empty one.
 NEEDS_COMPILER, EMPTY = "timelib", "99"
+# Where bin/highstate keeps the journal of a change that was killed, and the backups of all changes (hier(7)).
+PLACE = "/var/lib/saltext-sshtrail"
 # What the tests start for real. No recommended packages: they would bring a mail server along.
 BROWSER = ["chromium"]
 TEST_PACKAGES = ["auditd", "openssh-client", "openssh-server", "iproute2", "procps", "util-linux", *BROWSER]
@@ -57,10 +63,34 @@ def say(text):
 def salt_call():
     """Return the command line of a usable salt-call: the installed one, or one in a private environment."""
     found = [shutil.which("salt-call"), *SALT_CALL]
-    for path in dict.fromkeys(p for p in found if p and os.access(p, os.X_OK)):
+    for path in dict.fromkeys(p for p in found if p and os.access(p, os.X_OK) and trusted(p)):
         if salt_version(path) >= OLDEST_SALT:
             return path
     return os.path.join(environment("salt"), "bin", "salt-call")
+
+
+def trusted(path):
+    """
+    Tell whether this user may run the program at ``path`` (str): root runs nothing that somebody else can change.
+
+    That depends on the file itself, on what links lead to it, and on each directory above these.
+    """
+    if os.geteuid():
+        return True
+    ways = {os.path.abspath(path), os.path.realpath(path)}
+    for way in list(ways):
+        while (above := os.path.dirname(way)) != way:
+            ways.add(above)
+            way = above
+    return all(map(roots, ways))
+
+
+def roots(path):
+    """Tell whether only root can change what is at ``path`` (str), a link itself aside."""
+    found = os.stat(path)
+    # In a directory such as /tmp others can put something, but not move what is root's.
+    open_to_others = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not found.st_mode & stat.S_ISVTX
+    return found.st_uid == 0 and not open_to_others
 
 
 def salt_version(path):
@@ -127,7 +157,7 @@ def other_python(names):
     """
     for name in names:
         for path in places(name):
-            if version_of(path):
+            if trusted(path) and version_of(path):
                 return path
     raise Failed("none of {} is installed, with its module venv".format(", ".join(names)))
 
@@ -142,11 +172,56 @@ def places(name):
 
 
 @contextlib.contextmanager
-def locked(path):
-    """Hold the lock file at ``path``: two runs at once must not both build the same environment."""
-    with open(path, "w", encoding="ascii") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+def locked(path, seconds=LOCK_DEADLINE):
+    """
+    Hold the lock file at ``path``: two runs at once must not both build the same environment.
+
+    seconds
+        How long to wait for others (float); :class:`Failed` is raised then.
+    """
+    handle = opened(path)
+    try:
+        end = time.monotonic() + seconds
+        while not taken(handle):
+            if time.monotonic() > end:
+                raise Failed(f"in vain waited {seconds} s for the lock {path}, which somebody else holds")
+            time.sleep(0.1)
         yield
+    finally:
+        os.close(handle)
+
+
+def opened(path):
+    """Open a lock file, which is this user's alone, whatever lies there; return its file descriptor (int)."""
+    try:
+        # Nothing is followed, emptied or waited for.
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+            os.close(handle)
+            raise Failed(f"{path} cannot be the lock: it is no regular file of this user")
+        os.fchmod(handle, 0o600)
+    except OSError as exc:
+        raise Failed(f"{path} cannot be the lock: {exc.strerror}") from exc
+    return handle
+
+
+def taken(handle):
+    """Take the lock of a file descriptor (int) if nobody has it; return whether (bool)."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def private_directory(path):
+    """Make a directory that nobody else may look into, if it is not there."""
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    found = os.lstat(path)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise Failed(f"{path} is no directory of this user")
+    os.chmod(path, 0o700)
 
 
 def install(path, files, python):

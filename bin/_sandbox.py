@@ -14,7 +14,7 @@ import subprocess
 import threading
 
 from _keeper import identity, keeper, kill_inhabitants
-from _prepare import Failed
+from _prepare import PLACE, Failed, private_directory
 from _waiting import stop
 
 NODES = ["full", "null", "ptmx", "random", "tty", "urandom", "zero"]
@@ -108,6 +108,8 @@ class Sandbox:
             subprocess.run(["cp", "-a", path, copy], check=True)
             self._mount("--bind", copy, path)
         self._mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
+        private_directory(PLACE)
+        self._mount("-t", "tmpfs", "-o", "mode=700", "tmpfs", PLACE)
 
     def _overlay(self, path):
         """Have a directory private without a copy of it; return whether that is possible here (bool)."""

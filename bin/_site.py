@@ -286,6 +286,7 @@ class Site:
 
     def heard(self, tag, data):
         """Keep an event: its tag (str) and its data (dict)."""
+        # What a minion sends can be anything, also under a tag of Salt's own.
         if tag.startswith("sshtrail/drift/"):
             self.events.put((time.monotonic(), tag, data))
         elif tag.startswith("sshtrail/probe/"):
@@ -294,7 +295,7 @@ class Site:
             self.started[data["id"]] += 1
         elif tag.endswith("/new"):
             self.jobs.append(data)
-        elif data["fun"] == "test.ping":
+        elif data.get("fun") == "test.ping":
             self.answered.add(data["id"])
 
     def event(self, name, *kinds):

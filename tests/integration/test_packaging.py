@@ -131,6 +131,13 @@ def test_the_tree_is_served_by_gitfs(salt_call, root, tmp_path):
     assert not [path for path in call("cp.list_master") if "pillar" in pathlib.PurePosixPath(path).parent.parts]
 
 
+def tag(root):
+    """Return the tag (str) of this version."""
+    config = configparser.ConfigParser()
+    config.read(root / "setup.cfg")
+    return f"v{config['metadata']['version']}"
+
+
 def commit_all(root, tree, bare):
     """Commit the checkout as it is now, tracked or not, and push it to a new bare repository."""
     copied(root, tree)
@@ -139,6 +146,7 @@ def commit_all(root, tree, bare):
         ["git", "init", "--quiet", "--initial-branch=main", tree],
         [*git, "add", "--all"],
         [*git, "commit", "--quiet", "--message=tree"],
+        [*git, "tag", tag(root)],
         ["git", "clone", "--quiet", "--bare", tree, bare],
     ):
         subprocess.run(command, check=True)

@@ -3,12 +3,17 @@ bin/highstate: how it tells what Salt did, and its exit status; bin/_prepare.py:
 """
 
 import argparse
+import fcntl
 import importlib.machinery
 import importlib.util
+import os
+import stat
 import subprocess
 import sys
+import time
 
 import pytest
+from support import require_root
 
 STATE = {"id": "x", "result": True, "changes": {}, "comment": ""}
 ROW = {"asked": "sshd running", "now": "listens, pid 1", "holds": True}
@@ -144,3 +149,90 @@ def program(path, script):
     path.parent.mkdir(parents=True)
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
+
+
+def as_nobody(*command):
+    """Run a command as a user without rights; return the finished process."""
+    return subprocess.run(
+        ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", *command],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_lock_is_for_nobody_else(prepare, tmp_path):
+    require_root()
+    tmp_path.chmod(0o755)
+    path = tmp_path / "x.lock"
+    path.touch(0o644)
+    with prepare.locked(path):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert as_nobody("flock", "--nonblock", path, "true").returncode == 66
+
+
+def test_whoever_holds_a_lock_is_not_waited_for_without_end(prepare, tmp_path):
+    with open(tmp_path / "x.lock", "wb") as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        started = time.monotonic()
+        with pytest.raises(prepare.Failed, match="which somebody else holds"), prepare.locked(tmp_path / "x.lock", 0.3):
+            pass
+        assert time.monotonic() - started < 20
+
+
+TRAPS = {
+    "a link": lambda path: path.symlink_to(path.parent / "precious"),
+    "a pipe": os.mkfifo,
+    "a directory": os.mkdir,
+    "somebody else's file": lambda path: (path.touch(0o666), os.chown(path, 65534, 65534)),
+}
+
+
+@pytest.mark.parametrize("trap", TRAPS)
+def test_what_lies_where_a_lock_should_be_is_not_touched(prepare, tmp_path, trap):
+    require_root()
+    precious, path = tmp_path / "precious", tmp_path / "x.lock"
+    precious.write_bytes(b"precious")
+    TRAPS[trap](path)
+    with pytest.raises(prepare.Failed, match="cannot be the lock"), prepare.locked(path, 0.1):
+        pass
+    assert precious.read_bytes() == b"precious"
+
+
+def test_root_runs_nothing_that_others_can_change(prepare, tmp_path, monkeypatch):
+    require_root()
+    good, bad = tmp_path / "good" / "salt-call", tmp_path / "bad" / "salt-call"
+    for path in (good, bad):
+        program(path, "echo 3008.1")
+    assert prepare.trusted(str(good)) and prepare.trusted(str(bad))
+    os.chown(bad.parent, 65534, 65534)
+    assert not prepare.trusted(str(bad))
+    (tmp_path / "link").symlink_to(bad)
+    assert not prepare.trusted(str(tmp_path / "link"))
+    good.chmod(0o775)
+    assert not prepare.trusted(str(good))
+    good.chmod(0o755)
+    monkeypatch.setattr(prepare, "SALT_CALL", [str(bad), str(good)])
+    monkeypatch.setenv("PATH", str(bad.parent))
+    assert prepare.salt_call() == str(good)
+
+
+def test_what_a_highstate_keeps_is_for_nobody_else(prepare, tmp_path):
+    place = tmp_path / "place"
+    place.mkdir(0o755)
+    prepare.private_directory(place)
+    assert stat.S_IMODE(place.stat().st_mode) == 0o700
+    (tmp_path / "link").symlink_to(place)
+    with pytest.raises(prepare.Failed, match="is no directory of this user"):
+        prepare.private_directory(tmp_path / "link")
+
+
+def test_the_next_highstate_finds_what_the_last_one_left(highstate, tmp_path):
+    """The journal of a change that was killed, and the backups, lie below the minion's root directory."""
+    highstate.configure(str(tmp_path), "prod")
+    journal = tmp_path / "var" / "cache" / "salt" / "minion" / "sshtrail" / "x.json"
+    journal.parent.mkdir(parents=True)
+    journal.write_text("{}")
+    highstate.configure(str(tmp_path), "dev")
+    assert journal.read_text() == "{}"
+    assert highstate._prepare.PLACE.startswith("/var/lib/")

@@ -4,6 +4,7 @@ that a page explains is in the code. bin/docs builds the site itself.
 """
 
 import ast
+import configparser
 import re
 
 import _reference
@@ -156,3 +157,14 @@ def test_every_message_that_is_explained_is_in_the_code(root):
     fragments = {part.strip() for message in messages for part in message.split(GAP) if len(part.strip(" .:;,")) > 3}
     assert len(messages) > 30
     assert sorted(part for part in fragments if part not in code) == []
+
+
+def test_the_example_for_git_follows_the_tag_of_this_version(root):
+    """Whoever can push to the repository must not be root on every host that follows it."""
+    config = configparser.ConfigParser()
+    config.read(root / "setup.cfg")
+    remotes = re.findall(
+        r"^  - https://.*?(?=^  - |\Z)", (root / "etc/master.d/sshtrail-gitfs.conf").read_text(), re.M | re.S
+    )
+    assert len(remotes) == 6
+    assert {re.search(r"^    - base: (.*)$", one, re.M)[1] for one in remotes} == {f"v{config['metadata']['version']}"}
