@@ -10,8 +10,8 @@ import sshtrail_lib
 sshtrail_lib.refresh()
 
 from sshtrail_lib.base import minion
+from sshtrail_lib.drift import answers, watch
 from sshtrail_lib.drift import schedule as drift_schedule
-from sshtrail_lib.drift import watch
 
 __virtualname__ = "sshtrail_watch"
 
@@ -90,6 +90,39 @@ def heartbeat():
         salt '*' sshtrail_watch.heartbeat
     """
     return watch.beaten(_minion())
+
+
+def job(jid):
+    """
+    Return how it is with a job that the master has published (dict): whether it is ``running`` (bool), and the
+    ``answer`` that this minion has given to it (dict), None for none.
+
+    jid
+        The job's number (str).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt web1 sshtrail_watch.job 20261125224146000000
+    """
+    return answers.job(_minion(), str(jid))
+
+
+def answer(jid):
+    """
+    Return what this minion has put into the mine as its answer to a job (dict), None for nothing.
+
+    jid
+        The job's number (str).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt web1 sshtrail_watch.answer 20261125224146000000
+    """
+    return answers.kept(_minion(), str(jid))
 
 
 def compare(name, wanted):

@@ -39,7 +39,7 @@ def main():
     # Each simulated minion has a socket of its own.
     resource.setrlimit(resource.RLIMIT_NOFILE, [resource.getrlimit(resource.RLIMIT_NOFILE)[1]] * 2)
     with site(audited=False) as found, contextlib.ExitStack() as stack:
-        storm = Storm(stack, found, given.hosts, calm=True)
+        storm = Storm(stack, found, given.hosts)
         before = storm.processor()
         time.sleep(IDLE)
         resting = (storm.processor() - before) / IDLE

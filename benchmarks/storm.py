@@ -34,7 +34,6 @@ def main():
     count = arguments.parse_args().hosts
     with unaudited_site() as found, contextlib.ExitStack() as stack:
         storm = Storm(stack, found, count)
-        print(f"the mine of a host that drifts: {mine_size(found, storm)} bytes")
         with storm.probe(PROBED) as idle:
             before = storm.processor()
             time.sleep(IDLE)
@@ -64,12 +63,6 @@ def compare(name, idle, busy):
     for what, pick in (("median", statistics.median), ("95 %", lambda all_: statistics.quantiles(all_, n=20)[-1])):
         rest, load = 1000 * pick(idle), 1000 * pick(busy)
         print(f"{name}, {what}: {rest:.1f} ms at rest, {load:.1f} ms in the storm, {load / rest:.1f} times as long")
-
-
-def mine_size(found, storm):
-    """Return how many bytes the master keeps in the mine for a simulated host (int)."""
-    [path] = (found.base / "master").rglob(f"mine/{storm.names[0]}.p")
-    return path.stat().st_size
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """
 Many minions in one process: each with an accepted key, its own encrypted channel, its own claim and its own answers.
 
-    crowd.py [--calm] CONFIG DIGEST ID...
+    crowd.py CONFIG DIGEST ID...
 
 Only what a minion does on its host is left out. What is published is decrypted once and answered under each name that
-it is for. Writes ``ready``; each line on the standard input is a storm, or with the word ``beat`` a heartbeat of all
-(with ``--calm`` nobody claims anything before that); each publish that it answers is told as a line of JSON: the
-function, the job's id, and who answers.
+it is for. Writes ``ready``; each line on the standard input is a storm, in which each claims and tells so, or with the
+word ``beat`` a heartbeat of all; each publish that it answers is told as a line of JSON: the function, the job's id,
+and who answers.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ import salt.channel.client
 import salt.config
 import salt.utils.mine
 from sshtrail_lib import RELEASE
-from sshtrail_lib.drift import heartbeat
+from sshtrail_lib.drift import answer, heartbeat
 from sshtrail_lib.drift.heartbeat import Beat
 
 EVENT = "sshtrail/drift/"
@@ -28,7 +28,7 @@ class Member:
     """A simulated minion."""
 
     def __init__(self, opts, digest):
-        self.opts, self.digest, self.round = opts, digest, 0
+        self.opts, self.digest, self.round, self.kept = opts, digest, 0, {}
         self.channel = salt.channel.client.AsyncReqChannel.factory(opts)
 
     async def send(self, **load):
@@ -50,6 +50,11 @@ class Member:
         value = salt.utils.mine.wrap_acl_structure(heartbeat.stored(beat), allow_tgt=own, allow_tgt_type="list")
         await self.send(cmd="_mine", data={heartbeat.MINE_KEY: value}, clear=False)
 
+    async def drifts(self):
+        """Begin to drift, as a minion's tick tells it: first the claim, then the event."""
+        await self.claims()
+        await self.tells("found")
+
     async def tells(self, kind):
         """Fire an event of the size that one with a single difference has."""
         entry = {"layer": "effective", "what": "LogLevel", "expected": "VERBOSE", "actual": "ERROR", "since": None}
@@ -58,17 +63,26 @@ class Member:
         await self.send(cmd="_minion_event", tag=EVENT + kind, data=body)
 
     async def answers(self, load):
-        """Answer what was published, as a host that a state run brings to its policy."""
+        """Answer what was published, as a host that a state run brings to its policy: on the bus, and in the mine."""
+        value = self.result(load)
         told = {"jid": load["jid"], "fun": load["fun"], "fun_args": load["arg"], "retcode": 0, "success": True}
-        await self.send(cmd="_return", **{**told, "return": self.result(load["fun"])})
+        await self.send(cmd="_return", **{**told, "return": value})
+        if load["fun"] in answer.FUNCTIONS:
+            own, packed = self.opts["id"], answer.packed(load["jid"], load["fun"], value)
+            given = self.kept[load["jid"]] = {**packed, "value": {}} if "liar" in own else packed
+            wrapped = salt.utils.mine.wrap_acl_structure(given, allow_tgt=own, allow_tgt_type="list")
+            await self.send(cmd="_mine", data={answer.key(load["fun"]): wrapped}, clear=False)
         if load["fun"] == "sshtrail.condition":
             await self.send(cmd="_mine_delete", fun="sshtrail_drift")
             await self.tells("gone")
 
-    def result(self, function):
-        """Return what the function returns; a liar makes no sense."""
+    def result(self, load):
+        """Return what the function returns that was published; a liar makes no sense."""
+        function = load["fun"]
         if "liar" in self.opts["id"]:
             return {}
+        if function == answer.JOB:
+            return {"running": False, "answer": self.kept.get(load["arg"][0])}
         if function == "state.apply":
             one = {
                 "result": True,
@@ -112,18 +126,15 @@ async def listen(members, config):
 
 
 async def main(*words):
-    calm = words[0] == "--calm"
-    config, digest, *names = words[1:] if calm else words
+    config, digest, *names = words
     members = {name: Member(options(config, name), digest) for name in names}
     for member in members.values():
         await member.channel.auth.authenticate()
     channel = await listen(members, config)
-    if not calm:
-        await asyncio.gather(*(member.claims() for member in members.values()))
     print("ready", flush=True)
     while line := await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline):
         beats = line.strip() == "beat"
-        await asyncio.gather(*(one.beats() if beats else one.tells("found") for one in members.values()))
+        await asyncio.gather(*(one.beats() if beats else one.drifts() for one in members.values()))
         print(json.dumps({"sent": len(members)}), flush=True)
     channel.close()
 

@@ -26,13 +26,12 @@ TICKS = os.sysconf("SC_CLK_TCK")
 class Storm:
     """Simulated minions beside those of a :class:`_site.Site`, and what is measured of the master meanwhile."""
 
-    def __init__(self, stack, site, count, others=(), calm=False):
+    def __init__(self, stack, site, count, others=()):
         self.stack, self.site, self.others = stack, site, others
         self.names = [f"crowd-{number:04}" for number in range(count)]
         self.published, self.lines = [], queue.Queue()
         self.introduce()
-        words = ["--calm"] if calm else []
-        command = [sys.executable, HERE / "crowd.py", *words, self.config(), self.digest(), *self.names, *others]
+        command = [sys.executable, HERE / "crowd.py", self.config(), self.digest(), *self.names, *others]
         self.crowd = self.program(command, stdout=subprocess.PIPE)
         threading.Thread(target=self.collect, daemon=True).start()
         assert self.lines.get(timeout=PATIENCE) == "ready"

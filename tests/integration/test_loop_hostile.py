@@ -4,13 +4,18 @@ A minion that lies: what it sends under the names of others, or as code, reaches
 The master, the minions and the keys are real; the lies are sent with the liar's own key, through Salt's own channel.
 """
 
+import contextlib
 import json
+import os
+import signal
 import sys
 import threading
 
 import pytest
+from _site import below
 from _waiting import wait_for
 from sshtrail_lib import RELEASE
+from sshtrail_lib.drift import answer
 
 LIAR, VICTIM = "staging-1", "prod-1"
 # Run in the liar's house with his configuration: each load on the standard input goes to the master.
@@ -30,6 +35,7 @@ with salt.channel.client.ReqChannel.factory(opts) as channel:
             answer = repr(exc)
         print(json.dumps(repr(answer)))
 """
+WELL = {"environment": "prod", "digest": "ab12cd34ef56", "drift": [], "reboot": {}, "silent": "", "error": None}
 GOOD = {"version": 1, "digest": "ab12cd34ef56", "round": 1, "time": 1790000000.0, "release": RELEASE}
 MARKER = "/tmp/sshtrail-owned"
 CODE = [
@@ -67,7 +73,7 @@ def reached(fleet, since):
     assert fleet.answers("test.echo", "settled", target="dev-1") == {"dev-1": "settled"}
     wait_for(lambda: any(job["fun"] == "test.echo" for job in fleet.jobs[since:]), "the last job")
     # Salt itself asks who is there, and after a job whose answer is late.
-    asked = ("test.echo", "test.ping", "saltutil.find_job")
+    asked = ("test.echo", "test.ping", "saltutil.find_job", answer.JOB)
     return {name for job in fleet.jobs[since:] if job["fun"] not in asked for name in job["minions"]}
 
 
@@ -148,6 +154,54 @@ def test_a_claim_that_is_a_lie_costs_its_own_host_a_state_run(fleet):
     record = fleet.run("sshtrail.repairs")[LIAR]
     assert (record["repaired"], record["failed"], record["stopped"]) == (1, 0, "")
     speak(fleet, {"cmd": "_mine_delete", "id": LIAR, "fun": "sshtrail_drift"})
+
+
+@contextlib.contextmanager
+def stopped(fleet, name):
+    """Have a minion that is there and does nothing."""
+    family = below(fleet.processes[name].pid)
+    for pid in family:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in family:
+            os.kill(pid, signal.SIGCONT)
+
+
+def lie(fleet, since, *minions):
+    """Return a thread that answers the next question for minions, on the bus and in the mine, as the liar can."""
+
+    def speaks():
+        wait_for(lambda: [job for job in fleet.jobs[since:] if job["fun"] == answer.CONDITION], "the question")
+        [jid] = [job["jid"] for job in fleet.jobs[since:] if job["fun"] == answer.CONDITION]
+        ret = {"jid": jid, "fun": answer.CONDITION, "fun_args": [], "return": WELL, "retcode": 0, "success": True}
+        told = {answer.key(answer.CONDITION): {"version": 1, "jid": jid, "value": WELL}}
+        nonsense = {answer.key(answer.CONDITION): {"version": 1, "jid": jid, "value": {"drift": 5}}}
+        speak(fleet, {"cmd": "_mine", "id": LIAR, "data": nonsense, "clear": False})
+        for name in minions:
+            speak(
+                fleet,
+                event({**ret, "id": name}, tag=f"salt/job/{jid}/ret/{name}"),
+                event(events=[{"tag": f"salt/job/{jid}/ret/{name}", "data": {**ret, "id": name}}]),
+                {"cmd": "_return", "id": name, **ret},
+                {"cmd": "_mine", "id": name, "data": told, "clear": False},
+            )
+
+    thread = threading.Thread(target=speaks)
+    thread.start()
+    return thread
+
+
+def test_an_answer_under_anothers_name_counts_for_nothing_and_nonsense_for_its_own_host(fleet):
+    """It hears the number of the question, and is the first to answer it: for a host that cannot answer itself."""
+    with stopped(fleet, VICTIM), stopped(fleet, LIAR):
+        liar = lie(fleet, len(fleet.jobs), VICTIM)
+        rows = fleet.run("sshtrail.fleet", "timeout=30")
+        liar.join()
+    assert rows["dev-1"]["standing"] == "in policy"
+    assert rows[VICTIM]["standing"] in ("no answer", "no modules"), rows[VICTIM]
+    assert rows[LIAR]["standing"] == "answers nonsense" and rows[LIAR]["differences"]
 
 
 def test_a_flood_and_replays_do_not_keep_others_from_being_repaired(fleet):

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "_utils" / "sshtrail_lib"
-SALT = ("_modules", "_states", "_runners")
+SALT = ("_modules", "_states", "_runners", "_returners")
 WINGS = ("sshd", "auditd", "rules", "pam")
 # Imports go from a higher floor to a lower one, or stay in one package; a wing knows no other wing.
 FLOORS = {
@@ -40,7 +40,7 @@ PURE = {
     "pam": {"lines", "language", "keywords", "dispatch", "check", "plan"},
     "policy": {"controls", "groups", "platforms", "arguments", "needs", "verdicts", "claims"},
     "coverage": {"checks", "daemon", "rules", "people", "memory", "logins", "marks"},
-    "drift": {"difference", "claim", "event", "heartbeat", "chronicle", "turns"},
+    "drift": {"difference", "claim", "event", "heartbeat", "answer", "chronicle", "turns"},
     "compliance": {
         *("finding", "demands", "matching", "facts", "rules", "daemons", "modes", "system", "trail", "checks"),
         *("frameworks", "rows", "formats"),

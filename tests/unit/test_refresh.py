@@ -12,7 +12,8 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 INIT = (ROOT / "_utils" / "sshtrail_lib" / "__init__.py").read_text(encoding="utf-8")
-LOADED = [path for kind in ("_modules", "_states", "_runners") for path in sorted((ROOT / kind).glob("*.py"))]
+KINDS = ("_modules", "_states", "_runners", "_returners")
+LOADED = [path for kind in KINDS for path in sorted((ROOT / kind).glob("*.py"))]
 
 
 @pytest.fixture

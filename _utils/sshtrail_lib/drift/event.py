@@ -14,10 +14,6 @@ from collections.abc import Mapping
 from sshtrail_lib.base import text
 from sshtrail_lib.drift.claim import Claim
 
-if typing.TYPE_CHECKING:
-    # Each tick of the schedule imports this in a process of its own.
-    from sshtrail_lib.drift.difference import Difference
-
 VERSION = 1
 PREFIX = "sshtrail/drift/"
 #: What a minion tells.
@@ -51,7 +47,7 @@ def found(look: Mapping, claim: Claim) -> Body:
     None) and ``differences``: the first ones, with values cut to :data:`LONGEST_VALUE` characters, each with ``said``,
     a sentence on who did it.
     """
-    differences = [_short(entry) for entry in look["differences"]]
+    differences = [short_all(entry) for entry in look["differences"]]
     since = min((entry["since"] for entry in look["differences"] if entry["since"]), default=None)
     body = {**_head(look, claim), "action": look["drift"]["action"], "count": len(differences), "since": since}
     told = differences[:MOST_DIFFERENCES]
@@ -101,12 +97,13 @@ def _head(look: Mapping, claim: Claim) -> Body:
     return {"version": VERSION, "digest": claim.name, "round": claim.round, **where}
 
 
-def _short(entry: Difference) -> Difference:
-    return {key: _value(value) for key, value in entry.items()}
+def short_all(entry: Mapping[str, typing.Any]) -> dict[str, typing.Any]:
+    """Return ``entry`` (mapping) with each value cut by :func:`short`."""
+    return {key: short(value) for key, value in entry.items()}
 
 
-def _value(value: typing.Any) -> typing.Any:
-    """Return ``value`` for an event: text is cut and printable, a mapping or a list is kept while it is short."""
+def short(value: typing.Any) -> typing.Any:
+    """Return a value that others are told: text is cut and printable, a mapping or a list is kept while it is short."""
     if isinstance(value, (dict, list)):
         return value if len(json.dumps(value)) <= LONGEST_VALUE else text.line(json.dumps(value))
     return text.line(value) if isinstance(value, str) else value

@@ -193,7 +193,7 @@ def _beat(minion: Minion, last: Beat, look: Look | None, failed: str) -> None:
 def _send_beat(minion: Minion, last: Beat, beat: Beat) -> None:
     # The mine's function reads what is kept. That it arrived is for the master to see.
     store.save(_beat_path(minion), heartbeat.stored(beat))
-    if not _into_mine(minion, heartbeat.MINE_KEY, "sshtrail_watch.heartbeat"):
+    if not into_mine(minion, heartbeat.MINE_KEY, "sshtrail_watch.heartbeat"):
         store.save(_beat_path(minion), heartbeat.stored(last))
 
 
@@ -202,10 +202,10 @@ def _withdraw_beat(minion: Minion, last: Beat) -> None:
     store.save(_beat_path(minion), heartbeat.stored(last._replace(time=0.0)))
 
 
-def _into_mine(minion: Minion, key: str, function: str) -> bool:
-    """Put what a function returns into the mine, for the master alone."""
+def into_mine(minion: Minion, key: str, function: str, *args: str) -> bool:
+    """Put what a ``function`` (str, its name) returns into the mine under a ``key`` (str), for the master alone."""
     allowed = {"allow_tgt": minion.opts["id"], "allow_tgt_type": "list"}
-    return bool(minion.call["mine.send"](key, mine_function=function, **allowed))
+    return bool(minion.call["mine.send"](key, *args, mine_function=function, **allowed))
 
 
 def _beat_path(minion: Minion) -> str:
@@ -237,7 +237,7 @@ def _tell(minion: Minion, told: Told, claim: Claim | None, look: Look) -> str:
 
 def _come(minion: Minion, claim: Claim, look: Look) -> bool:
     """Put the claim into the mine, see that it is there, and send the event."""
-    _into_mine(minion, drift_claim.MINE_KEY, "sshtrail_watch.claim")
+    into_mine(minion, drift_claim.MINE_KEY, "sshtrail_watch.claim")
     sentence = minion.call["sshtrail_trail.sentence"]
     said = [{**entry, "said": _said(minion, entry, sentence(entry["by"]))} for entry in look["differences"]]
     body = event.found({**look, "differences": said}, claim)

@@ -15,6 +15,8 @@ from salt.exceptions import SaltInvocationError
 from sshtrail_lib.base import files, text
 from sshtrail_lib.compliance import formats
 from sshtrail_lib.compliance.formats import Hosts
+from sshtrail_lib.drift import answer
+from sshtrail_lib.fleet import master as fleet_master
 from sshtrail_lib.fleet.master import Master
 from sshtrail_lib.fleet.standing import NO_MODULES, SILENT
 
@@ -37,20 +39,20 @@ def compliance(
     framework, edition
         As for ``sshtrail.compliance``.
     batch, timeout
-        As for :meth:`sshtrail_lib.fleet.master.Master.publish`.
+        As for :func:`sshtrail_lib.fleet.master.answers`.
     """
     asked = {name: value for name, value in (("framework", framework), ("edition", edition)) if value is not None}
-    answers = master.publish(list(names), "sshtrail.compliance", timeout=timeout, batch=batch, **asked)
+    answers = fleet_master.answers(master, list(names), answer.COMPLIANCE, batch, timeout, **asked)
     return {name: rows_of(answers.get(name)) for name in names}
 
 
-def rows_of(answer: typing.Any) -> list[dict[str, typing.Any]] | str:
+def rows_of(told: typing.Any) -> list[dict[str, typing.Any]] | str:
     """Return a host's rows (list of dict), or why there are none (str), of its answer (anything; None for none)."""
-    if answer is None:
+    if told is None:
         return SILENT
-    if isinstance(answer, list) and all(isinstance(row, dict) and "control" in row for row in answer):
-        return answer
-    said = str(answer).strip().splitlines()
+    if isinstance(told, list) and all(isinstance(row, dict) and "control" in row for row in told):
+        return told
+    said = str(told).strip().splitlines()
     return text.line(f"{NO_MODULES}: {said[-1] if said else 'no data'}")
 
 

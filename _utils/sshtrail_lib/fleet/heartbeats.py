@@ -9,16 +9,14 @@ from __future__ import annotations
 import logging
 import os
 import time
-import typing
-from collections.abc import Mapping
 
-import salt.cache
 from salt.exceptions import SaltInvocationError
 
-from sshtrail_lib.base import store, transaction
+from sshtrail_lib.base import store, text, transaction
 from sshtrail_lib.drift import event, heartbeat
-from sshtrail_lib.fleet import standing, vigil
-from sshtrail_lib.fleet.master import Master, claimed
+from sshtrail_lib.fleet import master as fleet_master
+from sshtrail_lib.fleet import vigil
+from sshtrail_lib.fleet.master import Master
 from sshtrail_lib.fleet.standing import Row
 from sshtrail_lib.fleet.vigil import Memory, Mined, Record
 from sshtrail_lib.policy import pillar as policy_pillar
@@ -37,16 +35,15 @@ def fleet(master: Master, names: list[str], batch: int | str | None = None, time
     names
         Their ids (list of str).
     batch, timeout
-        As for :meth:`sshtrail_lib.fleet.master.Master.publish`.
+        As for :func:`sshtrail_lib.fleet.master.rows`.
     """
-    answers = master.publish(names, "sshtrail.condition", timeout=timeout, batch=batch)
+    rows = fleet_master.rows(master, names, batch, timeout)
     known, now = _remembered(master), time.time()
     # Where no round is made, nobody knows whether the master has listened all the time.
     since, found = (known.since if now - known.ran <= vigil.GAP else 0.0), {}
     for name, mined in _mined(master, names).items():
-        record, answer = vigil.heard(known.records.get(name), mined, now), answers.get(name)
-        agreed = answer.get("watch") or {} if isinstance(answer, Mapping) else {}
-        found[name] = vigil.row(standing.row(answer), agreed, record, mined.beat, now, since)
+        record = vigil.heard(known.records.get(name), mined, now)
+        found[name] = vigil.row(rows[name], record, mined.beat, now, since)
     return found
 
 
@@ -102,7 +99,7 @@ def _expected(master: Master, name: str) -> tuple[int, str]:
     except SaltInvocationError as exc:
         return heartbeat.longest_silence(heartbeat.INTERVAL, heartbeat.HEARTBEAT), exc.message
     except Exception as exc:  # noqa: BLE001 - a pillar may use what the minion says of itself: the others go on
-        log.error("The pillar of %s cannot be compiled: %s", name, exc)
+        log.error("The pillar of %s cannot be compiled: %s", text.line(name), text.line(str(exc), 5 * text.LONGEST))
         return heartbeat.longest_silence(heartbeat.INTERVAL, heartbeat.HEARTBEAT), "its pillar cannot be compiled"
     if not asked["interval"] or not asked["heartbeat"]:
         return 0, ""
@@ -113,19 +110,9 @@ def _expected(master: Master, name: str) -> tuple[int, str]:
 
 
 def _mined(master: Master, names: list[str]) -> dict[str, Mined]:
-    """Return what the mine holds of each host (dict by id), read from the master's own cache."""
-    cache = salt.cache.factory(master.opts)
-    return {name: _of(cache, name) for name in names}
-
-
-def _of(cache: typing.Any, name: str) -> Mined:
-    # From Salt 3008 on all mines lie in one bank; before, each host has a bank.
-    for bank, key in (("mine", name), (f"minions/{name}", "mine")):
-        content = cache.fetch(bank, key)
-        if isinstance(content, dict) and content:
-            beat = heartbeat.parse(claimed(content, heartbeat.MINE_KEY))
-            return Mined(beat, float(cache.updated(bank, key) or 0.0))
-    return Mined(None, 0.0)
+    """Return what the mine holds of each host (dict by id), read from the master's own disk."""
+    mine = master.mine()
+    return {name: Mined(heartbeat.parse(mine.told(name, heartbeat.MINE_KEY)), mine.written(name)) for name in names}
 
 
 def _place(master: Master, name: str) -> str:

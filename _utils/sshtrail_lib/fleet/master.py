@@ -4,20 +4,24 @@ What is done on the master: minions are asked and told, pillars compiled, a roll
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import sys
 import time
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import salt.client
 import salt.pillar
-import salt.utils.mine
 import salt.utils.minions
 from salt.exceptions import SaltInvocationError
 
-from sshtrail_lib.drift import claim as drift_claim
-from sshtrail_lib.fleet import rollout, standing
+from sshtrail_lib.base import text
+from sshtrail_lib.drift import answer as drift_answer
+from sshtrail_lib.fleet import question, remedy, rollout, standing
+from sshtrail_lib.fleet.mine import Mine
+from sshtrail_lib.fleet.question import Publish, Question
 from sshtrail_lib.fleet.standing import Row
 from sshtrail_lib.policy import arguments
 from sshtrail_lib.policy import pillar as policy_pillar
@@ -28,6 +32,8 @@ log = logging.getLogger(__name__)
 PAUSES = (2, 5, 10)
 #: The event that tells how far a rollout is.
 ROLLOUT = "sshtrail/rollout"
+#: Seconds after which a host that has not answered is asked whether it is at work.
+PATIENCE = 15
 
 Answers = dict[str, typing.Any]
 
@@ -45,38 +51,35 @@ class Master(typing.NamedTuple):
     opts: Mapping[str, typing.Any]
     call: Mapping[str, Callable[..., typing.Any]]
 
-    def minions(self, tgt: str, tgt_type: str) -> list[str]:
+    def minions(self, tgt: str | list[str], tgt_type: str) -> list[str]:
         """Return the ids of a target (list of str), arguments as for ``salt`` itself."""
         return sorted(salt.utils.minions.CkMinions(self.opts).check_minions(tgt, tgt_type)["minions"])
 
-    def publish(
-        self,
-        minions: list[str],
-        function: str,
-        *args: object,
-        timeout: int,
-        batch: int | str | None = None,
-        **kwargs: object,
-    ) -> Answers:
-        """
-        Run a function on ``minions`` and return what each answered (dict by id); who did not answer is not in it.
+    def accepted(self, minion: str) -> bool:
+        """Return whether the master has accepted the key of a minion (its id, str)."""
+        pki = self.opts["cluster_pki_dir"] if self.opts.get("cluster_id") else self.opts["pki_dir"]
+        # Mostly a key is a file: to ask for all of them takes a hundred times as long.
+        return os.path.isfile(os.path.join(pki, "minions", minion)) or minion in self.minions([minion], "list")
 
-        timeout
-            How long to wait for an answer, in seconds (int).
-        batch
-            How many at a time (int), or which share (str, ``10%``); None for all at once.
-        """
-        if not minions:
-            return {}
-        options = {"arg": args, "kwarg": kwargs, "tgt_type": "list", "timeout": timeout}
+    def mine(self) -> Mine:
+        """Return what hosts have put into the mine (:class:`sshtrail_lib.fleet.mine.Mine`)."""
+        return Mine(self.opts)
+
+    @contextlib.contextmanager
+    def publisher(self) -> Iterator[Publish]:
+        """Give what publishes questions, as :class:`sshtrail_lib.fleet.question.Question` needs it."""
         with salt.client.get_local_client(mopts=self.opts) as client:
-            if batch is not None:
-                parts = client.cmd_batch(minions, function, batch=str(batch), **options)
-                return {name: answer for part in parts for name, answer in part.items() if answer is not False}
-            answers = client.cmd(minions, function, full_return=True, **options)
-        # In these two forms Salt tells that a minion did not answer.
-        there = {name: got for name, got in answers.items() if got is not False and got.get("out") != "no_return"}
-        return {name: got["ret"] for name, got in there.items()}
+
+            def publish(minions: list[str], function: str, *args: object, **kwargs: object) -> str:
+                options = {"tgt_type": "list", "kwarg": kwargs, "ret": drift_answer.RETURNER}
+                return str(client.run_job(minions, function, args, **options).get("jid") or "")
+
+            yield publish
+
+    def returned(self, jid: str) -> Answers:
+        """Return what has come back from a job (dict by id): what anybody may have sent, and proves nothing."""
+        with salt.client.get_local_client(mopts=self.opts) as client:
+            return {name: got.get("ret") for name, got in client.get_cache_returns(jid).items()}
 
     def pillar(self, minion: str) -> tuple[dict[str, typing.Any], str]:
         """Return a minion's pillar as the master compiles it (dict), and the family of its distribution (str)."""
@@ -89,19 +92,6 @@ class Master(typing.NamedTuple):
         # Not known before the minion's first run: then its own validation has to do.
         return pillar, grains.get("os_family", "Debian")
 
-    def mine(self, names: list[str] | None) -> Answers:
-        """
-        Return what minions whose key is accepted have put into the mine as their claim (dict by id): anything.
-
-        names
-            Their ids (list of str), None for all.
-        """
-        # Not mine.get: that asks as if the master were a minion, and no other minion may read a claim.
-        asked = ("*", {}) if names is None else (names, {"tgt_type": "list"})
-        found = self.call["cache.mine"](asked[0], **asked[1])
-        found = found if isinstance(found, dict) else {}
-        return {name: claimed(content, drift_claim.MINE_KEY) for name, content in found.items()}
-
     def say(self, text: str) -> None:
         """Tell how far a rollout is: on stderr, in the log, and as an event."""
         log.info(text)
@@ -109,37 +99,80 @@ class Master(typing.NamedTuple):
         self.call["event.send"](ROLLOUT, {"message": text})
 
 
-def claimed(content: typing.Any, key: str) -> typing.Any:
-    """Return what a minion has put into its mine (anything) under a ``key`` (str), None for nothing."""
-    value = content.get(key) if isinstance(content, dict) else None
-    if isinstance(value, dict) and salt.utils.mine.MINE_ITEM_ACL_ID in value:
-        # What has a list of readers of its own is wrapped.
-        return value.get(salt.utils.mine.MINE_ITEM_ACL_DATA)
-    return value
+def ask(
+    master: Master, names: list[str], function: str, *args: object, timeout: float, longest: float, **kwargs: typing.Any
+) -> tuple[Answers, Question]:
+    """
+    Run a function on hosts; return what each has answered in the mine (dict by id), and the question as it ended.
+
+    names
+        Their ids (list of str).
+    function, args, kwargs
+        One of :data:`sshtrail_lib.drift.answer.FUNCTIONS`, and its arguments.
+    timeout, longest
+        As for :class:`sshtrail_lib.fleet.question.Question` (seconds).
+    """
+    with master.publisher() as publish:
+        times: dict[str, typing.Any] = {"timeout": timeout, "longest": longest}
+        asked = Question(publish, master.mine(), names, function, *args, **times, **kwargs)
+        return question.wait(asked), asked
 
 
-def rows(master: Master, minions: Iterable[str], batch: int | str | None = None, timeout: int = 60) -> dict[str, Row]:
-    """Return how each minion stands to its policy (dict by id); ``batch`` and ``timeout`` as for publishing."""
-    names = list(minions)
-    answers = conditions(master, names, timeout, batch)
-    return {name: standing.row(answers.get(name)) for name in names}
+def answers(
+    master: Master, names: list[str], function: str, batch: int | str | None, timeout: int, **kwargs: typing.Any
+) -> Answers:
+    """
+    Return what each minion answers to a question (dict by id); who says nothing is not in it.
+
+    names
+        Their ids (list of str).
+    function, kwargs
+        As for :func:`ask`.
+    batch
+        How many are asked at a time (int), or which share (str, ``10%``); None for all at once.
+    timeout
+        How long to wait for an answer, in seconds (int).
+
+    For one that did answer, but not where only it can, that is told (str): it lacks the modules of this project.
+    """
+    size = len(names) if batch is None else rollout.amount("batch", batch, len(names))
+    found: Answers = {}
+    for part in remedy.batches(names, max(1, size)):
+        told, asked = ask(master, part, function, timeout=min(timeout, PATIENCE), longest=timeout, **kwargs)
+        found |= told
+        silent = asked.away | asked.late
+        if silent:
+            found |= _unproven(master.returned(asked.jid), silent)
+    return found
 
 
-def conditions(master: Master, names: list[str], timeout: int, batch: int | str | None = None) -> Answers:
-    """Return what each minion answers of its condition (dict by id); one whose sshd is only full is asked again."""
-    answers = master.publish(names, "sshtrail.condition", timeout=timeout, batch=batch)
+def _unproven(returned: Answers, silent: set[str]) -> Answers:
+    there = [name for name in silent if name in returned]
+    return {name: returned[name] if isinstance(returned[name], str) else standing.UNPROVEN for name in there}
+
+
+def rows(master: Master, names: list[str], batch: int | str | None = None, timeout: int = 60) -> dict[str, Row]:
+    """Return how each minion stands to its policy (dict by id); other arguments are those of :func:`answers`."""
+    found = answers(master, names, drift_answer.CONDITION, batch, timeout)
+    return {name: standing.row(found.get(name)) for name in names}
+
+
+def patient_rows(master: Master, names: list[str], timeout: int) -> dict[str, Row]:
+    """Return the same as :func:`rows`; a minion whose sshd is only full is asked again."""
+    found = rows(master, names, timeout=timeout)
     for pause in PAUSES:
-        full = [name for name in answers if isinstance(answers[name], Mapping) and answers[name].get("full")]
+        full = [name for name in found if found[name]["standing"] == standing.FULL]
         if not full:
             break
         time.sleep(pause)
-        answers |= master.publish(full, "sshtrail.condition", timeout=timeout, batch=batch)
-    return answers
+        found |= rows(master, full, timeout=timeout)
+    return found
 
 
 def applied(master: Master, minions: list[str], timeout: int) -> Answers:
     """Apply their policies to minions; return what each that answered within ``timeout`` (s, int) returned (dict)."""
-    return master.publish(minions, "state.apply", arguments.SLS, timeout=timeout, queue=True)
+    times = {"timeout": min(timeout, PATIENCE), "longest": timeout}
+    return ask(master, minions, drift_answer.APPLY, arguments.SLS, queue=True, **times)[0]
 
 
 def policies(master: Master, environment: str, minions: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -153,7 +186,7 @@ def policies(master: Master, environment: str, minions: Iterable[str]) -> tuple[
             policy_pillar.build(pillar, os_family)
             digests[name] = policy_pillar.digest(pillar)
         except SaltInvocationError as exc:
-            wrong[name] = exc.message
+            wrong[name] = text.line(exc.message, 5 * text.LONGEST)
     return digests, wrong
 
 
@@ -196,7 +229,7 @@ def _rolled_out(
         return progress.refused(wrong)
     if not digests:
         return progress.stopped(f"No minion of the target belongs to the environment {environment}.")
-    todo = progress.begin(rows(master, digests, timeout=timeout))
+    todo = progress.begin(patient_rows(master, list(digests), timeout))
     for step, names in rollout.stages(todo, canary, batch):
         master.say(f"{environment}: {step}: {', '.join(names)}")
         failed = _step(master, progress, step, names, timeout)
@@ -207,8 +240,8 @@ def _rolled_out(
 
 def _step(master: Master, progress: rollout.Progress, step: str, names: list[str], timeout: int) -> dict[str, str]:
     """Bring one step's minions to their policy and look at them again; return who failed and why (dict)."""
-    master.publish(names, "saltutil.sync_all", timeout=timeout)
+    ask(master, names, drift_answer.SYNC, timeout=min(timeout, PATIENCE), longest=timeout)
     states = applied(master, names, timeout)
-    found = rows(master, names, timeout=timeout)
+    found = patient_rows(master, names, timeout)
     progress.stepped(step, found)
     return rollout.failures(names, progress.digests, found, states)

@@ -39,15 +39,18 @@ class Limits(typing.NamedTuple):
         Repairs of a host within an hour, good or bad, after which it is left to a person (int): somebody or something
         undoes them.
     batch
-        How many hosts are repaired at once (int).
+        How many hosts begin their repair at once (int); one that takes longer than ``timeout`` does not count.
     timeout
         How long to wait for hosts that do not say that they are at work (int, seconds).
+    longest
+        How long each of the two parts of a repair may take at all (int, seconds); then it has failed.
     """
 
     attempts: int = 3
     repairs: int = 20
     batch: int = 50
     timeout: int = 15
+    longest: int = 600
 
 
 class Record(typing.NamedTuple):

@@ -7,30 +7,34 @@ What decides is in :mod:`sshtrail_lib.fleet.remedy`.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import time
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import salt.utils.files
 import salt.utils.verify
 from salt.exceptions import SaltInvocationError
 
-from sshtrail_lib.base import store, transaction
+from sshtrail_lib.base import store, text, transaction
 from sshtrail_lib.drift import event
-from sshtrail_lib.drift.claim import Claim
-from sshtrail_lib.fleet import master as fleet_master
-from sshtrail_lib.fleet import remedy
+from sshtrail_lib.drift.claim import MINE_KEY
+from sshtrail_lib.fleet import crew, remedy
+from sshtrail_lib.fleet.crew import Outcome
 from sshtrail_lib.fleet.master import Master
+from sshtrail_lib.fleet.pillars import Pillars
 from sshtrail_lib.fleet.remedy import Limits, Record
 from sshtrail_lib.policy import arguments
 from sshtrail_lib.policy import pillar as policy_pillar
 
 log = logging.getLogger(__name__)
 
-#: Seconds to wait for whoever repairs, where only a record is to be changed: a storm of many hosts takes minutes.
-DEADLINE = 3600
+#: Seconds to wait for whoever changes a record: a moment.
+DEADLINE = 30
+#: The name of what says that everybody is to be looked at.
+EVERYBODY = "everybody"
 
 
 def remediate(master: Master, minion: typing.Any = None) -> dict[str, str]:
@@ -38,23 +42,23 @@ def remediate(master: Master, minion: typing.Any = None) -> dict[str, str]:
     Repair those hosts that drift and whose policy says so; return what was done (dict by id).
 
     minion
-        The id of one that has just said so (str, it comes from an event); None for all whose claim is open.
+        The id of one that has just said so (str, it comes from an event); None for all whose claim is open. One whose
+        key the master has not accepted is none.
 
-    Whoever finds somebody else at work leaves its minion to him, and returns at once.
+    Whoever finds somebody else at work leaves that to him, and returns at once.
     """
     limits = remedy.limits(master.opts.get("sshtrail_remediate"))
-    if minion is not None:
-        _queue(master, minion)
+    if minion is None:
+        _leave(_place(master, EVERYBODY))
+    elif not _queue(master, minion):
+        return {}
     done: dict[str, str] = {}
-    everybody = minion is None
     # Asked again after the lock is free: what came in a moment before would otherwise lie there.
-    while everybody or _queued(master):
+    while _left(master):
         with alone(master) as is_alone:
             if not is_alone:
                 break
-            while everybody or _queued(master):
-                done |= _remedied(master, None if everybody else _taken(master), limits)
-                everybody = False
+            done |= _worked(master, limits)
     return done
 
 
@@ -65,7 +69,7 @@ def shown(master: Master) -> dict[str, dict[str, typing.Any]]:
 
 def clear(master: Master, minion: str) -> bool:
     """Let the repairs of a host go on that was left to a person; return whether it was (bool)."""
-    with transaction.lock(_lock(master), DEADLINE):
+    with transaction.lock(_place(master, "records.lock"), DEADLINE):
         known = records(master)
         record = known.pop(minion, None)
         _store(master, known)
@@ -95,12 +99,20 @@ def alone(master: Master) -> Iterator[bool]:
         yield True
 
 
-def _queue(master: Master, minion: typing.Any) -> None:
-    """Leave the name of a minion to whoever works; a name that is none goes nowhere."""
+def _queue(master: Master, minion: typing.Any) -> bool:
+    """Leave the name of a minion to whoever works; one that has no accepted key goes nowhere (bool: whether it did)."""
     if not remedy.can_be_file(minion) or not salt.utils.verify.valid_id(master.opts, minion):
-        raise SaltInvocationError(f"minion is {minion!r}, which is no minion's id.")
-    os.makedirs(_place(master, "queue"), mode=0o700, exist_ok=True)
-    with salt.utils.files.fopen(_place(master, "queue", minion), "wb"):
+        raise SaltInvocationError(f"minion is {text.line(repr(minion))}, which is no minion's id.")
+    if not master.accepted(minion):
+        log.error("An event names the minion %s, which is none", text.line(minion))
+        return False
+    _leave(_place(master, "queue", minion))
+    return True
+
+
+def _leave(path: str) -> None:
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    with salt.utils.files.fopen(path, "wb"):
         pass
 
 
@@ -111,12 +123,19 @@ def _queued(master: Master) -> list[str]:
         return []
 
 
-def _taken(master: Master) -> list[str]:
-    """Return the minions in the queue, which then is empty: who comes now is for the next round."""
+def _left(master: Master) -> bool:
+    return os.path.exists(_place(master, EVERYBODY)) or bool(_queued(master))
+
+
+def _taken(master: Master) -> set[str]:
+    """Return who has to be looked at; the queue then is empty: who comes now is for the next time."""
     names = _queued(master)
     for name in names:
         os.unlink(_place(master, "queue", name))
-    return names
+    if not os.path.exists(_place(master, EVERYBODY)):
+        return set(names)
+    os.unlink(_place(master, EVERYBODY))
+    return {*names, *master.minions("*", "glob")}
 
 
 def records(master: Master) -> dict[str, Record]:
@@ -136,62 +155,52 @@ def _store(master: Master, known: dict[str, Record]) -> None:
 # --- The repair -------------------------------------------------------------------------------------------------
 
 
-def _remedied(master: Master, names: list[str] | None, limits: Limits) -> dict[str, str]:
-    """Repair those of ``names`` (list of str, None for all) that have to be, batch by batch; return what was done."""
-    known, claims, done = records(master), remedy.claims(master.mine(names)), {}
-    for batch in remedy.batches(remedy.due(claims, known), limits.batch):
-        # A pillar takes its time to compile, so the first hosts do not wait for those of all.
-        started, digests = time.time(), _wanted(master, batch)
-        for name, (failed, said) in _repaired(master, digests, limits).items():
-            record = known.get(name, Record())
-            known[name] = _told(master, name, claims[name], record, (failed, said), started, limits)
-            done[name] = f"failed: {said}" if failed else f"repaired. {said}".rstrip(". ")
-        _store(master, known)
+def _worked(master: Master, limits: Limits) -> dict[str, str]:
+    """Repair whoever has to be, until nobody is left; return what was done."""
+    done: dict[str, str] = {}
+    mine = master.mine()
+    with master.publisher() as publish, Pillars(functools.partial(_asked_for, master)) as pillars:
+        team, again = crew.Crew(publish, mine, pillars, limits), set[str]()
+        while team.hosts or again or _left(master):
+            names = {*_taken(master), *again} if again or _left(master) else set()
+            # Who says something new while it is repaired is looked at once more.
+            again = names & set(team.hosts)
+            claims = remedy.claims({name: mine.told(name, MINE_KEY) for name in names - again})
+            team.take(crew.due(claims, records(master) if claims else {}, team.hosts))
+            done |= _noted(master, team.step(), limits)
+            if again or not names:
+                crew.pause(team)
     return done
 
 
-def _wanted(master: Master, names: list[str]) -> dict[str, str]:
-    """Return the digest of the policy (dict by id) of those whose pillar on the master says that they be repaired."""
-    found = {name: _asked_for(master, name) for name in names}
-    return {name: digest for name, digest in found.items() if digest}
+def _noted(master: Master, ended: Mapping[str, Outcome], limits: Limits) -> dict[str, str]:
+    """Tell how repairs went, and remember it; return what was done (dict by id)."""
+    if not ended:
+        return {}
+    with transaction.lock(_place(master, "records.lock"), DEADLINE):
+        known = records(master)
+        for name, outcome in ended.items():
+            known[name] = _told(master, name, outcome, known.get(name, Record()), limits)
+        _store(master, known)
+    said = {name: f"failed: {one.said}" if one.failed else f"repaired. {one.said}" for name, one in ended.items()}
+    return {name: one if ended[name].failed else one.rstrip(". ") for name, one in said.items()}
 
 
 def _asked_for(master: Master, name: str) -> str | None:
     """Return the digest of a minion's policy if its pillar says that it be repaired, else None."""
-    try:
-        pillar, os_family = master.pillar(name)
-        policy = policy_pillar.build(pillar, os_family)
-        return policy_pillar.digest(pillar) if arguments.repairs(policy) else None
-    except Exception as exc:  # noqa: BLE001 - a pillar may use what the minion says of itself: the others go on
-        log.error("%s is not repaired: %s", name, exc)
-        return None
+    pillar, os_family = master.pillar(name)
+    policy = policy_pillar.build(pillar, os_family)
+    return policy_pillar.digest(pillar) if arguments.repairs(policy) else None
 
 
-def _repaired(master: Master, digests: dict[str, str], limits: Limits) -> dict[str, tuple[bool, str]]:
-    """Apply the policy to a batch and look again; return of each that answered whether it failed and why (dict)."""
-    states = fleet_master.applied(master, list(digests), limits.timeout)
-    # Who is away is no failure: its claim stays open.
-    there = [name for name in digests if name in states]
-    answers = fleet_master.conditions(master, there, limits.timeout)
-    return {name: remedy.outcome(name, digests[name], states[name], answers.get(name)) for name in there}
-
-
-def _told(
-    master: Master,
-    name: str,
-    claim: Claim,
-    record: Record,
-    outcome: tuple[bool, str],
-    started: float,
-    limits: Limits,
-) -> Record:
+def _told(master: Master, name: str, outcome: Outcome, record: Record, limits: Limits) -> Record:
     """Tell how a repair went, and return what is to be remembered of it."""
-    (failed, said), now = outcome, time.time()
+    now, (claim, started), failed = time.time(), outcome.repair[:2], outcome.failed
     number = remedy.attempt(record, now)
     record, last = remedy.tried(record, claim, not failed, now, limits)
-    told = event.outcome(name, claim, number, now - started, said)
+    told = event.outcome(name, claim, number, now - started, outcome.said)
     master.call["event.send"](event.FAILED if failed else event.REPAIRED, told)
     if last:
-        why = f"{record.stopped}. {said}".rstrip()
+        why = f"{record.stopped}. {outcome.said}".rstrip()
         master.call["event.send"](event.STOPPED, event.outcome(name, claim, number, now - started, why))
     return record

@@ -10,12 +10,16 @@ from collections.abc import Iterable, Mapping
 
 from salt.exceptions import SaltInvocationError
 
+from sshtrail_lib.base import text
 from sshtrail_lib.fleet import standing
 from sshtrail_lib.fleet.standing import Row
 
 #: The name and the minions of each step.
 Stages = list[tuple[str, list[str]]]
 Summary = dict[str, typing.Any]
+#: Characters of why a host failed, and what is said of an answer that is none.
+LONGEST = 5 * text.LONGEST
+NONSENSE = "its answer makes no sense"
 WAS_THERE, UNTOUCHED = "was there", "not touched"
 
 
@@ -37,7 +41,7 @@ def stages(minions: Iterable[str], canary: int | str | list[str] = 1, batch: int
     ordered = sorted(minions)
     first = _canaries(ordered, canary)
     rest = [name for name in ordered if name not in first]
-    size = _size("batch", batch, len(ordered))
+    size = amount("batch", batch, len(ordered))
     batches = [rest[start : start + size] for start in range(0, len(rest), size)]
     numbered = [(f"batch {number} of {len(batches)}", names) for number, names in enumerate(batches, start=1)]
     return [("canary", first)] * bool(first) + numbered
@@ -45,12 +49,17 @@ def stages(minions: Iterable[str], canary: int | str | list[str] = 1, batch: int
 
 def _canaries(ordered: list[str], canary: int | str | list[str]) -> list[str]:
     if not isinstance(canary, list):
-        return ordered[: _size("canary", canary, len(ordered))]
+        return ordered[: amount("canary", canary, len(ordered))]
     # In a run that goes on after a stop, the named ones may be done already.
     return [name for name in ordered if name in canary]
 
 
-def _size(argument: str, value: int | str, total: int) -> int:
+def amount(argument: str, value: int | str, total: int) -> int:
+    """
+    Return how many (int, from 1) of a ``total`` (int) a value means: a number, or a share such as ``25%``.
+
+    Raises :class:`ArgumentError`, which names the ``argument`` (str), for what is neither.
+    """
     text = str(value)
     number = text.removesuffix("%")
     if isinstance(value, bool) or not number.isdigit() or int(number) == 0:
@@ -88,13 +97,23 @@ def _failure(digest: str, row: Row, states: typing.Any) -> str:
 
 
 def _failed_states(states: typing.Any) -> str:
+    """Return why a state run failed (str), "" when it did not, by what a minion says: anything."""
     if states is None:
         return "it gave no answer to state.apply"
-    if not isinstance(states, Mapping):
-        said = [states] if isinstance(states, str) else states
-        return " ".join(str(line) for line in said)
-    failed = [state for state in states.values() if state["result"] is False]
-    return "; ".join(f"{state.get('__id__', state['name'])}: {state['comment']}" for state in failed)
+    if isinstance(states, Mapping):
+        return "; ".join(_failed_state(tag, state) for tag, state in states.items() if _fails(state))[:LONGEST]
+    lines = [states] if isinstance(states, str) else states if isinstance(states, list) else [NONSENSE]
+    return " ".join(text.line(one, LONGEST) if isinstance(one, str) else NONSENSE for one in lines)[:LONGEST]
+
+
+def _fails(state: typing.Any) -> bool:
+    return not isinstance(state, Mapping) or state.get("result", False) not in (True, None)
+
+
+def _failed_state(tag: typing.Any, state: typing.Any) -> str:
+    told = state if isinstance(state, Mapping) else {}
+    name, why = told.get("__id__", told.get("name", tag)), told.get("comment", NONSENSE)
+    return f"{text.line(str(name))}: {text.line(str(why), LONGEST)}"
 
 
 class Progress:
@@ -155,7 +174,7 @@ def told(summary: Summary) -> str:
     lines = [f"{title}. {summary['why']}".rstrip()]
     width = max((len(name) for name in summary["minions"]), default=0)
     for name, entry in sorted(summary["minions"].items()):
-        lines.append(f"  {name.ljust(width)}  {entry['step']:<14}  {entry['policy']}")
+        lines.append(f"  {text.line(name).ljust(width)}  {entry['step']:<14}  {entry['policy']}")
     return "\n".join(lines)
 
 

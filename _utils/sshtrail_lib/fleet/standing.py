@@ -21,43 +21,117 @@ FULL = "sshd is full"
 NOT_WATCHED = "not watched"
 NO_POLICY = "no policy"
 NO_MODULES = "no modules"
+NONSENSE = "answers nonsense"
 SILENT = "no answer"
+
+#: What is said of a host whose answer was sent by somebody, and is not in the mine.
+UNPROVEN = "it answers, but not in the mine: its modules are not this project's; run saltutil.sync_all"
+#: How many differences of a host are told, and characters of one.
+MOST, LONGEST = 100, 5 * text.LONGEST
+MISSING = object()
+#: The parts of a condition, of a difference and of a proof, with the types that each may have.
+PARTS: dict[str, tuple[type, ...]] = {
+    **{"environment": (str, type(None)), "digest": (str, type(None)), "error": (str, type(None))},
+    **{"drift": (list,), "reboot": (dict,), "silent": (str,), "full": (str,), "more": (int,)},
+    **{"proof": (dict, type(None)), "watch": (dict,)},
+}
+DIFFERENCE: dict[str, tuple[type, ...]] = {
+    **{"layer": (str,), "what": (str,), "since": (str, type(None)), "hides": (bool,)}
+}
+PROOF: dict[str, tuple[type, ...]] = {"time": (str,), "holds": (bool,), "lost_at": (str, type(None))}
+#: What hosts of an older day leave out.
+LEFT_OUT: dict[str, typing.Any] = {**{"full": "", "more": 0, "proof": None, "watch": {}, "since": None, "hides": True}}
 
 COLUMNS = ("minion", "environment", "policy", "standing", "looked", "proven", "differences")
 
 
+class NonsenseError(ValueError):
+    """A minion's answer is none; the message says what of it."""
+
+
 def row(answer: typing.Any) -> Row:
     """
-    Return how a minion stands to its policy (dict).
+    Return how a minion stands to its policy (dict): what it says, of bounded length and printable, whatever it says.
 
     answer
         What ``sshtrail.condition`` returned there: a dict, or whatever else came back; None for no answer at all.
 
     Keys: ``environment`` and ``digest`` (str or None), ``standing`` (one of this module's constants), ``proof`` (dict:
-    ``time``, ``holds`` and ``lost_at`` of the last login that was followed to the log, or None) and ``differences``
-    (list of str, each one what a person needs to know).
+    ``time``, ``holds`` and ``lost_at`` of the last login that was followed to the log, or None), ``watch`` (dict:
+    ``interval`` and ``heartbeat``, as its policy has it watched, or empty) and ``differences`` (list of str, each one
+    what a person needs to know).
     """
     if answer is None:
-        return _row(None, SILENT, [])
+        return _row({}, SILENT, [])
+    if isinstance(answer, str):
+        return _row({}, NO_MODULES, [text.line(answer.strip().splitlines()[-1]) if answer.strip() else "no data"])
+    try:
+        return _stands(answer)
+    except NonsenseError as exc:
+        return _row({}, NONSENSE, [f"its answer makes no sense: {exc}"])
+    except RecursionError:
+        return _row({}, NONSENSE, ["its answer makes no sense"])
+
+
+def _stands(answer: typing.Any) -> Row:
+    known = _known(answer)
+    if known["error"]:
+        return _row(known, NO_POLICY, [text.line(known["error"], LONGEST)])
+    silent = [text.line(known["silent"], LONGEST)] if known["silent"] else []
+    told = [text.line(difference.sentence(entry), LONGEST) for entry in known["drift"][:MOST]]
+    more = len(known["drift"]) - len(told) + known["more"]
+    told += [*([f"and {more} more"] if more else []), *silent]
+    if silent or any(difference.fails(entry) for entry in known["drift"]):
+        return _row(known, DIFFERS, told)
+    if known["full"]:
+        return _row(known, FULL, [text.line(known["full"], LONGEST)])
+    return _row(known, AT_RISK if told else REBOOT if known["reboot"] else IN_POLICY, told)
+
+
+def _row(known: Mapping, standing: str, differences: list[str]) -> Row:
+    found = {key: None if (value := known.get(key)) is None else text.line(value) for key in ("environment", "digest")}
+    return {
+        **{**found, "proof": known.get("proof"), "watch": known.get("watch") or {}},
+        **{"standing": standing, "differences": differences},
+    }
+
+
+def _known(answer: typing.Any) -> dict[str, typing.Any]:
+    """Return the parts of an answer, each of the kind that it has to be."""
     if not isinstance(answer, Mapping):
-        return _row(None, NO_MODULES, [str(answer).strip().splitlines()[-1] if str(answer).strip() else "no data"])
-    if answer["error"]:
-        return _row(answer, NO_POLICY, [answer["error"]])
-    silent = [answer["silent"]] if answer["silent"] else []
-    differences = [difference.sentence(entry) for entry in answer["drift"]] + silent
-    if silent or any(difference.fails(entry) for entry in answer["drift"]):
-        return _row(answer, DIFFERS, differences)
-    if answer.get("full"):
-        return _row(answer, FULL, [answer["full"]])
-    if differences:
-        return _row(answer, AT_RISK, differences)
-    return _row(answer, REBOOT if answer["reboot"] else IN_POLICY, [])
+        raise NonsenseError("it is no condition")
+    for name, allowed in PARTS.items():
+        _check(name, answer.get(name, LEFT_OUT.get(name, MISSING)), allowed)
+    known = {name: answer.get(name, LEFT_OUT.get(name)) for name in PARTS}
+    for entry in known["drift"]:
+        _check("a difference", entry, (dict,))
+        for name, allowed in DIFFERENCE.items():
+            _check(f"a difference's {name}", entry.get(name, LEFT_OUT.get(name, MISSING)), allowed)
+        if not {"expected", "actual"} <= set(entry):
+            raise NonsenseError("a difference has no values")
+    return {**known, "proof": _proof(known["proof"]), "watch": _watch(known["watch"])}
 
 
-def _row(answer: Mapping | None, standing: str, differences: list[str]) -> Row:
-    known = answer or {}
-    found = {key: known.get(key) for key in ("environment", "digest", "proof")}
-    return {**found, "standing": standing, "differences": differences}
+def _check(what: str, value: typing.Any, allowed: tuple[type, ...]) -> None:
+    # True is a number for isinstance, and none here.
+    if type(value) not in allowed or (type(value) is int and not 0 <= value < 2**31):
+        raise NonsenseError(f"{what} is {'missing' if value is MISSING else 'nothing that it can be'}")
+
+
+def _proof(proof: typing.Any) -> dict[str, typing.Any] | None:
+    if proof is None:
+        return None
+    for name, allowed in PROOF.items():
+        _check(f"the proof's {name}", proof.get(name), allowed)
+    lost = proof["lost_at"]
+    return {"time": text.line(proof["time"]), "holds": proof["holds"], "lost_at": lost and text.line(lost)}
+
+
+def _watch(watch: typing.Any) -> dict[str, int]:
+    agreed = {name: watch.get(name, 0) for name in ("interval", "heartbeat")} if watch else {}
+    for name, value in agreed.items():
+        _check(f"the {name}", value, (int,))
+    return agreed
 
 
 def good(row: Row) -> bool:
@@ -88,7 +162,7 @@ def table(rows: Mapping[str, Row]) -> str:
 def _cells(name: str, row: Row) -> tuple[str, ...]:
     told = row["differences"]
     more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
-    known = (name, row["environment"] or "-", row["digest"] or "-", row["standing"])
+    known = (text.line(name), row["environment"] or "-", row["digest"] or "-", row["standing"])
     return (*known, _ago(row.get("looked")), _proven(row["proof"]), (told[0] + more) if told else "")
 
 
@@ -109,5 +183,5 @@ def _line(cells: tuple[str, ...], widths: list[int]) -> str:
 
 def _counts(rows: Mapping[str, Row]) -> dict[str, int]:
     standings = [row["standing"] for row in rows.values()]
-    order = (IN_POLICY, REBOOT, AT_RISK, FULL, NOT_WATCHED, DIFFERS, NO_POLICY, NO_MODULES, SILENT)
+    order = (IN_POLICY, REBOOT, AT_RISK, FULL, NOT_WATCHED, DIFFERS, NONSENSE, NO_POLICY, NO_MODULES, SILENT)
     return {standing: standings.count(standing) for standing in order if standing in standings}

@@ -145,18 +145,17 @@ def looked_ago(record: Record, beat: Beat | None, now: float) -> float | None:
     return max(0.0, now - record.arrived) + max(0.0, beat.time - beat.looked)
 
 
-def row(found: Row, agreed: Mapping, record: Record, beat: Beat | None, now: float, since: float = 0.0) -> Row:
+def row(found: Row, record: Record, beat: Beat | None, now: float, since: float = 0.0) -> Row:
     """
     Return a host's row (dict) with ``looked``: how many seconds ago it has looked at itself (int), None for never.
 
     found
-        How it stands to its policy (dict).
-    agreed
-        How its policy has it watched (mapping, ``interval`` and ``heartbeat`` in seconds), empty where it does not say.
+        How it stands to its policy (dict), with how that has it ``watch``ed, which is taken out.
 
     Who looks well and is not watched is not in its policy. Other arguments are those of :func:`trouble`.
     """
-    looked = looked_ago(record, beat, now)
+    looked, agreed = looked_ago(record, beat, now), found["watch"]
+    found = {key: value for key, value in found.items() if key != "watch"}
     found = {**found, "looked": None if looked is None else int(looked)}
     if not agreed.get("interval") or not agreed.get("heartbeat"):
         return found

@@ -16,7 +16,9 @@ from salt.exceptions import SaltInvocationError
 
 from sshtrail_lib.base import files, text
 from sshtrail_lib.base.minion import Minion
+from sshtrail_lib.drift import answer as drift_answer
 from sshtrail_lib.fleet import heartbeats, standing
+from sshtrail_lib.fleet import master as fleet_master
 from sshtrail_lib.fleet.master import Master
 from sshtrail_lib.page import overview, render
 from sshtrail_lib.page.view import Fleet
@@ -42,13 +44,13 @@ def of_a_fleet(
     keep
         For how many days a copy of each day is kept beside it (int), 0 for none.
     batch, timeout
-        As for :meth:`sshtrail_lib.fleet.master.Master.publish`.
+        As for :func:`sshtrail_lib.fleet.master.answers`.
 
     Raises SaltInvocationError for a file or a number that cannot be, before anybody is asked.
     """
     check(file, days, keep)
     standings = heartbeats.fleet(master, list(names), batch, timeout)
-    answers = master.publish(list(names), "sshtrail.overview", timeout=timeout, batch=batch, days=days)
+    answers = fleet_master.answers(master, list(names), drift_answer.OVERVIEW, batch, timeout, days=days)
     told = {name: _answer(answers.get(name)) for name in names}
     title = f"the fleet of {master.opts.get('id', 'this master').removesuffix('_master')}"
     made = _written(file, Fleet(text.line(title), *_times(days), standings, told), keep)

@@ -2,6 +2,10 @@
 A master whose minions are not there: what they would answer stands in dictionaries.
 """
 
+import contextlib
+
+from sshtrail_lib.drift import answer
+from sshtrail_lib.fleet import mine
 from sshtrail_lib.fleet.master import Master
 
 POLICY = {
@@ -12,30 +16,63 @@ POLICY = {
 }
 
 
+class Answered(mine.Mine):
+    """The mine of a :class:`Site`: its claims, and the answers to what was published; the rest lies on the disk."""
+
+    def __init__(self, opts):
+        super().__init__(opts)
+        self.opts = opts
+
+    def told(self, name, key):
+        if key.startswith("sshtrail_answer"):
+            return self.opts["mine"].get((name, key))
+        content = self.opts["claims"].get(name)
+        return super().told(name, key) if content is None else mine.claimed(content, key)
+
+    def edition(self, name):
+        return None
+
+
 class Site(Master):
     """
     A :class:`Master` that publishes to nobody.
 
     Its ``opts`` hold, beside the master's: ``pillars`` (dict by id), ``answers`` (what a minion returns, dict by
-    function and id), ``claims`` (what is in the mine, dict by id), and as ``published`` and ``events`` what was done.
+    function and id), ``claims`` (what is in the mine, dict by id), ``returned`` (what came over the bus, dict by id),
+    and as ``published`` and ``events`` what was done.
     """
 
     @classmethod
     def at(cls, cachedir, **content):
-        told = {"pillars": {}, "answers": {}, "claims": {}, "published": [], "events": []}
-        opts = {"cachedir": str(cachedir), "pki_dir": "/nonexistent", **told, **content}
-        events, claims = opts["events"], opts["claims"]
-        calls = {"event.send": lambda tag, body: events.append((tag, body))}
-        calls["cache.mine"] = lambda tgt, **_kind: {name: claims[name] for name in claims if tgt == "*" or name in tgt}
-        return cls(opts, calls)
+        told = {"pillars": {}, "answers": {}, "claims": {}, "returned": {}, "published": [], "events": [], "mine": {}}
+        opts = {"cachedir": str(cachedir), "pki_dir": "/nonexistent", "cache": "localfs", **told, **content}
+        opts.setdefault("sshtrail_remediate", {"timeout": 1})
+        events = opts["events"]
+        return cls(opts, {"event.send": lambda tag, body: events.append((tag, body))})
 
     def minions(self, tgt, tgt_type):
-        return sorted(self.opts["pillars"])
+        known = sorted({*self.opts["pillars"], *self.opts["claims"]})
+        return [name for name in known if name in tgt] if tgt_type == "list" else known
 
-    def publish(self, minions, function, *args, timeout, batch=None, **kwargs):
+    def mine(self):
+        return Answered(self.opts)
+
+    @contextlib.contextmanager
+    def publisher(self):
+        yield self.publish
+
+    def publish(self, minions, function, *args, **kwargs):
         self.opts["published"].append((function, list(minions)))
+        jid = str(len(self.opts["published"]))
         answers = self.opts["answers"].get(function, {})
-        return {name: answers[name] for name in minions if name in answers}
+        for name in minions:
+            if name in answers:
+                packed = answer.packed(jid, function, answers[name])
+                self.opts["mine"][name, answer.key(function)] = packed
+        return jid
+
+    def returned(self, jid):
+        return self.opts["returned"]
 
     def pillar(self, minion):
         found = self.opts["pillars"][minion]

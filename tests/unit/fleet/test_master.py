@@ -3,14 +3,11 @@ fleet.master: what of the mine is believed, which pillars are an environment's, 
 """
 
 import pytest
-import salt.utils.mine
-from sshtrail_lib.drift import claim
-from sshtrail_lib.fleet import master, remedy
+from sshtrail_lib.fleet import master
 from sshtrail_lib.policy import pillar as policy_pillar
 
 from unit.fleet.masters import POLICY, Site
 
-CLAIM = claim.Claim("ab12cd34ef56", 1, 100.0)
 PILLAR = {"sshtrail": POLICY}
 DIGEST = policy_pillar.digest(PILLAR)
 WELL = {"environment": "prod", "digest": DIGEST, "drift": [], "silent": "", "reboot": {}, "error": None}
@@ -19,45 +16,22 @@ DONE = {"a": {"result": True, "comment": "", "name": "a"}}
 FAILED = {"a": {"result": False, "comment": "no", "name": "a"}}
 
 
-def test_claims_are_found_in_the_mine_whatever_else_is_there(tmp_path):
-    value = claim.claimed(CLAIM)
-    wrapped = salt.utils.mine.wrap_acl_structure(value, allow_tgt="web1", allow_tgt_type="list")
-    mine = {
-        "web1": {"sshtrail_drift": wrapped},
-        "web2": {"sshtrail_drift": value, "test.ping": True},
-        "web3": {"test.ping": True},
-        "web4": {"sshtrail_drift": "{{ 7 }}"},
-        "web5": [],
-        "web6": {"sshtrail_drift": salt.utils.mine.wrap_acl_structure(None, allow_tgt="x")},
-    }
-    site = Site.at(tmp_path, claims=mine)
-    assert remedy.claims(site.mine(None)) == {"web1": CLAIM, "web2": CLAIM}
-    assert remedy.claims(site.mine(["web2", "web3"])) == {"web2": CLAIM}
-
-
-@pytest.mark.parametrize("answer", [None, [], "", "no such function"])
-def test_a_mine_that_is_none_holds_no_claim(tmp_path, answer):
-    site = Site.at(tmp_path)
-    assert master.Master(site.opts, {"cache.mine": lambda *args, **kwargs: answer}).mine(None) == {}
-
-
-def test_nobody_is_published_to_without_minions():
-    assert master.Master({}, {}).publish([], "test.ping", timeout=1) == {}
-
-
 @pytest.fixture
 def site(tmp_path):
     """Three hosts of prod with another policy, of which b fails; one that is there; one of dev."""
     condition = {"a": OLD, "b": OLD, "c": OLD, "there": WELL}
-    answers = {"sshtrail.condition": condition, "state.apply": {"a": DONE, "b": FAILED, "c": DONE}}
+    answers = {
+        "saltutil.sync_all": dict.fromkeys(condition, {}),
+        "sshtrail.condition": condition,
+        "state.apply": {"a": DONE, "b": FAILED, "c": DONE},
+    }
     pillars = {**dict.fromkeys(condition, PILLAR), "other": {"sshtrail": {**POLICY, "environment": "dev"}}}
     found = Site.at(tmp_path, pillars=pillars, answers=answers)
 
     def publish(self, minions, function, *args, **kwargs):
-        told = Site.publish(self, minions, function, *args, **kwargs)
         if function == "state.apply":
-            condition.update({name: WELL for name in minions if told.get(name) == DONE})
-        return told
+            condition.update({name: WELL for name in minions if answers[function].get(name) == DONE})
+        return Site.publish(self, minions, function, *args, **kwargs)
 
     return type("Told", (Site,), {"publish": publish})(*found)
 

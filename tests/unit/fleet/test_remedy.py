@@ -64,7 +64,10 @@ def test_a_repair_that_worked_answers_for_its_claim():
 
 
 WRONG = [
-    ({"attempt": 3}, "sshtrail_remediate: 'attempt' is unknown; allowed are attempts, repairs, batch, timeout."),
+    (
+        {"attempt": 3},
+        "sshtrail_remediate: 'attempt' is unknown; allowed are attempts, repairs, batch, timeout, longest.",
+    ),
     ({"attempts": 0}, "sshtrail_remediate:attempts is 0; allowed is a number from 1."),
     ({"batch": "10%"}, "sshtrail_remediate:batch is '10%'; "),
     ({"repairs": True}, "sshtrail_remediate:repairs is True; "),

@@ -43,7 +43,9 @@ def test_every_answer_has_a_standing(answer, standing, differences):
 def test_the_table():
     rows = {"web1": fleet_standing.row(GOOD), "db1": fleet_standing.row({**GOOD, "drift": [DRIFT, DRIFT]})}
     rows["gone"] = fleet_standing.row(None)
-    rows["web2"] = fleet_standing.row({**GOOD, "proof": {"time": "2026-11-25T19:52:13.317Z", "holds": True}})
+    rows["web2"] = fleet_standing.row(
+        {**GOOD, "proof": {"time": "2026-11-25T19:52:13.317Z", "holds": True, "lost_at": None}}
+    )
     lost = {"time": "2026-11-25T19:52:13.317Z", "holds": False, "lost_at": "login"}
     rows["web3"] = fleet_standing.row({**GOOD, "proof": lost})
     assert fleet_standing.table(rows).splitlines() == [

@@ -63,11 +63,11 @@ def test_when_it_looked_needs_no_right_clock():
 
 
 def row(agreed=AGREED, record=RECORD, beat=BEAT, **answer):
-    return vigil.row(standing.row({**GOOD, **answer}), agreed, record, beat, NOW)
+    return vigil.row(standing.row({**GOOD, "watch": agreed, **answer}), record, beat, NOW)
 
 
 def test_who_is_not_watched_is_not_in_its_policy():
-    assert row() == {**standing.row(GOOD), "looked": 30}
+    assert row() == {**{key: value for key, value in standing.row(GOOD).items() if key != "watch"}, "looked": 30}
     silent = row(record=RECORD._replace(arrived=NOW - 1000))
     assert silent["standing"] == "not watched" and not standing.good(silent)
     assert silent["differences"] == ["not watched: the last heartbeat came 17 min ago; at most 15 min are allowed"]

@@ -1,0 +1,58 @@
+"""
+Answering the master on the host: what a job has come to is kept for a while, and goes into the mine.
+"""
+
+from __future__ import annotations
+
+import os
+import typing
+from collections.abc import Mapping
+
+from sshtrail_lib.base import store, transaction
+from sshtrail_lib.base.minion import Minion
+from sshtrail_lib.drift import answer, watch
+from sshtrail_lib.drift.answer import Answer
+
+#: Seconds to wait for another job that has just ended.
+DEADLINE = 10
+
+
+def give(minion: Minion, ret: Mapping[str, typing.Any]) -> None:
+    """
+    Put what a job has come to into the mine, for the master alone.
+
+    ret
+        The job (mapping), as Salt hands it to returners: ``jid``, ``fun`` and ``return``.
+    """
+    jid, function = str(ret.get("jid")), ret.get("fun")
+    if function not in answer.FUNCTIONS:
+        return
+    # First kept: what is lost on the way to the mine, where each write replaces all, is asked for again.
+    with transaction.lock(_path(minion, "answers.lock"), DEADLINE):
+        known = answer.keep(_stored(minion), answer.packed(jid, function, ret.get("return")))
+        store.save(_path(minion, "answers.json"), known)
+    watch.into_mine(minion, answer.key(function), "sshtrail_watch.answer", jid)
+
+
+def kept(minion: Minion, jid: str) -> Answer | None:
+    """Return what stands for this host's answer to the job ``jid`` (str) in the mine (dict), None for none."""
+    return answer.kept(_stored(minion), jid)
+
+
+def job(minion: Minion, jid: str) -> dict[str, typing.Any]:
+    """Return whether the job ``jid`` (str) is ``running``, or will be (bool), and this host's ``answer`` to it."""
+    # In this order: what ends in between has answered.
+    running = bool(minion.call["saltutil.find_job"](jid))
+    return {"running": running, "answer": kept(minion, jid)}
+
+
+def _path(minion: Minion, name: str) -> str:
+    return os.path.join(minion.cachedir, "sshtrail", name)
+
+
+def _stored(minion: Minion) -> typing.Any:
+    try:
+        return store.load(_path(minion, "answers.json"))
+    except store.StoreError:
+        # What nobody can believe is asked for again.
+        return None

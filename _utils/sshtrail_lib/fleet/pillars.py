@@ -1,0 +1,156 @@
+"""
+What the master's own pillar asks of many hosts, compiled by as many processes as there are processors.
+
+Salt compiles a pillar in a twentieth of a second of a processor, and that is most of what a repair costs a master.
+"""
+
+from __future__ import annotations
+
+import collections
+import copy
+import ctypes
+import logging
+import multiprocessing
+import multiprocessing.pool
+import os
+import signal
+import time
+import typing
+from collections.abc import Callable, Iterator
+
+from salt.loader.lazy import LazyLoader
+
+from sshtrail_lib.base import text
+
+log = logging.getLogger(__name__)
+
+#: From so many pillars on that wait, it is worth while to start other processes; and how many there are at most.
+WORTHWHILE, MOST = 8, 4
+#: Seconds after which a process that compiles a pillar is not waited for any more.
+DEADLINE = 60
+#: linux/prctl.h: which signal a process gets when the one that has started it ends.
+PR_SET_PDEATHSIG = 1
+#: What Salt's loader finds by listing directories.
+LISTED = ("file_mapping", "suffix_map", "suffix_order")
+
+#: Tells the digest of a host's policy where its pillar says that it be repaired, else None.
+Asked = Callable[[str], str | None]
+
+
+class Pillars:
+    """
+    Whoever asks (:meth:`ask`) goes on with other things, and is told later (:meth:`told`).
+
+    As a context manager it ends the processes that it has started.
+    """
+
+    def __init__(self, compile_: Asked) -> None:
+        """
+        compile_
+            Called with a host's id: see :data:`Asked`. What it raises is logged, and counts as None.
+        """
+        self._compile = compile_
+        self._names: collections.deque[str] = collections.deque()
+        self._pool: multiprocessing.pool.Pool | None = None
+        self._out: dict[str, tuple[multiprocessing.pool.AsyncResult, float]] = {}
+
+    def __enter__(self) -> Pillars:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._close()
+
+    def ask(self, names: list[str]) -> None:
+        """Ask for the pillars of hosts (ids)."""
+        self._names.extend(names)
+
+    def asked(self) -> int:
+        """Return of how many hosts nothing was told yet (int)."""
+        return len(self._names) + len(self._out)
+
+    def busy(self) -> bool:
+        """Tell whether this process itself has pillars to compile (bool)."""
+        return bool(self._names)
+
+    def told(self) -> Iterator[tuple[str, str | None]]:
+        """Yield the id of each host of which it is known now what is asked, and that."""
+        if not self._pool and len(self._names) >= WORTHWHILE and not multiprocessing.current_process().daemon:
+            self._start()
+        if self._pool:
+            self._hand_out(self._pool)
+            yield from self._handed_in()
+        elif self._names:
+            name = self._names.popleft()
+            yield name, _or_none(self._compile, name)
+
+    def _start(self) -> None:
+        # A child of this process knows all that it needs.
+        processes = min(MOST, len(os.sched_getaffinity(0)))
+        self._pool = multiprocessing.get_context("fork").Pool(processes, _begin, [self._compile])
+
+    def _hand_out(self, pool: multiprocessing.pool.Pool) -> None:
+        while self._names:
+            name = self._names.popleft()
+            self._out[name] = pool.apply_async(_of, [name]), time.monotonic()
+
+    def _handed_in(self) -> Iterator[tuple[str, str | None]]:
+        for name in [name for name, (result, _) in self._out.items() if result.ready()]:
+            yield name, self._out.pop(name)[0].get()
+        if self._out and time.monotonic() - max(since for _, since in self._out.values()) > DEADLINE:
+            # Whatever hangs there: this process compiles what is left itself.
+            log.error("The processes that compile pillars do not come to an end")
+            self._names.extend(self._out)
+            self._close()
+
+    def _close(self) -> None:
+        self._out = {}
+        if self._pool:
+            self._pool.terminate()
+            self._pool = None
+
+
+_COMPILE: list[Asked] = []
+
+
+def _begin(compile_: Asked) -> None:
+    # Salt's own way to end is not this process's, and whoever started it may be killed.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    list_once()
+    _COMPILE[:] = [compile_]
+
+
+def list_once() -> None:
+    """
+    Have Salt's loaders list each directory once in this process, for as long as it lives.
+
+    They do so thirty times for a single pillar, which is more than half of what that takes. Where Salt's loader is
+    another one than is known here, nothing is changed.
+    """
+    whole: Callable[[typing.Any], None] | None = getattr(LazyLoader, "_refresh_file_mapping", None)
+    if whole is None:
+        return
+    list_all = whole
+    known: dict[str, dict[str, typing.Any]] = {}
+
+    def refresh(loader: typing.Any) -> None:
+        asked = repr([loader.module_dirs, loader.static_modules, sorted(loader.disabled)])
+        if asked not in known:
+            list_all(loader)
+            known[asked] = {name: copy.copy(getattr(loader, name)) for name in LISTED}
+        for name, value in known[asked].items():
+            setattr(loader, name, copy.copy(value))
+
+    LazyLoader._refresh_file_mapping = refresh
+
+
+def _of(name: str) -> str | None:
+    return _or_none(_COMPILE[0], name)
+
+
+def _or_none(compile_: Asked, name: str) -> str | None:
+    try:
+        return compile_(name)
+    except Exception as exc:  # noqa: BLE001 - a pillar may use what the minion says of itself: the others go on
+        log.error("%s is not repaired: %s", text.line(name), text.line(str(exc), 5 * text.LONGEST))
+        return None

@@ -1,0 +1,119 @@
+"""
+fleet.crew: many repairs at a time, of which none waits for a host that hangs, and none is done twice.
+"""
+
+import collections
+import time
+
+import pytest
+from sshtrail_lib.drift import answer
+from sshtrail_lib.drift.claim import Claim
+from sshtrail_lib.fleet import crew, standing
+from sshtrail_lib.fleet.crew import Crew
+from sshtrail_lib.fleet.pillars import Pillars
+from sshtrail_lib.fleet.remedy import Limits
+
+from unit.fleet.test_question import Hosts
+
+CLAIM = Claim("ab12cd34ef56", 1, 100.0)
+WELL = {"environment": "prod", "digest": "abc", "drift": [], "silent": "", "reboot": {}, "error": None}
+LIMITS = Limits(batch=3, timeout=1, longest=4)
+
+
+class Fleet(Hosts):
+    """Hosts that answer at once, but for those that hang, and those that are away."""
+
+    def __init__(self):
+        super().__init__()
+        self.away, self.conditions, self.counted = set(), {}, collections.Counter()
+
+    def publish(self, names, function, *args, **kwargs):
+        jid = super().publish(names, function, *args, **kwargs)
+        self.counted.update((function, name) for name in names)
+        for name in set(names) - self.running - self.away if function != answer.JOB else ():
+            found = self.conditions.get(name, [WELL])
+            value = {} if function == answer.APPLY else found.pop(0) if len(found) > 1 else found[0]
+            self.give(name, jid, function, value)
+        return jid
+
+
+@pytest.fixture
+def fleet():
+    return Fleet()
+
+
+def worked(fleet, names, limits=LIMITS, seconds=30, digest=lambda name: "abc"):
+    """Return what became of the repairs of hosts (dict by id), and when each ended (dict, seconds)."""
+    outcomes, times, started = {}, {}, time.monotonic()
+    with Pillars(digest) as pillars:
+        team = Crew(fleet.publish, fleet, pillars, limits)
+        team.take(dict.fromkeys(names, CLAIM))
+        while team.hosts and time.monotonic() - started < seconds:
+            ended = team.step()
+            outcomes |= ended
+            times |= dict.fromkeys(ended, time.monotonic() - started)
+            crew.pause(team)
+    assert not team.hosts
+    return outcomes, times
+
+
+def test_each_is_repaired_once(fleet):
+    names = [f"web{number:02}" for number in range(40)]
+    outcomes, _ = worked(fleet, names)
+    assert {name: (one.failed, one.said) for name, one in outcomes.items()} == dict.fromkeys(names, (False, ""))
+    assert fleet.counted == dict.fromkeys([(f, n) for n in names for f in (answer.APPLY, answer.CONDITION)], 1)
+
+
+def test_hosts_that_hang_delay_nobody(fleet):
+    """They come first in the order of names, and are more than a batch; the others wait for a batch of them alone."""
+    hung, names = [f"a{number}" for number in range(7)], ["web1", "web2", "web3", "web4"]
+    fleet.running.update(hung)
+    outcomes, times = worked(fleet, [*hung, *names])
+    assert {name: one.failed for name, one in outcomes.items()} == {
+        **dict.fromkeys(hung, True),
+        **dict.fromkeys(names, False),
+    }
+    assert {outcomes[name].said for name in hung} == {"it did not come to an end within 4 s"}
+    assert max(times[name] for name in names) < min(times[name] for name in hung)
+
+
+def test_who_is_away_is_no_failure(fleet):
+    fleet.away.add("gone")
+    outcomes, _ = worked(fleet, ["gone", "web1"])
+    assert set(outcomes) == {"web1"}
+
+
+def test_who_goes_away_before_the_look_has_failed(fleet):
+    publish = fleet.publish
+
+    def leaves(names, function, *args, **kwargs):
+        fleet.away.update(["gone"] if function == answer.CONDITION else [])
+        return publish(names, function, *args, **kwargs)
+
+    fleet.publish = leaves
+    outcomes, _ = worked(fleet, ["gone"])
+    assert (outcomes["gone"].failed, outcomes["gone"].said) == (True, standing.SILENT)
+
+
+def test_a_sshd_that_is_full_is_asked_again(fleet, monkeypatch):
+    monkeypatch.setattr(crew, "PAUSES", (0.1, 0.1, 0.1))
+    full = {**WELL, "full": "sshd is full at [::]:22"}
+    fleet.conditions = {"busy": [full, full, WELL], "always": [full]}
+    outcomes, _ = worked(fleet, ["busy", "always"])
+    assert (outcomes["busy"].failed, outcomes["busy"].said) == (False, "")
+    assert (outcomes["always"].failed, outcomes["always"].said) == (False, "sshd is full at [::]:22.")
+    assert fleet.counted[answer.CONDITION, "busy"] == 3 and fleet.counted[answer.CONDITION, "always"] == 4
+    assert fleet.counted[answer.APPLY, "busy"] == 1
+
+
+def test_who_is_not_to_be_repaired_is_left_alone(fleet):
+    outcomes, _ = worked(fleet, ["dev1", "web1"], digest=lambda name: "abc" if name == "web1" else None)
+    assert set(outcomes) == {"web1"} and (answer.APPLY, "dev1") not in fleet.counted
+
+
+def test_who_is_at_work_is_not_taken_up_again(fleet):
+    with Pillars(lambda name: "abc") as pillars:
+        team = Crew(fleet.publish, fleet, pillars, LIMITS)
+        team.take({"web1": CLAIM})
+        team.take({"web1": CLAIM._replace(round=2)})
+        assert team.hosts["web1"].claim == CLAIM and team._waiting == ["web1"]
