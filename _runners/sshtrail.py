@@ -61,8 +61,11 @@ def fleet(tgt="*", tgt_type="glob", batch=None, timeout=60, table=None):
     """
     site = _master()
     names, by_hand = site.minions(tgt, tgt_type), shown.by_hand(__opts__, "sshtrail.fleet")
-    with shown.waiting(by_hand, f"the answers of {len(names)} minions, {timeout} s each at most"):
-        rows = fleet_heartbeats.fleet(site, names, batch, timeout)
+    try:
+        with shown.waiting(by_hand, f"the answers of {len(names)} minions, {timeout} s each at most"):
+            rows = fleet_heartbeats.fleet(site, names, batch, timeout)
+    except shown.INTERRUPTS:
+        return _answer({"Error": "Interrupted; nobody was touched."}, shown.INTERRUPTED)
     if not by_hand:
         return fleet_standing.table(rows) if table else rows
     status = 0 if all(map(fleet_standing.good, rows.values())) else shown.FAILED
@@ -209,7 +212,7 @@ def rollout(environment, tgt="*", tgt_type="glob", canary=1, batch="25%", timeou
     names = environment if isinstance(environment, list) else [environment]
     try:
         done = master.roll_out(_master(), names, tgt, tgt_type, canary=canary, batch=batch, timeout=timeout)
-    except KeyboardInterrupt:
+    except shown.INTERRUPTS:
         told = {"Error": "Interrupted; what has begun goes on. Run it again to go on from there."}
         return _answer(told, shown.INTERRUPTED)
     found = fleet_rollout.answer(done, several=isinstance(environment, list))

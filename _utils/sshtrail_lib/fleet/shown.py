@@ -19,6 +19,8 @@ from sshtrail_lib.fleet.standing import Row
 
 #: Statuses of ``salt-run``: something is not as it should be, and Ctrl-C, as shells have it (128 + SIGINT).
 FAILED, INTERRUPTED = 1, 130
+#: What Ctrl-C comes as: salt-run has a handler of its own for it, which exits.
+INTERRUPTS = (KeyboardInterrupt, SystemExit)
 #: Seconds between two lines that tell that somebody is still waited for.
 EVERY = 5.0
 
