@@ -23,7 +23,7 @@ from sshtrail_lib.coverage.checks import Row, Verdict
 from sshtrail_lib.coverage.daemon import ARRIVED, LOST, SUSPENDED, Audit
 from sshtrail_lib.coverage.memory import Memory
 from sshtrail_lib.policy.arguments import Policy
-from sshtrail_lib.rules import accounts, compile, fields, overlap, target, watches
+from sshtrail_lib.rules import accounts, compile, fields, overlap, privileged, target, watches
 from sshtrail_lib.sshd import started as sshd_started
 from sshtrail_lib.trail import reader
 
@@ -74,7 +74,8 @@ def sources(policy: Policy) -> list[str]:
     pam = sorted(glob.glob(f"{PAM}/*"))
     groups = policy["rules"]["groups"] if policy["audit"] else []
     watched = [path for group in groups for line in group["rules"] if (path := _directory(line))]
-    return [PAM, *pam, *sshd_started.SETTINGS, *watched, *(os.path.dirname(path) for path in watched)]
+    programs = privileged.DIRECTORIES if any("privileged" in group for group in groups) else ()
+    return [PAM, *pam, *sshd_started.SETTINGS, *watched, *(os.path.dirname(path) for path in watched), *programs]
 
 
 def _path(minion: Minion) -> str:

@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from sshtrail_lib.rules.fields import escape
 
 MOUNTS, TYPES = "/proc/self/mountinfo", "/proc/filesystems"
+#: Where programs come and go: a change of one of these is a reason to look again.
+DIRECTORIES = tuple(f"{top}/{name}" for top in ("", "/usr", "/usr/local") for name in ("bin", "sbin")) + ("/opt",)
 #: Anybody can make a setuid file of his own; more of them than this are no programs of a system.
 MOST = 1000
 #: The file systems of disks that the kernel lists as having none.
