@@ -2,8 +2,12 @@
 Each ready group by what it must record, on the real kernel: its files and directories are in a tree of the test's own.
 
 Everything is done as a person, one act after another, each under a name of its own that is in the record (``comm``).
+
+With the environment variable ``SSHTRAIL_RELEASE`` (a root directory with another release's auditctl and python3) its
+auditctl loads the rules and its programs act, on this kernel.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -22,6 +26,7 @@ from sshtrail_lib.rules import compile as rules_compile
 from sshtrail_lib.rules import language, privileged
 
 KEY = "sshtrail-test"
+RELEASE = os.environ.get("SSHTRAIL_RELEASE")
 # What is done to a file, from its creation to its coming back; and what is done where no directory is yet.
 FILE = ("create", "append", "truncate", "chmod", "rename", "replace", "link", "delete", "write")
 LATER = {"/run/sshd", "/run/faillock"}
@@ -46,6 +51,33 @@ def root():
     with tempfile.TemporaryDirectory(prefix="sshtrail-test-") as path:
         os.chmod(path, 0o755)
         yield pathlib.Path(path)
+
+
+@contextlib.contextmanager
+def mounted(place, *arguments):
+    place.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", *arguments, str(place)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.fixture
+def release(root):
+    """How a program of the release is run (list of str): it sees the tree under the same path."""
+    if not RELEASE:
+        yield []
+        return
+    base = pathlib.Path(RELEASE)
+    inside = base / str(root).lstrip("/")
+    with (
+        mounted(base, "--bind", RELEASE),
+        mounted(inside, "--bind", str(root)),
+        mounted(base / "proc", "-t", "proc", "x"),
+    ):
+        yield ["chroot", RELEASE]
+    inside.rmdir()
 
 
 def program(path, mode=0o755):
@@ -109,19 +141,25 @@ def scene(name, lines, root):
     return loaded, done
 
 
-def hold(lines):
+def hold(lines, release, root):
     for rule in kernel.rules():
         kernel.delete(rule)
-    for line in lines:
-        kernel.add(rules_compile.compile(language.parse_rule(line)))
+    if release:
+        (root / "rules").write_text("".join(f"{line}\n" for line in lines))
+        subprocess.run([*release, "auditctl", "-R", str(root / "rules")], check=True, stdout=subprocess.DEVNULL)
+    else:
+        for line in lines:
+            kernel.add(rules_compile.compile(language.parse_rule(line)))
+    assert len(kernel.rules()) == len(lines)
 
 
-def perform(done, group):
+def perform(done, group, release, root):
     """Do everything, and return what must be recorded: ``{(key, name or program): act and path}``."""
-    acts = [(key, *one) for key, acts in done.items() for one in acts]
-    named = {f"{group}.{number}": (key, act, str(path)) for number, (key, act, path) in enumerate(acts)}
+    everything = [(key, *one) for key, acts in done.items() for one in acts]
+    named = {f"{group}.{number}": (key, act, str(path)) for number, (key, act, path) in enumerate(everything)}
     given = json.dumps([[name, act, path] for name, (_, act, path) in named.items()])
-    subprocess.run([sys.executable, group_acts.__file__], input=given, text=True, check=True)
+    acts = shutil.copy(group_acts.__file__, root / "acts.py")
+    subprocess.run([*release, "python3" if release else sys.executable, acts], input=given, text=True, check=True)
     # A process that executes a program loses the name that it had.
     return {(key, path if act == "run" else name): f"{act} {path}" for name, (key, act, path) in named.items()}
 
@@ -137,7 +175,7 @@ def recorded(log):
     return {(one[3], one[which]) for one in found if one for which in (1, 2)}
 
 
-def test_each_group_records_what_it_must(auditd, tree, root, monkeypatch):
+def test_each_group_records_what_it_must(auditd, tree, root, release, monkeypatch):
     """All of them in one test: each start of an auditd, and each rule that goes, takes its time."""
     monkeypatch.setattr(privileged, "mounts", lambda: [privileged.Mount("", "/", str(root / "privileged"))])
     program(root / "privileged" / "here" / "own-tool", 0o2755)
@@ -147,9 +185,9 @@ def test_each_group_records_what_it_must(auditd, tree, root, monkeypatch):
         if "privileged" in group:
             lines, _ = privileged.lines(group["privileged"].replace("key=", f"key={KEY}-"))
             done = {f"{KEY}-privileged": [("run", root / "privileged" / "here" / "own-tool")]}
-        hold(lines)
-        expected |= perform(done, number)
-    hold([])
+        hold(lines, release, root)
+        expected |= perform(done, number, release, root)
+    hold([], [], root)
     found = recorded(pathlib.Path(auditd).parent / "log" / "audit.log")
     assert len(expected) > 300
     assert {told for what, told in expected.items() if what not in found} == set()
