@@ -1,5 +1,5 @@
 """
-What the audit log says of the host's own SSH audit configuration: who changed it.
+What the trail answers: who logged in, with which key, from where and what they did; and who changed the configuration.
 """
 
 import sshtrail_lib
@@ -10,13 +10,139 @@ sshtrail_lib.refresh()
 from sshtrail_lib.base import minion
 from sshtrail_lib.coverage import host as coverage_host
 from sshtrail_lib.rules import watches
-from sshtrail_lib.trail import author, reader
+from sshtrail_lib.trail import asked, author, reader, shown
 
 __virtualname__ = "sshtrail_trail"
 
 
 def __virtual__():
     return __virtualname__
+
+
+def sessions(
+    since=None,
+    until=None,
+    user=None,
+    person=None,
+    key=None,
+    address=None,
+    session=None,
+    state=None,
+    command=None,
+    path=None,
+    limit=None,
+    commands=False,
+    format="data",
+    proof=True,
+    logs=None,
+):
+    """
+    Return who logged in by SSH (list of dict), in the order of the logins.
+
+    since, until
+        Sessions that had not ended before the one and had begun before the other: ``2h``, ``yesterday``, ``14:00``,
+        ISO 8601. None for all that the logs hold.
+    user
+        The account (str), or its login id (auid).
+    person
+        Whom the policy names (``sshtrail:people``) for the key, the certificate or the account (str).
+    key
+        The fingerprint of the key, or how it begins (str).
+    address
+        Where it came from: an address or a network (str, ``192.0.2.0/24``).
+    session
+        The session's id, or the kernel's number of it (str).
+    state
+        ``open``, ``closed``, ``killed`` or ``lost`` (str).
+    command, path
+        A command that was run, a file that was changed and that a rule watches: a part of it, or a pattern (str).
+    limit
+        No more than the last so many (int).
+    commands
+        Whether to tell the commands (bool), and not just how many.
+    format
+        ``data``, ``table``, ``csv``, ``jsonl``, ``ecs`` (Elastic Common Schema) or ``ocsf`` (class 3002) (str).
+    proof
+        Whether to tell which records and lines are behind each statement (bool).
+    logs
+        Copied logs to read, instead of this host's (dict): ``audit``, ``sshd`` and ``journal`` (path or list of paths),
+        ``zone`` (that of syslog's time stamps without one: ``UTC``, ``+02:00``) and ``host``.
+
+    Each has ``id host user auid person from method key certificate started ended seconds state tty channels commands
+    became files survived proof unknown``. What the logs cannot tell is None, and ``unknown`` says why. Raises
+    SaltInvocationError for what cannot be asked, CommandExecutionError for a log that cannot be read.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail_trail.sessions since=2h
+        salt web1 sshtrail_trail.sessions since=yesterday user=deploy command='*rm -rf*' commands=True
+    """
+    wanted = asked.between(since, until)
+    about = {"user": user, "person": person, "key": key, "address": address}
+    about |= {"session": session, "state": state, "command": command, "path": path}
+    asked.written([], format)
+    found = asked.sessions(_trail(logs), wanted, limit, commands, **about)
+    return asked.written(found if proof else [{**one, "proof": {}} for one in found], format)
+
+
+def session(id, format="text", logs=None):
+    """
+    Return one session from its beginning to its end: when, as whom, what and with which result.
+
+    id
+        Its id as :py:func:`sessions` tells it (str), or the kernel's number where only one session has it.
+    format
+        ``text`` for reading (str), or ``data`` (dict as of :py:func:`sessions`).
+    logs
+        As for :py:func:`sessions`.
+
+    Raises CommandExecutionError where there is no such session.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt web1 sshtrail_trail.session 42@2026-11-25T14:03:07Z
+    """
+    found = asked.session(_trail(logs), id)
+    return found if format == "data" else shown.transcript(found)
+
+
+def failures(since=None, until=None, logs=None):
+    """
+    Return who did not come in (list of dict), most attempts first: grouped by source, user and method.
+
+    since, until, logs
+        As for :py:func:`sessions`.
+
+    Keys: ``address``, ``user`` and ``method`` (str, None where sshd did not get that far), ``known`` (bool: whether
+    there is such an account), ``count`` (int), ``first`` and ``last`` (str, ISO 8601 in UTC).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail_trail.failures since=yesterday
+    """
+    return asked.failures(_trail(logs), asked.between(since, until))
+
+
+def summary(since=None, until=None, logs=None):
+    """
+    Return how much there was (dict): sessions and commands by ``person``, ``user``, ``key``, ``address`` and ``day``.
+
+    since, until, logs
+        As for :py:func:`sessions`.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail_trail.summary since=7d
+    """
+    return asked.summary(_trail(logs), asked.between(since, until))
 
 
 def attribute(differences, policy, after=0.0):
@@ -93,6 +219,15 @@ def sources(policy):
         salt '*' sshtrail_trail.sources '{audit: false, rules: {groups: []}}'
     """
     return coverage_host.sources(policy)
+
+
+def _trail(logs):
+    """Return the trail that is asked: of copied logs, or of this host as its policy has them."""
+    policy = __salt__["sshtrail.policy"]() if logs is None or __pillar__.get("sshtrail") else {"people": {}}
+    if logs is not None:
+        return asked.Trail(asked.of_copies(logs), policy["people"])
+    files = policy["sshd"]["logs"].values()
+    return asked.Trail(asked.of_this_host(_log(policy["auditd"]["path"]), files, __opts__["id"]), policy["people"])
 
 
 def _minion():

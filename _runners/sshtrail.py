@@ -11,8 +11,10 @@ from sshtrail_lib.fleet import heartbeats as fleet_heartbeats
 from sshtrail_lib.fleet import master, served, shown
 from sshtrail_lib.fleet import repairs as fleet_repairs
 from sshtrail_lib.fleet import rollout as fleet_rollout
+from sshtrail_lib.fleet import sessions as fleet_sessions
 from sshtrail_lib.fleet import standing as fleet_standing
 from sshtrail_lib.page import site as page_site
+from sshtrail_lib.trail import shown as trail_shown
 
 __virtualname__ = "sshtrail"
 
@@ -124,6 +126,94 @@ def compliance(tgt="*", tgt_type="glob", framework=None, edition=None, format=No
     site = _master()
     found = fleet_audit.compliance(site, site.minions(tgt, tgt_type), framework, edition, batch, timeout)
     return fleet_audit.written(found, form, file)
+
+
+def sessions(
+    tgt="*",
+    tgt_type="glob",
+    since=None,
+    until=None,
+    user=None,
+    person=None,
+    key=None,
+    address=None,
+    session=None,
+    state=None,
+    command=None,
+    path=None,
+    limit=None,
+    commands=None,
+    format=None,
+    file=None,
+    batch=None,
+    timeout=120,
+):
+    """
+    Return who logged in by SSH to the hosts of the fleet: one publish for all of them, nothing is touched.
+
+    tgt, tgt_type
+        Which minions (str), as for ``salt`` itself.
+    since, until, user, person, key, address, session, state, command, path, limit, commands
+        As for :py:func:`sshtrail_trail.sessions` on a host; ``limit`` is of each host.
+    format
+        ``table``, ``data`` (dict with ``sessions``, list of dict, and ``untold``, why a minion told none), ``csv``,
+        ``jsonl``, ``ecs`` or ``ocsf`` (str). Without it, ``salt-run`` without ``--out`` shows the table, and all else
+        gets the data.
+    file
+        Where to write it (str, absolute path), for root alone. Then the path is returned.
+    batch
+        Ask so many at a time (int), or such a share (str, ``10%``), instead of all at once.
+    timeout
+        How long to wait for an answer, in seconds (int).
+
+    ``salt-run`` ends with 1 where a minion has told nothing; table and data name it.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run sshtrail.sessions since=2h
+        salt-run sshtrail.sessions 'web*' since=yesterday user=deploy
+        salt-run sshtrail.sessions since=7d format=ocsf file=/root/logins.jsonl
+    """
+    by_hand = shown.by_hand(__opts__, "sshtrail.sessions")
+    form = format or ("table" if by_hand and not __opts__.get("output") else "data")
+    fleet_sessions.check(form, file)
+    site = _master()
+    names = site.minions(tgt, tgt_type)
+    about = {"since": since, "until": until, "user": user, "person": person, "key": key, "address": address}
+    about |= {"session": session, "state": state, "command": command, "path": path, "limit": limit}
+    with shown.waiting(by_hand, f"the answers of {len(names)} minions, {timeout} s each at most"):
+        found = fleet_sessions.sessions(site, names, batch, timeout, commands=commands, **about)
+    told = fleet_sessions.written(found, form, file)
+    if not by_hand:
+        return told
+    return _answer(told, shown.FAILED if found.untold else 0, told.rstrip("\n") if isinstance(told, str) else None)
+
+
+def session(host, id, timeout=120):
+    """
+    Return one session of a host from its beginning to its end: when, as whom, what and with which result.
+
+    host
+        The minion (str).
+    id
+        The session's id (str), as :py:func:`sessions` tells it, or the kernel's number of it.
+    timeout
+        How long to wait for the answer, in seconds (int).
+
+    ``salt-run`` without ``--out`` shows it as text, and all else gets the data (dict).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run sshtrail.session web1 42@2026-11-25T14:03:07Z
+    """
+    told = fleet_sessions.session(_master(), host, str(id), timeout)
+    if not shown.by_hand(__opts__, "sshtrail.session"):
+        return told
+    return _answer(told, 0, trail_shown.transcript(told))
 
 
 def page(file, tgt="*", tgt_type="glob", days=7, keep=0, batch=None, timeout=120):

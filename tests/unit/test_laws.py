@@ -30,6 +30,7 @@ PURE = {
     "trail": {
         *("audit_log", "sshd_log", "author", "proof"),
         *("session", "scan", "gather", "join", "changes", "kept", "sessions"),
+        *("moments", "people", "questions", "shown", "export"),
     },
     "sshd": {
         *("language", "include", "effective", "keywords", "daemon", "kinds", "values", "amounts", "network", "match"),
@@ -38,7 +39,7 @@ PURE = {
     "auditd": {"language", "keywords", "plan", "space"},
     "rules": {"language", "fields", "layout", "files", "overlap", "plan", "watches"},
     "pam": {"lines", "language", "keywords", "dispatch", "check", "plan"},
-    "policy": {"controls", "groups", "platforms", "arguments", "needs", "verdicts", "claims"},
+    "policy": {"controls", "groups", "platforms", "arguments", "needs", "persons", "verdicts", "claims"},
     "coverage": {"checks", "daemon", "rules", "people", "memory", "logins", "marks"},
     "drift": {"difference", "claim", "event", "heartbeat", "answer", "chronicle", "turns"},
     "compliance": {

@@ -22,7 +22,9 @@ APPLY, CONDITION, JOB = "state.apply", "sshtrail.condition", "sshtrail_watch.job
 SYNC = "saltutil.sync_all"
 #: These are told as they are, or not at all.
 COMPLIANCE, OVERVIEW = "sshtrail.compliance", "sshtrail.overview"
-FUNCTIONS = (APPLY, CONDITION, JOB, SYNC, COMPLIANCE, OVERVIEW)
+SESSIONS, SESSION = "sshtrail_trail.sessions", "sshtrail_trail.session"
+WHOLE = (COMPLIANCE, OVERVIEW, SESSIONS, SESSION)
+FUNCTIONS = (APPLY, CONDITION, JOB, SYNC, *WHOLE)
 #: Bytes of an answer, the failed states that are told, and how many answers a host keeps.
 LARGEST, MOST_STATES, KEPT = 65536, 20, 8
 #: Bytes of an answer that is told as it is.
@@ -63,7 +65,7 @@ def packed(jid: str, function: str, value: typing.Any) -> Answer:
     value
         What that returned (anything).
     """
-    if function in (COMPLIANCE, OVERVIEW):
+    if function in WHOLE:
         told = _whole(value)
     else:
         told = PACKERS[function](value) if isinstance(value, Mapping) else _sentences(value)

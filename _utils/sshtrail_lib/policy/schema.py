@@ -15,7 +15,7 @@ from salt.exceptions import SaltException
 
 from sshtrail_lib.auditd import plan as auditd_plan
 from sshtrail_lib.base import text
-from sshtrail_lib.policy import claims, groups, needs, verdicts
+from sshtrail_lib.policy import claims, groups, needs, persons, verdicts
 from sshtrail_lib.rules import accounts as rules_accounts
 from sshtrail_lib.rules import compile as rules_compile
 from sshtrail_lib.rules import hiding as rules_hiding
@@ -68,6 +68,7 @@ DEFAULTS = {
     # Each proof is a login that everybody sees in the records: how often is for an environment to say.
     "proof": {"account": None, "interval": 0},
     "compliance": {"accepted": {}, "verdicts": {}},
+    "people": {},
 }
 
 
@@ -465,6 +466,14 @@ LAYER = {
             "one is a login, with its records.",
         ),
     },
+    "people": Key(
+        Kind(
+            "mapping of a person to a mapping with keys, certificates and accounts, each a list of texts",
+            persons.people,
+        ),
+        "Who is who: the fingerprints of a person's keys (SHA256:...), patterns of the ids of a person's certificates, "
+        "and accounts that are a person's alone.",
+    ),
     "compliance": {
         "accepted": Key(
             Kind("mapping of a control to a mapping with reason, by and until", verdicts.exceptions),

@@ -21,6 +21,15 @@ COLUMNS = (
     *("host", "id", "person", "user", "auid", "address", "port", "method", "key", "certificate", "started", "ended"),
     *("seconds", "state", "tty", "commands", "unknown"),
 )
+#: What is the same of each successful login, as OCSF has it.
+LOGON = {
+    **{"category_uid": 3, "category_name": "Identity & Access Management", "class_uid": 3002},
+    **{"class_name": "Authentication", "activity_id": 1, "activity_name": "Logon", "type_uid": 300201},
+    **{"type_name": "Authentication: Logon", "severity_id": 1, "severity": "Informational"},
+    **{"status_id": 1, "status": "Success", "auth_protocol_id": 99, "auth_protocol": "SSH"},
+    **{"logon_type_id": 99, "is_remote": True},
+}
+METADATA = {"version": OCSF, "product": {"name": "saltext-sshtrail", "vendor_name": "saltext-sshtrail"}}
 #: What begins a formula where a spreadsheet reads the file.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -104,18 +113,11 @@ def _ocsf(one: Told) -> dict[str, typing.Any]:
     started = text.seconds(one["started"]) if one["started"] else None
     ended = text.seconds(one["ended"]) if one["ended"] else None
     return {
-        **{"activity_id": 1, "activity_name": "Logon", "category_uid": 3, "category_name": "Identity & Access Management"},
-        **{"class_uid": 3002, "class_name": "Authentication", "type_uid": 300201, "type_name": "Authentication: Logon"},
-        **{"severity_id": 1, "severity": "Informational", "status_id": 1, "status": "Success"},
+        **LOGON,
         **{"time": _milliseconds(started) or 0, "start_time": _milliseconds(started), "end_time": _milliseconds(ended)},
         "duration": None if one["seconds"] is None else int(one["seconds"] * 1000),
-        "metadata": {
-            "version": OCSF,
-            "product": {"name": "saltext-sshtrail", "vendor_name": "saltext-sshtrail"},
-            "uid": f"{one['host']}/{one['id']}",
-        },
-        **{"auth_protocol_id": 99, "auth_protocol": "SSH", "logon_type_id": 99, "logon_type": one["method"] or "unknown"},
-        "is_remote": True,
+        "metadata": {**METADATA, "uid": f"{one['host']}/{one['id']}"},
+        "logon_type": one["method"] or "unknown",
         "user": {"name": one["user"], "uid": _text(one["auid"]), "full_name": one["person"]},
         "src_endpoint": {"ip": one["from"]["address"], "port": one["from"]["port"]},
         "dst_endpoint": {"hostname": one["host"] or None, "svc_name": "sshd"},

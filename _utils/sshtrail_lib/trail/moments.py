@@ -25,7 +25,8 @@ def parse(value: object, name: str, now: datetime.datetime) -> float | None:
 
     value
         A span before now (``2h``, ``1h30m``, ``3d ago``), a day (``today``, ``yesterday``), a time of today
-        (``14:00``), ISO 8601 with or without a zone (text, or the date that YAML made of it), or seconds since the epoch.
+        (``14:00``), ISO 8601 with or without a zone (text, or the date that YAML made of it), or seconds since the
+        epoch.
     name
         What it is (str), for the error.
     now

@@ -20,8 +20,8 @@ def named(session: Session, people: People) -> Session:
         As the pillar's ``sshtrail:people`` has them (mapping of a person to ``keys``, ``certificates`` and
         ``accounts``).
 
-    A key or a certificate tells more than the account, which several may share: the account counts where nobody is named
-    for these, and then ``unknown`` tells that it does. Two persons for one thing are nobody: it is not guessed.
+    A key or a certificate tells more than the account, which several may share: the account counts where nobody is
+    named for these, and then ``unknown`` tells that it does. Two persons for one thing are nobody: it is not guessed.
     """
     what, found = _by_credential(session, people)
     if not found:

@@ -28,8 +28,8 @@ class Query(typing.NamedTuple):
     Which sessions are asked for; None (or empty) for any.
 
     ``user`` (account, or auid as a number), ``person``, ``key`` (fingerprint or its beginning), ``session`` (id, or the
-    kernel's number), ``state`` (str), ``address`` (network), ``command`` and ``path`` (patterns as of a shell, or a part
-    of what is looked for).
+    kernel's number), ``state`` (str), ``address`` (network), ``command`` and ``path`` (patterns as of a shell, or
+    a part of what is looked for).
     """
 
     user: str | None = None

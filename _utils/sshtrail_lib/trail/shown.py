@@ -22,7 +22,9 @@ def table(sessions: Sequence[Told]) -> str:
         return "No session."
     rows = [list(COLUMNS), *([_cell(value) for value in _row(one)] for one in sessions)]
     widths = [max(len(row[at]) for row in rows) for at in range(len(COLUMNS))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
 
 
 def _row(one: Told) -> Iterator[typing.Any]:
@@ -48,7 +50,8 @@ def _cell(value: typing.Any) -> str:
 
 def transcript(one: Told) -> str:
     """
-    Return all that is known of a session (dict with its commands) in the order of time (str): when, as whom, what, result.
+    Return all that is known of a session (dict with its commands) in the order of time (str): when, as whom, what, and
+    with which result.
     """
     head = [
         f"Session {text.line(one['id'])} on {text.line(one['host'] or 'this host')}: {_who(one)}",
@@ -56,7 +59,9 @@ def transcript(one: Told) -> str:
         f"  {one['started'] or '?'} to {one['ended'] or '…'}, {one['state']}",
     ]
     told = [f"  not known: {text.line(name)}: {text.line(why)}" for name, why in sorted(one["unknown"].items())]
-    return "\n".join([*head, *told, "", *(f"{when}  {what}" for when, what in sorted(_events(one), key=lambda e: e[0]))])
+    return "\n".join(
+        [*head, *told, "", *(f"{when}  {what}" for when, what in sorted(_events(one), key=lambda e: e[0]))]
+    )
 
 
 def _who(one: Told) -> str:
@@ -69,7 +74,9 @@ def _how(one: Told) -> str:
     if one["key"]:
         said.append(f"key {text.line(one['key']['type'])} {text.line(one['key']['fingerprint'])}")
     if one["certificate"]:
-        said.append(f"certificate {text.line(one['certificate']['id'])} (serial {text.line(one['certificate']['serial'])})")
+        said.append(
+            f"certificate {text.line(one['certificate']['id'])} (serial {text.line(one['certificate']['serial'])})"
+        )
     return ", ".join(said)
 
 
@@ -97,4 +104,6 @@ def _command(command: Told) -> str:
 
 def _became(change: Told) -> str:
     command = f": {text.line(change['command'], LONG)}" if change["command"] else ""
-    return f"{text.line(change['via'])} from {_cell(change['from'])} to {_cell(change['to'])}, {change['result']}{command}"
+    return (
+        f"{text.line(change['via'])} from {_cell(change['from'])} to {_cell(change['to'])}, {change['result']}{command}"
+    )

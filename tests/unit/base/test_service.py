@@ -175,6 +175,8 @@ def test_only_the_kernels_own_auditd_of_this_host_is_lost(auditd, other, monkeyp
     other(monkeypatch)
     assert service.lost(auditd.minion, "auditd") is None
     assert service.found(auditd.minion, "auditd") is None and not auditd.pidfile.exists()
+
+
 @pytest.mark.parametrize("name", ["../x", "a/b", "", "-x", "a\nb", "a b", "x" * 300, None, ["ssh"]])
 @pytest.mark.parametrize("ask", [service.available, service.status, service.enabled, service.start, service.enable])
 def test_what_is_no_name_is_never_run(ask, name, monkeypatch):

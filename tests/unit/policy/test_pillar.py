@@ -24,7 +24,7 @@ WRONG = [
     (
         "confg",
         1,
-        "sshtrail:confg is unknown; allowed are audit, auditd, compliance, drift, environment, full, layers, proof, ",
+        "sshtrail:confg is unknown; allowed are audit, auditd, compliance, drift, environment, full, layers, people, ",
     ),
     ("layers", [], "sshtrail:layers must be a mapping, not a list."),
     ("layers:common", {"sshd": {"confg": {}}}, "sshtrail:layers:common:sshd:confg is unknown; did you mean config?"),

@@ -1,0 +1,145 @@
+"""
+The sessions of the fleet: asked in one publish, each host's answer checked, and written in the form that is wanted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import typing
+from collections.abc import Mapping, Sequence
+
+from salt.exceptions import SaltInvocationError
+
+from sshtrail_lib.base import files, text
+from sshtrail_lib.drift import answer
+from sshtrail_lib.fleet import master as fleet_master
+from sshtrail_lib.fleet.master import Master
+from sshtrail_lib.fleet.standing import NO_MODULES, SILENT
+from sshtrail_lib.trail import asked, shown
+
+Told = dict[str, typing.Any]
+#: What a session of a host's answer must hold, with what kind of thing.
+SHAPE: Mapping[str, tuple[type, ...]] = {
+    **{"id": (str,), "state": (str,), "from": (dict,), "unknown": (dict,), "proof": (dict,)},
+    **dict.fromkeys(("channels", "became", "files", "survived"), (list,)),
+    **dict.fromkeys(("host", "user", "person", "method", "started", "ended", "tty"), (str, type(None))),
+    **dict.fromkeys(("key", "certificate"), (dict, type(None))),
+    **{"auid": (int, type(None)), "seconds": (int, float, type(None)), "commands": (int, list)},
+}
+PARTS = {"from": ("address", "port"), "key": ("type", "fingerprint"), "certificate": ("id", "serial", "ca")}
+NONSENSE = "answers nonsense"
+
+
+class Found(typing.NamedTuple):
+    """The sessions of all hosts (list of dict), and why a host has told none (dict of id to str)."""
+
+    sessions: list[Told]
+    untold: dict[str, str]
+
+
+def sessions(master: Master, names: Sequence[str], batch: int | str | None, timeout: int, **about: object) -> Found:
+    """
+    Ask hosts for their sessions (:class:`Found`), in the order of their beginning.
+
+    names, batch, timeout
+        As for :func:`sshtrail_lib.fleet.master.answers`.
+    about
+        As for ``sshtrail_trail.sessions``; None for what is not asked.
+
+    What is behind each statement (``proof``) stays on the hosts: :func:`session` brings it.
+    """
+    wanted = {name: value for name, value in about.items() if value is not None}
+    answers = fleet_master.answers(master, list(names), answer.SESSIONS, batch, timeout, proof=False, **wanted)
+    found: list[Told] = []
+    untold: dict[str, str] = {}
+    for name in names:
+        told = read(name, answers.get(name))
+        if isinstance(told, str):
+            untold[name] = told
+        else:
+            found += told
+    return Found(sorted(found, key=lambda one: one["started"] or ""), untold)
+
+
+def session(master: Master, name: str, identity: str, timeout: int) -> Told:
+    """Return one session (dict) of the host ``name`` (str). Raises SaltInvocationError where it tells none."""
+    given = {"id": identity, "format": "data"}
+    said = fleet_master.answers(master, [name], answer.SESSION, None, timeout, **given).get(name)
+    told = read(name, [said] if isinstance(said, dict) else said)
+    if isinstance(told, str):
+        raise SaltInvocationError(f"{text.line(name)}: {told}")
+    return told[0]
+
+
+def read(name: str, said: typing.Any) -> list[Told] | str:
+    """Return the sessions (list of dict) of a host's answer (anything; None for none), or why there are none (str)."""
+    if said is None:
+        return SILENT
+    if isinstance(said, str):
+        return text.line((said.strip().splitlines() or [NO_MODULES])[-1])
+    if not isinstance(said, list) or not all(map(_is_session, said)):
+        return NONSENSE
+    # A host speaks of itself alone, whatever its log says.
+    return [{**asked.safe(one), "host": name} for one in said]
+
+
+def _is_session(one: typing.Any) -> bool:
+    if not isinstance(one, dict) or not all(isinstance(one.get(key), kinds) for key, kinds in SHAPE.items()):
+        return False
+    parts = all(set(names) <= set(one[key]) for key, names in PARTS.items() if one[key] is not None)
+    return parts and _are(one["became"], "time", "via", "from", "to", "command", "result") and _deeds(one)
+
+
+def _deeds(one: Told) -> bool:
+    commands = one["survived"] + (one["commands"] if isinstance(one["commands"], list) else [])
+    named = _are(commands, "time", "argv", "cwd", "exe", "uid", "euid", "success")
+    watched = _are(one["files"], "time", "what", "path", "keys")
+    return named and watched and all(_texts(each["argv"]) for each in commands) and all(map(_keys, one["files"]))
+
+
+def _keys(file: Told) -> bool:
+    return _texts(file["keys"]) and isinstance(file["path"], str) and isinstance(file["what"], str)
+
+
+def _texts(value: typing.Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def _are(entries: typing.Any, *names: str) -> bool:
+    return all(isinstance(one, dict) and set(names) <= set(one) and isinstance(one["time"], str) for one in entries)
+
+
+def written(found: Found, form: str, file: str | None) -> typing.Any:
+    """
+    Return what was found in a form (str of :data:`sshtrail_lib.trail.asked.FORMATS`), or write it to a file and return
+    where it is.
+
+    file
+        The file (str, absolute), None for none. Hosts that told nothing are named in ``data`` and ``table``; the other
+        forms have no place for them.
+    """
+    check(form, file)
+    if form == "data":
+        told: typing.Any = {"sessions": found.sessions, "untold": found.untold}
+        said = json.dumps(told, indent=1)
+    elif form == "table":
+        told = said = "\n".join(
+            [shown.table(found.sessions), *(f"{name}: {why}" for name, why in sorted(found.untold.items()))]
+        )
+    else:
+        told = said = asked.written(found.sessions, form)
+    if file is None:
+        return told
+    # What it tells of people is not for everybody.
+    files.replace(file, said.encode("utf-8", "backslashreplace"), mode=0o600)
+    return file
+
+
+def check(form: str, file: str | None) -> None:
+    """Raise SaltInvocationError for a form (str) that there is not, or a file (str or None) that cannot be one."""
+    asked.written([], form)
+    if file is not None and not os.path.isabs(str(file)):
+        raise SaltInvocationError(f"file must be an absolute path, not {file!r}.")
+    if file is not None and not os.path.isdir(os.path.dirname(file)):
+        raise SaltInvocationError(f"There is no directory {os.path.dirname(file)} for the file.")

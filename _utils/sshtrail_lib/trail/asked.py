@@ -1,0 +1,193 @@
+"""
+The questions about a host's trail, from what somebody wrote to the answer as plain data.
+"""
+
+from __future__ import annotations
+
+import collections
+import datetime
+import glob
+import os
+import re
+import typing
+from collections.abc import Iterable, Mapping
+
+from salt.exceptions import CommandExecutionError, SaltInvocationError
+
+from sshtrail_lib.trail import export, history, moments, people, questions, shown
+from sshtrail_lib.trail.history import Sources, Wanted
+from sshtrail_lib.trail.people import People
+from sshtrail_lib.trail.session import Session, told
+
+Told = dict[str, typing.Any]
+FORMATS = ("data", "table", *export.FORMATS)
+LOGS = ("audit", "sshd", "journal", "zone", "host")
+ZONE = re.compile(r"([+-])([01][0-9]|2[0-3]):?([0-5][0-9])")
+
+
+class Trail(typing.NamedTuple):
+    """Where the logs are (:class:`~sshtrail_lib.trail.history.Sources`), and who is who (mapping)."""
+
+    sources: Sources
+    people: People
+
+
+def of_this_host(log: str, sshd_logs: Iterable[str], host: str) -> Sources:
+    """
+    Return the :class:`~sshtrail_lib.trail.history.Sources` of the host that this runs on.
+
+    log
+        auditd's log file (str).
+    sshd_logs
+        The files to which syslog writes sshd's messages (iterable of str); the journal is asked too.
+    host
+        Its name (str).
+    """
+    audit = _rotated(log)
+    alive = frozenset(int(name) for name in os.listdir("/proc") if name.isdigit())
+    return Sources(audit, [one for path in sshd_logs for one in _rotated(path)], None, host, None, alive)
+
+
+def _rotated(path: str) -> list[str]:
+    return [one for one in (path, *sorted(glob.glob(glob.escape(path) + "[.-]*"))) if os.path.isfile(one)]
+
+
+def of_copies(logs: object) -> Sources:
+    """
+    Return the :class:`~sshtrail_lib.trail.history.Sources` of logs that were copied (mapping): ``audit``, ``sshd`` and
+    ``journal`` (path or list of paths; files or directories), ``zone`` (``UTC`` or ``+02:00``: that of syslog's old
+    time stamps) and ``host`` (str).
+
+    Raises SaltInvocationError for anything else, and for a path that is not there.
+    """
+    if not isinstance(logs, Mapping):
+        raise SaltInvocationError(f"logs must be a mapping with some of {', '.join(LOGS)}, not {logs!r}.")
+    unknown = [str(name) for name in logs if name not in LOGS]
+    if unknown:
+        raise SaltInvocationError(f"logs:{unknown[0]} is unknown; allowed are {', '.join(LOGS)}.")
+    audit, sshd, journal = (_paths(name, logs.get(name)) for name in LOGS[:3])
+    return Sources(audit, sshd, journal, str(logs.get("host") or ""), _zone(logs.get("zone")))
+
+
+def _paths(name: str, value: object) -> list[str]:
+    found = [value] if isinstance(value, str) else value or []
+    if not isinstance(found, list) or not all(isinstance(path, str) for path in found):
+        raise SaltInvocationError(f"logs:{name} must be a path or a list of paths, not {value!r}.")
+    for path in found:
+        if not os.path.exists(path):
+            raise SaltInvocationError(f"logs:{name}: there is no {path}.")
+    return found
+
+
+def _zone(value: object) -> datetime.tzinfo | None:
+    if value in (None, ""):
+        return None
+    sign = ZONE.fullmatch(str(value))
+    if str(value) == "UTC" or sign is None:
+        if str(value) != "UTC":
+            raise SaltInvocationError(f"logs:zone is {value!r}; write UTC, or an offset such as +02:00.")
+        return datetime.timezone.utc
+    minutes = int(sign[2]) * 60 + int(sign[3])
+    return datetime.timezone(datetime.timedelta(minutes=-minutes if sign[1] == "-" else minutes))
+
+
+def between(since: object, until: object) -> Wanted:
+    """Return what lies between two times as people write them (:class:`~sshtrail_lib.trail.history.Wanted`)."""
+    now = datetime.datetime.now().astimezone()
+    wanted = Wanted(moments.parse(since, "since", now), moments.parse(until, "until", now))
+    if wanted.since is not None and wanted.until is not None and wanted.since > wanted.until:
+        raise SaltInvocationError(f"since ({since}) is later than until ({until}).")
+    return wanted
+
+
+def sessions(
+    trail: Trail, wanted: Wanted, limit: object = None, commands: object = False, **asked: object
+) -> list[Told]:
+    """
+    Return sessions (list of dict, see :func:`sshtrail_lib.trail.session.told`) in the order of their beginning.
+
+    trail, wanted
+        :class:`Trail`, and what :func:`between` returned.
+    limit
+        No more than the last so many (int), None for all.
+    commands
+        Whether their commands are told (bool), and not just how many.
+    asked
+        As for :func:`sshtrail_lib.trail.questions.query`.
+
+    Raises SaltInvocationError for what cannot be asked, CommandExecutionError for a log that cannot be read.
+    """
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+        raise SaltInvocationError(f"limit is {limit!r}; it must be a whole number from 1.")
+    query = questions.query(**asked)
+    whole = bool(commands)
+    wanted = wanted._replace(commands=whole or query.reads_commands)
+    found: collections.deque[Told] = collections.deque(maxlen=limit)
+    for one in _sessions(trail, wanted):
+        if questions.matches(one, query):
+            found.append(_plain(one, whole))
+    return list(found)
+
+
+def _sessions(trail: Trail, wanted: Wanted) -> Iterable[Session]:
+    try:
+        for one in history.sessions(trail.sources, wanted):
+            yield people.named(one, trail.people)
+    except OSError as exc:
+        raise CommandExecutionError(f"Cannot read {exc.filename}: {exc.strerror}") from exc
+
+
+def _plain(one: Session, whole: bool) -> Told:
+    if not whole and not isinstance(one.commands, int):
+        one.commands = len(one.commands)
+    return safe(told(one))
+
+
+def safe(value: typing.Any) -> typing.Any:
+    """Return plain data without anything that a terminal obeys, line feeds and tabulators aside."""
+    if isinstance(value, str):
+        return (
+            value
+            if value.isprintable()
+            else "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in value)
+        )
+    if isinstance(value, dict):
+        return {name: safe(one) for name, one in value.items()}
+    return [safe(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+def session(trail: Trail, name: object) -> Told:
+    """
+    Return one session with all that is known of it (dict); ``name`` is its id, or the kernel's number (str).
+
+    Raises CommandExecutionError where there is none, or several have that number.
+    """
+    identity = str(name)
+    wanted = Wanted(commands=True, id=identity if "@" in identity else None)
+    query = questions.query(session=identity)
+    found = [_plain(one, True) for one in _sessions(trail, wanted) if questions.matches(one, query)]
+    if not found:
+        raise CommandExecutionError(f"There is no session {identity!r} in the logs at hand.")
+    if len(found) > 1:
+        several = ", ".join(one["id"] for one in found[:10])
+        raise CommandExecutionError(f"Several sessions have the number {identity}: {several}. Name one by its id.")
+    return found[0]
+
+
+def failures(trail: Trail, wanted: Wanted) -> list[Told]:
+    """Return who did not come in (list of dict), see :func:`sshtrail_lib.trail.questions.failures`."""
+    return questions.failures(history.lines(trail.sources, wanted))
+
+
+def summary(trail: Trail, wanted: Wanted) -> Told:
+    """Return how much there was (dict), see :func:`sshtrail_lib.trail.questions.summary`."""
+    return questions.summary(_sessions(trail, wanted))
+
+
+def written(found: list[Told], form: object) -> typing.Any:
+    """Return sessions in a form (str of :data:`FORMATS`). Raises SaltInvocationError for another one."""
+    if form not in FORMATS:
+        raise SaltInvocationError(f"format is {form!r}; allowed are {', '.join(FORMATS)}.")
+    if form == "data":
+        return found
+    return shown.table(found) if form == "table" else export.FORMATS[str(form)](found)
