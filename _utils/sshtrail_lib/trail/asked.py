@@ -139,7 +139,7 @@ def _sessions(trail: Trail, wanted: Wanted) -> Iterable[Session]:
 
 def _plain(one: Session, whole: bool) -> Told:
     if not whole and not isinstance(one.commands, int):
-        one.commands = len(one.commands)
+        one.commands = questions.started(one)
     return safe(told(one))
 
 

@@ -78,6 +78,12 @@ def matches(session: Session, asked: Query) -> bool:
     )
 
 
+def started(session: Session) -> int:
+    """Return how many programs a session started (int)."""
+    commands = session.commands
+    return commands if isinstance(commands, int) else sum(one.success for one in commands)
+
+
 def _has_key(session: Session, wanted: str) -> bool:
     known = session.key.fingerprint if session.key else ""
     return bool(known) and (known.startswith(wanted) or known.partition(":")[2].startswith(wanted))
@@ -157,7 +163,7 @@ class _Group:
 
     def add(self, session: Session) -> None:
         self.sessions += 1
-        self.commands += session.commands if isinstance(session.commands, int) else len(session.commands)
+        self.commands += started(session)
         if session.started is not None:
             self.first = session.started if self.first is None else min(self.first, session.started)
             self.last = session.started if self.last is None else max(self.last, session.started)

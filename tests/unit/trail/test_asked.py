@@ -1,0 +1,229 @@
+"""
+trail.asked and what it asks with: questions, shown, export. The logs are of real logins, with the truth beside them.
+"""
+
+import csv
+import datetime
+import io
+import json
+import pathlib
+
+import pytest
+from salt.exceptions import CommandExecutionError, SaltInvocationError
+from sshtrail_lib.trail import asked, export, questions, shown
+from sshtrail_lib.trail.asked import Trail
+from sshtrail_lib.trail.history import ALL
+from sshtrail_lib.trail.sshd_log import Line
+
+DATA = pathlib.Path(__file__).resolve().parents[2] / "data" / "sessions"
+TRUTH = [one for one in json.loads((DATA / "truth.json").read_text()) if not one.get("refused")]
+LOGS = {
+    "audit": [str(DATA / "audit.log.1.gz"), str(DATA / "audit.log.xz")],
+    "sshd": str(DATA / "auth.log.gz"),
+    "zone": "UTC",
+}
+DEPLOY = next(one for one in TRUTH if one["user"] == "deploy" and one["key"])
+PEOPLE = {"Dora": {"keys": [DEPLOY["key"]], "accounts": []}}
+
+
+@pytest.fixture(scope="module")
+def trail():
+    return Trail(asked.of_copies(LOGS), PEOPLE)
+
+
+@pytest.fixture(scope="module")
+def every(trail):
+    """All sessions with their commands (list of dict)."""
+    return asked.sessions(trail, ALL, commands=True)
+
+
+def addresses(found):
+    return sorted(one["from"]["address"] for one in found)
+
+
+@pytest.mark.parametrize(
+    ("about", "fits"),
+    [
+        ({}, lambda one: True),
+        ({"user": "deploy"}, lambda one: one["user"] == "deploy"),
+        ({"key": DEPLOY["key"]}, lambda one: one["key"] == DEPLOY["key"]),
+        ({"key": DEPLOY["key"].partition(":")[2][:12]}, lambda one: one["key"] == DEPLOY["key"]),
+        ({"person": "Dora"}, lambda one: one["key"] == DEPLOY["key"]),
+        ({"person": "Nobody"}, lambda one: False),
+        ({"address": TRUTH[0]["address"]}, lambda one: one["address"] == TRUTH[0]["address"]),
+        ({"address": "127.0.1.0/24"}, lambda one: one["address"].startswith("127.0.1.")),
+        ({"address": "2001:db8::/32"}, lambda one: False),
+        ({"state": "killed"}, lambda one: one.get("state") == "killed"),
+    ],
+)
+def test_which_sessions(trail, every, about, fits):
+    there = set(addresses(every))
+    found = asked.sessions(trail, ALL, **about)
+    assert addresses(found) == sorted(one["address"] for one in TRUTH if fits(one) and one["address"] in there)
+    assert all(isinstance(one["commands"], int) for one in found)
+
+
+def test_by_command_and_path(trail, every):
+    word = next(command for one in TRUTH for command in one.get("commands", []) if len(command) > 1)
+    found = asked.sessions(trail, ALL, command=" ".join(word))
+    assert found and addresses(found) == addresses(
+        [one for one in every if any(" ".join(word) in " ".join(each["argv"]) for each in one["commands"])]
+    )
+    changed = [one for one in every if one["files"]]
+    for one in changed[:1]:
+        assert one["id"] in [each["id"] for each in asked.sessions(trail, ALL, path=one["files"][0]["path"])]
+    assert asked.sessions(trail, ALL, path="/no/such/file") == []
+
+
+def test_the_last_ones_and_a_time(trail, every):
+    last = asked.sessions(trail, ALL, limit=2)
+    assert [one["id"] for one in last] == [one["id"] for one in every[-2:]]
+    begun = asked.between(None, every[0]["started"])
+    assert [one["id"] for one in asked.sessions(trail, begun)] == [every[0]["id"]]
+
+
+def test_one_session(trail, every):
+    one = asked.session(trail, every[0]["id"])
+    assert one == every[0] and one == asked.session(trail, one["id"].partition("@")[0])
+    text = shown.transcript(one)
+    assert text.splitlines()[0].startswith(f"Session {one['id']} on ")
+    assert all(command["argv"][0] in text for command in one["commands"])
+    times = [line.split("  ")[0] for line in text.split("\n\n")[1].splitlines()]
+    assert times == sorted(times) and text.isprintable() is False and "\x1b" not in text
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [
+        ({"state": "gone"}, "state is 'gone'; allowed are open, closed, killed, lost"),
+        ({"address": "somewhere"}, "address is 'somewhere', which is no address"),
+        ({"limit": 0}, "limit is 0; it must be a whole number from 1"),
+        ({"limit": True}, "limit is True"),
+    ],
+)
+def test_what_cannot_be_asked_is_named(trail, about, said):
+    with pytest.raises(SaltInvocationError, match=said):
+        asked.sessions(trail, ALL, **about)
+
+
+@pytest.mark.parametrize(
+    ("logs", "said"),
+    [
+        ("x", "logs must be a mapping"),
+        ({"adit": "x"}, "logs:adit is unknown; allowed are audit, sshd"),
+        ({"audit": "/no/such"}, "logs:audit: there is no /no/such"),
+        ({"audit": {}, "sshd": 7}, "logs:sshd must be a path or a list of paths"),
+        ({"zone": "Mars"}, "logs:zone is 'Mars'; write UTC"),
+    ],
+)
+def test_wrong_copies_are_named(logs, said):
+    with pytest.raises(SaltInvocationError, match=said):
+        asked.of_copies(logs)
+
+
+def test_a_zone_and_times_in_the_wrong_order():
+    assert asked.of_copies({"zone": "-03:30"}).zone == datetime.timezone(datetime.timedelta(hours=-3, minutes=-30))
+    with pytest.raises(SaltInvocationError, match="is later than until"):
+        asked.between("today", "yesterday")
+
+
+def test_no_such_session(trail):
+    with pytest.raises(CommandExecutionError, match="There is no session 'x' in the logs"):
+        asked.session(trail, "x")
+
+
+def test_nothing_of_a_log_reaches_a_terminal():
+    assert asked.safe({"argv": ["a\x1b]0;x\x07b", "two\nlines\t", "\u202eright"]}) == {
+        "argv": ["a\\x1b]0;x\\x07b", "two\nlines\t", "\\u202eright"]
+    }
+
+
+def test_how_much_there_was(trail, every):
+    found = asked.summary(trail, ALL)
+    assert sum(one["sessions"] for one in found["user"].values()) == len(every)
+    assert found["person"]["Dora"]["sessions"] == len([one for one in every if one["person"] == "Dora"])
+    assert sum(one["commands"] for one in found["day"].values()) == sum(
+        command["success"] for one in every for command in one["commands"]
+    )
+
+
+def line(event, **fields):
+    when = datetime.datetime(2026, 11, 25, tzinfo=datetime.timezone.utc)
+    return Line(when, "web1", "sshd", 7, event, {"address": "192.0.2.1", "port": "1", **fields})
+
+
+def test_who_did_not_come_in():
+    stranger = {"user": "oracle\x1b[2J"}
+    found = questions.failures(
+        [
+            line("accepted", user="ana", method="publickey"),
+            line("invalid_user", **stranger),
+            line("failed", **stranger, method="password", invalid="yes"),
+            line("failed", **stranger, method="password", invalid="yes"),
+            line("failed", user="root", method="password"),
+            line("invalid_user", user="scan", port="2"),
+        ]
+    )
+    assert [(one["user"], one["method"], one["known"], one["count"]) for one in found] == [
+        ("oracle\\x1b[2J", "password", False, 2),
+        ("root", "password", True, 1),
+        ("scan", None, False, 1),
+    ]
+    assert found[0]["first"] == found[0]["last"] == "2026-11-25T00:00:00.000Z"
+
+
+def test_a_table_and_an_empty_one(every):
+    rows = shown.table(every).splitlines()
+    assert rows[0].split() == list(shown.COLUMNS) and len(rows) == len(every) + 1
+    assert shown.table([]) == "No session."
+
+
+def test_csv_holds_no_formula(every):
+    odd = {**every[0], "user": "=cmd|'/c calc'!A1", "host": "a\x1b[2J"}
+    rows = list(csv.DictReader(io.StringIO(export.as_csv([odd, *every]))))
+    assert len(rows) == len(every) + 1
+    assert rows[0]["user"] == "'=cmd|'/c calc'!A1" and rows[0]["host"] == "a\\x1b[2J"
+    assert [row["id"] for row in rows[1:]] == [one["id"] for one in every]
+
+
+def test_json_lines_are_the_sessions(every):
+    assert [json.loads(one) for one in export.jsonl(every).splitlines()] == every
+
+
+# The fields that are required, with their types: OCSF 1.3.0 class Authentication, ECS 8.11 as its reference has them.
+OCSF_REQUIRED = {
+    **dict.fromkeys(("activity_id", "category_uid", "class_uid", "severity_id", "time", "type_uid"), int),
+    **{"metadata": dict, "user": dict},
+}
+ECS_TYPES = {
+    ("event", "category"): list,
+    ("event", "type"): list,
+    ("event", "outcome"): str,
+    ("ecs", "version"): str,
+    ("source", "ip"): str,
+    ("source", "port"): int,
+    ("user", "name"): str,
+    ("user", "id"): str,
+}
+
+
+def test_events_of_ocsf(every):
+    for one, event in zip(every, map(json.loads, export.ocsf(every).splitlines()), strict=True):
+        assert all(isinstance(event[name], kind) for name, kind in OCSF_REQUIRED.items())
+        assert event["type_uid"] == event["class_uid"] * 100 + event["activity_id"] == 300201
+        assert event["metadata"]["version"] == "1.3.0" and event["metadata"]["product"]["vendor_name"]
+        assert event["src_endpoint"]["ip"] == one["from"]["address"] and event["user"]["name"] == one["user"]
+        assert len(str(event["time"])) == 13
+
+
+def test_events_of_ecs(every):
+    for one, event in zip(every, map(json.loads, export.ecs(every).splitlines()), strict=True):
+        assert all(isinstance(event[top][name], kind) for (top, name), kind in ECS_TYPES.items())
+        assert event["@timestamp"] == one["started"] and event["source"]["ip"] == one["from"]["address"]
+        assert set(event["event"]["category"]) <= {"authentication", "session"} and event["event"]["type"] == ["start"]
+        assert event["labels"]["session_id"] == one["id"]
+
+
+def test_another_form_is_named():
+    with pytest.raises(SaltInvocationError, match="format is 'xml'; allowed are data, table, csv"):
+        asked.written([], "xml")
