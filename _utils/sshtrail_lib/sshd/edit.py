@@ -21,6 +21,7 @@ from sshtrail_lib.sshd.wish import BadWish, Wish, holds, lines_of
 
 #: The name of our own drop-in; it sorts before those that packages bring.
 DROP_IN = "00-sshtrail.conf"
+_PRINCIPALS = "AuthorizedPrincipalsCommand"
 #: Below it only packages write.
 _PACKAGES = "/usr/"
 
@@ -43,7 +44,10 @@ def edited(tree: Tree, wanted: Wish, shadowed: str) -> Tree:
     Raises ShadowedError, and BadWish for what cannot be written. Whether the wish is true then, the caller looks.
     """
     try:
-        return _edited(tree, wanted, shadowed)
+        for member in sshd_wish.members(wanted, tree):
+            if not sshd_wish.holds_for(wanted, tree, member):
+                tree = _edited(tree, wanted._replace(connection=member), shadowed)
+        return tree
     except BadValue as exc:
         raise BadWish(f"{wanted.keyword.name} {exc}") from exc
 
@@ -78,7 +82,8 @@ class _Edit:
             self._go_before()
         else:
             self._guard()
-            self._decide()
+            if not self._lead():
+                self._decide()
         return self.tree
 
     def _occurrences(self) -> tuple[Arguments, ...]:
@@ -134,6 +139,39 @@ class _Edit:
         self._drop_rivals(ours, target)
         if self.wanted.criteria is not None and not holds(self.wanted, self.tree):
             self._move_forward()
+
+    def _lead(self) -> bool:
+        """
+        Put AuthorizedPrincipalsCommand before the first AuthorizedKeysCommand, after which some releases take no notice
+        of it, and return whether that was necessary.
+        """
+        first = self._first_keys_command()
+        if first is None:
+            return False
+        self._remove(lines_of(self.wanted, self.tree))
+        first = self._first_keys_command() or first
+        text = language.render(self.keyword.name, self.keyword, self._occurrences()[0], self.tree.daemon)
+        if self.wanted.criteria is None and self._is_foreign(first.file):
+            self.before_includes()
+            return True
+        self._touch(first)
+        lines, number = self.tree.files[first.file], first.line.number
+        if self.wanted.criteria is None or sshd_wish.ours([first], self.wanted):
+            section = sections.around(lines, number)
+            place = section.first - 1 if section and self.wanted.criteria is None else number - 1
+            self._add(first.file, place, [_indent(first.line) + text])
+        else:
+            head = [line for line in lines[:number] if line.name == "Match"][-1]
+            self._add(first.file, _before_block(lines, head), self._new_block(text))
+        return True
+
+    def _first_keys_command(self) -> Setting | None:
+        """Return the AuthorizedKeysCommand that is in the way of the wish, None for none."""
+        if self.keyword.name != _PRINCIPALS or not effective.principals_lead(self.tree.daemon.release):
+            return None
+        found = effective.settings(self.tree, None if self.wanted.criteria is None else self.wanted.connection)[0]
+        named = [one for one in found if one.line.name in (_PRINCIPALS, "AuthorizedKeysCommand")]
+        return named[0] if named and named[0].line.name != _PRINCIPALS else None
 
     def _beside_section(self, target: Setting) -> bool:
         """
@@ -365,12 +403,17 @@ class _Edit:
         comment = re.compile(rb"[ \t]*#[ \t]*%s(?:[ \t=]|$)" % self.keyword.name.encode(), re.IGNORECASE)
         commented = [line.number for line in free if comment.match(line.raw)]
         if same or commented:
-            return (same or commented)[-1]
+            return max([(same or commented)[-1], *self._followed(head)])
         # Comments right above a Match block belong to it.
         while head and first_match <= len(lines) and head[-1] in free and head[-1].raw.lstrip().startswith(b"#"):
             head.pop()
         inside = next((one for one in theirs if one.first <= len(head) < one.last), None)
         return inside.first - 1 if inside else len(head)
+
+    def _followed(self, head: Sequence[Line]) -> list[int]:
+        """Return the numbers of the lines of ``head`` after which a new line has to stand (see :meth:`_lead`)."""
+        leads = self.keyword.name == "AuthorizedKeysCommand" and effective.principals_lead(self.tree.daemon.release)
+        return [line.number for line in head if line.name == _PRINCIPALS] if leads else []
 
     def _block(self) -> tuple[str, int, str] | None:
         """Return ``(path, last line, indent)`` of the first Match block with the criteria of the wish, or None."""

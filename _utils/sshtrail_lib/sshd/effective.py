@@ -7,7 +7,7 @@ Match is read in two passes: once for the global part when the daemon starts, on
 from __future__ import annotations
 
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from sshtrail_lib.sshd import keywords, match, network, values
 from sshtrail_lib.sshd.daemon import (
@@ -53,6 +53,8 @@ class _Pass:
         self.settings: list[Setting] = []
         self.problems: list[Problem] = list(tree.problems) if connection is None else []
         self.criteria: match.Criteria | None = None
+        #: Those of the Match block that includes the file.
+        self.outer: match.Criteria = ()
         self.blocks: list[Block] = []
 
 
@@ -102,11 +104,12 @@ def _read(run: _Pass, path: str, match_only: bool, never: bool, depth: int) -> N
 def _enter(run: _Pass, path: str, line: Line) -> bool:
     daemon = run.tree.daemon
     try:
-        run.criteria = match.parse(line.arguments.words, daemon)
+        own = match.parse(line.arguments.words, daemon)
     except match.BadCriteria as exc:
         run.problems.append(problem(path, line, str(exc)))
         return False
-    return match.meets(run.criteria, run.connection, daemon)
+    run.criteria = match.both(run.outer, own)
+    return match.meets(own, run.connection, daemon)
 
 
 def _read_included(run: _Pass, path: str, line: Line, match_only: bool, never: bool, depth: int) -> None:
@@ -115,10 +118,34 @@ def _read_included(run: _Pass, path: str, line: Line, match_only: bool, never: b
     if depth >= MAX_DEPTH and any(run.tree.includes.get((path, line.number), ())):
         run.problems.append(problem(path, line, f"Include goes deeper than {MAX_DEPTH} files"))
         return
-    active, criteria = run.active, run.criteria
+    active, criteria, outer = run.active, run.criteria, run.outer
+    run.outer = criteria or ()
     for included in (name for group in run.tree.includes.get((path, line.number), ()) for name in group):
         _read(run, included, match_only, not match_only and (never or not active), depth + 1)
         run.active, run.criteria = active, criteria
+    run.outer = outer
+
+
+def match_lines(tree: Tree, name: str) -> Iterator[tuple[match.Criteria, str, Line]]:
+    """
+    Yield ``(criteria, file, Line)`` for each line with the keyword ``name`` (str) in a Match block of ``tree`` (Tree),
+    met or not. A file that a block includes is in that block.
+    """
+    yield from _match_lines(tree, name, tree.path, (), 0)
+
+
+def _match_lines(
+    tree: Tree, name: str, path: str, outer: match.Criteria, depth: int
+) -> Iterator[tuple[match.Criteria, str, Line]]:
+    criteria = outer
+    for line in tree.files.get(path, ()) if depth <= MAX_DEPTH else ():
+        if line.name == "Match":
+            criteria = match.both(outer, match.parse(line.arguments.words, tree.daemon))
+        elif line.name == "Include":
+            for included in (one for group in tree.includes.get((path, line.number), ()) for one in group):
+                yield from _match_lines(tree, name, included, criteria, depth + 1)
+        elif line.name == name and criteria:
+            yield criteria, path, line
 
 
 def _set(run: _Pass, path: str, line: Line, keyword: Keyword) -> None:
@@ -240,7 +267,7 @@ def _by_name(settings_of_pass: Sequence[Setting], release: Release) -> dict[str,
     for setting in settings_of_pass:
         found.setdefault(setting.line.name, []).append(setting)
     # These releases look at AuthorizedKeysCommand to see whether this one is set already: until it is, the last wins.
-    if "AuthorizedPrincipalsCommand" in found and ARGV_SINCE <= release < _OWN_PRINCIPALS_SINCE:
+    if "AuthorizedPrincipalsCommand" in found and principals_lead(release):
         names = [setting.line.name for setting in settings_of_pass]
         end = names.index("AuthorizedKeysCommand") if "AuthorizedKeysCommand" in names else len(names)
         early = [one for one in settings_of_pass[:end] if one.line.name == "AuthorizedPrincipalsCommand"]
@@ -248,7 +275,9 @@ def _by_name(settings_of_pass: Sequence[Setting], release: Release) -> dict[str,
     return found
 
 
-_OWN_PRINCIPALS_SINCE = (9, 4)
+def principals_lead(release: Release) -> bool:
+    """Return whether ``release`` takes AuthorizedPrincipalsCommand only before any AuthorizedKeysCommand (bool)."""
+    return ARGV_SINCE <= release < (9, 4)
 
 
 def _decide(result: dict[str, Effective], tree: Tree, name: str, first: list[Setting], second: list[Setting]) -> None:

@@ -158,7 +158,7 @@ def branches(minion: Minion, path: str) -> dict[str, dict[str, dict[str, typing.
 def lowered(minion: Minion, path: str) -> list[str]:
     """Return the Match blocks of ``path`` (str) with a LogLevel at which sshd does not tell whom it accepted."""
     wanted = sshd_wish.wishes({"LogLevel": "INFO"}, None, oracle.daemon(minion), True)
-    return [one.key for one in sshd_plan.lowering(_load(minion, path), wanted)]
+    return [one.key for one in sshd_plan.lowering(_load(minion, path), wanted, common=True)]
 
 
 def check(minion: Minion, path: str) -> list[dict[str, typing.Any]]:

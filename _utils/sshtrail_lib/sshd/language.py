@@ -245,7 +245,7 @@ def written(line: Line) -> str:
 def quoted(word: str, release: Release) -> str:
     """Return ``word`` (str) as one writes it in sshd_config for ``release``: quoted only where it must be."""
     if release < ARGV_SINCE:
-        return f'"{word}"' if re.search(r"[ \t=]", word) else word
+        return _enclosed(word)
     if not re.search(r"[ \t'\"\\#=]", word):
         return word
     if not re.search(r"[ \t'\"\\]", word) and word[0] not in "#=":
@@ -254,9 +254,19 @@ def quoted(word: str, release: Release) -> str:
 
 
 def render_criteria(criteria: match.Criteria, daemon: Daemon) -> str:
-    """Return ``criteria`` as written after Match (str)."""
-    words = ((match.spelling(name), pattern) for name, pattern in criteria)
-    return " ".join(quoted(word, daemon.release) for pair in words for word in pair if word is not None)
+    """Return ``criteria`` as written after Match (str); raises BadValue when no line of this release can say them."""
+    words = [word for name, pattern in criteria for word in (match.spelling(name), pattern) if word is not None]
+    # Until Match reads its line like every other keyword, a backslash in it is itself.
+    plain = daemon.release < match.ARGV_SINCE
+    text = " ".join(_enclosed(word) if plain else quoted(word, daemon.release) for word in words)
+    line = parse_line(encode(f"Match {text}"), 1, daemon.release, frozenset(daemon.defaults))
+    if line.problem or line.arguments.words != tuple(words):
+        raise BadValue(f"{match.text(criteria)!r} cannot be written after Match for this release of sshd")
+    return text
+
+
+def _enclosed(word: str) -> str:
+    return f'"{word}"' if re.search(r"[ \t=]", word) else word
 
 
 def render(name: str, keyword: Keyword, arguments: Arguments, daemon: Daemon) -> str:

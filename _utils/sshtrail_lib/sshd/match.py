@@ -49,6 +49,8 @@ class Connection(typing.NamedTuple):
         Port of this end (int).
     criteria
         Criteria (see :func:`parse`) that this connection meets by definition.
+    anybody
+        Whether this is no certain connection but any: then it meets what everybody meets (bool).
     """
 
     user: str | None = None
@@ -58,6 +60,7 @@ class Connection(typing.NamedTuple):
     lport: int | None = None
     rdomain: str | None = None
     criteria: Criteria = ()
+    anybody: bool = False
 
 
 def parse(words: Sequence[str], daemon: Daemon) -> Criteria:
@@ -138,9 +141,11 @@ def meets(criteria: Criteria, connection: Connection | None, daemon: Daemon) -> 
     daemon
         The sshd that is connected to (Daemon).
     """
-    if connection and connection.criteria and canonical(criteria) == canonical(connection.criteria):
-        return True
-    return all(_meets(name, pattern or "", connection, daemon) for name, pattern in criteria)
+    known = canonical(connection.criteria) if connection else frozenset()
+    return all(
+        canonical(((name, pattern),)) <= known or _meets(name, pattern or "", connection, daemon)
+        for name, pattern in criteria
+    )
 
 
 def _meets(name: str, pattern: str, connection: Connection | None, daemon: Daemon) -> bool:
@@ -150,7 +155,31 @@ def _meets(name: str, pattern: str, connection: Connection | None, daemon: Daemo
         return in_patterns(daemon.banner, pattern) == 1
     if connection is None or name == "invalid-user":
         return False
+    if connection.anybody and everybody(name, pattern, daemon.names):
+        return True
     return _TESTS[name](connection, pattern, daemon.names)
+
+
+#: Addresses in every corner: who holds all of them holds all that there are in use.
+_EVERYWHERE = tuple(f"{first}.{first * 7 % 256}.{first * 13 % 256}.{first * 29 % 256}" for first in range(1, 224, 3))
+
+
+def everybody(name: str, pattern: str, names: Names) -> bool:
+    """Return whether everybody meets the criterion ``name`` (str, lower case) with its ``pattern`` (str)."""
+    items = pattern.split(",")
+    if any(item.startswith("!") for item in items):
+        return False
+    if name in ("address", "localaddress"):
+        return all(in_addresses(one, pattern, names) == 1 for one in _EVERYWHERE)
+    named = name in ("user", "group", "host")
+    return name == "all" or (named and any("*" in item and not item.strip("*?") and fits("x", item) for item in items))
+
+
+def both(outer: Criteria, own: Criteria) -> Criteria:
+    """Return the criteria of a Match block in a file that is included in another block with the criteria ``outer``."""
+    if outer in ((), (("all", None),)) or own == outer:
+        return own
+    return outer if own == (("all", None),) else (*outer, *(one for one in own if one not in outer))
 
 
 def _user(connection: Connection, pattern: str, _names: Names) -> bool:

@@ -10,15 +10,14 @@ import difflib
 import itertools
 import re
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from salt.exceptions import CommandExecutionError
 
-from sshtrail_lib.sshd import edit, effective, language, match, values
+from sshtrail_lib.sshd import edit, effective, language, match, members, values
 from sshtrail_lib.sshd import wish as sshd_wish
 from sshtrail_lib.sshd.effective import Effective
 from sshtrail_lib.sshd.include import Tree
-from sshtrail_lib.sshd.keywords import Keyword
 from sshtrail_lib.sshd.language import ConfigError, Line, Problem
 from sshtrail_lib.sshd.match import Connection, Criteria
 from sshtrail_lib.sshd.wish import BadWish, Wish, holds, lines_of
@@ -185,12 +184,13 @@ def _beyond_c(connection: Connection) -> bool:
 _LEVELS = ("SILENT", "FATAL", "ERROR", "INFO", "VERBOSE", "DEBUG", "DEBUG2", "DEBUG3")
 
 
-def lowering(tree: Tree, wishes: Sequence[Wish]) -> list[Wish]:
+def lowering(tree: Tree, wishes: Sequence[Wish], common: bool = False) -> list[Wish]:
     """
     Return the wishes (list of Wish) that take back what Match blocks log less than ``wishes`` want for all.
 
     LogLevel is allowed in Match, so a block can quietly lower it for some. A block whose LogLevel is itself
-    among ``wishes`` is left to that.
+    among ``wishes`` is left to that. With ``common`` (bool) also those blocks count that everybody meets, else
+    a matter of the wish for all.
     """
     wanted = next((one for one in wishes if one.keyword.name == "LogLevel" and one.criteria is None), None)
     if wanted is None or wanted.occurrences is None:
@@ -198,13 +198,21 @@ def lowering(tree: Tree, wishes: Sequence[Wish]) -> list[Wish]:
     floor = _LEVELS.index(sshd_wish.value_of(wanted, tree.daemon))
     named = {match.canonical(one.criteria) for one in wishes if one.criteria and one.keyword.name == "LogLevel"}
     found: dict[frozenset, Wish] = {}
-    for criteria, line in _match_lines(tree, wanted.keyword):
+    for criteria, path, line in effective.match_lines(tree, "LogLevel"):
         level = values.spell(wanted.keyword, [line.arguments], tree.daemon)[0]
-        if _LEVELS.index(level) < floor and match.canonical(criteria) not in named:
+        low = _LEVELS.index(level) < floor and ("all", None) not in criteria and match.canonical(criteria) not in named
+        if low and (common or not _for_all(tree, criteria, path, line)):
             found[match.canonical(criteria)] = Wish(
                 wanted.keyword, None, criteria, connection=match.sample(criteria, tree.daemon.names)
             )
     return list(found.values())
+
+
+def _for_all(tree: Tree, criteria: Criteria, path: str, line: Line) -> bool:
+    """Whether everybody meets ``criteria``, or the line decides for all too, for its file is included elsewhere too."""
+    settled = effective.effective(tree).get(line.name, Effective(None)).deciding
+    everybody = match.meets(criteria, members.anybody(tree), tree.daemon)
+    return everybody or (path, line.number) in {one.where for one in settled}
 
 
 def criteria(tree: Tree) -> list[Criteria]:
@@ -212,17 +220,6 @@ def criteria(tree: Tree) -> list[Criteria]:
     lines = [line for lines in tree.files.values() for line in lines if line.name == "Match"]
     found = {match.canonical(one): one for line in lines if (one := match.parse(line.arguments.words, tree.daemon))}
     return [one for one in found.values() if ("all", None) not in one]
-
-
-def _match_lines(tree: Tree, keyword: Keyword) -> Iterator[tuple[Criteria, Line]]:
-    """Yield ``(criteria, Line)`` for each line with ``keyword`` in a Match block, met or not."""
-    for lines in tree.files.values():
-        criteria: Criteria | None = None
-        for line in lines:
-            if line.name == "Match":
-                criteria = match.parse(line.arguments.words, tree.daemon)
-            elif line.name == keyword.name and criteria and ("all", None) not in criteria:
-                yield criteria, line
 
 
 def order(done: Plan) -> list[str]:

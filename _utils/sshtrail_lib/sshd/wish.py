@@ -14,6 +14,7 @@ from salt.exceptions import SaltInvocationError
 from sshtrail_lib.sshd import effective as sshd_effective
 from sshtrail_lib.sshd import keywords, language, values
 from sshtrail_lib.sshd import match as sshd_match
+from sshtrail_lib.sshd import members as sshd_members
 from sshtrail_lib.sshd.daemon import ARGV_SINCE, Arguments, BadValue, Daemon, Names, OnlySshdKnows
 from sshtrail_lib.sshd.effective import Effective, Setting
 from sshtrail_lib.sshd.include import Tree
@@ -39,6 +40,8 @@ class Wish(typing.NamedTuple):
         For a list: True for exactly these items, False for at least these.
     connection
         A connection for which the wish should hold.
+    others
+        The criteria of Match blocks for which another wish is about the same keyword: it comes first for them.
     """
 
     keyword: Keyword
@@ -46,6 +49,7 @@ class Wish(typing.NamedTuple):
     criteria: Criteria | None = None
     exact: bool = True
     connection: Connection = Connection()
+    others: tuple[Criteria, ...] = ()
 
     @property
     def key(self) -> str:
@@ -200,7 +204,12 @@ def wishes(config: typing.Any, matches: typing.Any, daemon: Daemon, exact: bool 
     if not found:
         raise SaltInvocationError("There is nothing to do: give config or matches")
     _distinct(found)
-    return found
+    return [one._replace(others=_others(one, found)) for one in found]
+
+
+def _others(wanted: Wish, wishes: Sequence[Wish]) -> tuple[Criteria, ...]:
+    same = (one for one in wishes if one.keyword.name == wanted.keyword.name and one.key != wanted.key)
+    return tuple(one.criteria for one in same if one.criteria is not None)
 
 
 def _blocks(matches: typing.Any) -> list[tuple[str, typing.Any]]:
@@ -235,9 +244,24 @@ def value_of(wanted: Wish, daemon: Daemon) -> typing.Any:
     return (list(lines) or None) if listed else lines[0] if lines else None
 
 
+def members(wanted: Wish, tree: Tree) -> list[Connection]:
+    """Return those for whom ``wanted`` (Wish) is to hold in ``tree`` (list of Connection), its own connection first."""
+    sample, *rest = sshd_members.of(tree, wanted.keyword, wanted.criteria, wanted.connection)
+    left = (one for one in rest if not any(sshd_match.meets(other, one, tree.daemon) for other in wanted.others))
+    return [sample, *left]
+
+
 def current(wanted: Wish, tree: Tree) -> typing.Any:
-    """Return the value that ``tree`` gives to the keyword of ``wanted`` (Wish) now, None where no line does."""
-    found = sshd_effective.effective(tree, wanted.connection).get(wanted.keyword.name)
+    """
+    Return the value that ``tree`` gives to the keyword of ``wanted`` (Wish) now, None where no line does. Where its
+    members have different values, it is one that differs from what is wanted.
+    """
+    found = members(wanted, tree) if wanted.occurrences is not None else [wanted.connection]
+    return _current(wanted, tree, next((one for one in found if not holds_for(wanted, tree, one)), wanted.connection))
+
+
+def _current(wanted: Wish, tree: Tree, connection: Connection) -> typing.Any:
+    found = sshd_effective.effective(tree, connection).get(wanted.keyword.name)
     if found is None or (wanted.criteria is not None and not ours(_leading(found, wanted), wanted)):
         return None
     return _as_written(found, wanted, tree.daemon.names) if wanted.keyword.kind == "listen" else found.value
@@ -265,10 +289,15 @@ def _as_written(found: Effective, wanted: Wish, names: Names) -> typing.Any:
 
 
 def holds(wanted: Wish, tree: Tree) -> bool:
-    """Return whether ``wanted`` (Wish) is true in ``tree``."""
+    """Return whether ``wanted`` (Wish) is true in ``tree``, for all whom it is about."""
+    return all(holds_for(wanted, tree, one) for one in members(wanted, tree))
+
+
+def holds_for(wanted: Wish, tree: Tree, connection: Connection) -> bool:
+    """Return whether ``wanted`` (Wish) is true in ``tree`` for one whom it is about (Connection)."""
     if wanted.occurrences is None:
-        return not lines_of(wanted, tree)
-    now, want = current(wanted, tree), value_of(wanted, tree.daemon)
+        return not lines_of(wanted._replace(connection=connection), tree)
+    now, want = _current(wanted, tree, connection), value_of(wanted, tree.daemon)
     if wanted.keyword.kind in LISTS_ON_A_LINE and not wanted.exact:
         return set(items(want)) <= set(items(now)) or (wanted.keyword.kind in _FORWARDS and now == "any")
     if not isinstance(want, list):

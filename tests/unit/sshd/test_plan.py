@@ -33,3 +33,11 @@ def test_an_order_that_sshd_accepts_at_each_step():
     new = {"/t/a": b"Subsystem sftp y\n", "/t/b": b""}
     done = sshd_plan.Plan(tree, tree, new, {}, ())
     assert sshd_plan.order(done) == ["/t/b", "/t/a"]
+
+
+@pytest.mark.parametrize(("common", "keys"), [(False, ["User bob"]), (True, ["User *", "User bob"])])
+def test_who_logs_less(common, keys):
+    text = "Match User *\nLogLevel QUIET\nMatch User bob\nLogLevel ERROR\nMatch all\nMatch User eve\nLogLevel INFO\n"
+    tree = loaded(DAEMON, {MAIN: text.encode()}, MAIN)
+    found = sshd_plan.lowering(tree, [wish.wish("LogLevel", "INFO", DAEMON)], common)
+    assert [one.key for one in found] == [f"LogLevel (Match {one})" for one in keys]
