@@ -2,8 +2,10 @@
 What the trail answers: who logged in, with which key, from where and what they did; and who changed the configuration.
 """
 
+import time
+
 import sshtrail_lib
-from salt.exceptions import SaltException
+from salt.exceptions import SaltException, SaltInvocationError
 
 sshtrail_lib.refresh()
 
@@ -11,8 +13,11 @@ from sshtrail_lib.base import minion
 from sshtrail_lib.coverage import host as coverage_host
 from sshtrail_lib.rules import watches
 from sshtrail_lib.trail import asked, author, reader, shown
+from sshtrail_lib.trail import volume as trail_volume
 
 __virtualname__ = "sshtrail_trail"
+
+AUDITD_CONF = "/etc/audit/auditd.conf"
 
 
 def __virtual__():
@@ -219,6 +224,40 @@ def sources(policy):
         salt '*' sshtrail_trail.sources '{audit: false, rules: {groups: []}}'
     """
     return coverage_host.sources(policy)
+
+
+def volume(days=7, path=None):
+    """
+    Return what fills the audit log, and for how long there is room (dict).
+
+    days
+        How many days are looked at, back from now (float); None for all that there is.
+    path
+        The audit log, or a directory of copies (str); the one that auditd writes when None.
+
+    ``oldest`` and ``newest`` (ISO 8601 in UTC) are the first and the last record at hand; ``bytes_per_day`` and
+    ``events_per_day`` (int) the rate; ``by_key``, ``by_program`` and ``by_person`` (lists of dict with ``name``,
+    ``bytes`` and ``events`` a day, and ``share``) what it is made of: the key of the rule that asked for a record (or
+    its type, where no rule did), the program, and who had logged in. ``full_in_days`` (float) is when the log's file
+    system is full at this rate: with ``max_log_file_action = keep_logs`` nothing is ever deleted. ``advice`` (list of
+    str) says what to do about what floods.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail_trail.volume
+        salt '*' sshtrail_trail.volume days=1
+    """
+    since = None if days is None else time.time() - _days(days) * 86400
+    return trail_volume.volume([path] if path else trail_volume.rotated(_log(AUDITD_CONF)), since)
+
+
+def _days(value):
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise SaltInvocationError(f"days must be a number, and not {value!r}") from None
 
 
 def _trail(logs):

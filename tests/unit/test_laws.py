@@ -31,6 +31,7 @@ PURE = {
         *("audit_log", "sshd_log", "author", "proof"),
         *("session", "scan", "gather", "join", "changes", "kept", "sessions"),
         *("moments", "people", "questions", "shown", "export"),
+        *("session", "told", "scan", "gather", "join", "changes", "kept", "sessions", "weigh"),
     },
     "sshd": {
         *("language", "include", "effective", "keywords", "daemon", "kinds", "values", "amounts", "network", "match"),

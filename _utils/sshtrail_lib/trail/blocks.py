@@ -119,8 +119,8 @@ def pieces(files: Sequence[str], since: float | None, moment: Moment) -> list[Pi
         start = 0 if since is None or is_compressed(path) else place(path, since, moment)
         found += _cut(number, path, start)[::-1]
         # What is older than the first line of this file cannot be newer in the one before.
-        first = _first(path, moment) if since is not None else None
-        if first is not None and since is not None and first < since:
+        begin = first(path, moment) if since is not None else None
+        if begin is not None and since is not None and begin < since:
             break
     return found[::-1]
 
@@ -132,7 +132,8 @@ def _cut(number, path, start):
     return [Piece(number, at, min(at + BLOCK, size)) for at in range(start, size, BLOCK)]
 
 
-def _first(path, moment):
+def first(path: str, moment: Moment) -> float | None:
+    """Return when the first line of a file (str, its path) was written (float), None where that cannot be told."""
     with contextlib.suppress(OSError, EOFError, lzma.LZMAError), opened(path) as handle:
         return next(filter(None, map(moment, handle.read(NEAR).split(b"\n"))), None)
     return None

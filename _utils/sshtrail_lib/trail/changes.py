@@ -10,10 +10,9 @@ import shlex
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from sshtrail_lib.trail.audit_log import Record
-from sshtrail_lib.trail.gather import number, program, when, worked
-from sshtrail_lib.trail.scan import SWITCHES, Call
+from sshtrail_lib.trail.scan import Call
 from sshtrail_lib.trail.session import OTHER, SU, SUDO, Became, File
+from sshtrail_lib.trail.told import SWITCHES, Told
 
 VIA = {"su": SU, "sudo": SUDO, "sudo-rs": SUDO}
 # What su and sudo start as root to look at a password is not what somebody became root for.
@@ -28,12 +27,12 @@ class Story(typing.NamedTuple):
     doubts: list[str]
 
 
-def story(switches: Sequence[Record], odd: Sequence[Call], names: Mapping[int, str], auid: int | None) -> Story:
+def story(switches: Sequence[Told], odd: Sequence[Call], names: Mapping[int, str], auid: int | None) -> Story:
     """
     Return who became whom in a session (:class:`Story`).
 
     switches
-        What su, sudo and their like sent (sequence of Record).
+        What su, sudo and their like sent (sequence of Told).
     odd
         The calls that may tell of a change of user (sequence of Call), empty where they were not asked for.
     names
@@ -47,8 +46,8 @@ def story(switches: Sequence[Record], odd: Sequence[Call], names: Mapping[int, s
     found, doubts, told = [], [], set()
     for pid, records in _turns(switches):
         true = _ran_as(programs.get(pid, ()), records[0].serial)
-        if true and true != program(records[0]):
-            doubts.append(f"process {pid} said that it was {program(records[0])}, and was {true}")
+        if true and true != records[0].exe:
+            doubts.append(f"process {pid} said that it was {records[0].exe}, and was {true}")
             continue
         one = _turn(pid, records, odd, names)
         if one:
@@ -63,11 +62,11 @@ def _ran_as(programs, serial):
     return next((name for at, name in reversed(programs) if at < serial), "")
 
 
-def _turns(switches: Iterable[Record]) -> Iterator[tuple[int, list[Record]]]:
+def _turns(switches: Iterable[Told]) -> Iterator[tuple[int, list[Told]]]:
     """Yield the messages of each run of su or sudo: its process, and the records (list) until it is done."""
-    running: dict[int, list[Record]] = {}
+    running: dict[int, list[Told]] = {}
     for record in sorted(switches, key=lambda one: one.serial):
-        pid = number(record, "pid") or 0
+        pid = record.pid or 0
         if record.type in ("USER_END", "CRED_DISP"):
             if pid in running:
                 yield pid, running.pop(pid)
@@ -80,29 +79,24 @@ def _turn(pid, records, odd, names):
     """Return what one run of su or sudo came to (Became), None for nothing."""
     kinds = {record.type: record for record in records}
     start, asked = kinds.get("USER_START"), kinds.get("USER_CMD")
-    failed = [record for record in records if not worked(record)]
-    via = VIA.get(program(records[0]), OTHER)
-    refused = failed and not (start and worked(start))
+    failed = [record for record in records if not record.worked]
+    via = VIA.get(records[0].exe, OTHER)
+    refused = failed and not (start and start.worked)
     if not (start or asked or refused):
         return None
     target = start or (None if via == SUDO else kinds.get("USER_AUTH") or kinds.get("USER_ACCT"))
     first = start or asked or failed[0]
-    uid = number(records[0], "uid")
+    uid = records[0].uid
     call = None if refused else _started_by(pid, first.serial, odd)
     return Became(
-        when(first),
+        first.time,
         via,
         names.get(uid, str(uid)) if uid is not None else None,
-        target.message.get("acct", b"").decode("utf-8", "backslashreplace") or None if target else None,
-        _asked(asked) if asked else call and shlex.join(call.argv or ()),
-        "failed" if refused else "success" if start or (asked and worked(asked)) else "unknown",
+        (target.acct or None) if target else None,
+        (asked.cmd or None) if asked else call and shlex.join(call.argv or ()),
+        "failed" if refused else "success" if start or (asked and asked.worked) else "unknown",
         first.serial,
     )
-
-
-def _asked(record):
-    command = record.message.get("cmd", b"").decode("utf-8", "backslashreplace")
-    return command or None
 
 
 def _started_by(pid, serial, odd):

@@ -9,18 +9,13 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import posixpath
 import typing
 
-from sshtrail_lib.trail import audit_log
-from sshtrail_lib.trail.audit_log import Record
-from sshtrail_lib.trail.scan import SWITCHES, UNSET, Clock
+from sshtrail_lib.trail.told import SWITCHES, Clock, Told
 
-#: sshd's programs, as OpenSSH 8.4 to 10.6 name them.
-SSHD = frozenset(("sshd", "sshd-session", "sshd-auth"))
 #: Seconds by which a clock may go back between two events before that is told.
 BACK = 5.0
-#: Records of a process that are kept from before its session.
+#: Tolds of a process that are kept from before its session.
 EARLIER = 8
 
 Place = tuple[str, int, int]
@@ -42,19 +37,19 @@ class Entry:
     ``node`` (str), ``boot`` (int, counted in this log) and ``ses`` (int); the kernel's LOGIN record (``login``), PAM's
     records from processes that say they are sshd (``starts``, ``ends``, ``gone``: USER_START, USER_END and CRED_DISP),
     sshd's own (``terminals``: USER_LOGIN), those from su, sudo and their like (``switches``), and whether records claim
-    to be sshd's that are somebody else's (``forged``, list).
+    to be sshd's that are somebody else's (``forged``). All are Told, or lists of it.
     """
 
     node: str
     boot: int
     ses: int
-    login: Record | None = None
-    starts: list[Record] = dataclasses.field(default_factory=list)
-    ends: list[Record] = dataclasses.field(default_factory=list)
-    gone: list[Record] = dataclasses.field(default_factory=list)
-    terminals: list[Record] = dataclasses.field(default_factory=list)
-    switches: list[Record] = dataclasses.field(default_factory=list)
-    forged: list[Record] = dataclasses.field(default_factory=list)
+    login: Told | None = None
+    starts: list[Told] = dataclasses.field(default_factory=list)
+    ends: list[Told] = dataclasses.field(default_factory=list)
+    gone: list[Told] = dataclasses.field(default_factory=list)
+    terminals: list[Told] = dataclasses.field(default_factory=list)
+    switches: list[Told] = dataclasses.field(default_factory=list)
+    forged: list[Told] = dataclasses.field(default_factory=list)
 
 
 class Boot:
@@ -81,99 +76,60 @@ class Gathered:
         self.boots: dict[tuple[str, int], Boot] = {}
         self.current: dict[str, int] = collections.defaultdict(int)
         #: What sshd's processes said before their session began, by node, boot and process.
-        self.earlier: dict[Place, collections.deque[Record]] = {}
+        self.earlier: dict[Place, collections.deque[Told]] = {}
         self._clocks: dict[str, Clock] = collections.defaultdict(Clock)
 
-    def feed(self, line: bytes, late: bool = False) -> None:
+    def feed(self, record: Told, late: bool = False) -> None:
         """
-        Take a line of the log (bytes) in.
+        Take a record (Told) in.
 
         late
             Whether it precedes what was taken in already (bool).
         """
-        record = audit_log.record(line)
-        if not record:
-            return
-        time = when(record)
         if not late:
-            self._boot(record, time)
-        self._sort(record, line, 0 if late else self.current[record.node])
+            self._boot(record)
+        self._sort(record, 0 if late else self.current[record.node])
 
-    def _boot(self, record, time):
-        again = record.type == "LOGIN" and self._taken(record)
-        if self._clocks[record.node].restarted(record.serial, time) or again:
+    def _boot(self, record):
+        if self._clocks[record.node].restarted(record) or self._taken(record):
             self.current[record.node] += 1
-        self._of(record.node, self.current[record.node]).saw(record.serial, time)
+        self._of(record.node, self.current[record.node]).saw(record.serial, record.time)
 
     def _taken(self, record):
         """Tell whether the number of a session that begins was given already in this boot: then it is another one."""
-        entry = self.entries.get((record.node, self.current[record.node], number(record, "ses") or 0))
-        return entry and entry.login and entry.login.event != record.event
+        entry = record.type == "LOGIN" and self.entries.get((record.node, self.current[record.node], record.ses or 0))
+        return entry and entry.login and (entry.login.serial, entry.login.time) != (record.serial, record.time)
 
     def _of(self, node, boot):
         return self.boots.setdefault((node, boot), Boot())
 
-    def entry(self, node: str, boot: int, ses: int) -> Entry:
-        """Return what is known of a session (:class:`Entry`), which is nothing when it is new."""
-        return self.entries.setdefault((node, boot, ses), Entry(node, boot, ses))
-
-    def _sort(self, record, line, boot):
-        ses = number(record, "ses")
+    def _sort(self, record, boot):
         if record.type == "TIME_INJOFFSET":
-            seconds = number(record, "sec", signed=True) or 0
-            self._of(record.node, boot).jumps.append(Jump(record.serial, when(record), float(seconds)))
-        elif ses is None or record.fields.get("ses") == UNSET:
-            self._early(record, line, boot)
-        elif record.type == "LOGIN":
-            entry = self.entry(record.node, boot, ses)
-            entry.login = entry.login or (record if record.fields.get("res", b"1") == b"1" else None)
+            self._of(record.node, boot).jumps.append(Jump(record.serial, record.time, float(record.seconds)))
+        elif record.ses is None:
+            if not record.doubled:
+                key = (record.node, boot, record.pid or 0)
+                self.earlier.setdefault(key, collections.deque(maxlen=EARLIER)).append(record)
         else:
-            self._message(self.entry(record.node, boot, ses), record, line)
-
-    def _early(self, record, line, boot):
-        if program(record) in SSHD and not doubled(line):
-            key = (record.node, boot, number(record, "pid") or 0)
-            self.earlier.setdefault(key, collections.deque(maxlen=EARLIER)).append(record)
-
-    def _message(self, entry, record, line):
-        name = program(record)
-        if name in SWITCHES:
-            entry.switches.append(record)
-        elif name in SSHD and doubled(line):
-            entry.forged.append(record)
-        elif name in SSHD:
-            kinds = {
-                "USER_START": entry.starts,
-                "USER_END": entry.ends,
-                "CRED_DISP": entry.gone,
-                "USER_LOGIN": entry.terminals,
-            }
-            if record.type in kinds and record not in kinds[record.type]:
-                kinds[record.type].append(record)
+            place = (record.node, boot, record.ses)
+            entry = self.entries.get(place) or self.entries.setdefault(place, Entry(*place))
+            _enter(entry, record)
 
 
-def when(record: Record) -> float:
-    """Return the time of a record (float, seconds since the epoch)."""
-    return record.seconds + record.milliseconds / 1000
-
-
-def number(record: Record, name: str, signed: bool = False) -> int | None:
-    """Return a number that the kernel wrote (int), None where there is none."""
-    value = record.fields.get(name, b"")
-    digits = value.removeprefix(b"-") if signed else value
-    return int(value) if digits.isdigit() and len(value) < 12 else None
-
-
-def program(record: Record) -> str:
-    """Return the name of the program (str) that a message says it is from."""
-    return posixpath.basename(record.message.get("exe", b"").decode(errors="replace"))
-
-
-def doubled(line: bytes) -> bool:
-    """Tell whether a message names two programs (bool): libaudit adds the true one to whatever it was given."""
-    return line.partition(b"\x1d")[0].count(b" exe=") > 1
-
-
-def worked(record: Record) -> bool:
-    """Tell whether a message says that it came off (bool)."""
-    return record.message.get("res") in (b"success", b"1")
+def _enter(entry, record):
+    """Enter a record where it belongs."""
+    if record.type == "LOGIN":
+        entry.login = entry.login or (record if record.worked else None)
+    elif record.exe in SWITCHES:
+        entry.switches.append(record)
+    elif record.doubled:
+        entry.forged.append(record)
+    else:
+        kinds = {
+            "USER_START": entry.starts,
+            "USER_END": entry.ends,
+            "CRED_DISP": entry.gone,
+            "USER_LOGIN": entry.terminals,
+        }
+        if record not in kinds[record.type]:
+            kinds[record.type].append(record)

@@ -15,7 +15,7 @@ import tempfile
 import typing
 from collections.abc import Iterable, Iterator, Sequence
 
-from sshtrail_lib.trail import blocks, kept, scan, sshd_log
+from sshtrail_lib.trail import blocks, kept, scan, sshd_log, told
 from sshtrail_lib.trail.audit_log import HEAD
 from sshtrail_lib.trail.gather import Gathered, Place
 from sshtrail_lib.trail.scan import Call
@@ -76,14 +76,14 @@ class Wanted(typing.NamedTuple):
         Seconds since the epoch (float): sessions that had not ended before the one and had begun before the other.
     commands
         Whether the commands are wanted (bool), and not just their number; with them come ``became`` by other means
-        than su and sudo, ``files`` and ``survived``.
+        than su and sudo, ``files`` and ``survived``. With None not even their number is, which is twice as fast.
     id
         Only the session of this id (str).
     """
 
     since: float | None = None
     until: float | None = None
-    commands: bool = False
+    commands: bool | None = False
     id: str | None = None
 
 
@@ -107,15 +107,21 @@ def sessions(sources: Sources, wanted: Wanted = ALL) -> Iterator[Session]:
     with Shelf() as shelf:
         history = _History(sources, wanted, shelf)
         history.read(wanted.commands)
-        if not wanted.commands and inner(history.gathered):
+        if not history.full and inner(history.gathered):
             # Who did what in these only the commands tell.
             history = _History(sources, wanted, shelf)
             history.read(True)
         for session in history.sessions():
             if _is_wanted(session, wanted):
-                if not wanted.commands and not isinstance(session.commands, int):
-                    session.commands = sum(one.success for one in session.commands)
-                yield session
+                yield _as_wanted(session, wanted)
+
+
+def _as_wanted(session, wanted):
+    if wanted.commands is None:
+        session.commands = None
+    elif not wanted.commands and not isinstance(session.commands, int):
+        session.commands = sum(one.success for one in session.commands)
+    return session
 
 
 def _is_wanted(session, wanted):
@@ -131,7 +137,7 @@ def lines(sources: Sources, wanted: Wanted = ALL) -> Iterator[sshd_log.Line]:
 
     The journal's trusted fields decide whether a line is sshd's; in syslog's files anybody can have written it.
     """
-    for line in _told(sources, wanted.since, None, None):
+    for line in _said(sources, wanted.since, None, None):
         when = line.when.timestamp()
         if (wanted.since is None or when >= wanted.since) and (wanted.until is None or when <= wanted.until):
             yield line
@@ -171,24 +177,23 @@ class _History:
         self.full = False
 
     def read(self, full):
-        """Read the audit log, with the commands (``full``, bool) or just their number."""
+        """Read the audit log, with the commands (``full``, bool), just their number, or not even that (None)."""
         self.full = full
         files = blocks.ordered(self.sources.audit)
         since = None if self.wanted.since is None else self.wanted.since - MARGIN
         parts = blocks.pieces(files, since, moment)
         for block in blocks.made(files, parts, functools.partial(work, full=full)):
-            for told, done in block:
-                self._take(told, done)
+            for records, done in block:
+                self._take(records, done)
         if parts and since is not None:
             self._look_back(files, parts[0])
 
-    def _take(self, told, done):
-        for line in told:
-            self.gathered.feed(line)
-        for (node, ses), one in done.items():
-            place = node.decode(errors="backslashreplace"), 0, int(ses)
-            place = place[0], self.gathered.current[place[0]], place[2]
-            shelf, (segment, blob, odd, files, names) = self.kept[place], one
+    def _take(self, records, done):
+        for record in records:
+            self.gathered.feed(told.Told(*record))
+        for (name, ses), one in done.items():
+            node = name.decode(errors="backslashreplace")
+            shelf, (segment, blob, odd, files, names) = self.kept[node, self.gathered.current[node], int(ses)], one
             if segment[0]:
                 shelf.segments.append(kept.Segment(*segment)._replace(where=blob and self.shelf.put(blob)))
             shelf.odd += [Call(*call) for call in odd]
@@ -198,14 +203,14 @@ class _History:
     def _look_back(self, files, first):
         """Look for the beginnings of the sessions that had begun before what was read."""
         left, later = self._begun_before(), b""
-        last: dict[bytes, int] = {}
+        last: dict[str, int] = {}
         for block in blocks.backwards(files, first, BACK) if left else ():
-            begun = {_session_of(line) for line in scan.logins(block)} & left
-            for _, line in reversed(scan.told(block) + scan.told(later)) if begun else ():
-                node, serial, _ = scan.head(line)
+            begun = {(node, 0, ses) for node, ses in told.logins(block)} & left
+            for _, record in reversed(told.told(block) + told.told(later)) if begun else ():
                 # Of the boot before, the numbers mean others.
-                if serial <= last.setdefault(node, serial) + scan.Clock.EVENTS and _session_of(line) in begun:
-                    self.gathered.feed(line, late=True)
+                of_boot = record.serial <= last.setdefault(record.node, record.serial) + told.Clock.EVENTS
+                if of_boot and (record.node, 0, record.ses) in begun:
+                    self.gathered.feed(record, late=True)
             left, later = left - begun, block
             if not left:
                 return
@@ -224,18 +229,10 @@ class _History:
         ends = [boot.time for boot in self.gathered.boots.values()]
         begins = [entry.login.seconds for entry in self.gathered.entries.values() if entry.login]
         since = min(begins) - MARGIN if begins and self.wanted.since is not None else None
-        said = _told(self.sources, since, max(ends, default=None), TELLING)
+        said = _said(self.sources, since, max(ends, default=None), TELLING)
         made = Sessions(self.gathered, self.kept, said, self.sources.host, self.full)
         made.alive = self.sources.alive
         return made.made()
-
-
-def _session_of(line):
-    """Return which session a record (bytes) is of: its node, the first boot that was read, and the number."""
-    before = line.partition(scan.MESSAGE)[0]
-    number = before.partition(b" ses=")[2].split(b" ", 1)[0]
-    node = before.removeprefix(b"node=").partition(b" ")[0] if before.startswith(b"node=") else b""
-    return node.decode(errors="backslashreplace"), 0, int(number) if number.isdigit() else -1
 
 
 # --- The audit log ----------------------------------------------------------------------------------------------
@@ -247,37 +244,35 @@ def moment(line: bytes) -> float | None:
     return int(head[3]) + int(head[4]) / 1000 if head else None
 
 
-def work(block: bytes, more: Iterator[bytes], full: bool) -> list[tuple[list[bytes], dict[tuple[bytes, bytes], Done]]]:
+def work(
+    block: bytes, more: Iterator[bytes], full: bool | None
+) -> list[tuple[list[tuple], dict[tuple[bytes, bytes], Done]]]:
     """
-    Return what a piece of the log (bytes) tells, as plain data: a list of lines and of what sessions did.
+    Return what a piece of the log (bytes) tells, as plain data: a list of records and of what sessions did.
 
-    It is cut where the numbers of the events begin again, so that what sessions did is of the boot that the lines
+    It is cut where the numbers of the events begin again, so that what sessions did is of the boot that the records
     beside are of.
     """
-    told = scan.told(block)
     found = []
-    cuts = _cuts(told)
-    for number, (at, lines) in enumerate(cuts):
-        end = cuts[number + 1][0] if number + 1 < len(cuts) else len(block)
-        part = block if (at, end) == (0, len(block)) else block[at:end]
-        rest = more if end == len(block) else iter([block[end : end + scan.LONGEST_EVENT]])
-        found.append((lines, _done(part, rest) if full else _numbers(part)))
+    parts = _parts(told.told(block))
+    for number, (at, records) in enumerate(parts):
+        end = parts[number + 1][0] if number + 1 < len(parts) else len(block)
+        part = b"" if full is None else block if (at, end) == (0, len(block)) else block[at:end]
+        rest = more if end == len(block) or not full else iter([block[end : end + scan.LONGEST_EVENT]])
+        found.append((records, _done(part, rest) if full else _numbers(part)))
     return found
 
 
-def _cuts(told):
-    """Return where the parts of a block begin (list of place and lines): at its first line, and at each boot."""
-    clocks: dict[bytes, scan.Clock] = {}
-    parts: list[tuple[int, list[bytes]]] = [(0, [])]
-    for at, line in told:
-        node, serial, time = scan.head(line)
-        clock = clocks.get(node)
-        if clock is None or clock.restarted(serial, time):
+def _parts(records):
+    """Return the parts of a block (list of where it begins and its records): from its first record, and each boot's."""
+    clocks: dict[str, told.Clock] = {}
+    parts: list[tuple[int, list[tuple]]] = [(0, [])]
+    for at, record in records:
+        new = record.node not in clocks
+        restarted = clocks.setdefault(record.node, told.Clock()).restarted(record)
+        if new or restarted:
             parts.append((at, []))
-        if clock is None:
-            clocks[node] = clock = scan.Clock()
-            clock.restarted(serial, time)
-        parts[-1][1].append(line)
+        parts[-1][1].append(tuple(record))
     return parts
 
 
@@ -308,7 +303,7 @@ def _done(part: bytes, more: Iterable[bytes]) -> dict[tuple[bytes, bytes], Done]
 # --- What sshd said ---------------------------------------------------------------------------------------------
 
 
-def _told(sources, since, last, telling):
+def _said(sources, since, last, telling):
     """Yield sshd's lines from all sources."""
     for path in blocks.ordered(sources.sshd):
         with blocks.opened(path) as handle:

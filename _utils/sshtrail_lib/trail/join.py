@@ -83,9 +83,14 @@ class Book:
 
     def _of_pid(self, logins, numbers, accepted):
         """Yield the number of each login of one process, and the line that is about it or why there is none."""
-        fits = {
-            number: [at for at, line in enumerate(accepted) if self._fits(logins[number], line)] for number in numbers
-        }
+        near: dict[int, list[int]] = collections.defaultdict(list)
+        for at, line in enumerate(accepted):
+            near[int(line.when.timestamp() // BEFORE)].append(at)
+        fits = {}
+        for number in numbers:
+            begin = int(logins[number].time // BEFORE)
+            close = (at for when in (begin - 1, begin, begin + 1) for at in near.get(when, ()))
+            fits[number] = sorted(at for at in close if self._fits(logins[number], accepted[at]))
         for group, lines in _groups(fits):
             pairs = _paired(group, lines, fits, accepted)
             for at in lines:
@@ -134,17 +139,25 @@ def _facts(line):
 
 def _groups(fits):
     """Yield the logins and the lines that could belong together, and to nobody else (lists of numbers, in order)."""
-    left = list(fits)
-    while left:
-        group, lines = {left[0]}, set(fits[left[0]])
-        grown = True
-        while grown:
-            more = {number for number in left if lines & set(fits[number])} - group
-            grown = bool(more)
-            group |= more
-            lines |= {at for number in more for at in fits[number]}
-        left = [number for number in left if number not in group]
-        yield sorted(group), sorted(lines)
+    of_line: dict[int, list[int]] = collections.defaultdict(list)
+    for number, lines in fits.items():
+        for at in lines:
+            of_line[at].append(number)
+    done: set[int] = set()
+    for number in fits:
+        group: set[int] = set()
+        found: set[int] = set()
+        waiting = [] if number in done else [number]
+        while waiting:
+            one = waiting.pop()
+            if one not in group:
+                group.add(one)
+                fresh = set(fits[one]) - found
+                found |= fresh
+                waiting += [other for at in fresh for other in of_line[at]]
+        done |= group
+        if group:
+            yield sorted(group), sorted(found)
 
 
 def _paired(group, lines, fits, accepted):

@@ -1,5 +1,5 @@
 """
-A large piece of an audit log: the few lines of it that tell of logins, and what was executed, each without the rest.
+What was executed in sessions, and which files were changed: out of a large piece of an audit log.
 
 Most of a log is of no concern, so that it is searched for what is and only that is taken apart. What comes out is
 plain data, for another process may do it. Every function takes time in proportion to the text.
@@ -10,9 +10,10 @@ from __future__ import annotations
 import posixpath
 import re
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from sshtrail_lib.trail.audit_log import HEX
+from sshtrail_lib.trail.told import SWITCHES
 
 UNSET = b"4294967295"
 #: An event whose records come later than this many bytes after its first is cut there.
@@ -54,18 +55,6 @@ BELOW = {
 }
 AT_FDCWD = b"ffffff9c"
 WRITES = 0o3 | 0o1000
-LOGIN = b"type=LOGIN msg=audit("
-JUMP = b"type=TIME_INJOFFSET msg=audit("
-MESSAGE = b" msg='"
-# Whoever tries passwords fills the log with these.
-FAILED = b" res=failed'"
-# What PAM, sshd, su and sudo write: the rest of what programs write is of no concern.
-KINDS = frozenset(
-    b"USER_START USER_END CRED_DISP CRED_REFR USER_LOGIN USER_AUTH USER_ACCT USER_CMD CRYPTO_KEY_USER".split()
-)
-# Of processes without a session only these tell of one that begins.
-BEFORE = frozenset(b"USER_AUTH USER_ACCT CRYPTO_KEY_USER".split())
-HEAD = re.compile(rb"(?:node=([^ ]*) )?type=([A-Z_0-9]+) msg=audit\(([0-9]{1,15})\.([0-9]{1,3}):([0-9]{1,20})\)")
 # The order of the fields is the kernel's (audit_log_exit, audit_log_task_info).
 CALL = re.compile(
     rb"(?:node=([^ ]*) )?type=SYSCALL msg=audit\(([0-9]{1,15}\.[0-9]{1,3}):([0-9]{1,20})\): arch=([0-9a-f]{1,8}) "
@@ -74,8 +63,24 @@ CALL = re.compile(
     rb"auid=([0-9]{1,10}) uid=([0-9]{1,10}) gid=[0-9]+ euid=([0-9]{1,10}) suid=[0-9]+ fsuid=[0-9]+ egid=[0-9]+ "
     rb"sgid=[0-9]+ fsgid=[0-9]+ tty=([^ ]+) ses=([0-9]{1,10}) comm=(?:\"[^\"]*\"|[^ ]+) exe=(\"[^\"]*\"|[^ \x1d]+)"
 )
+# A program that was started, as most are: its records one after the other, in the usual fields, with arguments that are
+# all in one record. What is not like that is taken apart line by line.
+_STARTS = b"|".join(b"%s syscall=(?:%s)" % (arch, b"|".join(calls)) for arch, calls in EXEC.items())
+WHOLE = re.compile(
+    rb"^type=SYSCALL msg=(audit\(([0-9]{1,15}\.[0-9]{1,3}):([0-9]{1,20})\): )arch=(?:" + _STARTS + rb")"
+    rb"(?: per=[0-9a-f]+)? success=yes exit=0 a0=[0-9a-f]{1,16} a1=[0-9a-f]{1,16} a2=[0-9a-f]{1,16} a3=[0-9a-f]{1,16} "
+    rb"items=[0-9]+ ppid=([0-9]{1,10}) pid=([0-9]{1,10}) auid=([0-9]{1,10}) uid=([0-9]{1,10}) gid=[0-9]+ "
+    rb"euid=([0-9]{1,10}) suid=[0-9]+ fsuid=[0-9]+ egid=[0-9]+ sgid=[0-9]+ fsgid=[0-9]+ tty=([^ \n]+) "
+    rb"ses=([0-9]{1,10}) comm=(?:\"[^\"\n]*\"|[0-9A-F]+) exe=\"([^\"\n]*)\"([^\n]*)\n"
+    rb"(?:type=BPRM_FCAPS msg=\1[^\n]*\n)?"
+    rb"type=EXECVE msg=\1argc=([0-9]+)((?: a[0-9]+=(?:\"[^\"\n]*\"|(?:[0-9A-F][0-9A-F])+))+)\n"
+    rb"type=CWD msg=\1cwd=([^\n]*)\n(?:type=PATH msg=\1[^\n]*\n)*(?:type=PROCTITLE msg=\1[^\n]*(?:\n|\Z))?",
+    re.MULTILINE,
+)
+WORD = re.compile(rb"=(?:\"([^\"]*)\"|([0-9A-F]+))")
 NAME = re.compile(rb"\x1d(?:.* )?UID=\"([^\"]*)\"")
 KEY = re.compile(rb" key=(\"[^\"]*\"|[^ \x1d]+)")
+TYPES = (b"SYSCALL", b"EXECVE", b"CWD", b"PATH", b"PROCTITLE")
 # Both once in each record of a system call, so that they come in pairs: to look for what is rare, and for nothing that
 # may be long, is five times as fast as to read the record.
 ASKED = re.compile(
@@ -84,13 +89,11 @@ ASKED = re.compile(
 )
 WHOSE = re.compile(rb" ses=([0-9]{1,10}) comm=")
 NODE = re.compile(rb"(?:^|\n)node=([^ \n]*) type=SYSCALL ")
+# Where the event's time and number begin in a line, by the first letters of its type.
+WHERE = {kind[5:9]: len(kind) for kind in (b"type=%s msg=audit(" % one for one in TYPES)}
 ARGUMENT = re.compile(rb" a([0-9]{1,9})(?:\[([0-9]{1,9})\])?=(?:\"([^\"]*)\"|([0-9A-Fa-f]*))")
 ARGC = re.compile(rb"argc=([0-9]{1,9})")
 PATH = re.compile(rb"item=([0-9]{1,9}) name=(\"[^\"]*\"|[^ ]+).* nametype=([A-Z]+)")
-#: Programs by which somebody becomes another.
-SWITCHES = frozenset(
-    ("su", "sudo", "sudo-rs", "doas", "pkexec", "runuser", "setpriv", "newgrp", "sg", "machinectl", "run0")
-)
 
 
 class Call(typing.NamedTuple):
@@ -124,67 +127,6 @@ class Call(typing.NamedTuple):
     name: str | None
 
 
-class Clock:
-    """Where one boot ends and the next begins in the records of one node: their serial numbers begin again."""
-
-    #: Records may be out of order by so many events, and by so many seconds.
-    EVENTS, SECONDS = 1000, 5.0
-
-    def __init__(self) -> None:
-        self.serial, self.time = -1, 0.0
-
-    def restarted(self, serial: int, time: float) -> bool:
-        """Tell whether a record (its serial number, int, and time, float) is the first known of another boot (bool)."""
-        back = serial < self.serial - self.EVENTS
-        # The number and the time of an event are taken together: what came late has both from before.
-        back = back or (serial < self.serial and abs(time - self.time) > self.SECONDS)
-        if back or serial > self.serial:
-            self.serial, self.time = serial, time
-        return back
-
-
-def head(line: bytes) -> tuple[bytes, int, float]:
-    """Return the node, the number and the time (bytes, int, float) of a line (bytes) that :func:`told` gave."""
-    found = HEAD.match(line)
-    assert found
-    return found[1] or b"", int(found[5]), int(found[3]) + int(found[4]) / 1000
-
-
-def told(block: bytes) -> list[tuple[int, bytes]]:
-    """Return the lines of ``block`` (bytes) that tell of logins (list of where each begins and of bytes), in order."""
-    found: dict[int, bytes] = {}
-    for mark in (LOGIN, JUMP):
-        marked = ((start, block[start:end]) for start, end in _marked(block, mark))
-        found.update((start, line) for start, line in marked if HEAD.match(line))
-    for start, end in _marked(block, MESSAGE):
-        line = block[start:end]
-        head = HEAD.match(line)
-        if head and head[2] in KINDS and (_in_session(line, head.end()) or (head[2] in BEFORE and FAILED not in line)):
-            found[start] = line
-    return sorted(found.items())
-
-
-def logins(block: bytes) -> list[bytes]:
-    """Return the kernel's LOGIN records (list of bytes) in ``block`` (bytes)."""
-    return [block[start:end] for start, end in _marked(block, LOGIN)]
-
-
-def _in_session(line, end):
-    """Tell whether the process that sent a message had a session: the kernel wrote that before the message."""
-    return b" ses=%s " % UNSET not in line[end : line.find(MESSAGE) + 1]
-
-
-def _marked(block: bytes, mark: bytes) -> Iterator[tuple[int, int]]:
-    """Yield where the lines that hold ``mark`` begin and end, each line once however often it holds it."""
-    at = block.find(mark)
-    while at >= 0:
-        start = block.rfind(b"\n", 0, at) + 1
-        end = block.find(b"\n", at)
-        end = len(block) if end < 0 else end
-        yield start, end
-        at = block.find(mark, end)
-
-
 def numbers(block: bytes) -> dict[tuple[bytes, bytes], list[int]]:
     """
     Return the numbers of the events (dict of node and session to list of int) in ``block`` (bytes) that started a
@@ -209,35 +151,75 @@ def calls(block: bytes, more: Iterable[bytes] = ()) -> dict[tuple[bytes, bytes],
         What follows ``block`` in the log (iterable of pieces that end with a line): the rest of its last events.
     """
     opened: dict[bytes, _Event] = {}
-    for line in block.split(b"\n"):
-        _line(line, opened)
-    _rest({key: event for key, event in opened.items() if event.waiting}, more)
     found: dict[tuple[bytes, bytes], list[Call]] = {}
+    at = 0
+    for match in WHOLE.finditer(block):
+        if match.start() > at:
+            _lines(block[at : match.start()], opened, begin=True)
+        at = match.end()
+        if match[10] != UNSET:
+            found.setdefault((b"", match[10]), []).append(_whole(match))
+    _lines(block[at:], opened, begin=True)
+    _rest({key: event for key, event in opened.items() if event.waiting}, more)
     for event in opened.values():
         call = event.call()
         if call:
             found.setdefault((event.head[1] or b"", event.head[17]), []).append(call)
-    return {key: _searched(calls) for key, calls in found.items()}
+    return {key: _searched(sorted(calls, key=_serial)) for key, calls in found.items()}
 
 
-def _line(line, opened):
-    """Give a line to the event that it is of, where that is of a session."""
-    at = line.find(b" ") + 1 if line.startswith(b"node=") else 0
-    kind = line[at + 5 : at + 9]
-    if kind == b"SYSC":
-        head = CALL.match(line)
-        if head and head[17] != UNSET:
-            opened.setdefault(_key(line), _Event(head, line))
-    elif kind in (b"EXEC", b"CWD ", b"PATH") and (event := opened.get(_key(line))):
-        event.add(kind, line)
-    elif kind == b"PROC" and (event := opened.get(_key(line))):
-        event.waiting = False
+def _serial(call):
+    return call.serial
 
 
-def _key(line):
-    """Return what all records of an event have in common."""
-    event = line[line.find(b"audit(") : line.find(b"): ")]
-    return line[: line.find(b" ")] + event if line.startswith(b"node=") else event
+def _whole(match):
+    """Return what an event that stands in one piece executed (Call)."""
+    _, time, serial, parent, pid, auid, uid, euid, tty, _ses, exe, rest, argc, words, cwd = match.groups()
+    argv = tuple(_str(bytes.fromhex(coded.decode()) if coded else quoted) for quoted, coded in WORD.findall(words))
+    return Call(
+        float(time),
+        int(serial),
+        int(parent),
+        int(pid),
+        int(uid),
+        int(euid),
+        None if tty == b"(none)" else _str(tty),
+        True,
+        _str(exe),
+        _value(cwd),
+        argv,
+        (),
+        (),
+        "written",
+        len(argv) == int(argc),
+        False,
+        int(auid),
+        None if auid == uid else _known(NAME.search(rest)),
+    )
+
+
+def _known(name):
+    return _str(name[1]) if name and not name[1].startswith((b"unknown(", b"unset")) else None
+
+
+def _lines(block, opened, begin):
+    """Give each line to the event that it is of, where that is of a session; ``begin`` new ones, or not."""
+    for line in block.split(b"\n"):
+        at = line.find(b" ") + 1 if line.startswith(b"node=") else 0
+        kind = line[at + 5 : at + 9]
+        place = WHERE.get(kind)
+        if not place:
+            continue
+        start = at + place
+        key = line[start : line.find(b")", start)]
+        # Another node has events of its own.
+        key = line[:at] + key if at else key
+        if kind == b"SYSC":
+            head = CALL.match(line) if begin else None
+            if head and head[17] != UNSET:
+                opened.setdefault(key, _Event(head, line))
+        elif event := opened.get(key):
+            event.add(kind, line)
 
 
 def _rest(waiting, more):
@@ -246,9 +228,7 @@ def _rest(waiting, more):
     for piece in more:
         if not waiting or read > LONGEST_EVENT:
             return
-        for line in piece.split(b"\n"):
-            if line.find(b"type=SYSC", 0, 300) < 0:
-                _line(line, waiting)
+        _lines(piece, waiting, begin=False)
         read += len(piece)
         # The records of an event come within a moment of each other, unless arguments are still missing.
         waiting = {key: event for key, event in waiting.items() if event.waiting and event.missing()}
@@ -268,7 +248,10 @@ class _Event:
 
     def add(self, kind, line):
         if kind == b"PATH":
-            self.paths.append(line)
+            if not self.argc > 0:
+                self.paths.append(line)
+        elif kind == b"PROC":
+            self.waiting = False
         elif kind == b"CWD ":
             self.cwd = self.cwd or line
         else:
@@ -328,8 +311,7 @@ class _Event:
         return tuple(_str(one) for one in _bytes(key[1]).split(b"\x01")) if key and key[1] != b"(null)" else ()
 
     def name(self):
-        found = NAME.search(self.line, self.head.end())
-        return _str(found[1]) if found and not found[1].startswith((b"unknown(", b"unset")) else None
+        return _known(NAME.search(self.line, self.head.end()))
 
     def below(self, arch, number):
         if arch not in ATTRIBUTES:

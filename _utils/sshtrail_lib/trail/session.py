@@ -137,7 +137,8 @@ class Session:
     channels
         What the connection carried (list of :class:`Channel`), as far as sshd told.
     commands
-        How many programs were started (int); or these (sequence of :class:`Command`), which may be read from disk.
+        How many programs were started (int), or these (sequence of :class:`Command`), which may be read from disk; None
+        when neither was asked for.
     became, files, survived
         Lists of :class:`Became`, :class:`File`, and of the :class:`Command` that came after the end.
     proof
@@ -162,7 +163,7 @@ class Session:
     state: str = OPEN
     tty: str | None = None
     channels: list[Channel] = dataclasses.field(default_factory=list)
-    commands: int | Sequence[Command] = 0
+    commands: int | Sequence[Command] | None = 0
     became: list[Became] = dataclasses.field(default_factory=list)
     files: list[File] = dataclasses.field(default_factory=list)
     survived: list[Command] = dataclasses.field(default_factory=list)
@@ -195,7 +196,7 @@ def told(session: Session) -> dict[str, typing.Any]:
         "ended": _iso(session.ended),
         **{name: getattr(session, name) for name in ("seconds", "state", "tty")},
         "channels": [channel._asdict() for channel in session.channels],
-        "commands": commands if isinstance(commands, int) else [command(one) for one in commands],
+        "commands": commands if commands is None or isinstance(commands, int) else [command(one) for one in commands],
         "became": [became(one) for one in session.became],
         "files": [file(one) for one in session.files],
         "survived": [command(one) for one in session.survived],

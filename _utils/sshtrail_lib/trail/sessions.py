@@ -5,6 +5,7 @@ The sessions: what the kernel and PAM say of each login by SSH, with what sshd s
 from __future__ import annotations
 
 import base64
+import collections
 import dataclasses
 import posixpath
 import re
@@ -12,12 +13,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sshtrail_lib.base import text
 from sshtrail_lib.trail import changes, join
-from sshtrail_lib.trail.audit_log import Record
-from sshtrail_lib.trail.gather import SSHD, Entry, Gathered, Place, number, when, worked
+from sshtrail_lib.trail.gather import Entry, Gathered, Place
 from sshtrail_lib.trail.kept import Commands, Kept, command, segment
 from sshtrail_lib.trail.scan import Call
 from sshtrail_lib.trail.session import CLOSED, KILLED, LOST, OPEN, Certificate, Channel, Key, Session
 from sshtrail_lib.trail.sshd_log import Line
+from sshtrail_lib.trail.told import SSHD, Told
 
 STARTED = re.compile(r"(?P<kind>shell|command|subsystem|forced-command)\b(?: \([^)]*\))?(?: '(?P<what>.*)')?")
 FOUND = re.compile(r"(?P<file>.*):(?P<line>[0-9]{1,9})")
@@ -31,22 +32,22 @@ class Login:
     A login that the kernel or PAM knows.
 
     ``entry`` (:class:`~sshtrail_lib.trail.gather.Entry`), ``pid`` (int: sshd's process, the monitor), ``login``,
-    ``start`` and ``end`` (Record or None), ``inner`` (bool: it shares the kernel's session with who started its sshd)
+    ``start`` and ``end`` (Told or None), ``inner`` (bool: it shares the kernel's session with who started its sshd)
     and ``doubt`` (str: why it may be no session).
     """
 
     entry: Entry
     pid: int
-    login: Record | None
-    start: Record | None
-    end: Record | None
+    login: Told | None
+    start: Told | None
+    end: Told | None
     inner: bool = False
     refused: bool = False
     doubt: str = ""
 
     @property
-    def first(self) -> Record:
-        """The first record of it (Record)."""
+    def first(self) -> Told:
+        """The first record of it (Told)."""
         found = self.login or self.start or self.end
         assert found
         return found
@@ -82,17 +83,17 @@ def inner(gathered: Gathered) -> set[Place]:
 def _pids(entry: Entry) -> list[int]:
     """Return the processes (list of int) by which the kernel or PAM knows a login in a session, the oldest first."""
     records = [*([entry.login] if entry.login else []), *entry.starts, *entry.ends, *entry.gone]
-    pids = [number(record, "pid") for record in sorted(records, key=lambda one: one.serial)]
+    pids = [record.pid for record in sorted(records, key=lambda one: one.serial)]
     return list(dict.fromkeys(pid for pid in pids if pid is not None))
 
 
 def _of_entry(entry, kept, earlier):
     """Yield the logins of one session of the kernel's: mostly one, none where it is not sshd's."""
     for pid in _pids(entry):
-        login = entry.login if entry.login and number(entry.login, "pid") == pid else None
-        starts = [record for record in entry.starts if number(record, "pid") == pid]
-        ends = [record for record in (*entry.ends, *entry.gone) if number(record, "pid") == pid]
-        opened = next((record for record in starts if worked(record)), None)
+        login = entry.login if entry.login and entry.login.pid == pid else None
+        starts = [record for record in entry.starts if record.pid == pid]
+        ends = [record for record in (*entry.ends, *entry.gone) if record.pid == pid]
+        opened = next((record for record in starts if record.worked), None)
         first = pid == _pids(entry)[0]
         one = Login(entry, pid, login, opened, ends[0] if ends else None, not first)
         one.refused = bool(starts) and not opened
@@ -108,7 +109,7 @@ def _of_entry(entry, kept, earlier):
 
 
 def _before(known, login):
-    return any(record.serial <= login.serial and when(login) - when(record) < SOON for record in known)
+    return any(record.serial <= login.serial and login.time - record.time < SOON for record in known)
 
 
 def _is_sshd(pid, record, kept):
@@ -137,26 +138,30 @@ class Sessions:
         self.gathered, self.kept, self.host, self.full = gathered, kept, host, full
         self.book = join.Book(lines)
         self.names: dict[str, dict[int, str]] = {}
+        self.by_pid: dict[Place, list[Told]] = collections.defaultdict(list)
         for entry in gathered.entries.values():
             self._name(entry)
+            if entry.login:
+                self.by_pid[entry.node, entry.boot, entry.login.pid or 0].append(entry.login)
         #: Processes that live (collection of int), where that can be asked; None for the logs of another host.
         self.alive: frozenset[int] | None = None
 
     def _name(self, entry):
         names = self.names.setdefault(entry.node, {0: "root"})
         for record in (entry.login, *entry.starts):
-            auid = number(record, "auid") if record else None
-            name = record and (record.message.get("acct") or record.names.get("AUID"))
-            if auid is not None and name and name not in (b"unset", b"unknown(%d)" % auid):
-                names.setdefault(auid, name.decode("utf-8", "backslashreplace"))
+            if record and record.auid is not None and (record.acct or record.name):
+                names.setdefault(record.auid, record.acct or record.name)
 
     def made(self) -> Iterator[Session]:
         """Yield the sessions (:class:`~sshtrail_lib.trail.session.Session`), in the order of their events."""
         found = logins(self.gathered, self.kept)
         joined = self.book.join([self._asked(login) for login in found])
+        sharing: dict[int, list[Login]] = collections.defaultdict(list)
+        for login in found:
+            sharing[id(login.entry)].append(login)
         for login, lines in zip(found, joined, strict=True):
             if not login.refused:
-                yield self._session(login, lines, [one for one in found if one.entry is login.entry])
+                yield self._session(login, lines, sharing[id(login.entry)])
         yield from self._without_pam()
 
     def _without_pam(self):
@@ -187,21 +192,21 @@ class Sessions:
     def _asked(self, login):
         peer = _message(login, "addr")
         return join.Login(
-            login.entry.node or "", login.pid, when(login.first), self._user(login), peer, number(login.first, "auid")
+            login.entry.node or "", login.pid, login.first.time, self._user(login), peer, login.first.auid
         )
 
     def _user(self, login):
         told = _message(login, "acct")
-        auid = number(login.first, "auid")
+        auid = login.first.auid
         return told or self.names[login.entry.node].get(auid if auid is not None else -1)
 
     def _session(self, login, joined, sharing):
-        started = when(login.first) if login.login or login.start else None
+        started = login.first.time if login.login or login.start else None
         session = Session(
-            f"{login.entry.ses}@{_stamp(when(login.first))}" + (f".{login.pid}" if login.inner else ""),
+            f"{login.entry.ses}@{_stamp(login.first.time)}" + (f".{login.pid}" if login.inner else ""),
             login.entry.node or self.host,
             self._user(login),
-            number(login.first, "auid"),
+            login.first.auid,
             address=_message(login, "addr"),
             started=started,
         )
@@ -230,7 +235,7 @@ class Sessions:
         place = (login.entry.node, login.entry.boot)
         boot, later = self.gathered.boots[place], (place[0], place[1] + 1) in self.gathered.boots
         if login.end:
-            session.state, session.ended = CLOSED, when(login.end)
+            session.state, session.ended = CLOSED, login.end.time
             session.proof["ended"] = [_audit(login.end)]
             self._clock(session, login, boot)
             return
@@ -244,7 +249,7 @@ class Sessions:
         if over and not lives:
             return over
         if again:
-            return KILLED, f"its process had gone without a word when its number came again at {text.iso(when(again))}"
+            return KILLED, f"its process had gone without a word when its number came again at {text.iso(again.time)}"
         if later:
             return LOST, f"the host stopped after {text.iso(boot.time)}, and no record tells of an end"
         if self.alive is not None and not lives:
@@ -253,14 +258,9 @@ class Sessions:
         return OPEN, f"no record up to {text.iso(boot.time)} tells of an end ({sure})"
 
     def _again(self, login):
-        """Return the first record of another login by the process's number (Record), None where there is none."""
-        later = (
-            entry.login
-            for entry in self.gathered.entries.values()
-            if entry.login and (entry.node, entry.boot) == (login.entry.node, login.entry.boot)
-            if number(entry.login, "pid") == login.pid and entry.login.serial > login.first.serial
-        )
-        return min(later, key=lambda one: one.serial, default=None)
+        """Return the first record of another login by the process's number (Told), None where there is none."""
+        of_pid = self.by_pid[login.entry.node, login.entry.boot, login.pid]
+        return min((one for one in of_pid if one.serial > login.first.serial), key=lambda one: one.serial, default=None)
 
     def _clock(self, session, login, boot):
         jumps = [jump for jump in boot.jumps if login.first.serial <= jump.serial <= login.end.serial]
@@ -277,7 +277,7 @@ class Sessions:
         kept = self.kept.get((entry.node, entry.boot, entry.ses)) or Kept(lambda _: ())
         if len(sharing) > 1:
             kept = _share(kept, login, joined, sharing)
-            others = ", ".join(_stamp(when(one.first)) for one in sharing if one is not login)
+            others = ", ".join(_stamp(one.first.time) for one in sharing if one is not login)
             session.unknown["commands"] = (
                 f"the kernel gave the same number to the login at {others}: who did what is told by the parent "
                 "processes, as far as they are known"
@@ -411,11 +411,9 @@ def _same_key(one, fields):
 def _recorded(session, login, earlier):
     """Add how somebody logged in, as far as the records of his process tell that without sshd's line."""
     known = earlier.get((login.entry.node, login.entry.boot, login.pid), ())
-    own = [record for record in known if login.first and _before([record], login.first) and worked(record)]
+    own = [record for record in known if login.first and _before([record], login.first) and record.worked]
     prints = {one for record in own if (one := _fingerprint(record))}
-    by_pam = [
-        record for record in own if record.type == "USER_AUTH" and record.message.get("op") == b"PAM:authentication"
-    ]
+    by_pam = [record for record in own if record.type == "USER_AUTH" and record.op == "PAM:authentication"]
     if len(prints) == 1:
         session.method, session.key = "publickey", Key("", prints.pop())
         session.unknown.pop("key", None)
@@ -426,13 +424,9 @@ def _recorded(session, login, earlier):
 
 
 def _fingerprint(record):
-    """Return the key's fingerprint (str) that Red Hat's sshd writes in hexadecimal, as ssh-keygen prints it."""
-    found = record.message.get("fp", b"").removeprefix(b"SHA256:")
-    kind = record.message.get("kind", b"auth-key")
-    digits = found.replace(b":", b"")
-    if kind != b"auth-key" or len(digits) != 64 or not re.fullmatch(rb"[0-9a-fA-F]+", digits):
-        return None
-    return "SHA256:" + base64.b64encode(bytes.fromhex(digits.decode())).decode().rstrip("=")
+    """Return the key's fingerprint (str) that Red Hat's sshd writes in hexadecimal, as ssh-keygen prints it, or ""."""
+    digest = base64.b64encode(bytes.fromhex(record.fp)).decode().rstrip("=")
+    return digest and f"SHA256:{digest}"
 
 
 def _channels(session, joined):
@@ -454,12 +448,12 @@ def _channels(session, joined):
 
 def _terminal(session, login, joined):
     told = [line.fields["terminal"] for line in joined.others if "terminal" in line.fields]
-    recorded = [one for record in login.entry.terminals if number(record, "pid") and (one := _tty(record))]
+    recorded = [one for record in login.entry.terminals if record.pid and (one := _tty(record))]
     session.tty = next(iter((*told, *recorded)), None)
 
 
 def _tty(record):
-    name = record.text("terminal") or ""
+    name = record.terminal
     return name.removeprefix("/dev/") if name.startswith(("/dev/pts/", "/dev/tty", "pts/")) else None
 
 
@@ -469,14 +463,13 @@ def _tty(record):
 def _message(login, name):
     """Return what PAM's records of a login say (str), None where they do not."""
     for record in (login.start, login.end):
-        value = record.message.get(name) if record else None
-        if value and value != b"?":
-            return value.decode("utf-8", "backslashreplace")
+        if record and getattr(record, name):
+            return getattr(record, name)
     return None
 
 
 def _audit(record):
-    return f"audit({record.seconds}.{record.milliseconds:03}:{record.serial})"
+    return f"audit({record.time:.3f}:{record.serial})"
 
 
 def _line(line):

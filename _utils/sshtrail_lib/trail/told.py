@@ -1,0 +1,241 @@
+"""
+The few lines of an audit log that tell of logins: searched for in a large piece of it, and taken apart.
+
+A process writes what it likes into a message, so that only what the kernel put before it counts. What comes out is
+plain data, for another process may do it. Every function takes time in proportion to the text.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import typing
+from collections.abc import Iterator
+
+from sshtrail_lib.trail.audit_log import HEX
+
+UNSET = 4294967295
+#: sshd's programs, as OpenSSH 8.4 to 10.6 name them.
+SSHD = frozenset(("sshd", "sshd-session", "sshd-auth"))
+#: Programs by which somebody becomes another.
+SWITCHES = frozenset(
+    ("su", "sudo", "sudo-rs", "doas", "pkexec", "runuser", "setpriv", "newgrp", "sg", "machinectl", "run0")
+)
+LOGIN = b"type=LOGIN msg=audit("
+JUMP = b"type=TIME_INJOFFSET msg=audit("
+# One byte is found much faster than several; before a message the kernel writes none such.
+QUOTE, MESSAGE = b"'", b" msg='"
+# What PAM and sshd say of a login, before it has a session and in it; and what su, sudo and their like say.
+EARLY = frozenset(("USER_AUTH", "USER_ACCT", "CRYPTO_KEY_USER"))
+OWN = frozenset(("USER_START", "USER_END", "CRED_DISP", "USER_LOGIN"))
+OTHERS = frozenset(("USER_START", "USER_END", "CRED_DISP", "USER_AUTH", "USER_ACCT", "USER_CMD"))
+KINDS = frozenset(kind.encode() for kind in (*EARLY, *OWN, *OTHERS))
+HEAD = re.compile(rb"(?:node=([^ ]*) )?type=([A-Z_0-9]+) msg=audit\(([0-9]{1,15})\.([0-9]{1,3}):([0-9]{1,20})\):")
+# What libpam writes, as most messages are: nothing else is in the line, so that it need not be taken apart.
+PAM = re.compile(
+    rb"(?:node=([^ ]*) )?type=([A-Z_]+) msg=audit\(([0-9]{1,15})\.([0-9]{1,3}):([0-9]{1,20})\): pid=([0-9]{1,10}) "
+    rb"uid=([0-9]{1,10}) auid=([0-9]{1,10}) ses=([0-9]{1,10})(?: subj=[^ ]+)? msg='op=(PAM:[a-z_]+)"
+    rb"(?: grantors=[^ ']*)? acct=\"([^\"]*)\" exe=\"(?:[^\"]*/)?([^\"/]*)\" hostname=[^ ']+ addr=([^ ']+) "
+    rb"terminal=([^ ']+) res=(success|failed)'(?:\x1dUID=\"[^\"]*\" AUID=\"([^\"]*)\")?"
+)
+NUMBER = re.compile(rb" (pid|uid|auid|ses|res|sec)=(-?[0-9]{1,10})(?![^ \n])")
+FIELD = re.compile(rb"[ '](op|acct|exe|addr|terminal|res|cmd|fp|kind)=(\"[^\"]*\"|[^ ']*)")
+NAME = re.compile(rb"[\x1d ]AUID=\"([^\"]*)\"")
+
+
+class Told(typing.NamedTuple):
+    """
+    A record that tells of a login, or of who becomes another in it.
+
+    What the kernel says: ``node``, ``type`` (str), ``time`` (float), ``serial`` (int), ``pid``, ``uid``, ``auid`` and
+    ``ses`` (int, None where they are missing or unset), ``seconds`` (int: by how much a clock was set) and ``worked``
+    (bool; of a message, what it says). What the message says: ``op``, ``acct``, ``exe`` (a program's name), ``addr``,
+    ``terminal``, ``cmd`` and ``fp`` (str, "" for none), and whether it names two programs (``doubled``, bool): libaudit
+    adds the true one to whatever it was given. ``name`` (str) is the account of ``auid``, as auditd looked it up.
+    """
+
+    node: str
+    type: str
+    time: float
+    serial: int
+    pid: int | None
+    uid: int | None
+    auid: int | None
+    ses: int | None
+    seconds: int
+    worked: bool
+    op: str
+    acct: str
+    exe: str
+    addr: str
+    terminal: str
+    cmd: str
+    fp: str
+    doubled: bool
+    name: str
+
+
+class Clock:
+    """Where one boot ends and the next begins in the records of one node: their serial numbers begin again."""
+
+    #: Records may be out of order by so many events, and by so many seconds.
+    EVENTS, SECONDS = 1000, 5.0
+
+    def __init__(self) -> None:
+        self.serial, self.time = -1, 0.0
+
+    def restarted(self, record: Told) -> bool:
+        """Tell whether a record (Told) is the first known of another boot (bool)."""
+        serial, time = record.serial, record.time
+        back = serial < self.serial - self.EVENTS
+        # The number and the time of an event are taken together: what came late has both from before.
+        back = back or (serial < self.serial and abs(time - self.time) > self.SECONDS)
+        if back or serial > self.serial:
+            self.serial, self.time = serial, time
+        return back
+
+
+def told(block: bytes) -> list[tuple[int, Told]]:
+    """Return what ``block`` (bytes, whole lines) tells of logins (list of where a line begins, and Told), in order."""
+    found: list[tuple[int, Told]] = []
+    for mark, before in ((LOGIN, b""), (JUMP, b""), (QUOTE, MESSAGE)):
+        for start, line in _marked(block, mark, before):
+            record = _record(line)
+            if record:
+                found.append((start, record))
+    return sorted(found, key=lambda one: one[0])
+
+
+def logins(block: bytes) -> set[tuple[str, int | None]]:
+    """Return the sessions (set of node and number) that the kernel's LOGIN records in ``block`` (bytes) begin."""
+    found = (_record(line) for _, line in _marked(block, LOGIN))
+    return {(record.node, record.ses) for record in found if record}
+
+
+def _marked(block: bytes, mark: bytes, before: bytes = b"") -> Iterator[tuple[int, bytes]]:
+    """
+    Yield where each line begins that holds ``mark``, and the line; once, however often it holds it.
+
+    before
+        What the first mark of a line must be the end of (bytes).
+    """
+    at = block.find(mark)
+    while at >= 0:
+        end = block.find(b"\n", at)
+        end = len(block) if end < 0 else end
+        if not before or block.startswith(before, at + len(mark) - len(before)):
+            start = block.rfind(b"\n", 0, at) + 1
+            yield start, block[start:end]
+        at = block.find(mark, end)
+
+
+def _record(line: bytes) -> Told | None:
+    """Return what a line tells (Told), None where it is of no concern."""
+    pam = PAM.fullmatch(line)
+    if pam:
+        return _by_pam(pam)
+    head = HEAD.match(line)
+    if not head:
+        return None
+    kind = head[2].decode()
+    body, _, names = line.partition(b"\x1d")
+    own, message, words = body.partition(MESSAGE) if kind not in ("LOGIN", "TIME_INJOFFSET") else (body, b"", b"")
+    numbers: dict[bytes, int] = {}
+    for name, value in NUMBER.findall(own, head.end()):
+        numbers.setdefault(name, int(value))
+    if message and head[2] not in KINDS:
+        return None
+    fields, exes = _fields(words) if message else ({}, 0)
+    record = _made(head, kind, numbers, fields, exes > 1, names)
+    return record if not message or _counts(record) else None
+
+
+def _by_pam(found):
+    """Return what a message of libpam's tells (Told), None where it is of no concern."""
+    node, kind, seconds, milliseconds, serial, pid, uid, auid, ses, op, *words = found.groups()
+    exe = words[1].decode(errors="backslashreplace")
+    if (exe not in SSHD and exe not in SWITCHES) or kind not in KINDS:
+        return None
+    acct, addr, terminal, name = (_text(word or b"") for word in (words[0], words[2], words[3], words[5]))
+    record = Told(
+        node.decode(errors="backslashreplace") if node else "",
+        kind.decode(),
+        int(seconds) + int(milliseconds) / 1000,
+        int(serial),
+        int(pid),
+        int(uid),
+        _set(auid),
+        _set(ses),
+        0,
+        words[4] == b"success",
+        op.decode(),
+        *(acct, exe, addr, terminal, "", "", False),
+        "" if name.startswith(("unset", "unknown(")) else name,
+    )
+    return record if _counts(record) else None
+
+
+def _set(number):
+    return None if number == b"4294967295" else int(number)
+
+
+def _fields(words):
+    """Return the fields of a message (dict), of which the first counts, and how many programs it names."""
+    found: dict[bytes, bytes] = {}
+    exes = 0
+    for name, value in FIELD.findall(b" " + words):
+        found.setdefault(name, value)
+        exes += name == b"exe"
+    return found, exes
+
+
+def _made(head, kind, numbers, fields, doubled, names):
+    name = NAME.search(b"\x1d" + names) if names else None
+    ses, auid = numbers.get(b"ses"), numbers.get(b"auid")
+    message = bool(fields)
+    return Told(
+        _text(head[1] or b""),
+        kind,
+        int(head[3]) + int(head[4]) / 1000,
+        int(head[5]),
+        numbers.get(b"pid"),
+        numbers.get(b"uid"),
+        None if auid == UNSET else auid,
+        None if ses == UNSET else ses,
+        numbers.get(b"sec", 0),
+        fields.get(b"res") in (b"success", b"1") if message else numbers.get(b"res", 1) == 1,
+        _text(fields.get(b"op", b"")),
+        _text(fields.get(b"acct", b""), True),
+        posixpath.basename(_text(fields.get(b"exe", b""), True)),
+        _text(fields.get(b"addr", b"")),
+        _text(fields.get(b"terminal", b"")),
+        _text(fields.get(b"cmd", b""), True),
+        _fingerprint(fields),
+        doubled,
+        _text(name[1]) if name and not name[1].startswith((b"unset", b"unknown(")) else "",
+    )
+
+
+def _counts(record):
+    """Tell whether a message is of concern (bool), by who says that he sent it, and of which session he is."""
+    if record.ses is None:
+        return record.type in EARLY and record.exe in SSHD and record.worked
+    if record.exe in SSHD:
+        return record.type in OWN
+    return record.exe in SWITCHES and record.type in OTHERS and (record.type != "USER_ACCT" or not record.worked)
+
+
+def _fingerprint(fields):
+    """Return the key's fingerprint (str, hexadecimal) that Red Hat's sshd writes, "" for none or a host key's."""
+    digits = fields.get(b"fp", b"").removeprefix(b"SHA256:").replace(b":", b"")
+    of_login = fields.get(b"kind", b"auth-key") == b"auth-key"
+    return digits.decode() if of_login and len(digits) == 64 and HEX.fullmatch(digits) else ""
+
+
+def _text(word, encoded=False):
+    """Return a value as str; names are quoted, or hexadecimal when they hold what is no plain character."""
+    if word.startswith(b'"'):
+        word = word[1:].removesuffix(b'"')
+    elif encoded and HEX.fullmatch(word):
+        word = bytes.fromhex(word.decode())
+    return "" if word in (b"?", b"(null)") else word.decode("utf-8", "backslashreplace")

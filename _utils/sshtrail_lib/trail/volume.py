@@ -1,0 +1,91 @@
+"""
+How much is logged, by what, and how long the disk will hold it.
+"""
+
+from __future__ import annotations
+
+import os
+import typing
+from collections.abc import Iterator, Sequence
+
+from sshtrail_lib.base import text
+from sshtrail_lib.trail import blocks, weigh
+from sshtrail_lib.trail.history import moment
+
+DAY = 86400
+#: What each list names at most.
+MOST = 20
+
+
+def volume(audit: Sequence[str], since: float | None = None, free: int | None = None) -> dict[str, typing.Any]:
+    """
+    Return what fills an audit log, and for how long there is room (dict).
+
+    audit
+        Its files, or directories of them (sequence of str), as :class:`sshtrail_lib.trail.history.Sources` has them.
+    since
+        What was logged before that is left out (float, seconds since the epoch), None for all.
+    free
+        Bytes that the log may still take (int); None asks the file system of the newest file.
+
+    ``oldest`` and ``newest`` (ISO 8601 in UTC) are the first and last record, ``days`` (float) what lies between,
+    ``bytes_per_day`` and ``events_per_day`` (int) the rate, ``by_key``, ``by_program`` and ``by_person`` (lists of dict
+    with ``name``, ``bytes``, ``events``, both a day, and ``share``, float) what it is made of, the largest first;
+    ``bytes`` (int) what the files take, ``free`` (int) what is left, ``full_in_days`` (float, None where that cannot be
+    told: keep_logs never deletes), and ``advice`` (list of str).
+
+    Raises ``CommandExecutionError`` for a file that cannot be read.
+    """
+    files = blocks.ordered(audit)
+    parts = blocks.pieces(files, since, moment)
+    whole = weigh.added(weigh.Weight(*one) for one in blocks.made(files, parts, _work))
+    total = sum(size for _, size in whole.by.values())
+    # Less than a minute says nothing about a day.
+    days = max(whole.last - whole.first, 60) / DAY if whole.first else None
+    rate = round(total / days) if days else 0
+    room = _free(files) if free is None else free
+    return {
+        "oldest": text.iso(oldest) if (oldest := _oldest(files)) else None,
+        "newest": text.iso(whole.last) if whole.last else None,
+        "days": days and round(days, 3),
+        "bytes_per_day": rate,
+        "events_per_day": round(sum(events for events, _ in whole.by.values()) / days) if days else 0,
+        **{f"by_{name}": _listed(whole, part, total, days) for part, name in enumerate(("key", "program", "person"))},
+        "bytes": sum(os.path.getsize(path) for path in files),
+        "free": room,
+        "full_in_days": round(room / rate, 1) if rate and room is not None else None,
+        "advice": weigh.advice(whole, total),
+    }
+
+
+def rotated(log: str) -> list[str]:
+    """Return the files of the audit log (list of str) that ``log`` (str) is the current one of."""
+    try:
+        names = os.listdir(os.path.dirname(log) or ".")
+    except OSError:
+        return []
+    name = os.path.basename(log)
+    return [os.path.join(os.path.dirname(log), one) for one in names if one == name or one.startswith(f"{name}.")]
+
+
+def _work(block: bytes, _more: Iterator[bytes]) -> tuple:
+    return tuple(weigh.weight(block))
+
+
+def _listed(whole, part, total, days):
+    found = list(weigh.by(whole, part).items())
+    return [
+        {"name": name, "bytes": round(size / days), "events": round(events / days), "share": round(size / total, 4)}
+        for name, (events, size) in found[:MOST]
+    ]
+
+
+def _oldest(files):
+    return min(filter(None, (blocks.first(path, moment) for path in files)), default=None)
+
+
+def _free(files):
+    if not files:
+        return None
+    found = os.statvfs(files[-1])
+    return found.f_bavail * found.f_frsize
