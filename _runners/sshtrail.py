@@ -111,7 +111,8 @@ def compliance(tgt="*", tgt_type="glob", framework=None, edition=None, format=No
     timeout
         How long to wait for an answer, in seconds (int).
 
-    A minion that does not answer has a row that says so. Raises SaltInvocationError for a format that there is not.
+    A minion that does not answer has a row that says so. ``salt-run`` ends with 1 where a control fails or a minion
+    told nothing, and tells on stderr that it waits. Raises SaltInvocationError for a format that there is not.
 
     CLI Example:
 
@@ -121,11 +122,17 @@ def compliance(tgt="*", tgt_type="glob", framework=None, edition=None, format=No
         salt-run sshtrail.compliance 'web*' framework=pci_dss format=csv file=/root/pci.csv
         salt-run sshtrail.compliance framework=stig format=cklb file=/root/checklists
     """
-    form = format or ("table" if __opts__.get("__cli") == "salt-run" and not __opts__.get("output") else "data")
+    by_hand = shown.by_hand(__opts__, "sshtrail.compliance")
+    form = format or ("table" if by_hand and not __opts__.get("output") else "data")
     fleet_audit.check(form, file)
     site = _master()
-    found = fleet_audit.compliance(site, site.minions(tgt, tgt_type), framework, edition, batch, timeout)
-    return fleet_audit.written(found, form, file)
+    names = site.minions(tgt, tgt_type)
+    with shown.waiting(by_hand, f"the answers of {len(names)} minions, {timeout} s each at most"):
+        found = fleet_audit.compliance(site, names, framework, edition, batch, timeout)
+    answer = fleet_audit.written(found, form, file)
+    return (
+        _answer(answer, fleet_audit.status(found), answer if isinstance(answer, str) else None) if by_hand else answer
+    )
 
 
 def sessions(
@@ -234,8 +241,8 @@ def page(file, tgt="*", tgt_type="glob", days=7, keep=0, batch=None, timeout=120
         How long to wait for an answer, in seconds (int).
 
     Returns a dict: ``file`` (str), ``bytes`` and ``hosts`` (int), and ``silent`` (list of str: who told nothing; each
-    has a row that says so). Nothing is touched on the hosts. Raises SaltInvocationError for a path or a number that
-    cannot be.
+    has a row that says so). Nothing is touched on the hosts. ``salt-run`` ends with 1 where a minion told nothing, and
+    tells on stderr that it waits. Raises SaltInvocationError for a path or a number that cannot be.
 
     CLI Example:
 
@@ -245,8 +252,11 @@ def page(file, tgt="*", tgt_type="glob", days=7, keep=0, batch=None, timeout=120
         salt-run sshtrail.page file=/var/lib/sshtrail/trail.html days=1 keep=31
     """
     page_site.check(file, days, keep)
-    site = _master()
-    return page_site.of_a_fleet(site, site.minions(tgt, tgt_type), file, days, keep, batch, timeout)
+    site, by_hand = _master(), shown.by_hand(__opts__, "sshtrail.page")
+    names = site.minions(tgt, tgt_type)
+    with shown.waiting(by_hand, f"the answers of {len(names)} minions, {timeout} s each at most"):
+        made = page_site.of_a_fleet(site, names, file, days, keep, batch, timeout)
+    return _answer(made, shown.FAILED if made["silent"] else 0) if by_hand else made
 
 
 def watch():

@@ -14,9 +14,11 @@ from salt.exceptions import SaltInvocationError
 
 from sshtrail_lib.base import files, text
 from sshtrail_lib.compliance import formats
+from sshtrail_lib.compliance.finding import FAIL
 from sshtrail_lib.compliance.formats import Hosts
 from sshtrail_lib.drift import answer
 from sshtrail_lib.fleet import master as fleet_master
+from sshtrail_lib.fleet import shown
 from sshtrail_lib.fleet.master import Master
 from sshtrail_lib.fleet.standing import NO_MODULES, SILENT
 
@@ -54,6 +56,12 @@ def rows_of(told: typing.Any) -> list[dict[str, typing.Any]] | str:
         return told
     said = str(told).strip().splitlines()
     return text.line(f"{NO_MODULES}: {said[-1] if said else 'no data'}")
+
+
+def status(hosts: Hosts) -> int:
+    """Return the exit status (int) for what hosts told: 1 where a control fails, or a host told nothing."""
+    failing = [rows for rows in hosts.values() if isinstance(rows, str) or any(row["status"] == FAIL for row in rows)]
+    return shown.FAILED if failing else 0
 
 
 def written(hosts: Hosts, form: str, file: str | None) -> typing.Any:

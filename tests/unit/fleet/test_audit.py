@@ -1,0 +1,51 @@
+"""fleet.audit: the compliance of many hosts, and the files that it is handed over in."""
+
+import stat
+
+import pytest
+from salt.exceptions import SaltInvocationError
+from sshtrail_lib.fleet import audit
+
+from unit.fleet.masters import Site
+from unit.page import fleets
+
+
+def test_compliance_of_a_fleet_is_one_publish(tmp_path):
+    answers = {"web1": fleets.ROWS, "web3": "'sshtrail.compliance' is not available.", "web4": []}
+    master = Site.at(tmp_path, pillars={}, answers={"sshtrail.compliance": answers})
+    found = audit.compliance(master, ["web1", "web2", "web3", "web4"], "cis", None, None, 5)
+    assert found["web1"] == fleets.ROWS and found["web2"] == "no answer" and found["web4"] == []
+    assert found["web3"] == "no modules: 'sshtrail.compliance' is not available."
+    assert len(master.opts["published"]) == 1
+
+
+def test_the_status_says_whether_all_is_well():
+    good = [row for row in fleets.ROWS if row["status"] != "fail"]
+    assert audit.status({"web1": good}) == 0 and audit.status({}) == 0
+    assert audit.status({"web1": good, "web2": "no answer"}) == 1
+    assert audit.status({"web1": fleets.ROWS}) == 1
+
+
+@pytest.mark.parametrize("form", audit.FORMATS)
+def test_each_form_goes_to_a_file_for_root_alone(tmp_path, form):
+    hosts = {"web1": fleets.ROWS, "../web2": fleets.ROWS, "web3": "no answer"}
+    answer = audit.written(hosts, form, str(tmp_path / "found"))
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert files and {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+    if form == "cklb":
+        assert {path.name for path in files} == {"web1.cklb", "_web2.cklb"} and answer["web3"] == "no answer"
+    else:
+        assert answer == str(tmp_path / "found")
+
+
+def test_without_a_file_the_answer_is_the_content():
+    hosts = {"web1": fleets.ROWS, "web2": "no answer"}
+    assert audit.written(hosts, "data", None) == hosts
+    assert audit.written(hosts, "table", None).startswith("minion ")
+    assert set(audit.written(hosts, "cklb", None)) == {"web1"}
+
+
+@pytest.mark.parametrize(("form", "file"), [("xml", None), ("csv", "relative"), ("csv", "/nonexistent/x"), (5, None)])
+def test_a_form_or_a_file_that_cannot_be_is_refused(form, file):
+    with pytest.raises(SaltInvocationError):
+        audit.check(form, file)
