@@ -241,7 +241,7 @@ def report():
     return drift_report.rows(_minion(), policy())
 
 
-def compliance(framework=None, edition=None):
+def compliance(framework=None, edition=None, search=True):
     """
     Return how this host stands to the controls of standards (list of dict), each once, judged by what is true now.
 
@@ -250,6 +250,8 @@ def compliance(framework=None, edition=None):
         default.
     edition
         Which edition of it (str): a distribution's, such as ``Debian 12``, or a version; this host's own by default.
+    search
+        Whether setuid programs are searched for on all file systems now (bool); else the last search stands for a day.
 
     Each row has the ``control`` (str: the ``framework`` with its distribution, and the ``id``), its ``version``,
     ``level`` and ``title`` (str), and the ``checks`` behind it (list of str). Its ``status`` is ``pass``, ``fail``,
@@ -267,7 +269,7 @@ def compliance(framework=None, edition=None):
         salt '*' sshtrail.compliance
         salt '*' sshtrail.compliance framework=cis edition='Debian 12'
     """
-    return compliance_look.compliance(_minion(), policy(), framework, edition)
+    return compliance_look.compliance(_minion(), policy(), framework, edition, search)
 
 
 def history(days=90):

@@ -173,6 +173,13 @@ def test_since_when_it_is_so_stays(host):
     assert host.rows()["5.1.1"]["since"] > first["since"]
 
 
+def test_a_search_for_setuid_programs_stands_for_a_day(host, monkeypatch):
+    assert host.rows()["6.2.3.6"]["status"] != "unknown"
+    monkeypatch.setattr(privileged, "programs", lambda: pytest.fail("searched again"))
+    rows = look.compliance(host.minion, host.policy(), "cis", None, search=False)
+    assert next(row for row in rows if row["id"] == "6.2.3.6")["status"] != "unknown"
+
+
 def test_nothing_on_the_host_changes(host):
     before = {path: (path.read_bytes(), path.stat()) for path in (host.sshd, host.auditd)}
     host.rows(framework=None)

@@ -17,7 +17,7 @@ from salt.exceptions import SaltException
 from sshtrail_lib.auditd import keywords as auditd_keywords
 from sshtrail_lib.auditd import language as auditd_language
 from sshtrail_lib.base import files as base_files
-from sshtrail_lib.base import kernel, text
+from sshtrail_lib.base import kernel, store, text
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.compliance import configs, demanded, places, system
 from sshtrail_lib.compliance.facts import Audit, Auditd, Clock, Facts, Sshd, Value
@@ -39,12 +39,13 @@ SERVICES = (
 CLOCKS = (*system.CHRONY, *system.TIMESYNCD, "ntp", "ntpsec")
 
 
-def gather(minion: Minion, policy: Policy, search: bool = True) -> Facts:
+def gather(minion: Minion, policy: Policy, search: float | None = 0.0) -> Facts:
     """
     Return what is known of a host with a ``policy`` (dict) for its controls (:class:`Facts`).
 
     search
-        Whether its setuid programs are searched for (bool), which can take a while.
+        Whether its setuid programs are needed, and how old the answer may be: seconds (float), 0 for a search of now,
+        None for not needed.
     """
     read = configs.gather()
     auditd, proof = _auditd(minion, policy), _or(None, lambda: minion.call["sshtrail.proof"]())
@@ -104,7 +105,7 @@ def _accounts() -> tuple[tuple[str, int], ...]:
 # --- The kernel ---------------------------------------------------------------------------------------------------
 
 
-def _audit(minion: Minion, policy: Policy, logfile: str, search: bool) -> Audit:
+def _audit(minion: Minion, policy: Policy, logfile: str, search: float | None) -> Audit:
     nothing: dict[str, typing.Any] = {}
     try:
         status, rules = kernel.status(), tuple(kernel.rules())
@@ -112,7 +113,7 @@ def _audit(minion: Minion, policy: Policy, logfile: str, search: bool) -> Audit:
         return Audit(exc.message, {}, {}, (), {}, "", None, {}, {}, lambda arch: 0, str, "", {}, ())
     rules_dir = os.path.dirname(policy["rules"]["file"])
     compiled = _text(os.path.join(os.path.dirname(rules_dir), "audit.rules"))
-    (filed, error), programs = _filed(rules_dir), privileged.programs() if search else None
+    (filed, error), programs = _filed(rules_dir), _programs(minion, search)
     asked, offered = _or(nothing, lambda: demanded.asked(logfile, programs)), _offered(programs or ())
     return Audit(
         "",
@@ -130,6 +131,20 @@ def _audit(minion: Minion, policy: Policy, logfile: str, search: bool) -> Audit:
         offered,
         tuple(group["name"] for group in policy["rules"]["groups"]),
     )
+
+
+def _programs(minion: Minion, age: float | None) -> list[str] | None:
+    """Return the privileged programs (list of str), of a search that may have such an age (seconds), None for none."""
+    if age is None:
+        return None
+    path = os.path.join(minion.cachedir, "sshtrail", "privileged.json")
+    known: dict[str, typing.Any] = _or(None, lambda: store.load(path)) or {"time": 0.0, "programs": []}
+    if 0 <= time.time() - known["time"] < age:
+        return [one for one in known["programs"] if os.path.exists(one)]
+    found = privileged.programs()
+    # To walk through all file systems costs a host more than all the rest.
+    _or(None, lambda: store.save(path, {"time": time.time(), "programs": found}))
+    return found
 
 
 def _offered(programs: Iterable[str]) -> dict[bytes, str]:

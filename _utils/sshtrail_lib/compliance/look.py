@@ -21,8 +21,12 @@ from sshtrail_lib.policy.arguments import Policy
 
 log = logging.getLogger(__name__)
 
+A_DAY = 86400.0
 
-def compliance(minion: Minion, policy: Policy, framework: str | None = None, edition: str | None = None) -> list[Row]:
+
+def compliance(
+    minion: Minion, policy: Policy, framework: str | None = None, edition: str | None = None, search: bool = True
+) -> list[Row]:
     """
     Return one row for each control (list of dict), as ``sshtrail.compliance`` tells it.
 
@@ -30,11 +34,14 @@ def compliance(minion: Minion, policy: Policy, framework: str | None = None, edi
         The host's policy (dict).
     framework, edition
         As for :func:`sshtrail_lib.compliance.frameworks.chosen`, which also says what is raised.
+    search
+        Whether setuid programs are searched for now (bool); else the last search stands for a day.
     """
     wanted = frameworks.chosen(framework, edition, minion.grains)
     path, now = os.path.join(minion.cachedir, "sshtrail", "compliance.json"), text.iso(time.time())
     known = _known(path)
-    facts = host.gather(minion, policy, checks.searches(wanted))
+    age = (0.0 if search else A_DAY) if checks.searches(wanted) else None
+    facts = host.gather(minion, policy, age)
     found = rows.rows(facts, wanted, minion.call["sshtrail_trail.sentence"], known, now)
     if not minion.test:
         with contextlib.suppress(OSError, CommandExecutionError):

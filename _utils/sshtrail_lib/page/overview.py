@@ -40,7 +40,7 @@ def overview(minion: Minion, days: int) -> Told:
         **{"time": text.iso(time.time()), "since": since, "system": _system(minion)},
         "drift": drift,
         "coverage": _part(lambda: call["sshtrail.coverage"]()),
-        "compliance": _part(lambda: call["sshtrail.compliance"]()),
+        "compliance": _part(lambda: call["sshtrail.compliance"](search=False)),
         "history": _part(lambda: history.over(minion.cachedir, days)),
         "sessions": _part(lambda: sessions(minion, since)),
         "failures": _part(lambda: failures(minion, since)),

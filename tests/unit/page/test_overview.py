@@ -22,7 +22,7 @@ def calls(tmp_path):
         "sshtrail.policy": lambda: policy,
         "sshtrail.drift": lambda: [fleets.DIFFERENCE],
         "sshtrail.coverage": lambda: [fleets.WAY],
-        "sshtrail.compliance": lambda: fleets.ROWS,
+        "sshtrail.compliance": lambda search: fleets.ROWS,
         "sshtrail_trail.sentence": lambda by: f"by {by['user']}",
         "sshtrail_trail.sessions": lambda **_given: [fleets.session(1, commands=[fleets.command("x")] * 500)] * 500,
         "sshtrail_trail.failures": lambda **_given: [fleets.FAILURE] * 500,
