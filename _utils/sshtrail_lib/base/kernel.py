@@ -14,7 +14,7 @@ import os
 import socket
 import struct
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from salt.exceptions import CommandExecutionError
 
@@ -34,10 +34,17 @@ STATUS_FIELDS = (
     "backlog_wait_time_actual",
 )
 IMMUTABLE = 2
+AUDIT_ADD_RULE, AUDIT_DEL_RULE = 1011, 1012
 AUDIT_GET, AUDIT_USER, AUDIT_LIST_RULES, AUDIT_GET_FEATURE = 1000, 1005, 1013, 1019
 # linux/audit.h: struct audit_features (version, mask, features, lock), and the bit of each feature in the last two.
 FEATURES = ("only_unset_loginuid", "loginuid_immutable")
 NLMSG_ERROR, NLMSG_DONE = 2, 3
+# linux/netlink.h: the protocol, a message's header (length, kind, flags, number, port), and flags.
+NETLINK_AUDIT, NETLINK_HEADER = 9, struct.Struct("=IHHII")
+NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP_INTR = 0x1, 0x4, 0x10
+LARGEST_ANSWER = 1 << 16
+#: How often a list is asked for that changes while it is told.
+ATTEMPTS = 5
 GET_REPLY_BLOCKING = 0
 PREPEND = 0x10
 SECONDS_TO_ANSWER = 30
@@ -193,33 +200,32 @@ def rules() -> list[bytes]:
 
     Raises the errors of :func:`status`.
     """
-    with connection() as (lib, handle):
-        _sent(lib.audit_request_rules_list_data(handle), "list its rules")
-        return list(_answers(lib, handle, AUDIT_LIST_RULES))
+    with conversation() as kernel:
+        return kernel.listed(AUDIT_LIST_RULES)
 
 
-def add(data: bytes, prepend: bool = False) -> None:
+def add(data: bytes, prepend: bool = False, over: Conversation | None = None) -> None:
     """
     Add one rule behind the others of its list, or before them with ``prepend`` (bool).
 
     data
         As :func:`rules` gives it (bytes).
+    over
+        The :class:`Conversation` to use; one of its own by default.
 
     Raises :class:`KernelError` with ``errno``: ENOENT for a missing directory, EEXIST for a rule that is
     there already (never when prepending), EINVAL for a rule that this kernel does not accept.
     """
-    with connection() as (lib, handle):
-        _change(lib.audit_add_rule_data, handle, data, PREPEND if prepend else 0)
+    _change(AUDIT_ADD_RULE, data, PREPEND if prepend else 0, over)
 
 
-def delete(data: bytes) -> None:
+def delete(data: bytes, over: Conversation | None = None) -> None:
     """
     Delete the first rule of the kernel that equals ``data`` (bytes); about 13 ms each, in the kernel.
 
-    Raises :class:`KernelError`, with ``errno`` ENOENT when there is no such rule.
+    ``over`` is as for :func:`add`. Raises :class:`KernelError`, with ``errno`` ENOENT when there is no such rule.
     """
-    with connection() as (lib, handle):
-        _change(lib.audit_delete_rule_data, handle, data, 0)
+    _change(AUDIT_DEL_RULE, data, 0, over)
 
 
 def accepts(data: bytes) -> bool:
@@ -238,15 +244,104 @@ def accepts(data: bytes) -> bool:
     return True
 
 
-def _change(function: Callable[..., int], handle: int, data: bytes, flags: int) -> None:
+def _change(kind: int, data: bytes, flags: int, over: Conversation | None) -> None:
     if not RULE_HEADER <= len(data) <= LARGEST_RULE or len(data) - RULE_HEADER != _string_bytes(data):
         raise KernelError("These bytes are no audit rule.", errno.EINVAL)
-    filter_, action = struct.unpack_from("=2I", data)
-    buffer = ctypes.create_string_buffer(data, len(data))
-    code = function(handle, buffer, filter_ | flags, action)
-    if code == -errno.EPERM and status()["immutable"]:
+    (filter_,) = struct.unpack_from("=I", data)
+    request = struct.pack("=I", filter_ | flags) + data[4:]
+    if over is not None:
+        code = over.asked(kind, request)
+    else:
+        with conversation() as kernel:
+            code = kernel.asked(kind, request)
+    if code == errno.EPERM and status()["immutable"]:
         raise Locked("The kernel's audit configuration is locked until the next reboot.", errno.EPERM)
-    _sent(code, "change this rule")
+    _sent(-code, "change this rule")
+
+
+class Conversation:
+    """Requests to the kernel's audit subsystem, and its answers, over one netlink ``socket``: netlink(7)."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._socket, self._number = channel, 0
+
+    def asked(self, kind: int, payload: bytes) -> int:
+        """Return the kernel's answer (int, errno, 0 for none) to a request of a ``kind`` (int)."""
+        self._send(kind, payload)
+        for found, _flags, data in self._messages():
+            if found == NLMSG_ERROR:
+                return -struct.unpack_from("=i", data)[0]
+        return errno.EIO
+
+    def listed(self, kind: int) -> list[bytes]:
+        """Return all that the kernel lists (list of bytes); where that changed meanwhile, it is asked again."""
+        for _attempt in range(ATTEMPTS):
+            self._send(kind, b"")
+            found, whole = self._list(kind)
+            if whole:
+                return found
+        raise KernelError("The kernel's list of audit rules changes all the time.", errno.EINTR)
+
+    def _list(self, kind: int) -> tuple[list[bytes], bool]:
+        found: list[bytes] = []
+        whole = True
+        for got, flags, data in self._messages():
+            whole = whole and not flags & NLM_F_DUMP_INTR
+            if got == kind:
+                found.append(data)
+            elif got == NLMSG_DONE:
+                break
+            elif got == NLMSG_ERROR:
+                _sent(struct.unpack_from("=i", data)[0], "answer")
+        return found, whole
+
+    def _send(self, kind: int, payload: bytes) -> None:
+        self._number += 1
+        size = NETLINK_HEADER.size + len(payload)
+        head = NETLINK_HEADER.pack(size, kind, NLM_F_REQUEST | NLM_F_ACK, self._number, 0)
+        try:
+            self._socket.sendto(head + payload + bytes(-size % 4), (0, 0))
+        except OSError as exc:
+            refuse(exc.errno or errno.EIO, "be asked")
+
+    def _messages(self) -> Iterator[tuple[int, int, bytes]]:
+        """Yield ``(kind, flags, data)`` of each message that the kernel sends to the last request."""
+        while True:
+            try:
+                received, (sender, _groups) = self._socket.recvfrom(LARGEST_ANSWER)
+            except OSError as exc:
+                refuse(exc.errno or errno.EIO, "answer")
+            # Nobody but the kernel has the number 0.
+            yield from (one[:3] for one in messages(received) if not sender and one[3] == self._number)
+
+
+def messages(received: bytes) -> Iterator[tuple[int, int, bytes, int]]:
+    """
+    Yield ``(kind, flags, data, number)`` of each netlink message in what was ``received`` (bytes).
+
+    Raises :class:`KernelError` for a length that cannot be: nothing could be found behind it.
+    """
+    at = 0
+    while at < len(received):
+        if len(received) - at < NETLINK_HEADER.size:
+            raise KernelError("The kernel's answer has no whole header.", errno.EBADMSG)
+        size, kind, flags, number, _port = NETLINK_HEADER.unpack_from(received, at)
+        if not NETLINK_HEADER.size <= size <= len(received) - at:
+            raise KernelError(f"The kernel's answer has an impossible length, {size}.", errno.EBADMSG)
+        yield kind, flags, received[at + NETLINK_HEADER.size : at + size], number
+        at += (size + 3) & ~3
+
+
+@contextlib.contextmanager
+def conversation() -> Iterator[Conversation]:
+    """Give a :class:`Conversation` with the kernel's audit subsystem."""
+    try:
+        channel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_AUDIT)
+    except OSError as exc:
+        refuse(exc.errno or errno.EIO, "open a connection")
+    with channel:
+        channel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", SECONDS_TO_ANSWER, 0))
+        yield Conversation(channel)
 
 
 def _string_bytes(data: bytes) -> int:

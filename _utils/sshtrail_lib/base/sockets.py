@@ -16,6 +16,8 @@ TABLES: dict[int, str] = {socket.AF_INET: "/proc/net/tcp", socket.AF_INET6: "/pr
 LISTENS = 10
 #: linux/netlink.h, linux/sock_diag.h: the protocol, the kind of message, what asks for all, the size, the end.
 SOCK_DIAG, BY_FAMILY, DUMP, REQUEST, DONE = 4, 20, 0x301, 72, 3
+#: The header of a message (length, kind, flags, number, port), and the flag of a list that changed meanwhile.
+HEADER, INTERRUPTED = struct.Struct("=IHH8x"), 0x10
 
 
 class Listening(typing.NamedTuple):
@@ -57,15 +59,24 @@ def _asked(family: int) -> Iterator[Listening]:
         head = struct.pack("=IHHII", REQUEST, BY_FAMILY, DUMP, 0, 0)
         diag.send(head + struct.pack("=BBBxI48x", family, socket.IPPROTO_TCP, 0, 1 << LISTENS))
         while True:
-            messages = diag.recv(65536)
-            while messages:
-                length, kind = struct.unpack_from("=IH", messages)
+            for kind, flags, message in _messages(diag.recv(65536)):
                 if kind == DONE:
                     return
-                if kind != BY_FAMILY:
+                if kind != BY_FAMILY or flags & INTERRUPTED:
                     raise OSError("the kernel does not tell which sockets listen")
-                yield _told(family, messages)
-                messages = messages[(length + 3) & ~3 :]
+                yield _told(family, message)
+
+
+def _messages(received: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Yield ``(kind, flags, message)`` of each netlink message, its header included; OSError for an odd length."""
+    while received:
+        if len(received) < HEADER.size:
+            raise OSError("the kernel's answer has no whole header")
+        length, kind, flags = HEADER.unpack_from(received)
+        if not HEADER.size <= length <= len(received):
+            raise OSError(f"the kernel's answer has an impossible length, {length}")
+        yield kind, flags, received[:length]
+        received = received[(length + 3) & ~3 :]
 
 
 def _told(family: int, message: bytes) -> Listening:

@@ -58,12 +58,27 @@ def compile(rule: Rule) -> bytes:  # the word of the trade
 def _compile(rule, _is_directory, _numbers):
     """Compile ``rule``; the other arguments are what its bytes depend on besides its text."""
     lib = kernel.library()
-    if lib.audit_name_to_flag(rule.filter.encode()) != FILTER_NUMBERS[rule.filter]:
+    if _flag(rule.filter) != FILTER_NUMBERS[rule.filter]:
         raise RuleError(f"The installed libaudit does not know the list {rule.filter}; it is too old.")
     with _Compiler(lib) as compiler:
         for part in rule.parts:
             compiler.take(part, rule.filter)
         return compiler.finish(rule)
+
+
+@functools.cache
+def _flag(name):
+    return kernel.library().audit_name_to_flag(name.encode())
+
+
+@functools.cache
+def _global(name):
+    """Return one of libaudit's own variables, which all are numbers of 32 bits."""
+    return ctypes.c_uint.in_dll(kernel.library(), name)
+
+
+#: What the compiler does with each kind of part.
+TAKES = {"-F": "field", "-C": "compare", "-S": "syscalls", "-w": "watch", "-p": "perms"}
 
 
 class _Compiler:
@@ -74,7 +89,7 @@ class _Compiler:
 
     def __enter__(self):
         for name in GLOBALS:
-            ctypes.c_int.in_dll(self.lib, name).value = 0
+            _global(name).value = 0
         self.rule = ctypes.c_void_p(_create(self.lib))
         return self
 
@@ -82,9 +97,7 @@ class _Compiler:
         self.lib.audit_rule_free_data(self.rule)
 
     def take(self, part, filter_):
-        {"-F": self.field, "-C": self.compare, "-S": self.syscalls, "-w": self.watch, "-p": self.perms}[part.option](
-            part, FILTER_NUMBERS[filter_]
-        )
+        getattr(self, TAKES[part.option])(part, FILTER_NUMBERS[filter_])
 
     def field(self, part, filter_):
         value = str(_number(part)) if fields.is_identity(part) else part.value
@@ -124,7 +137,7 @@ class _Compiler:
             self.set("_audit_elf", self.lib.audit_machine_to_elf(self.lib.audit_detect_machine()))
 
     def elf(self):
-        return ctypes.c_uint.in_dll(self.lib, "_audit_elf").value
+        return _global("_audit_elf").value
 
     def watch(self, part, _filter):
         kind = layout.DIR if os.path.isdir(part.value) else layout.WATCH
@@ -137,12 +150,12 @@ class _Compiler:
         self.set("_audit_permadded")
 
     def set(self, name, value=1):
-        ctypes.c_uint.in_dll(self.lib, name).value = value
+        _global(name).value = value
 
     def finish(self, rule):
         if rule.keys:
             self.field(Part("-F", layout.KEY_SEPARATOR.join(rule.keys), "key", "="), FILTER_NUMBERS[rule.filter])
-        if rule.filter != "task" and not ctypes.c_int.in_dll(self.lib, "_audit_syscalladded").value:
+        if rule.filter != "task" and not _global("_audit_syscalladded").value:
             self.lib.audit_rule_syscallbyname_data(self.rule, b"all")
         return self.listed(rule)
 
@@ -312,8 +325,13 @@ def _part(name, operator, value):
     return Part("-C", right, left, operator)
 
 
+@functools.lru_cache(maxsize=1024)
+def _numbers_of(mask):
+    return [32 * at + bit for at, word in enumerate(mask) if word for bit in range(32) if word & 1 << bit]
+
+
 def _calls(packed, found):
-    numbers = [32 * at + bit for at, word in enumerate(packed.mask) if word for bit in range(32) if word & 1 << bit]
+    numbers = _numbers_of(packed.mask)
     if packed.filter not in (FILTER_NUMBERS["exit"], FILTER_NUMBERS["io_uring"]) or not numbers:
         return ""
     if len(numbers) >= 32 * (layout.MASK_WORDS - 1):

@@ -180,7 +180,7 @@ def field(argument: str, filter_: str, strict: bool = True) -> Part:
     """
     name, operator, value = _split(argument, OPERATORS)
     name = ALIASES.get(name.lower(), name.lower())
-    if name not in FIELDS:
+    if name not in _KNOWN:
         raise RuleError(f"Unknown field {name!r}{near(name, FIELDS)}.")
     _check_operator(name, operator)
     if not value or name == "key":
@@ -208,8 +208,15 @@ def _check_unset(name, operator, value):
         raise RuleError(f"The kernel compares auid with unset (-1, 4294967295) by = and != only, not by {operator}.")
 
 
+# A text with = alone, as most have.
+SIMPLE = re.compile(r"([a-z0-9_]+)=(?=[^!<>&=]*$)")
+
+
 def _split(argument, operators):
     """Split at the operator that libaudit finds: the first of ``operators`` that occurs anywhere."""
+    plain = SIMPLE.match(argument)
+    if plain:
+        return plain[1], "=", argument[plain.end() :]
     for operator in operators:
         name, found, value = argument.partition(operator)
         if found:
@@ -218,7 +225,7 @@ def _split(argument, operators):
 
 
 def _check_operator(name, operator):
-    allowed = _operators(name)
+    allowed = ALLOWED[name]
     if operator not in allowed:
         raise RuleError(f"The field {name} takes only {' and '.join(allowed)}, not {operator}.")
 
@@ -231,6 +238,10 @@ def _operators(name):
     return OPERATORS if name in WITH_BITS else tuple(operator for operator in OPERATORS if "&" not in operator)
 
 
+#: The operators of each field.
+ALLOWED = {name: _operators(name) for name in FIELDS}
+_NUMBERS = frozenset((*ARGUMENTS, *NUMBERS))
+_KNOWN = frozenset(FIELDS)
 NOT_FILESYSTEM = tuple(name for name in FILTERS if name != "filesystem")
 EXIT_ONLY = ("exit", "success", "ppid", "devmajor", "devminor", "inode", "filetype", "path", "dir")
 OBJECTS = tuple(label for label in LABELS if label.startswith("obj_"))
@@ -259,7 +270,7 @@ def _value(name, text, strict=True):
         return _identity(name, text)
     if name == "perm":
         return permissions(text)
-    if name in ARGUMENTS + NUMBERS:
+    if name in _NUMBERS:
         return _number(name, text)
     return OTHERS.get(name, _as_written)(name, text)
 

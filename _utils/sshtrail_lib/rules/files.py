@@ -106,13 +106,15 @@ def compile_text(rules_dir: str, contents: Iterable[bytes], space: bytes = MAWK)
     space
         How the host's awk reads ``\\s*``, :data:`GAWK` or :data:`MAWK`.
     """
-    lines = [line for line in b"".join(contents).split(b"\n") if line and not re.match(rb"^" + space + rb"#", line)]
+    comment = re.compile(rb"^" + space + rb"#")
+    lines = [line for line in b"".join(contents).split(b"\n") if line and not comment.match(line)]
+    options = re.compile(rb"^" + space + rb"-(?:(D)" + space + rb"$|([bfe]))")
     hoisted = dict.fromkeys(HOISTED, b"")
     rest = []
     for line in lines:
-        option = next((option for option in HOISTED if _is_option(option, line, space)), None)
-        if option:
-            hoisted[option] = line
+        found = options.match(line)
+        if found:
+            hoisted["-" + (found[1] or found[2]).decode()] = line
         else:
             rest.append(line)
     first = [GENERATED + rules_dir.encode("utf-8", "surrogateescape")]
@@ -123,11 +125,6 @@ def compile_text(rules_dir: str, contents: Iterable[bytes], space: bytes = MAWK)
 def is_left_out(line: str, space: bytes) -> bool:
     """Tell whether augenrules takes ``line`` (str) for a comment (bool); ``space`` is as for :func:`compile_text`."""
     return bool(re.match(rb"^" + space + rb"#", line.encode("utf-8", "surrogateescape")))
-
-
-def _is_option(option, line, space):
-    end = space + b"$" if option == "-D" else b""
-    return re.match(rb"^" + space + option.encode() + end, line)
 
 
 def needs_awk(contents: Iterable[bytes]) -> bool:

@@ -18,7 +18,7 @@ from sshtrail_lib.base import files as base_files
 from sshtrail_lib.base import kernel, store
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.base.transaction import Transaction
-from sshtrail_lib.rules import accounts, compile, places, plan, target
+from sshtrail_lib.rules import accounts, compile, layout, places, plan, target
 from sshtrail_lib.rules import files as rules_files
 from sshtrail_lib.rules.fields import RuleError
 from sshtrail_lib.rules.target import Host
@@ -171,11 +171,12 @@ def _awk_space(minion):
 
 def _ask_kernel(host, wanted):
     """
-    Ask the kernel about every rule that is still to be loaded: a newer field may be unknown to an older kernel.
+    Ask the kernel about every kind of rule that is still to be loaded: a field may be unknown to an older kernel.
 
     Each question leaves a record in the audit log, so that a preview does not ask.
     """
-    for data, entry in () if host.status["immutable"] else target.still_to_load(host, wanted):
+    kinds = {layout.kind(data): (data, entry) for data, entry in target.still_to_load(host, wanted)}
+    for data, entry in () if host.status["immutable"] else kinds.values():
         # The question is about the twin, and not where an interrupted run left that behind: asking would delete it.
         twin = plan.twin(data)
         if twin not in host.rules and not kernel.accepts(twin):
@@ -269,19 +270,20 @@ def _set(settings: Mapping[str, int]) -> None:
 
 
 def _run(steps):
-    for step in steps:
-        try:
-            _step(step)
-        except kernel.KernelError as exc:
-            line = target.describe(step.rule)
-            raise CommandExecutionError(f"Cannot {step.do} {line}: {target.why(exc)}.") from exc
+    with kernel.conversation() as over:
+        for step in steps:
+            try:
+                _step(step, over)
+            except kernel.KernelError as exc:
+                line = target.describe(step.rule)
+                raise CommandExecutionError(f"Cannot {step.do} {line}: {target.why(exc)}.") from exc
 
 
-def _step(step):
+def _step(step, over):
     if step.do == "delete":
-        kernel.delete(step.rule)
+        kernel.delete(step.rule, over=over)
     else:
-        kernel.add(step.rule, prepend=step.do == "prepend")
+        kernel.add(step.rule, prepend=step.do == "prepend", over=over)
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from sshtrail_lib.rules.fields import FILTERS, UNSET, Part, RuleError, escape, i
 ACTIONS = ("always", "never")
 # Options with an argument, as auditctl hands them to getopt_long(3).
 WITH_ARGUMENT = "CefrbaAdSFmRwWkpq"
+ALONE = frozenset(f"-{letter}" for letter in WITH_ARGUMENT)
 WITHOUT_ARGUMENT = "hicslDvt"
 LONG = {
     "--backlog_wait_time": True,
@@ -36,6 +37,7 @@ CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 LONGEST_LINE = 6142
 LONGEST_KEY = 256
 COMMENT = re.compile(r"\s*#")
+WORD, ESCAPED_WORD, ESCAPED = re.compile(r"[^ ]+"), re.compile(r"(?:\\[ \\]|[^ ])+"), re.compile(r"\\([ \\])")
 # auditctl skips spaces only; augenrules leaves out what its awk takes for a comment.
 AS_READ = re.compile(r" *#")
 
@@ -181,27 +183,32 @@ def validate_status(name: str, value: object) -> None:
 
 
 def _check_characters(text, strict):
-    if len(text.encode("utf-8", "surrogateescape")) > LONGEST_LINE:
+    # A character is at most four bytes.
+    if 4 * len(text) > LONGEST_LINE and len(text.encode("utf-8", "surrogateescape")) > LONGEST_LINE:
         raise RuleError(f"The line is longer than the {LONGEST_LINE} bytes that auditctl reads at once.")
     found = CONTROL_CHARACTER.search(text) if strict or "\0" in text else None
     if found:
         name = {"\t": "a tab", "\r": "a carriage return"}.get(found[0], f"the control character {found[0]!r}")
         raise RuleError(f"The line holds {name}; auditctl separates words by spaces only.", found.start() + 1)
-    if strict and re.search(r"(?<!\\)(\\\\)*\\$", text):
+    if strict and text.endswith("\\") and (len(text) - len(text.rstrip("\\"))) % 2:
         raise RuleError("The line ends in a backslash; auditctl cannot continue a line on the next one.", len(text))
 
 
 def _words(text):
-    r"""Yield ``(column, word)``, with ``\ `` and ``\\`` undone as auditctl does."""
-    for found in re.finditer(r"(?:\\[ \\]|[^ ])+", text):
-        yield found.start() + 1, re.sub(r"\\([ \\])", r"\1", found[0])
+    r"""Return ``(column, word)`` of each word, with ``\ `` and ``\\`` undone as auditctl does."""
+    if "\\" not in text:
+        return [(found.start() + 1, found[0]) for found in WORD.finditer(text)]
+    return [(found.start() + 1, ESCAPED.sub(r"\1", found[0])) for found in ESCAPED_WORD.finditer(text)]
 
 
 def _options(words):
     """Yield ``(option, argument, column of the argument)``, split as getopt_long(3) does."""
     words = iter(words)
     for column, word in words:
-        if word.startswith("--"):
+        if word in ALONE:
+            # As most are: an option, and its value in a word of its own.
+            yield (word, *_argument(word, words, column))
+        elif word.startswith("--"):
             yield _long(word, column, words)
         elif word.startswith("-") and len(word) > 1:
             yield from _cluster(word, column, words)
@@ -278,6 +285,10 @@ def _rule(options, exists, strict):
     return draft.rule()
 
 
+#: What a draft does with each option of a rule.
+TAKES = {"-F": "field", "-C": "compare", "-S": "syscalls", "-k": "key", "-p": "perms"}
+
+
 class _Draft:
     """A rule while its options are taken one after the other, in auditctl's own sequence of checks."""
 
@@ -294,9 +305,7 @@ class _Draft:
         elif option in ("-w", "-W"):
             self.watch(option, argument)
         else:
-            {"-F": self.field, "-C": self.compare, "-S": self.syscalls, "-k": self.key, "-p": self.perms}[option](
-                argument
-            )
+            getattr(self, TAKES[option])(argument)
 
     def list(self, verb, argument):
         if self.verb:
@@ -367,7 +376,8 @@ class _Draft:
         if self.keys and not self.can_have_key():
             raise RuleError("A key needs a watch, a system call (-S), or a field path, dir, perm, exe or fstype.")
         _check_once(self.parts)
-        if len("\1".join(self.keys).encode("utf-8", "surrogateescape")) > LONGEST_KEY:
+        keys = "\1".join(self.keys)
+        if 4 * len(keys) > LONGEST_KEY and len(keys.encode("utf-8", "surrogateescape")) > LONGEST_KEY:
             raise RuleError(f"The keys are longer than {LONGEST_KEY} bytes together.")
         return Rule(self.action, self.filter, _merged(self.parts), tuple(self.keys), self.verb)
 

@@ -53,9 +53,10 @@ class Packed(typing.NamedTuple):
 
 def unpack(data: bytes) -> tuple[Packed, list[str]]:
     """Return ``(Packed, strings)`` for the kernel's ``data`` (bytes); ``strings`` are those of its fields in order."""
-    words = HEADER.unpack_from(data)
-    rows = [(words[FIELDS + at], words[OPERATORS + at], words[VALUES + at]) for at in range(words[COUNT])]
-    return Packed(words[0], words[1], words[3:FIELDS], tuple(rows)), _strings(rows, data[HEADER.size :])
+    filter_, action, count, *mask = struct.unpack_from(f"={FIELDS}I", data)
+    columns = (struct.unpack_from(f"={count}I", data, 4 * at) for at in (FIELDS, OPERATORS, VALUES))
+    rows = tuple(zip(*columns))  # noqa: B905  (all have the same length)
+    return Packed(filter_, action, tuple(mask), rows), _strings(rows, data[HEADER.size :])
 
 
 def _strings(rows, buffer):
@@ -67,17 +68,41 @@ def _strings(rows, buffer):
     return strings
 
 
+def fields_of(data: bytes) -> tuple[int, ...]:
+    """Return the numbers of the fields of a rule (tuple of int), and nothing else of its ``data`` (bytes)."""
+    (count,) = struct.unpack_from("=I", data, 4 * COUNT)
+    return struct.unpack_from(f"={count}I", data, 4 * FIELDS)
+
+
+def last_of(data: bytes) -> tuple[int, int, int] | None:
+    """Return the last condition of a rule (number, operator, value), None without one."""
+    (count,) = struct.unpack_from("=I", data, 4 * COUNT)
+    if not count:
+        return None
+    number, operator, value = (
+        struct.unpack_from("=I", data, 4 * (at + count - 1))[0] for at in (FIELDS, OPERATORS, VALUES)
+    )
+    return number, operator, value
+
+
+def kind(data: bytes) -> tuple[bytes, ...]:
+    """Return what rules share that a kernel takes or refuses alike: their list, fields and operators (tuple)."""
+    (count,) = struct.unpack_from("=I", data, 4 * COUNT)
+    columns = (data[4 * at : 4 * (at + count)] for at in (FIELDS, OPERATORS))
+    return (data[:4], *columns)
+
+
 def length(header: bytes) -> int:
     """Return how many bytes of text (int) follow the ``header`` (bytes) of a rule."""
-    return int(HEADER.unpack_from(header)[-1])
+    return int(struct.unpack_from("=I", header, HEADER.size - 4)[0])
 
 
 def listed(data: bytes, filter_: str, action: str) -> bytes:
     """Return ``data`` (bytes), as libaudit hands it over, as the kernel lists it: on a list, with an action (str)."""
-    words = list(HEADER.unpack_from(data))
-    words[0], words[1] = FILTER_NUMBERS[filter_], ACTION_NUMBERS[action]
-    words[FIELDS - 1] &= ~CLASS_BITS
-    return HEADER.pack(*words) + data[HEADER.size :]
+    at = 4 * (FIELDS - 1)
+    (last,) = struct.unpack_from("=I", data, at)
+    head = struct.pack("=2I", FILTER_NUMBERS[filter_], ACTION_NUMBERS[action])
+    return b"".join((head, data[8:at], struct.pack("=I", last & ~CLASS_BITS), data[at + 4 :]))
 
 
 def with_condition(data: bytes, number: int, operator: int, value: int) -> bytes:

@@ -94,6 +94,8 @@ class Index:
 
     def colliding(self, rule: bytes) -> Iterator[bytes]:
         """Yield each of these that :func:`collide` tells to collide with ``rule`` (bytes)."""
+        if not self.groups:
+            return
         view = view_of(rule)
         for group in self.near(view):
             if (view.action or group.view.action) and not _apart(view, group.view, self.execs):

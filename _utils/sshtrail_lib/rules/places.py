@@ -13,13 +13,16 @@ from collections.abc import Iterable, Mapping
 
 from sshtrail_lib.rules import layout, overlap
 
+#: The fields that name one.
+PLACES = frozenset((layout.WATCH, layout.DIR, layout.EXE))
 #: For each rule, by a short name of its bytes: the device and the inode of the directory that it watches.
 Places = Mapping[str, list[int]]
 
 
 def standing(rules: Iterable[bytes]) -> dict[bytes, list[int]]:
     """Return which directory (device and inode) stands now where each of ``rules`` (iterable of bytes) looks."""
-    named = {rule: path for rule in rules if (path := _directory(rule))}
+    bound = (rule for rule in rules if not PLACES.isdisjoint(layout.fields_of(rule)))
+    named = {rule: path for rule in bound if (path := _directory(rule))}
     found = {path: _identity(path) for path in dict.fromkeys(named.values())}
     return {rule: identity for rule, path in named.items() if (identity := found[path])}
 

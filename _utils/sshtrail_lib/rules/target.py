@@ -309,8 +309,9 @@ def kernel_changes(host: Host, target: Target) -> dict[str, typing.Any]:
 
 def _shown(steps, *kinds):
     """Return the rules of ``steps`` as lines, without the twins that only stand in, or once did."""
-    twins = {plan.twin(step.rule) for step in steps}
     shown = [step.rule for step in steps if step.do in kinds and not step.stands_in]
+    suspects = any(map(plan.is_twin, shown))
+    twins = {plan.twin(step.rule) for step in steps} if suspects else set()
     return [describe(rule) for rule in shown if rule not in twins]
 
 
