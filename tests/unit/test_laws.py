@@ -38,7 +38,7 @@ PURE = {
         *("wish", "plan", "edit", "guard", "sections", "places", "commandline", "members"),
     },
     "auditd": {"language", "keywords", "plan", "space"},
-    "rules": {"language", "fields", "layout", "files", "overlap", "plan", "watches"},
+    "rules": {"language", "fields", "layout", "files", "kept", "overlap", "plan", "watches"},
     "pam": {"lines", "language", "keywords", "dispatch", "check", "plan"},
     "policy": {"controls", "groups", "platforms", "arguments", "needs", "persons", "verdicts", "claims"},
     "coverage": {"checks", "daemon", "rules", "people", "memory", "logins", "marks"},

@@ -370,6 +370,15 @@ def library() -> ctypes.CDLL:
         raise LibraryError(f"Cannot load {LIBRARY}, through which audit rules are compiled: {exc}") from exc
 
 
+def library_identity() -> str:
+    """Return what changes when another libaudit is installed (str): the file that this process has loaded."""
+    library()
+    with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
+        lines = [line.split(maxsplit=5) for line in maps if "libaudit.so" in line]
+    # The device and the inode of the file, and its name.
+    return " ".join(dict.fromkeys(" ".join([line[3], line[4], line[5].strip()]) for line in lines))
+
+
 def refuse(number: int, what: str) -> typing.NoReturn:
     """Raise the error for the kernel's answer ``number`` (int, errno) to the request to ``what`` (str)."""
     cause, sentence = REFUSALS.get(

@@ -24,19 +24,33 @@ def load(path: str) -> typing.Any:
 
     Raises :class:`StoreError` when others could have written it, or when it is no JSON.
     """
+    data = load_bytes(path)
+    try:
+        return None if data is None else json.loads(data)
+    except ValueError as exc:
+        raise StoreError(f"Cannot use {path}: {exc}") from exc
+
+
+def load_bytes(path: str) -> bytes | None:
+    """Return the bytes that the file at ``path`` (str) holds; else as :func:`load`."""
     try:
         with open(path, "rb") as handle:
             found = os.fstat(handle.fileno())
             if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o022:
                 raise StoreError(f"{path} is not this user's alone, so nothing in it is believed.")
-            return json.loads(handle.read())
+            return handle.read()
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as exc:
+    except OSError as exc:
         raise StoreError(f"Cannot use {path}: {exc}") from exc
 
 
 def save(path: str, value: object) -> None:
     """Make ``value`` what the file at ``path`` (str) holds, of this user alone; a crash leaves the old or the new."""
+    save_bytes(path, json.dumps(value).encode())
+
+
+def save_bytes(path: str, data: bytes) -> None:
+    """Make ``data`` (bytes) what the file at ``path`` (str) holds; else as :func:`save`."""
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    files.replace(path, json.dumps(value).encode(), mode=0o600)
+    files.replace(path, data, mode=0o600)

@@ -50,6 +50,22 @@ class Origin(typing.NamedTuple):
     line: int
 
 
+class Place(typing.Protocol):
+    """Where a line stands, and what it says: an :class:`Origin`, or one that is read late."""
+
+    @property
+    def value(self) -> typing.Any:
+        """What the line says."""
+
+    @property
+    def file(self) -> str:
+        """The file (str)."""
+
+    @property
+    def line(self) -> int:
+        """The number of the line (int, from 1)."""
+
+
 class Broken(typing.NamedTuple):
     """
     A ``line`` (int, from 1; 0 for the whole) of a ``file`` (str) that does not load: its ``text`` and the ``reason``
@@ -155,8 +171,21 @@ def _hoisted(entry):
 
 def controls(files: Mapping[str, bytes]) -> list[Origin]:
     """Return every control of ``files`` (``{path: bytes}``, in order), also those that later ones override (list)."""
-    found = [Origin(line.value, path, line.number) for path, line in _lines_of(files)]
+    found = [Origin(line.value, path, line.number) for path, line in _settings_of(files)]
     return [entry for entry in found if isinstance(entry.value, Control)]
+
+
+#: How a line begins that is a control.
+CONTROL = re.compile(rb" *-(-|[Dbferictq])")
+
+
+def _settings_of(files):
+    """Yield the lines that may be controls, each with its file: most others are many, and cost more to read."""
+    for path, data in files.items():
+        for number, line in enumerate(text.lines(data), start=1):
+            if CONTROL.match(line):
+                [found] = language.read(line.rstrip(b"\n").decode("utf-8", "surrogateescape"))
+                yield path, found._replace(number=number)
 
 
 def broken(files: Mapping[str, bytes]) -> list[Broken]:
@@ -166,7 +195,7 @@ def broken(files: Mapping[str, bytes]) -> list[Broken]:
 
 def goes_on(files: Mapping[str, bytes]) -> tuple[str, int] | None:
     """Return the file (str) and line (int) from which on a load of ``files`` goes on after errors, None for nowhere."""
-    places = ((path, line) for path, line in _lines_of(files) if isinstance(line.value, Control))
+    places = ((path, line) for path, line in _settings_of(files) if isinstance(line.value, Control))
     return next(((path, line.number) for path, line in places if line.value.option in language.GO_ON), None)
 
 

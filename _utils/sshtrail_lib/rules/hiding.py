@@ -8,19 +8,22 @@ send, what lies on a file system. Source: auditctl(8), the kernel's auditfilter.
 
 from __future__ import annotations
 
+import re
 import struct
 import typing
 from collections.abc import Collection, Iterable, Iterator
 
 from sshtrail_lib.rules import accounts, compile, language
 from sshtrail_lib.rules.fields import RuleError
-from sshtrail_lib.rules.files import Origin
+from sshtrail_lib.rules.files import Place
 from sshtrail_lib.rules.language import Rule
 from sshtrail_lib.rules.layout import ACTION_NUMBERS, FILTER_NUMBERS
 
 LISTS = ("exclude", "task", "user", "filesystem")
 #: What becomes of such rules that a policy does not name.
 CHOICES = ("report", "remove")
+#: What a line holds that hides.
+MAY_HIDE = re.compile("|".join(("never", *LISTS)).encode())
 _NUMBERS = tuple(FILTER_NUMBERS[name] for name in LISTS)
 
 
@@ -105,12 +108,12 @@ def is_unnamed(rule: Rule, named: Named) -> bool:
         return True
 
 
-def in_files(entries: Iterable[Origin], named: Named, own: str) -> Iterator[Hiding]:
+def in_files(entries: Iterable[Place], named: Named, own: str) -> Iterator[Hiding]:
     """
     Yield what hides in files and is not named.
 
     entries
-        What stands in all files (iterable of :class:`sshtrail_lib.rules.files.Origin`).
+        What stands in all files (iterable of :class:`sshtrail_lib.rules.files.Place`).
     named
         The policy's rules.
     own

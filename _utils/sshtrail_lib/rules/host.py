@@ -7,6 +7,7 @@ This room asks the kernel, runs awk, and writes; what it is to do, the other roo
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import typing
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,7 +19,7 @@ from sshtrail_lib.base import files as base_files
 from sshtrail_lib.base import kernel, store
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.base.transaction import Transaction
-from sshtrail_lib.rules import accounts, compile, layout, places, plan, target
+from sshtrail_lib.rules import accounts, compile, kept, layout, places, plan, target
 from sshtrail_lib.rules import files as rules_files
 from sshtrail_lib.rules.fields import RuleError
 from sshtrail_lib.rules.target import Host
@@ -77,7 +78,8 @@ def preview(
     """
     directory = rules_dir or wish.directory
     host = _read(minion, directory, compiled, _transaction(minion, directory).interrupted())
-    wanted = wish.target(host)
+    with _known_files(minion, host):
+        wanted = wish.target(host)
     return {
         "changes": target.differences(host, wanted),
         "comment": target.comment(host, wanted, wish.unknown),
@@ -101,6 +103,32 @@ def _read(minion, rules_dir, compiled, replaced):
     held, now = kernel.rules(), {**kernel.status(), target.FIXED_LOGINS: _fixed_logins()}
     found = _stale(minion, held)
     return Host(rules_dir, path, files, text, held, now, space, unread, found)
+
+
+@contextlib.contextmanager
+def _known_files(minion, host):
+    """Have what another process made of the same files for known, and keep what this one made of them."""
+    path, name = os.path.join(minion.run_dir, "audit_rules-compiled"), kept.digest(host.files.items(), _basis())
+    with contextlib.suppress(SaltException, OSError):
+        data = store.load_bytes(path)
+        said = kept.unpack(data, name, host.files) if data else None
+        if said:
+            target.remember(host.files, said)
+    before = target.known(host.files)
+    yield
+    now = target.desired(host.files)
+    # What was read again is what had changed.
+    with contextlib.suppress(SaltException, OSError):
+        if now is not before:
+            store.save_bytes(path, kept.pack(name, now))
+
+
+@functools.cache
+def _basis():
+    """Return what the meaning of the files depends on besides (str): this boot, the library, and this code."""
+    code = [os.path.join(os.path.dirname(__file__), name) for name in sorted(os.listdir(os.path.dirname(__file__)))]
+    known = [base_files.identity(path) for path in code if path.endswith(".py")]
+    return " ".join([_boot(), kernel.library_identity(), *known])
 
 
 def _stale(minion, rules):
@@ -213,7 +241,9 @@ def bring(
     change = _transaction(minion, directory)
     with change.locked():
         host = _read(minion, directory, compiled, {})
-        return _bring(minion, change, host, wish.target(host))
+        with _known_files(minion, host):
+            wanted = wish.target(host)
+        return _bring(minion, change, host, wanted)
 
 
 def _bring(minion, change, host, wanted):

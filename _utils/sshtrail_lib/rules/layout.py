@@ -74,6 +74,11 @@ def fields_of(data: bytes) -> tuple[int, ...]:
     return struct.unpack_from(f"={count}I", data, 4 * FIELDS)
 
 
+def records(data: bytes) -> bool:
+    """Tell whether a rule records what it matches (bool): its action is no ``never``."""
+    return struct.unpack_from("=I", data, 4)[0] != ACTION_NUMBERS["never"]
+
+
 def last_of(data: bytes) -> tuple[int, int, int] | None:
     """Return the last condition of a rule (number, operator, value), None without one."""
     (count,) = struct.unpack_from("=I", data, 4 * COUNT)

@@ -16,13 +16,14 @@ from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
 from sshtrail_lib.base import kernel, text
-from sshtrail_lib.rules import accounts, compile, fields, overlap, plan
+from sshtrail_lib.rules import accounts, compile, fields, layout, overlap, plan
 from sshtrail_lib.rules import files as rules_files
 from sshtrail_lib.rules import hiding as rules_hiding
 from sshtrail_lib.rules.fields import RuleError
 from sshtrail_lib.rules.files import Broken, Origin
 from sshtrail_lib.rules.hiding import Hiding
-from sshtrail_lib.rules.language import Rule
+from sshtrail_lib.rules.kept import Said
+from sshtrail_lib.rules.language import Control, Rule
 
 REBOOT = "takes effect at the next reboot"
 #: Among the settings of the kernel's status: 1 when everybody keeps his login until the next reboot, root too.
@@ -110,15 +111,14 @@ def aim(
     taken_out = set(desired(arranged({path: host.files.get(path) for path in edits})).rules)
     strangers = [rule for rule in strangers if rule not in taken_out and not plan.is_twin(rule)]
     kept = [rule for rule in strangers if _stays(rule, host, unknown, drop, keep)]
-    status = _status(host, found.entries, lock)
+    status = _status(host, found.controls, lock)
     return Target(files, compiled, [*wanted, *kept], status, strangers, [*wanted.values()], broken, found.repeated)
 
 
 def _loadable(host, rules):
     """Return those of ``rules`` that can be loaded, and the others as lines that do not load."""
-    absent = {
-        data: needed for data, entry in rules.items() if data not in host.rules and (needed := absent_directory(entry))
-    }
+    held = set(host.rules)
+    absent = {data: needed for data, entry in rules.items() if data not in held and (needed := absent_directory(entry))}
     refused = [
         broken_line(rules[data], f"{needed} does not exist, so the kernel refuses {rules[data].value}")
         for data, needed in absent.items()
@@ -136,8 +136,8 @@ def _stays(rule, host, unknown, drop, keep):
     return not host.status["immutable"] and (rule in keep or (unknown != "remove" and rule not in drop))
 
 
-def _status(host, entries, lock):
-    status = {name: int(entry.value.value) for name, entry in rules_files.effective_status(entries).items()}
+def _status(host, controls, lock):
+    status = {name: int(entry.value.value) for name, entry in rules_files.effective_status(controls).items()}
     if status.get("enabled") == kernel.IMMUTABLE and not lock:
         # The files lock at the next boot; what is on then is on now.
         status["enabled"] = max(1, host.status["enabled"])
@@ -156,34 +156,53 @@ def arranged(files: Mapping[str, bytes | None]) -> dict[str, bytes]:
     return {path: data for path, data in ordered if data is not None}
 
 
-class Desired(typing.NamedTuple):
+def desired(files: Mapping[str, bytes]) -> Said:
     """
-    What files say: every entry (list of Origin), the ``rules`` that a load leaves (``{bytes: Origin}``, in order), the
-    lines that are ``broken`` (list of Broken), and the rules that it leaves ``repeated`` (set of bytes).
-    """
-
-    entries: list[Origin]
-    rules: dict[bytes, Origin]
-    broken: list[Broken]
-    repeated: Collection[bytes]
-
-
-def desired(files: Mapping[str, bytes]) -> Desired:
-    """
-    Return what ``files`` (``{path: bytes}``, in order) say (:class:`Desired`).
+    Return what ``files`` (``{path: bytes}``, in order) say (:class:`sshtrail_lib.rules.kept.Said`).
 
     Reading and compiling again what is known costs more than asking the kernel, so it is remembered for as long as
     the files, the directories that watches look at, and the numbers of users and groups are the same.
     """
-    read = _read(tuple(files.items()))
-    numbers = tuple(map(_number, read.named))
-    load = _loaded(read, tuple(map(os.path.isdir, read.watched)), numbers)
-    return Desired(read.entries, load.rules, [*read.broken, *load.broken], load.repeated)
+    items = tuple(files.items())
+    said = _known.get(items)
+    if said is None or not _holds(said):
+        said = _read(items)
+        while len(_known) >= MOST:
+            del _known[next(iter(_known))]
+        _known[items] = said
+    return said
 
 
-def _number(named):
+#: What is remembered of so many sets of files.
+MOST = 8
+_known: dict[tuple[tuple[str, bytes], ...], Said] = {}
+
+
+def remember(files: Mapping[str, bytes], said: Said) -> None:
+    """Take for known what another process has kept of ``files`` (``{path: bytes}``, in order)."""
+    _known.setdefault(tuple(files.items()), said)
+
+
+def known(files: Mapping[str, bytes]) -> Said | None:
+    """Return what is remembered of ``files`` (``{path: bytes}``, in order), None for nothing."""
+    return _known.get(tuple(files.items()))
+
+
+def forget() -> None:
+    """Forget everything that is remembered."""
+    _known.clear()
+    _text.cache_clear()
+
+
+def _holds(said):
+    return all(os.path.isdir(path) == was for path, was in said.watched) and all(
+        _number(field, name) == was for field, name, was in said.named
+    )
+
+
+def _number(field, name):
     try:
-        return accounts.number(*named)
+        return accounts.number(field, name)
     except RuleError:
         return None
 
@@ -191,28 +210,23 @@ def _number(named):
 _text = functools.lru_cache(maxsize=8)(rules_files.compile_text)
 
 
-class _Read:
-    """What is remembered by what it is, not by what it holds: hashing thousands of rules costs too much."""
-
-    def __init__(self, files):
-        self.entries = rules_files.parse_all(files)
-        self.broken = rules_files.broken(files)
-        parts = [part for entry in self.entries if isinstance(entry.value, Rule) for part in entry.value.parts]
-        self.watched = [part.value for part in parts if part.option == "-w"]
-        self.named = list(dict.fromkeys((part.name, part.value) for part in parts if fields.is_account(part)))
-
-
-@functools.lru_cache(maxsize=8)
 def _read(items):
-    return _Read(dict(items))
-
-
-@functools.lru_cache(maxsize=8)
-def _loaded(read, _directories, _numbers):
+    files = dict(items)
+    entries = rules_files.parse_all(files)
+    parts = [part for entry in entries if isinstance(entry.value, Rule) for part in entry.value.parts]
+    watched = dict.fromkeys(part.value for part in parts if part.option == "-w")
+    named = dict.fromkeys((part.name, part.value) for part in parts if fields.is_account(part))
     load = Load()
-    for entry in read.entries:
+    for entry in entries:
         load.take(entry)
-    return load
+    return Said(
+        [entry for entry in entries if isinstance(entry.value, Control)],
+        load.rules,
+        [*rules_files.broken(files), *load.broken],
+        frozenset(load.repeated),
+        [(path, os.path.isdir(path)) for path in watched],
+        [(field, name, _number(field, name)) for field, name in named],
+    )
 
 
 class Load:
@@ -441,7 +455,7 @@ def hidden(target: Target) -> list[str]:
     known, index = desired(target.files).rules, overlap.Index(compile.exec_calls)
     found, parts = [], collections.defaultdict(list)
     for data, entry in known.items():
-        if _is_never(entry):
+        if not layout.records(data):
             index.add(data)
             continue
         for never in index.colliding(data):
@@ -451,10 +465,6 @@ def hidden(target: Target) -> list[str]:
             elif known[never].file != entry.file:
                 parts[place].append(f"{entry.file} line {entry.line}")
     return found + [f"{place} drops a part of what others match: {', '.join(those)}." for place, those in parts.items()]
-
-
-def _is_never(entry):
-    return entry.value.action == "never"
 
 
 def _waiting_lines(host, target):

@@ -100,7 +100,7 @@ class OneRule:
 def _places(host, rule):
     """Return where the files hold ``rule`` (bytes): ``{path: {line number}}``."""
     places = collections.defaultdict(set)
-    for entry in target.desired(host.files).entries:
+    for entry in rules_files.parse_all(host.files):
         if isinstance(entry.value, Rule) and _compiled(entry.value) == rule:
             places[entry.file].add(entry.line)
     return places
@@ -179,7 +179,8 @@ class Managed:
 
     def _left(self, host, wanted, named):
         """Return what hides records, is not the policy's, and stays (list of Hiding)."""
-        files = rules_hiding.in_files(target.desired(wanted.files).entries, named, self.name)
+        entries = [entry for rule, entry in target.desired(wanted.files).rules.items() if rules_hiding.hides(rule)]
+        files = rules_hiding.in_files(entries, named, self.name)
         # What is locked hides until the next reboot, whatever the files say.
         rules = host.rules if host.status["immutable"] else wanted.rules
         return [*files, *rules_hiding.in_kernel(rules, named)]
@@ -206,7 +207,7 @@ class Managed:
 
     def _check_overridden(self, wanted):
         """Make sure that no later file sets what this one does, if it is not more strictly."""
-        decided = rules_files.effective_status(target.desired(wanted.files).entries)
+        decided = rules_files.effective_status(target.desired(wanted.files).controls)
         for setting, value in self._settings().items():
             entry = decided[setting]
             ours = wanted.stricter[setting].value.value if setting in wanted.stricter else str(value)
@@ -238,7 +239,9 @@ def _without(host: Host, path: str, unwanted: Callable[[Rule], bool] | None, wro
     if unwanted is None:
         return edits
     for name, data in host.files.items():
-        read = rules_files.read(name, data) if name != path else []
+        # Where only what hides goes, most files have nothing of that.
+        wanted = name != path and (wrong or rules_hiding.MAY_HIDE.search(data))
+        read = rules_files.read(name, data) if wanted else []
         lines = {line.number for line in read if isinstance(line.value, Rule) and unwanted(line.value)}
         lines |= {line.number for line in read if wrong and line.reason and not SETTING.match(line.text)}
         if lines:
