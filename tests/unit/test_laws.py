@@ -29,7 +29,6 @@ PURE = {
     "base": {"text", "state"},
     "trail": {
         *("audit_log", "sshd_log", "author", "proof"),
-        *("session", "scan", "gather", "join", "changes", "kept", "sessions"),
         *("moments", "people", "questions", "shown", "export"),
         *("session", "told", "scan", "gather", "join", "changes", "kept", "sessions", "weigh"),
     },
