@@ -25,7 +25,7 @@ SHAPE: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("channels", "became", "files", "survived"), (list,)),
     **dict.fromkeys(("host", "user", "person", "method", "started", "ended", "tty"), (str, type(None))),
     **dict.fromkeys(("key", "certificate"), (dict, type(None))),
-    **{"auid": (int, type(None)), "seconds": (int, float, type(None)), "commands": (int, list)},
+    **{"auid": (int, type(None)), "seconds": (int, float, type(None)), "commands": (int, list, type(None))},
 }
 PARTS = {"from": ("address", "port"), "key": ("type", "fingerprint"), "certificate": ("id", "serial", "ca")}
 NONSENSE = "answers nonsense"

@@ -138,7 +138,7 @@ def _sessions(trail: Trail, wanted: Wanted) -> Iterable[Session]:
 
 
 def _plain(one: Session, whole: bool) -> Told:
-    if not whole and not isinstance(one.commands, int):
+    if not whole and one.commands is not None:
         one.commands = questions.started(one)
     return safe(told(one))
 

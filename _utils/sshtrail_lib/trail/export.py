@@ -47,7 +47,7 @@ def as_csv(sessions: Iterable[Told]) -> str:
 def _row(one: Told) -> Iterable[typing.Any]:
     key, certificate, commands = one["key"] or {}, one["certificate"] or {}, one["commands"]
     plain = {**one, **one["from"], "key": key.get("fingerprint"), "certificate": certificate.get("id")}
-    plain["commands"] = commands if isinstance(commands, int) else len(commands)
+    plain["commands"] = len(commands) if isinstance(commands, list) else commands
     plain["unknown"] = "; ".join(f"{name}: {why}" for name, why in one["unknown"].items())
     return (plain[name] for name in COLUMNS)
 

@@ -81,7 +81,7 @@ def matches(session: Session, asked: Query) -> bool:
 def started(session: Session) -> int:
     """Return how many programs a session started (int)."""
     commands = session.commands
-    return commands if isinstance(commands, int) else sum(one.success for one in commands)
+    return commands if isinstance(commands, int) else sum(one.success for one in commands or ())
 
 
 def _has_key(session: Session, wanted: str) -> bool:
@@ -99,7 +99,8 @@ def _is_within(address: str | None, network: Network) -> bool:
 
 
 def _commands(session: Session) -> Iterable:
-    return () if isinstance(session.commands, int) else session.commands
+    commands = session.commands
+    return () if commands is None or isinstance(commands, int) else commands
 
 
 def _runs(command: typing.Any, wanted: str) -> bool:

@@ -35,7 +35,7 @@ def _row(one: Told) -> Iterator[typing.Any]:
     yield "" if one["seconds"] is None else text.span(one["seconds"])
     yield one["state"]
     commands = one["commands"]
-    yield commands if isinstance(commands, int) else len(commands)
+    yield len(commands) if isinstance(commands, list) else commands
 
 
 def _credential(one: Told) -> str:
