@@ -278,6 +278,7 @@ def render(
     elsewhere: Collection[Rule] = (),
     fixed_logins: bool = False,
     stricter: Mapping[str, Origin] = MappingProxyType({}),
+    mending: Sequence[str] = (),
 ) -> bytes:
     """
     Return the content (bytes) of the managed file.
@@ -295,11 +296,31 @@ def render(
         Whether the next load makes login ids immutable (bool).
     stricter
         What of ``status`` another file sets more strictly (``{name: Origin}``): that stays, and is named in a comment.
+    mending
+        Lines (sequence of str) that take the place of others' wrong ones: :func:`mending`.
     """
-    settings = [_setting(name, value, stricter.get(name)) for name, value in sorted(status.items())]
+    settings = [*mending]
+    settings += [_setting(name, value, stricter.get(name)) for name, value in sorted(status.items())]
     settings += ["--loginuid-immutable"] if fixed_logins else []
     blocks = [HEAD, *([_lines(settings)] if settings else []), *(_group(group, elsewhere) for group in groups)]
     return "\n".join([*blocks, *(["-e 2\n"] if immutable else [])]).encode("utf-8", "surrogateescape")
+
+
+#: A line that augenrules puts before all others, however wrong it is.
+FIRST = re.compile(r"\s*(-[Dbf])")
+
+
+def mending(others: Mapping[str, bytes], status: Mapping[str, int]) -> list[str]:
+    """
+    Return lines (list of str) for wrong ones of ``others`` (``{path: bytes}``) that augenrules puts before any ``-i``.
+
+    Of each such option the last line counts. What is in ``status`` (``{name: int}``) stands in the managed file anyway.
+    """
+    wrong = {found[1] for one in broken(others) if (found := FIRST.match(one.text))}
+    stock = {language.SETTINGS[name]: value for name, value in STOCK.items() if name not in status}
+    return [
+        f"{option} {stock.get(option, '')}".strip() for option in sorted(wrong) if option == "-D" or option in stock
+    ]
 
 
 def _setting(name, value, other):

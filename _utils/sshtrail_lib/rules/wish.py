@@ -191,7 +191,7 @@ class Managed:
         held = target.desired(others).rules
         elsewhere = {rule for group in groups for rule in group["rules"] if compile.compile(rule) in held}
         own = (groups, self.status, self.immutable, elsewhere, self.loginuid_immutable, stricter)
-        edits[self.name] = rules_files.render(*own)
+        edits[self.name] = rules_files.render(*own, rules_files.mending(others, self.status))
         passing = os.path.join(host.rules_dir, rules_files.PASSING)
         if any(one.stops for one in target.aim(host, {**edits, passing: None}).broken):
             edits[passing] = rules_files.PASSING_TEXT

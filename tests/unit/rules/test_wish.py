@@ -82,6 +82,15 @@ def test_a_load_at_boot_gets_past_it(host, content):
     assert managed(again).target(again).files == wanted.files
 
 
+@pytest.mark.parametrize("space", [rules_files.GAWK, rules_files.MAWK])
+def test_what_augenrules_puts_first_is_mended_by_ours(host, space):
+    there = host({"audit.rules": STOCK.replace(b"\n", b"\r\n")}, space=space)
+    wanted = managed(there, status={}).target(there)
+    lines = wanted.compiled.split(b"\n")
+    assert lines[1:4] == [b"-D", b"-b 8192\r", b"-f 1"]
+    assert b"-f 1\r" not in lines and not (space == rules_files.GAWK and b"-D\r" in lines)
+
+
 def test_when_nothing_is_broken_any_more_the_file_that_gets_past_goes(host):
     there = host({PASSING: rules_files.PASSING_TEXT, "50-app.rules": b"-w /etc/hosts -p wa -k x\n"})
     wanted = managed(there).target(there)
