@@ -176,16 +176,15 @@ def controls(files: Mapping[str, bytes]) -> list[Origin]:
 
 
 #: How a line begins that is a control.
-CONTROL = re.compile(rb" *-(-|[Dbferictq])")
+CONTROL = re.compile(rb"^ *-(?:-|[Dbferictq])[^\n]*", re.MULTILINE)
 
 
 def _settings_of(files):
     """Yield the lines that may be controls, each with its file: most others are many, and cost more to read."""
     for path, data in files.items():
-        for number, line in enumerate(text.lines(data), start=1):
-            if CONTROL.match(line):
-                [found] = language.read(line.rstrip(b"\n").decode("utf-8", "surrogateescape"))
-                yield path, found._replace(number=number)
+        for match in CONTROL.finditer(data):
+            [found] = language.read(match[0].decode("utf-8", "surrogateescape"))
+            yield path, found._replace(number=data.count(b"\n", 0, match.start()) + 1)
 
 
 def broken(files: Mapping[str, bytes]) -> list[Broken]:

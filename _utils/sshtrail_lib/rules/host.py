@@ -110,7 +110,7 @@ def _known_files(minion, host):
     """Have what another process made of the same files for known, and keep what this one made of them."""
     path, name = os.path.join(minion.run_dir, "audit_rules-compiled"), kept.digest(host.files.items(), _basis())
     with contextlib.suppress(SaltException, OSError):
-        data = store.load_bytes(path)
+        data = store.load_bytes(path) if target.known(host.files) is None else None
         said = kept.unpack(data, name, host.files) if data else None
         if said:
             target.remember(host.files, said)

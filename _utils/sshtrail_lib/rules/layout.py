@@ -68,12 +68,6 @@ def _strings(rows, buffer):
     return strings
 
 
-def fields_of(data: bytes) -> tuple[int, ...]:
-    """Return the numbers of the fields of a rule (tuple of int), and nothing else of its ``data`` (bytes)."""
-    (count,) = struct.unpack_from("=I", data, 4 * COUNT)
-    return struct.unpack_from(f"={count}I", data, 4 * FIELDS)
-
-
 def records(data: bytes) -> bool:
     """Tell whether a rule records what it matches (bool): its action is no ``never``."""
     return struct.unpack_from("=I", data, 4)[0] != ACTION_NUMBERS["never"]

@@ -9,19 +9,25 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import struct
 from collections.abc import Iterable, Mapping
 
 from sshtrail_lib.rules import layout, overlap
 
 #: The fields that name one.
-PLACES = frozenset((layout.WATCH, layout.DIR, layout.EXE))
+PLACES = re.compile(
+    b"|".join(re.escape(struct.pack("=I", number)) for number in (layout.WATCH, layout.DIR, layout.EXE))
+)
+#: Where in a rule the numbers of its fields stand.
+NUMBERS = 4 * layout.FIELDS, 4 * layout.VALUES
 #: For each rule, by a short name of its bytes: the device and the inode of the directory that it watches.
 Places = Mapping[str, list[int]]
 
 
 def standing(rules: Iterable[bytes]) -> dict[bytes, list[int]]:
     """Return which directory (device and inode) stands now where each of ``rules`` (iterable of bytes) looks."""
-    bound = (rule for rule in rules if not PLACES.isdisjoint(layout.fields_of(rule)))
+    bound = (rule for rule in rules if PLACES.search(rule, *NUMBERS))
     named = {rule: path for rule in bound if (path := _directory(rule))}
     found = {path: _identity(path) for path in dict.fromkeys(named.values())}
     return {rule: identity for rule, path in named.items() if (identity := found[path])}

@@ -331,6 +331,8 @@ def _shown(steps, *kinds):
 
 def steps_of(host: Host, target: Target) -> list[plan.Step]:
     """Return the steps from what the kernel of ``host`` holds to ``target`` (list of :class:`plan.Step`)."""
+    if not target.repeated:
+        return way(host.rules, target.rules, host.stale)
     seen: set[bytes] = set()
     held = []
     for rule in host.rules:
