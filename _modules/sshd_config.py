@@ -106,7 +106,8 @@ def set_(keyword, value, match=None, path=DEFAULT, shadowed="fix", exact=True, a
         The main configuration file (str).
     shadowed
         Where a line outside the main file decides: ``fix`` changes it there, ``drop_in`` writes a drop-in of our
-        own before it, ``fail`` refuses.
+        own before it, ``fail`` refuses; ``own`` puts everything into that file where sshd reads it first, and changes
+        other files only where it must.
     exact
         For a list: True for exactly these items, False for at least these (bool).
     admins
@@ -146,7 +147,15 @@ def unset(keyword, match=None, path=DEFAULT, shadowed="fix", admins=None, force=
 
 
 def diff(
-    config=None, matches=None, path=DEFAULT, shadowed="fix", exact=True, admins=None, force=False, lowered="remove"
+    config=None,
+    matches=None,
+    path=DEFAULT,
+    shadowed="fix",
+    exact=True,
+    admins=None,
+    force=False,
+    lowered="remove",
+    remember=False,
 ):
     """
     Return what :func:`apply <sshd_config.apply_>` would change, and touch nothing.
@@ -160,6 +169,9 @@ def diff(
     lowered
         What to do where ``config`` has a LogLevel and a Match block that is not in ``matches`` lowers it for some:
         ``remove`` that line, or ``keep`` it.
+    remember
+        Remember what stood there before, for :func:`forget`, and give back what an earlier call with this changed and
+        this one does not ask for (bool).
 
     Returns ``{keyword: {"old": …, "new": …}}`` with effective values, ``keyword (Match criteria)`` for those of a
     Match block, and one key ``sshd`` when the running daemon has not read the present files. Raises
@@ -171,16 +183,25 @@ def diff(
 
         salt '*' sshd_config.diff '{LogLevel: VERBOSE, SyslogFacility: AUTHPRIV}'
     """
-    return sshd_host.diff(_minion(), sshd_host.Asked(path, config, matches, shadowed, exact, admins, force, lowered))
+    asked = sshd_host.Asked(path, config, matches, shadowed, exact, admins, force, lowered, remember)
+    return sshd_host.diff(_minion(), asked)
 
 
 def apply_(
-    config=None, matches=None, path=DEFAULT, shadowed="fix", exact=True, admins=None, force=False, lowered="remove"
+    config=None,
+    matches=None,
+    path=DEFAULT,
+    shadowed="fix",
+    exact=True,
+    admins=None,
+    force=False,
+    lowered="remove",
+    remember=False,
 ):
     """
     Bring sshd to a mapping of keywords in one transaction, and return the changes.
 
-    config, matches, path, shadowed, exact, admins, force, lowered
+    config, matches, path, shadowed, exact, admins, force, lowered, remember
         As for :func:`diff`.
 
     The whole tree as it will be must pass ``sshd -t`` and ``sshd -T``; then the files are replaced (with backups, see
@@ -194,7 +215,30 @@ def apply_(
 
         salt '*' sshd_config.apply '{LogLevel: VERBOSE, X11Forwarding: no}'
     """
-    return sshd_host.apply(_minion(), sshd_host.Asked(path, config, matches, shadowed, exact, admins, force, lowered))
+    asked = sshd_host.Asked(path, config, matches, shadowed, exact, admins, force, lowered, remember)
+    return sshd_host.apply(_minion(), asked)
+
+
+def forget(path=DEFAULT, test=False):
+    """
+    Leave nothing of what :func:`apply <sshd_config.apply_>` with ``remember`` changed, and return the changes.
+
+    path
+        The main configuration file (str).
+    test
+        Only tell what would change (bool).
+
+    Each file is again what it was before, and sshd works with that; what others have changed since stays. Returns
+    ``{file or keyword: {"old": …, "new": …}}``, empty when nothing is remembered. Errors are those of ``apply``;
+    nothing is changed then.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshd_config.forget test=True
+    """
+    return sshd_host.forget(_minion(), path, test)
 
 
 def reload(path=DEFAULT):

@@ -40,7 +40,8 @@ def present(name, value, match=None, path=DEFAULT, shadowed="fix", exact=True, a
         The main configuration file (str).
     shadowed
         Where a line outside the main file decides: ``fix`` changes it there, ``drop_in`` writes a drop-in of our
-        own before it, ``fail`` refuses.
+        own before it, ``fail`` refuses; ``own`` puts everything into that file where sshd reads it first, and changes
+        other files only where it must.
     exact
         For a list: True for exactly these items, False for at least these (bool).
     admins
@@ -65,7 +66,17 @@ def absent(name, match=None, path=DEFAULT, shadowed="fix", admins=None, force=Fa
     return _bring(name, path, match, {name: None}, shadowed=shadowed, admins=admins, force=force)
 
 
-def managed(name, config=None, matches=None, shadowed="fix", exact=True, admins=None, force=False, lowered="remove"):
+def managed(
+    name,
+    config=None,
+    matches=None,
+    shadowed="fix",
+    exact=True,
+    admins=None,
+    force=False,
+    lowered="remove",
+    remember=False,
+):
     """
     Bring all the keywords of a mapping to their values, in one transaction.
 
@@ -80,11 +91,30 @@ def managed(name, config=None, matches=None, shadowed="fix", exact=True, admins=
     lowered
         What to do where ``config`` has a LogLevel and a Match block that is not in ``matches`` lowers it for some:
         ``remove`` that line, or ``keep`` it.
+    remember
+        Remember what stood there before, for :func:`forgotten`, and give back what this state changed earlier and does
+        not ask for any more (bool).
 
     All other keywords that it does not name stay as they are.
     """
     options = {"lowered": lowered, "path": name, "shadowed": shadowed, "exact": exact, "admins": admins, "force": force}
-    return _run(name, config, matches, options)
+    return _run(name, config, matches, {**options, "remember": remember})
+
+
+def forgotten(name):
+    """
+    Leave nothing of what :func:`managed` with ``remember`` changed.
+
+    name
+        The main configuration file (str).
+
+    Each file is again what it was before; what others have changed since stays.
+    """
+
+    def plan():
+        return __salt__["sshd_config.forget"](name, test=True), f"Nothing is remembered of {name}."
+
+    return state.bring(name, __opts__["test"], plan, lambda: __salt__["sshd_config.forget"](name))
 
 
 def _bring(name, path, match, keywords, **options):

@@ -26,7 +26,7 @@ FLOORS = {
 }
 # What these rooms answer depends on their arguments alone.
 PURE = {
-    "base": {"text", "state"},
+    "base": {"text", "state", "merge"},
     "trail": {
         *("audit_log", "sshd_log", "author", "proof"),
         *("moments", "people", "questions", "shown", "export"),

@@ -15,6 +15,8 @@ from sshtrail_lib.base import files, store
 
 #: Where a host keeps what must not outlive a boot; the option ``sshtrail.run_dir`` changes it, for tests.
 RUN_DIR = "/run/sshtrail"
+#: Where it remembers what it changed; the option ``sshtrail.state_dir`` changes it.
+STATE_DIR = "/var/lib/sshtrail"
 # No variables of the caller's beyond a plain path: a daemon keeps what it is started with.
 PLAIN = {"LC_ALL": "C", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
@@ -42,6 +44,13 @@ class Minion(typing.NamedTuple):
     def run_dir(self) -> str:
         """Where marks, locks and answers of binaries lie until the next boot (str)."""
         return self.opts.get("sshtrail.run_dir", RUN_DIR)
+
+    @property
+    def state_dir(self) -> str:
+        """Where it is remembered what was changed, and what stood there before (str)."""
+        # Whoever has a run directory of his own is not to touch the host's memory.
+        own = os.path.join(self.run_dir, "memory") if self.run_dir != RUN_DIR else STATE_DIR
+        return self.opts.get("sshtrail.state_dir", own)
 
     @property
     def cachedir(self) -> str:

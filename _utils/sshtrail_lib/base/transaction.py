@@ -50,8 +50,10 @@ class Transaction:
             The main file (str): each has a journal of its own.
         """
         self._lock = os.path.join(minion.run_dir, f"{kind}.lock")
-        name = hashlib.sha256(os.path.realpath(main).encode()).hexdigest()[:16]
-        self._journal = os.path.join(minion.cachedir, "sshtrail", f"{kind}-{name}.json")
+        digest = hashlib.sha256(os.path.realpath(main).encode()).hexdigest()[:16]
+        #: What a file of ours about this configuration is called (str).
+        self.name = f"{kind}-{digest}.json"
+        self._journal = os.path.join(minion.cachedir, "sshtrail", self.name)
         self._backups = os.path.join(minion.cachedir, "file_backup")
         self._old: dict[str, bytes | None] = {}
 
@@ -87,7 +89,13 @@ class Transaction:
             found = json.loads(files.read(self._journal) or b"{}")
         return found
 
-    def write(self, old: Mapping[str, bytes | None], new: Mapping[str, bytes | None], mode: int = 0o644) -> None:
+    def write(
+        self,
+        old: Mapping[str, bytes | None],
+        new: Mapping[str, bytes | None],
+        mode: int = 0o644,
+        private: str | None = None,
+    ) -> None:
         """
         Replace files, each one atomically.
 
@@ -97,6 +105,8 @@ class Transaction:
             What they are to hold, in the order in which they are written: ``{path: bytes}``, None for no file.
         mode
             The permission bits of a file that is new (int).
+        private
+            One of them that is for this user alone, and of which nobody needs a backup (str, or None).
         """
         if not new:
             return
@@ -105,12 +115,13 @@ class Transaction:
         entries = {path: {**self._entry(path), "new": _packed(data)} for path, data in new.items()}
         files.replace(self._journal, json.dumps(entries).encode(), mode=0o600)
         for path in new:
-            if os.path.exists(path):
+            if os.path.exists(path) and path != private:
                 # Salt gives a copy its mode once it is there.
                 with salt.utils.files.set_umask(0o077):
                     salt.utils.files.backup_minion(path, self._backups)
         for path, data in new.items():
-            put(path, data, *((mode, None) if self._old[path] is None else self._worn(path)))
+            fresh = (0o600 if path == private else mode, None)
+            put(path, data, *(fresh if self._old[path] is None else self._worn(path)))
 
     def _entry(self, path: str) -> dict[str, typing.Any]:
         # What has vanished since it was read was no secret at best: it is not to come back as one that all may read.

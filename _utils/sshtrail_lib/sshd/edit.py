@@ -22,6 +22,7 @@ from sshtrail_lib.sshd.wish import BadWish, Wish, holds, lines_of
 #: The name of our own drop-in; it sorts before those that packages bring.
 DROP_IN = "00-sshtrail.conf"
 _PRINCIPALS = "AuthorizedPrincipalsCommand"
+_HEADER = "# What this host's SSH audit policy asks of sshd. Written by sshtrail, and removed with it."
 #: Below it only packages write.
 _PACKAGES = "/usr/"
 
@@ -39,7 +40,7 @@ def edited(tree: Tree, wanted: Wish, shadowed: str) -> Tree:
     Return the Tree that ``tree`` becomes when ``wanted`` (Wish) is to be true in it.
 
     shadowed
-        What to do where a line outside the main file decides: ``fix``, ``drop_in`` or ``fail`` (str).
+        What to do where a line outside the main file decides: ``fix``, ``drop_in``, ``fail`` or ``own`` (str).
 
     Raises ShadowedError, and BadWish for what cannot be written. Whether the wish is true then, the caller looks.
     """
@@ -70,7 +71,7 @@ class _Edit:
         self.tree, self.wanted, self.shadowed = tree, wanted, shadowed
         self.keyword = wanted.keyword
         #: The file that a new line goes to.
-        self.home = tree.path
+        self.home = (_own_file(tree) if shadowed == "own" else None) or tree.path
 
     def result(self) -> Tree:
         """Return the Tree in which the wish is true."""
@@ -80,11 +81,24 @@ class _Edit:
             self._accumulate()
         elif self.shadowed == "drop_in" and self._foreign():
             self._go_before()
-        else:
+        elif self.home == self.tree.path or not self._at_home():
             self._guard()
             if not self._lead():
                 self._decide()
         return self.tree
+
+    def _at_home(self) -> bool:
+        """Have our own file say it, and return whether it is true then; if not, all is as it was."""
+        before = self.tree
+        target = next((one for one in lines_of(self.wanted, self.tree) if one.file == self.home), None)
+        if target:
+            self._rewrite(target, self._arguments_for(target))
+        else:
+            self._insert(self._arguments_for(None))
+        if holds(self.wanted, self.tree):
+            return True
+        self.tree, self.home = before, before.path
+        return False
 
     def _occurrences(self) -> tuple[Arguments, ...]:
         """What the wish says; only a wish for sshd's default says nothing."""
@@ -114,7 +128,7 @@ class _Edit:
         if not self._is_foreign(setting.file):
             return
         where = f"{self.wanted.key} is decided by {setting.file}:{setting.line.number}"
-        if self.shadowed != "fix":
+        if self.shadowed in ("drop_in", "fail"):
             raise ShadowedError(f"{where}, which shadowed: {self.shadowed} leaves alone")
         real = self.tree.disk.real(setting.file)
         if self._is_packages(setting.file, real):
@@ -320,12 +334,11 @@ class _Edit:
         return self.tree
 
     def _drop_in_path(self) -> str:
-        for line in self.tree.files[self.tree.path]:
-            for word in line.arguments.words if line.name == "Include" and not line.problem else ():
-                path = posixpath.join(posixpath.dirname(include.pattern_of(word)), DROP_IN)
-                if include.matches(path, include.pattern_of(word)):
-                    return path
-        raise ShadowedError(f"{self.tree.path} includes no directory in which a drop-in {DROP_IN} would be read")
+        lines = [line for line in self.tree.files[self.tree.path] if line.name == "Include" and not line.problem]
+        found = next(filter(None, map(_drop_in_of, lines)), None)
+        if found is None:
+            raise ShadowedError(f"{self.tree.path} includes no directory in which a drop-in {DROP_IN} would be read")
+        return found
 
     def _store(self, path: str, raws: list[bytes]) -> None:
         self.tree = self.tree.edited({path: b"".join(raws)})
@@ -387,6 +400,8 @@ class _Edit:
     def _add(self, path: str, number: int, texts: Sequence[str]) -> None:
         """Add lines after line ``number`` of ``path``, with the line ending of its neighbours."""
         raws = self._raws(path)
+        if self.shadowed == "own" and path == self.home and path not in self.tree.files:
+            texts = [_HEADER, *texts]
         ending = b"\r\n" if raws and raws[max(number - 1, 0)].endswith(b"\r\n") else b"\n"
         if number and not raws[number - 1].endswith(b"\n"):
             raws[number - 1] += ending
@@ -444,6 +459,21 @@ class _Edit:
         texts = [language.render(self.keyword.name, self.keyword, one, self.tree.daemon) for one in self._occurrences()]
         block = self._new_block(texts[0]) + [f"\t{text}" for text in texts[1:]]
         self._add(rival.file, _before_block(lines, head), block)
+
+
+def _drop_in_of(line: Line) -> str | None:
+    """Return the path (str) at which the Include that ``line`` is would find our drop-in, None where it would not."""
+    for word in line.arguments.words:
+        path = posixpath.join(posixpath.dirname(include.pattern_of(word)), DROP_IN)
+        if include.matches(path, include.pattern_of(word)):
+            return path
+    return None
+
+
+def _own_file(tree: Tree) -> str | None:
+    """Return the path (str) of the file of our own that sshd reads before all else, None where there can be none."""
+    first = next((line for line in tree.files[tree.path] if line.keyword), None)
+    return _drop_in_of(first) if first and first.name == "Include" else None
 
 
 def _end_of_block(lines: Sequence[Line], head: Line) -> tuple[int, str]:

@@ -7,6 +7,7 @@ listens answers, or the old files are back.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import glob
 import os
@@ -16,6 +17,8 @@ from collections.abc import Sequence
 from salt.exceptions import SaltInvocationError
 
 from sshtrail_lib.base import files, state
+from sshtrail_lib.base import memory as base_memory
+from sshtrail_lib.base.memory import Memory
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.base.transaction import Transaction
 from sshtrail_lib.sshd import accounts, guard, include, keywords, language, match, oracle, values
@@ -29,9 +32,11 @@ from sshtrail_lib.sshd.listener import Listener
 from sshtrail_lib.sshd.match import Connection
 from sshtrail_lib.sshd.plan import Plan
 from sshtrail_lib.sshd.running import ListenerError, Running
+from sshtrail_lib.sshd.wish import Wish
 
 #: ``{keyword: {"old": value, "new": value}}``.
 Changes = dict[str, dict[str, typing.Any]]
+_KIND = "sshd_config"
 _UNREAD = {"sshd": {"old": "runs with other files", "new": "runs with the present files"}}
 
 
@@ -55,7 +60,7 @@ class Asked(typing.NamedTuple):
     matches
         A list of ``{criteria: {keyword: value}}``, one for each Match block (or None).
     shadowed
-        What to do where a line outside the main file decides: ``fix``, ``drop_in`` or ``fail`` (str).
+        What to do where a line outside the main file decides: ``fix``, ``drop_in``, ``fail`` or ``own`` (str).
     exact
         For a list: True for exactly these items, False for at least these (bool).
     admins
@@ -64,6 +69,9 @@ class Asked(typing.NamedTuple):
         Whether to change it even though it may lock the administrator out (bool).
     lowered
         What to do with the LogLevel of a Match block that is not asked for: ``remove`` or ``keep`` (str).
+    remember
+        Whether to remember what stood there before, and to give back what an earlier call with this changed and this
+        one does not ask for (bool).
     """
 
     path: str
@@ -74,6 +82,7 @@ class Asked(typing.NamedTuple):
     admins: typing.Any = None
     force: bool = False
     lowered: str = "remove"
+    remember: bool = False
 
 
 def one_keyword(keyword: str, value: typing.Any, match: str | None, **options: typing.Any) -> Asked:
@@ -213,7 +222,7 @@ def sources(minion: Minion, path: str) -> dict[str, typing.Any]:
 
 def diff(minion: Minion, asked: Asked) -> Changes:
     """Return what :func:`apply` would change (dict), and touch nothing; errors as for it."""
-    plan = _plan(minion, asked)
+    plan = _plan(minion, asked, Memory(minion, _transaction(minion, asked.path), asked.path))
     _guard(plan, asked)
     listener = sshd_running.listening(minion, plan.tree)
     return {**plan.changes, **_unread(minion, plan.tree, listener), **_overruled(minion, plan, listener)}
@@ -228,7 +237,8 @@ def apply(minion: Minion, asked: Asked) -> Changes:
     """
     transaction = _transaction(minion, asked.path)
     with transaction.locked():
-        plan = _plan(minion, asked)
+        memory = Memory(minion, transaction, asked.path)
+        plan = _plan(minion, asked, memory)
         _guard(plan, asked)
         listener = sshd_running.listening(minion, plan.tree)
         unread = _unread(minion, plan.tree, listener)
@@ -236,12 +246,60 @@ def apply(minion: Minion, asked: Asked) -> Changes:
         if plan.files:
             _prove(minion, plan)
         if unread or plan.files:
-            _carry_out(transaction, plan, sshd_running.running(minion, plan.tree))
+            remember = memory if asked.remember and plan.files else None
+            _carry_out(transaction, plan, sshd_running.running(minion, plan.tree), remember)
     return changes
 
 
+def remembered(minion: Minion) -> list[str]:
+    """Return the main files (list of str) of which it is remembered what stood there before."""
+    return base_memory.mains(minion, _KIND)
+
+
+def forget(minion: Minion, path: str, test: bool = False) -> Changes:
+    """
+    Leave nothing of what calls of :func:`apply` with ``remember`` changed, and return the changes.
+
+    path
+        The main file (str).
+    test
+        Whether only to tell what would change (bool).
+
+    What others have changed since stays. Raises what :func:`apply` does, but no LockOutError: the host was so before.
+    """
+    transaction = _transaction(minion, path)
+    with contextlib.nullcontext() if test else transaction.locked():
+        memory = Memory(minion, transaction, path)
+        if memory.asked is None:
+            return {}
+        tree = _load(minion, path)
+        plan = sshd_plan.restoring(tree, _without(tree, memory), _earlier(memory, tree))
+        if not test:
+            if plan.files:
+                _prove(minion, plan)
+            _carry_out(transaction, plan, sshd_running.running(minion, tree), memory)
+    return plan.changes or {path: {"old": "remembered", "new": "forgotten"}}
+
+
 def _transaction(minion: Minion, path: str) -> Transaction:
-    return Transaction(minion, "sshd_config", path)
+    return Transaction(minion, _KIND, path)
+
+
+def _without(tree: Tree, memory: Memory) -> Tree:
+    """Return the Tree without what is remembered as changed."""
+    known = {path: (tree.data.get(path), memory.without(path, tree.data.get(path))) for path in memory.paths}
+    ours = {path: base for path, (now, base) in known.items() if now != base}
+    return tree.edited(ours) if ours else tree
+
+
+def _earlier(memory: Memory, tree: Tree) -> list[Wish]:
+    """Return what is remembered as asked for, each as the wish for nothing."""
+    found = []
+    for name, criteria in memory.asked or ():
+        # Another release of sshd may not have it any more.
+        with contextlib.suppress(sshd_wish.BadWish):
+            found.append(sshd_wish.wish(name, None, tree.daemon, criteria))
+    return found
 
 
 def _load(minion: Minion, path: str) -> Tree:
@@ -249,16 +307,17 @@ def _load(minion: Minion, path: str) -> Tree:
     return include.load(path, oracle.daemon(minion), DISK, _transaction(minion, path).interrupted())
 
 
-def _plan(minion: Minion, asked: Asked) -> Plan:
+def _plan(minion: Minion, asked: Asked, memory: Memory) -> Plan:
     daemon = oracle.daemon(minion)
     wishes = sshd_wish.wishes(asked.config, asked.matches, daemon, asked.exact)
     if not oracle.binary() or not os.path.exists(asked.path):
         missing = f"{asked.path} is" if oracle.binary() else "OpenSSH's sshd is"
         raise state.NotInstalled(f"{missing} not on this host yet", sshd_wish.predicted(wishes, daemon))
     tree = _load(minion, asked.path)
+    base = _without(tree, memory) if asked.remember else tree
     if asked.lowered == "remove":
-        wishes += sshd_plan.lowering(tree, wishes)
-    return sshd_plan.plan(tree, wishes, asked.shadowed)
+        wishes += sshd_plan.lowering(base, wishes)
+    return sshd_plan.plan(tree, wishes, asked.shadowed, base, _earlier(memory, tree) if asked.remember else ())
 
 
 def _guard(plan: Plan, asked: Asked) -> None:
@@ -289,7 +348,8 @@ def _value(name: str, lines: list[str]) -> typing.Any:
 
 def _prove(minion: Minion, plan: Plan) -> None:
     """Let sshd judge the tree as it will be: valid, the promised values, and nobody else's changed."""
-    connections = [Connection(), *(wanted.connection for wanted in plan.wishes if wanted.criteria is not None)]
+    concerned = [*plan.wishes, *plan.given_back]
+    connections = [Connection(), *(wanted.connection for wanted in concerned if wanted.criteria is not None)]
     with oracle.candidate(minion, plan.after) as sshd:
         try:
             sshd.test()
@@ -311,12 +371,24 @@ def _dumps(minion: Minion, tree: Tree, connections: Sequence[Connection]) -> lis
         return []
 
 
-def _carry_out(transaction: Transaction, plan: Plan, running: Running) -> None:
+def _write(transaction: Transaction, plan: Plan, memory: Memory | None) -> None:
+    files_in_turn = {path: plan.files[path] for path in sshd_plan.order(plan)}
+    if memory is None:
+        transaction.write(plan.tree.data, files_in_turn)
+        return
+    asked = [[wanted.keyword.name, wanted.criteria and match.text(wanted.criteria)] for wanted in plan.wishes]
+    base = plan.base.data if plan.base else plan.tree.data
+    paths = {**plan.tree.data, **base, **plan.after.data}
+    new = {**files_in_turn, **{path: plan.after.data.get(path) for path in paths}}
+    memory.write(plan.tree.data, base, new, asked or None)
+
+
+def _carry_out(transaction: Transaction, plan: Plan, running: Running, memory: Memory | None = None) -> None:
     """Replace the files, have sshd take them up, and undo all of it when it does not answer."""
     running.check(plan.after)
     endpoints = running.endpoints_with(plan.after)
     try:
-        transaction.write(plan.tree.data, {path: plan.files[path] for path in sshd_plan.order(plan)})
+        _write(transaction, plan, memory)
     except BaseException:
         transaction.undo()
         raise
@@ -342,7 +414,7 @@ def _difference(plan: Plan) -> str:
     text: list[str] = []
     for path, new in plan.files.items():
         old = language.decode(plan.tree.data.get(path) or b"").splitlines(keepends=True)
-        text += difflib.unified_diff(old, language.decode(new).splitlines(keepends=True), path, path)
+        text += difflib.unified_diff(old, language.decode(new or b"").splitlines(keepends=True), path, path)
     return "".join(text)
 
 

@@ -84,8 +84,8 @@ class Tree:
         self.problems: list[Problem] = []
         self.answers: dict[typing.Any, typing.Any] = {}
 
-    def edited(self, files: Mapping[str, bytes]) -> Tree:
-        """Return the Tree that this one becomes with ``files`` (``{path: bytes}``), whatever happens on the disk."""
+    def edited(self, files: Overlay) -> Tree:
+        """Return the Tree that this one becomes with ``files`` (Overlay), whatever happens on the disk."""
         return load(self.path, self.daemon, self.disk, {**self.overlay, **self.data, **files})
 
 

@@ -22,7 +22,7 @@ from sshtrail_lib.sshd.language import ConfigError, Line, Problem
 from sshtrail_lib.sshd.match import Connection, Criteria
 from sshtrail_lib.sshd.wish import BadWish, Wish, holds, lines_of
 
-SHADOWED = ("fix", "drop_in", "fail")
+SHADOWED = ("fix", "drop_in", "fail", "own")
 
 
 class NoEffectError(CommandExecutionError):
@@ -38,40 +38,81 @@ class Plan(typing.NamedTuple):
     after
         The Tree as it will be.
     files
-        ``{path: new bytes}`` of the files that differ.
+        ``{path: new bytes}`` of the files that differ, None for one that goes.
     changes
         ``{keyword: {"old": value, "new": value}}``.
     wishes
         What was asked (tuple of Wish).
+    base
+        The Tree without what an earlier plan changed, None for ``tree``.
+    given_back
+        What was asked earlier and is no more (tuple of Wish).
     """
 
     tree: Tree
     after: Tree
-    files: dict[str, bytes]
+    files: dict[str, bytes | None]
     changes: dict[str, dict[str, typing.Any]]
     wishes: tuple[Wish, ...]
+    base: Tree | None = None
+    given_back: tuple[Wish, ...] = ()
 
 
-def plan(tree: Tree, wishes: Sequence[Wish], shadowed: str = "fix") -> Plan:
+def plan(
+    tree: Tree, wishes: Sequence[Wish], shadowed: str = "fix", base: Tree | None = None, earlier: Sequence[Wish] = ()
+) -> Plan:
     """
     Return the Plan that makes all ``wishes`` (list of Wish) true in ``tree`` (Tree), and nothing else different.
 
     shadowed
         What to do where a line outside the main file decides: ``fix`` changes that line, ``drop_in`` writes
-        our own drop-in in front of it, ``fail`` refuses.
+        our own drop-in in front of it, ``fail`` refuses; ``own`` puts everything there from the start where sshd
+        reads it first, and changes other files only where it must.
+    base
+        The Tree without what earlier wishes changed, for a plan that takes their place (Tree, None for ``tree``).
+    earlier
+        Those wishes (list of Wish).
 
     Raises ShadowedError, NoEffectError, and ConfigError when sshd would refuse the present configuration.
     """
     if shadowed not in SHADOWED:
         raise BadWish(f"shadowed takes {', '.join(SHADOWED)}, not {shadowed!r}")
     effective.effective(tree)
-    after = tree
+    after = base = tree if base is None or effective.problems(base) else base
     for wanted in wishes:
         if not holds(wanted, after):
             after = edit.edited(after, wanted, shadowed)
-    _verify(tree, after, wishes)
-    files = {path: data for path, data in after.data.items() if tree.data.get(path) != data}
-    return Plan(tree, after, files, _changes(tree, after, wishes), tuple(wishes))
+    given_back = _given_back(earlier, wishes)
+    _verify(tree, after, wishes, given_back)
+    changes = _changes(tree, after, [*wishes, *given_back])
+    if not changes:
+        # What others moved about and means the same is left as it is.
+        after = tree
+    return Plan(tree, after, _files(tree, after), changes, tuple(wishes), base, given_back)
+
+
+def restoring(tree: Tree, base: Tree, earlier: Sequence[Wish]) -> Plan:
+    """
+    Return the Plan that leaves nothing of ``earlier`` (list of Wish): ``tree`` (Tree) becomes ``base`` (Tree).
+
+    Raises ConfigError when sshd would refuse that.
+    """
+    refused = effective.problems(base)
+    if refused:
+        raise ConfigError("sshd would refuse what was there before: " + "\n".join(map(str, refused)))
+    found = _files(tree, base)
+    told = {path: {"old": "changed", "new": "as before" if data is not None else None} for path, data in found.items()}
+    return Plan(tree, base, found, {**told, **_changes(tree, base, earlier)}, (), base, tuple(earlier))
+
+
+def _files(tree: Tree, after: Tree) -> dict[str, bytes | None]:
+    paths = {**after.data, **tree.data}
+    return {path: after.data.get(path) for path in paths if tree.data.get(path) != after.data.get(path)}
+
+
+def _given_back(earlier: Sequence[Wish], wishes: Sequence[Wish]) -> tuple[Wish, ...]:
+    asked = {wanted.key for wanted in wishes}
+    return tuple(wanted for wanted in earlier if wanted.key not in asked)
 
 
 def _changes(tree: Tree, after: Tree, wishes: Sequence[Wish]) -> dict[str, dict[str, typing.Any]]:
@@ -81,15 +122,16 @@ def _changes(tree: Tree, after: Tree, wishes: Sequence[Wish]) -> dict[str, dict[
 
 def _change(wanted: Wish, tree: Tree, after: Tree) -> dict[str, typing.Any]:
     old, new = sshd_wish.current(wanted, tree), sshd_wish.current(wanted, after)
-    lines = lines_of(wanted, tree) if wanted.occurrences is None else []
-    if old != new or not lines:
+    lines, left = ([one.line.raw for one in lines_of(wanted, each)] for each in (tree, after))
+    if old != new or wanted.occurrences is not None or lines == left:
         return {"old": old, "new": new}
     # What these lines say holds without them too; that they go is a change all the same.
-    said = ", ".join(f"{one.file}:{one.line.number}: {language.decode(one.line.raw).strip()}" for one in lines)
+    places = lines_of(wanted, tree)
+    said = ", ".join(f"{one.file}:{one.line.number}: {language.decode(one.line.raw).strip()}" for one in places)
     return {"old": said, "new": new}
 
 
-def _verify(tree: Tree, after: Tree, wishes: Sequence[Wish]) -> None:
+def _verify(tree: Tree, after: Tree, wishes: Sequence[Wish], given_back: Sequence[Wish] = ()) -> None:
     failed = [wanted for wanted in wishes if not holds(wanted, after)]
     if failed:
         told = ", ".join(f"{wanted.key}{_decided(tree, after, wanted)}" for wanted in failed)
@@ -99,8 +141,9 @@ def _verify(tree: Tree, after: Tree, wishes: Sequence[Wish]) -> None:
     refused = effective.problems(after)
     if refused:
         raise ConfigError("sshd would refuse the edit: " + "\n".join(_located(tree, after, one) for one in refused))
-    allowed = _allowed(wishes)
-    for connection in (None, Connection(), *(w.connection for w in wishes if w.criteria)):
+    concerned = [*wishes, *given_back]
+    allowed = _allowed(concerned)
+    for connection in (None, Connection(), *(w.connection for w in concerned if w.criteria)):
         before, now = (effective.effective(one, connection) for one in (tree, after))
         strangers = [name for name in {**before, **now} if _value(before, name) != _value(now, name)]
         if set(strangers) - allowed:
@@ -165,7 +208,9 @@ def verify_dump(
 
     Raises NoEffectError when a promise is not kept, or a keyword changes that nobody named.
     """
-    strangers = {name for name in {**before, **after} if before.get(name) != after.get(name)} - _allowed(done.wishes)
+    strangers = {name for name in {**before, **after} if before.get(name) != after.get(name)} - _allowed(
+        (*done.wishes, *done.given_back)
+    )
     if strangers:
         raise NoEffectError(f"By sshd's own test the edit would also change {', '.join(sorted(strangers))}")
     expected = effective.effective(done.after, connection)
@@ -235,5 +280,5 @@ def order(done: Plan) -> list[str]:
     return list(done.files)
 
 
-def _refused(tree: Tree, files: Mapping[str, bytes]) -> bool:
+def _refused(tree: Tree, files: Mapping[str, bytes | None]) -> bool:
     return bool(effective.problems(tree.edited(files)))
