@@ -139,6 +139,7 @@ def compare(
     allowed=(),
     hiding="report",
     loginuid_immutable=False,
+    remember=False,
 ):
     """
     Return the ``changes`` that the state ``audit_rules.managed`` would report for the same arguments.
@@ -155,7 +156,7 @@ def compare(
     """
 
     arguments = (name, groups, unknown, status, immutable, rules_dir, compiled, allowed, hiding, loginuid_immutable)
-    return plan(*arguments)["changes"]
+    return plan(*arguments, remember)["changes"]
 
 
 def plan(
@@ -169,6 +170,7 @@ def plan(
     allowed=(),
     hiding="report",
     loginuid_immutable=False,
+    remember=False,
 ):
     """
     Return what :py:func:`compare` returns as ``changes``, with a sentence for a person as ``comment`` (str), what a
@@ -186,7 +188,7 @@ def plan(
         salt '*' audit_rules.plan groups='[{"name": "a", "rules": ["-w /etc/passwd -p wa -k a"]}]'
     """
     asked = wish.Managed(name, groups, unknown, status, immutable, allowed, hiding, loginuid_immutable)
-    return host.preview(_minion(), asked, rules_dir, compiled)
+    return host.preview(_minion(), asked, rules_dir, compiled, remember)
 
 
 def apply(
@@ -200,6 +202,7 @@ def apply(
     allowed=(),
     hiding="report",
     loginuid_immutable=False,
+    remember=False,
 ):
     """
     Bring the managed file, the compiled file and the kernel to what the arguments say.
@@ -214,7 +217,29 @@ def apply(
         salt '*' audit_rules.apply groups='[{"name": "a", "rules": ["-w /etc/passwd -p wa -k a"]}]'
     """
     asked = wish.Managed(name, groups, unknown, status, immutable, allowed, hiding, loginuid_immutable)
-    return host.bring(_minion(), asked, rules_dir, compiled)
+    return host.bring(_minion(), asked, rules_dir, compiled, remember)
+
+
+def forget(rules_dir=RULES_DIR, compiled=None, test=False):
+    """
+    Leave nothing of what :func:`apply` with ``remember`` changed: the files, the kernel's rules and its settings.
+
+    rules_dir, compiled
+        As for :py:func:`load`.
+    test
+        Only tell what would change (bool).
+
+    Every file is again what it was before. Rules that others have loaded since stay, and so does whether the kernel
+    records at all (``enabled``). A locked kernel is left as it is until the next reboot. Returns the changes (dict),
+    empty when nothing is remembered.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' audit_rules.forget test=True
+    """
+    return host.forget(_minion(), rules_dir, compiled, test)
 
 
 def plan_rule(rule, present=True, path=LOCAL, rules_dir=None, compiled=None):

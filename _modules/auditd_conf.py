@@ -57,7 +57,7 @@ def check(path=auditd_language.PATH):
     return [problem._asdict() for problem in auditd_host.check(_minion(), path)]
 
 
-def diff(config=None, path=auditd_language.PATH):
+def diff(config=None, path=auditd_language.PATH, remember=False):
     """
     Return what :func:`set` would change, in the file and in the daemon; touches nothing.
 
@@ -66,6 +66,9 @@ def diff(config=None, path=auditd_language.PATH):
         is looked at.
     path
         The configuration file (str).
+    remember
+        Remember what stood there before, for :func:`forget`, and give back what an earlier call with this changed and
+        this one does not ask for (bool).
 
     Returns ``{keyword: {"old": str or None, "new": str or None}}``, and under the key ``auditd`` what becomes of the
     running daemon, when it has to take the file up: ``reloaded`` or ``restarted``. Raises SaltInvocationError for
@@ -78,10 +81,10 @@ def diff(config=None, path=auditd_language.PATH):
 
         salt '*' auditd_conf.diff '{max_log_file: 50}'
     """
-    return auditd_host.diff(_minion(), config or {}, path)
+    return auditd_host.diff(_minion(), config or {}, path, remember)
 
 
-def set_(keyword=None, value=None, config=None, path=auditd_language.PATH):
+def set_(keyword=None, value=None, config=None, path=auditd_language.PATH, remember=False):
     """
     Set one keyword, or several at once, and have the running daemon take them up.
 
@@ -89,8 +92,8 @@ def set_(keyword=None, value=None, config=None, path=auditd_language.PATH):
         One keyword (str) and its value, as in ``config``.
     config
         Instead: keywords and values (dict), as for :func:`diff`.
-    path
-        The configuration file (str).
+    path, remember
+        As for :func:`diff`.
 
     The daemon is reloaded where that serves and restarted where it does not, and has to prove in its log that it
     did so. One change is made at a time, a backup of the old file is kept (``file.list_backups`` has it), and a change
@@ -107,7 +110,28 @@ def set_(keyword=None, value=None, config=None, path=auditd_language.PATH):
     """
     if (keyword is None) == (config is None) or (keyword is None) != (value is None):
         raise SaltInvocationError("auditd_conf.set needs either a keyword with its value, or config.")
-    return auditd_host.change(_minion(), {keyword: value} if config is None else config, path)
+    return auditd_host.change(_minion(), {keyword: value} if config is None else config, path, remember)
+
+
+def forget(path=auditd_language.PATH, test=False):
+    """
+    Leave nothing of what :func:`set` with ``remember`` changed, and have the running daemon take that up.
+
+    path
+        The configuration file (str).
+    test
+        Only tell what would change (bool).
+
+    The file is again what it was before; what others have changed since stays. Returns the changes as :func:`diff`,
+    empty when nothing is remembered. Raises as :func:`set`.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' auditd_conf.forget test=True
+    """
+    return auditd_host.forget(_minion(), path, test)
 
 
 def reload(path=auditd_language.PATH):

@@ -21,6 +21,7 @@ from sshtrail_lib.page import site as page_site
 from sshtrail_lib.policy import arguments as policy_arguments
 from sshtrail_lib.policy import claims
 from sshtrail_lib.policy import pillar as policy_pillar
+from sshtrail_lib.policy import removal as policy_removal
 
 __virtualname__ = "sshtrail"
 
@@ -361,6 +362,40 @@ def converge(test=False):
     except SaltInvocationError as exc:
         return drift_report.outcome([exc.message], report)
     return drift_report.outcome(__salt__["state.highstate"](test=test), report)
+
+
+def removal():
+    """
+    Return the states that take the policy off this host again (list of ``[id, state function, arguments]``).
+
+    They are made of what the host remembers of its changes, not of the pillar. ``salt/sshtrail/remove.sls`` renders
+    them.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail.removal
+    """
+    return policy_removal.states(_minion())
+
+
+def undo(test=False):
+    """
+    Bring this host back to what it was before the first highstate (:py:func:`removal`), and tell what came of it.
+
+    test
+        Only predict what would change (bool).
+
+    Returns a dict as :py:func:`converge` does, with an empty ``report``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call sshtrail.undo test=True
+    """
+    return drift_report.outcome(__salt__["state.apply"](policy_removal.SLS, test=test), list)
 
 
 def _minion():

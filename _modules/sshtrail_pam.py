@@ -78,5 +78,25 @@ def apply(service=pam_host.SERVICE, path=pam_host.PATH):
     return pam_host.apply(_minion(), service, path)
 
 
+def forget(path=pam_host.PATH, test=False):
+    """
+    Leave nothing of what :func:`apply` changed, and return the changes (dict), empty for nothing.
+
+    path
+        The file of the service (str).
+    test
+        Only tell what would change (bool).
+
+    The file is again what it was before; what others have changed since stays.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail_pam.forget test=True
+    """
+    return pam_host.forget(_minion(), path, test)
+
+
 def _minion():
     return minion.Minion(__salt__, __opts__, __context__, __grains__)

@@ -84,6 +84,7 @@ def managed(
     allowed=(),
     hiding="report",
     loginuid_immutable=False,
+    remember=False,
 ):
     """
     Have the rules of some named groups, and only those, in one file and in the kernel.
@@ -118,19 +119,39 @@ def managed(
     loginuid_immutable
         True to have everybody keep the login id that he has, root too: it is locked until the next reboot, and the
         managed file does it again at boot. False leaves it as it is.
+    remember
+        Remember what was there before, for :func:`forgotten`, and give back what this state changed earlier and does
+        not ask for any more (bool).
 
     ``changes`` names each file that differs, ``kernel`` and ``status``. A locked kernel is no failure: the files
     are brought up to date, and the comment tells what takes effect at the next reboot. Fails with nothing changed
     when a line would not load. Source: auditctl(8), augenrules(8).
     """
-    arguments = (name, groups, unknown, status, immutable, rules_dir, compiled, allowed, hiding, loginuid_immutable)
+    given = (name, groups, unknown, status, immutable, rules_dir, compiled, allowed, hiding, loginuid_immutable)
     done = state.bring(
         name,
         __opts__["test"],
-        lambda: _told(__salt__["audit_rules.plan"](*arguments)),
-        lambda: __salt__["audit_rules.apply"](*arguments),
+        lambda: _told(__salt__["audit_rules.plan"](*given, remember)),
+        lambda: __salt__["audit_rules.apply"](*given, remember),
     )
     return state.twice(done, __opts__["test"], __salt__["sshtrail_watch.again"])
+
+
+def forgotten(name):
+    """
+    Leave nothing of what :func:`managed` with ``remember`` changed: in the files, the kernel's rules and its settings.
+
+    name
+        The rules directory (str).
+
+    Each file is again what it was before. Rules that others have loaded since stay, and so does whether the kernel
+    records at all. A locked kernel is left as it is until the next reboot.
+    """
+
+    def plan():
+        return __salt__["audit_rules.forget"](name, test=True), f"Nothing is remembered of {name}."
+
+    return state.bring(name, __opts__["test"], plan, lambda: __salt__["audit_rules.forget"](name))
 
 
 def _told(planned):

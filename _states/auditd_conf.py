@@ -42,7 +42,7 @@ def present(name, value, path=auditd_language.PATH):
     return _bring(name, {name: value}, path)
 
 
-def managed(name, config):
+def managed(name, config, remember=False):
     """
     Have several keywords set, in one step.
 
@@ -50,12 +50,31 @@ def managed(name, config):
         The configuration file (str).
     config
         Keywords and values (dict): int, str, bool for yes and no, None for no such line.
+    remember
+        Remember what stood there before, for :func:`forgotten`, and give back what this state changed earlier and does
+        not ask for any more (bool).
 
     ``changes`` names each keyword with its old and new value as written, and under ``auditd`` whether the running
     daemon has to be reloaded or restarted for it. Fails, with nothing changed, where auditd would refuse the result;
     fails with the old file in force where the daemon did not take it up. Source: auditd.conf(5).
     """
-    return _bring(name, config, name)
+    return _bring(name, config, name, remember)
+
+
+def forgotten(name):
+    """
+    Leave nothing of what :func:`managed` with ``remember`` changed.
+
+    name
+        The configuration file (str).
+
+    The file is again what it was before, and the running daemon works with it; what others have changed since stays.
+    """
+
+    def plan():
+        return __salt__["auditd_conf.forget"](name, test=True), f"Nothing is remembered of {name}."
+
+    return state.bring(name, __opts__["test"], plan, lambda: __salt__["auditd_conf.forget"](name))
 
 
 def writing(name=auditd_language.PATH, full="resume"):
@@ -97,18 +116,18 @@ def _plan_writing(path, full):
     return {"auditd": {"old": "suspended", "new": "writes its log"}}, found["said"]
 
 
-def _bring(name, config, path):
+def _bring(name, config, path, remember=False):
     done = state.bring(
         name,
         __opts__["test"],
-        lambda: _plan(config, path),
-        lambda: __salt__["auditd_conf.set"](config=config, path=path),
+        lambda: _plan(config, path, remember),
+        lambda: __salt__["auditd_conf.set"](config=config, path=path, remember=remember),
     )
     return state.twice(done, __opts__["test"], __salt__["sshtrail_watch.again"])
 
 
-def _plan(config, path):
-    changes = __salt__["auditd_conf.diff"](config, path)
+def _plan(config, path, remember):
+    changes = __salt__["auditd_conf.diff"](config, path, remember)
     return changes, f"To be changed: {', '.join(changes)}." if changes else _comment(path)
 
 

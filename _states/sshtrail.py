@@ -14,6 +14,7 @@ from salt.exceptions import SaltException
 sshtrail_lib.refresh()
 
 from sshtrail_lib.drift import difference
+from sshtrail_lib.policy import removal
 
 
 def verified(name):
@@ -82,3 +83,20 @@ def mod_watch(name, sfun=None, **kwargs):
     if sfun == "proven":
         return proven(name, age=-1)
     return verified(name)
+
+
+def removed(name):
+    """
+    Say what stays on a host that a policy was taken off.
+
+    name
+        Only a name (str).
+
+    ``changes`` are always empty.
+
+    .. code-block:: yaml
+
+        sshtrail removed:
+          sshtrail.removed
+    """
+    return {"name": name, "changes": {}, "result": True, "comment": removal.LEFT}

@@ -42,6 +42,22 @@ def loginuid(name="/etc/pam.d/sshd", service="sshd"):
     )
 
 
+def forgotten(name="/etc/pam.d/sshd"):
+    """
+    Leave nothing of what :func:`loginuid` changed.
+
+    name
+        The file of the service (str).
+
+    The file is again what it was before; what others have changed since stays.
+    """
+
+    def plan():
+        return __salt__["sshtrail_pam.forget"](name, test=True), f"Nothing is remembered of {name}."
+
+    return state.bring(name, __opts__["test"], plan, lambda: __salt__["sshtrail_pam.forget"](name))
+
+
 def _comment(name, proof):
     told = {"proven": f" Proven: {proof.get('reason')}.", "": ""}.get(proof.get("outcome", ""))
     return f"Every session of {name} goes by pam_loginuid.so." + (

@@ -1,5 +1,5 @@
-# What every host must end up with. An environment overrides single values, and adds rule groups. A keyword that an
-# environment sets must have a value here too, so that a host that leaves the environment leaves the value behind.
+# What every host must end up with. An environment overrides single values, and adds rule groups. What a host changed
+# for an environment it gives back when it leaves it.
 sshtrail:
   layers:
     common:

@@ -22,11 +22,14 @@ from sshtrail_lib.auditd import daemon as auditd_daemon
 from sshtrail_lib.auditd import keywords, language, plan
 from sshtrail_lib.auditd.daemon import Daemon, Tail
 from sshtrail_lib.base import files, kernel, processes, service, state
+from sshtrail_lib.base import memory as base_memory
 from sshtrail_lib.base import minion as base_minion
+from sshtrail_lib.base.memory import Memory
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.base.state import Changes
 from sshtrail_lib.base.transaction import Transaction
 
+_KIND = "auditd_conf"
 # The key of the changes under which the daemon stands; no keyword of auditd.conf is called so.
 DAEMON = "auditd"
 # Seconds, changed by the option sshtrail.daemon_timeout: a loaded host is late, a daemon that is well takes one.
@@ -45,7 +48,8 @@ class DaemonFailed(CommandExecutionError):
 class Step(typing.NamedTuple):
     """
     One change: what the file at ``path`` (str) holds and is to hold (``before``, ``after``, bytes), what the ``daemon``
-    works with (``known``, bytes, None: nobody knows), the installed ``version``, and the ``changes`` to tell.
+    works with (``known``, bytes, None: nobody knows), the installed ``version``, the ``changes`` to tell, and what the
+    file would hold without us (``base``, bytes).
     """
 
     path: str
@@ -55,6 +59,7 @@ class Step(typing.NamedTuple):
     daemon: Daemon
     version: keywords.Version | None
     changes: Changes
+    base: bytes = b""
 
     @property
     def restarts(self) -> bool:
@@ -95,7 +100,7 @@ def status(minion: Minion, path: str) -> dict[str, typing.Any]:
     return {"pid": daemon.pid, "reads": daemon.reads, "current": current, "note": daemon.note}
 
 
-def diff(minion: Minion, config: object, path: str) -> Changes:
+def diff(minion: Minion, config: object, path: str, remember: bool = False) -> Changes:
     """
     Return what :func:`change` would change, in the file and in the daemon; touches nothing.
 
@@ -103,15 +108,18 @@ def diff(minion: Minion, config: object, path: str) -> Changes:
         Keywords and values (mapping): int, str, bool for yes and no, None for no such line.
     path
         The configuration file (str).
+    remember
+        Whether to remember what stood there before, and to give back what an earlier call with this changed and this
+        one does not ask for (bool).
 
     Returns ``{keyword: {"old": …, "new": …}}``, and what becomes of the daemon under :data:`DAEMON`. Raises
     :class:`~salt.exceptions.SaltInvocationError`, :class:`~sshtrail_lib.auditd.plan.Refused` or
     :class:`~sshtrail_lib.base.state.NotInstalled`.
     """
-    return _step(minion, config, path).changes
+    return _step(minion, config, path, remember).changes
 
 
-def change(minion: Minion, config: object, path: str) -> Changes:
+def change(minion: Minion, config: object, path: str, remember: bool = False) -> Changes:
     """
     Change the file as :func:`diff` tells it, and have the daemon take it up.
 
@@ -120,24 +128,62 @@ def change(minion: Minion, config: object, path: str) -> Changes:
     """
     transaction = _transaction(minion, path)
     with transaction.locked(DEADLINE):
-        step = _step(minion, config, path)
-        _demand_log(step)
-        if step.after != step.before:
-            transaction.write({path: step.before}, {path: step.after})
-        if DAEMON in step.changes:
-            _take_up(minion, step, transaction)
-        transaction.close()
+        step = _step(minion, config, path, remember)
+        _make(minion, step, transaction, sorted(plan.wanted(config, step.version)) if remember else None)
     return step.changes
 
 
+def remembered(minion: Minion) -> list[str]:
+    """Return the files (list of str) of which it is remembered what stood there before."""
+    return base_memory.mains(minion, _KIND)
+
+
+def forget(minion: Minion, path: str, test: bool = False) -> Changes:
+    """
+    Leave nothing of what calls of :func:`change` with ``remember`` changed; returns and raises as that.
+
+    path
+        The configuration file (str).
+    test
+        Whether only to tell what would change (bool).
+    """
+    transaction = _transaction(minion, path)
+    with contextlib.nullcontext() if test else transaction.locked(DEADLINE):
+        memory = Memory(minion, transaction, path)
+        before = _file(minion, path)
+        if memory.asked is None:
+            return {}
+        if before is None:
+            # The package went, and took the file along.
+            return {} if test else memory.drop()
+        step = _aimed(minion, path, before, memory.without(path, before) or b"")
+        if not test:
+            _make(minion, step, transaction, [])
+    return step.changes or {path: {"old": "remembered", "new": "forgotten"}}
+
+
+def _make(minion: Minion, step: Step, transaction: Transaction, asked: list[str] | None) -> None:
+    """Make one change; what was ``asked`` for is remembered (list of str), None for nothing to remember."""
+    _demand_log(step)
+    old, new = {step.path: step.before}, {step.path: step.after}
+    if asked is not None and (step.changes or not asked):
+        Memory(minion, transaction, step.path).write(old, {step.path: step.base}, new, asked or None)
+    elif step.after != step.before:
+        transaction.write(old, new)
+    if DAEMON in step.changes:
+        _take_up(minion, step, transaction)
+    transaction.close()
+
+
 def _transaction(minion: Minion, path: str) -> Transaction:
-    return Transaction(minion, "auditd_conf", path)
+    return Transaction(minion, _KIND, path)
 
 
 def _file(minion: Minion, path: str) -> bytes | None:
     """Return what the file holds, None for no file; what an interrupted change left there counts as not made."""
-    # However its path was written then: the journal of this file holds no other.
-    left = list(_transaction(minion, path).interrupted().values())
+    # However its path was written then: the journal of this file holds no other, beside what is remembered.
+    transaction = _transaction(minion, path)
+    left = [data for name, data in transaction.interrupted().items() if os.path.basename(name) != transaction.name]
     return left[0] if left else files.read(path)
 
 
@@ -148,19 +194,28 @@ def _there(minion: Minion, path: str) -> bytes:
     return data
 
 
-def _step(minion: Minion, config: object, path: str) -> Step:
+def _step(minion: Minion, config: object, path: str, remember: bool = False) -> Step:
     version = auditd_daemon.version(minion)
     texts = plan.wanted(config, version)
     before = _file(minion, path)
     if before is None:
         predicted = state.changes({}, texts)
         raise state.NotInstalled(f"There is no {path}: auditd is not installed.", predicted)
-    after = plan.edit(before, texts, version)
-    daemon = auditd_daemon.find(path)
+    base = before
+    if remember:
+        base = Memory(minion, _transaction(minion, path), path).without(path, before) or b""
+    after = plan.edit(base, texts, version)
+    # What others moved about and means the same is left as it is.
+    after = after if plan.differences(before, after, version) else before
+    return _aimed(minion, path, before, after)._replace(base=base)
+
+
+def _aimed(minion: Minion, path: str, before: bytes, after: bytes) -> Step:
+    version, daemon = auditd_daemon.version(minion), auditd_daemon.find(path)
     found = _problems(path, after, version, daemon)
     plan.demand(found or (auditd_check.refusals(minion, after) if after != before else []), path)
     known = _known(minion, daemon.pid, path) if daemon.reads else after
-    step = Step(path, before, after, known, daemon, version, _differences(path, before, after, version))
+    step = Step(path, before, after, known, daemon, version, _differences(path, before, after, version), after)
     return step if known == after else step._replace(changes={**step.changes, DAEMON: _daemon_change(step)})
 
 

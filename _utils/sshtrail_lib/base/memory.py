@@ -69,6 +69,11 @@ class Memory:
         known = self._known.get("files", {}).get(path)
         return merge.taken_back(_unpacked(known["before"]), _unpacked(known["after"]), data) if known else data
 
+    def drop(self) -> dict[str, typing.Any]:
+        """Remember nothing any more, and return no change (dict): what it tells of is not there."""
+        files.remove(self.path)
+        return {}
+
     def write(
         self,
         old: Mapping[str, Data],

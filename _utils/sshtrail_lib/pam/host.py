@@ -17,12 +17,13 @@ from collections.abc import Callable, Mapping
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
-from sshtrail_lib.base import files, minion, state, transaction
+from sshtrail_lib.base import files, memory, minion, state, transaction
 from sshtrail_lib.pam import check, language, plan, session
 
 #: Where the service that sshd asks for is written.
 PATH = "/etc/pam.d/sshd"
 SERVICE = "sshd"
+_KIND = "pam"
 #: Seconds that a session may take to open and to close, with what the modules run meanwhile.
 DEADLINE = 30
 LIBRARIES = tuple(
@@ -146,7 +147,7 @@ def _sight(host: minion.Minion, service: str, path: str, replaced: Mapping[str, 
 
 
 def _transaction(host: minion.Minion, path: str) -> transaction.Transaction:
-    return transaction.Transaction(host, "pam", path)
+    return transaction.Transaction(host, _KIND, path)
 
 
 def _seen(host: minion.Minion, service: str, path: str) -> _Sight:
@@ -204,13 +205,41 @@ def apply(
         if edit is None:
             return {"changes": {}, "outcome": "", "reason": ""}
         try:
-            change.write({path: edit.old}, {path: edit.new})
+            known = memory.Memory(host, change, path)
+            known.write({path: edit.old}, {path: known.without(path, edit.old)}, {path: edit.new}, [service])
             made = _made(host, service, path, prove or proof)
         except BaseException:
             change.undo()
             raise
         change.close()
     return {"changes": _changes(edit), "outcome": made.outcome, "reason": made.reason}
+
+
+def remembered(host: minion.Minion) -> list[str]:
+    """Return the files (list of str) of which it is remembered what stood there before."""
+    return memory.mains(host, _KIND)
+
+
+def forget(host: minion.Minion, path: str = PATH, test: bool = False) -> state.Changes:
+    """
+    Leave nothing of what :func:`apply` changed, and return the changes (dict), empty for nothing.
+
+    path
+        The service's file (str).
+    test
+        Whether only to tell what would change (bool).
+    """
+    change = _transaction(host, path)
+    with contextlib.nullcontext() if test else change.locked():
+        known = memory.Memory(host, change, path)
+        if known.asked is None:
+            return {}
+        now = change.interrupted().get(path, files.read(path))
+        base = known.without(path, now)
+        if not test:
+            known.write({path: now}, {path: base}, {path: base})
+            change.close()
+    return {path: {"old": "changed" if now != base else "remembered", "new": "as before"}}
 
 
 def _made(host: minion.Minion, service: str, path: str, prove: Prove) -> Proof:

@@ -19,6 +19,8 @@ PAM = "/etc/pam.d/sshd"
 SLS = "sshtrail"
 #: The name of the job in the minion's schedule that looks for drift.
 JOB = "sshtrail drift"
+#: What a policy does not ask for any more is given back, and all of it can be undone.
+REMEMBERED = {"remember": True}
 
 
 def manages(policy: Policy, part: str) -> bool:
@@ -57,7 +59,7 @@ def sshd(policy: Policy) -> Arguments:
     """Return the arguments of ``sshd_config.managed`` (dict)."""
     asked = policy["sshd"]
     keys = ("config", "matches", "shadowed", "exact", "admins", "force", "lowered")
-    return {"name": asked["path"], **{key: asked[key] for key in keys}}
+    return {"name": asked["path"], **{key: asked[key] for key in keys}, **REMEMBERED}
 
 
 def pam(policy: Policy) -> Arguments:
@@ -67,7 +69,7 @@ def pam(policy: Policy) -> Arguments:
 
 def auditd(policy: Policy) -> Arguments:
     """Return the arguments of ``auditd_conf.managed`` (dict)."""
-    return {"name": policy["auditd"]["path"], "config": policy["auditd"]["config"]}
+    return {"name": policy["auditd"]["path"], "config": policy["auditd"]["config"], **REMEMBERED}
 
 
 def writing(policy: Policy) -> Arguments:
@@ -81,7 +83,7 @@ def rules(policy: Policy) -> Arguments:
     keys = ("groups", "unknown", "status", "immutable", "allowed", "loginuid_immutable")
     # What hides records is named everywhere, and goes where the policy repairs.
     hiding = "remove" if repairs(policy) else "report"
-    return {"name": asked["file"], **{key: asked[key] for key in keys}, "hiding": hiding}
+    return {"name": asked["file"], **{key: asked[key] for key in keys}, "hiding": hiding, **REMEMBERED}
 
 
 def schedule(policy: Policy) -> dict[str, Arguments]:

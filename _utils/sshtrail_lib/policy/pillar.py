@@ -111,7 +111,7 @@ def _checked(pillar: Mapping) -> Tree:
     problems: list[str] = []
     given = checked(pillar[KEY], POLICY, KEY, problems)
     if not problems:
-        problems += [*_strangers(given), *_left_behind(given.get("layers", {}))]
+        problems += _strangers(given)
     if problems:
         raise _wrong(problems)
     return given
@@ -282,37 +282,3 @@ def _written(value: typing.Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "null" if value is None else str(value)
-
-
-def _left_behind(layers):
-    """
-    Name the settings of an environment that the common layer lacks.
-
-    A keyword that nobody names any more stays in the file as it is, so a host that goes to another environment would
-    take it along: what one environment sets, all must have a value for.
-    """
-    shared = {_folded(setting) for layer in (DEFAULTS, layers.get(COMMON, {})) for setting in _settings(layer)}
-    for name, layer in layers.items():
-        for setting in _settings(layer):
-            if name != COMMON and _folded(setting) not in shared:
-                path = ":".join(setting)
-                yield (
-                    f"{KEY}:layers:{name}:{path} would stay on a host that leaves {name}: "
-                    f"give {KEY}:layers:{COMMON}:{path} a value too (null is the daemon's default)."
-                )
-
-
-def _folded(setting):
-    # Keywords count in any case.
-    return tuple(part.casefold() for part in setting)
-
-
-def _settings(layer):
-    """Yield the path of every single setting that a layer has in the files of others or in the kernel."""
-    for daemon, key in (("sshd", "config"), ("auditd", "config"), ("rules", "status")):
-        for keyword in layer.get(daemon, {}).get(key, {}):
-            yield daemon, key, keyword
-    for match in layer.get("sshd", {}).get("matches", []):
-        for criteria, config in match.items():
-            for keyword in config:
-                yield "sshd", "matches", criteria, keyword

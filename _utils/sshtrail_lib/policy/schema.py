@@ -50,7 +50,7 @@ DEFAULTS = {
     "full": "resume",
     "sshd": {
         **{"managed": True, "path": "/etc/ssh/sshd_config", "logs": {}, "matches": [], "admins": [], "pam": True},
-        **{"shadowed": "fix", "exact": True, "lowered": "remove", "force": False},
+        **{"shadowed": "own", "exact": True, "lowered": "remove", "force": False},
         **needs.DEFAULTS["sshd"],
     },
     "auditd": {"managed": True, "path": "/etc/audit/auditd.conf", "service": "auditd", **needs.DEFAULTS["auditd"]},
@@ -380,9 +380,11 @@ LAYER = {
             "What sshd must do for some connections.",
         ),
         "shadowed": Key(
-            _one_of("fix", "drop_in", "fail"),
-            "What to do when a line outside the main file decides: change that line, write a drop-in that is read "
-            "before it, or fail.",
+            _one_of("fix", "drop_in", "fail", "own"),
+            "Where the values stand, and what to do when a line outside the main file decides. own: in a file of our "
+            "own where sshd reads that before all else, in place elsewhere; other files are changed only where they "
+            "must be. fix: in place, in whatever file it is. drop_in: in the main file, or a drop-in that is read "
+            "before the line that decides. fail: in the main file, or not at all.",
         ),
         "exact": Key(FLAG, "For a keyword that takes a list: true for exactly these items, false for at least these."),
         "lowered": Key(

@@ -17,6 +17,8 @@ from salt.exceptions import CommandExecutionError, SaltException
 
 from sshtrail_lib.base import files as base_files
 from sshtrail_lib.base import kernel, store
+from sshtrail_lib.base import memory as base_memory
+from sshtrail_lib.base.memory import Memory
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.base.transaction import Transaction
 from sshtrail_lib.rules import accounts, compile, kept, layout, places, plan, target
@@ -27,6 +29,9 @@ from sshtrail_lib.rules.wish import Wish
 
 #: The permission bits of a file that is new; what auditd's package installs has them too.
 MODE = 0o640
+_KIND = "audit_rules"
+#: Settings of the kernel that are given back; that it records at all is left to whoever starts auditd.
+_GIVEN_BACK = tuple(name for name in kernel.SETTINGS if name != "enabled")
 
 
 # ---- asking -----------------------------------------------------------------------------------------------------
@@ -65,7 +70,7 @@ def sources(rules_dir: str, compiled: str | None = None) -> list[str]:
 
 @accounts.asked_once()
 def preview(
-    minion: Minion, wish: Wish, rules_dir: str | None = None, compiled: str | None = None
+    minion: Minion, wish: Wish, rules_dir: str | None = None, compiled: str | None = None, remember: bool = False
 ) -> dict[str, typing.Any]:
     """
     Return what :func:`bring` would change, and touch nothing.
@@ -77,9 +82,10 @@ def preview(
     :class:`RuleError` for a rule of the policy that would not load.
     """
     directory = rules_dir or wish.directory
-    host = _read(minion, directory, compiled, _transaction(minion, directory).interrupted())
+    change = _transaction(minion, directory)
+    host = _read(minion, directory, compiled, change.interrupted())
     with _known_files(minion, host):
-        wanted = wish.target(host)
+        wanted = _wanted(wish, host, Memory(minion, change, directory) if remember else None)
     return {
         "changes": target.differences(host, wanted),
         "comment": target.comment(host, wanted, wish.unknown),
@@ -91,7 +97,7 @@ def preview(
 
 def _transaction(minion, rules_dir):
     # One journal for the whole directory: whoever changes another file of it comes after a crash, too.
-    return Transaction(minion, "audit_rules", rules_dir)
+    return Transaction(minion, _KIND, rules_dir)
 
 
 def _read(minion, rules_dir, compiled, replaced):
@@ -220,7 +226,7 @@ def _not_loadable(entry, reason):
 
 @accounts.asked_once()
 def bring(
-    minion: Minion, wish: Wish, rules_dir: str | None = None, compiled: str | None = None
+    minion: Minion, wish: Wish, rules_dir: str | None = None, compiled: str | None = None, remember: bool = False
 ) -> dict[str, typing.Any]:
     """
     Bring the files and the kernel to what a wish says, and return the changes (dict), empty for none.
@@ -233,6 +239,9 @@ def bring(
         The directory of ``*.rules`` files (str); the wish's own by default.
     compiled
         The file that augenrules makes of them (str); ``audit.rules`` beside the directory by default.
+    remember
+        Whether to remember what was there before, and to give back what an earlier call with this changed and this one
+        does not ask for (bool).
 
     When anything fails, files and kernel are put back and the error names the rule. What an interrupted run left is
     put back first. Raises :class:`sshtrail_lib.base.transaction.Busy` when another change does not end in time.
@@ -241,25 +250,108 @@ def bring(
     change = _transaction(minion, directory)
     with change.locked():
         host = _read(minion, directory, compiled, {})
+        memory = Memory(minion, change, directory) if remember else None
         with _known_files(minion, host):
-            wanted = wish.target(host)
-        return _bring(minion, change, host, wanted)
-
-
-def _bring(minion, change, host, wanted):
-    """Act on the difference, the kernel first: a rule that it refuses must leave no file behind."""
-    changes = target.differences(host, wanted)
-    if not changes:
+            wanted = _wanted(wish, host, memory)
+        changes = target.differences(host, wanted)
+        if changes:
+            _ask_kernel(host, wanted)
+            _act(minion, change, host, wanted, memory)
         return changes
-    _ask_kernel(host, wanted)
+
+
+def _wanted(wish, host, memory):
+    """Return what the host should be: with a memory, as if nothing of an earlier wish had been there."""
+    if memory is None:
+        return wish.target(host)
+    # The wish's own file is its own: what is not asked for any more goes from there, and from the kernel, by itself.
+    others = {path: memory.without(path, data) for path, data in host.files.items()}
+    base = {path: host.files[path] if data is None else data for path, data in others.items()}
+    wanted = wish.target(host._replace(files=base))
+    for name, value in memory.facts.get("status", {}).items():
+        wanted.status.setdefault(name, value)
+    return wanted
+
+
+def remembered(minion: Minion) -> list[str]:
+    """Return the rules directories (list of str) of which it is remembered what was there before."""
+    return base_memory.mains(minion, _KIND)
+
+
+@accounts.asked_once()
+def forget(minion: Minion, rules_dir: str, compiled: str | None = None, test: bool = False) -> dict[str, typing.Any]:
+    """
+    Leave nothing of what calls of :func:`bring` with ``remember`` changed, and return the changes (dict).
+
+    rules_dir, compiled
+        As for :func:`bring`.
+    test
+        Whether only to tell what would change (bool).
+
+    Rules that others have loaded since stay, and so does whether the kernel records at all. Raises as :func:`bring`.
+    """
+    change = _transaction(minion, rules_dir)
+    with contextlib.nullcontext() if test else change.locked():
+        memory = Memory(minion, change, rules_dir)
+        if memory.asked is None:
+            return {}
+        host = _read(minion, rules_dir, compiled, change.interrupted())
+        wanted = _before(host, memory)
+        changes = target.differences(host, wanted)
+        if not test:
+            _act(minion, change, host, wanted, memory, asked=None)
+    return changes or {rules_dir: {"old": "remembered", "new": "forgotten"}}
+
+
+def _before(host, memory):
+    """Return what the host was (Target): its files, the rules that these and others have, the kernel's settings."""
+    names = [path for path in memory.paths if os.path.dirname(path) == host.rules_dir.rstrip("/")]
+    edits = {path: memory.without(path, host.files.get(path)) for path in names}
+    wanted = target.aim(host, edits, unknown="keep")
+    gone = [compile.compile(accounts.parse_rule(line)) for line in memory.facts.get("rules", ())]
+    return wanted._replace(
+        files={path: data for path, data in {**host.files, **edits}.items() if data is not None},
+        compiled=memory.without(host.compiled_path, host.compiled),
+        rules=list(dict.fromkeys([*wanted.rules, *gone])),
+        status=memory.facts.get("status", {}),
+    )
+
+
+def _act(minion, change, host, wanted, memory, asked=True):
+    """Act on the difference, the kernel first: a rule that it refuses must leave no file behind."""
     with _undone_on_failure(change, host):
         if not host.status["immutable"]:
             _set(target.settings(host, wanted))
             _load(minion, host, wanted)
-        change.write(*_replaced(host, wanted), mode=MODE)
+        _write(change, host, wanted, memory, asked)
         _lock(host, wanted)
     change.close()
-    return changes
+
+
+def _write(change, host, wanted, memory, asked):
+    old, new = _replaced(host, wanted)
+    if memory is None:
+        change.write(old, new, mode=MODE)
+        return
+    old = {**{path: base_files.read(path) for path in (*memory.paths, *new) if path not in old}, **old}
+    base = {path: memory.without(path, data) for path, data in old.items()}
+    if asked:
+        memory.write(old, base, {**old, **new}, asked, _facts(host, wanted, memory), mode=MODE)
+    else:
+        memory.write(old, base, base, mode=MODE)
+
+
+def _facts(host, wanted, memory):
+    """Return what is not in files and was so before the first change (dict): settings, and rules that no file held."""
+    known = memory.facts
+    held = set(target.desired(host.files).rules if memory.asked is None else host.rules)
+    status = {name: host.status[name] for name in _GIVEN_BACK if name in wanted.status and name in host.status}
+    taken = set(wanted.unknown) - set(wanted.rules)
+    gone = [target.describe(rule) for rule in host.rules if rule in taken or rule not in held]
+    return {
+        "status": {**status, **known.get("status", {})},
+        "rules": list(dict.fromkeys([*known.get("rules", ()), *gone])),
+    }
 
 
 def _replaced(host, wanted):

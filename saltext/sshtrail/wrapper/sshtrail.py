@@ -173,6 +173,19 @@ def page(*args, **kwargs):
     return _on_the_host("page", args, kwargs)
 
 
+def removal(*args, **kwargs):
+    """
+    See :py:func:`sshtrail.removal`.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-ssh '*' sshtrail.removal
+    """
+    return _on_the_host("removal", args, kwargs)
+
+
 def _on_the_host(name, args, kwargs):
     """Run the host's ``sshtrail`` function ``name`` there, with our pillar in the configuration of its Salt."""
     ours = {"pillar": {KEY: __pillar__.get(KEY, {})}, "ssh_merge_pillar": True}

@@ -54,7 +54,7 @@ class Host:
         found = {name: "" if name in self.wrong else "1.0" for name in names}
         return found if len(found) > 1 else found[names[0]]
 
-    def do_sshd_config__diff(self, config, matches, path, shadowed, exact, admins, force, lowered):
+    def do_sshd_config__diff(self, config, matches, path, shadowed, exact, admins, force, lowered, remember):
         keys = [key_of(*one) for one in [*wishes(None, config), *in_matches(matches)]] + [LOWERED, "sshd"]
         return {key: {"old": "another", "new": "the asked"} for key in keys if key in self.wrong}
 
@@ -74,7 +74,7 @@ class Host:
         times = {"time": "2026-11-25T19:35:23.000Z", "seconds": 0.4}
         return {**times, "holds": not lost, "lost_at": "login" if lost else None, "said": said}
 
-    def do_auditd_conf__diff(self, config, path):
+    def do_auditd_conf__diff(self, config, path, remember):
         keys = [keyword.lower() for keyword in config] + ["auditd"]
         return {key: {"old": "another", "new": "the asked"} for key in keys if key in self.wrong}
 
@@ -87,7 +87,7 @@ class Host:
     def do_audit_rules__plan(self, **arguments):
         return self.planned(**arguments)
 
-    def planned(self, name, groups, unknown, status, immutable, allowed, hiding, loginuid_immutable):
+    def planned(self, name, groups, unknown, status, immutable, allowed, hiding, loginuid_immutable, remember):
         rules = [rule for group in groups for rule in group["rules"] if rule in self.wrong]
         kernel = {"kernel": {"old": ["a stranger"] * ("a stranger" in self.wrong), "new": rules}}
         wrong = {setting: value for setting, value in status.items() if setting in self.wrong}

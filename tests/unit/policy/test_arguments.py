@@ -62,6 +62,7 @@ def test_every_state_has_its_arguments():
                 "admins": ["alice", "root"],
                 "force": False,
                 "lowered": "remove",
+                "remember": True,
             }
         },
         "sshd service": {"sshtrail_service.running": {"name": "ssh"}},
@@ -69,7 +70,11 @@ def test_every_state_has_its_arguments():
         "sshd pam": {"sshtrail_pam.loginuid": {"name": "/etc/pam.d/sshd"}},
         "auditd writing": {"auditd_conf.writing": {"name": "/etc/audit/auditd.conf", "full": "resume"}},
         "auditd config": {
-            "auditd_conf.managed": {"name": "/etc/audit/auditd.conf", "config": {**WRITES, "max_log_file": 50}}
+            "auditd_conf.managed": {
+                "name": "/etc/audit/auditd.conf",
+                "config": {**WRITES, "max_log_file": 50},
+                "remember": True,
+            }
         },
         "auditd service": {"sshtrail_service.running": {"name": "auditd"}},
         "rules": {
@@ -82,6 +87,7 @@ def test_every_state_has_its_arguments():
                 "allowed": [],
                 "loginuid_immutable": False,
                 "hiding": "remove",
+                "remember": True,
             }
         },
         "drift": {
@@ -167,7 +173,9 @@ def sls(root):
         opts["test"] = test
         renderers = salt.loader.render(opts, functions)
         found = {}
-        for path in sorted((root / "salt" / "sshtrail").glob("*.sls")):
+        for path in sorted(
+            set((root / "salt" / "sshtrail").glob("*.sls")) - {root / "salt" / "sshtrail" / "remove.sls"}
+        ):
             found |= salt.template.compile_template(str(path), renderers, "jinja|yaml", None, None) or {}
         return {name.removeprefix("sshtrail "): asked(state) for name, state in found.items() if name != "include"}
 

@@ -31,13 +31,6 @@ WRONG = [
     ("layers:common", {"environment": "prod"}, "sshtrail:layers:common:environment is unknown; "),
     ("layers:prod", {"audit": True}, "sshtrail:layers:prod is a layer of another environment than this host's, dev"),
     ("layers:dev", {"rules": {"unknown": "delete"}}, "sshtrail:layers:dev:rules:unknown is 'delete'; "),
-    ("layers:dev", {"auditd": {"config": {"freq": 9}}}, "sshtrail:layers:dev:auditd:config:freq would stay on a host"),
-    ("layers:dev", {"rules": {"status": {"failure": 2}}}, "sshtrail:layers:dev:rules:status:failure would stay"),
-    (
-        "layers:dev",
-        {"sshd": {"matches": [{"User bob": {"LogLevel": "INFO"}}]}},
-        "give sshtrail:layers:common:sshd:matches:User bob:LogLevel a value too",
-    ),
     ("environment", "common", "sshtrail:environment is 'common', the name of another layer"),
     ("sshd:confg", {}, "sshtrail:sshd:confg is unknown; did you mean config?"),
     ("sshd", [], "sshtrail:sshd must be a mapping, not a list."),
@@ -438,3 +431,16 @@ def test_the_code_and_the_pillar_of_this_tree_agree(root):
     same = {path for path in asked if path in own}
     assert {path: asked[path] for path in same} == {path: own[path] for path in same}
     assert ("drift", "action") in same
+
+
+def test_an_environment_asks_for_what_others_do_not():
+    """What a host changed for one environment it gives back in another: none of it needs a value in all."""
+    ours = {
+        "sshd": {"config": {"MaxAuthTries": 3}, "matches": [{"User bob": {"LogLevel": "DEBUG"}}]},
+        "auditd": {"config": {"freq": 9}},
+        "rules": {"status": {"failure": 2}},
+    }
+    given = {"environment": "dmz", "layers": {"common": {"rules": {"groups": {"sshd": True}}}, "dmz": ours}}
+    policy = policy_pillar.build({"sshtrail": given}, "Debian")
+    assert policy["sshd"]["matches"] == ours["sshd"]["matches"]
+    assert (policy["auditd"]["config"]["freq"], policy["rules"]["status"]["failure"]) == (9, 2)
