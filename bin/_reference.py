@@ -198,7 +198,7 @@ def use_library():
 SETTINGS = {
     "sshtrail.run_dir": "Minion. The directory for locks and marks and for what programs said of themselves, until the "
     "next boot (path). Only tests need another one.",
-    "sshtrail.state_dir": "Minion. The directory in which it is remembered what was changed and what stood there before "
+    "sshtrail.state_dir": "Minion. The directory in which is remembered what was changed, and what stood there before "
     "(path); ``/var/lib/sshtrail``, or below another ``sshtrail.run_dir``.",
     "sshtrail.daemon_timeout": "Minion. How long auditd may take to confirm that it works with its new file (seconds).",
 }

@@ -1,5 +1,6 @@
 """
-A machine within the machine: its own /etc, /run, /var/log, /home, /dev/log and network, the real kernel.
+A machine within the machine: its own /etc, /run, /var/log, /home, /dev/log and network, nothing remembered of earlier
+policies, the real kernel.
 
 The audit subsystem is the real one, since the kernel has only one; whoever lets a sandbox use it holds
 its lock (:func:`_keeper.audit_subsystem`). Who lives in a sandbox is killed when whoever made it ends, in whatever way.
@@ -21,6 +22,8 @@ NODES = ["full", "null", "ptmx", "random", "tty", "urandom", "zero"]
 PRIVATE = ["/etc", "/home", "/var/log", "/var/spool"]
 # Ten thousand files, of which few are written: only these are copied, where the file system allows that.
 LARGE = "/var/lib/dpkg"
+# What a host remembers of its policies. It has to be there to be covered.
+MEMORY = "/var/lib/sshtrail"
 
 
 class Sandbox:
@@ -108,8 +111,9 @@ class Sandbox:
             subprocess.run(["cp", "-a", path, copy], check=True)
             self._mount("--bind", copy, path)
         self._mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
-        private_directory(PLACE)
-        self._mount("-t", "tmpfs", "-o", "mode=700", "tmpfs", PLACE)
+        for path in (PLACE, MEMORY):
+            private_directory(path)
+            self._mount("-t", "tmpfs", "-o", "mode=700", "tmpfs", path)
 
     def _overlay(self, path):
         """Have a directory private without a copy of it; return whether that is possible here (bool)."""

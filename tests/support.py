@@ -84,6 +84,8 @@ def host_aside(base):
         shutil.copytree(directory, copy)
         shutil.copystat(directory, copy)
         subprocess.run(["mount", "--bind", copy, directory], check=True)
+    os.makedirs("/var/lib/sshtrail", mode=0o700, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=700", "tmpfs", "/var/lib/sshtrail"], check=True)
     for path, pristine in PRISTINE.items():
         pathlib.Path(path).write_bytes(pathlib.Path(pristine).read_bytes())
     for path in OURS:

@@ -4,6 +4,8 @@
 The tests build on each other, in the order in which they stand: preview, apply, apply again, log in.
 """
 
+import json
+import random
 import re
 
 import pytest
@@ -124,8 +126,10 @@ def command(host):
 # What somebody breaks by hand (a command), and the layer and the thing that sshtrail.drift then names.
 COMMANDS = "-a always,exit -F arch=b64 -S execve,execveat -F auid!=unset -F key=ssh_commands"
 MANAGED = "/etc/audit/rules.d/zz-sshtrail.rules"
+OWN = "/etc/ssh/sshd_config.d/00-sshtrail.conf"
 DRIFTS = [
-    (["sed", "-i", "s/^LogLevel.*/LogLevel INFO/", "/etc/ssh/sshd_config"], "effective", "LogLevel"),
+    (["sed", "-i", "s/^LogLevel.*/LogLevel INFO/", OWN], "effective", "LogLevel"),
+    (["rm", OWN], "effective", "LogLevel"),
     (["sh", "-c", "echo LogLevel QUIET >/etc/ssh/sshd_config.d/00-quiet.conf"], "effective", "LogLevel"),
     (["sh", "-c", "echo '# x' >>/etc/ssh/sshd_config"], "daemon", "sshd"),
     (["sed", "-i", "s/^max_log_file = .*/max_log_file = 9/", "/etc/audit/auditd.conf"], "file", "max_log_file"),
@@ -174,3 +178,44 @@ def test_who_is_not_root_is_told_in_one_line(host, root):
     assert done.returncode == 1
     assert "must run as root" in done.stdout
     assert len((done.stdout + done.stderr).splitlines()) == 1
+
+
+SITE = "MaxAuthTries 5\nMatch User x\n\tLogLevel ERROR\n"
+ASKED = [
+    {"sshd": {"config": {"X11Forwarding": False, "MaxAuthTries": 3, "AcceptEnv": ["LANG", "TZ"]}}},
+    {"sshd": {"matches": [{"User backup": {"PermitTTY": False}}], "config": {"Subsystem": "sftp internal-sftp"}}},
+    {"sshd": {"config": {"SyslogFacility": None, "X11Forwarding": None}, "shadowed": "fix"}},
+    {"sshd": {"pam": False}, "auditd": {"config": {"freq": 9, "num_logs": 7, "max_log_file_action": "rotate"}}},
+    {"auditd": {"config": {"flush": "incremental", "name_format": "hostname"}}},
+    {"rules": {"groups": {"identity": True}, "status": {"failure": 2}, "unknown": "remove"}},
+    {"rules": {"groups": {"ssh_commands": False}, "status": {"backlog_limit": 1000}}},
+]
+
+
+def test_undo_brings_everything_back(host, applied, root, tmp_path):
+    """Ten policies in a row on a host that was undone, and what was there before them is there again, byte for byte."""
+    assert host.highstate("--undo").returncode == 0
+    host.inside("/etc/ssh/sshd_config.d/50-site.conf").write_text(SITE)
+    tree = changed_tree(root, tmp_path, "max_log_file: 50", "max_log_file: 40")
+    before, kernel, dice = host.tree("/etc"), (auditctl("-l"), settings()), random.Random(11)
+    for asked in [*ASKED, *dice.sample(ASKED, 3)]:
+        layer = {"sshtrail": {"environment": "dev", "layers": {"dev": asked}}}
+        (tree / "pillar" / "sshtrail" / "dev.sls").write_text(json.dumps(layer))
+        done = host.highstate("--env", "dev", tree=tree)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert host.tree("/etc") != before
+    predicted = host.highstate("--undo", "--test")
+    done = host.highstate("--undo")
+    assert (predicted.returncode, done.returncode) == (0, 0), done.stdout + done.stderr
+    assert changed(predicted) == changed(done) != "\n  nothing\n"
+    assert "What stays: the packages" in done.stdout
+    after = host.tree("/etc")
+    assert {path: after.get(path) for path in {**before, **after} if after.get(path) != before.get(path)} == {}
+    assert (auditctl("-l"), settings()) == kernel
+    assert not list(host.inside("/var/lib/sshtrail").iterdir())
+    assert changed(host.highstate("--undo")) == "\n  nothing\n"
+
+
+def settings():
+    """The kernel's settings that a policy can ask for, but for the switch, which stays as it is."""
+    return {name: audit_status()[name] for name in ("failure", "backlog_limit", "backlog_wait_time", "rate_limit")}

@@ -150,3 +150,50 @@ def test_a_daemon_that_has_read_what_is_undone_is_told_again(salt, interrupted, 
 @pytest.mark.parametrize(("config", "new"), [({"freq": 60}, "reloaded"), ({"priority_boost": 6}, "restarted")])
 def test_what_becomes_of_the_daemon(salt, conf, reader, config, new):
     assert host.diff(salt, config, conf)["auditd"]["new"] == new
+
+
+POLICIES = [{"freq": 60, "num_logs": 7}, {"max_log_file": 50}, {"space_left": 40, "freq": None}, {"num_logs": 3}]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0, 2), (2,)])
+def test_policies_in_a_row_leave_nothing(salt, conf, order):
+    before = _text(conf)
+    for number in order:
+        host.change(salt, POLICIES[number], conf, remember=True)
+        assert host.diff(salt, POLICIES[number], conf, remember=True) == {}
+        for name, value in POLICIES[number].items():
+            found = host.get(salt, name, conf)
+            assert (found and found["value"]) == (None if value is None else str(value))
+    assert host.remembered(salt) == [conf]
+    predicted = host.forget(salt, conf, test=True)
+    assert _text(conf) != before
+    assert host.forget(salt, conf) == predicted != {}
+    assert _text(conf) == before
+    assert host.forget(salt, conf) == {}
+    assert host.remembered(salt) == []
+
+
+def test_a_policy_that_asks_for_less(salt, conf):
+    host.change(salt, {"freq": 60, "num_logs": 7}, conf, remember=True)
+    changes = host.change(salt, {"num_logs": 7}, conf, remember=True)
+    assert changes == {"freq": {"old": "60", "new": "50"}}
+
+
+def test_what_a_person_adds_meanwhile_stays(salt, conf):
+    before = _text(conf)
+    host.change(salt, {"freq": 60, "num_logs": 7}, conf, remember=True)
+    with open(conf, "a", encoding="utf-8") as handle:
+        handle.write("max_log_file = 9\n")
+    host.forget(salt, conf)
+    assert _text(conf) == before + "max_log_file = 9\n"
+
+
+def test_what_is_remembered_of_an_interrupted_change_counts_as_not_made(salt, conf, monkeypatch):
+    before = _text(conf)
+    monkeypatch.setattr(transaction.Transaction, "close", lambda self: None)
+    host.change(salt, {"freq": 60}, conf, remember=True)
+    monkeypatch.undo()
+    assert "freq = 60" in _text(conf)
+    assert host.get(salt, "freq", conf)["value"] == "50"
+    assert host.forget(salt, conf) == {}
+    assert _text(conf) == before

@@ -184,3 +184,15 @@ def test_the_installed_one_if_there_is_any():
         pytest.skip("needs libpam.so.0: what is installed is asked what it does")
     asked = language.Library(**host._asked(host.files.read(path)))
     assert asked.directories[0] == "/etc/pam.d" and asked.modules[0].endswith("/security/")
+
+
+def test_a_line_that_came_goes_again(ours):
+    minion, path = ours
+    host.apply(minion, "sshd", str(path), lambda service, path: GOOD)
+    assert path.read_bytes() != OLD
+    assert host.remembered(minion) == [str(path)]
+    predicted = host.forget(minion, str(path), test=True)
+    assert path.read_bytes() != OLD
+    assert host.forget(minion, str(path)) == predicted == {str(path): {"old": "changed", "new": "as before"}}
+    assert path.read_bytes() == OLD
+    assert host.forget(minion, str(path)) == {}

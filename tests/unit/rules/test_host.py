@@ -1,0 +1,116 @@
+"""What a host's rules were before a policy comes back; a kernel that is not there keeps a list."""
+
+import os
+
+import pytest
+from sshtrail_lib.base import kernel
+from sshtrail_lib.base.minion import Minion
+from sshtrail_lib.rules import accounts, compile, host, wish
+
+THEIRS = b"## theirs\n-w /etc/crontab -p wa -k cron\n-b 8192\n"
+COMPILED = b"# written by hand\n-w /etc/crontab -p wa -k cron\n"
+CRON, STRANGER = "-w /etc/crontab -p wa -k cron", "-w /etc/hosts -p wa -k hosts"
+GROUP = {"name": "ours", "rules": ["-w /etc/passwd -p wa -k ours"]}
+OTHER = {"name": "other", "rules": ["-w /etc/group -p wa -k other"]}
+SETTINGS = {"enabled": 1, "failure": 1, "backlog_limit": 64, "backlog_wait_time": 15000, "rate_limit": 0}
+
+
+def data(line):
+    return compile.compile(accounts.parse_rule(line))
+
+
+class Kernel:
+    """A kernel's list of rules and its settings."""
+
+    def __init__(self, monkeypatch):
+        self.held, self.settings = [data(CRON), data(STRANGER)], dict(SETTINGS)
+        monkeypatch.setattr(kernel, "rules", lambda: list(self.held))
+        monkeypatch.setattr(kernel, "status", lambda: {**self.settings, "immutable": False, "pid": 0})
+        monkeypatch.setattr(kernel, "features", lambda: {"loginuid_immutable": {"enabled": 0, "locked": 0}})
+        monkeypatch.setattr(kernel, "accepts", lambda rule: True)
+        monkeypatch.setattr(kernel, "delete", self.held.remove)
+        monkeypatch.setattr(kernel, "set_status", self.settings.update)
+        monkeypatch.setattr(kernel, "add", self.add)
+
+    def add(self, rule, prepend=False):
+        self.held.insert(0 if prepend else len(self.held), rule)
+
+
+@pytest.fixture
+def there(monkeypatch):
+    return Kernel(monkeypatch)
+
+
+@pytest.fixture
+def minion(tmp_path):
+    opts = {"cachedir": str(tmp_path / "cache"), "sshtrail.run_dir": str(tmp_path / "run")}
+    return Minion({"cmd.run_all": lambda *_args, **_options: {"retcode": 1}}, opts, {}, {})
+
+
+@pytest.fixture
+def rules_dir(tmp_path):
+    path = tmp_path / "audit" / "rules.d"
+    path.mkdir(parents=True)
+    (path / "10-theirs.rules").write_bytes(THEIRS)
+    (tmp_path / "audit" / "audit.rules").write_bytes(COMPILED)
+    return path
+
+
+def content(rules_dir):
+    return {path.name: path.read_bytes() for path in rules_dir.parent.rglob("*.rules")}
+
+
+def policy(rules_dir, *groups, **options):
+    return wish.Managed(str(rules_dir / "zz-sshtrail.rules"), groups, **options)
+
+
+def apply(minion, asked):
+    changes = host.bring(minion, asked, remember=True)
+    assert host.preview(minion, asked, remember=True)["changes"] == {}
+    return changes
+
+
+POLICIES = [
+    ((GROUP,), {"status": {"backlog_limit": 1000, "failure": 2}}),
+    ((GROUP, OTHER), {"unknown": "remove"}),
+    ((OTHER,), {"status": {"rate_limit": 7}, "unknown": "keep"}),
+    ((OTHER, {"name": "cron", "rules": [CRON]}), {"unknown": "remove", "status": {"failure": 0}}),
+]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (1, 3, 0, 2, 1), (2, 0, 3)])
+def test_policies_in_a_row_leave_nothing(minion, rules_dir, there, order):
+    before, held = content(rules_dir), set(there.held)
+    for number in order:
+        groups, options = POLICIES[number]
+        apply(minion, policy(rules_dir, *groups, **options))
+        assert data(groups[0]["rules"][0]) in there.held
+    assert host.remembered(minion) == [str(rules_dir)]
+    predicted = host.forget(minion, str(rules_dir), test=True)
+    assert content(rules_dir) != before
+    assert host.forget(minion, str(rules_dir)) == predicted != {}
+    assert content(rules_dir) == before
+    assert (set(there.held), there.settings) == (held, SETTINGS)
+    assert host.forget(minion, str(rules_dir)) == {}
+    assert not os.listdir(minion.state_dir)
+
+
+def test_a_policy_that_asks_for_less(minion, rules_dir, there):
+    apply(minion, policy(rules_dir, GROUP, OTHER, unknown="remove", status={"failure": 2}))
+    assert data(CRON) not in there.held
+    apply(minion, policy(rules_dir, GROUP))
+    assert (rules_dir / "10-theirs.rules").read_bytes() == THEIRS
+    assert {data(CRON), data(GROUP["rules"][0])} <= set(there.held)
+    assert data(OTHER["rules"][0]) not in there.held
+    assert there.settings["failure"] == 1
+
+
+def test_what_others_load_and_write_meanwhile_stays(minion, rules_dir, there):
+    before = content(rules_dir)
+    apply(minion, policy(rules_dir, GROUP))
+    late = data("-w /etc/fstab -p wa -k late")
+    there.held.append(late)
+    (rules_dir / "20-late.rules").write_bytes(b"-w /etc/fstab -p wa -k late\n")
+    host.forget(minion, str(rules_dir))
+    assert late in there.held
+    assert content(rules_dir) == {**before, "20-late.rules": b"-w /etc/fstab -p wa -k late\n"}
