@@ -84,7 +84,7 @@ def test_a_state_without_changes_is_not_told(highstate):
     ],
 )
 def test_the_summary_and_the_exit_status(highstate, capsys, answer, status, said):
-    assert highstate.summary(answer, argparse.Namespace(env="dev", test=False, undo=False), 1) == status
+    assert highstate.summary(answer, argparse.Namespace(env="dev", test=False), 1) == status
     assert said in capsys.readouterr().out
 
 
