@@ -188,7 +188,7 @@ ASKED = [
     {"sshd": {"pam": False}, "auditd": {"config": {"freq": 9, "num_logs": 7, "max_log_file_action": "rotate"}}},
     {"auditd": {"config": {"flush": "incremental", "name_format": "hostname"}}},
     {"rules": {"groups": {"identity": True}, "status": {"failure": 2}, "unknown": "remove"}},
-    {"rules": {"groups": {"ssh_commands": False}, "status": {"backlog_limit": 1000}}},
+    {"rules": {"groups": {"session": False}, "status": {"backlog_limit": 1000}}},
 ]
 
 
