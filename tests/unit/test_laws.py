@@ -34,7 +34,7 @@ PURE = {
     },
     "sshd": {
         *("language", "include", "effective", "keywords", "daemon", "kinds", "values", "amounts", "network", "match"),
-        *("wish", "plan", "edit", "guard", "sections", "places", "commandline", "members"),
+        *("wish", "plan", "edit", "guard", "sections", "blocks", "places", "commandline", "members"),
     },
     "auditd": {"language", "keywords", "plan", "space"},
     "rules": {"language", "fields", "layout", "files", "kept", "overlap", "plan", "watches"},

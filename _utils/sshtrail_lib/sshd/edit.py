@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from salt.exceptions import CommandExecutionError
 
-from sshtrail_lib.sshd import effective, include, keywords, language, match, sections, values
+from sshtrail_lib.sshd import blocks, effective, include, keywords, language, match, sections, values
 from sshtrail_lib.sshd import wish as sshd_wish
 from sshtrail_lib.sshd.daemon import Arguments, BadValue
 from sshtrail_lib.sshd.effective import Setting
@@ -173,10 +173,10 @@ class _Edit:
         if self.wanted.criteria is None or sshd_wish.ours([first], self.wanted):
             section = sections.around(lines, number)
             place = section.first - 1 if section and self.wanted.criteria is None else number - 1
-            self._add(first.file, place, [_indent(first.line) + text])
+            self._add(first.file, place, [blocks.indent(first.line) + text])
         else:
             head = [line for line in lines[:number] if line.name == "Match"][-1]
-            self._add(first.file, _before_block(lines, head), self._new_block(text))
+            self._add(first.file, blocks.before_block(lines, head), self._new_block(text))
         return True
 
     def _first_keys_command(self) -> Setting | None:
@@ -202,7 +202,7 @@ class _Edit:
             return False
         self._touch(target)
         text = language.render(self.keyword.name, self.keyword, self._arguments_for(target), self.tree.daemon)
-        self._add(target.file, section.last if last else section.first - 1, [_indent(target.line) + text])
+        self._add(target.file, section.last if last else section.first - 1, [blocks.indent(target.line) + text])
         return True
 
     def _drop_rivals(self, ours: list[Setting], target: Setting | None) -> None:
@@ -327,7 +327,7 @@ class _Edit:
         first = next((line for line in self.tree.files[self.tree.path] if line.name in ("Include", "Match")), None)
         if self._occurrences() and self.wanted.criteria is None and first and first.name == "Include":
             text = language.render(self.keyword.name, self.keyword, self._arguments_for(None), self.tree.daemon)
-            number = _outside(self.tree.files[self.tree.path], first.number - 1)
+            number = blocks.outside(self.tree.files[self.tree.path], first.number - 1)
             self._add(self.tree.path, number or 0, [text])
         if not holds(self.wanted, self.tree):
             raise ShadowedError(self.wanted.key)
@@ -391,8 +391,8 @@ class _Edit:
         if self.keyword.repeat != keywords.ACCUMULATE or not ours:
             return None
         self._touch(ours[-1])
-        number = _outside(self.tree.files[ours[-1].file], ours[-1].line.number)
-        return ours[-1].file, ours[-1].line.number if number is None else number, _indent(ours[-1].line)
+        number = blocks.outside(self.tree.files[ours[-1].file], ours[-1].line.number)
+        return ours[-1].file, ours[-1].line.number if number is None else number, blocks.indent(ours[-1].line)
 
     def _new_block(self, text: str) -> list[str]:
         return [f"Match {language.render_criteria(self._criteria(), self.tree.daemon)}", f"\t{text}"]
@@ -435,8 +435,8 @@ class _Edit:
         ours = match.canonical(self._criteria())
         for path, line, criteria in effective.blocks(self.tree, self.wanted.connection):
             if match.canonical(criteria) == ours and (path == self.home or self.home == self.tree.path):
-                number, indent = _end_of_block(self.tree.files[path], line)
-                place = _outside(self.tree.files[path], number, line.number)
+                number, indent = blocks.end_of_block(self.tree.files[path], line)
+                place = blocks.outside(self.tree.files[path], number, line.number)
                 if place is not None:
                     return path, place, indent
         return None
@@ -458,7 +458,7 @@ class _Edit:
         head = [line for line in lines[: rival.line.number] if line.name == "Match"][-1]
         texts = [language.render(self.keyword.name, self.keyword, one, self.tree.daemon) for one in self._occurrences()]
         block = self._new_block(texts[0]) + [f"\t{text}" for text in texts[1:]]
-        self._add(rival.file, _before_block(lines, head), block)
+        self._add(rival.file, blocks.before_block(lines, head), block)
 
 
 def _drop_in_of(line: Line) -> str | None:
@@ -474,42 +474,3 @@ def _own_file(tree: Tree) -> str | None:
     """Return the path (str) of the file of our own that sshd reads before all else, None where there can be none."""
     first = next((line for line in tree.files[tree.path] if line.keyword), None)
     return _drop_in_of(first) if first and first.name == "Include" else None
-
-
-def _end_of_block(lines: Sequence[Line], head: Line) -> tuple[int, str]:
-    """Return the number of the last keyword line of the block that ``head`` begins, and its indentation."""
-    last = head
-    for line in lines[head.number :]:
-        if line.name == "Match":
-            break
-        if line.keyword:
-            last = line
-    if last is head:
-        return head.number, "\t"
-    return last.number, _indent(last)
-
-
-def _indent(line: Line) -> str:
-    return language.decode(line.raw[: len(line.raw) - len(line.raw.lstrip(b" \t"))])
-
-
-def _outside(lines: Sequence[Line], number: int, above: int = 0) -> int | None:
-    """
-    Return the number of the line after which a new one stands with the same scope as after line ``number``, and in no
-    section of another tool; None where there is no such place below line ``above``.
-    """
-    section = sections.around(lines, number)
-    if section is None or number == section.last:
-        return number
-    if not any(line.name == "Match" for line in lines[number : section.last]):
-        return section.last
-    between = lines[section.first : number]
-    return section.first - 1 if section.first > above and not any(line.name == "Match" for line in between) else None
-
-
-def _before_block(lines: Sequence[Line], head: Line) -> int:
-    """Return the number of the line after which a block stands before the one that ``head`` begins."""
-    section = sections.around(lines, head.number)
-    first = next((line for line in lines[section.first :] if line.keyword), head) if section else head
-    # A section that begins with settings would have these in our block.
-    return section.first - 1 if section and first.name == "Match" else head.number - 1

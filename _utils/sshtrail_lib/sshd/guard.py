@@ -80,7 +80,7 @@ def judge(done: Plan, accounts: Accounts, admins: Sequence[str] = ()) -> None:
     admins
         Accounts that must be able to log in (list of str). Without any, somebody must: an account with a shell.
     """
-    if _BEARING & {wanted.keyword.name for wanted in done.wishes}:
+    if _BEARING & _concerned(done):
         ways = _Ways(done, accounts, places.named((done.tree, done.after)))
         for account in admins:
             if (obstacle := ways.lost(account, accounts.has_key)) and obstacle is not _NEVER:
@@ -139,7 +139,7 @@ def _judge_everybody(ways: _Ways) -> None:
 
 
 def _judge_endpoints(done: Plan) -> None:
-    if not {"Port", "ListenAddress", "AddressFamily"} & {wanted.keyword.name for wanted in done.wishes}:
+    if not {"Port", "ListenAddress", "AddressFamily"} & _concerned(done):
         return
     before, after = (_endpoints(tree) for tree in (done.tree, done.after))
     if any(places.covered(one, after) for one in _important(before)) or not before:
@@ -160,7 +160,12 @@ def _important(endpoints: Sequence[str]) -> list[str]:
 
 
 def _changed(done: Plan) -> set[str]:
-    return {wanted.keyword.name for wanted in done.wishes if wanted.key in done.changes}
+    return {wanted.keyword.name for wanted in (*done.wishes, *done.given_back) if wanted.key in done.changes}
+
+
+def _concerned(done: Plan) -> set[str]:
+    """Return the keywords (set of str) that a plan is about, also those whose former values it gives back."""
+    return {wanted.keyword.name for wanted in (*done.wishes, *done.given_back)}
 
 
 def _endpoints(tree: Tree) -> list[str]:

@@ -1,5 +1,6 @@
 """What a host's rules were before a policy comes back; a kernel that is not there keeps a list."""
 
+import contextlib
 import os
 
 import pytest
@@ -28,11 +29,12 @@ class Kernel:
         monkeypatch.setattr(kernel, "status", lambda: {**self.settings, "immutable": False, "pid": 0})
         monkeypatch.setattr(kernel, "features", lambda: {"loginuid_immutable": {"enabled": 0, "locked": 0}})
         monkeypatch.setattr(kernel, "accepts", lambda rule: True)
-        monkeypatch.setattr(kernel, "delete", self.held.remove)
+        monkeypatch.setattr(kernel, "delete", lambda rule, over=None: self.held.remove(rule))
+        monkeypatch.setattr(kernel, "conversation", contextlib.nullcontext)
         monkeypatch.setattr(kernel, "set_status", self.settings.update)
         monkeypatch.setattr(kernel, "add", self.add)
 
-    def add(self, rule, prepend=False):
+    def add(self, rule, prepend=False, over=None):
         self.held.insert(0 if prepend else len(self.held), rule)
 
 
