@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import tempfile
 import typing
 
 from salt.exceptions import CommandExecutionError
@@ -47,10 +48,22 @@ def load_bytes(path: str) -> bytes | None:
 
 def save(path: str, value: object) -> None:
     """Make ``value`` what the file at ``path`` (str) holds, of this user alone; a crash leaves the old or the new."""
-    save_bytes(path, json.dumps(value).encode())
-
-
-def save_bytes(path: str, data: bytes) -> None:
-    """Make ``data`` (bytes) what the file at ``path`` (str) holds; else as :func:`save`."""
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    files.replace(path, data, mode=0o600)
+    files.replace(path, json.dumps(value).encode(), mode=0o600)
+
+
+def keep(path: str, data: bytes) -> None:
+    """
+    Make ``data`` (bytes) what the file at ``path`` (str) holds, of this user alone, without waiting for the disk.
+
+    For what is worth nothing after the next boot, and says to which it belongs. Raises OSError.
+    """
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=os.path.dirname(path), delete=False) as handle:
+        try:
+            handle.write(data)
+            handle.flush()
+            os.replace(handle.name, path)
+        except BaseException:
+            os.unlink(handle.name)
+            raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
 import typing
 from collections.abc import Iterable, Iterator, Mapping
@@ -126,7 +127,7 @@ def _known_files(minion, host):
     # What was read again is what had changed.
     with contextlib.suppress(SaltException, OSError):
         if now is not before:
-            store.save_bytes(path, kept.pack(name, now))
+            store.keep(path, kept.pack(name, now))
 
 
 @functools.cache
@@ -156,7 +157,7 @@ def _remember(minion, known, now):
     # Whoever cannot remember sees less, and still can do all else.
     with contextlib.suppress(SaltException, OSError):
         if now != known:
-            store.save(_places_file(minion), {"boot": _boot(), "places": now})
+            store.keep(_places_file(minion), json.dumps({"boot": _boot(), "places": now}).encode())
 
 
 def _places_file(minion):

@@ -93,6 +93,8 @@ def _said(head, kept, at, files):
     for length, path, number in head["rules"]:
         rules[kept[at : at + length]] = Late(lines[path], path, number)
         at += length
+    if at != len(kept):
+        raise ValueError("not whole")
     order = [*rules]
     return Said(
         [Origin(Control(option, value), path, number) for path, number, option, value in head["controls"]],

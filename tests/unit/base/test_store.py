@@ -45,3 +45,14 @@ def test_a_broken_file_is_named(tmp_path, data):
     path.chmod(0o600)
     with pytest.raises(store.StoreError, match="Cannot use .*facts.json"):
         store.load(str(path))
+
+
+def test_what_is_kept_for_this_boot_is_of_this_user_alone(tmp_path):
+    path = tmp_path / "run" / "kept"
+    store.keep(str(path), b"one")
+    store.keep(str(path), b"two")
+    assert store.load_bytes(str(path)) == b"two" and path.stat().st_mode & 0o777 == 0o600
+    assert [found.name for found in path.parent.iterdir()] == ["kept"]
+    path.chmod(0o666)
+    with pytest.raises(store.StoreError, match="this user's alone"):
+        store.load_bytes(str(path))
