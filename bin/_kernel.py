@@ -10,11 +10,12 @@ import os
 import shlex
 import subprocess
 
-from _prepare import LOCK_DEADLINE, Failed, opened
+from _prepare import LOCK_DEADLINE, Failed, cache, opened
 from _waiting import stop, wait_for
 
-# One kernel, one audit subsystem: whoever touches it holds this lock, whichever checkout he runs from.
-AUDIT_LOCK = "/tmp/sshtrail-audit-subsystem.lock"
+# One kernel, one audit subsystem: whoever touches it holds this lock, whichever checkout he runs from. It lies where
+# only root can put anything: in /tmp, or in /run/lock, anybody could hold it first.
+AUDIT_LOCK = os.path.join(cache(), "audit-subsystem.lock")
 NO_RULES = "No rules"
 RESTORE = {
     "backlog_limit": "-b",
@@ -53,6 +54,7 @@ def audit_lock(seconds=LOCK_DEADLINE):
     seconds
         How long to wait for others (float); :class:`_prepare.Failed` is raised then.
     """
+    os.makedirs(os.path.dirname(AUDIT_LOCK), mode=0o755, exist_ok=True)
     lock = opened(AUDIT_LOCK)
     try:
         # Who waits in the kernel's queue gets it after those who have waited longer, and before those who come later.
