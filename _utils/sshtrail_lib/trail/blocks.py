@@ -8,6 +8,7 @@ A worker is a child that reads, answers through a pipe and ends: nothing is shar
 from __future__ import annotations
 
 import bz2
+import collections
 import contextlib
 import gzip
 import lzma
@@ -22,8 +23,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from salt.exceptions import CommandExecutionError
 
-#: Bytes that are taken apart at once. A worker holds one such piece and what it found in it.
-BLOCK = 8 * 2**20
+#: Bytes that are taken apart at once: what a processor's own memory holds, for they are gone through repeatedly.
+BLOCK = 2**20
 #: Bytes from which on it pays to have several processes, and how many these are at most.
 LARGE, WORKERS = 48 * 2**20, 4
 #: Bytes by which a moment is approached in a file before the rest is read line by line.
@@ -166,20 +167,33 @@ def blocks(files: Sequence[str], piece: Piece) -> Iterator[tuple[bytes, Iterator
         if piece.end is None:
             yield from _streamed(files, piece, handle)
             return
-        handle.seek(max(0, piece.start - 1))
-        if piece.start:
-            handle.readline()
-        data = handle.read(max(0, piece.end - handle.tell()))
-        data += b"" if data.endswith(b"\n") else handle.readline() if data else b""
-        yield data, following(files, piece.number, handle.tell())
+        start, end = (_line_at(handle, at) for at in (piece.start, piece.end))
+        handle.seek(start)
+        yield handle.read(max(0, end - start)), following(files, piece.number, end)
+
+
+def _line_at(handle, at):
+    """Return where the first line begins (int) that does not begin before a place in a file (int)."""
+    if at <= 0:
+        return 0
+    handle.seek(at - 1)
+    handle.readline()
+    return handle.tell()
 
 
 def _streamed(files, piece, handle):
-    data = handle.read(BLOCK) + handle.readline()
-    while data:
-        later = handle.read(BLOCK) + handle.readline()
-        yield data, iter([later]) if later else following(files, piece.number + 1, 0)
-        data = later
+    """Yield the blocks of what can be read only once: what was looked at as what follows comes again as the next."""
+    ahead: collections.deque[bytes] = collections.deque()
+
+    def following_blocks():
+        yield from tuple(ahead)
+        while later := handle.read(BLOCK) + handle.readline():
+            ahead.append(later)
+            yield later
+        yield from following(files, piece.number + 1, 0)
+
+    while data := ahead.popleft() if ahead else handle.read(BLOCK) + handle.readline():
+        yield data, following_blocks()
 
 
 def following(files: Sequence[str], number: int, start: int) -> Iterator[bytes]:
@@ -188,8 +202,11 @@ def following(files: Sequence[str], number: int, start: int) -> Iterator[bytes]:
         with contextlib.suppress(OSError, EOFError, lzma.LZMAError), opened(files[at]) as handle:
             if at == number and start:
                 handle.seek(start)
-            while data := handle.read(2**20) + handle.readline():
+            # Mostly the next lines are all that is wanted.
+            size = 2**13
+            while data := handle.read(size) + handle.readline():
                 yield data
+                size = min(2 * size, BLOCK)
 
 
 def backwards(files: Sequence[str], first: Piece, most: int) -> Iterator[bytes]:
@@ -201,7 +218,7 @@ def backwards(files: Sequence[str], first: Piece, most: int) -> Iterator[bytes]:
             end = 0 if number < 0 or is_compressed(files[number]) else os.path.getsize(files[number])
             if end <= 0:
                 return
-        start = max(0, end - BLOCK // 2)
+        start = max(0, end - 4 * BLOCK)
         for data, _ in blocks(files, Piece(number, start, end)):
             most -= len(data)
             yield data

@@ -29,7 +29,7 @@ BACK = 256 * 2**20
 #: Seconds by which records and lines may be out of order.
 MARGIN = 120.0
 #: Events of a session's beginning that are told one by one.
-EARLY = 64
+EARLY = 512
 # Between a log that was copied and the present many years can lie: which one a line without a year is of, the audit
 # log's last record tells.
 HALF_A_YEAR = 182 * 86400
@@ -89,7 +89,7 @@ class Wanted(typing.NamedTuple):
 
 ALL = Wanted()
 # What a session did in a piece of the log, as plain data: a segment, its commands (marshal), odd calls, files, names.
-Done = tuple[tuple[typing.Any, ...], "bytes | None", "Sequence[tuple]", "Sequence[tuple]", dict[int, str]]
+Done = tuple[tuple[typing.Any, ...], "bytes | None", "Sequence[tuple]", "bytes | None", dict[int, str]]
 
 
 def sessions(sources: Sources, wanted: Wanted = ALL) -> Iterator[Session]:
@@ -197,7 +197,8 @@ class _History:
             if segment[0]:
                 shelf.segments.append(kept.Segment(*segment)._replace(where=blob and self.shelf.put(blob)))
             shelf.odd += [Call(*call) for call in odd]
-            shelf.files += [Call(*call) for call in files]
+            if files:
+                shelf.changed.append(self.shelf.put(files))
             shelf.names |= names
 
     def _look_back(self, files, first):
@@ -282,7 +283,7 @@ def _numbers(part: bytes) -> dict[tuple[bytes, bytes], Done]:
     for key, serials in scan.numbers(part).items():
         if serials:
             early = tuple(sorted(serials)[:EARLY])
-            found[key] = ((len(serials), early[0], max(serials), early), None, (), (), {})
+            found[key] = ((len(serials), early[0], max(serials), early), None, (), None, {})
     return found
 
 
@@ -291,8 +292,9 @@ def _done(part: bytes, more: Iterable[bytes]) -> dict[tuple[bytes, bytes], Done]
     found: dict[tuple[bytes, bytes], Done] = {}
     for key, calls in scan.calls(part, more).items():
         commands = [call for call in calls if call.argv is not None]
-        odd = [call for call in commands if scan.odd(call)]
-        files = [tuple(call) for call in calls if call.argv is None and call.keys and call.what != "read"]
+        odd = scan.odd(commands)
+        changed = [tuple(call) for call in calls if call.argv is None and call.keys and call.what != "read"]
+        files = marshal.dumps(changed) if changed else None
         segment = tuple(kept.segment(commands)) if commands else (0, 0, 0)
         blob = marshal.dumps([tuple(call) for call in commands])
         names = {call.uid: call.name for call in odd if call.name}

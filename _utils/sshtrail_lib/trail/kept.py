@@ -60,15 +60,16 @@ class Kept:
     """
     What a session did, as far as it was asked for.
 
-    ``segments`` (list of :class:`Segment`), ``odd`` (list of Call: what may tell of a change of user), ``files`` (list
-    of Call) and ``names`` (dict of int to str: accounts, as auditd looked them up).
+    ``segments`` (list of :class:`Segment`), ``odd`` (list of Call: what may tell of a change of user), ``changed``
+    (list of where the calls are that changed files) and ``names`` (dict of int to str: accounts, as auditd looked them
+    up).
     """
 
     def __init__(self, load: Callable[[typing.Any], Sequence[Call]]) -> None:
         self._load = load
         self.segments: list[Segment] = []
         self.odd: list[Call] = []
-        self.files: list[Call] = []
+        self.changed: list[typing.Any] = []
         self.names: dict[int, str] = {}
 
     def calls(self, after: int = -1) -> Iterator[Call]:
@@ -76,6 +77,11 @@ class Kept:
         for segment in self.segments:
             if segment.where is not None and segment.last > after:
                 yield from (call for call in self._load(segment.where) if call.serial > after)
+
+    def files(self, after: int = -1) -> Iterator[Call]:
+        """Yield the calls (Call) that changed files after an event (int), as rules that watch these tell."""
+        for where in self.changed:
+            yield from (call for call in self._load(where) if call.serial > after)
 
     def count(self, after: int = -1) -> int:
         """Return how many commands came after an event (int)."""

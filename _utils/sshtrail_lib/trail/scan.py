@@ -18,6 +18,8 @@ from sshtrail_lib.trail.told import SWITCHES
 UNSET = b"4294967295"
 #: An event whose records come later than this many bytes after its first is cut there.
 LONGEST_EVENT = 32 * 2**20
+#: Bytes within which the records of an event come that has all its arguments.
+SOON = 2**17
 # execve and execveat, by the architecture (linux/audit.h) as the kernel writes it.
 EXEC = {
     b"c000003e": (b"59", b"322"),
@@ -92,6 +94,7 @@ NODE = re.compile(rb"(?:^|\n)node=([^ \n]*) type=SYSCALL ")
 # Where the event's time and number begin in a line, by the first letters of its type.
 WHERE = {kind[5:9]: len(kind) for kind in (b"type=%s msg=audit(" % one for one in TYPES)}
 ARGUMENT = re.compile(rb" a([0-9]{1,9})(?:\[([0-9]{1,9})\])?=(?:\"([^\"]*)\"|([0-9A-Fa-f]*))")
+LENGTH = re.compile(rb" a([0-9]{1,9})_len=([0-9]{1,9})(?= )")
 ARGC = re.compile(rb"argc=([0-9]{1,9})")
 PATH = re.compile(rb"item=([0-9]{1,9}) name=(\"[^\"]*\"|[^ ]+).* nametype=([A-Z]+)")
 
@@ -231,13 +234,13 @@ def _rest(waiting, more):
         _lines(piece, waiting, begin=False)
         read += len(piece)
         # The records of an event come within a moment of each other, unless arguments are still missing.
-        waiting = {key: event for key, event in waiting.items() if event.waiting and event.missing()}
+        waiting = {key: one for key, one in waiting.items() if one.waiting and (one.missing() or read < SOON)}
 
 
 class _Event:
     """The records of one system call, as they come."""
 
-    __slots__ = ("head", "line", "argc", "single", "pieces", "cwd", "paths", "waiting")
+    __slots__ = ("head", "line", "argc", "single", "pieces", "lengths", "sizes", "cwd", "paths", "waiting")
 
     def __init__(self, head: typing.Any, line: bytes) -> None:
         self.head, self.line, self.argc, self.waiting = head, line, -1, True
@@ -245,6 +248,8 @@ class _Event:
         self.single: dict[int, bytes] = {}
         self.pieces: dict[int, dict[int, bytes]] = {}
         self.paths: list[bytes] = []
+        self.lengths: dict[int, int] = {}
+        self.sizes: dict[int, int] = {}
 
     def add(self, kind, line):
         if kind == b"PATH":
@@ -262,16 +267,21 @@ class _Event:
         if self.argc < 0:
             argc = ARGC.match(line, at + 3)
             self.argc = int(argc[1]) if argc else -1
+        for number, length in LENGTH.findall(line, at + 2):
+            self.lengths[int(number)] = int(length)
         for number, piece, quoted, coded in ARGUMENT.findall(line, at + 2):
             value = _plain(coded) if coded else quoted
             if piece:
+                self.sizes[int(number)] = self.sizes.get(int(number), 0) + len(coded or quoted)
                 self.pieces.setdefault(int(number), {})[int(piece)] = value
             else:
                 self.single[int(number)] = value
 
     def missing(self):
         """Tell whether an argument has not come yet (bool)."""
-        return self.argc > len(self.single) + len(self.pieces) or (self.argc < 0 and self.executes())
+        if any(self.sizes.get(number, 0) < length for number, length in self.lengths.items()):
+            return True
+        return self.argc > len(self.single | self.pieces) or (self.argc < 0 and self.executes())
 
     def executes(self):
         return self.head[5] in EXEC.get(self.head[4], ()) and self.head[6] == b"yes"
@@ -368,6 +378,27 @@ def _searched(calls: list[Call]) -> list[Call]:
     return kept[::-1]
 
 
-def odd(call: Call) -> bool:
-    """Tell whether a call may tell of a change of user (bool)."""
+def odd(calls: Iterable[Call]) -> list[Call]:
+    """
+    Return those of a session's calls that tell of a change of user: who changes it, and what comes right after.
+
+    Of the many commands that root runs then only the first ones are there.
+    """
+    found: list[Call] = []
+    switches: set[int] = set()
+    seen: set[int] = set()
+    for call in calls:
+        if _is_odd(call):
+            changes = call.euid != call.uid or posixpath.basename(call.exe or "") in SWITCHES
+            if changes or call.uid not in seen or switches & {call.pid, call.parent}:
+                found.append(call)
+            if changes:
+                switches.add(call.pid)
+            else:
+                seen.add(call.uid)
+                switches -= {call.pid, call.parent}
+    return found
+
+
+def _is_odd(call):
     return call.uid != call.auid or call.euid != call.uid or posixpath.basename(call.exe or "") in SWITCHES

@@ -286,7 +286,7 @@ class Sessions:
         odd = [call for call in kept.odd if call.serial > login.serial]
         known = changes.story(entry.switches if not login.inner else (), odd, names, session.auid)
         session.became = known.became
-        session.files, doubts = changes.files(call for call in kept.files if call.serial > login.serial)
+        session.files, doubts = changes.files(kept.files(login.serial))
         _doubt(session, "became", known.doubts)
         _doubt(session, "files", doubts)
         if self.full:
@@ -350,7 +350,7 @@ def _share(kept: Kept, login: Login, joined: join.Joined, sharing: Sequence[Logi
     part = Kept(lambda calls: calls)
     events = {call.serial for call in mine}
     part.odd, part.names = [call for call in kept.odd if call.serial in events], kept.names
-    part.files = [call for call in kept.files if (owner.get(call.pid) or 0) == (login.pid if login.inner else 0)]
+    part.changed = [[one for one in kept.files() if owner.get(one.pid, 0) == (login.pid if login.inner else 0)]]
     part.segments = [segment(mine)._replace(where=mine)] if mine else []
     return part
 
