@@ -123,7 +123,7 @@ def _bring(name, config, path, remember=False):
         lambda: _plan(config, path, remember),
         lambda: __salt__["auditd_conf.set"](config=config, path=path, remember=remember),
     )
-    return state.twice(done, __opts__["test"], __salt__["sshtrail_watch.again"])
+    return state.twice(done, __opts__["test"], __salt__["sshtrail_watch.again"], path)
 
 
 def _plan(config, path, remember):

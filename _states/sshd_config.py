@@ -131,7 +131,7 @@ def _run(name, config, matches, options):
         __salt__["sshd_config.apply"](config, matches, **options)
 
     done = state.bring(name, __opts__["test"], plan, act)
-    return state.twice(done, __opts__["test"], __salt__["sshtrail_watch.again"])
+    return state.twice(done, __opts__["test"], __salt__["sshtrail_watch.again"], options["path"])
 
 
 def _comment(changes, path):

@@ -79,7 +79,9 @@ def bring(
     return ret
 
 
-def twice(ret: dict[str, typing.Any], test: bool, again: Callable[[str, Changes], list[str]]) -> dict[str, typing.Any]:
+def twice(
+    ret: dict[str, typing.Any], test: bool, again: Callable[[str, Changes], list[str]], about: str = ""
+) -> dict[str, typing.Any]:
     """
     Return a state dictionary with a word on what was changed before, and that something else has undone since.
 
@@ -88,10 +90,12 @@ def twice(ret: dict[str, typing.Any], test: bool, again: Callable[[str, Changes]
     test
         As there (bool): then nothing was changed.
     again
-        Called with the state's name and its changes; returns sentences (list of str): ``sshtrail_watch.again``.
+        Called with what is changed and its changes; returns sentences (list of str): ``sshtrail_watch.again``.
+    about
+        What is changed (str), a file; the state's name by default.
     """
     if ret["changes"] and ret["result"] and not test:
-        ret["comment"] = " ".join([ret["comment"], *again(ret["name"], ret["changes"])])
+        ret["comment"] = " ".join([ret["comment"], *again(about or ret["name"], ret["changes"])])
     return ret
 
 
