@@ -31,6 +31,8 @@ def printable(value: bytes) -> str:
 
 def line(text: str, longest: int = LONGEST) -> str:
     """Return ``text`` (str) as one printable line of at most ``longest`` characters; what is no such is escaped."""
+    # What is not shown is not escaped: somebody may have written megabytes.
+    text = text[: longest + 1]
     safe = text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
     return safe if len(safe) <= longest else safe[: longest - 1] + "…"
 

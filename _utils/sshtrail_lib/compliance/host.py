@@ -138,7 +138,8 @@ def _programs(minion: Minion, age: float | None) -> list[str] | None:
     if age is None:
         return None
     path = os.path.join(minion.cachedir, "sshtrail", "privileged.json")
-    known: dict[str, typing.Any] = _or({}, lambda: store.load(path)) or {"time": 0.0, "programs": []}
+    nothing: dict[str, typing.Any] = {"time": 0.0, "programs": []}
+    known = _or(nothing, lambda: store.load(path) or nothing)
     if 0 <= time.time() - known["time"] < age:
         return [one for one in known["programs"] if os.path.exists(one)]
     found = privileged.programs()

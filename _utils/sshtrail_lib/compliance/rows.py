@@ -24,8 +24,8 @@ from sshtrail_lib.compliance.finding import (
 from sshtrail_lib.policy.controls import CHECKS, CONTROLS, EDITIONS, REQUIREMENTS, Check, Control
 
 Row = dict[str, typing.Any]
-#: Characters of a row's evidence.
-LONGEST = 1000
+#: Characters of a row's evidence, and of its remedy.
+LONGEST, REMEDY = 600, 300
 
 
 def rows(
@@ -103,7 +103,7 @@ def _row(told: _Told, framework: str, control: Control, found: Finding) -> Row:
         "layer": found.layer,
         "since": since or (before[1] if before[0] == status else told.now),
         "by": told.sentence(by) if by else None,
-        "remedy": text.line(found.remedy, LONGEST) if status != PASS else "",
+        "remedy": text.line(found.remedy, REMEDY) if status != PASS else "",
         "exception": exception,
     }
 

@@ -4,6 +4,7 @@ What a host tells for the page: one answer with everything, each part by itself,
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 import typing
@@ -19,8 +20,12 @@ from sshtrail_lib.trail import reader
 
 log = logging.getLogger(__name__)
 
-#: Sessions and failures that a host hands over at most, and commands of each session.
-SESSIONS, COMMANDS, FAILURES = 200, 100, 100
+#: Sessions and failures that a host hands over at most, commands of each session, differences and changes.
+SESSIONS, COMMANDS, FAILURES, DIFFERENCES, SPANS = 200, 100, 100, 200, 200
+#: Bytes of all of it: sessions with their commands are what there can be millions of. A master takes no more.
+LARGEST = 280_000
+#: What of a command is told.
+COMMAND = ("time", "argv", "exe", "uid", "euid", "success")
 Told = dict[str, typing.Any]
 
 
@@ -35,17 +40,19 @@ def overview(minion: Minion, days: int) -> Told:
     policy = _part(lambda: call["sshtrail.policy"]())
     drift = _part(lambda: call["sshtrail.drift"]())
     if isinstance(drift, list):
-        drift = [{**one, "said": call["sshtrail_trail.sentence"](one["by"])} for one in drift]
-    return {
-        **{"time": text.iso(time.time()), "since": since, "system": _system(minion)},
-        "drift": drift,
-        "coverage": _part(lambda: call["sshtrail.coverage"]()),
-        "compliance": _part(lambda: call["sshtrail.compliance"](search=False)),
-        "history": _part(lambda: history.over(minion.cachedir, days)),
-        "sessions": _part(lambda: sessions(minion, since)),
-        "failures": _part(lambda: failures(minion, since)),
-        "log": _part(lambda: _log(minion, policy)),
-    }
+        drift = [_short({**one, "said": call["sshtrail_trail.sentence"](one["by"])}) for one in drift[:DIFFERENCES]]
+    return _bounded(
+        {
+            **{"time": text.iso(time.time()), "since": since, "system": _system(minion)},
+            "drift": drift,
+            "coverage": _part(lambda: call["sshtrail.coverage"]()),
+            "compliance": _part(lambda: call["sshtrail.compliance"](search=False)),
+            "history": _part(lambda: _latest(history.over(minion.cachedir, days))),
+            "sessions": _part(lambda: sessions(minion, since)),
+            "failures": _part(lambda: failures(minion, since)),
+            "log": _part(lambda: _log(minion, policy)),
+        }
+    )
 
 
 def sessions(minion: Minion, since: str) -> list[Told]:
@@ -58,12 +65,12 @@ def sessions(minion: Minion, since: str) -> list[Told]:
     Raises CommandExecutionError where they cannot be told.
     """
     found = _asked(minion, "sshtrail_trail.sessions", since=since, limit=SESSIONS, commands=True)
-    return [_bounded(one) for one in found][-SESSIONS:]
+    return [_session(one) for one in found][-SESSIONS:]
 
 
 def failures(minion: Minion, since: str) -> list[Told]:
     """Return the failed logins of a host (list of dict), as ``sshtrail_trail.failures`` has them, from ``since`` on."""
-    return list(_asked(minion, "sshtrail_trail.failures", since=since))[:FAILURES]
+    return [_short(one) for one in _asked(minion, "sshtrail_trail.failures", since=since)][:FAILURES]
 
 
 def _asked(minion: Minion, function: str, **given: object) -> list[Told]:
@@ -73,11 +80,47 @@ def _asked(minion: Minion, function: str, **given: object) -> list[Told]:
     return ask(**given)
 
 
-def _bounded(session: Told) -> Told:
+def _session(session: Told) -> Told:
+    told = _short({name: value for name, value in session.items() if name not in ("commands", "proof", "files")})
     commands = session.get("commands")
-    if not isinstance(commands, list) or len(commands) <= COMMANDS:
+    if not isinstance(commands, list):
+        return {**told, "commands": commands}
+    kept = [_short({name: one.get(name) for name in COMMAND}) for one in commands[:COMMANDS]]
+    return {**told, "commands": kept, "more_commands": len(commands) - len(kept)}
+
+
+def _short(value: typing.Any) -> typing.Any:
+    """Return a value whose texts are lines of bounded length, and whose lists are bounded too."""
+    if isinstance(value, str):
+        return text.line(value)
+    if isinstance(value, dict):
+        return {text.line(str(name)): _short(one) for name, one in list(value.items())[:50]}
+    return [_short(one) for one in value[:20]] if isinstance(value, (list, tuple)) else value
+
+
+def _latest(told: Told) -> Told:
+    return {**told, **{name: told[name][-SPANS:] for name in ("spans", "gaps", "proofs")}}
+
+
+def _bounded(told: Told) -> Told:
+    """Return what is told with as many commands, and then as many sessions, as there is room for."""
+    most = COMMANDS
+    while len(json.dumps(told, default=str)) > LARGEST and isinstance(told["sessions"], list) and told["sessions"]:
+        if most:
+            most //= 2
+            told = {**told, "sessions": [_fewer(one, most) for one in told["sessions"]]}
+        else:
+            kept = told["sessions"][(len(told["sessions"]) + 1) // 2 :]
+            left = told.get("more_sessions", 0) + len(told["sessions"]) - len(kept)
+            told = {**told, "sessions": kept, "more_sessions": left}
+    return told
+
+
+def _fewer(session: Told, most: int) -> Told:
+    commands = session["commands"]
+    if not isinstance(commands, list) or len(commands) <= most:
         return session
-    return {**session, "commands": commands[:COMMANDS], "more_commands": len(commands) - COMMANDS}
+    return {**session, "commands": commands[:most], "more_commands": session["more_commands"] + len(commands) - most}
 
 
 def _part(ask: Callable[[], typing.Any]) -> typing.Any:

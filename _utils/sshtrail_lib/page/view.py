@@ -258,8 +258,13 @@ def _sessions(told: Mapping[str, Mapping], limits: Limits) -> Told:
     for host, one in raw[: limits.sessions]:
         shown.append(_session(host, one, left))
         left -= len(shown[-1]["list"])
+    more = sum(int(known.get("more_sessions") or 0) for known in told.values())
     return {
-        **{"sessions": Cut(shown, len(raw) - len(shown)), "people": people.most_common(50), "all_sessions": len(raw)},
+        **{
+            "sessions": Cut(shown, len(raw) - len(shown) + more),
+            "people": people.most_common(50),
+            "all_sessions": len(raw) + more,
+        },
         "days_chart": charts.columns("Sessions by day", sorted(days.items())[-31:]),
         "untold": list(_untold(told)),
     }
