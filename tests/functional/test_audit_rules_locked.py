@@ -29,7 +29,7 @@ class Lock:
         assert not self.on, "the kernel is locked"
         self.asked.append(settings)
         self.on = settings.get("enabled") == 2
-        self.set_status({name: value for name, value in settings.items() if name != "enabled"})
+        self.set_status({name: value for name, value in settings.items() if (name, value) != ("enabled", 2)})
 
     def refusing(self, function):
         def played(*args, **kwargs):

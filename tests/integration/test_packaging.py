@@ -49,7 +49,7 @@ def test_the_wheel_holds_every_file_and_nothing_else(wheel, root):
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     wanted = {str(path.relative_to(root / "_utils")) for path in (root / "_utils").rglob("*.py")}
     wanted |= {str(path.relative_to(root)) for path in (root / "saltext").rglob("*.py")}
-    for kind in ("modules", "runners", "states"):
+    for kind in ("modules", "returners", "runners", "states"):
         wanted |= {f"saltext/sshtrail/{kind}/{path.name}" for path in (root / f"_{kind}").glob("*.py")}
     for served in ("salt", "pillar"):
         wanted |= {f"saltext/sshtrail/srv/{path.relative_to(root)}" for path in (root / served).rglob("*.sls")}
@@ -72,9 +72,10 @@ def test_salt_takes_no_wing_of_the_library_for_modules_of_its_own(root):
 
 
 def test_salt_ssh_gives_the_pillar_to_every_function_that_asks_for_it(root):
-    """What the loop and the runner ask, and a highstate from the host itself, are nothing for salt-ssh."""
+    """What the loop and the runner ask, and what a host does by itself (bin/highstate), is nothing for salt-ssh."""
     on_the_host = public(root / "_modules" / "sshtrail.py")
-    assert public(root / "saltext/sshtrail/wrapper/sshtrail.py") == on_the_host - {"condition", "converge", "look"}
+    by_itself = {"condition", "converge", "look", "undo"}
+    assert public(root / "saltext/sshtrail/wrapper/sshtrail.py") == on_the_host - by_itself
 
 
 def public(path):

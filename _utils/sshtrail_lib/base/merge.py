@@ -44,7 +44,8 @@ class _Piece(typing.NamedTuple):
 
 def _merged(before: Sequence[bytes], after: Sequence[bytes], current: Sequence[bytes]) -> bytes:
     result = list(current)
-    for piece in sorted(_pieces(before, after, current), reverse=True):
+    # From the end on: then what is still to do stands where it stood, and of two at one place the first comes first.
+    for piece in sorted(_pieces(before, after, current), key=lambda piece: piece[:2])[::-1]:
         result[piece.start : piece.end] = piece.lines
     ended = [line if line.endswith(b"\n") else line + b"\n" for line in result[:-1]]
     return b"".join([*ended, *result[-1:]])

@@ -68,3 +68,11 @@ def test_changes_in_a_row_leave_nothing():
     for _round, _policy in itertools.product(range(20), range(10)):
         after = [line for line in original if dice.random() < 0.8] + [b"Z 1\n"] * dice.randrange(3)
         assert merge.taken_back(b"".join(original), b"".join(after), b"".join(after)) == b"".join(original)
+
+
+def test_several_lines_that_come_back_at_one_place():
+    """As of a file that somebody has emptied: all that was taken away had its place where now nothing is."""
+    before, after = b"a\nb\nc\nd\ne\nf\n", b"b\nx\nd\ny\nf\n"
+    found = merge.taken_back(before, after, b"z\n")
+    assert found is not None and b"z\n" in found
+    assert merge.taken_back(b"# one\n", b"# two\n-a 1\n-a 2\n", b"") is not None
