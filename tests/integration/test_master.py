@@ -60,7 +60,7 @@ def test_another_environment_leaves_exactly_its_policy(audited):
                 assert line in config.splitlines()
             assert "identity" in auditctl("-l")
             assert "ssh_commands" not in auditctl("-l")
-            assert b"\nMaxAuthTries 3\n" in house.read("/etc/ssh/sshd_config")
+            assert b"\nMaxAuthTries 3\n" in house.read("/etc/ssh/sshd_config.d/00-sshtrail.conf")
         assert results(audited.highstate(AUDITED)[AUDITED]) == {True}
         assert audited.etc(AUDITED) == before
         assert sorted(auditctl("-l").splitlines()) == sorted(kernel)
@@ -71,8 +71,9 @@ def test_a_broken_pillar_stops_its_own_host_only(audited):
     before, kernel = audited.etc("dev-1"), auditctl("-l")
     with audited.given("dev-1", sshd={"config": {"LogLevell": "INFO"}}):
         ran = audited.highstate(*HOSTS)
-    assert isinstance(ran["dev-1"], list), ran["dev-1"]
-    said = "\n".join(ran.pop("dev-1"))
+    [refused] = ran.pop("dev-1")
+    assert refused["result"] is False, refused
+    said = refused["comment"]
     assert "sshtrail:sshd:config:LogLevell" in said
     assert "Traceback" not in said
     for name, states in ran.items():
