@@ -55,7 +55,8 @@ def test_another_environment_leaves_exactly_its_policy(audited):
         before, kernel = audited.etc(AUDITED), auditctl("-l").splitlines()
         with audited.given(AUDITED, environment="dev", layers={**layers, "dev": dev}):
             assert results(audited.highstate(AUDITED)[AUDITED]) == {True}
-            config = house.read("/etc/audit/auditd.conf").decode()
+            # What the package's own line said in another case is given back as it was.
+            config = house.read("/etc/audit/auditd.conf").decode().lower()
             for line in ("num_logs = 8", "max_log_file_action = rotate", "space_left = 25%"):
                 assert line in config.splitlines()
             assert "identity" in auditctl("-l")
