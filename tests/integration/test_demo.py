@@ -7,7 +7,7 @@ import subprocess
 from support import audit_status, auditctl, require_root
 
 SHOWN = [
-    "prod-1: 9 of 9 states succeeded; changed: nothing",
+    "prod-1: 14 of 14 states succeeded; changed: nothing",
     "drift:action                       repair     repair     report",
     "changed by alice (auid 1001, session ",
     "removed by alice (auid 1001, session ",

@@ -75,7 +75,7 @@ def test_the_demo(root, tmp_path):
     # Sockets lie below it, whose paths must be short.
     with tempfile.TemporaryDirectory(prefix="demo-") as below_it:
         with started(root, [root / "bin" / "demo"], output, TMPDIR=below_it) as process:
-            come(process, lambda: b"prod-1: 9 of 9 states succeeded" in output.read_bytes(), output)
+            come(process, lambda: b"prod-1: 14 of 14 states succeeded" in output.read_bytes(), output)
             assert os.listdir(below_it)
             killed(process)
         assert subsystem() == before
