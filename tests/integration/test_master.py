@@ -61,7 +61,7 @@ def test_another_environment_leaves_exactly_its_policy(audited):
                 assert line in config.splitlines()
             assert "identity" in auditctl("-l")
             assert "ssh_commands" not in auditctl("-l")
-            assert b"\nMaxAuthTries 3\n" in house.read("/etc/ssh/sshd_config.d/00-sshtrail.conf")
+            assert b"\nMaxAuthTries 3\n" in house.read("/etc/ssh/sshd_config")
         assert results(audited.highstate(AUDITED)[AUDITED]) == {True}
         assert audited.etc(AUDITED) == before
         assert sorted(auditctl("-l").splitlines()) == sorted(kernel)
