@@ -2,6 +2,7 @@
 bin/_program.py: the help, the quiet and the JSON of every program, and what their statuses say.
 """
 
+import functools
 import json
 import os
 import pathlib
@@ -83,7 +84,10 @@ def test_what_another_program_is_to_get_is_left_alone(run):
 def test_ctrl_c_ends_with_130(tmp_path):
     path = tmp_path / "example"
     path.write_text(EXAMPLE)
-    with subprocess.Popen([sys.executable, path, "wait"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    # A shell has what it starts in the background ignore Ctrl-C, and these tests may be that.
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen([sys.executable, path, "wait"], preexec_fn=heard, **pipes) as process:
         process.stdout.readline(), process.stdout.readline()
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130

@@ -45,7 +45,9 @@ class Site(Master):
     @classmethod
     def at(cls, cachedir, **content):
         told = {"pillars": {}, "answers": {}, "claims": {}, "returned": {}, "published": [], "events": [], "mine": {}}
-        opts = {"cachedir": str(cachedir), "pki_dir": "/nonexistent", "cache": "localfs", **told, **content}
+        # Salt 3006 loads no cache without the last of these.
+        salts = {"cachedir": str(cachedir), "pki_dir": "/nonexistent"} | {"cache": "localfs", "optimization_order": [0]}
+        opts = {**salts, **told, **content}
         opts.setdefault("sshtrail_remediate", {"timeout": 1})
         events = opts["events"]
         return cls(opts, {"event.send": lambda tag, body: events.append((tag, body))})

@@ -28,7 +28,8 @@ BANKS = {"3006": lambda name: (f"minions/{name}", "mine"), "3008": lambda name: 
 @pytest.fixture(params=BANKS)
 def found(tmp_path, request):
     """A mine on the disk, as each series of Salt keeps it."""
-    opts = {"cachedir": str(tmp_path), "cache": "localfs"}
+    # Salt 3006 loads no cache without the last of these.
+    opts = {"cachedir": str(tmp_path), "cache": "localfs", "optimization_order": [0, 1, 2]}
     for name, content in CONTENT.items():
         salt.cache.factory(opts).store(*BANKS[request.param](name), content)
     found = mine.Mine(opts)
