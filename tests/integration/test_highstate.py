@@ -176,7 +176,7 @@ def test_who_is_not_root_is_told_in_one_line(host, root):
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     done = host.run(*nobody, "/usr/bin/python3", "/run/sshtrail-bin/highstate", check=False)
     assert done.returncode == 1
-    assert "must run as root" in done.stdout
+    assert "must run as root" in done.stderr
     assert len((done.stdout + done.stderr).splitlines()) == 1
 
 
