@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 
+import _masterless
 import pytest
 from support import require_root
 
@@ -89,12 +90,12 @@ def test_the_summary_and_the_exit_status(highstate, capsys, answer, status, said
 
 
 def test_the_environments_are_those_of_the_pillar(highstate, tmp_path, monkeypatch):
-    assert highstate.environments() == ["dev", "prod", "staging"]
+    assert _masterless.environments() == ["dev", "prod", "staging"]
     (tmp_path / "sshtrail" / "edge").mkdir(parents=True)
     for name in ("common.sls", "dmz.sls", "edge/init.sls"):
         (tmp_path / "sshtrail" / name).touch()
-    monkeypatch.setattr(highstate, "PILLAR", str(tmp_path))
-    assert highstate.environments() == ["dmz", "edge"]
+    monkeypatch.setattr(_masterless, "PILLAR", str(tmp_path))
+    assert _masterless.environments() == ["dmz", "edge"]
     monkeypatch.setattr(sys, "argv", ["highstate", "--env", "dmz", "--test"])
     assert highstate.arguments() == argparse.Namespace(env="dmz", test=True)
     monkeypatch.setattr(sys, "argv", ["highstate"])
@@ -229,10 +230,10 @@ def test_what_a_highstate_keeps_is_for_nobody_else(prepare, tmp_path):
 
 def test_the_next_highstate_finds_what_the_last_one_left(highstate, tmp_path):
     """The journal of a change that was killed, and the backups, lie below the minion's root directory."""
-    highstate.configure(str(tmp_path), "prod")
+    _masterless.configure(str(tmp_path), "prod")
     journal = tmp_path / "var" / "cache" / "salt" / "minion" / "sshtrail" / "x.json"
     journal.parent.mkdir(parents=True)
     journal.write_text("{}")
-    highstate.configure(str(tmp_path), "dev")
+    _masterless.configure(str(tmp_path), "dev")
     assert journal.read_text() == "{}"
     assert highstate._prepare.PLACE.startswith("/var/lib/")
