@@ -7,6 +7,7 @@ Standard library only.
 import glob
 import json
 import os
+import re
 import socket
 import subprocess
 import tempfile
@@ -15,6 +16,8 @@ import _prepare
 
 PILLAR = os.path.join(_prepare.ROOT, "pillar")
 COMMON, DEFAULT = "common", "prod"
+# With wrong arguments salt-call shows the whole page of the function as well.
+REFUSED = re.compile(r"(?:Passed invalid arguments: |Error running '[^'\n]*': )(.*)")
 
 
 def environments():
@@ -69,4 +72,11 @@ def ask(environment, question):
             raise ValueError
         return json.loads(done.stdout)["local"]
     except (ValueError, KeyError, TypeError):
-        raise _prepare.Failed((done.stdout + done.stderr).strip()) from None
+        raise _prepare.Failed(said(done.stdout + done.stderr)) from None
+
+
+def said(output):
+    """Return what salt-call has against a question (str): of an error that is one sentence only that, not its frame."""
+    found = REFUSED.search(output)
+    # It ends the sentence once more.
+    return re.sub(r"\.\.$", ".", found[1]) if found else output.strip()
