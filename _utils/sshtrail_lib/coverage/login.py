@@ -15,8 +15,8 @@ from salt.exceptions import CommandExecutionError
 
 from sshtrail_lib.base import files
 from sshtrail_lib.base.minion import Minion
-from sshtrail_lib.coverage import session
 from sshtrail_lib.coverage.key import own
+from sshtrail_lib.pam import session as pam_session
 from sshtrail_lib.sshd import listener as sshd_listener
 
 #: Seconds that a client may take, and that are left to it to end by itself.
@@ -149,13 +149,24 @@ def by_stranger(minion: Minion, at: Door, hosts: str, stranger: str) -> Came:
 
 def by_pam(minion: Minion, command: str) -> Came:
     """Run a command (str) in a session of PAM's stack for sshd, which no sshd has opened."""
-    program = [sys.executable, "-I", session.__file__, NOBODY, *command.split()]
+    asked = {"service": "sshd", "user": NOBODY, "directory": pam_session.DIRECTORY, "command": command.split()}
+    program = [sys.executable, "-I", pam_session.__file__, json.dumps(asked), "1"]
     done = minion.run("timeout", "-k", str(GRACE), str(DEADLINE // 2), *program)
     try:
         answer = json.loads(done["stdout"])
-        return Came(not answer["error"], answer["error"], answer["pid"])
+        error = _refused(answer)
+        return Came(not error, error, answer["pid"])
     except (ValueError, KeyError, TypeError):
         return Came(False, done["stderr"] or f"exit status {done['retcode']}", 0)
+
+
+def _refused(answer: Mapping[str, typing.Any]) -> str:
+    """Return why PAM opened no session (str), "" where it did; ``answer`` is what the program told (mapping)."""
+    if "unprovable" in answer:
+        return "the caller's loginuid may not be given up here"
+    if answer["started"]:
+        return "PAM has no service sshd"
+    return answer["error"] if answer["opened"] else ""
 
 
 def _client(

@@ -1,14 +1,17 @@
 """
 A PAM session that is opened and closed, as a program of its own: in a process that can be killed and whose loginuid
-nobody else has. It imports nothing of the library, so that the file alone can be run.
+nobody else has. It imports nothing of the library, so that the file alone can be run; nothing is noted in wtmp or told
+to logind.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import json
 import os
+import pwd
 import signal
 import sys
 import typing
@@ -80,7 +83,9 @@ class Pam:
         self._pam.pam_strerror.argtypes = [ctypes.c_void_p, ctypes.c_int]
         self._pam.pam_strerror.restype = ctypes.c_char_p
 
-    def session(self, service: str, user: str, look: Callable[[], typing.Any]) -> Session:
+    def session(
+        self, service: str, user: str, look: Callable[[], typing.Any], inside: Callable[[], object] | None = None
+    ) -> Session:
         """
         Open a session and close it.
 
@@ -88,6 +93,8 @@ class Pam:
             The service and the account (str).
         look
             Called without arguments when it has been tried to open it.
+        inside
+            Called without arguments while it is open, None for nothing.
         """
         said: list[str] = []
 
@@ -102,17 +109,21 @@ class Pam:
         started = self._pam.pam_start(*names, ctypes.byref(conversation), ctypes.byref(handle))
         if started:
             return Session(started, -1, self._error(None, started), said, look())
-        opened, looked = self._open(handle, look)
+        opened, looked = self._open(handle, look, inside)
         error = self._error(handle, opened)
         self._pam.pam_end(handle, opened)
         return Session(0, opened, error, said, looked)
 
-    def _open(self, handle: ctypes.c_void_p, look: Callable[[], typing.Any]) -> tuple[int, typing.Any]:
+    def _open(
+        self, handle: ctypes.c_void_p, look: Callable[[], typing.Any], inside: Callable[[], object] | None
+    ) -> tuple[int, typing.Any]:
         # As sshd has them.
         self._pam.pam_set_item(handle, PAM_RHOST, b"localhost")
         self._pam.pam_set_item(handle, PAM_TTY, b"ssh")
         opened = self._pam.pam_open_session(handle, 0)
         looked = look()
+        if not opened and inside:
+            inside()
         if not opened:
             self._pam.pam_close_session(handle, 0)
         return opened, looked
@@ -166,12 +177,29 @@ def _without_logind(libc: ctypes.CDLL) -> None:
         os.close(handle)
 
 
-def main(asked: dict[str, str], told: int) -> None:
+def run(user: str, command: list[str]) -> None:
+    """Run a command (list of str: a program's path and its arguments) as an account (str), and wait for its end."""
+    child = os.fork()
+    if child == 0:
+        try:
+            found = pwd.getpwnam(user)
+            os.setgroups([])
+            os.setgid(found.pw_gid)
+            os.setuid(found.pw_uid)
+            # What it prints is nothing that this program tells.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            os.execve(command[0], command, {"LC_ALL": "C"})
+        finally:
+            os._exit(127)
+    os.waitpid(child, 0)
+
+
+def main(asked: dict[str, typing.Any], told: int) -> None:
     """
     Try it, and write what came of it as JSON to a file descriptor.
 
     asked
-        ``service``, ``user`` and ``directory`` (dict).
+        ``service``, ``user`` and ``directory`` (dict), and ``command`` where one is to be run in the session.
     told
         The file descriptor (int).
     """
@@ -182,7 +210,10 @@ def main(asked: dict[str, str], told: int) -> None:
     elif not unset():
         answer = {"unprovable": f"this process has the loginuid {loginuid()} already, and may not give it up"}
     else:
-        answer = Pam().session(asked["service"], asked["user"], loginuid)._asdict()
+        command = asked.get("command")
+        inside = functools.partial(run, asked["user"], command) if command else None
+        answer = Pam().session(asked["service"], asked["user"], loginuid, inside)._asdict()
+    answer["pid"] = os.getpid()
     os.write(told, json.dumps(answer).encode())
 
 
