@@ -12,7 +12,7 @@ sshtrail_lib.refresh()
 from sshtrail_lib.base import minion
 from sshtrail_lib.coverage import host as coverage_host
 from sshtrail_lib.rules import watches
-from sshtrail_lib.trail import asked, author, reader, shown
+from sshtrail_lib.trail import asked, author, blocks, reader, shown
 from sshtrail_lib.trail import volume as trail_volume
 
 __virtualname__ = "sshtrail_trail"
@@ -250,7 +250,7 @@ def volume(days=7, path=None):
         salt '*' sshtrail_trail.volume days=1
     """
     since = None if days is None else time.time() - _days(days) * 86400
-    return trail_volume.volume([path] if path else trail_volume.rotated(_log(AUDITD_CONF)), since)
+    return trail_volume.volume([path] if path else blocks.rotated(_log(AUDITD_CONF)), since)
 
 
 def _days(value):

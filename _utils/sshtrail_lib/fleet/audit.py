@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from salt.exceptions import SaltInvocationError
 
-from sshtrail_lib.base import files, text
+from sshtrail_lib.base import text
 from sshtrail_lib.compliance import formats
 from sshtrail_lib.compliance.finding import FAIL
 from sshtrail_lib.compliance.formats import Hosts
@@ -78,26 +78,17 @@ def written(hosts: Hosts, form: str, file: str | None) -> typing.Any:
         return _checklists(hosts, file)
     if form == "data":
         content: typing.Any = dict(hosts)
-        return content if file is None else _put(file, json.dumps(content, indent=1))
+        return content if file is None else shown.put(file, json.dumps(content, indent=1))
     told = {"table": lambda: formats.table(hosts), "csv": lambda: formats.as_csv(hosts)}
     said = told[form]() if form in told else formats.ocsf(hosts, time.time())
-    return said if file is None else _put(file, said)
+    return said if file is None else shown.put(file, said)
 
 
 def check(form: str, file: str | None) -> None:
     """Raise SaltInvocationError for a form (str) that there is not, or a file (str or None) that cannot be one."""
     if form not in FORMATS:
         raise SaltInvocationError(f"format is {form!r}; allowed are {', '.join(FORMATS)}.")
-    if file is not None and not os.path.isabs(str(file)):
-        raise SaltInvocationError(f"file must be an absolute path, not {file!r}.")
-    if file is not None and form != "cklb" and not os.path.isdir(os.path.dirname(file)):
-        raise SaltInvocationError(f"There is no directory {os.path.dirname(file)} for the file.")
-
-
-def _put(path: str, content: str) -> str:
-    # What it tells of a fleet is not for everybody.
-    files.replace(path, content.encode("utf-8", "backslashreplace"), mode=0o600)
-    return path
+    shown.check_file(file, form == "cklb")
 
 
 def _checklists(hosts: Hosts, directory: str | None) -> typing.Any:
@@ -106,7 +97,7 @@ def _checklists(hosts: Hosts, directory: str | None) -> typing.Any:
         return found
     os.makedirs(directory, mode=0o700, exist_ok=True)
     paths = {name: os.path.join(directory, f"{_file_name(name)}.cklb") for name in found}
-    return {name: _put(paths[name], json.dumps(one, indent=1)) for name, one in found.items()} | _why(hosts)
+    return {name: shown.put(paths[name], json.dumps(one, indent=1)) for name, one in found.items()} | _why(hosts)
 
 
 def _why(hosts: Hosts) -> dict[str, str]:

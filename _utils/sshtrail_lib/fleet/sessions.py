@@ -5,15 +5,15 @@ The sessions of the fleet: asked in one publish, each host's answer checked, and
 from __future__ import annotations
 
 import json
-import os
 import typing
 from collections.abc import Mapping, Sequence
 
 from salt.exceptions import SaltInvocationError
 
-from sshtrail_lib.base import files, text
+from sshtrail_lib.base import text
 from sshtrail_lib.drift import answer
 from sshtrail_lib.fleet import master as fleet_master
+from sshtrail_lib.fleet import shown as fleet_shown
 from sshtrail_lib.fleet.master import Master
 from sshtrail_lib.fleet.standing import NO_MODULES, SILENT
 from sshtrail_lib.trail import asked, shown
@@ -129,17 +129,10 @@ def written(found: Found, form: str, file: str | None) -> typing.Any:
         )
     else:
         told = said = asked.written(found.sessions, form)
-    if file is None:
-        return told
-    # What it tells of people is not for everybody.
-    files.replace(file, said.encode("utf-8", "backslashreplace"), mode=0o600)
-    return file
+    return told if file is None else fleet_shown.put(file, said)
 
 
 def check(form: str, file: str | None) -> None:
     """Raise SaltInvocationError for a form (str) that there is not, or a file (str or None) that cannot be one."""
     asked.written([], form)
-    if file is not None and not os.path.isabs(str(file)):
-        raise SaltInvocationError(f"file must be an absolute path, not {file!r}.")
-    if file is not None and not os.path.isdir(os.path.dirname(file)):
-        raise SaltInvocationError(f"There is no directory {os.path.dirname(file)} for the file.")
+    fleet_shown.check_file(file)

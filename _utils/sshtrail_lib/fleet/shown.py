@@ -8,13 +8,16 @@ What a person gets who has run ``salt-run``: the answer as asked for, the exit s
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
 import typing
 from collections.abc import Callable, Iterator, Mapping
 
 import salt.output
+from salt.exceptions import SaltInvocationError
 
+from sshtrail_lib.base import files
 from sshtrail_lib.fleet.standing import Row
 
 #: Statuses of ``salt-run``: something is not as it should be, and Ctrl-C, as shells have it (128 + SIGINT).
@@ -106,6 +109,26 @@ def steps(summaries: Mapping[str, Mapping[str, typing.Any]]) -> dict[str, dict[s
 def _state(good: bool, what: str, comment: str, number: int = 0) -> dict[str, typing.Any]:
     told = {"name": what, "__id__": what, "result": bool(good), "changes": {}, "comment": comment}
     return {f"sshtrail_|-{what}_|-{what}_|-stands": {**told, "__run_num__": number, "duration": 0.0, "start_time": ""}}
+
+
+def check_file(file: str | None, directory: bool = False) -> None:
+    """
+    Raise SaltInvocationError for what cannot be the path of a file to write (str; None is no file).
+
+    directory
+        Whether it is that of a directory (bool), which is made with those above it.
+    """
+    if file is not None and not os.path.isabs(str(file)):
+        raise SaltInvocationError(f"file must be an absolute path, not {file!r}.")
+    if file is not None and not directory and not os.path.isdir(os.path.dirname(file)):
+        raise SaltInvocationError(f"There is no directory {os.path.dirname(file)} for the file.")
+
+
+def put(path: str, content: str) -> str:
+    """Write what was found (``content``, str) to a file, for root alone; return its ``path`` (str)."""
+    # What it tells of a fleet and of people is not for everybody.
+    files.replace(path, content.encode("utf-8", "backslashreplace"), mode=0o600)
+    return path
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import collections
 import datetime
-import glob
 import os
 import re
 import typing
@@ -14,7 +13,7 @@ from collections.abc import Iterable, Mapping
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
-from sshtrail_lib.trail import export, history, moments, people, questions, shown
+from sshtrail_lib.trail import blocks, export, history, moments, people, questions, shown
 from sshtrail_lib.trail.history import Sources, Wanted
 from sshtrail_lib.trail.people import People
 from sshtrail_lib.trail.session import Session, told
@@ -43,13 +42,9 @@ def of_this_host(log: str, sshd_logs: Iterable[str], host: str) -> Sources:
     host
         Its name (str).
     """
-    audit = _rotated(log)
+    audit = blocks.rotated(log)
     alive = frozenset(int(name) for name in os.listdir("/proc") if name.isdigit())
-    return Sources(audit, [one for path in sshd_logs for one in _rotated(path)], None, host, None, alive)
-
-
-def _rotated(path: str) -> list[str]:
-    return [one for one in (path, *sorted(glob.glob(glob.escape(path) + "[.-]*"))) if os.path.isfile(one)]
+    return Sources(audit, [one for path in sshd_logs for one in blocks.rotated(path)], None, host, None, alive)
 
 
 def of_copies(logs: object) -> Sources:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import bz2
 import collections
 import contextlib
+import glob
 import gzip
 import lzma
 import marshal
@@ -65,6 +66,15 @@ def ordered(paths: Sequence[str]) -> list[str]:
         else:
             found.append(path)
     return sorted(dict.fromkeys(one for one in found if os.path.isfile(one)), key=_age)
+
+
+def rotated(path: str) -> list[str]:
+    """
+    Return the files (list of str) of the log whose present file is at ``path`` (str): it, and what was rotated.
+
+    A file that is not there is none, and neither is a directory.
+    """
+    return [one for one in (path, *sorted(glob.glob(glob.escape(path) + "[.-]*"))) if os.path.isfile(one)]
 
 
 def _age(path):

@@ -58,16 +58,6 @@ def volume(audit: Sequence[str], since: float | None = None, free: int | None = 
     }
 
 
-def rotated(log: str) -> list[str]:
-    """Return the files of the audit log (list of str) that ``log`` (str) is the current one of."""
-    try:
-        names = os.listdir(os.path.dirname(log) or ".")
-    except OSError:
-        return []
-    name = os.path.basename(log)
-    return [os.path.join(os.path.dirname(log), one) for one in names if one == name or one.startswith(f"{name}.")]
-
-
 def _work(block: bytes, _more: Iterator[bytes]) -> tuple:
     return tuple(weigh.weight(block))
 

@@ -5,7 +5,7 @@ What fills an audit log, from a recorded one, and from one that somebody floods.
 import gzip
 import pathlib
 
-from sshtrail_lib.trail import volume, weigh
+from sshtrail_lib.trail import blocks, volume, weigh
 
 LOG = pathlib.Path(__file__).resolve().parents[2] / "data" / "sessions" / "audit.log.1.gz"
 DATA = gzip.decompress(LOG.read_bytes())
@@ -61,4 +61,4 @@ def test_an_empty_log_tells_nothing(tmp_path):
     (tmp_path / "audit.log").write_bytes(b"")
     found = volume.volume([str(tmp_path)])
     assert found["oldest"] is None and found["full_in_days"] is None and found["by_key"] == [] and found["advice"] == []
-    assert volume.rotated(str(tmp_path / "audit.log")) == [str(tmp_path / "audit.log")]
+    assert blocks.rotated(str(tmp_path / "audit.log")) == [str(tmp_path / "audit.log")]
