@@ -231,7 +231,8 @@ def report():
     Return what this host's policy asks and what is true now (list of dict), for a person to read.
 
     Each row has ``asked`` (str), ``now`` (str) and whether that ``holds``: False (bool) for exactly what
-    :py:func:`drift` tells, None for what a locked kernel takes up at the next reboot. Nothing is touched.
+    :py:func:`drift` tells, None for what a locked kernel takes up at the next reboot and for what is left to another
+    tool. Nothing is touched.
 
     CLI Example:
 

@@ -5,7 +5,8 @@ The tests build on each other, in the order in which they stand.
 """
 
 import pytest
-from _site import AUDITED, HOSTS
+from _site import AUDITED, HOSTS, PERSON
+from _waiting import wait_for
 from support import audit_status, auditctl
 
 
@@ -66,6 +67,27 @@ def test_another_environment_leaves_exactly_its_policy(audited):
         assert audited.etc(AUDITED) == before
         assert sorted(auditctl("-l").splitlines()) == sorted(kernel)
         assert audited.answers("sshtrail.drift", target=AUDITED) == {AUDITED: []}
+
+
+def test_who_logged_in_is_told_to_the_master(audited):
+    """By the runner, over every host: the one that has the kernel's audit tells of the login and of its command."""
+    audited.login(AUDITED, "/bin/echo sshtrail-was-here")
+
+    def told():
+        found = audited.run("sshtrail.sessions", "since=10m", "commands=True", f"user={PERSON}")
+        assert found["untold"] == {}
+        here = [
+            one for one in found["sessions"] for command in one["commands"] if "sshtrail-was-here" in command["argv"]
+        ]
+        return here and here[-1]
+
+    one = wait_for(told, "the session in the audit log")
+    assert (one["host"], one["user"]) == (AUDITED, PERSON)
+    assert one["from"]["address"] in (*HOSTS.values(), "127.0.0.1") and one["proof"] == {}
+    shown = audited.command("salt-run", "sshtrail.session", AUDITED, one["id"])
+    assert shown.returncode == 0 and "/bin/echo sshtrail-was-here" in shown.stdout, shown.stdout + shown.stderr
+    table = audited.command("salt-run", "sshtrail.sessions", "since=10m")
+    assert table.returncode == 0 and table.stdout.splitlines()[0].split()[:2] == ["host", "session"], table.stdout
 
 
 def test_a_broken_pillar_stops_its_own_host_only(audited):

@@ -52,9 +52,9 @@ def rows(minion: Minion, policy: Policy) -> list[Row]:
     Return what a policy (dict) asks and what is true now (list of dict).
 
     Each row has ``asked`` (str), ``now`` (str) and whether that ``holds`` (bool; None for what a locked kernel takes up
-    at the next reboot: it is not there, and no drift either).
+    at the next reboot, and for what is left to another tool: nobody says that it is well, and it is no drift either).
     """
-    left = [_row(f"{part} left to another tool", "not looked at", True) for part in arguments.left(policy)]
+    left = [_row(f"{part} left to another tool", "not looked at", None) for part in arguments.left(policy)]
     return [*left, *(row for part in look.parts(minion, policy) for row in rows_of(minion, policy, part))]
 
 
@@ -184,7 +184,14 @@ def _trail(minion: Minion, policy: Policy, found: Found) -> Lines:
     for what, one in found.items():
         yield Line(f"trail {what}: {one['expected']}", _value(one["actual"]), frozenset([what]))
     if not found:
-        yield Line("trail: what people do is recorded", "no way is open by which it would not be", frozenset())
+        yield Line("trail: what people do is recorded", _no_way(minion, policy), frozenset())
+
+
+def _no_way(minion: Minion, policy: Policy) -> str:
+    """Return what is said where no way was found (str): what cannot be told is not among what is well."""
+    findings = minion.call["sshtrail_trail.findings"](policy)
+    untold = ", ".join(row["check"] for row in findings if row["holds"] is None)
+    return f"no way is open by which it would not be{f'; not told here: {untold}' if untold else ''}"
 
 
 def _proof(minion: Minion, policy: Policy, found: Found) -> Lines:

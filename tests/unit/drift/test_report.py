@@ -121,6 +121,22 @@ def test_a_host_in_its_policy():
     assert told["trail: what people do is recorded"] == "no way is open by which it would not be"
 
 
+def test_what_cannot_be_told_is_not_told_as_well():
+    host = Host()
+    findings = host.do_sshtrail_trail__findings(POLICY)
+    unknown = [{"check": name, "holds": None} for name in ("session-older", "files-untold")]
+    host.do_sshtrail_trail__findings = lambda policy: [*findings, *unknown]
+    told = {row["asked"]: row["now"] for row in report.rows(host.minion(), POLICY)}
+    said = told["trail: what people do is recorded"]
+    assert said == "no way is open by which it would not be; not told here: session-older, files-untold"
+
+
+def test_a_part_of_another_tool_is_not_well_and_not_failing():
+    policy = {**POLICY, "sshd": {**POLICY["sshd"], "managed": False}}
+    [left] = [row for row in report.rows(Host().minion(), policy) if "another tool" in row["asked"]]
+    assert left == {"asked": "sshd left to another tool", "now": "not looked at", "holds": None}
+
+
 def test_what_waits_for_a_reboot_is_neither_there_nor_a_failure():
     rows = report.rows(Host({RULE, "locked"}).minion(), POLICY)
     waiting = {row["asked"]: row["now"] for row in rows if row["holds"] is None}
