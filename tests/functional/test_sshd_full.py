@@ -10,7 +10,7 @@ import socket
 import time
 
 import pytest
-from sshd_server import poll
+from _waiting import wait_for
 from sshtrail_lib.sshd import listener
 
 CROWD = 100
@@ -30,7 +30,7 @@ def narrow(server):
 def crowd(server):
     """Hold connections of people who never log in."""
     # Who was greeted a moment ago still has his place.
-    assert poll(lambda: b" 0 of 2-2 startups" in pathlib.Path(f"/proc/{server.pid}/cmdline").read_bytes())
+    assert wait_for(lambda: b" 0 of 2-2 startups" in pathlib.Path(f"/proc/{server.pid}/cmdline").read_bytes(), "sshd")
     with contextlib.ExitStack() as held:
         for _ in range(CROWD):
             held.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10))
@@ -44,13 +44,13 @@ def endpoint(server):
 def test_full_is_told_from_dead(narrow):
     assert listener.hear([endpoint(narrow)]) == ("", "")
     with crowd(narrow):
-        assert poll(lambda: listener._refusing(str(narrow.pid)))
+        assert wait_for(lambda: listener._refusing(str(narrow.pid)), "sshd")
         started = time.monotonic()
         heard = listener.hear([endpoint(narrow)])
         assert heard.silent == "" and heard.full.startswith(f"sshd is full at {endpoint(narrow)}")
         assert time.monotonic() - started < 5
         assert listener._crowded(endpoint(narrow)), "its title tells it too"
-    assert poll(lambda: listener.hear([endpoint(narrow)]) == ("", ""))
+    assert wait_for(lambda: listener.hear([endpoint(narrow)]) == ("", ""), "sshd")
 
 
 def test_one_that_was_stopped_is_dead_even_when_it_was_full(narrow):
@@ -59,7 +59,7 @@ def test_one_that_was_stopped_is_dead_even_when_it_was_full(narrow):
         assert listener.ask(endpoint(narrow), timeout=1) == listener.SILENT
         assert listener.unheard([endpoint(narrow)]) == [], "the kernel listens for it"
     os.kill(narrow.pid, signal.SIGCONT)
-    assert poll(lambda: listener.hear([endpoint(narrow)]) == ("", ""))
+    assert wait_for(lambda: listener.hear([endpoint(narrow)]) == ("", ""), "sshd")
 
 
 def test_one_that_has_ended_is_dead(narrow):

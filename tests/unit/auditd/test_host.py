@@ -51,7 +51,9 @@ def _text(path):
 def interrupted(salt, conf):
     """The same file after a change of freq from 50 to 60 that never ended (str)."""
     old = _text(conf).encode()
-    transaction.Transaction(salt, "auditd_conf", conf).write({conf: old}, {conf: old.replace(b"50", b"60")})
+    transaction.Transaction(salt, "auditd_conf", conf).write(
+        {conf: old}, {conf: old.replace(b"freq = 50", b"freq = 60")}
+    )
     assert "freq = 60" in _text(conf)
     return conf
 
@@ -60,7 +62,7 @@ def test_a_change_is_what_was_foreseen_and_leaves_a_backup(salt, conf):
     before, foreseen = _text(conf), host.diff(salt, {"freq": 60}, conf)
     assert _text(conf) == before
     assert host.change(salt, {"freq": 60}, conf) == foreseen == {"freq": {"old": "50", "new": "60"}}
-    assert _text(conf) == before.replace("50", "60")
+    assert _text(conf) == before.replace("freq = 50", "freq = 60")
     assert host.diff(salt, {"freq": 60}, conf) == {}
     [backup] = os.scandir(os.path.join(salt.cachedir, "file_backup", os.path.dirname(conf).lstrip("/")))
     assert _text(backup.path) == before
