@@ -86,7 +86,7 @@ class Pillars:
     def _start(self) -> None:
         # A child of this process knows all that it needs.
         processes = min(MOST, len(os.sched_getaffinity(0)))
-        self._pool = multiprocessing.get_context("fork").Pool(processes, _begin, [self._compile])
+        self._pool = multiprocessing.get_context("fork").Pool(processes, _begin, [self._compile, os.getpid()])
 
     def _hand_out(self, pool: multiprocessing.pool.Pool) -> None:
         while self._names:
@@ -112,10 +112,13 @@ class Pillars:
 _COMPILE: list[Asked] = []
 
 
-def _begin(compile_: Asked) -> None:
+def _begin(compile_: Asked, parent: int) -> None:
     # Salt's own way to end is not this process's, and whoever started it may be killed.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        # It was before this could be asked for.
+        os._exit(1)
     list_once()
     _COMPILE[:] = [compile_]
 
