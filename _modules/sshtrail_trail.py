@@ -150,6 +150,71 @@ def summary(since=None, until=None, logs=None):
     return asked.summary(_trail(logs), asked.between(since, until))
 
 
+def notable(since=None, until=None, logs=None):
+    """
+    Return the sessions (list of dict, as of :py:func:`sessions`) that ``sshtrail:sessions:tell`` of the policy asks to
+    be told of, each with the ``reasons`` why (list of str).
+
+    since, until, logs
+        As for :py:func:`sessions`.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail_trail.notable since=7d
+    """
+    tell = __salt__["sshtrail.policy"]()["sessions"]["tell"]
+    return asked.told_of(_trail(logs), asked.between(since, until), tell)
+
+
+def logins(since=None, ids=None, commands=False):
+    """
+    Return the sessions of this host (list of dict, as of :py:func:`sessions`), each with the ``pid`` (int) that serves
+    it: what :py:func:`sshtrail_watch.tick` compares with what it has told.
+
+    since
+        As for :py:func:`sessions`.
+    ids
+        Which sessions (list of str), all when None.
+    commands
+        Whether to tell the commands (bool); else ``commands`` is None.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt web1 sshtrail_trail.logins since=10m
+    """
+    return asked.logins(_trail(None), asked.between(since, None).since, ids, commands)
+
+
+def first_logins():
+    """
+    Return the first session of each account that the logs of this host hold (dict of the account to the session's id).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt web1 sshtrail_trail.first_logins
+    """
+    return asked.first_logins(_trail(None))
+
+
+def log():
+    """
+    Return the file (str) that auditd writes the audit log to.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt web1 sshtrail_trail.log
+    """
+    return _log(__salt__["sshtrail.policy"]()["auditd"]["path"])
+
+
 def attribute(differences, policy, after=0.0):
     """
     Return the ``differences`` with who made them, as far as the audit log tells.

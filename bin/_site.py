@@ -26,8 +26,8 @@ HOSTS = {"prod-1": "127.0.1.1", "staging-1": "127.0.1.2", "dev-1": "127.0.1.3"}
 # A kernel has one audit subsystem, so that one host can have it.
 AUDITED = "prod-1"
 PERSON, UID = "alice", 1001
-# What is collected of the master's events: drift, who has started, what was published and who answered it.
-EVENTS = "(sshtrail/(drift|probe)/.*|salt/minion/.*/start|salt/job/.*/(new|ret/.*))"
+# What is collected of the master's events: drift, notable logins, who has started, what was published and who answered.
+EVENTS = "(sshtrail/(drift|session|probe)/.*|salt/minion/.*/start|salt/job/.*/(new|ret/.*))"
 # Without grains that ask the network or the graphics, a minion starts in half the time; and it soon finds a master that
 # was started anew.
 QUICK = {"enable_fqdns_grains": False, "enable_gpu_grains": False, "log_level": "error"}
@@ -287,7 +287,7 @@ class Site:
     def heard(self, tag, data):
         """Keep an event: its tag (str) and its data (dict)."""
         # What a minion sends can be anything, also under a tag of Salt's own.
-        if tag.startswith("sshtrail/drift/"):
+        if tag.startswith(("sshtrail/drift/", "sshtrail/session/")):
             self.events.put((time.monotonic(), tag, data))
         elif tag.startswith("sshtrail/probe/"):
             self.probes.add(tag)

@@ -4,6 +4,8 @@ Highstates from a real master on three minions with private trees: sshd's and au
 The tests build on each other, in the order in which they stand.
 """
 
+import time
+
 import pytest
 from _site import AUDITED, HOSTS, PERSON
 from _waiting import wait_for
@@ -88,6 +90,37 @@ def test_who_logged_in_is_told_to_the_master(audited):
     assert shown.returncode == 0 and "/bin/echo sshtrail-was-here" in shown.stdout, shown.stdout + shown.stderr
     table = audited.command("salt-run", "sshtrail.sessions", "since=10m")
     assert table.returncode == 0 and table.stdout.splitlines()[0].split()[:2] == ["host", "session"], table.stdout
+
+
+def test_a_notable_login_is_told_to_the_master_once(audited):
+    """By the minion's tick: what is asked for in the pillar, and nothing else."""
+    with audited.given(AUDITED, sessions={"tell": {"unknown_key": True, "networks": ["192.0.2.0/24"]}}):
+        audited.answers("saltutil.refresh_pillar", target=AUDITED)
+
+        def looked():
+            return audited.answers("sshtrail_watch.tick", target=AUDITED)[AUDITED]
+
+        # From here on logins are news.
+        assert "failed" not in looked()
+        audited.login(AUDITED, "/bin/echo told-once")
+        seen = {}
+
+        def both():
+            looked()
+            for _, kind, data in audited.kept[AUDITED]:
+                seen.setdefault(kind, []).append(data)
+            audited.kept[AUDITED].clear()
+            audited.keep_next(time.monotonic() + 1)
+            return set(seen) >= {"opened", "closed"}
+
+        wait_for(both, "both events of the login")
+        for _ in range(3):
+            both()
+    assert {kind: len(found) for kind, found in seen.items()} == {"opened": 1, "closed": 1}
+    opened, closed = seen["opened"][0], seen["closed"][0]
+    assert opened["id"] == closed["id"] and opened["user"] == PERSON and opened["method"] == "publickey"
+    assert "nobody is named for the key" in opened["reasons"][0] and "outside" in opened["reasons"][1]
+    assert closed["state"] == "closed" and closed["commands"] >= 1 and closed["ended"]
 
 
 def test_a_broken_pillar_stops_its_own_host_only(audited):

@@ -29,7 +29,7 @@ PURE = {
     "base": {"text", "state", "merge"},
     "trail": {
         *("audit_log", "sshd_log", "author", "proof"),
-        *("moments", "people", "questions", "shown", "export"),
+        *("moments", "people", "questions", "shown", "export", "notable"),
         *("session", "told", "scan", "gather", "join", "changes", "kept", "sessions", "weigh"),
     },
     "sshd": {
@@ -39,7 +39,7 @@ PURE = {
     "auditd": {"language", "keywords", "plan", "space"},
     "rules": {"language", "fields", "layout", "files", "kept", "overlap", "plan", "watches"},
     "pam": {"lines", "language", "keywords", "dispatch", "check", "plan"},
-    "policy": {"controls", "groups", "platforms", "arguments", "needs", "persons", "verdicts", "claims"},
+    "policy": {"controls", "groups", "platforms", "arguments", "needs", "persons", "verdicts", "claims", "kinds"},
     "coverage": {"checks", "daemon", "rules", "people", "memory", "logins", "marks"},
     "drift": {"difference", "claim", "event", "heartbeat", "answer", "chronicle", "turns"},
     "compliance": {

@@ -106,6 +106,11 @@ def process(pidfile: str, names: Iterable[str]) -> int | None:
     return pid if comm(pid) in [os.fsencode(name)[:LONGEST_COMM] for name in names] else None
 
 
+def boot() -> str:
+    """Return the kernel's name for this boot (str)."""
+    return (files.read("/proc/sys/kernel/random/boot_id") or b"").decode("ascii", "replace").strip()
+
+
 def has_read(pid: int, paths: Sequence[str], run_dir: str, again: float = 0.0) -> bool:
     """
     Tell whether the daemon ``pid`` (int) certainly works with what ``paths`` (list of str) hold now.

@@ -66,11 +66,6 @@ def _changes(log: str) -> list[bytes]:
     return found
 
 
-def boot_id() -> str:
-    """Return what tells this boot from another (str)."""
-    return (files.read("/proc/sys/kernel/random/boot_id") or b"").decode("ascii", "replace").strip()
-
-
 def status() -> tuple[dict[str, int] | None, str]:
     """Return the kernel's audit status (dict, None where it does not answer) and why it does not (str)."""
     try:

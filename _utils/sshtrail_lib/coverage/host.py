@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from salt.exceptions import SaltException
 
 from sshtrail_lib.auditd.daemon import Tail
-from sshtrail_lib.base import kernel, store, text
+from sshtrail_lib.base import kernel, processes, store, text
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.coverage import checks, daemon, facts, logins, logs, marks, memory, people, ways
 from sshtrail_lib.coverage import rules as coverage_rules
@@ -155,7 +155,7 @@ def _audited(minion: Minion, policy: Policy, before: Memory, now: float) -> tupl
     status, error = facts.status()
     if status is None:
         return list(daemon.judge(_audit(policy, None, error, before, None, ""))), before
-    before = memory.lost(before, facts.boot_id(), status["lost"], now)
+    before = memory.lost(before, processes.boot(), status["lost"], now)
     rules = _rules(policy)
     hidden = list(coverage_rules.judge(rules))
     auditd = facts.auditd(status["pid"], conf)

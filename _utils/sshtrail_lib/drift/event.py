@@ -25,6 +25,15 @@ SILENT, HEARD = (PREFIX + kind for kind in ("silent", "heard"))
 #: What a minion tells of its audit log, which auditd has suspended, or writes again.
 LOG_SUSPENDED, LOG_RESUMED = "sshtrail/trail/suspended", "sshtrail/trail/resumed"
 
+#: What a minion tells of a notable login, and of its end.
+SESSION_OPENED, SESSION_CLOSED = "sshtrail/session/opened", "sshtrail/session/closed"
+#: What the event has of a session, and how much of what there can be more of.
+SESSION = (
+    *("id", "host", "user", "auid", "person", "from", "method", "key", "certificate", "started", "ended"),
+    *("seconds", "state", "tty", "channels", "became", "unknown"),
+)
+MOST_PARTS = 10
+
 MOST_DIFFERENCES = 20
 #: Characters of a single value, and bytes of a whole event.
 LONGEST_VALUE = text.LONGEST
@@ -90,6 +99,40 @@ def log_resumed(known: Mapping[str, typing.Any]) -> Body:
     """
     told = {key: known[key] for key in ("since", "until", "events", "lost", "by", "said")}
     return {"version": VERSION, **told}
+
+
+def session(told: Mapping[str, typing.Any], reasons: list[str], over: bool = False) -> Body:
+    """
+    Return the body of the events :data:`SESSION_OPENED` and :data:`SESSION_CLOSED` (dict), of at most :data:`LARGEST`
+    bytes.
+
+    told
+        The session (mapping), as :func:`sshtrail_lib.trail.session.told` returns it.
+    reasons
+        Why it is told (list of str).
+    over
+        Whether it has ended (bool): then ``commands`` is how many it ran (int), else None.
+
+    Keys: ``version``, ``reasons``, :data:`SESSION` and ``commands``. Of ``channels`` and ``became`` there are the first
+    :data:`MOST_PARTS`; what would make it too large is left out, and ``unknown`` says so.
+    """
+    commands = told["commands"] if over else None
+    body = {"version": VERSION, "reasons": [text.line(one) for one in reasons], **_short({k: told[k] for k in SESSION})}
+    body["commands"] = commands if commands is None or isinstance(commands, int) else len(commands)
+    for name in ("became", "channels", "unknown"):
+        if len(json.dumps(body)) > LARGEST:
+            body[name] = {} if name == "unknown" else []
+            body["unknown"] = {**body["unknown"], name: "it is too much for an event"}
+    return body
+
+
+def _short(value: typing.Any) -> typing.Any:
+    """Return plain data with every text in it cut and printable, and of every list the first parts."""
+    if isinstance(value, dict):
+        return {name: _short(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_short(one) for one in value[:MOST_PARTS]]
+    return text.line(value) if isinstance(value, str) else value
 
 
 def _head(look: Mapping, claim: Claim) -> Body:

@@ -23,7 +23,7 @@ from sshtrail_lib.base import store, text, transaction
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.coverage import leftovers
 from sshtrail_lib.drift import claim as drift_claim
-from sshtrail_lib.drift import event, fingerprint, heartbeat, suspension, turns
+from sshtrail_lib.drift import event, fingerprint, heartbeat, logins, suspension, turns
 from sshtrail_lib.drift.claim import Claim, Told
 from sshtrail_lib.drift.heartbeat import Beat
 
@@ -45,22 +45,24 @@ def tick(minion: Minion, pillar: Mapping) -> str:
         # This tick still looks with what the minion has loaded; the next one does with what is installed now.
         minion.call["saltutil.refresh_modules"]()
     leftovers.clear(minion)
+    asked = fingerprint.asked(pillar)
+    logins.attend(minion, asked)
     # Salt counts no ticks that run at once, and one can last: a sshd that hangs is waited for.
     try:
         with transaction.lock(os.path.join(minion.cachedir, "sshtrail", "tick.lock"), 0):
-            return _alone(minion, pillar)
+            return _alone(minion, pillar, asked)
     except transaction.Busy:
         return "another tick is still looking"
 
 
-def _alone(minion: Minion, pillar: Mapping) -> str:
-    _note_pillar(minion, fingerprint.asked(pillar))
+def _alone(minion: Minion, pillar: Mapping, asked: str) -> str:
+    _note_pillar(minion, asked)
     last, now = _last_beat(minion), time.time()
     # What a heartbeat says was looked at as a whole.
     due = bool(last.heartbeat) and heartbeat.due(last, "", now)
     looks: list[Look] = []
     try:
-        done, failed = _ticked(minion, pillar, due, looks), ""
+        done, failed = _ticked(minion, pillar, due, looks), logins.failed(minion)
     except Exception as exc:  # noqa: BLE001 - whatever it is, the master has to hear that nobody looks
         log.exception("The look for drift failed")
         failed = text.line(f"{getattr(exc, 'message', exc)}" or type(exc).__name__)

@@ -22,7 +22,8 @@ from salt.exceptions import SaltInvocationError
 from sshtrail_lib.auditd import keywords as auditd_keywords
 from sshtrail_lib.auditd import plan as auditd_plan
 from sshtrail_lib.policy import arguments, claims, groups, needs, platforms
-from sshtrail_lib.policy.schema import ANY_SSHD, DEFAULTS, KEY, POLICY, Tree, checked
+from sshtrail_lib.policy.kinds import Tree
+from sshtrail_lib.policy.schema import ANY_SSHD, DEFAULTS, KEY, POLICY, checked
 from sshtrail_lib.sshd import keywords as sshd_keywords
 from sshtrail_lib.sshd import wish as sshd_wish
 

@@ -6,16 +6,33 @@ The reference of the pillar is made from this.
 
 from __future__ import annotations
 
-import difflib
 import re
 import typing
-from collections.abc import Callable, Iterator
-
-from salt.exceptions import SaltException
+from collections.abc import Iterator
 
 from sshtrail_lib.auditd import plan as auditd_plan
-from sshtrail_lib.base import text
 from sshtrail_lib.policy import claims, groups, needs, persons, verdicts
+from sshtrail_lib.policy.kinds import (
+    ACCOUNTS,
+    FLAG,
+    NAME,
+    PATH,
+    SECONDS,
+    TEXT,
+    TEXTS,
+    Key,
+    Kind,
+    Tree,
+    absolute,
+    allowed,
+    is_mapping,
+    judged,
+    list_of,
+    named,
+    one_of,
+    plain,
+    told_by,
+)
 from sshtrail_lib.rules import accounts as rules_accounts
 from sshtrail_lib.rules import compile as rules_compile
 from sshtrail_lib.rules import hiding as rules_hiding
@@ -24,19 +41,12 @@ from sshtrail_lib.sshd import keywords as sshd_keywords
 from sshtrail_lib.sshd import wish as sshd_wish
 from sshtrail_lib.sshd.daemon import Daemon
 from sshtrail_lib.sshd.resolver import NAMES
-
-#: Plain containers, as YAML makes them.
-Tree = dict[str, typing.Any]
-#: Takes a value, its path in the pillar and the problems so far; returns a plain copy and adds to the problems.
-Check = Callable[[typing.Any, str, list[str]], typing.Any]
+from sshtrail_lib.trail import notable
 
 KEY = "sshtrail"
 #: A part that has this key may be left to another tool: ``sshd: false`` is short for it.
 MANAGED = "managed"
-A_DAY = 86400
 # What useradd(8) takes everywhere.
-#: Of a package or a service: it goes into command lines and paths.
-A_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@+-]{0,254}")
 PROOF_ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 
 # A pillar is for many hosts: it may name every keyword that some sshd has. The state asks the host's own.
@@ -69,21 +79,13 @@ DEFAULTS = {
     "proof": {"account": None, "interval": 0},
     "compliance": {"accepted": {}, "verdicts": {}},
     "people": {},
+    "sessions": {
+        "tell": {
+            **{"root": False, "password": False, "unknown_key": False, "new_account": False},
+            **{"networks": [], "hours": []},
+        }
+    },
 }
-
-
-class Kind(typing.NamedTuple):
-    """What a key takes, for a person (str), and the check of that."""
-
-    takes: str
-    check: Check
-
-
-class Key(typing.NamedTuple):
-    """One key of the pillar: what it takes (:class:`Kind`), and what it means (str, sentences)."""
-
-    kind: Kind
-    means: str
 
 
 def keys(schema: Tree, path: str = KEY) -> Iterator[tuple[str, Key]]:
@@ -118,90 +120,12 @@ def checked(value: typing.Any, expected: Tree | Key, path: str, problems: list[s
 
 
 def _check_keys(value: typing.Any, expected: Tree, path: str, problems: list[str]) -> Tree:
-    if not _is_mapping(value, path, problems):
+    if not is_mapping(value, path, problems):
         return {}
     for key in value:
         if key not in expected:
-            problems.append(f"{path}:{key} is unknown; {_allowed(key, expected)}.")
+            problems.append(f"{path}:{key} is unknown; {allowed(key, expected)}.")
     return {key: checked(value[key], one, f"{path}:{key}", problems) for key, one in expected.items() if key in value}
-
-
-def _allowed(key, names):
-    near = difflib.get_close_matches(str(key), names, 1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    return f"{hint}allowed are {', '.join(sorted(names))}"
-
-
-def _is_mapping(value, path, problems):
-    if not isinstance(value, dict):
-        problems.append(f"{path} must be a mapping, not {_kind(value)}.")
-    return isinstance(value, dict)
-
-
-def _kind(value):
-    kinds = {bool: "yes/no", str: "text", type(None): "empty", int: "a number", float: "a number"}
-    name = next((name for kind, name in kinds.items() if isinstance(value, kind)), None)
-    return name or ("a mapping" if isinstance(value, dict) else "a list")
-
-
-def _text(value, path, problems):
-    if not isinstance(value, str) or not value:
-        problems.append(f"{path} must be text, not {_kind(value)}.")
-    return value
-
-
-def _name(value, path, problems):
-    if not isinstance(value, str) or not A_NAME.fullmatch(value):
-        shown = text.line(repr(value))
-        problems.append(f"{path} must be a name of letters, digits and the signs _ . : @ + -, not {shown}.")
-    return value
-
-
-def _absolute(value, path, problems):
-    if not isinstance(value, str) or not value.startswith("/"):
-        problems.append(f"{path} must be an absolute path, not {value!r}.")
-    return value
-
-
-def _flag(value, path, problems):
-    if not isinstance(value, bool):
-        problems.append(f"{path} must be true or false, not {value!r}.")
-    return value
-
-
-def _seconds(value, path, problems):
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= A_DAY:
-        problems.append(f"{path} must be a number of seconds from 0 to {A_DAY}, not {value!r}.")
-    return value
-
-
-def _one_of(*allowed: str) -> Kind:
-    def check(value, path, problems):
-        if value not in allowed:
-            problems.append(f"{path} is {value!r}; {_allowed(value, allowed)}.")
-        return value
-
-    return Kind(f"one of {', '.join(allowed)}", check)
-
-
-def _texts(value, path, problems):
-    if not isinstance(value, list):
-        problems.append(f"{path} must be a list, not {_kind(value)}.")
-        return []
-    return [_text(item, f"{path}:{number}", problems) for number, item in enumerate(value)]
-
-
-def _accounts(value, path, problems):
-    if not isinstance(value, list):
-        problems.append(f"{path} must be a list, not {_kind(value)}.")
-        return []
-    return [_account(name, f"{path}:{number}", problems) for number, name in enumerate(value)]
-
-
-def _account(value, path, problems):
-    if not isinstance(value, str) or not value or any(letter.isspace() for letter in value):
-        problems.append(f"{path} must be the name of an account, without white space, not {value!r}.")
-    return value
 
 
 def _proof_account(value, path, problems):
@@ -214,28 +138,20 @@ def _proof_account(value, path, problems):
     return value
 
 
-def _told_by(validate, arguments, path, problems):
-    """Let the language that owns a value judge it, and say where in the pillar it stands."""
-    try:
-        validate(*arguments)
-    except SaltException as exc:
-        problems.append(f"{path}: {exc.message}")
-
-
 def _sshd_config(value, path, problems):
     return _keywords(value, path, problems, lambda name, wanted: sshd_wish.wish(name, wanted, ANY_SSHD))
 
 
 def _matches(value, path, problems):
     if not isinstance(value, list):
-        problems.append(f"{path} must be a list, not {_kind(value)}.")
+        problems.append(f"{path} must be a list, not {named(value)}.")
         return []
     return [_match(item, f"{path}:{number}", problems) for number, item in enumerate(value)]
 
 
 def _match(value, path, problems):
     """Check one Match block: a mapping of its criteria to the keywords in it."""
-    if not _is_mapping(value, path, problems):
+    if not is_mapping(value, path, problems):
         return {}
     return {
         criteria: _keywords(
@@ -249,9 +165,9 @@ def _match(value, path, problems):
 
 
 def _logs(value, path, problems):
-    if not _is_mapping(value, path, problems):
+    if not is_mapping(value, path, problems):
         return {}
-    return {facility: _absolute(file, f"{path}:{facility}", problems) for facility, file in value.items()}
+    return {facility: absolute(file, f"{path}:{facility}", problems) for facility, file in value.items()}
 
 
 def _auditd_config(value, path, problems):
@@ -259,15 +175,15 @@ def _auditd_config(value, path, problems):
 
 
 def _keywords(value, path, problems, validate):
-    if not _is_mapping(value, path, problems):
+    if not is_mapping(value, path, problems):
         return {}
     for keyword, wanted in value.items():
-        _told_by(validate, (keyword, wanted), f"{path}:{keyword}", problems)
-    return _plain(value)
+        told_by(validate, (keyword, wanted), f"{path}:{keyword}", problems)
+    return plain(value)
 
 
 def _rule_groups(value, path, problems):
-    if not _is_mapping(value, path, problems):
+    if not is_mapping(value, path, problems):
         return {}
     return {name: _rule_group(name, group, f"{path}:{name}", problems) for name, group in value.items()}
 
@@ -275,17 +191,17 @@ def _rule_groups(value, path, problems):
 def _rule_group(name, group, path, problems):
     ready = [*groups.GROUPS, *claims.SETS]
     if group is True and name not in ready:
-        problems.append(f"{path} is no ready group; {_allowed(name, ready)}, or give its rules.")
+        problems.append(f"{path} is no ready group; {allowed(name, ready)}, or give its rules.")
     if isinstance(group, bool) or group is None:
         return group
     return _check_keys(group, GROUP, path, problems)
 
 
 def _rules(value, path, problems):
-    texts = _texts(value, path, problems)
+    texts = TEXTS.check(value, path, problems)
     for number, line in enumerate(texts):
         if isinstance(line, str):
-            _told_by(_compile, (line,), f"{path}:{number}", problems)
+            told_by(_compile, (line,), f"{path}:{number}", problems)
     return texts
 
 
@@ -295,11 +211,11 @@ def _compile(line):
 
 
 def _allowed_rules(value, path, problems):
-    texts = _texts(value, path, problems)
+    texts = TEXTS.check(value, path, problems)
     for number, line in enumerate(texts):
         if isinstance(line, str):
             # A policy is for many hosts: a line that could not be loaded on this one allows nothing here.
-            _told_by(rules_hiding.allowed, ([line],), f"{path}:{number}", problems)
+            told_by(rules_hiding.allowed, ([line],), f"{path}:{number}", problems)
     return texts
 
 
@@ -307,28 +223,15 @@ def _status(value, path, problems):
     return _keywords(value, path, problems, rules_language.validate_status)
 
 
-def _plain(value):
-    """Copy what may be one of Salt's masked containers into plain ones."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list) else value
-
-
 def _named_layers(value, path, problems):
     """Check every layer, also one that belongs to no environment of this host."""
-    if not _is_mapping(value, path, problems):
+    if not is_mapping(value, path, problems):
         return {}
     return {name: _check_keys(layer, LAYER, f"{path}:{name}", problems) for name, layer in value.items()}
 
 
 # --- The shape of the pillar ------------------------------------------------------------------------------------
 
-TEXT = Kind("text", _text)
-NAME = Kind("name of letters, digits and the signs _ . : @ + -", _name)
-TEXTS = Kind("list of texts", _texts)
-PATH = Kind("absolute path", _absolute)
-FLAG = Kind("true or false", _flag)
-SECONDS = Kind(f"seconds, a whole number from 0 to {A_DAY}", _seconds)
 VALUES = "text, a number, true or false for yes and no, a list"
 
 
@@ -358,7 +261,7 @@ LAYER = {
         "are left out, and sshd is still managed.",
     ),
     "full": Key(
-        _one_of("resume", "leave"),
+        one_of("resume", "leave"),
         "What to do when auditd has suspended its log, because the volume was full or by another action of "
         "auditd.conf: have it go on as soon as there is room, or leave that to a person. It is told either way.",
     ),
@@ -380,7 +283,7 @@ LAYER = {
             "What sshd must do for some connections.",
         ),
         "shadowed": Key(
-            _one_of("fix", "drop_in", "fail", "own"),
+            one_of("fix", "drop_in", "fail", "own"),
             "Where the values stand, and what to do when a line outside the main file decides. own: in a file of our "
             "own where sshd reads that before all else, in place elsewhere; other files are changed only where they "
             "must be. fix: in place, in whatever file it is. drop_in: in the main file, or a drop-in that is read "
@@ -388,7 +291,7 @@ LAYER = {
         ),
         "exact": Key(FLAG, "For a keyword that takes a list: true for exactly these items, false for at least these."),
         "lowered": Key(
-            _one_of("remove", "keep"),
+            one_of("remove", "keep"),
             "What to do where config has a LogLevel and a Match block that is not in matches lowers it for some.",
         ),
         "force": Key(
@@ -397,7 +300,7 @@ LAYER = {
             "run, by the argument pillar of state.apply, than in a file.",
         ),
         "admins": Key(
-            Kind("list of names of accounts", _accounts),
+            ACCOUNTS,
             "The accounts that must still be able to log in after a change. If the list is empty, one account with a "
             "shell must.",
         ),
@@ -425,7 +328,7 @@ LAYER = {
             "Which groups of rules apply: ready groups and sets by their name, and groups of your own.",
         ),
         "unknown": Key(
-            _one_of("keep", "report", "remove"),
+            one_of("keep", "report", "remove"),
             "What to do with rules that the policy does not have, in files and kernel.",
         ),
         "status": Key(
@@ -448,7 +351,7 @@ LAYER = {
         "interval": Key(SECONDS, "The time between two looks of a host at itself; 0 is never."),
         "splay": Key(SECONDS, "How much later a look may be, at random. It must be less than the interval."),
         "action": Key(
-            _one_of("report", "repair"), "Whether the master only reports drift, or also applies the policy again."
+            one_of("report", "repair"), "Whether the master only reports drift, or also applies the policy again."
         ),
         "heartbeat": Key(
             SECONDS,
@@ -476,6 +379,22 @@ LAYER = {
         "Who is who: the fingerprints of a person's keys (SHA256:...), patterns of the ids of a person's certificates, "
         "and accounts that are a person's alone.",
     ),
+    "sessions": {
+        "tell": {
+            "root": Key(FLAG, "Whether to tell the master of each login as root."),
+            "password": Key(FLAG, "Whether to tell of each login with a password, or by questions of PAM."),
+            "unknown_key": Key(FLAG, "Whether to tell of each login with a key or a certificate that people has not."),
+            "new_account": Key(FLAG, "Whether to tell of an account's first login, as far as the logs go back."),
+            "networks": Key(
+                Kind("list of networks (192.0.2.0/24, 2001:db8::/32)", list_of(judged(notable.network))),
+                "The networks that people come from: a login from elsewhere is told. An empty list tells of none.",
+            ),
+            "hours": Key(
+                Kind("list of times of the host (22:00-06:00, sat-sun 00:00-24:00)", list_of(judged(notable.hours))),
+                "When each login is told.",
+            ),
+        },
+    },
     "compliance": {
         "accepted": Key(
             Kind("mapping of a control to a mapping with reason, by and until", verdicts.exceptions),

@@ -17,7 +17,7 @@ import salt.utils.path
 from salt.exceptions import CommandExecutionError, SaltException
 
 from sshtrail_lib.base import files as base_files
-from sshtrail_lib.base import kernel, store
+from sshtrail_lib.base import kernel, processes, store
 from sshtrail_lib.base import memory as base_memory
 from sshtrail_lib.base.memory import Memory
 from sshtrail_lib.base.minion import Minion
@@ -135,7 +135,7 @@ def _basis():
     """Return what the meaning of the files depends on besides (str): this boot, the library, and this code."""
     code = [os.path.join(os.path.dirname(__file__), name) for name in sorted(os.listdir(os.path.dirname(__file__)))]
     known = [base_files.identity(path) for path in code if path.endswith(".py")]
-    return " ".join([_boot(), kernel.library_identity(), *known])
+    return " ".join([processes.boot(), kernel.library_identity(), *known])
 
 
 def _stale(minion, rules):
@@ -148,7 +148,7 @@ def _stale(minion, rules):
 def _known_places(minion):
     with contextlib.suppress(SaltException):
         kept = store.load(_places_file(minion))
-        if isinstance(kept, dict) and kept.get("boot") == _boot():
+        if isinstance(kept, dict) and kept.get("boot") == processes.boot():
             return kept["places"]
     return {}
 
@@ -157,15 +157,11 @@ def _remember(minion, known, now):
     # Whoever cannot remember sees less, and still can do all else.
     with contextlib.suppress(SaltException, OSError):
         if now != known:
-            store.keep(_places_file(minion), json.dumps({"boot": _boot(), "places": now}).encode())
+            store.keep(_places_file(minion), json.dumps({"boot": processes.boot(), "places": now}).encode())
 
 
 def _places_file(minion):
     return os.path.join(minion.run_dir, "audit_rules-places.json")
-
-
-def _boot():
-    return (base_files.read("/proc/sys/kernel/random/boot_id") or b"").decode().strip()
 
 
 def _files(rules_dir, replaced):

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
-from sshtrail_lib.trail import blocks, export, history, moments, people, questions, shown
+from sshtrail_lib.trail import blocks, export, history, moments, notable, people, questions, shown
 from sshtrail_lib.trail.history import Sources, Wanted
 from sshtrail_lib.trail.people import People
 from sshtrail_lib.trail.session import Session, told
@@ -130,6 +130,48 @@ def _sessions(trail: Trail, wanted: Wanted) -> Iterable[Session]:
             yield people.named(one, trail.people)
     except OSError as exc:
         raise CommandExecutionError(f"Cannot read {exc.filename}: {exc.strerror}") from exc
+
+
+def logins(trail: Trail, since: float | None, ids: Iterable[str] | None = None, commands: bool = False) -> list[Told]:
+    """
+    Return the sessions (list of dict) since a time, each with the ``pid`` (int) that serves it, for one who watches.
+
+    since
+        Seconds since the epoch (float), None for all that the logs hold.
+    ids
+        Which sessions (iterable of str), None for all.
+    commands
+        Whether the commands are told (bool); else not even their number is.
+    """
+    wanted, asked = Wanted(since=since, commands=commands or None), None if ids is None else set(ids)
+    found = (one for one in _sessions(trail, wanted) if asked is None or one.id in asked)
+    return [{**_plain(one, commands), "pid": one.pid} for one in found]
+
+
+def first_logins(trail: Trail) -> dict[str, str]:
+    """Return the first session of each account that the logs hold (dict of account to id)."""
+    found: dict[str, str] = {}
+    for one in _sessions(trail, Wanted(commands=None)):
+        found.setdefault(one.user or "", one.id)
+    return found
+
+
+def told_of(trail: Trail, wanted: Wanted, tell: Mapping[str, typing.Any]) -> list[Told]:
+    """
+    Return the sessions that are notable (list of dict), each with the ``reasons`` why (list of str).
+
+    trail, wanted
+        :class:`Trail`, and what :func:`between` returned.
+    tell
+        The policy's ``sessions:tell`` (mapping).
+    """
+    first = first_logins(trail) if tell["new_account"] else {}
+    found = []
+    for one in _sessions(trail, wanted._replace(commands=None)):
+        told_ = _plain(one, False)
+        why = notable.reasons(told_, tell, first.get(one.user or ""))
+        found += [{**told_, "reasons": why}] if why else []
+    return found
 
 
 def _plain(one: Session, whole: bool) -> Told:

@@ -15,6 +15,7 @@ import tempfile
 import typing
 from collections.abc import Iterable, Iterator, Sequence
 
+from sshtrail_lib.base import text
 from sshtrail_lib.trail import blocks, kept, scan, sshd_log, told
 from sshtrail_lib.trail.audit_log import HEAD
 from sshtrail_lib.trail.gather import Gathered, Place
@@ -117,6 +118,10 @@ def sessions(sources: Sources, wanted: Wanted = ALL) -> Iterator[Session]:
 
 
 def _as_wanted(session, wanted):
+    if wanted.since is not None and session.started is not None and session.started < wanted.since - MARGIN:
+        why = f"it began before {text.iso(wanted.since)}: what it did until then was not read"
+        for name in ("commands", "became", "files"):
+            session.unknown.setdefault(name, why)
     if wanted.commands is None:
         session.commands = None
     elif not wanted.commands and not isinstance(session.commands, int):

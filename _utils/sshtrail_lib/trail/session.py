@@ -146,6 +146,8 @@ class Session:
         of sshd's.
     unknown
         What the logs cannot tell (dict of str, the field's name, to str, the reason).
+    pid
+        The process of sshd's that serves it (int), for whoever asks on the same host whether it still lives.
     """
 
     id: str
@@ -169,6 +171,7 @@ class Session:
     survived: list[Command] = dataclasses.field(default_factory=list)
     proof: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     unknown: dict[str, str] = dataclasses.field(default_factory=dict)
+    pid: int | None = None
 
     @property
     def seconds(self) -> float | None:

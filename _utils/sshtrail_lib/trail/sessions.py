@@ -176,7 +176,7 @@ class Sessions:
             if line.uid != 0 or not any(first <= when_ <= last for first, last in spans):
                 continue
             session = Session(f"-@{_stamp(when_)}.{line.pid}", line.host or self.host, line.fields["user"])
-            session.started = when_
+            session.started, session.pid = when_, line.pid
             joined = self.book.whole(line)
             _said(session, None, joined, {})
             over = next((one for one in joined.others if one.event == "disconnect"), None)
@@ -209,6 +209,7 @@ class Sessions:
             login.first.auid,
             address=_message(login, "addr"),
             started=started,
+            pid=login.pid,
         )
         self._beginning(session, login)
         _said(session, login, joined, self.gathered.earlier)

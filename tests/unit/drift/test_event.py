@@ -42,3 +42,32 @@ def test_what_the_master_tells_is_one_line_and_bounded():
     body = event.outcome("prod-1", CLAIM, 2, 1.23456, "no\nspace" + "x" * 5000)
     assert (body["id"], body["attempt"], body["seconds"]) == ("prod-1", 2, 1.235)
     assert body["reason"].startswith("no\\nspace") and len(body["reason"]) <= 1000
+
+
+SESSION = {
+    **{"id": "7@20261125T211500Z", "host": "web1", "user": "root", "auid": 0, "person": None, "method": "publickey"},
+    **{"from": {"address": "192.0.2.9", "port": 4}, "key": {"type": "RSA", "fingerprint": "x"}, "certificate": None},
+    **{"started": "T", "ended": None, "seconds": None, "state": "open", "tty": "pts/0", "commands": 7},
+    **{"channels": [{"id": 0, "kind": "shell", "what": None}], "became": [], "unknown": {"ended": "it lasts"}},
+    **{"files": [{"path": "/etc/shadow"}], "survived": [], "proof": {"session": ["audit(1.0:7)"]}, "pid": 9},
+}
+
+
+def test_a_session_is_told():
+    body = event.session(SESSION, ["root logged in directly"])
+    assert set(body) == {"version", "reasons", "commands", *event.SESSION}
+    assert body["commands"] is None and body["reasons"] == ["root logged in directly"]
+    assert event.session(SESSION, [], over=True)["commands"] == 7
+    assert event.session({**SESSION, "commands": [{"argv": ["id"]}] * 3}, [], over=True)["commands"] == 3
+    assert {name: body[name] for name in event.SESSION} == {name: SESSION[name] for name in event.SESSION}
+
+
+WORDS = st.text(max_size=400)
+
+
+@given(st.lists(st.fixed_dictionaries({"what": WORDS}), max_size=40), st.dictionaries(WORDS, WORDS, max_size=40), WORDS)
+def test_what_a_session_tells_stays_small_and_printable(parts, unknown, word):
+    body = event.session({**SESSION, "channels": parts, "became": parts, "unknown": unknown, "user": word}, [word] * 6)
+    assert len(json.dumps(body)) <= event.LARGEST
+    assert len(body["channels"]) <= event.MOST_PARTS
+    assert body["user"].isprintable() and all(one["what"].isprintable() for one in body["channels"])

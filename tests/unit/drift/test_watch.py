@@ -33,6 +33,9 @@ class Master:
             "saltutil.refresh_pillar",
         )
         calls = {name: getattr(self, name.replace(".", "_")) for name in functions}
+        # Nobody wants to hear of logins.
+        quiet = {"audit": True, "sessions": {"tell": {"root": False}}, "proof": {"account": None}}
+        calls["sshtrail.policy"] = lambda: quiet
         self.minion = Minion(calls, {"id": "web1", "cachedir": str(cachedir)}, {}, {})
 
     def sshtrail_look(self, fresh):

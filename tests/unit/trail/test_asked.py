@@ -227,3 +227,34 @@ def test_events_of_ecs(every):
 def test_another_form_is_named():
     with pytest.raises(SaltInvocationError, match="format is 'xml'; allowed are data, table, csv"):
         asked.written([], "xml")
+
+
+def test_what_one_who_watches_asks(trail, every):
+    found = asked.logins(trail, None)
+    assert [one["id"] for one in found] == [one["id"] for one in every]
+    assert all(isinstance(one["pid"], int) and one["commands"] is None for one in found)
+    wanted = every[3]
+    [one] = asked.logins(trail, None, [wanted["id"]], commands=True)
+    assert {**one, "pid": None} == {**wanted, "pid": None}
+
+
+def test_the_first_login_of_each_account(trail, every):
+    first = {}
+    for one in every:
+        first.setdefault(one["user"], one["id"])
+    assert asked.first_logins(trail) == first
+
+
+def test_which_are_notable(trail, every):
+    tell = {"root": True, "password": True, "unknown_key": False, "new_account": True, "networks": [], "hours": []}
+    found = asked.told_of(trail, ALL, tell)
+    first = set(asked.first_logins(trail).values())
+    wanted = [
+        one["id"]
+        for one in every
+        if one["id"] in first
+        or one["user"] == "root"
+        or one["method"] in (None, "password", "keyboard-interactive/pam")
+    ]
+    assert [one["id"] for one in found] == wanted and len(wanted) < len(every)
+    assert all(one["reasons"] for one in found)

@@ -389,6 +389,10 @@ def test_since_finds_what_was_still_open(tmp_path, monkeypatch):
     found = read(sources, Wanted(since=since))
     wanted = [one["id"] for one in every if not one["ended"] or one["ended"] >= times[len(times) // 2]]
     assert [one["id"] for one in found] == wanted
+    # What was not read is not told as if there were nothing.
+    older = [one["started"] < times[len(times) // 2] for one in found]
+    assert True in older and False in older
+    assert ["it began before" in one["unknown"].get("commands", "") for one in found] == older
     one = every[3]
     assert [found["id"] for found in read(sources, Wanted(id=one["id"]))] == [one["id"]]
 
