@@ -104,7 +104,7 @@ class _List:
     # -- which rules go where: what is in front has all before it that it collides with, what is behind all after it
 
     def place_new(self, common):
-        drags, pulls = self.tied(common, self.desired[::-1]), self.tied(common, self.desired)
+        drags, pulls, moved = *self.ties(common), 0
         for rule in self.desired:
             if rule in common or rule in self.front or rule in self.back:
                 continue
@@ -115,15 +115,26 @@ class _List:
                 self.prepend({rule})
             else:
                 self.place(rule, common)
+                if moved != (moved := len(common & (self.front | self.back))):
+                    # What has gone to one end ties nobody there any more.
+                    drags, pulls = self.ties(common)
 
-    def tied(self, common, rules):
-        """Return the new ones of ``rules`` that collide with a loaded one before them, directly or by others (set)."""
+    def ties(self, common):
+        """Return the new rules (two sets) that cannot just be appended, and those that cannot just be prepended."""
+        stays = common - self.front - self.back
+        return (
+            self.tied(stays | self.front, self.desired[::-1]),
+            self.tied(stays | self.back, self.desired),
+        )
+
+    def tied(self, there, rules):
+        """Return those of ``rules`` that collide with one that is ``there`` before them, directly or by others (set)."""
         seen = overlap.Index(self.execs)
         found: set[bytes] = set()
         for rule in rules:
-            if rule in common:
+            if rule in there:
                 seen.add(rule)
-            elif seen.meets(rule):
+            elif rule not in self.front and rule not in self.back and seen.meets(rule):
                 seen.add(rule)
                 found.add(rule)
         return found
