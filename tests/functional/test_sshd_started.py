@@ -1,12 +1,15 @@
 """How the running sshd was started: options, titles that tell little, and processes that only pretend."""
 
 import contextlib
+import os
 import pathlib
+import signal
 import subprocess
 import sys
 
+import psutil
 import pytest
-from _waiting import wait_for
+from _waiting import wait_for, wait_until_gone
 from sshd_server import SSHD, free_port, greeting
 from sshtrail_lib.sshd import listener, started
 
@@ -97,6 +100,69 @@ def test_a_command_line_that_says_the_same_decides_nothing(server, states, modul
     result = states.sshd_config.managed(name=str(server.path), config={"LogLevel": "VERBOSE"})
     assert result.result is True, result.comment
     assert modules.sshd_config.check(str(server.path)) == []
+
+
+def elsewhere(server):
+    """The PidFile of the command line is another one."""
+    launched(server, "-f", "@", "-o", f"PidFile={server.base}/other.pid")
+
+
+def nowhere(server):
+    """The configuration names no PidFile."""
+    server.path.write_text(server.path.read_text().replace(f"PidFile {server.pidfile}", "PidFile none"))
+    launched(server, "-f", "@")
+
+
+def removed(server):
+    """Somebody has removed the PidFile of a sshd that lives."""
+    launched(server, "-f", "@")
+    server.pidfile.unlink()
+
+
+def stale(server):
+    """The PidFile names a process that is none of sshd's."""
+    launched(server, "-f", "@")
+    server.pidfile.write_text("1\n")
+
+
+@pytest.fixture
+def listening(server):
+    """A function that tells which process holds the server's port; it is ended."""
+
+    def holder():
+        for process in psutil.process_iter(["name"]):
+            if process.info["name"] == "sshd" and any(
+                one.laddr.port in ports and one.status == "LISTEN" for one in process.net_connections("tcp")
+            ):
+                return process.pid
+        return None
+
+    ports = {server.port}
+    holder.ports = ports
+    yield holder
+    pid = holder()
+    if pid:
+        os.kill(pid, signal.SIGTERM)
+        wait_until_gone(pid, "sshd")
+
+
+@pytest.mark.parametrize("way", [elsewhere, nowhere, removed, stale])
+def test_a_sshd_that_its_pidfile_does_not_name_is_found(server, states, modules, listening, way):
+    way(server)
+    path, pid, port = str(server.path), listening(), free_port()
+    listening.ports.add(port)
+    assert modules.sshd_config.listening(path) == pid is not None
+    # It takes up what changes, and the change is proven.
+    asked = {"Port": port, "X11Forwarding": False}
+    result = states.sshd_config.managed(name=path, config=asked, force=True)
+    assert result.result is True and "no sshd runs" not in result.comment, result.comment
+    assert greeting(port) and listening() == pid
+    assert states.sshd_config.managed(name=path, config=asked).changes == {}
+    # And what it cannot take up is taken back.
+    before = server.path.read_bytes()
+    result = states.sshd_config.present(name="HostKey", value="/nonexistent", path=path, force=True)
+    assert result.result is False and server.path.read_bytes() == before and greeting(port)
+    assert modules.sshd_config.listening(path) == listening()
 
 
 PRETENDER = """

@@ -104,7 +104,8 @@ class _List:
     # -- which rules go where: what is in front has all before it that it collides with, what is behind all after it
 
     def place_new(self, common):
-        drags, pulls, moved = *self.ties(common), 0
+        drags, pulls = self.ties(common)
+        moved = 0
         for rule in self.desired:
             if rule in common or rule in self.front or rule in self.back:
                 continue
@@ -115,9 +116,11 @@ class _List:
                 self.prepend({rule})
             else:
                 self.place(rule, common)
-                if moved != (moved := len(common & (self.front | self.back))):
+                gone = len(common & (self.front | self.back))
+                if gone > moved:
                     # What has gone to one end ties nobody there any more.
                     drags, pulls = self.ties(common)
+                moved = gone
 
     def ties(self, common):
         """Return the new rules (two sets) that cannot just be appended, and those that cannot just be prepended."""
@@ -128,7 +131,7 @@ class _List:
         )
 
     def tied(self, there, rules):
-        """Return those of ``rules`` that collide with one that is ``there`` before them, directly or by others (set)."""
+        """Return those of ``rules`` that collide with one before them that is ``there``, also by others (set)."""
         seen = overlap.Index(self.execs)
         found: set[bytes] = set()
         for rule in rules:

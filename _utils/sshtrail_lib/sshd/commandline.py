@@ -52,6 +52,15 @@ class CommandLine(typing.NamedTuple):
         found = [value for name, value in parsed(self.words[1:]) or () if name == "f" and value]
         return found[-1] if found else default
 
+    def keyword(self, name: str) -> str:
+        """Return what its first option ``-o`` for a keyword (str) says, empty for none: sshd takes the first."""
+        said = [re.split(r"[ \t]*=[ \t]*|[ \t]+", value.strip(), maxsplit=1) for value in self._set()]
+        return next((words[1] for words in said if len(words) == 2 and words[0].lower() == name.lower()), "")
+
+    def _set(self):
+        pairs = parsed(self.words[1:]) or []
+        return [value for letter, value in (pairs if self.whole else pairs[:-1]) if letter == "o" and value]
+
     @property
     def cut(self) -> str:
         """The keyword, or the beginning of one, at which the known part ends (str); empty where all is known."""

@@ -14,7 +14,7 @@ import signal
 import socket
 import time
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from salt.exceptions import CommandExecutionError
 
@@ -39,8 +39,11 @@ _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 #: What comes from an endpoint: a greeting; a refusal of a sshd that lives; nothing, or what no SSH server says.
 GREETS, FULL, SILENT = "greets", "full", "silent"
 
-#: What tells a PidFile from one that is written anew: inode, time of the last change (int, ns), size.
+#: What tells a PidFile from one that is written anew: inode, time of the last change (int, ns), size. Of a sshd without
+#: one, the sockets at which it listens tell whether it has begun anew: the lowest inode, 0, and how many there are.
 Stamp = tuple[int, int, int]
+#: A PidFile that there is not, as sshd_config(5) says it.
+NO_FILE = "none"
 
 
 class Listener(typing.NamedTuple):
@@ -52,9 +55,9 @@ class Listener(typing.NamedTuple):
     command
         The command line that started it (CommandLine).
     pidfile
-        The path of its PidFile (str).
+        The path of its PidFile (str), :data:`NO_FILE` for none.
     stamp
-        What tells this PidFile from one that is written anew.
+        What tells that it has read its files anew.
     born
         What tells this process from a later one with its number (bytes).
     """
@@ -82,21 +85,47 @@ class Heard(typing.NamedTuple):
 
 def find(pidfile: str, config: str, default: str, minion: Minion | None = None) -> Listener | None:
     """
-    Return the Listener that ``pidfile`` (str) names, or None when none runs with the file ``config`` (str).
+    Return the Listener that runs with the file ``config`` (str), None when none does.
 
+    pidfile
+        The PidFile that its configuration names (str). Where that names none, the sockets at which a sshd listens tell:
+        its command line may name another file, and somebody may have removed it.
     default
         The main file that sshd reads without ``-f`` (str).
     minion
         What asks the service manager how it was started (Minion).
     """
-    written = stamp(pidfile)
-    pid = processes.process(pidfile, ["sshd"]) if written else None
-    if not written or not pid or not started.genuine(pid):
+    named = processes.process(pidfile, ["sshd"]) if stamp(pidfile) else None
+    found = _found(named, pidfile, config, default, minion) if named else None
+    return found or next(filter(None, (_found(pid, pidfile, config, default, minion) for pid in _holders())), None)
+
+
+def _found(pid: int, pidfile: str, config: str, default: str, minion: Minion | None) -> Listener | None:
+    if not started.genuine(pid):
         return None
     born, command = processes.birth(pid), started.command(pid, config, minion)
     if not command or os.path.realpath(command.config(default)) != os.path.realpath(config):
         return None
-    return Listener(pid, command, pidfile, written, born)
+    own = command.keyword("PidFile") or pidfile
+    written = stamp(own) if processes.process(own, ["sshd"]) == pid else None
+    return Listener(pid, command, own if written else NO_FILE, written or held_since(pid), born)
+
+
+def _holders() -> Iterator[int]:
+    """Yield the processes (int) that are called sshd and hold a socket which listens."""
+    inodes: set[bytes] = set()
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        if processes.comm(int(name)) == b"sshd":
+            inodes = inodes or {os.fsencode(f"socket:[{one.inode}]") for one in sockets.listening()}
+            if inodes & _held_by(name):
+                yield int(name)
+
+
+def held_since(pid: int) -> Stamp:
+    """Return what tells whether the sshd ``pid`` (int) has begun anew: each time it does, it makes new sockets."""
+    inodes = {one.inode for one in sockets.listening()}
+    own = [inode for inode in inodes if os.fsencode(f"socket:[{inode}]") in _held_by(str(pid))]
+    return min(own, default=0), 0, len(own)
 
 
 def reload(listener: Listener) -> None:
@@ -117,17 +146,17 @@ def held(listener: Listener) -> list[str]:
 
 
 def wait(
-    pidfile: str,
+    written: Callable[[], Stamp | None],
     before: Stamp | None,
     endpoints: Sequence[str],
     deadline: float,
     running: Callable[[], bool] = lambda: True,
 ) -> str:
     """
-    Wait until a new listener has written ``pidfile`` and answers on all ``endpoints``.
+    Wait until a new listener has ``written`` its PidFile and answers on all ``endpoints``.
 
-    pidfile, before
-        Its PidFile (str) and the stamp of the one before (tuple or None).
+    written, before
+        What returns the stamp of its PidFile, or of its sockets (tuple or None), and what that was before.
     endpoints
         As ``sshd -T`` prints them: ``ADDRESS:PORT`` (list of str).
     deadline
@@ -139,12 +168,12 @@ def wait(
     """
 
     def missing() -> Heard:
-        anew = stamp(pidfile) not in (None, before)
+        anew = written() not in (None, before)
         return hear(endpoints) if anew else Heard("sshd has not started anew", "")
 
     def hopeful() -> bool:
         # sshd writes its PidFile when it listens: what refuses a connection then is not going to take one.
-        return running() and (stamp(pidfile) in (None, before) or not any(map(_refuses, endpoints)))
+        return running() and (written() in (None, before) or not any(map(_refuses, endpoints)))
 
     return _poll(missing, deadline, hopeful)
 

@@ -44,8 +44,7 @@ def pidfile_of(tree: Tree) -> str:
 
 def listening(minion: Minion, tree: Tree) -> Listener | None:
     """Return the Listener that runs with the main file of ``tree`` (Tree), None when there is none."""
-    pidfile = pidfile_of(tree)
-    return sshd_listener.find(pidfile, tree.path, DEFAULT, minion) if pidfile != "none" else None
+    return sshd_listener.find(pidfile_of(tree), tree.path, DEFAULT, minion)
 
 
 def watched(tree: Tree) -> list[str]:
@@ -55,7 +54,7 @@ def watched(tree: Tree) -> list[str]:
 
 def has_read(minion: Minion, listener: Listener, tree: Tree) -> bool:
     """Return whether ``listener`` (Listener) certainly works with ``tree`` (Tree) as it is on the disk."""
-    # Each time it reads its files, it writes its pid anew.
+    # Each time it reads its files, it writes its pid anew. Without a PidFile only what we had it read is known.
     return processes.has_read(listener.pid, watched(tree), minion.run_dir, again=listener.stamp[1] / 1e9)
 
 
@@ -229,14 +228,21 @@ def restart_socket(minion: Minion, unit: str, endpoints: Sequence[str], moved: b
 
 def _reload(minion: Minion, listener: Listener, tree: Tree, endpoints: Sequence[str]) -> None:
     oracle.provide_separation_directory()
+    written = _written(listener, listener.command.keyword("PidFile") or pidfile_of(tree))
+    before = written()
     sshd_listener.reload(listener)
-    pidfile = pidfile_of(tree)
-    before = sshd_listener.stamp(pidfile) if pidfile != listener.pidfile else listener.stamp
     alive = _patient(lambda: sshd_listener.alive(listener))
-    missing = sshd_listener.wait(pidfile, before, endpoints, DEADLINE, alive)
+    missing = sshd_listener.wait(written, before, endpoints, DEADLINE, alive)
     if missing:
         raise ListenerError(f"sshd does not answer with the new configuration: {missing}")
     processes.mark(listener.pid, watched(tree), minion.run_dir)
+
+
+def _written(listener: Listener, pidfile: str) -> Callable[[], sshd_listener.Stamp | None]:
+    """Return what tells whether a listener has begun anew: its PidFile (str), or the sockets that it holds."""
+    if pidfile == sshd_listener.NO_FILE:
+        return lambda: sshd_listener.held_since(listener.pid)
+    return lambda: sshd_listener.stamp(pidfile)
 
 
 def _patient(running: Callable[[], bool]) -> Callable[[], bool]:
@@ -259,16 +265,21 @@ def _revive_socket(minion: Minion, unit: str, endpoints: Sequence[str]) -> str:
 
 
 def _revive(minion: Minion, listener: Listener, tree: Tree, endpoints: Sequence[str]) -> str:
-    before = sshd_listener.stamp(listener.pidfile)
+    written, alive = _written(listener, listener.pidfile), sshd_listener.alive(listener)
+    before = written()
     oracle.provide_separation_directory()
-    if sshd_listener.alive(listener):
+    if alive:
         sshd_listener.reload(listener)
     else:
         _start(minion, tree.path, listener)
-    missing = sshd_listener.wait(listener.pidfile, before, endpoints, DEADLINE)
-    pid = processes.process(listener.pidfile, ["sshd"])
-    if pid and not missing:
-        processes.mark(pid, watched(tree), minion.run_dir)
+    if alive or listener.pidfile != sshd_listener.NO_FILE:
+        missing = sshd_listener.wait(written, before, endpoints, DEADLINE)
+    else:
+        # Another process, which writes no pid, holds other sockets.
+        missing = sshd_listener.wait_for(endpoints, DEADLINE)
+    again = None if missing else listening(minion, tree)
+    if again:
+        processes.mark(again.pid, watched(tree), minion.run_dir)
     return missing
 
 

@@ -126,3 +126,23 @@ def test_settings(text, value):
 )
 def test_the_words_of_a_unit(words, expected):
     assert commandline.expanded(words, {"O": "-o 'X y' -4"}) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        (["-f", "/x"], ""),
+        (["-o", "PidFile=/a"], "/a"),
+        (["-oPidFile /a"], "/a"),
+        (["-o", "pidfile = /a b"], "/a b"),
+        (["-o", "PidFile none", "-oPidFile=/b"], "none"),
+        (["-4o", "PidFile=/a"], "/a"),
+        (["-o", "PidFiles=/a", "-o", "Port", "-o", "Port=1"], ""),
+    ],
+)
+def test_a_keyword_that_it_sets(words, value):
+    assert CommandLine(("sshd", *words)).keyword("PidFile") == value
+
+
+def test_a_keyword_whose_value_may_be_cut_is_not_known():
+    assert CommandLine(("sshd", "-oPidFile=/va"), sure=False, whole=False).keyword("PidFile") == ""
