@@ -58,6 +58,18 @@ def forgotten(name="/etc/pam.d/sshd"):
     return state.bring(name, __opts__["test"], plan, lambda: __salt__["sshtrail_pam.forget"](name))
 
 
+def mod_watch(name, sfun=None, **kwargs):
+    """
+    Compare anew, for something that the state watches has changed: PAM itself reads its files at each login.
+
+    name
+        As for the state's function (str).
+    sfun, kwargs
+        The state's function and its other arguments, as Salt gives them.
+    """
+    return forgotten(name) if sfun == "forgotten" else loginuid(name, kwargs.get("service", "sshd"))
+
+
 def _comment(name, proof):
     told = {"proven": f" Proven: {proof.get('reason')}.", "": ""}.get(proof.get("outcome", ""))
     return f"Every session of {name} goes by pam_loginuid.so." + (

@@ -35,6 +35,18 @@ def account(name, account=None):
     return state.bring(name, __opts__["test"], lambda: _plan(account), lambda: __salt__["sshtrail_proof.make"](account))
 
 
+def mod_watch(name, sfun=None, **kwargs):
+    """
+    Compare anew, for something that the state watches has changed.
+
+    name
+        As for the state's function (str).
+    sfun, kwargs
+        The state's function and its other arguments, as Salt gives them.
+    """
+    return account(name, kwargs.get("account"))
+
+
 def _plan(account):
     changes = __salt__["sshtrail_proof.diff"](account)
     wanted = f"the account {account} for proofs" if account else "no account for proofs"

@@ -63,6 +63,18 @@ def unscheduled(name):
     return _brought(name, None)
 
 
+def mod_watch(name, sfun=None, **kwargs):
+    """
+    Compare anew, for something that the state watches has changed.
+
+    name
+        As for the state's function (str).
+    sfun, kwargs
+        The state's function and its other arguments, as Salt gives them.
+    """
+    return unscheduled(name) if sfun == "unscheduled" else scheduled(name, **kwargs)
+
+
 def _brought(name, wanted):
     def plan():
         changes = __salt__["sshtrail_watch.compare"](name, wanted)

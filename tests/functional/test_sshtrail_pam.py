@@ -47,6 +47,12 @@ def test_the_line_comes_back_and_is_proven(tree, states, modules):
     assert modules.sshtrail_pam.check(path=str(tree)) == [] and loginuid() == mine
 
 
+def test_what_it_watches_has_it_compare_anew(tree, states):
+    done = states.sshtrail_pam.mod_watch(name=str(tree), sfun="loginuid", service="sshd")
+    assert done.result is True and done.changes == {str(tree): {"old": None, "new": LINE}}, done.comment
+    assert states.sshtrail_pam.mod_watch(name=str(tree), sfun="forgotten").changes
+
+
 def test_a_line_that_was_commented_out(tree, modules):
     tree.write_text("# " + LINE + "\n" + tree.read_text())
     changes = {str(tree): {"old": "# " + LINE, "new": LINE}}

@@ -51,7 +51,7 @@ def test_the_table_is_for_people(quiet_site):
 def test_who_is_silent_is_waited_for_aloud_and_ends_with_1(quiet_site, ghost):
     done = quiet_site.command("salt-run", "--out=highstate", "sshtrail.fleet", ghost, "timeout=6")
     assert done.returncode == 1
-    assert "waiting for the answers of 1 minions" in done.stderr
+    assert f"waiting for the answers of 1 minions, 6 s each at most; still silent: {ghost}\n" in done.stderr
     assert "no answer" in done.stdout and "Failed:    1" in done.stdout
 
 

@@ -46,10 +46,18 @@ class Master(typing.NamedTuple):
         The configuration (``__opts__``).
     call
         Functions of the master by name, such as ``event.send`` (a runner's ``__salt__``).
+    asked
+        Gets each question that is put (list of :class:`sshtrail_lib.fleet.question.Question`), for whoever wants to
+        see who is waited for; None where nobody does.
     """
 
     opts: Mapping[str, typing.Any]
     call: Mapping[str, Callable[..., typing.Any]]
+    asked: list[Question] | None = None
+
+    def waits(self) -> list[str]:
+        """Return who has not answered the present question (list of str)."""
+        return sorted(self.asked[-1].left) if self.asked else []
 
     def minions(self, tgt: str | list[str], tgt_type: str) -> list[str]:
         """Return the ids of a target (list of str), arguments as for ``salt`` itself."""
@@ -115,6 +123,8 @@ def ask(
     with master.publisher() as publish:
         times: dict[str, typing.Any] = {"timeout": timeout, "longest": longest}
         asked = Question(publish, master.mine(), names, function, *args, **times, **kwargs)
+        if master.asked is not None:
+            master.asked.append(asked)
         return question.wait(asked), asked
 
 

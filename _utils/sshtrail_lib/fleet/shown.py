@@ -17,13 +17,15 @@ from collections.abc import Callable, Iterator, Mapping
 import salt.output
 from salt.exceptions import SaltInvocationError
 
-from sshtrail_lib.base import files
+from sshtrail_lib.base import files, text
 from sshtrail_lib.fleet.standing import Row
 
 #: Statuses of ``salt-run``: something is not as it should be, and Ctrl-C, as shells have it (128 + SIGINT).
 FAILED, INTERRUPTED = 1, 130
 #: What Ctrl-C comes as: salt-run has a handler of its own for it, which exits.
 INTERRUPTS = (KeyboardInterrupt, SystemExit)
+#: Hosts that are named of those that are waited for.
+NAMED = 5
 #: Seconds between two lines that tell that somebody is still waited for.
 EVERY = 5.0
 
@@ -132,17 +134,19 @@ def put(path: str, content: str) -> str:
 
 
 @contextlib.contextmanager
-def waiting(wanted: bool, what: str) -> Iterator[None]:
+def waiting(wanted: bool, what: str, waits: Callable[[], list[str]] = list) -> Iterator[None]:
     """
     Tell on stderr every few seconds that an answer is still waited for, for as long as this context lasts.
 
     wanted
         Whether to (bool).
     what
-        Who or what is waited for (str).
+        What is waited for (str).
+    waits
+        Called without arguments, returns who has not answered yet (list of str).
     """
     over = threading.Event()
-    ticker = threading.Thread(target=_tick, args=(over, what), daemon=True)
+    ticker = threading.Thread(target=_tick, args=(over, what, waits), daemon=True)
     if wanted:
         ticker.start()
     try:
@@ -151,8 +155,11 @@ def waiting(wanted: bool, what: str) -> Iterator[None]:
         over.set()
 
 
-def _tick(over: threading.Event, what: str) -> None:
+def _tick(over: threading.Event, what: str, waits: Callable[[], list[str]]) -> None:
     seconds = 0.0
     while not over.wait(EVERY):
         seconds += EVERY
-        print(f"{seconds:.0f} s: waiting for {what}", file=sys.stderr, flush=True)
+        names = waits()
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        who = f"; still silent: {text.line(', '.join(names[:NAMED]))}{more}" if names else ""
+        print(f"{seconds:.0f} s: waiting for {what}{who}", file=sys.stderr, flush=True)

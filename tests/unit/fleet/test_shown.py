@@ -102,8 +102,10 @@ def test_who_waits_is_told_so(monkeypatch):
     with shown.waiting(False, "nobody"):
         time.sleep(0.05)
     assert told.getvalue() == ""
-    with shown.waiting(True, "the answers of 2 minions"):
+    names = [f"web{number}" for number in range(8)]
+    with shown.waiting(True, "the answers of 2 minions", lambda: names):
         deadline = time.monotonic() + 5
         while told.getvalue().count("waiting for the answers of 2 minions") < 2:
             assert time.monotonic() < deadline
             time.sleep(0.01)
+    assert "; still silent: web0, web1, web2, web3, web4 and 3 more\n" in told.getvalue()
