@@ -49,12 +49,13 @@ class Watched(Host):
     def auditd(self):
         return int(audit_status()["pid"])
 
-    def session(self, user, command):
-        """Start a session by ssh (subprocess.Popen) that runs a command."""
+    def session(self, user, command, *more):
+        """Start a session by ssh (subprocess.Popen) that runs a command; with more options (str) of ssh."""
         options = ["BatchMode=yes", "IdentitiesOnly=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null"]
         pairs = [word for option in options for word in ("-o", option)]
-        login = ["ssh", "-F", "none", "-i", "/run/sshtrail_key", *pairs, f"{user}@127.0.0.1", command]
-        return subprocess.Popen(self.enter(login), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/")
+        login = ["ssh", "-F", "none", "-i", "/run/sshtrail_key", *pairs, *more, f"{user}@127.0.0.1", command]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        return subprocess.Popen(self.enter(login), cwd="/", **pipes)
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +96,42 @@ def test_the_steady_state_sends_no_message(host):
     before = host.read(LOG).count(b"sshtrail-coverage")
     assert host.open_ways() == {}
     assert host.read(LOG).count(b"sshtrail-coverage") == before
+
+
+def test_who_passes_through_to_another_host(host):
+    """A bastion: the jump is a session without a command, and its connection leads to a sshd."""
+    jump = f"ssh -F none -i /run/sshtrail_key -o BatchMode=yes -o StrictHostKeyChecking=no -W %h:%p {USER}@127.0.0.1"
+    with host.session(USER, "echo here; sleep 60", "-o", f"ProxyCommand {jump}") as session:
+        try:
+            assert session.stdout.readline() == b"here\n"
+            assert host.open_ways("fresh=True") == {}
+        finally:
+            session.kill()
+    assert host.open_ways("fresh=True") == {}
+
+
+def test_who_only_transfers_files(host):
+    """A host for sftp: a chroot, and no program that is started."""
+    block = f"Match User {USER}\n\tChrootDirectory /srv/chroot\n\tForceCommand internal-sftp\n"
+    before = host.read(SSHD)
+    host.run("mkdir", "-p", "/srv/chroot")
+    host.inside(SSHD).write_bytes(before + block.encode())
+    host.sh("kill -HUP $(cat /run/sshd.pid)")
+    try:
+        with host.session(USER, "sftp", "-s") as session:
+            try:
+                # SSH_FXP_INIT of version 3, and how the answer to it begins: draft-ietf-secsh-filexfer-02.
+                session.stdin.write(b"\0\0\0\5\1\0\0\0\3")
+                session.stdin.flush()
+                assert session.stdout.read(9)[4:] == b"\2\0\0\0\3"
+                assert host.open_ways("fresh=True") == {}
+            finally:
+                session.kill()
+        assert host.open_ways("fresh=True") == {}
+    finally:
+        host.inside(SSHD).write_bytes(before)
+        host.sh("kill -HUP $(cat /run/sshd.pid)")
+    wait_for(lambda: host.drift() == [], "the policy's configuration")
 
 
 NEVER = "-a never,task"
