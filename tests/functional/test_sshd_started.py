@@ -165,6 +165,14 @@ def test_a_sshd_that_its_pidfile_does_not_name_is_found(server, states, modules,
     assert modules.sshd_config.listening(path) == listening()
 
 
+def test_a_sshd_that_sees_other_files_is_not_taken_for_ours(server, modules, listening):
+    """As in a container with the same programs: its name and its file's are the same, and it is another."""
+    apart = ["unshare", "--mount", SSHD, "-f", str(server.path), "-o", f"PidFile={server.base}/other.pid"]
+    subprocess.run(apart, check=True, stdin=subprocess.DEVNULL, timeout=30)
+    greeting(server.port)
+    assert listening() and modules.sshd_config.listening(str(server.path)) is None
+
+
 PRETENDER = """
 import ctypes, sys, time
 ctypes.CDLL(None).prctl(15, b"sshd", 0, 0, 0)

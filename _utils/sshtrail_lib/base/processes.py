@@ -52,9 +52,9 @@ def stopped(pid: int) -> bool:
 
 
 def shares_mounts(pid: int) -> bool:
-    """Tell whether the process ``pid`` (int) sees the files that this process sees (bool): one mount namespace."""
+    """Tell whether the process ``pid`` (int) sees the files that this one sees (bool): a mount namespace and a root."""
     try:
-        return os.path.samestat(os.stat(f"/proc/{pid}/ns/mnt"), os.stat("/proc/self/ns/mnt"))
+        return all(os.path.samefile(f"/proc/{pid}/{what}", f"/proc/self/{what}") for what in ("ns/mnt", "root"))
     except OSError:
         return False
 

@@ -108,24 +108,25 @@ def _found(pid: int, pidfile: str, config: str, default: str, minion: Minion | N
         return None
     own = command.keyword("PidFile") or pidfile
     written = stamp(own) if processes.process(own, ["sshd"]) == pid else None
-    return Listener(pid, command, own if written else NO_FILE, written or held_since(pid), born)
+    return Listener(pid, command, own if written else NO_FILE, written or held_since(pid) or (0, 0, 0), born)
 
 
 def _holders() -> Iterator[int]:
-    """Yield the processes (int) that are called sshd and hold a socket which listens."""
+    """Yield the processes (int) that are called sshd, see the files that this one sees, and hold a socket."""
     inodes: set[bytes] = set()
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        if processes.comm(int(name)) == b"sshd":
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+        # That of a container or a chroot has other files of the same names.
+        if processes.comm(pid) == b"sshd" and processes.shares_mounts(pid):
             inodes = inodes or {os.fsencode(f"socket:[{one.inode}]") for one in sockets.listening()}
-            if inodes & _held_by(name):
-                yield int(name)
+            if inodes & _held_by(str(pid)):
+                yield pid
 
 
-def held_since(pid: int) -> Stamp:
-    """Return what tells whether the sshd ``pid`` (int) has begun anew: each time it does, it makes new sockets."""
+def held_since(pid: int) -> Stamp | None:
+    """Return what tells whether the sshd ``pid`` (int) has begun anew: its sockets are new then; None without any."""
     inodes = {one.inode for one in sockets.listening()}
     own = [inode for inode in inodes if os.fsencode(f"socket:[{inode}]") in _held_by(str(pid))]
-    return min(own, default=0), 0, len(own)
+    return (min(own), 0, len(own)) if own else None
 
 
 def reload(listener: Listener) -> None:
@@ -151,6 +152,7 @@ def wait(
     endpoints: Sequence[str],
     deadline: float,
     running: Callable[[], bool] = lambda: True,
+    last: bool = True,
 ) -> str:
     """
     Wait until a new listener has ``written`` its PidFile and answers on all ``endpoints``.
@@ -163,6 +165,8 @@ def wait(
         How long to wait, in seconds (float).
     running
         Called without arguments; False ends the wait early.
+    last
+        Whether it does that when it listens everywhere (bool): what refuses a connection then is not going to take one.
 
     Returns what is missing, in words (str); empty when everything answers.
     """
@@ -172,8 +176,7 @@ def wait(
         return hear(endpoints) if anew else Heard("sshd has not started anew", "")
 
     def hopeful() -> bool:
-        # sshd writes its PidFile when it listens: what refuses a connection then is not going to take one.
-        return running() and (written() in (None, before) or not any(map(_refuses, endpoints)))
+        return running() and (not last or written() in (None, before) or not any(map(_refuses, endpoints)))
 
     return _poll(missing, deadline, hopeful)
 

@@ -228,11 +228,13 @@ def restart_socket(minion: Minion, unit: str, endpoints: Sequence[str], moved: b
 
 def _reload(minion: Minion, listener: Listener, tree: Tree, endpoints: Sequence[str]) -> None:
     oracle.provide_separation_directory()
-    written = _written(listener, listener.command.keyword("PidFile") or pidfile_of(tree))
+    pidfile = listener.command.keyword("PidFile") or pidfile_of(tree)
+    written = _written(listener, pidfile)
     before = written()
     sshd_listener.reload(listener)
     alive = _patient(lambda: sshd_listener.alive(listener))
-    missing = sshd_listener.wait(written, before, endpoints, DEADLINE, alive)
+    last = pidfile != sshd_listener.NO_FILE
+    missing = sshd_listener.wait(written, before, endpoints, DEADLINE, alive, last)
     if missing:
         raise ListenerError(f"sshd does not answer with the new configuration: {missing}")
     processes.mark(listener.pid, watched(tree), minion.run_dir)
@@ -272,8 +274,9 @@ def _revive(minion: Minion, listener: Listener, tree: Tree, endpoints: Sequence[
         sshd_listener.reload(listener)
     else:
         _start(minion, tree.path, listener)
-    if alive or listener.pidfile != sshd_listener.NO_FILE:
-        missing = sshd_listener.wait(written, before, endpoints, DEADLINE)
+    last = listener.pidfile != sshd_listener.NO_FILE
+    if alive or last:
+        missing = sshd_listener.wait(written, before, endpoints, DEADLINE, last=last)
     else:
         # Another process, which writes no pid, holds other sockets.
         missing = sshd_listener.wait_for(endpoints, DEADLINE)
