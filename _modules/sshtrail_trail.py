@@ -11,6 +11,7 @@ sshtrail_lib.refresh()
 
 from sshtrail_lib.base import minion
 from sshtrail_lib.coverage import host as coverage_host
+from sshtrail_lib.drift import sessions as drift_sessions
 from sshtrail_lib.rules import watches
 from sshtrail_lib.trail import asked, author, blocks, reader, shown
 from sshtrail_lib.trail import volume as trail_volume
@@ -200,6 +201,22 @@ def first_logins():
         salt web1 sshtrail_trail.first_logins
     """
     return asked.first_logins(_trail(None))
+
+
+def tell(known):
+    """
+    Tell the master what is new of notable logins, and return what is known of them then (dict).
+
+    known
+        What :py:func:`sshtrail_watch.tick`, which alone calls this, remembers (dict).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt web1 sshtrail_watch.tick
+    """
+    return drift_sessions.tell(_minion(), known)
 
 
 def log():

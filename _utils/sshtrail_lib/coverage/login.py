@@ -17,7 +17,7 @@ from sshtrail_lib.base import files
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.coverage.key import own
 from sshtrail_lib.pam import session as pam_session
-from sshtrail_lib.sshd import listener as sshd_listener
+from sshtrail_lib.sshd import endpoints as sshd_endpoints
 
 #: Seconds that a client may take, and that are left to it to end by itself.
 DEADLINE, GRACE = 18, 1
@@ -85,7 +85,7 @@ def door(endpoints: Sequence[str]) -> Door:
     endpoints
         ``ADDRESS:PORT`` (list of str), as sshd lists them.
     """
-    unheard = sshd_listener.unheard(endpoints)
+    unheard = sshd_endpoints.unheard(endpoints)
     doors = [_door(one) for one in endpoints if one not in unheard] or [_door(one) for one in endpoints]
     if not doors:
         raise CommandExecutionError("sshd's configuration names no address to listen at")

@@ -25,7 +25,7 @@ from salt.exceptions import CommandExecutionError
 
 from sshtrail_lib.base import kernel, processes, store
 from sshtrail_lib.coverage import pulse
-from sshtrail_lib.sshd import listener as sshd_listener
+from sshtrail_lib.sshd import endpoints as sshd_endpoints
 
 #: Of the file that keeps a look: another one is no memory.
 FORMAT = 3
@@ -148,7 +148,7 @@ def _facts(paths: list[str], pidfiles: dict[str, str], endpoints: list[str], aud
     return {
         "paths": {path: _stat(path) for path in paths},
         "processes": {path: _process(path, name) for path, name in pidfiles.items()},
-        "silent": sshd_listener.unheard(endpoints),
+        "silent": sshd_endpoints.unheard(endpoints),
         "kernel": _kernel(status) if status else None,
         "trail": pulse.take(pulse.Watched(*trail), status) if trail else {},
     }

@@ -24,6 +24,7 @@ from sshtrail_lib.drift.difference import Changes, Difference
 from sshtrail_lib.policy import arguments, claims
 from sshtrail_lib.policy import pillar as policy_pillar
 from sshtrail_lib.policy.arguments import Policy
+from sshtrail_lib.sshd import endpoints as sshd_endpoints
 from sshtrail_lib.sshd import listener as sshd_listener
 from sshtrail_lib.trail import reader
 
@@ -263,7 +264,7 @@ def _proof(minion: Minion) -> Changes:
 
 def _deaf_sshd(where: list[str]) -> Changes:
     """Return that sshd listens nowhere, or that it does not greet, which one does that was stopped or hangs."""
-    if unheard := sshd_listener.unheard(where):
+    if unheard := sshd_endpoints.unheard(where):
         return {"sshd listens": {"old": f"not at {', '.join(unheard)}", "new": True}}
     # A host can be slow: one that is late is asked again, and patiently.
     silent = sshd_listener.silence(where) and sshd_listener.hear(where, PATIENCE).silent

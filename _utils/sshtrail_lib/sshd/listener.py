@@ -22,6 +22,7 @@ from sshtrail_lib.base import files, processes, sockets
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.sshd import started
 from sshtrail_lib.sshd.commandline import CommandLine
+from sshtrail_lib.sshd.endpoints import impossible, place, target
 
 #: What every SSH server says first (RFC 4253, 4.2).
 GREETING = b"SSH-2.0"
@@ -35,7 +36,6 @@ TIMEOUT = 2.0
 PAUSES = (0.0, 0.2, 0.4, 0.8)
 #: How many that have not logged in yet, and from how many on it refuses: sshd.c, server_accept_loop, since 8.2.
 _STARTUPS = re.compile(rb"sshd: .* \[listener\] (\d+) of (\d+)-\d+ startups")
-_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 #: What comes from an endpoint: a greeting; a refusal of a sshd that lives; nothing, or what no SSH server says.
 GREETS, FULL, SILENT = "greets", "full", "silent"
 
@@ -221,33 +221,6 @@ def silence(endpoints: Sequence[str]) -> str:
     return hear(endpoints).silent
 
 
-def unheard(endpoints: Sequence[str]) -> list[str]:
-    """
-    Return those of ``endpoints`` (list of str, ``ADDRESS:PORT``) at which nothing listens (list of str).
-
-    The kernel tells: nobody is connected to, so that no log fills with questions.
-    """
-    held = {(one.address, one.port) for one in sockets.listening()}
-    return [endpoint for endpoint in endpoints if not _held(endpoint, held) and not _impossible(endpoint)]
-
-
-def elsewhere(endpoints: Sequence[str]) -> list[str]:
-    """Return the addresses (list of str) among ``endpoints`` (``ADDRESS:PORT`` each) that this host does not have."""
-    return [address for address, _port in map(_place, endpoints) if not sockets.is_here(address)]
-
-
-def _held(endpoint: str, held: set[tuple[str, int]]) -> bool:
-    host, port = _place(endpoint)
-    # A socket of systemd's at [::] takes connections of the other family too.
-    anywhere = ("::",) if ":" in host else ("0.0.0.0", "::")
-    return any((address, port) in held for address in (host, *anywhere))
-
-
-def _place(endpoint: str) -> tuple[str, int]:
-    host, _colon, port = endpoint.partition(" ")[0].rpartition(":")
-    return host.strip("[]").partition("%")[0], int(port)
-
-
 def answers(endpoint: str, timeout: float = TIMEOUT) -> bool:
     """
     Return whether an SSH server greets at ``endpoint`` (str, ``ADDRESS:PORT``) within ``timeout`` seconds (float).
@@ -261,41 +234,22 @@ def answers(endpoint: str, timeout: float = TIMEOUT) -> bool:
 def ask(endpoint: str, timeout: float = TIMEOUT) -> str:
     """Return :data:`GREETS`, :data:`FULL` or :data:`SILENT`; arguments as for :func:`answers`."""
     try:
-        with socket.create_connection(_target(endpoint), timeout=timeout) as connection:
+        with socket.create_connection(target(endpoint), timeout=timeout) as connection:
             said = _said(connection, time.monotonic() + timeout)
     except OSError:
         # Also who accepts and says nothing in time: a process that was stopped still has its socket.
-        return GREETS if _impossible(endpoint) else SILENT
+        return GREETS if impossible(endpoint) else SILENT
     if said.startswith(GREETING):
         return GREETS
     return FULL if said.startswith(_REFUSALS) or (not said and _crowded(endpoint)) else SILENT
 
 
-def _target(endpoint: str) -> tuple[str, int]:
-    host, _colon, port = endpoint.partition(" ")[0].rpartition(":")
-    host = host.strip("[]")
-    return _WILDCARDS.get(host, host), int(port)
-
-
-def _impossible(endpoint: str) -> bool:
-    host = endpoint.rpartition(":")[0].strip("[]")
-    if host not in _WILDCARDS:
-        return False
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.bind((_WILDCARDS[host], 0))
-    except OSError:
-        return True
-    return False
-
-
 def _refuses(endpoint: str) -> bool:
     try:
-        with socket.create_connection(_target(endpoint), timeout=2.0):
+        with socket.create_connection(target(endpoint), timeout=2.0):
             return False
     except ConnectionRefusedError:
-        return not _impossible(endpoint)
+        return not impossible(endpoint)
     except OSError:
         return False
 
@@ -322,7 +276,7 @@ def _crowded(endpoint: str) -> bool:
 
     For those that close without a word (before 8.5): one whose processes die at once closes like that too, and is dead.
     """
-    port = _place(endpoint)[1]
+    port = place(endpoint)[1]
     listening = {os.fsencode(f"socket:[{one.inode}]") for one in sockets.listening() if one.port == port}
     return any(listening & _held_by(pid) for pid in filter(str.isdigit, os.listdir("/proc")) if _refusing(pid))
 

@@ -17,6 +17,7 @@ from salt.exceptions import CommandExecutionError
 from sshtrail_lib.base import processes, service
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.sshd import effective, include, oracle
+from sshtrail_lib.sshd import endpoints as sshd_endpoints
 from sshtrail_lib.sshd import listener as sshd_listener
 from sshtrail_lib.sshd.include import Tree
 from sshtrail_lib.sshd.listener import Listener
@@ -143,7 +144,7 @@ class Running(typing.NamedTuple):
         """
         if self:
             return
-        missing = sshd_listener.elsewhere(_endpoints(self.minion, tree, ()))
+        missing = sshd_endpoints.elsewhere(_endpoints(self.minion, tree, ()))
         if missing:
             raise ListenerError(f"sshd could not start: this host has no address {', '.join(missing)} to listen at")
 
@@ -185,7 +186,7 @@ def _options(minion: Minion, listener: Listener | None, tree: Tree) -> tuple[str
     for tried in ((), options) if options else ((),):
         with contextlib.suppress(oracle.RefusedError):
             found = _endpoints(minion, tree, tried)
-            if places <= set(found) and not sshd_listener.unheard(found):
+            if places <= set(found) and not sshd_endpoints.unheard(found):
                 return tried
     return None
 

@@ -68,11 +68,6 @@ def network(written: str) -> Network:
         raise SaltInvocationError(f"{text.line(repr(written))} is no network and no address.") from exc
 
 
-def wanted(tell: Mapping[str, typing.Any]) -> bool:
-    """Tell whether anything of the policy's ``sessions:tell`` (mapping) is asked for (bool)."""
-    return any(tell.values())
-
-
 def reasons(
     session: Told, tell: Mapping[str, typing.Any], first: str | None, zone: datetime.tzinfo | None = None
 ) -> list[str]:

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 from sshtrail_lib.base import sockets
-from sshtrail_lib.sshd import listener
+from sshtrail_lib.sshd import endpoints
 
 WAYS = [sockets._asked, sockets._read]
 PLACES = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::1"), (socket.AF_INET6, "::")]
@@ -33,7 +33,7 @@ def test_without_the_kernels_answer_its_table_is_read(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as idle:
         idle.bind(("127.0.0.1", 0))
         heard, silent = (f"127.0.0.1:{one.getsockname()[1]}" for one in (server, idle))
-        assert listener.unheard([heard, silent]) == [silent]
+        assert endpoints.unheard([heard, silent]) == [silent]
 
 
 @pytest.mark.parametrize(

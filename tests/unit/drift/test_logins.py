@@ -1,5 +1,5 @@
 """
-drift.logins: a notable login is told once, and its end once, whatever happens between two ticks.
+drift.logins, drift.sessions: a notable login is told once, and its end once, whatever happens between two ticks.
 """
 
 import json
@@ -8,7 +8,7 @@ import pytest
 from salt.exceptions import CommandExecutionError
 from sshtrail_lib.base import text
 from sshtrail_lib.base.minion import Minion
-from sshtrail_lib.drift import event, logins
+from sshtrail_lib.drift import event, logins, sessions
 
 NOW = 1_790_000_000.0
 TELL = {"root": True, "password": False, "unknown_key": False, "new_account": False, "networks": [], "hours": []}
@@ -43,7 +43,7 @@ class Host:
         calls = {
             **{"sshtrail.policy": lambda: self.policy, "sshtrail_trail.log": lambda: str(self.log)},
             **{"sshtrail_trail.logins": self.logins, "sshtrail_trail.first_logins": lambda: {"root": "1@then"}},
-            "event.send": self.send,
+            **{"sshtrail_trail.tell": lambda known: sessions.tell(self.minion, known), "event.send": self.send},
         }
         self.minion = Minion(calls, {"cachedir": str(base / "cache")}, {}, {})
 
@@ -61,9 +61,9 @@ class Host:
         self.events += [] if self.away else [(tag.rpartition("/")[2], body)]
         return not self.away
 
-    def come(self, *sessions):
-        self.sessions += sessions
-        self.live |= {one["pid"] for one in sessions if not one["ended"]}
+    def come(self, *new):
+        self.sessions += new
+        self.live |= {one["pid"] for one in new if not one["ended"]}
         self.write(LOGIN)
 
     def write(self, line):
@@ -162,7 +162,7 @@ def test_what_the_master_did_not_hear_is_told_again(host):
 def test_a_storm_of_logins_is_told_in_parts(host):
     host.come(*[session(number, began=NOW + 11) for number in range(50)])
     told = [len(host.tick()) for _ in range(4)]
-    assert told == [logins.MOST, logins.MOST, 10, 0]
+    assert told == [sessions.MOST, sessions.MOST, 10, 0]
 
 
 def test_a_killed_session_is_told_without_a_record_of_its_end(host):

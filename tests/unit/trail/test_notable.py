@@ -63,7 +63,6 @@ def test_every_reason_is_told():
 
 def test_nothing_that_was_not_asked_for_is_told():
     assert notable.reasons({**SESSION, "user": "root", "auid": 0, "method": None}, NOTHING, None) == []
-    assert not notable.wanted(NOTHING) and notable.wanted({**NOTHING, "hours": ["00:00-24:00"]})
 
 
 @pytest.mark.parametrize(
