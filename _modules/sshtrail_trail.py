@@ -10,7 +10,6 @@ from salt.exceptions import SaltException, SaltInvocationError
 sshtrail_lib.refresh()
 
 from sshtrail_lib.base import minion
-from sshtrail_lib.coverage import host as coverage_host
 from sshtrail_lib.drift import sessions as drift_sessions
 from sshtrail_lib.rules import watches
 from sshtrail_lib.trail import asked, author, blocks, reader, shown
@@ -274,38 +273,6 @@ def sentence(by):
         salt '*' sshtrail_trail.sentence None
     """
     return author.sentence(by)
-
-
-def findings(policy):
-    """
-    Return what :py:func:`sshtrail.coverage` tells, of a policy that is given.
-
-    policy
-        The host's policy (dict), as ``sshtrail.policy`` returns it.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt '*' sshtrail_trail.findings '{audit: false, sshd: {path: /etc/ssh/sshd_config, config: {}}}'
-    """
-    return coverage_host.findings(_minion(), policy, lambda: __salt__["sshtrail_pam.check"]())
-
-
-def sources(policy):
-    """
-    Return the files and directories (list of str) that :py:func:`findings` depends on, beside those of other modules.
-
-    policy
-        The host's policy (dict), as ``sshtrail.policy`` returns it.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt '*' sshtrail_trail.sources '{audit: false, rules: {groups: []}}'
-    """
-    return coverage_host.sources(policy)
 
 
 def volume(days=7, path=None):

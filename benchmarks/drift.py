@@ -4,9 +4,11 @@ What it costs to look for drift with 100 rules and 30 keywords: a tick, the whol
 
 usage: sudo benchmarks/drift.py [ROUNDS]
 
-On a host in its policy (a sandbox), in turns. As in a minion, whose schedule forks a process for each tick, each is
-measured in a process that was forked from one with Salt's loader, and none of this project's modules, so that imports
-count. The processor's time includes that of processes that were started; Python's audit hook counts these.
+On a host in its policy (a sandbox), in turns. Each is measured in a process forked from one with Salt's loader,
+and none of this project's modules, so that imports count. A minion's schedule asks first whether there is such a
+function, which imports them, and forks a process for each tick then, with a loader of its own (salt/utils/schedule.py):
+that is a row of its own. The processor's time includes that of processes that were started; Python's audit hook counts
+these.
 """
 
 import json
@@ -42,6 +44,7 @@ KEYWORDS = [
 ]
 STARTS = ("subprocess.Popen", "os.posix_spawn", "os.exec", "os.system")
 TICK, AGAIN, LOOK, DUMP = "a tick, nothing changed", "the same check again", "the whole look", "auditctl -l, sshd -T"
+SCHEDULED = "a tick, by the schedule"
 PULSE, COVERAGE = "of a check, the trail", "of a look, the trail"
 
 
@@ -71,10 +74,11 @@ def inside(base, rounds):
     time.sleep(3)
     forked(lambda: salt["sshtrail.look"](fresh=True))
     contenders = {TICK: [lambda: salt["sshtrail_watch.tick"]()], LOOK: [lambda: salt["sshtrail.look"](fresh=True)]}
+    contenders[SCHEDULED] = scheduled(salt, opts)
     contenders[AGAIN] = contenders[TICK] * 2
     contenders[PULSE] = [pulse()] * 2
     policy = salt["sshtrail.policy"]()
-    contenders[COVERAGE] = [lambda: salt["sshtrail_trail.findings"](policy)] * 2
+    contenders[COVERAGE] = [lambda: salt["sshtrail_coverage.findings"](policy)] * 2
     contenders[DUMP] = [
         lambda: [subprocess.run(argv, capture_output=True) for argv in (["auditctl", "-l"], ["/usr/sbin/sshd", "-T"])]
     ]
@@ -83,6 +87,16 @@ def inside(base, rounds):
         for name, calls in contenders.items():
             taken[name].append(forked(*calls))
     table(taken, len(auditctl("-l").splitlines()))
+
+
+def scheduled(minion, opts):
+    """Return what the schedule does (list to be called without arguments): ask, make a loader, and run the tick."""
+    own = {}
+    return [
+        lambda: "sshtrail_watch.tick" in minion,
+        lambda: own.update(loader=salt_loader(opts)),
+        lambda: own["loader"]["sshtrail_watch.tick"](),
+    ]
 
 
 def pulse():

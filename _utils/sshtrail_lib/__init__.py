@@ -59,6 +59,8 @@ def _files(top: str) -> Iterator[tuple[str, str, Stamp]]:
 
 # As they are before anything but this file has been imported: what changes later is seen, at worst once too often.
 _FILES = list(_files(os.path.dirname(__file__)))
+#: What tells these files from those of another sync.
+SYNCED = hashlib.sha256(repr(_FILES).encode()).hexdigest()
 _SIZES = sorted((name, stamp[1]) for name, _, stamp in _FILES if stamp)
 #: The version and, in 12 hexadecimal digits, the names and sizes of the files: what this process works with.
 RELEASE = f"{VERSION}+{hashlib.sha256(repr(_SIZES).encode()).hexdigest()[:12]}"

@@ -12,7 +12,6 @@ edit within the clock tick of the edit before it, on a file of the same size. He
 from __future__ import annotations
 
 import contextlib
-import glob
 import hashlib
 import json
 import os
@@ -23,12 +22,13 @@ from collections.abc import Mapping, Sequence
 
 from salt.exceptions import CommandExecutionError
 
+from sshtrail_lib import SYNCED
 from sshtrail_lib.base import kernel, processes, store
 from sshtrail_lib.coverage import pulse
 from sshtrail_lib.sshd import endpoints as sshd_endpoints
 
 #: Of the file that keeps a look: another one is no memory.
-FORMAT = 3
+FORMAT = 4
 #: Seconds after which everything is looked at again: what no stat data tell stays unseen no longer than this.
 OLDEST = 900
 #: A file that changed less than this before the look (nanoseconds) may have changed again in the same clock tick.
@@ -37,8 +37,6 @@ TICK = 2_000_000_000
 PACKAGES = ("/var/lib/dpkg/status", "/var/lib/rpm", "/var/lib/rpm/rpmdb.sqlite", "/usr/lib/sysimage/rpm/rpmdb.sqlite")
 #: What of the kernel's status changes by itself.
 COUNTERS = ("lost", "backlog", "backlog_wait_time_actual")
-#: This library: where it changes, it may find something else.
-LIBRARY = os.path.dirname(os.path.dirname(__file__))
 
 Seen = dict[str, typing.Any]
 Look = dict[str, typing.Any]
@@ -66,17 +64,13 @@ def take(
         What :class:`sshtrail_lib.coverage.pulse.Watched` has (sequence of str), empty for no look at the trail.
     """
     watched: Seen = {
-        "paths": [*_library(), *PACKAGES, *paths],
+        "paths": [*PACKAGES, *paths],
         "pidfiles": pidfiles,
         "endpoints": endpoints,
         "audit": audit,
         "trail": list(trail),
     }
     return {"time": time.time_ns(), "watched": watched, "facts": _facts(**watched)}
-
-
-def _library() -> list[str]:
-    return glob.glob(os.path.join(LIBRARY, "**", "*.py"), recursive=True)
 
 
 def keep(cachedir: str, seen: Seen, pillar: Mapping, look: Look) -> None:
@@ -146,6 +140,8 @@ def _racy(seen: Seen) -> bool:
 def _facts(paths: list[str], pidfiles: dict[str, str], endpoints: list[str], audit: bool, trail: Sequence[str]) -> Seen:
     status = kernel.status() if audit else None
     return {
+        # Another library may find something else. One that was synced just now is imported for the next look.
+        "library": SYNCED,
         "paths": {path: _stat(path) for path in paths},
         "processes": {path: _process(path, name) for path, name in pidfiles.items()},
         "silent": sshd_endpoints.unheard(endpoints),

@@ -80,7 +80,7 @@ def parts(minion: Minion, policy: Policy) -> Iterator[Part]:
         yield Part("audit rules", "kernel", lambda: _rules(minion, policy))
     yield Part("services", "service", lambda: difference.of("service", _services(minion, policy)))
     yield Part("daemons", "daemon", lambda: difference.of("daemon", _deaf(minion, policy)))
-    yield Part("trail", "trail", lambda: difference.of_findings(minion.call["sshtrail_trail.findings"](policy)))
+    yield Part("trail", "trail", lambda: difference.of_findings(minion.call["sshtrail_coverage.findings"](policy)))
     yield Part("proof", "trail", lambda: difference.of("trail", _proof(minion)))
     yield Part("schedule", "service", lambda: difference.of("service", _schedule(minion, policy)))
 
@@ -174,7 +174,7 @@ def sources(minion: Minion, policy: Policy) -> dict[str, typing.Any]:
     pids = filter(None, (processes.process(path, [name]) for path, name in pidfiles.items()))
     paths.append(leftovers.places(minion).last)
     watched = [*paths, *pidfiles, *(processes.mark_path(pid, minion.run_dir) for pid in pids)]
-    watched += minion.call["sshtrail_trail.sources"](policy)
+    watched += minion.call["sshtrail_coverage.sources"](policy)
     return {
         **{"paths": watched, "pidfiles": pidfiles, "endpoints": sshd["endpoints"]},
         **{"audit": policy["audit"], "trail": trail},

@@ -189,7 +189,7 @@ def _trail(minion: Minion, policy: Policy, found: Found) -> Lines:
 
 def _no_way(minion: Minion, policy: Policy) -> str:
     """Return what is said where no way was found (str): what cannot be told is not among what is well."""
-    findings = minion.call["sshtrail_trail.findings"](policy)
+    findings = minion.call["sshtrail_coverage.findings"](policy)
     untold = ", ".join(row["check"] for row in findings if row["holds"] is None)
     return f"no way is open by which it would not be{f'; not told here: {untold}' if untold else ''}"
 

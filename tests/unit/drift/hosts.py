@@ -122,10 +122,10 @@ class Host:
     def do_sshtrail_service__enabled(self, name):
         return f"{name} enabled" not in self.wrong
 
-    def do_sshtrail_trail__findings(self, policy):
+    def do_sshtrail_coverage__findings(self, policy):
         return [{**FINDING, "holds": "a way" not in self.wrong}]
 
-    def do_sshtrail_trail__sources(self, policy):
+    def do_sshtrail_coverage__sources(self, policy):
         return []
 
     def do_sshtrail_watch__compare(self, name, wanted):

@@ -47,7 +47,7 @@ WRONG = [
     ("another auditd", "daemon", "auditd receives"),
     ("auditd pid file", "service", "auditd pid file"),
     ("a way", "trail", "auditd-stopped"),
-    ("sshtrail_trail.findings", "trail", "condition"),
+    ("sshtrail_coverage.findings", "trail", "condition"),
     ("proof", "trail", "proof"),
     ("schedule sshtrail drift", "service", "schedule sshtrail drift"),
 ]

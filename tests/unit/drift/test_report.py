@@ -123,9 +123,9 @@ def test_a_host_in_its_policy():
 
 def test_what_cannot_be_told_is_not_told_as_well():
     host = Host()
-    findings = host.do_sshtrail_trail__findings(POLICY)
+    findings = host.do_sshtrail_coverage__findings(POLICY)
     unknown = [{"check": name, "holds": None} for name in ("session-older", "files-untold")]
-    host.do_sshtrail_trail__findings = lambda policy: [*findings, *unknown]
+    host.do_sshtrail_coverage__findings = lambda policy: [*findings, *unknown]
     told = {row["asked"]: row["now"] for row in report.rows(host.minion(), POLICY)}
     said = told["trail: what people do is recorded"]
     assert said == "no way is open by which it would not be; not told here: session-older, files-untold"
