@@ -9,15 +9,12 @@ from salt.exceptions import SaltInvocationError
 sshtrail_lib.refresh()
 
 from sshtrail_lib.base import minion
-from sshtrail_lib.compliance import look as compliance_look
 from sshtrail_lib.coverage import host as coverage_host
 from sshtrail_lib.coverage import prove as coverage_prove
 from sshtrail_lib.drift import fingerprint
 from sshtrail_lib.drift import history as drift_history
 from sshtrail_lib.drift import look as drift_look
 from sshtrail_lib.drift import report as drift_report
-from sshtrail_lib.page import overview as page_overview
-from sshtrail_lib.page import site as page_site
 from sshtrail_lib.policy import arguments as policy_arguments
 from sshtrail_lib.policy import claims
 from sshtrail_lib.policy import pillar as policy_pillar
@@ -271,7 +268,7 @@ def compliance(framework=None, edition=None, search=True):
         salt '*' sshtrail.compliance
         salt '*' sshtrail.compliance framework=cis edition='Debian 12'
     """
-    return compliance_look.compliance(_minion(), policy(), framework, edition, search)
+    return __salt__["sshtrail_show.controls"](policy(), framework, edition, search)
 
 
 def history(days=90):
@@ -314,7 +311,7 @@ def overview(days=7):
 
         salt '*' sshtrail.overview
     """
-    return page_overview.overview(_minion(), days)
+    return __salt__["sshtrail_show.overview"](days)
 
 
 def page(file, days=7, keep=0):
@@ -337,8 +334,7 @@ def page(file, days=7, keep=0):
 
         salt-call sshtrail.page file=/root/trail.html
     """
-    page_site.check(file, days, keep)
-    return page_site.of_a_host(_minion(), condition(refresh=False), file, days, keep)
+    return __salt__["sshtrail_show.page"](file, days, keep)
 
 
 def converge(test=False):
