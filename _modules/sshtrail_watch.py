@@ -10,8 +10,7 @@ import sshtrail_lib
 sshtrail_lib.refresh()
 
 from sshtrail_lib.base import minion
-from sshtrail_lib.drift import answers, watch
-from sshtrail_lib.drift import schedule as drift_schedule
+from sshtrail_lib.drift import watch
 
 __virtualname__ = "sshtrail_watch"
 
@@ -90,72 +89,6 @@ def heartbeat():
         salt '*' sshtrail_watch.heartbeat
     """
     return watch.beaten(_minion())
-
-
-def job(jid):
-    """
-    Return how it is with a job that the master has published (dict): whether it is ``running`` (bool), and the
-    ``answer`` that this minion has given to it (dict), None for none.
-
-    jid
-        The job's number (str).
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt web1 sshtrail_watch.job 20261125224146000000
-    """
-    return answers.job(_minion(), str(jid))
-
-
-def answer(jid):
-    """
-    Return what this minion has put into the mine as its answer to a job (dict), None for nothing.
-
-    jid
-        The job's number (str).
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt web1 sshtrail_watch.answer 20261125224146000000
-    """
-    return answers.kept(_minion(), str(jid))
-
-
-def compare(name, wanted):
-    """
-    Return how a job of the minion's schedule differs from what is asked for (dict), empty where it does not.
-
-    name
-        The job's name (str).
-    wanted
-        Its ``function``, ``seconds`` and other options, as ``schedule.add`` takes them (dict), None for no such job.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt '*' sshtrail_watch.compare 'sshtrail drift' '{function: sshtrail_watch.tick, seconds: 10}'
-    """
-    return drift_schedule.compare(_minion(), name, wanted)
-
-
-def schedule(name, wanted):
-    """
-    Have a job in the minion's schedule as it is asked for; the whole schedule is enabled. Arguments are those of
-    :py:func:`compare`.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt '*' sshtrail_watch.schedule 'sshtrail drift' '{function: sshtrail_watch.tick, seconds: 10}'
-    """
-    drift_schedule.bring(_minion(), name, wanted)
-    watch.scheduled(_minion(), bool(wanted))
 
 
 def agree():

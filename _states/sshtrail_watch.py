@@ -77,8 +77,8 @@ def mod_watch(name, sfun=None, **kwargs):
 
 def _brought(name, wanted):
     def plan():
-        changes = __salt__["sshtrail_watch.compare"](name, wanted)
+        changes = __salt__["sshtrail_schedule.compare"](name, wanted)
         wrong = "; ".join(f"The {what} is {one['old'] or 'absent'}." for what, one in changes.items())
         return changes, wrong or f"The schedule has {'the' if wanted else 'no'} job {name}."
 
-    return state.bring(name, __opts__["test"], plan, lambda: __salt__["sshtrail_watch.schedule"](name, wanted))
+    return state.bring(name, __opts__["test"], plan, lambda: __salt__["sshtrail_schedule.schedule"](name, wanted))

@@ -50,11 +50,16 @@ def _stamp(path: str) -> Stamp:
 
 def _files(top: str) -> Iterator[tuple[str, str, Stamp]]:
     """Yield the name of each module below the directory ``top``, its file and that one's stamp."""
-    above = len(os.path.dirname(top)) + 1
-    for directory, _, names in os.walk(top):
-        for path in (os.path.join(directory, name) for name in names if name.endswith(".py")):
-            module = path[above:].removesuffix(".py").removesuffix("/__init__")
-            yield module.replace("/", "."), path, _stamp(path)
+    above, left = len(os.path.dirname(top)) + 1, [top]
+    # Each look for drift does this, and os.walk takes half as long again.
+    while left:
+        with os.scandir(left.pop()) as entries:
+            for entry in entries:
+                if entry.name.endswith(".py"):
+                    module = entry.path[above:].removesuffix(".py").removesuffix("/__init__")
+                    yield module.replace("/", "."), entry.path, _stamp(entry.path)
+                elif entry.is_dir():
+                    left.append(entry.path)
 
 
 # As they are before anything but this file has been imported: what changes later is seen, at worst once too often.

@@ -18,7 +18,7 @@ VERSION = 1
 #: The returner that puts an answer into the mine.
 RETURNER = "sshtrail_mine"
 #: What a host can be asked, so that nothing else comes into the mine; each answer replaces the one before.
-APPLY, CONDITION, JOB = "state.apply", "sshtrail.condition", "sshtrail_watch.job"
+APPLY, CONDITION, JOB = "state.apply", "sshtrail.condition", "sshtrail_answer.job"
 SYNC = "saltutil.sync_all"
 #: These are told as they are, or not at all.
 COMPLIANCE, OVERVIEW = "sshtrail.compliance", "sshtrail.overview"

@@ -31,7 +31,7 @@ def give(minion: Minion, ret: Mapping[str, typing.Any]) -> None:
     with transaction.lock(_path(minion, "answers.lock"), DEADLINE):
         known = answer.keep(_stored(minion), answer.packed(jid, function, ret.get("return")))
         store.save(_path(minion, "answers.json"), known)
-    watch.into_mine(minion, answer.key(function), "sshtrail_watch.answer", jid)
+    watch.into_mine(minion, answer.key(function), "sshtrail_answer.answer", jid)
 
 
 def kept(minion: Minion, jid: str) -> Answer | None:

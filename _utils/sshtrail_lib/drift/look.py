@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from salt.exceptions import SaltException, SaltInvocationError
 
 from sshtrail_lib.base import processes
-from sshtrail_lib.base.minion import Minion
+from sshtrail_lib.base.minion import Minion, uncollected
 from sshtrail_lib.base.service import PROCESSES
 from sshtrail_lib.coverage import facts as coverage_facts
 from sshtrail_lib.coverage import leftovers
@@ -99,11 +99,16 @@ def whole(minion: Minion, pillar: Mapping) -> dict[str, typing.Any]:
 
     Returns what ``sshtrail.look`` tells (dict).
     """
-    policy = policy_pillar.build(pillar, minion.grains["os_family"], claims.distribution(minion.grains))
+    with uncollected():
+        return _whole(minion, pillar)
+
+
+def _whole(minion: Minion, pillar: Mapping) -> dict[str, typing.Any]:
+    policy, digest = policy_pillar.named(pillar, minion.grains["os_family"], claims.distribution(minion.grains))
     seen = _or(None, lambda: fingerprint.take(**sources(minion, policy)))
     found = {
         "environment": policy["environment"],
-        "digest": policy_pillar.digest(pillar),
+        "digest": digest,
         "drift": policy["drift"],
         "full": _full(minion, policy),
         "differences": _attributed(minion, policy),
@@ -276,4 +281,4 @@ def _schedule(minion: Minion, policy: Policy) -> Changes:
     if minion.opts.get("file_client") == "local":
         return {}
     wanted = arguments.schedule(policy).get("sshtrail_watch.scheduled")
-    return minion.call["sshtrail_watch.compare"](arguments.JOB, wanted)
+    return minion.call["sshtrail_schedule.compare"](arguments.JOB, wanted)

@@ -20,7 +20,7 @@ from salt.exceptions import CommandExecutionError
 
 from sshtrail_lib import RELEASE, stale
 from sshtrail_lib.base import store, text, transaction
-from sshtrail_lib.base.minion import Minion
+from sshtrail_lib.base.minion import Minion, uncollected
 from sshtrail_lib.coverage import leftovers
 from sshtrail_lib.drift import claim as drift_claim
 from sshtrail_lib.drift import event, fingerprint, heartbeat, logins, suspension, turns
@@ -44,6 +44,11 @@ def tick(minion: Minion, pillar: Mapping) -> str:
     if stale():
         # This tick still looks with what the minion has loaded; the next one does with what is installed now.
         minion.call["saltutil.refresh_modules"]()
+    with uncollected():
+        return _tick(minion, pillar)
+
+
+def _tick(minion: Minion, pillar: Mapping) -> str:
     leftovers.clear(minion)
     asked = fingerprint.asked(pillar)
     logins.attend(minion, asked)

@@ -10,6 +10,7 @@ edition is a part of each identifier, so nothing else is claimed by it.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 
@@ -53,8 +54,11 @@ CHECKS: dict[str, tuple[str, ...]] = {
     "root_commands": ("rule-privileged-exec",),
     "privileged": ("rule-privileged-all",),
 }
+_OF_CHECK = {
+    check: [group for group, checks in CHECKS.items() if check in checks] for check in sum(CHECKS.values(), ())
+}
 #: Checks about one program or system call each, which the source's rule names.
-ONE_EACH = ("rule-acl-tools", "rule-account-tools", "rule-system-tools", "rule-ssh-tools", "rule-su-sudo")
+ONE_EACH = frozenset(("rule-acl-tools", "rule-account-tools", "rule-system-tools", "rule-ssh-tools", "rule-su-sudo"))
 PROGRAM = re.compile(r"audit_(?:rules_)?(?:privileged_commands|execution)_(\w+)")
 CALL = re.compile(r"audit_rules_dac_modification_(umount2?)")
 #: Programs that are setuid or setgid in the packages of every distribution that has them.
@@ -109,7 +113,7 @@ def frameworks(distribution: str | None) -> tuple[str, ...]:
 
 def answered(group: str, framework: str) -> list[Control]:
     """Return the controls of a ``framework`` (str) that a ready ``group`` (str) answers, in the table's order."""
-    return [control for control in CONTROLS[framework] if _answers(group, framework, control)]
+    return _by_group(framework).get(group, [])
 
 
 def told(group: str, distribution: str | None) -> list[str]:
@@ -130,25 +134,40 @@ def named(framework: str, number: str) -> str:
     return f"{framework} {'v' if edition[0].isdigit() else ''}{edition} {number}"
 
 
-def _answers(group: str, framework: str, control: Control) -> bool:
-    if framework == "PCI DSS":
-        return control.id in PCI_DSS.get(group, ())
-    whole = [check for check in control.checks if check in CHECKS.get(group, ())]
-    return bool(whole) or (bool(set(control.checks) & set(ONE_EACH)) and _has_each(group, control))
+@functools.cache
+def _by_group(framework: str) -> dict[str, list[Control]]:
+    """Return which controls of a framework each group answers (dict): the table is gone through once."""
+    found: dict[str, list[Control]] = {}
+    for control in CONTROLS[framework]:
+        for group in _pci_dss(control) if framework == "PCI DSS" else _answering(control):
+            found.setdefault(group, []).append(control)
+    return found
 
 
-def _has_each(group: str, control: Control) -> bool:
-    programs, calls = (
-        [found[1] for rule in control.rules if (found := one.fullmatch(rule))] for one in (PROGRAM, CALL)
-    )
-    if group == "mounts":
-        return bool(calls)
-    has = SETUID if group == "privileged" else _programs(group)
-    return bool(programs) and len(programs) == len(control.rules) and set(programs) <= has
+def _pci_dss(control: Control) -> list[str]:
+    return [group for group, numbers in PCI_DSS.items() if control.id in numbers]
 
 
+def _answering(control: Control) -> dict[str, None]:
+    """Return the groups that answer a control (dict, for its order)."""
+    found = {group: None for check in control.checks for group in _OF_CHECK.get(check, ())}
+    if not ONE_EACH.isdisjoint(control.checks):
+        programs, calls = (_found(one, control) for one in (PROGRAM, CALL))
+        every = len(programs) == len(control.rules)
+        found |= {group: None for group in groups.GROUPS if programs and every and programs <= _programs(group)}
+        found |= {"mounts": None} if calls else {}
+    return found
+
+
+def _found(pattern: re.Pattern[str], control: Control) -> set[str]:
+    return {found[1] for rule in control.rules if (found := pattern.fullmatch(rule))}
+
+
+@functools.cache
 def _programs(group: str) -> set[str]:
     """Return the programs (set of str, as the source's rules name them) whose use a group records."""
+    if group == "privileged":
+        return SETUID
     paths = re.findall(r"-F path=(\S+) -F perm=x", "\n".join(groups.GROUPS[group]["rules"]))
     return {path.rpartition("/")[2].replace("-", "_") for path in paths}
 

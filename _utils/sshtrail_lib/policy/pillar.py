@@ -52,7 +52,17 @@ def build(pillar: Mapping, os_family: str, distribution: str | None = None) -> T
 
     Raises :class:`PolicyError` that names each wrong path in the pillar and what is allowed there.
     """
-    layers = _layers(_checked(pillar), os_family)
+    return _built(_checked(pillar), os_family, distribution)
+
+
+def named(pillar: Mapping, os_family: str, distribution: str | None) -> tuple[Tree, str]:
+    """Return what :func:`build` returns (dict), and :func:`digest` (str): the pillar is checked only once for both."""
+    given = _checked(pillar)
+    return _built(given, os_family, distribution), _digest(given)
+
+
+def _built(given: Tree, os_family: str, distribution: str | None) -> Tree:
+    layers = _layers(given, os_family)
     policy = _merged(layers)
     problems = [*_relations(policy, os_family), *_together(policy), *_hiding(policy, layers)]
     if problems:
@@ -84,7 +94,11 @@ def digest(pillar: Mapping) -> str:
     What the distribution decides does not count: hosts with the same environment and no values of their own have the
     same digest, whichever distribution they run.
     """
-    asked = _merged([(name, layer) for name, layer in _layers(_checked(pillar), None) if name != "distribution"])
+    return _digest(_checked(pillar))
+
+
+def _digest(given: Tree) -> str:
+    asked = _merged([(name, layer) for name, layer in _layers(given, None) if name != "distribution"])
     asked["rules"]["groups"] = _groups(asked["rules"]["groups"])
     # What people accept changes nothing on a host.
     del asked["compliance"]

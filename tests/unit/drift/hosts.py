@@ -128,7 +128,7 @@ class Host:
     def do_sshtrail_coverage__sources(self, policy):
         return []
 
-    def do_sshtrail_watch__compare(self, name, wanted):
+    def do_sshtrail_schedule__compare(self, name, wanted):
         assert wanted["function"] == "sshtrail_watch.tick"
         return {f"schedule {name}": {"old": "disabled", "new": "x"}} if f"schedule {name}" in self.wrong else {}
 
