@@ -10,6 +10,7 @@ from __future__ import annotations
 import bz2
 import collections
 import contextlib
+import ctypes
 import glob
 import gzip
 import lzma
@@ -35,6 +36,7 @@ ROTATED = re.compile(
     r"(?P<name>.*?)(?:[.-](?P<date>20[0-9]{6}(?:[-_.]?[0-9]{2,6})?|[0-9]{10})|\.(?P<number>[0-9]{1,4}))?"
 )
 ENDED, FAILED = 0, 0xFFFFFFFF
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 Moment = Callable[[bytes], "float | None"]
 
@@ -173,22 +175,30 @@ def blocks(files: Sequence[str], piece: Piece) -> Iterator[tuple[bytes, Iterator
     A line belongs to the piece in which it begins.
     """
     path = files[piece.number]
-    with opened(path) as handle:
-        if piece.end is None:
+    if piece.end is None:
+        with opened(path) as handle:
             yield from _streamed(files, piece, handle)
-            return
-        start, end = (_line_at(handle, at) for at in (piece.start, piece.end))
-        handle.seek(start)
-        yield handle.read(max(0, end - start)), following(files, piece.number, end)
+        return
+    plain = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        start, end = (_line_at(plain, at) for at in (piece.start, piece.end))
+        data = os.pread(plain, max(0, end - start), start)
+    finally:
+        os.close(plain)
+    yield data, following(files, piece.number, end)
 
 
 def _line_at(handle, at):
     """Return where the first line begins (int) that does not begin before a place in a file (int)."""
     if at <= 0:
         return 0
-    handle.seek(at - 1)
-    handle.readline()
-    return handle.tell()
+    at, size = at - 1, 2**10
+    while part := os.pread(handle, size, at):
+        found = part.find(b"\n") + 1
+        if found:
+            return at + found
+        at, size = at + len(part), min(2 * size, BLOCK)
+    return at
 
 
 def _streamed(files, piece, handle):
@@ -267,6 +277,14 @@ def _results(files, part, work):
         raise CommandExecutionError(f"{files[part.number]} cannot be read: {exc}") from exc
 
 
+def _keep_memory():
+    """Have the memory of one block taken for the next: what the system gives anew costs as much as to read."""
+    with contextlib.suppress(OSError, AttributeError):
+        # malloc.h of glibc, whose own limit is less than a block.
+        for limit in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
+            ctypes.CDLL(None).mallopt(limit, 64 * BLOCK)
+
+
 class _Worker:
     """A child that works on its parts of the log, one after the other."""
 
@@ -298,6 +316,7 @@ class _Worker:
 
 def _child(files, parts, work, pipe):
     """Never return: what the parent would do at its end is the parent's to do."""
+    _keep_memory()
     try:
         with os.fdopen(pipe, "wb") as out:
             try:
