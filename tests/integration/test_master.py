@@ -11,6 +11,9 @@ from _site import AUDITED, HOSTS, PERSON
 from _waiting import wait_for
 from support import audit_status, auditctl
 
+#: What the hosts were like before anything was done to them, by id.
+UNTOUCHED = {}
+
 
 @pytest.fixture(scope="module")
 def audited(audited_site):
@@ -30,6 +33,7 @@ def changes(states):
 def test_the_first_highstate_of_new_minions_works_in_one_go(audited):
     """No sync before it: a highstate syncs what it needs by itself."""
     before = {name: audited.etc(name) for name in HOSTS}
+    UNTOUCHED.update(before)
     foreseen = audited.highstate(*HOSTS, test=True)
     for name, states in foreseen.items():
         assert results(states) <= {True, None}, states
@@ -139,3 +143,16 @@ def test_a_broken_pillar_stops_its_own_host_only(audited):
         assert results(states) == {True}, name
     assert audited.etc("dev-1") == before
     assert auditctl("-l") == kernel
+
+
+def test_a_policy_is_taken_off_by_a_state(audited):
+    """After all of the above, every file is what it was before the first highstate; and a policy can come back."""
+    for twice in (False, True):
+        taken = audited.answers("state.apply", "sshtrail.remove", timeout=120)
+        for name in HOSTS:
+            states = list(taken[name].values())
+            assert results(states) == {True}, (name, states)
+            assert not (twice and changes(states)), (name, changes(states))
+            assert audited.etc(name) == UNTOUCHED[name], name
+    for name, states in audited.highstate(*HOSTS).items():
+        assert results(states) == {True}, name

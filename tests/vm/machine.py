@@ -98,12 +98,14 @@ class Image:
 
     def _add_salt(self, tree):
         """Have the project's own command set Salt up, as on any fresh host: the guest reaches no network later."""
-        shutil.copytree(self.root / "bin", tree / "root" / "bin")
+        for name in ("bin", "requirements"):
+            shutil.copytree(self.root / name, tree / "root" / name)
         for name in ("/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs/ca-certificates.crt"):
             shutil.copy(name, tree / name.lstrip("/"))
         prepare = "import sys; sys.path.insert(0, '/root/bin'); import _prepare; print(_prepare.salt_call())"
         _run("chroot", tree, "/usr/bin/python3", "-c", prepare)
-        shutil.rmtree(tree / "root" / "bin")
+        for name in ("bin", "requirements"):
+            shutil.rmtree(tree / "root" / name)
 
     def _configure(self, tree):
         (tree / "etc" / "hostname").write_text("guest\n")

@@ -78,12 +78,14 @@ def _agreed(minion: Minion, asked: str, before: Known) -> Known:
     policy = minion.call["sshtrail.policy"]()
     tell, now = policy["sessions"]["tell"], time.time()
     known = {"format": FORMAT, "asked": asked, "tell": tell, "log": "", "failed": "", "again": False}
-    known |= {"mark": now, "at": None, "open": {}, "done": {}, "accounts": {}, "proofs": policy["proof"]["account"]}
+    # From when on logins are news.
+    known |= {"from": now, "mark": now, "at": None, "open": {}, "done": {}, "accounts": {}}
+    known["proofs"] = policy["proof"]["account"]
     if not (policy["audit"] and any(tell.values())):
         return known
     known["log"] = minion.call["sshtrail_trail.log"]()
     if before.get("log") == known["log"]:
-        known |= {name: before[name] for name in ("mark", "at", "open", "done", "accounts")}
+        known |= {name: before[name] for name in ("from", "mark", "at", "open", "done", "accounts")}
     else:
         known["at"] = _grown(known["log"], None)[0]
     if tell["new_account"] and not known["accounts"]:

@@ -73,7 +73,7 @@ class _Round:
     def _begun(self, session: Told) -> bool:
         """Tell of a session that is new and notable, as soon as enough is known; return whether it was told (bool)."""
         name, began = session["id"], text.seconds(session["started"] or "") or 0.0
-        if name in self.known["done"] or began < self.since:
+        if name in self.known["done"] or began < max(self.since, self.known["from"]):
             return False
         proof_ = _may_be_proof(self.known, session)
         early = session["method"] is None or (proof_ and not session["ended"])

@@ -128,7 +128,7 @@ def test_who_is_not_notable_is_not_told(host):
 
 
 def test_logins_before_the_policy_are_no_news(host):
-    host.come(session(7, began=NOW - 1000))
+    host.come(session(7, began=NOW - 1000), session(8, began=NOW - 1))
     assert host.tick() == []
 
 
