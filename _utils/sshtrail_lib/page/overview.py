@@ -16,7 +16,7 @@ from sshtrail_lib.base import text
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.compliance import places
 from sshtrail_lib.drift import history
-from sshtrail_lib.trail import reader
+from sshtrail_lib.trail import proof, reader
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,8 @@ def overview(minion: Minion, days: int) -> Told:
 
 def sessions(minion: Minion, since: str) -> list[Told]:
     """
-    Return the sessions of a host with their commands (list of dict), as ``sshtrail_trail.sessions`` has them.
+    Return the sessions of a host with their commands (list of dict), as ``sshtrail_trail.sessions`` has them, without
+    the proofs that logins are recorded.
 
     since
         From when on (str, ISO 8601).
@@ -65,7 +66,7 @@ def sessions(minion: Minion, since: str) -> list[Told]:
     Raises CommandExecutionError where they cannot be told.
     """
     found = _asked(minion, "sshtrail_trail.sessions", since=since, limit=SESSIONS, commands=True)
-    return [_session(one) for one in found][-SESSIONS:]
+    return [_session(one) for one in found if not proof.is_nothing_else(one.get("commands"))][-SESSIONS:]
 
 
 def failures(minion: Minion, since: str) -> list[Told]:

@@ -34,6 +34,8 @@ STATIONS = {
 UNSET = "4294967295"
 # Records that PAM makes, be it through sshd's own process or another one.
 PAM = ("USER_ACCT", "CRED_ACQ", "USER_START")
+#: Where programs lie that root alone can change.
+SYSTEM = ("/bin/", "/usr/bin/")
 WHOLE_MARK = re.compile(rf"{MARK}[0-9a-f]{{32}}")
 WHOLE_STRANGER = re.compile(rf"{STRANGER}[0-9a-f]{{8}}")
 # Why sshd refuses, beside what it says of every failure.
@@ -136,15 +138,37 @@ def is_proof(found: Event | Sequence[bytes], uid: int | None = None) -> bool:
     return known and (len(arguments) == 2 or by_shell)
 
 
+def is_nothing_else(commands: object) -> bool:
+    """
+    Tell whether a session was a proof and nothing else (bool), so that a report leaves it out.
+
+    commands
+        Its commands (list of mapping with ``argv`` and ``exe``, as :func:`sshtrail_lib.trail.session.told` has them):
+        that of the proof, and the shell that sshd has it started by. Of anything else nobody can tell.
+    """
+    told = commands if isinstance(commands, list) else []
+    return bool(told) and all(_is_of_proof(one["argv"], one["exe"] or "") for one in told)
+
+
+def _is_of_proof(argv: Sequence[str], exe: str) -> bool:
+    by_shell = len(argv) == 3 and exe.startswith(SYSTEM)
+    return (len(argv) == 2 or by_shell) and is_proof(
+        [word.encode() for word in (_ran_words(argv) if by_shell else argv)]
+    )
+
+
 def _ran(arguments: Sequence[bytes]) -> list[str]:
     """Return what is executed (list of str), be it through a shell (``-c``) or not."""
-    words = [argument.decode("utf-8", "replace") for argument in arguments]
-    return words[2].split(" ") if len(words) == 3 and words[1] == "-c" else words
+    return _ran_words([argument.decode("utf-8", "replace") for argument in arguments])
+
+
+def _ran_words(words: Sequence[str]) -> list[str]:
+    return words[2].split(" ") if len(words) == 3 and words[1] == "-c" else list(words)
 
 
 def _is_shell(event: Event) -> bool:
     call = event.first("SYSCALL")
-    return call is not None and (call.text("exe") or "").startswith(("/bin/", "/usr/bin/"))
+    return call is not None and (call.text("exe") or "").startswith(SYSTEM)
 
 
 def is_stranger(user: str, address: str) -> bool:

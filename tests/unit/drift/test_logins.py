@@ -19,7 +19,7 @@ LOGIN = (
 CRON = (
     b"type=USER_START msg=audit(1790000000.1:8): pid=9 msg='op=PAM:session_open exe=\"/usr/sbin/cron\" res=success'\n"
 )
-PROOF = {"argv": ["/bin/true", "sshtrail-proof-0123456789abcdef0123456789abcdef"]}
+PROOF = {"argv": ["/bin/true", "sshtrail-proof-0123456789abcdef0123456789abcdef"], "exe": "/bin/true"}
 
 
 def session(number, user="root", **more):
@@ -54,7 +54,11 @@ class Host:
             raise CommandExecutionError("the log is gone")
         found = [one for one in self.sessions if one["ended"] is None or text.seconds(one["ended"]) >= since]
         found = [one for one in found if ids is None or one["id"] in ids]
-        ran = [PROOF] if self.sessions and self.sessions[0]["user"] == "sshtrail-proof" else [{"argv": ["id"]}] * 3
+        ran = (
+            [PROOF]
+            if self.sessions and self.sessions[0]["user"] == "sshtrail-proof"
+            else [{"argv": ["id"], "exe": "/usr/bin/id"}] * 3
+        )
         return [{**one, "commands": ran if commands else None} for one in found]
 
     def send(self, tag, body):

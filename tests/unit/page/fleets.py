@@ -37,7 +37,8 @@ ROWS, EXCEPTED = compliance(), compliance(ACCEPTED)
 
 
 def command(*argv, success=True):
-    return {"time": "2026-11-24T23:10:05.000Z", "argv": list(argv), "uid": 1001, "euid": 0, "success": success}
+    told = {"time": "2026-11-24T23:10:05.000Z", "argv": list(argv), "exe": f"/usr/bin/{argv[0]}" if argv else None}
+    return {**told, "uid": 1001, "euid": 0, "success": success}
 
 
 def session(number, **changes):

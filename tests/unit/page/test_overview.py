@@ -48,6 +48,16 @@ def test_everything_is_there_and_bounded(calls, tmp_path):
     assert found["history"]["looks"] == 0 and found["log"] == {"oldest": None, "audit": True}
 
 
+def test_a_proof_is_left_out_and_what_only_looks_like_one_is_not(calls, tmp_path):
+    mark = {**fleets.command("/bin/true", f"sshtrail-proof-{'0' * 32}"), "exe": "/bin/true"}
+    kinds = {1: [mark], 2: [mark, {**fleets.command("id"), "exe": "/bin/id"}], 3: [], 4: None}
+    calls["sshtrail_trail.sessions"] = lambda **_given: [
+        fleets.session(one, commands=ran) for one, ran in kinds.items()
+    ]
+    found = told(calls, tmp_path)["sessions"]
+    assert [one["id"] for one in found] == [fleets.session(one)["id"] for one in (2, 3, 4)]
+
+
 def test_since_when_there_are_records(calls, tmp_path):
     (tmp_path / "audit.log").write_text("type=USER msg=audit(86400.000:7): pid=1\n")
     assert told(calls, tmp_path)["log"]["oldest"].startswith("1970-01-02T00:00:0")

@@ -200,6 +200,28 @@ def test_a_proof_is_known_by_its_whole_command(arguments, is_one):
     assert proof.is_proof([argument.encode() for argument in arguments]) is is_one
 
 
+SHELL = {"argv": ["sh", "-c", f"/bin/true {MARK}"], "exe": "/usr/bin/dash"}
+TRUE = {"argv": ["/bin/true", MARK], "exe": "/usr/bin/true"}
+
+
+@pytest.mark.parametrize(
+    "commands,is_one",
+    [
+        ([SHELL, TRUE], True),
+        ([TRUE], True),
+        ([SHELL, TRUE, {"argv": ["id"], "exe": "/usr/bin/id"}], False),
+        ([{**SHELL, "exe": "/home/eve/dash"}], False),
+        ([{**SHELL, "argv": ["sh", "-c", f"/bin/true {MARK}; id"]}], False),
+        ([{"argv": [], "exe": None}], False),
+        ([], False),
+        (2, False),
+        (None, False),
+    ],
+)
+def test_a_session_that_was_nothing_but_a_proof(commands, is_one):
+    assert proof.is_nothing_else(commands) is is_one
+
+
 @pytest.mark.parametrize(
     "auid,exe,line,is_one",
     [
