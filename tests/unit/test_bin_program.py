@@ -87,8 +87,10 @@ def test_ctrl_c_ends_with_130(tmp_path):
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     # A shell has what it starts in the background ignore Ctrl-C, and these tests may be that.
     heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    with subprocess.Popen([sys.executable, path, "wait"], preexec_fn=heard, **pipes) as process:
+    # A terminal sends it to all that it shows.
+    started = {"preexec_fn": heard, "start_new_session": True}
+    with subprocess.Popen([sys.executable, path, "wait"], **started, **pipes) as process:
         process.stdout.readline(), process.stdout.readline()
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)
         assert process.wait(20) == 130
         assert process.stderr.read() == b"example: interrupted; run it again to finish\n"
