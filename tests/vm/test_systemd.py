@@ -148,7 +148,7 @@ def test_login_ids_are_fixed_until_the_next_reboot_and_again_after_it(guest):
     highstate(guest)
     for _boot in range(2):
         assert "loginuid_immutable 1 locked" in guest.run("auditctl", "-s").stdout
-        refused = guest.run("sh", "-c", "echo 4294967295 >/proc/self/loginuid", check=False)
+        refused = guest.run("sh", "-c", "echo 4294967295 | tee /proc/self/loginuid", check=False)
         assert refused.returncode and "not permitted" in refused.stderr
         assert highstate(guest) == "  nothing"
         guest.reboot()
