@@ -66,6 +66,9 @@ def pulse(found, interval):
     with contextlib.ExitStack() as stack:
         for name in HOSTS:
             stack.enter_context(found.given(name, drift={"interval": interval, "splay": 0}))
+        # Whoever looks with the pillar from before finds a schedule that is not asked for.
+        refresh = ("saltutil.refresh_pillar", "wait=True")
+        wait_for(lambda: found.answers(*refresh, timeout=60) == dict.fromkeys(HOSTS, True), "the new pillar")
         yield settled(found)
 
 

@@ -6,7 +6,7 @@ import contextlib
 import json
 
 import pytest
-from _waiting import wait_for
+from _waiting import ended, wait_for
 from loop import settled, started
 
 #: Seconds: what is agreed, and so how long a host may be silent (three times that, and ten). The master repairs nothing
@@ -129,8 +129,7 @@ def test_a_silence_that_somebody_asked_for_is_shown_and_not_told(fleet):
 
 
 def test_a_minion_that_is_gone_is_a_silence(fleet):
-    fleet.processes[OTHER].terminate()
-    fleet.processes[OTHER].wait(30)
+    ended(fleet.processes[OTHER])
     wait_for(lambda: OTHER in fleet.run("sshtrail.watch"), "the silence")
     fleet.event(OTHER, "silent")
     found = row(fleet, OTHER)
