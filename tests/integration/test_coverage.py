@@ -110,13 +110,26 @@ def test_who_passes_through_to_another_host(host):
     assert host.open_ways("fresh=True") == {}
 
 
+def read_again(host):
+    """Have sshd read its files, and wait until it has: it writes its pid anew then."""
+
+    def written():
+        with contextlib.suppress(FileNotFoundError):
+            return host.inside(LISTENER).stat().st_mtime_ns
+        return None
+
+    before = written()
+    host.sh(f"kill -HUP $(cat {LISTENER})")
+    wait_for(lambda: written() not in (None, before), "sshd with the new files")
+
+
 def test_who_only_transfers_files(host):
     """A host for sftp: a chroot, and no program that is started."""
     block = f"Match User {USER}\n\tChrootDirectory /srv/chroot\n\tForceCommand internal-sftp\n"
     before = host.read(SSHD)
     host.run("mkdir", "-p", "/srv/chroot")
     host.inside(SSHD).write_bytes(before + block.encode())
-    host.sh("kill -HUP $(cat /run/sshd.pid)")
+    read_again(host)
     try:
         with host.session(USER, "sftp", "-s") as session:
             try:
@@ -130,7 +143,7 @@ def test_who_only_transfers_files(host):
         assert host.open_ways("fresh=True") == {}
     finally:
         host.inside(SSHD).write_bytes(before)
-        host.sh("kill -HUP $(cat /run/sshd.pid)")
+        read_again(host)
     wait_for(lambda: host.drift() == [], "the policy's configuration")
 
 
