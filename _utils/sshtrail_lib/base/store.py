@@ -32,6 +32,15 @@ def load(path: str) -> typing.Any:
         raise StoreError(f"Cannot use {path}: {exc}") from exc
 
 
+def remembered(path: str) -> dict[str, typing.Any]:
+    """Return the mapping that the file at ``path`` (str) holds; empty for none, and for what nobody can believe."""
+    try:
+        found = load(path)
+    except StoreError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def load_bytes(path: str) -> bytes | None:
     """Return the bytes that the file at ``path`` (str) holds; else as :func:`load`."""
     try:

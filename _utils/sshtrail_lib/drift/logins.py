@@ -27,50 +27,48 @@ MOST_BYTES = 64 * 2**20
 Known = dict[str, typing.Any]
 
 
-def attend(minion: Minion, asked: str) -> None:
+def attend(minion: Minion, asked: str) -> str:
     """
     Tell the master which notable logins there are since the last time, and which of those that it knows of have ended.
 
     asked
         A digest of all that the pillar asks (str, :func:`sshtrail_lib.drift.fingerprint.asked`).
 
-    Raises nothing: why it failed is what :func:`failed` returns until the next time. What the master could not be told
-    is told at the next tick.
+    Raises nothing: it returns why it failed, now or at the last time (str), "" where it did not. What the master could
+    not be told is told at the next tick.
     """
     known = _known(minion)
     if known.get("asked") == asked and not known["log"]:
-        return
+        return ""
     try:
         # A log can be large: the look for drift does not wait for it, and neither does another of these.
         with transaction.lock(os.path.join(minion.cachedir, "sshtrail", "logins.lock"), 0):
-            _attend(minion, asked)
+            return _attend(minion, asked)
     except transaction.Busy:
-        return
+        return str(known.get("failed") or "")
     except Exception as exc:  # noqa: BLE001 - whatever it is, the heartbeat has to tell it
         log.exception("Logins cannot be told")
         why = text.line(f"{getattr(exc, 'message', exc)}" or type(exc).__name__)
-        _keep(minion, {"format": FORMAT, **_known(minion), "again": True, "failed": f"logins cannot be told: {why}"})
+        failed = f"logins cannot be told: {why}"
+        _keep(minion, {"format": FORMAT, **_known(minion), "again": True, "failed": failed})
+        return failed
 
 
-def failed(minion: Minion) -> str:
-    """Return why logins could not be told at the last tick (str), "" where nothing failed."""
-    return str(_known(minion).get("failed") or "")
-
-
-def _attend(minion: Minion, asked: str) -> None:
+def _attend(minion: Minion, asked: str) -> str:
     known = _known(minion)
     if known.get("asked") != asked:
         known = _agreed(minion, asked, known)
         _keep(minion, known)
     if not known["log"]:
-        return
-    at, grown = _grown(known["log"], known["at"])
-    known["at"] = at
-    if grown or known["again"] or not all(map(lives, known["open"].values())):
+        return ""
+    before, boot = known["at"], processes.boot()
+    known["at"], grown = _grown(known["log"], before)
+    if grown or known["again"] or not all(lives(one, boot) for one in known["open"].values()):
         _keep(minion, {**minion.call["sshtrail_trail.tell"](known), "failed": ""})
-    elif at != _known(minion)["at"]:
+    elif known["at"] != before:
         # Lost at a crash, it is read once more.
         store.keep(_path(minion), json.dumps(known).encode())
+    return ""
 
 
 def _agreed(minion: Minion, asked: str, before: Known) -> Known:
@@ -108,9 +106,9 @@ def _grown(path: str, before: list[int] | None) -> tuple[list[int] | None, bool]
     return [found.st_ino, before[1] + whole], ABOUT_LOGINS.search(grown, 0, whole) is not None
 
 
-def lives(one: Known) -> bool:
-    """Tell whether the process of a session that was told (dict) still lives (bool)."""
-    if one["boot"] != processes.boot():
+def lives(one: Known, boot: str) -> bool:
+    """Tell whether the process of a session that was told (dict) still lives (bool), in this ``boot`` (str)."""
+    if one["boot"] != boot:
         return False
     # The process of a session that ended at once, or in another pid namespace, was never seen.
     return not one["birth"] or processes.birth(one["pid"]).decode() == one["birth"]
@@ -122,11 +120,8 @@ def _path(minion: Minion) -> str:
 
 def _known(minion: Minion) -> Known:
     """Return what is remembered (dict), empty for nothing, and for what nobody can believe."""
-    try:
-        known = store.load(_path(minion))
-    except store.StoreError:
-        return {}
-    return known if isinstance(known, dict) and known.get("format") == FORMAT else {}
+    known = store.remembered(_path(minion))
+    return known if known.get("format") == FORMAT else {}
 
 
 def _keep(minion: Minion, known: Known) -> None:

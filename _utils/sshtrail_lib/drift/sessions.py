@@ -38,7 +38,7 @@ def tell(minion: Minion, known: Known) -> Known:
 
 class _Round:
     def __init__(self, minion: Minion, known: Known) -> None:
-        self.minion, self.known, self.now = minion, known, time.time()
+        self.minion, self.known, self.now, self.boot = minion, known, time.time(), processes.boot()
         # The clock may have been set back.
         self.since = min(known["mark"], self.now) - LATE
         self.sent = 0
@@ -63,7 +63,7 @@ class _Round:
 
     def _gone(self, one: Known) -> bool:
         """Tell whether the process of an open session has gone, and no record of its end can come any more (bool)."""
-        if logins.lives(one):
+        if logins.lives(one, self.boot):
             return False
         late = self.now - one.setdefault("gone", self.now) > PATIENCE
         if not late:
@@ -99,7 +99,9 @@ class _Round:
             return False
         self.known["done"][session["id"]] = began
         if len(self.known["open"]) < MOST_OPEN:
-            process = _process(session["pid"])
+            pid = session["pid"]
+            # What tells later whether it still lives.
+            process = {"pid": pid, "birth": processes.birth(pid).decode() if pid else "", "boot": self.boot}
             self.known["open"][session["id"]] = {**process, "began": began, "why": why, "body": body}
         return True
 
@@ -124,11 +126,6 @@ class _Round:
     def _send(self, tag: str, body: event.Body) -> bool:
         self.sent += 1
         return bool(self.minion.call["event.send"](tag, body))
-
-
-def _process(pid: int | None) -> dict[str, typing.Any]:
-    """Return what tells later whether a process still lives (dict)."""
-    return {"pid": pid, "birth": processes.birth(pid).decode() if pid else "", "boot": processes.boot()}
 
 
 def _may_be_proof(known: Known, session: Told) -> bool:

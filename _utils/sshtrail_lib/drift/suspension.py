@@ -99,11 +99,8 @@ def _path(minion: Minion) -> str:
 
 def _known(minion: Minion) -> Known:
     """Return what is remembered of a suspension (dict), empty for none, and for what nobody can believe."""
-    try:
-        known = store.load(_path(minion))
-    except store.StoreError:
-        return {}
-    return known if isinstance(known, dict) and {"since", "serial", "lost", "told"} <= set(known) else {}
+    known = store.remembered(_path(minion))
+    return known if {"since", "serial", "lost", "told"} <= set(known) else {}
 
 
 def _keep(minion: Minion, known: Known | None) -> None:

@@ -51,23 +51,23 @@ def tick(minion: Minion, pillar: Mapping) -> str:
 def _tick(minion: Minion, pillar: Mapping) -> str:
     leftovers.clear(minion)
     asked = fingerprint.asked(pillar)
-    logins.attend(minion, asked)
+    untold = logins.attend(minion, asked)
     # Salt counts no ticks that run at once, and one can last: a sshd that hangs is waited for.
     try:
         with transaction.lock(os.path.join(minion.cachedir, "sshtrail", "tick.lock"), 0):
-            return _alone(minion, pillar, asked)
+            return _alone(minion, pillar, asked, untold)
     except transaction.Busy:
         return "another tick is still looking"
 
 
-def _alone(minion: Minion, pillar: Mapping, asked: str) -> str:
+def _alone(minion: Minion, pillar: Mapping, asked: str, untold: str) -> str:
     _note_pillar(minion, asked)
     last, now = _last_beat(minion), time.time()
     # What a heartbeat says was looked at as a whole.
     due = bool(last.heartbeat) and heartbeat.due(last, "", now)
     looks: list[Look] = []
     try:
-        done, failed = _ticked(minion, pillar, due, looks), logins.failed(minion)
+        done, failed = _ticked(minion, pillar, due, looks), untold
     except Exception as exc:  # noqa: BLE001 - whatever it is, the master has to hear that nobody looks
         log.exception("The look for drift failed")
         failed = text.line(f"{getattr(exc, 'message', exc)}" or type(exc).__name__)

@@ -56,3 +56,17 @@ def test_what_is_kept_for_this_boot_is_of_this_user_alone(tmp_path):
     path.chmod(0o666)
     with pytest.raises(store.StoreError, match="this user's alone"):
         store.load_bytes(str(path))
+
+
+@pytest.mark.parametrize(
+    "content,known", [(None, {}), (b"{", {}), (b"[1]", {}), (b"null", {}), (b'{"a": 1}', {"a": 1})]
+)
+def test_what_is_remembered_is_a_mapping_or_nothing(tmp_path, content, known):
+    path = tmp_path / "known.json"
+    if content is not None:
+        path.write_bytes(content)
+        path.chmod(0o600)
+    assert store.remembered(str(path)) == known
+    if content:
+        path.chmod(0o666)
+        assert store.remembered(str(path)) == {}

@@ -76,7 +76,7 @@ class Host:
 
     def tick(self, seconds=10):
         self.now += seconds
-        logins.attend(self.minion, self.pillar)
+        self.failed = logins.attend(self.minion, self.pillar)
         told, self.events = self.events, []
         return [kind for kind, _ in told] if all(body for _, body in told) else told
 
@@ -259,9 +259,9 @@ def test_a_failure_is_told_by_the_heartbeat_until_it_works(host):
     host.broken = True
     host.come(session(7, began=NOW + 11))
     assert host.tick() == []
-    assert logins.failed(host.minion) == "logins cannot be told: the log is gone"
+    assert host.failed == "logins cannot be told: the log is gone"
     host.broken = False
-    assert host.tick() == ["opened"] and logins.failed(host.minion) == ""
+    assert host.tick() == ["opened"] and host.failed == ""
 
 
 def test_what_nobody_can_believe_is_begun_anew(host, tmp_path):
