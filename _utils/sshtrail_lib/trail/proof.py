@@ -129,13 +129,10 @@ def is_proof(found: Event | Sequence[bytes], uid: int | None = None) -> bool:
 
     It must be the whole command and nothing beside it: whoever adds the mark to another command hides nothing.
     """
-    arguments = found.arguments if isinstance(found, Event) else list(found)
+    arguments = found.arguments if isinstance(found, Event) else found
     if isinstance(found, Event) and uid is not None and _auid(found) != str(uid):
         return False
-    ran = _ran(arguments)
-    by_shell = len(arguments) == 3 and isinstance(found, Event) and _is_shell(found)
-    known = len(ran) == 2 and ran[0] == COMMAND and WHOLE_MARK.fullmatch(ran[1]) is not None
-    return known and (len(arguments) == 2 or by_shell)
+    return _is_command(_words(arguments), _exe(found) if isinstance(found, Event) else "")
 
 
 def is_nothing_else(commands: object) -> bool:
@@ -147,28 +144,28 @@ def is_nothing_else(commands: object) -> bool:
         that of the proof, and the shell that sshd has it started by. Of anything else nobody can tell.
     """
     told = commands if isinstance(commands, list) else []
-    return bool(told) and all(_is_of_proof(one["argv"], one["exe"] or "") for one in told)
+    return bool(told) and all(_is_command(one["argv"], one["exe"] or "") for one in told)
 
 
-def _is_of_proof(argv: Sequence[str], exe: str) -> bool:
-    by_shell = len(argv) == 3 and exe.startswith(SYSTEM)
-    return (len(argv) == 2 or by_shell) and is_proof(
-        [word.encode() for word in (_ran_words(argv) if by_shell else argv)]
-    )
+def _is_command(words: Sequence[str], exe: str) -> bool:
+    """Tell whether that is what a proof executes (bool), or a shell of the system's (``exe``, str) that starts it."""
+    ran = _ran(words)
+    known = len(ran) == 2 and ran[0] == COMMAND and WHOLE_MARK.fullmatch(ran[1]) is not None
+    return known and (len(words) == 2 or (len(words) == 3 and exe.startswith(SYSTEM)))
 
 
-def _ran(arguments: Sequence[bytes]) -> list[str]:
-    """Return what is executed (list of str), be it through a shell (``-c``) or not."""
-    return _ran_words([argument.decode("utf-8", "replace") for argument in arguments])
+def _ran(words: Sequence[str]) -> Sequence[str]:
+    """Return what is executed (sequence of str), be it through a shell (``-c``) or not."""
+    return words[2].split(" ") if len(words) == 3 and words[1] == "-c" else words
 
 
-def _ran_words(words: Sequence[str]) -> list[str]:
-    return words[2].split(" ") if len(words) == 3 and words[1] == "-c" else list(words)
+def _words(arguments: Iterable[bytes]) -> list[str]:
+    return [argument.decode("utf-8", "replace") for argument in arguments]
 
 
-def _is_shell(event: Event) -> bool:
+def _exe(event: Event) -> str:
     call = event.first("SYSCALL")
-    return call is not None and (call.text("exe") or "").startswith(SYSTEM)
+    return (call.text("exe") or "") if call else ""
 
 
 def is_stranger(user: str, address: str) -> bool:
@@ -362,7 +359,7 @@ class _Ours:
 
     def commands(self, events: Sequence[Event]) -> list[Event]:
         """Return the events (list) of the command, and not those of whoever else has the mark in his arguments."""
-        return [event for event in events if _ran(event.arguments) == [COMMAND, self.evidence.mark]]
+        return [event for event in events if _ran(_words(event.arguments)) == [COMMAND, self.evidence.mark]]
 
     def _no_command(self, events: Sequence[Event]) -> str:
         calls = [record for record in _records(events, ("SYSCALL",)) if _number(record, "auid") == self.evidence.uid]
