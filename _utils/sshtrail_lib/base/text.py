@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import datetime
 import re
+import typing
 
 #: Characters of a value that are shown.
 LONGEST = 200
@@ -35,6 +36,20 @@ def line(text: str, longest: int = LONGEST) -> str:
     text = text[: longest + 1]
     safe = text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
     return safe if len(safe) <= longest else safe[: longest - 1] + "…"
+
+
+def bounded(value: typing.Any, most: int, keys: int = 50) -> typing.Any:
+    """
+    Return plain data in which every text is one line (:func:`line`), and that has no more than it may have.
+
+    most, keys
+        How many parts of each list, and how many keys of each mapping stay (int).
+    """
+    if isinstance(value, str):
+        return line(value)
+    if isinstance(value, dict):
+        return {line(str(name)): bounded(one, most, keys) for name, one in list(value.items())[:keys]}
+    return [bounded(one, most, keys) for one in value[:most]] if isinstance(value, (list, tuple)) else value
 
 
 def iso(seconds: float) -> str:

@@ -117,22 +117,17 @@ def session(told: Mapping[str, typing.Any], reasons: list[str], over: bool = Fal
     :data:`MOST_PARTS`; what would make it too large is left out, and ``unknown`` says so.
     """
     commands = told["commands"] if over else None
-    body = {"version": VERSION, "reasons": [text.line(one) for one in reasons], **_short({k: told[k] for k in SESSION})}
+    body = {
+        "version": VERSION,
+        "reasons": [text.line(one) for one in reasons],
+        **text.bounded({k: told[k] for k in SESSION}, MOST_PARTS),
+    }
     body["commands"] = commands if commands is None or isinstance(commands, int) else len(commands)
     for name in ("became", "channels", "unknown"):
         if len(json.dumps(body)) > LARGEST:
             body[name] = {} if name == "unknown" else []
             body["unknown"] = {**body["unknown"], name: "it is too much for an event"}
     return body
-
-
-def _short(value: typing.Any) -> typing.Any:
-    """Return plain data with every text in it cut and printable, and of every list the first parts."""
-    if isinstance(value, dict):
-        return {name: _short(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_short(one) for one in value[:MOST_PARTS]]
-    return text.line(value) if isinstance(value, str) else value
 
 
 def _head(look: Mapping, claim: Claim) -> Body:

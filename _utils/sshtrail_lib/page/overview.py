@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 #: Sessions and failures that a host hands over at most, commands of each session, differences and changes.
 SESSIONS, COMMANDS, FAILURES, DIFFERENCES, SPANS = 200, 100, 100, 200, 200
+#: And how many parts each list in them has.
+PARTS = 20
 #: Bytes of all of it: sessions with their commands are what there can be millions of. A master takes no more.
 LARGEST = 280_000
 #: What of a command is told.
@@ -40,7 +42,10 @@ def overview(minion: Minion, days: int) -> Told:
     policy = _part(lambda: call["sshtrail.policy"]())
     drift = _part(lambda: call["sshtrail.drift"]())
     if isinstance(drift, list):
-        drift = [_short({**one, "said": call["sshtrail_trail.sentence"](one["by"])}) for one in drift[:DIFFERENCES]]
+        drift = [
+            text.bounded({**one, "said": call["sshtrail_trail.sentence"](one["by"])}, PARTS)
+            for one in drift[:DIFFERENCES]
+        ]
     return _bounded(
         {
             **{"time": text.iso(time.time()), "since": since, "system": _system(minion)},
@@ -71,7 +76,7 @@ def sessions(minion: Minion, since: str) -> list[Told]:
 
 def failures(minion: Minion, since: str) -> list[Told]:
     """Return the failed logins of a host (list of dict), as ``sshtrail_trail.failures`` has them, from ``since`` on."""
-    return [_short(one) for one in _asked(minion, "sshtrail_trail.failures", since=since)][:FAILURES]
+    return [text.bounded(one, PARTS) for one in _asked(minion, "sshtrail_trail.failures", since=since)][:FAILURES]
 
 
 def _asked(minion: Minion, function: str, **given: object) -> list[Told]:
@@ -82,21 +87,14 @@ def _asked(minion: Minion, function: str, **given: object) -> list[Told]:
 
 
 def _session(session: Told) -> Told:
-    told = _short({name: value for name, value in session.items() if name not in ("commands", "proof", "files")})
+    told = text.bounded(
+        {name: value for name, value in session.items() if name not in ("commands", "proof", "files")}, PARTS
+    )
     commands = session.get("commands")
     if not isinstance(commands, list):
         return {**told, "commands": commands}
-    kept = [_short({name: one.get(name) for name in COMMAND}) for one in commands[:COMMANDS]]
+    kept = [text.bounded({name: one.get(name) for name in COMMAND}, PARTS) for one in commands[:COMMANDS]]
     return {**told, "commands": kept, "more_commands": len(commands) - len(kept)}
-
-
-def _short(value: typing.Any) -> typing.Any:
-    """Return a value whose texts are lines of bounded length, and whose lists are bounded too."""
-    if isinstance(value, str):
-        return text.line(value)
-    if isinstance(value, dict):
-        return {text.line(str(name)): _short(one) for name, one in list(value.items())[:50]}
-    return [_short(one) for one in value[:20]] if isinstance(value, (list, tuple)) else value
 
 
 def _latest(told: Told) -> Told:

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from salt.exceptions import SaltInvocationError
 
 from sshtrail_lib.base import text
+from sshtrail_lib.trail.questions import Network, addresses
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 #: What :func:`sshtrail_lib.trail.session.told` makes of a session.
 Told = Mapping[str, typing.Any]
 
@@ -111,13 +111,11 @@ def _key(session: Told) -> str:
 
 
 def _from(address: str | None, networks: Iterable[str]) -> str:
-    try:
-        own = ipaddress.ip_address((address or "").partition("%")[0])
-    except ValueError:
+    own = addresses(address)
+    if not own:
         return "from where somebody logged in is not known"
-    mapped = getattr(own, "ipv4_mapped", None) or own
-    inside = any(one in known for known in map(network, networks) for one in (own, mapped))
-    return "" if inside else f"somebody logged in from {own}, outside of the given networks"
+    inside = any(one in known for known in map(network, networks) for one in own)
+    return "" if inside else f"somebody logged in from {own[0]}, outside of the given networks"
 
 
 def _when(started: str | None, times: Iterable[str], zone: datetime.tzinfo | None) -> str:

@@ -17,6 +17,7 @@ from sshtrail_lib.trail.session import STATES, Session
 from sshtrail_lib.trail.sshd_log import Line
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 #: Lines of sshd that tell of somebody who did not come in.
 FAILURES = {"failed", "invalid_user"}
 #: Sources that are told one by one.
@@ -72,7 +73,7 @@ def matches(session: Session, asked: Query) -> bool:
         and (asked.session is None or asked.session in (session.id, session.id.partition("@")[0]))
         and (asked.state is None or asked.state == session.state)
         and (asked.key is None or _has_key(session, asked.key))
-        and (asked.address is None or _is_within(session.address, asked.address))
+        and (asked.address is None or any(one in asked.address for one in addresses(session.address)))
         and (asked.command is None or any(_runs(one, asked.command) for one in _commands(session)))
         and (asked.path is None or any(_alike(one.path, asked.path) for one in session.files))
     )
@@ -89,13 +90,18 @@ def _has_key(session: Session, wanted: str) -> bool:
     return bool(known) and (known.startswith(wanted) or known.partition(":")[2].startswith(wanted))
 
 
-def _is_within(address: str | None, network: Network) -> bool:
+def addresses(written: str | None) -> list[Address]:
+    """
+    Return what an address of a session is (list of addresses): itself, and the one of IPv4 that it may stand for.
+
+    Empty for what is no address.
+    """
     try:
-        own = ipaddress.ip_address((address or "").partition("%")[0])
+        own = ipaddress.ip_address((written or "").partition("%")[0])
     except ValueError:
-        return False
+        return []
     mapped = getattr(own, "ipv4_mapped", None)
-    return own in network or (mapped is not None and mapped in network)
+    return [own, mapped] if mapped else [own]
 
 
 def _commands(session: Session) -> Iterable:

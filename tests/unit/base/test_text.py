@@ -80,3 +80,12 @@ def test_a_time_is_in_utc(seconds, shown):
 )
 def test_seconds_of_a_stamp(stamp, seconds):
     assert text.seconds(stamp) == seconds
+
+
+def test_what_is_told_is_bounded_and_printable():
+    hostile = {"a\x1b": ["\x1b[2J" + "x" * 999] * 9, "n": 7, "none": None, **{str(one): one for one in range(99)}}
+    found = text.bounded(hostile, 3)
+    assert len(found) == 50 and found["n"] == 7 and found["none"] is None and all(name.isprintable() for name in found)
+    [cut] = [value for value in found.values() if isinstance(value, list)]
+    assert len(cut) == 3 and all(one.isprintable() and len(one) <= text.LONGEST for one in cut)
+    assert text.bounded((1, "b"), 3) == [1, "b"]
