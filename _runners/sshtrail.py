@@ -27,6 +27,11 @@ def _master():
     return master.Master(__opts__, __salt__, [])
 
 
+def _waiting(site, by_hand, names, timeout):
+    what = f"the answers of {len(names)} minions, {timeout} s each at most"
+    return shown.waiting(by_hand, what, site.waits)
+
+
 def _answer(data, status, text=None, states=None):
     __context__["retcode"] = status
     return shown.answer(__opts__, globals().get("__jid_event__"), data, status, text, states)
@@ -64,7 +69,7 @@ def fleet(tgt="*", tgt_type="glob", batch=None, timeout=60, table=None):
     site = _master()
     names, by_hand = site.minions(tgt, tgt_type), shown.by_hand(__opts__, "sshtrail.fleet")
     try:
-        with shown.waiting(by_hand, f"the answers of {len(names)} minions, {timeout} s each at most", site.waits):
+        with _waiting(site, by_hand, names, timeout):
             rows = fleet_heartbeats.fleet(site, names, batch, timeout)
     except shown.INTERRUPTS:
         return _answer({"Error": "Interrupted; nobody was touched."}, shown.INTERRUPTED)
@@ -127,7 +132,7 @@ def compliance(tgt="*", tgt_type="glob", framework=None, edition=None, format=No
     fleet_audit.check(form, file)
     site = _master()
     names = site.minions(tgt, tgt_type)
-    with shown.waiting(by_hand, f"the answers of {len(names)} minions, {timeout} s each at most", site.waits):
+    with _waiting(site, by_hand, names, timeout):
         found = fleet_audit.compliance(site, names, framework, edition, batch, timeout)
     answer = fleet_audit.written(found, form, file)
     return (
@@ -190,7 +195,7 @@ def sessions(
     names = site.minions(tgt, tgt_type)
     about = {"since": since, "until": until, "user": user, "person": person, "key": key, "address": address}
     about |= {"session": session, "state": state, "command": command, "path": path, "limit": limit}
-    with shown.waiting(by_hand, f"the answers of {len(names)} minions, {timeout} s each at most", site.waits):
+    with _waiting(site, by_hand, names, timeout):
         found = fleet_sessions.sessions(site, names, batch, timeout, commands=commands, **about)
     told = fleet_sessions.written(found, form, file)
     if not by_hand:
@@ -254,7 +259,7 @@ def page(file, tgt="*", tgt_type="glob", days=7, keep=0, batch=None, timeout=120
     page_site.check(file, days, keep)
     site, by_hand = _master(), shown.by_hand(__opts__, "sshtrail.page")
     names = site.minions(tgt, tgt_type)
-    with shown.waiting(by_hand, f"the answers of {len(names)} minions, {timeout} s each at most", site.waits):
+    with _waiting(site, by_hand, names, timeout):
         made = page_site.of_a_fleet(site, names, file, days, keep, batch, timeout)
     return _answer(made, shown.FAILED if made["silent"] else 0) if by_hand else made
 

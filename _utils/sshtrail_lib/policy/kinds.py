@@ -100,9 +100,8 @@ def judged(validate: Callable) -> Check:
     """Return the check of a text that the language which owns it judges (``validate``)."""
 
     def check(value, path, problems):
-        if not isinstance(value, str):
-            problems.append(f"{path} must be text, not {named(value)}.")
-        else:
+        _text(value, path, problems)
+        if isinstance(value, str):
             told_by(validate, (value,), path, problems)
         return value
 

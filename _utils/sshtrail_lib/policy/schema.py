@@ -197,26 +197,14 @@ def _rule_group(name, group, path, problems):
     return _check_keys(group, GROUP, path, problems)
 
 
-def _rules(value, path, problems):
-    texts = TEXTS.check(value, path, problems)
-    for number, line in enumerate(texts):
-        if isinstance(line, str):
-            told_by(_compile, (line,), f"{path}:{number}", problems)
-    return texts
-
-
 def _compile(line):
     # Only the host's libaudit knows its syscalls: parsing alone would let -S session pass.
     rules_compile.compile(rules_accounts.parse_rule(line))
 
 
-def _allowed_rules(value, path, problems):
-    texts = TEXTS.check(value, path, problems)
-    for number, line in enumerate(texts):
-        if isinstance(line, str):
-            # A policy is for many hosts: a line that could not be loaded on this one allows nothing here.
-            told_by(rules_hiding.allowed, ([line],), f"{path}:{number}", problems)
-    return texts
+def _allow(line):
+    # A policy is for many hosts: a line that could not be loaded on this one allows nothing here.
+    rules_hiding.allowed([line])
 
 
 def _status(value, path, problems):
@@ -246,7 +234,9 @@ def _managed(part: str, what: str) -> Key:
 GROUP = {
     "title": Key(TEXT, "What the group records, for a person. It is written into the rules file as a comment."),
     "controls": Key(TEXTS, "The controls of standards that ask for it."),
-    "rules": Key(Kind("list of lines as in a rules file", _rules), "The rules. Each must compile on the host."),
+    "rules": Key(
+        Kind("list of lines as in a rules file", list_of(judged(_compile))), "The rules. Each must compile on the host."
+    ),
     "optional": Key(
         FLAG,
         "Whether a rule that needs a directory which a host does not have is left out there and told, as the ready "
@@ -336,7 +326,7 @@ LAYER = {
             "The settings of the kernel's audit: see auditctl(8) under -b, --backlog_wait_time, -e, -f and -r.",
         ),
         "allowed": Key(
-            Kind("list of lines as in a rules file", _allowed_rules),
+            Kind("list of lines as in a rules file", list_of(judged(_allow))),
             "Rules of others that may keep records out of the log: with never, or on the lists exclude, task, user and "
             "filesystem. All others are differences, and are removed where drift is repaired.",
         ),

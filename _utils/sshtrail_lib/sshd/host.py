@@ -217,9 +217,7 @@ def sources(minion: Minion, path: str) -> dict[str, typing.Any]:
     decided = sshd_effective.effective(tree)
     listens = decided["ListenAddress"].value if "ListenAddress" in decided else []
     paths = [path, *sshd_running.watched(tree), *filter(None, [binary])]
-    listener = sshd_running.listening(minion, tree)
-    pidfile = listener.pidfile if listener else sshd_running.pidfile_of(tree)
-    return {"paths": paths, "binary": binary, "pidfile": pidfile, "endpoints": listens}
+    return {"paths": paths, "binary": binary, "pidfile": sshd_running.pidfile(minion, tree), "endpoints": listens}
 
 
 def diff(minion: Minion, asked: Asked) -> Changes:

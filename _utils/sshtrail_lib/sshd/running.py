@@ -43,6 +43,14 @@ def pidfile_of(tree: Tree) -> str:
     return effective.effective(tree)["PidFile"].value
 
 
+def pidfile(minion: Minion, tree: Tree) -> str:
+    """Return the path (str) of the PidFile of the sshd that runs with ``tree`` (Tree): mostly that which this names."""
+    named = pidfile_of(tree)
+    # Who is asked how it was started may start a program for that.
+    found = None if processes.process(named, ["sshd"]) else listening(minion, tree)
+    return found.pidfile if found else named
+
+
 def listening(minion: Minion, tree: Tree) -> Listener | None:
     """Return the Listener that runs with the main file of ``tree`` (Tree), None when there is none."""
     return sshd_listener.find(pidfile_of(tree), tree.path, DEFAULT, minion)
