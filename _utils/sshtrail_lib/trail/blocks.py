@@ -37,6 +37,9 @@ ROTATED = re.compile(
 )
 ENDED, FAILED = 0, 0xFFFFFFFF
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+LIBC = ctypes.CDLL(None)
+LIBC.memmem.restype = ctypes.c_void_p
+LIBC.memmem.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t)
 
 Moment = Callable[[bytes], "float | None"]
 
@@ -50,6 +53,17 @@ class Piece(typing.NamedTuple):
     number: int
     start: int
     end: int | None
+
+
+def find(block: bytes, mark: bytes, at: int) -> int:
+    """
+    Return where ``mark`` (bytes) is in ``block`` (bytes) from ``at`` (int) on, or -1: as :meth:`bytes.find` does.
+
+    Python's own search reads marks of several bytes at a third of the speed of the C library's (memmem(3)).
+    """
+    start = ctypes.cast(ctypes.c_char_p(block), ctypes.c_void_p).value or 0
+    found = LIBC.memmem(start + at, max(0, len(block) - at), mark, len(mark))
+    return -1 if found is None else found - start
 
 
 def ordered(paths: Sequence[str]) -> list[str]:
@@ -282,7 +296,7 @@ def _keep_memory():
     with contextlib.suppress(OSError, AttributeError):
         # malloc.h of glibc, whose own limit is less than a block.
         for limit in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
-            ctypes.CDLL(None).mallopt(limit, 64 * BLOCK)
+            LIBC.mallopt(limit, 64 * BLOCK)
 
 
 class _Worker:

@@ -101,7 +101,7 @@ class Gathered:
         return entry and entry.login and (entry.login.serial, entry.login.time) != (record.serial, record.time)
 
     def _of(self, node, boot):
-        return self.boots.setdefault((node, boot), Boot())
+        return self.boots.get((node, boot)) or self.boots.setdefault((node, boot), Boot())
 
     def _sort(self, record, boot):
         if record.type == "TIME_INJOFFSET":

@@ -211,8 +211,8 @@ class _History:
         left, later = self._begun_before(), b""
         last: dict[str, int] = {}
         for block in blocks.backwards(files, first, BACK) if left else ():
-            begun = {(node, 0, ses) for node, ses in told.logins(block)} & left
-            for _, record in reversed(told.told(block) + told.told(later)) if begun else ():
+            begun = {(node, 0, ses) for node, ses in told.logins(block, blocks.find)} & left
+            for _, record in reversed(told.told(block, blocks.find) + told.told(later, blocks.find)) if begun else ():
                 # Of the boot before, the numbers mean others.
                 of_boot = record.serial <= last.setdefault(record.node, record.serial) + told.Clock.EVENTS
                 if of_boot and (record.node, 0, record.ses) in begun:
@@ -260,7 +260,7 @@ def work(
     beside are of.
     """
     found = []
-    parts = _parts(told.told(block))
+    parts = _parts(told.told(block, blocks.find))
     for number, (at, records) in enumerate(parts):
         end = parts[number + 1][0] if number + 1 < len(parts) else len(block)
         part = b"" if full is None else block if (at, end) == (0, len(block)) else block[at:end]

@@ -34,6 +34,16 @@ def test_what_libpam_writes_is_read_as_anything_else(monkeypatch):
     assert told.told(AUDIT) == quick and len(quick) > 100
 
 
+@pytest.mark.parametrize("mark", [told.LOGIN, b"'", b"\n", b"\x00", b"no such mark", b""])
+@pytest.mark.parametrize("text", [AUDIT[:200_000], b"", b"\x00'\x00\n\x00"], ids=["a log", "nothing", "zeros"])
+def test_the_c_library_finds_what_python_does(text, mark):
+    for at in (0, 1, 2, len(text) // 2, max(0, len(text) - 1), len(text)):
+        if at <= len(text):
+            assert blocks.find(text, mark, at) == text.find(mark, at)
+    assert told.told(text, blocks.find) == told.told(text)
+    assert told.logins(text, blocks.find) == told.logins(text)
+
+
 def test_the_numbers_of_commands_are_those_of_the_commands():
     started = {key: [c.serial for c in calls if c.argv and c.success] for key, calls in scan.calls(AUDIT).items()}
     counted = {key: sorted(serials) for key, serials in scan.numbers(AUDIT).items()}
