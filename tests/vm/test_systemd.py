@@ -119,7 +119,7 @@ def test_a_look_is_remembered_until_a_unit_changes(guest):
         kept.append(guest.run("cat", LOOK).stdout)
     # A whole look would have written when it was.
     assert kept[0] == kept[1]
-    # A systemd of Debian 13 loses sight of a running sshd when the unit's other name, sshd.service, goes and comes back.
+    # Debian 13's systemd loses sight of a running sshd when the unit's other name, sshd.service, goes and comes back.
     guest.run("systemctl", "disable", "auditd.service")
     [found] = guest.salt(TREE, "sshtrail.drift")
     assert (found["layer"], found["what"], found["actual"]) == ("service", "auditd enabled", False)
