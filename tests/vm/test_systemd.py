@@ -191,11 +191,10 @@ def rules_comment(guest):
 
 @pytest.fixture(scope="module")
 def socket(guest):
-    """A guest whose systemd holds the port of sshd; afterwards sshd holds it again."""
+    """A guest whose systemd holds the port of sshd from here on: these tests are the last."""
     # In one login: after the first half nobody could log in for the second.
     guest.run("sh", "-c", "systemctl -q disable --now ssh.service && systemctl -q enable --now ssh.socket")
-    yield guest
-    guest.run("sh", "-c", "systemctl -q disable --now ssh.socket && systemctl -q enable --now ssh.service")
+    return guest
 
 
 def test_a_sshd_started_by_its_socket_is_in_the_policy(socket):
