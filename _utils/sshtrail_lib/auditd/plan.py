@@ -250,17 +250,25 @@ ABOUT = {
 }
 
 
-def unfit(config: Mapping[str, typing.Any]) -> Iterator[tuple[str, str]]:
+#: What the file of no package has: a policy that needs it must name it.
+UNSHIPPED = frozenset(("name",))
+
+
+def unfit(config: Mapping[str, typing.Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     """
-    Yield what does not fit together among values, whatever else a host's file says: the keyword and the reason (str).
+    Yield what does not fit together among values, whatever else a host's file says: the keywords, the one that is
+    blamed first (tuple of str), and the reason (str).
 
     config
         As for :func:`wanted`, which also says what is raised. A relation with a keyword that it does not name is left
-        to the host.
+        to the host, unless no package's file has one (:data:`UNSHIPPED`).
     """
     texts = wanted(config)
     data = edit(b"", texts)
-    yield from ((one.keyword, one.reason) for one in _relations(data) if set(ABOUT[one.keyword]) <= set(texts))
+    for one in _relations(data):
+        about = ABOUT[one.keyword]
+        if set(about) <= {*texts, *UNSHIPPED}:
+            yield (one.keyword, *(name for name in about if name != one.keyword)), one.reason
 
 
 def demand(found: Iterable[Problem], path: str) -> None:

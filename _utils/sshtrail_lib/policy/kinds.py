@@ -54,8 +54,17 @@ def is_mapping(value: object, path: str, problems: list[str]) -> bool:
 def named(value: object) -> str:
     """Return what kind of value YAML made (str), for a person."""
     kinds = {bool: "yes/no", str: "text", type(None): "empty", int: "a number", float: "a number"}
+    if value == "":
+        return "an empty text"
     name = next((name for kind, name in kinds.items() if isinstance(value, kind)), None)
     return name or ("a mapping" if isinstance(value, dict) else "a list")
+
+
+def shown(value: typing.Any) -> str:
+    """Return a value as one line for a person (str): as YAML has it, whoever wrote it, and however long it is."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return text.line(repr(value))
 
 
 def plain(value: typing.Any) -> typing.Any:
@@ -70,7 +79,9 @@ def told_by(validate: Callable, arguments: tuple, path: str, problems: list[str]
     try:
         validate(*arguments)
     except SaltException as exc:
-        problems.append(f"{path}: {exc.message}")
+        # Some end as a sentence does, and another problem may follow.
+        end = "" if exc.message.endswith((".", "?")) else "."
+        problems.append(f"{path}: {exc.message}{end}")
 
 
 def one_of(*names: str) -> Kind:
@@ -78,7 +89,7 @@ def one_of(*names: str) -> Kind:
 
     def check(value, path, problems):
         if value not in names:
-            problems.append(f"{path} is {value!r}; {allowed(value, names)}.")
+            problems.append(f"{path} is {shown(value)}; {allowed(value, names)}.")
         return value
 
     return Kind(f"one of {', '.join(names)}", check)
@@ -100,8 +111,9 @@ def judged(validate: Callable) -> Check:
     """Return the check of a text that the language which owns it judges (``validate``)."""
 
     def check(value, path, problems):
+        before = len(problems)
         _text(value, path, problems)
-        if isinstance(value, str):
+        if len(problems) == before:
             told_by(validate, (value,), path, problems)
         return value
 
@@ -109,40 +121,51 @@ def judged(validate: Callable) -> Check:
 
 
 def absolute(value: typing.Any, path: str, problems: list[str]) -> typing.Any:
-    """Check an absolute path (see :data:`Check`)."""
+    """Check an absolute path of a file (see :data:`Check`)."""
     if not isinstance(value, str) or not value.startswith("/"):
-        problems.append(f"{path} must be an absolute path, not {value!r}.")
+        problems.append(f"{path} must be an absolute path, not {shown(value)}.")
+    elif value.endswith("/") or not value.isprintable():
+        problems.append(f"{path} must be the path of a file, on one line, not {shown(value)}.")
+    return value
+
+
+def _rules_file(value, path, problems):
+    before = len(problems)
+    absolute(value, path, problems)
+    if len(problems) == before and not value.endswith(".rules"):
+        problems.append(f"{path} must end in .rules, or augenrules passes over it, not {shown(value)}.")
     return value
 
 
 def _text(value, path, problems):
     if not isinstance(value, str) or not value:
         problems.append(f"{path} must be text, not {named(value)}.")
+    elif not value.isprintable():
+        problems.append(f"{path} must be text on one line, not {shown(value)}.")
     return value
 
 
 def _name(value, path, problems):
     if not isinstance(value, str) or not A_NAME.fullmatch(value):
-        shown = text.line(repr(value))
-        problems.append(f"{path} must be a name of letters, digits and the signs _ . : @ + -, not {shown}.")
+        problems.append(f"{path} must be a name of letters, digits and the signs _ . : @ + -, not {shown(value)}.")
     return value
 
 
 def _flag(value, path, problems):
     if not isinstance(value, bool):
-        problems.append(f"{path} must be true or false, not {value!r}.")
+        problems.append(f"{path} must be true or false, not {shown(value)}.")
     return value
 
 
 def _seconds(value, path, problems):
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= A_DAY:
-        problems.append(f"{path} must be a number of seconds from 0 to {A_DAY}, not {value!r}.")
+        problems.append(f"{path} must be a number of seconds from 0 to {A_DAY}, not {shown(value)}.")
     return value
 
 
 def _account(value, path, problems):
     if not isinstance(value, str) or not value or any(letter.isspace() for letter in value):
-        problems.append(f"{path} must be the name of an account, without white space, not {value!r}.")
+        problems.append(f"{path} must be the name of an account, without white space, not {shown(value)}.")
     return value
 
 
@@ -151,5 +174,6 @@ NAME = Kind("name of letters, digits and the signs _ . : @ + -", _name)
 TEXTS = Kind("list of texts", list_of(_text))
 ACCOUNTS = Kind("list of names of accounts", list_of(_account))
 PATH = Kind("absolute path", absolute)
+RULES_FILE = Kind("absolute path that ends in .rules", _rules_file)
 FLAG = Kind("true or false", _flag)
 SECONDS = Kind(f"seconds, a whole number from 0 to {A_DAY}", _seconds)

@@ -21,8 +21,9 @@ from salt.exceptions import SaltInvocationError
 
 from sshtrail_lib.auditd import keywords as auditd_keywords
 from sshtrail_lib.auditd import plan as auditd_plan
+from sshtrail_lib.base import text
 from sshtrail_lib.policy import arguments, claims, groups, needs, platforms
-from sshtrail_lib.policy.kinds import Tree
+from sshtrail_lib.policy.kinds import Tree, allowed
 from sshtrail_lib.policy.schema import ANY_SSHD, DEFAULTS, KEY, POLICY, checked
 from sshtrail_lib.sshd import keywords as sshd_keywords
 from sshtrail_lib.sshd import wish as sshd_wish
@@ -32,6 +33,8 @@ HOST = "host"
 RESERVED = ("default", "distribution", COMMON, HOST)
 # What a layer cannot hold: it is the host that belongs to an environment.
 HOST_ONLY = ("environment", "layers")
+# Characters of one problem: it names what is allowed, and whatever stands in the pillar.
+LONGEST = 1000
 
 
 class PolicyError(SaltInvocationError):
@@ -64,7 +67,7 @@ def named(pillar: Mapping, os_family: str, distribution: str | None) -> tuple[Tr
 def _built(given: Tree, os_family: str, distribution: str | None) -> Tree:
     layers = _layers(given, os_family)
     policy = _merged(layers)
-    problems = [*_relations(policy, os_family), *_together(policy), *_hiding(policy, layers)]
+    problems = [*_relations(policy, os_family, layers), *_together(policy, layers), *_hiding(policy, layers)]
     if problems:
         raise _wrong(problems)
     policy["rules"]["groups"] = _groups(policy["rules"]["groups"], distribution)
@@ -118,7 +121,8 @@ def _checked(pillar: Mapping) -> Tree:
     """Return the pillar's part as plain containers, every single value checked."""
     if pillar.get("_errors"):
         # What is left of it could be a laxer policy than the one that was meant.
-        raise PolicyError("The master could not compile the pillar: " + " ".join(map(str, pillar["_errors"])))
+        told = " ".join(text.line(str(error), LONGEST) for error in pillar["_errors"])
+        raise PolicyError(f"The master could not compile the pillar: {told}")
     if KEY not in pillar:
         raise PolicyError(
             f"The pillar has no key '{KEY}', so this host has no policy: assign an environment to it in pillar/top.sls"
@@ -133,7 +137,8 @@ def _checked(pillar: Mapping) -> Tree:
 
 
 def _wrong(problems: list[str]) -> PolicyError:
-    return PolicyError("The policy in the pillar is wrong. " + " ".join(problems))
+    told = (text.line(problem, LONGEST) for problem in problems)
+    return PolicyError("The policy in the pillar is wrong. " + " ".join(told))
 
 
 def _layers(given: Tree, os_family: str | None) -> list[tuple[str, Tree]]:
@@ -155,9 +160,7 @@ def _spelled(layer: Tree) -> Tree:
     for daemon, spell in (("sshd", _sshd_name), ("auditd", _auditd_name)):
         config = layer.get(daemon, {}).get("config")
         if config:
-            # Of two spellings in one layer neither is meant: the state refuses them.
-            names = {name: name if spell(name) in config else spell(name) for name in config}
-            spelled[daemon] = {**layer[daemon], "config": {names[name]: value for name, value in config.items()}}
+            spelled[daemon] = {**layer[daemon], "config": {spell(name): value for name, value in config.items()}}
     return spelled
 
 
@@ -251,7 +254,7 @@ def _strangers(given):
             )
 
 
-def _relations(policy, os_family):
+def _relations(policy, os_family, layers):
     if "environment" not in policy:
         yield f"{KEY}:environment is missing: name the environment this host belongs to."
     if policy.get("environment") in RESERVED:
@@ -259,25 +262,39 @@ def _relations(policy, os_family):
     for daemon, key in (("sshd", "package"), ("sshd", "service"), ("auditd", "package")):
         if arguments.manages(policy, daemon) and key not in policy[daemon]:
             yield f"{KEY}:{daemon}:{key} is missing, and nothing is known of the os_family {os_family}."
-    if arguments.manages(policy, "rules") and not any(policy["rules"]["groups"].values()):
+    yield from _rules(policy, layers)
+    interval, splay = policy["drift"]["interval"], policy["drift"]["splay"]
+    if 0 < interval <= splay:
+        place, other = (_place(("drift", name), layers) for name in ("splay", "interval"))
+        yield f"{place} is {splay}; it must be less than {other}, which is {interval}."
+
+
+def _rules(policy: Tree, layers: list[tuple[str, Tree]]) -> Iterator[str]:
+    """Name what asks for no rule: a group without any, one that there is not and that is off, and no group at all."""
+    chosen, ready = policy["rules"]["groups"], [*groups.GROUPS, *claims.SETS]
+    for name, group in chosen.items():
+        path = ("rules", "groups", str(name))
+        if isinstance(group, dict) and not group.get("rules"):
+            yield f"{_place(path, layers)} has no rules: give it a list of them, or say false."
+        own = any(isinstance(said, dict) for said in _origins(path, layers).values())
+        if not group and not own and name not in ready:
+            yield f"{_place(path, layers)} is no ready group, and no layer gives it rules; {allowed(name, ready)}."
+    if arguments.manages(policy, "rules") and not any(chosen.values()):
         yield f"{KEY}:rules:groups asks for no rule; a host without an audit of its own says {KEY}:audit: false."
-    if 0 < policy["drift"]["interval"] <= policy["drift"]["splay"]:
-        yield f"{KEY}:drift:splay is {policy['drift']['splay']}; it must be less than {KEY}:drift:interval."
 
 
-def _together(policy: Tree) -> Iterator[str]:
+def _together(policy: Tree, layers: list[tuple[str, Tree]]) -> Iterator[str]:
     """Name what each value for itself may be, and all of a daemon's together may not."""
-    sshd, auditd = policy["sshd"], policy["auditd"]
+    sshd, config = policy["sshd"], policy["auditd"]["config"]
     try:
         if sshd["config"] or sshd["matches"]:
             sshd_wish.wishes(sshd["config"], sshd["matches"], ANY_SSHD)
     except SaltInvocationError as exc:
-        yield f"{KEY}:sshd: {exc.message}."
-    try:
-        for keyword, reason in auditd_plan.unfit(auditd["config"]):
-            yield f"{KEY}:auditd:config:{keyword} is {auditd['config'].get(keyword)}; {reason}"
-    except SaltInvocationError as exc:
-        yield f"{KEY}:auditd:config: {exc.message}"
+        yield f"{_place(('sshd', 'matches'), layers)}: {exc.message}."
+    for about, reason in auditd_plan.unfit(config):
+        places = {name: _place(("auditd", "config", name), layers) for name in about if name in config}
+        first, *others = [f"{place} is {_written(config[name])}" for name, place in places.items()]
+        yield f"{first}; {'; '.join([reason.removesuffix('.'), *others])}."
 
 
 def _hiding(policy: Tree, layers: list[tuple[str, Tree]]) -> Iterator[str]:
@@ -285,12 +302,17 @@ def _hiding(policy: Tree, layers: list[tuple[str, Tree]]) -> Iterator[str]:
     for path, value, consequence in needs.hidden(policy) if policy["audit"] else ():
         if not arguments.manages(policy, path[0]):
             continue
-        layer = list(_origins(path, layers))[-1]
-        place = ":".join((KEY, *([] if layer == HOST else ["layers", layer]), *path))
         yield (
-            f"{place} is {_written(value)}, with which {consequence}: "
+            f"{_place(path, layers)} is {_written(value)}, with which {consequence}: "
             f"only a host without an audit of its own ({KEY}:audit: false) may ask for that."
         )
+
+
+def _place(path: tuple[str, ...], layers: list[tuple[str, Tree]]) -> str:
+    """Return where in the pillar the value stands that counts (str): with its layer, unless that is the code's."""
+    layer = list(_origins(path, layers))[-1]
+    named = [] if layer in (HOST, "default", "distribution") else ["layers", layer]
+    return ":".join((KEY, *named, *map(str, path)))
 
 
 def _written(value: typing.Any) -> str:

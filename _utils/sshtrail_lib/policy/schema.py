@@ -10,6 +10,8 @@ import re
 import typing
 from collections.abc import Iterator
 
+from salt.exceptions import SaltInvocationError
+
 from sshtrail_lib.auditd import plan as auditd_plan
 from sshtrail_lib.policy import claims, groups, needs, persons, verdicts
 from sshtrail_lib.policy.kinds import (
@@ -17,6 +19,7 @@ from sshtrail_lib.policy.kinds import (
     FLAG,
     NAME,
     PATH,
+    RULES_FILE,
     SECONDS,
     TEXT,
     TEXTS,
@@ -31,6 +34,7 @@ from sshtrail_lib.policy.kinds import (
     named,
     one_of,
     plain,
+    shown,
     told_by,
 )
 from sshtrail_lib.rules import accounts as rules_accounts
@@ -38,6 +42,7 @@ from sshtrail_lib.rules import compile as rules_compile
 from sshtrail_lib.rules import hiding as rules_hiding
 from sshtrail_lib.rules import language as rules_language
 from sshtrail_lib.sshd import keywords as sshd_keywords
+from sshtrail_lib.sshd import values as sshd_values
 from sshtrail_lib.sshd import wish as sshd_wish
 from sshtrail_lib.sshd.daemon import Daemon
 from sshtrail_lib.sshd.resolver import NAMES
@@ -114,8 +119,12 @@ def checked(value: typing.Any, expected: Tree | Key, path: str, problems: list[s
         Gets a sentence (str) for each thing that is wrong (list).
     """
     if isinstance(expected, dict):
-        short = MANAGED in expected and isinstance(value, bool)
-        return _check_keys({MANAGED: value} if short else value, expected, path, problems)
+        if MANAGED in expected and isinstance(value, bool):
+            value = {MANAGED: value}
+        elif MANAGED in expected and not isinstance(value, dict):
+            problems.append(f"{path} must be true, false or a mapping, not {named(value)}.")
+            return {}
+        return _check_keys(value, expected, path, problems)
     return expected.kind.check(value, path, problems)
 
 
@@ -133,13 +142,20 @@ def _proof_account(value, path, problems):
     if value is not None and not named:
         problems.append(
             f"{path} must be null, or the name of an account that is made for proofs: lower case letters, digits, "
-            f"hyphens and underscores, and neither root nor nobody; not {value!r}."
+            f"hyphens and underscores, and neither root nor nobody; not {shown(value)}."
         )
     return value
 
 
 def _sshd_config(value, path, problems):
-    return _keywords(value, path, problems, lambda name, wanted: sshd_wish.wish(name, wanted, ANY_SSHD))
+    return _sshd_keywords(value, path, problems, None)
+
+
+def _sshd_keywords(value, path, problems, match):
+    def spelled(name, wanted):
+        return sshd_wish.wish(name, wanted, ANY_SSHD, match).keyword.name
+
+    return _keywords(value, path, problems, spelled)
 
 
 def _matches(value, path, problems):
@@ -154,31 +170,36 @@ def _match(value, path, problems):
     if not is_mapping(value, path, problems):
         return {}
     return {
-        criteria: _keywords(
-            config,
-            f"{path}:{criteria}",
-            problems,
-            lambda name, wanted, match=criteria: sshd_wish.wish(name, wanted, ANY_SSHD, match),
-        )
-        for criteria, config in value.items()
+        criteria: _sshd_keywords(config, f"{path}:{criteria}", problems, criteria) for criteria, config in value.items()
     }
 
 
 def _logs(value, path, problems):
     if not is_mapping(value, path, problems):
         return {}
+    for facility in value:
+        if facility not in sshd_values.FACILITIES:
+            problems.append(f"{path}:{facility} is no facility; {allowed(facility, sshd_values.FACILITIES)}.")
     return {facility: absolute(file, f"{path}:{facility}", problems) for facility, file in value.items()}
 
 
 def _auditd_config(value, path, problems):
-    return _keywords(value, path, problems, lambda name, wanted: auditd_plan.wanted({name: wanted}))
+    return _keywords(value, path, problems, lambda name, wanted: next(iter(auditd_plan.wanted({name: wanted}))))
 
 
-def _keywords(value, path, problems, validate):
+def _keywords(value, path, problems, spelled):
+    """Check keywords, each by what judges it (``spelled``), which returns its one spelling: none may stand twice."""
     if not is_mapping(value, path, problems):
         return {}
+    names: dict[str, str] = {}
+
+    def distinct(keyword, wanted):
+        name = spelled(keyword, wanted)
+        if names.setdefault(name, keyword) != keyword:
+            raise SaltInvocationError(f"{names[name]} stands there already, and means the same keyword; keep one")
+
     for keyword, wanted in value.items():
-        told_by(validate, (keyword, wanted), f"{path}:{keyword}", problems)
+        told_by(distinct, (keyword, wanted), f"{path}:{keyword}", problems)
     return plain(value)
 
 
@@ -194,6 +215,10 @@ def _rule_group(name, group, path, problems):
         problems.append(f"{path} is no ready group; {allowed(name, ready)}, or give its rules.")
     if isinstance(group, bool) or group is None:
         return group
+    if not isinstance(group, dict):
+        problems.append(f"{path} must be true, false or a mapping with its rules, not {named(group)}.")
+        return {}
+    TEXT.check(name, f"the name {path}", problems)
     return _check_keys(group, GROUP, path, problems)
 
 
@@ -208,7 +233,11 @@ def _allow(line):
 
 
 def _status(value, path, problems):
-    return _keywords(value, path, problems, rules_language.validate_status)
+    def spelled(name, wanted):
+        rules_language.validate_status(name, wanted)
+        return name
+
+    return _keywords(value, path, problems, spelled)
 
 
 def _named_layers(value, path, problems):
@@ -312,7 +341,7 @@ LAYER = {
     },
     "rules": {
         MANAGED: _managed("rules", "the kernel's rules and settings, and the files that they come from"),
-        "file": Key(PATH, "The file for the rules. It ends in .rules and should sort last in its directory (ls -v)."),
+        "file": Key(RULES_FILE, "The file for the rules. It should sort last in its directory (ls -v)."),
         "groups": Key(
             Kind("mapping of a name to true or false, or to a mapping with title, controls and rules", _rule_groups),
             "Which groups of rules apply: ready groups and sets by their name, and groups of your own.",

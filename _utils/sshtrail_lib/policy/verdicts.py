@@ -10,6 +10,7 @@ import typing
 from collections.abc import Sequence
 
 from sshtrail_lib.policy.controls import CONTROLS
+from sshtrail_lib.policy.kinds import shown
 
 #: How a person may judge a control.
 VERDICTS = ("pass", "fail", "not applicable")
@@ -30,13 +31,13 @@ def verdicts(value: typing.Any, path: str, problems: list[str]) -> Entries:
     found = _by_control(value, path, problems, ("status", *EXCEPTION))
     for name, entry in found.items():
         if "status" in entry and entry["status"] not in VERDICTS:
-            problems.append(f"{path}:{name}:status is {entry['status']!r}; allowed are {', '.join(VERDICTS)}.")
+            problems.append(f"{path}:{name}:status is {shown(entry['status'])}; allowed are {', '.join(VERDICTS)}.")
     return found
 
 
 def _by_control(value: typing.Any, path: str, problems: list[str], names: Sequence[str]) -> Entries:
     if not isinstance(value, dict):
-        problems.append(f"{path} must be a mapping of controls, not {value!r}.")
+        problems.append(f"{path} must be a mapping of controls, not {shown(value)}.")
         return {}
     for name in value:
         if name not in NAMES:
@@ -48,13 +49,13 @@ def _by_control(value: typing.Any, path: str, problems: list[str], names: Sequen
 
 def _entry(entry: typing.Any, path: str, problems: list[str], names: Sequence[str]) -> dict[str, typing.Any]:
     if not isinstance(entry, dict):
-        problems.append(f"{path} must be a mapping with {', '.join(names)}, not {entry!r}.")
+        problems.append(f"{path} must be a mapping with {', '.join(names)}, not {shown(entry)}.")
         return {}
     problems += [f"{path}:{name} is unknown; allowed are {', '.join(names)}." for name in entry if name not in names]
     problems += [f"{path}:{name} is missing." for name in names if name not in entry]
     for name in ("reason", "by"):
         if name in entry and not (isinstance(entry[name], str) and entry[name].strip()):
-            problems.append(f"{path}:{name} must be text, not {entry[name]!r}.")
+            problems.append(f"{path}:{name} must be text, not {shown(entry[name])}.")
     told = {name: entry[name] for name in names if name in entry}
     return {**told, "until": _day(told["until"], f"{path}:until", problems)} if "until" in told else told
 
@@ -65,5 +66,5 @@ def _day(value: typing.Any, path: str, problems: list[str]) -> str:
     try:
         return datetime.date.fromisoformat(said).isoformat()
     except (TypeError, ValueError):
-        problems.append(f"{path} must be a day such as 2027-03-31, not {value!r}.")
+        problems.append(f"{path} must be a day such as 2027-03-31, not {shown(value)}.")
         return str(said)

@@ -92,7 +92,7 @@ def _word_none(word: str, _daemon: Daemon) -> str:
     return "none" if word.lower() == "none" else word
 
 
-_FACILITIES = ("DAEMON", "USER", "AUTH", "AUTHPRIV", *(f"LOCAL{n}" for n in range(8)))
+FACILITIES = ("DAEMON", "USER", "AUTH", "AUTHPRIV", *(f"LOCAL{n}" for n in range(8)))
 _LEVELS = ("QUIET", "FATAL", "ERROR", "INFO", "VERBOSE", "DEBUG", "DEBUG1", "DEBUG2", "DEBUG3")
 
 
@@ -259,7 +259,7 @@ KINDS: Mapping[str, Kind] = {
     "time": single(amounts.time),
     "idle": amounts.idle,
     "number": single(amounts.number),
-    "facility": upper(_FACILITIES, {}),
+    "facility": upper(FACILITIES, {}),
     "level": upper(_LEVELS, {"quiet": "SILENT", "silent": "SILENT", "debug1": "DEBUG"}),
     "words_none": line(as_written, alone=("none",)),
     "users": each(network.user_pattern, lenient_before=ARRAYS_SINCE),

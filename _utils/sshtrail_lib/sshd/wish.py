@@ -125,6 +125,8 @@ def _criteria(match: typing.Any, daemon: Daemon) -> Criteria:
         raise BadWish(f"match: {exc}") from exc
 
 
+#: From here on YAML 1.1 makes a number of START:RATE:FULL, as of hours, minutes and seconds.
+_AN_HOUR = 3600
 _WORDS = ("setenv", "keyfiles", "methods", "opens", "listens", "timeouts", "words_none", "qos", "rekey")
 #: Kinds of keywords whose one line is a list.
 LISTS_ON_A_LINE = ("setenv", "keyfiles", "opens", "listens", "timeouts", "words_none")
@@ -136,7 +138,7 @@ def _occurrences(keyword: Keyword, value: typing.Any, daemon: Daemon) -> tuple[A
         value = [f"{name} {command}" for name, command in value.items()]
     items = [_text(keyword, item) for item in (value if isinstance(value, (list, tuple)) else [value])]
     if not items:
-        raise BadWish(f"{keyword.name} takes at least one value; use absent for none")
+        raise BadWish(f"{keyword.name} takes at least one value; for none, null in a policy, or the state absent")
     if keywords.is_list(keyword) and keyword.kind != "setenv":
         split = items if isinstance(value, (list, tuple)) else _split(keyword, items[0], daemon)
         return tuple(_arguments(keyword, item, daemon) for item in split)
@@ -174,10 +176,20 @@ def _text(keyword: Keyword, item: typing.Any) -> str:
     if isinstance(item, bool):
         return "yes" if item else "no"
     if not isinstance(item, (str, int)):
-        raise BadWish(f"{keyword.name} takes text, numbers or lists of them, not {item!r}")
+        hint = "; in quotes it is text" if isinstance(item, float) else ""
+        raise BadWish(f"{keyword.name} takes text, numbers or lists of them, not {item!r}{hint}")
+    if keyword.kind == "startups" and isinstance(item, int) and item >= _AN_HOUR:
+        minutes, seconds = divmod(item, 60)
+        meant = ":".join(map(str, (*divmod(minutes, 60), seconds)))
+        raise BadWish(
+            f"{keyword.name} takes START or START:RATE:FULL, not {item}, which YAML makes of {meant}: quote it"
+        )
     text = str(item).strip(" \t")
     if not text or re.search(r"[\n\r\0]", text):
         raise BadWish(f"{keyword.name} takes a value on one line, not {item!r}")
+    if keyword.kind == "mask" and not re.fullmatch("[0-7]+", text):
+        # sshd takes what stands before the first other character: of 0o177 the 0, with which a socket is open to all.
+        raise BadWish(f"{keyword.name} takes an octal mask up to 0777, not {text!r}")
     return text
 
 

@@ -218,9 +218,11 @@ def test_a_name_of_the_pillar_is_a_name(key, text):
 
 @pytest.mark.parametrize("text", STRANGE)
 def test_text_of_the_pillar_stays_text(sls, text):
-    sshd = {"path": f"/{text}", "config": {"Banner": f"/{text}".splitlines()[0]}}
-    auditd = {"path": f"/{text}", "config": {}}
-    rules = {"file": f"/{text}", "groups": {text: {"title": text, "rules": ["-w /etc/ours -p wa -k ours"]}}}
+    # A line feed is refused in a path and a title.
+    line = text.replace("\n", " ")
+    sshd = {"path": f"/{line}", "config": {"Banner": f"/{line}"}}
+    auditd = {"path": f"/{line}", "config": {}}
+    rules = {"file": f"/{line}.rules", "groups": {line: {"title": line, "rules": ["-w /etc/ours -p wa -k ours"]}}}
     policy = built(sshd=sshd, auditd=auditd, rules=rules)
     rendered = sls(policy)
     rendered.pop("policy")

@@ -33,8 +33,8 @@ WRONG = [
     ("layers:dev", {"rules": {"unknown": "delete"}}, "sshtrail:layers:dev:rules:unknown is 'delete'; "),
     ("environment", "common", "sshtrail:environment is 'common', the name of another layer"),
     ("sshd:confg", {}, "sshtrail:sshd:confg is unknown; did you mean config?"),
-    ("sshd", [], "sshtrail:sshd must be a mapping, not a list."),
-    ("sshd", None, "sshtrail:sshd must be a mapping, not empty."),
+    ("sshd", [], "sshtrail:sshd must be true, false or a mapping, not a list."),
+    ("sshd", None, "sshtrail:sshd must be true, false or a mapping, not empty."),
     ("sshd:path", "etc/sshd_config", "sshtrail:sshd:path must be an absolute path, not 'etc/sshd_config'."),
     ("sshd:shadowed", "fixx", "sshtrail:sshd:shadowed is 'fixx'; did you mean fix?"),
     ("sshd:admins", "root", "sshtrail:sshd:admins must be a list, not text."),
@@ -60,6 +60,29 @@ WRONG = [
     ("auditd:config:max_log_fil", 1, "sshtrail:auditd:config:max_log_fil: "),
     ("auditd:config:max_log_file", "fifty", "sshtrail:auditd:config:max_log_file: "),
     ("auditd:config:max_log_file_action", "keep", "sshtrail:auditd:config:max_log_file_action: "),
+    # What stands in the pillar is told on one line, however it was written, and a sentence ends before the next.
+    ("conf\ng", 1, "sshtrail:conf\\ng is unknown; "),
+    ("auditd:config:log\nfile", 1, "sshtrail:auditd:config:log\\nfile: auditd.conf has no keyword"),
+    ("full", "x" * 10**6, "sshtrail:full is 'xxx"),
+    ("sshd:config", {"LogLevel": "LOUD", "Port": 0}, "not 'LOUD'. sshtrail:sshd:config:Port: "),
+    ("environment", "", "sshtrail:environment must be text, not an empty text."),
+    ("environment", "de\nv", "sshtrail:environment must be text on one line, not 'de\\nv'."),
+    ("sshd", "no", "sshtrail:sshd must be true, false or a mapping, not text."),
+    ("sshd:path", "/etc/ssh/", "sshtrail:sshd:path must be the path of a file, on one line, not '/etc/ssh/'."),
+    ("sshd:path", "/etc/a\nb", "sshtrail:sshd:path must be the path of a file, on one line, not '/etc/a\\nb'."),
+    ("sshd:logs", {"authpriv": "/var/log/a"}, "sshtrail:sshd:logs:authpriv is no facility; "),
+    ("sshd:logs", {1: "/var/log/a"}, "sshtrail:sshd:logs:1 is no facility; allowed are AUTH, AUTHPRIV, "),
+    ("rules:file", "/etc/audit/rules.d/ours", "sshtrail:rules:file must end in .rules, or augenrules passes over it"),
+    ("rules:groups:sesion", False, "sshtrail:rules:groups:sesion is no ready group, and no layer gives it rules; did"),
+    ("rules:groups:sesion", None, "sshtrail:rules:groups:sesion is no ready group, and no layer gives it rules; did"),
+    ("rules:groups:session", "yes", "sshtrail:rules:groups:session must be true, false or a mapping with its rules, "),
+    ("rules:groups:own", {}, "sshtrail:rules:groups:own has no rules: give it a list of them, or say false."),
+    ("rules:groups:own", {"rules": []}, "sshtrail:rules:groups:own has no rules: "),
+    ("rules:groups:own", {"rules": [""]}, "sshtrail:rules:groups:own:rules:0 must be text, not an empty text."),
+    ("rules:groups:own", {"title": "a\n-D", "rules": ["-w /x"]}, "groups:own:title must be text on one line, not"),
+    ("rules:groups", {"o\nwn": {"rules": ["-w /x"]}}, "the name sshtrail:rules:groups:o\\nwn must be text on one line"),
+    ("rules:groups", {5: {"rules": ["-w /x"]}}, "the name sshtrail:rules:groups:5 must be text, not a number."),
+    ("people", {"": {}}, "the name sshtrail:people: must be text, not an empty text."),
     ("audit", "no", "sshtrail:audit must be true or false, not 'no'."),
     ("environment", 1, "sshtrail:environment must be text, not a number."),
     ("environment", True, "sshtrail:environment must be text, not yes/no."),
@@ -67,13 +90,13 @@ WRONG = [
     ("drift", {"intervall": 9}, "sshtrail:drift:intervall is unknown; did you mean interval?"),
     ("drift", {"interval": "10 s"}, "sshtrail:drift:interval must be a number of seconds from 0 to 86400, not '10 s'."),
     ("drift", {"interval": -1}, "sshtrail:drift:interval must be a number of seconds from 0 to 86400, not -1."),
-    ("drift", {"interval": True}, "sshtrail:drift:interval must be a number of seconds from 0 to 86400, not True."),
+    ("drift", {"interval": True}, "sshtrail:drift:interval must be a number of seconds from 0 to 86400, not true."),
     ("proof", {"account": "root"}, "sshtrail:proof:account must be null, or the name of an account"),
     ("proof", {"account": "-x"}, "sshtrail:proof:account must be null, or the name of an account"),
     ("proof", {"account": "a\nb"}, "sshtrail:proof:account must be null, or the name of an account"),
     ("proof", {"account": True}, "sshtrail:proof:account must be null, or the name of an account"),
     ("proof", {"interval": -1}, "sshtrail:proof:interval must be a number of seconds from 0 to 86400, not -1."),
-    ("drift", {"interval": 2}, "sshtrail:drift:splay is 2; it must be less than sshtrail:drift:interval."),
+    ("drift", {"interval": 2}, "sshtrail:drift:splay is 2; it must be less than sshtrail:drift:interval, which is 2."),
     ("drift", {"action": "mend"}, "sshtrail:drift:action is 'mend'; "),
     ("rules:groups:sesion", True, "sshtrail:rules:groups:sesion is no ready group; did you mean session?"),
     ("rules:groups:own", {"rules": "-w /etc"}, "sshtrail:rules:groups:own:rules must be a list, not text."),
@@ -143,21 +166,31 @@ def test_a_keyword_in_another_case_is_the_same_keyword():
 @pytest.mark.parametrize(
     "path,value,named",
     [
-        ("sshd:config", {"LogLevel": "VERBOSE", "loglevel": "INFO"}, "sshtrail:sshd: LogLevel is asked for twice"),
+        (
+            "sshd:config",
+            {"LogLevel": "VERBOSE", "loglevel": "INFO"},
+            "sshtrail:sshd:config:loglevel: LogLevel stands there already, and means the same keyword; keep one.",
+        ),
+        (
+            "sshd:config",
+            {"ChallengeResponseAuthentication": False, "KbdInteractiveAuthentication": True},
+            "sshtrail:sshd:config:KbdInteractiveAuthentication: ChallengeResponseAuthentication stands there already",
+        ),
         (
             "sshd:matches",
             [{"User bob": {"LogLevel": "INFO"}}, {"user bob": {"loglevel": "DEBUG"}}],
-            "sshtrail:sshd: LogLevel (Match User bob) is asked for twice",
+            "sshtrail:sshd:matches: LogLevel (Match User bob) is asked for twice",
         ),
         (
             "auditd:config",
             {"freq": 9, "Freq": 8},
-            "sshtrail:auditd:config: One keyword of auditd.conf stands twice in ",
+            "sshtrail:auditd:config:Freq: freq stands there already, and means the same keyword; keep one.",
         ),
         (
             "auditd:config",
             {"space_left": 50, "admin_space_left": 75},
-            "sshtrail:auditd:config:space_left is 50; space_left must be larger than admin_space_left.",
+            "sshtrail:auditd:config:space_left is 50; space_left must be larger than admin_space_left; "
+            "sshtrail:auditd:config:admin_space_left is 75.",
         ),
         ("auditd:config", {"space_left": "10%", "ADMIN_space_left": "10%"}, "space_left is 10%; space_left must be"),
         ("auditd:config", {"flush": "incremental_async", "freq": 0}, "freq is 0; flush = incremental or incremental"),
@@ -166,6 +199,7 @@ def test_a_keyword_in_another_case_is_the_same_keyword():
             {"name_format": "user", "name": None},
             "name_format is user; name_format = user needs a name",
         ),
+        ("auditd:config", {"name_format": "user"}, "name_format is user; name_format = user needs a name."),
         ("auditd:config", {"log_file": "/var/log/a.log", "log_group": "adm"}, "log_file may not stand directly in"),
         ("sshd:force", "yes", "sshtrail:sshd:force must be true or false, not 'yes'."),
         ("sshd:lowered", "drop", "sshtrail:sshd:lowered is 'drop'; allowed are keep, remove."),
@@ -183,8 +217,10 @@ def test_layers_are_judged_by_what_they_come_to():
     pillar = changed("layers", layers)
     assert policy_pillar.build(pillar, "Debian")
     pillar["sshtrail"]["auditd"] = {"config": {"Space_Left": 40}}
-    with pytest.raises(policy_pillar.PolicyError, match="space_left is 40; space_left must be larger"):
+    with pytest.raises(policy_pillar.PolicyError) as error:
         policy_pillar.build(pillar, "Debian")
+    assert "sshtrail:auditd:config:space_left is 40; space_left must be larger" in error.value.message
+    assert "; sshtrail:layers:common:auditd:config:admin_space_left is 50." in error.value.message
     # What only the host's own file can tell is left to the host.
     layers["common"]["auditd"]["config"] = {"admin_space_left": 5000, "freq": 0}
     pillar["sshtrail"]["auditd"] = {}

@@ -24,6 +24,12 @@ DAEMON = golden("9.2")
         ("LogLevel", "INFO", "User bob\nPermitRootLogin yes", "one Match line"),
         ("LogLevel", ["INFO", "DEBUG"], None, "takes one value"),
         ("LogLevel", {"a": 1}, None, "takes text, numbers or lists"),
+        ("ClientAliveCountMax", 3.5, None, "not 3.5; in quotes it is text"),
+        # What YAML 1.1 makes of 10:30:50.
+        ("MaxStartups", 37850, None, "not 37850, which YAML makes of 10:30:50: quote it"),
+        # Of these strtol(3) takes the 0.
+        ("StreamLocalBindMask", "0o177", None, "takes an octal mask up to 0777, not '0o177'"),
+        ("StreamLocalBindMask", "0999", None, "takes an octal mask up to 0777, not '0999'"),
         ("LogLevel", "", None, "on one line"),
         ("LogLevel", "INFO\n", None, "on one line"),
         ("AllowUsers", [], None, "at least one"),
