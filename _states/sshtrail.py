@@ -35,9 +35,8 @@ def verified(name):
             - order: last
     """
     differences = __salt__["sshtrail.drift"](fresh=True)
-    told = "; ".join(difference.sentence(entry) for entry in differences)
     good = __opts__["test"] or not any(difference.fails(entry) for entry in differences)
-    comment = told or "The host is in its policy: nothing differs."
+    comment = difference.sentences(differences) or "The host is in its policy: nothing differs."
     return {"name": name, "changes": {}, "result": good, "comment": comment}
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 import typing
 from collections.abc import Callable
 
@@ -30,6 +31,8 @@ UNITS = [f"/etc/systemd/system{wanted}" for wanted in ("", "/multi-user.target.w
 #: Of a unit, or of a script below /etc/init.d: no path, and no option (systemd.unit(5)).
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,254}")
 START_LINK = r"S\d+{}"
+#: How long after the end of its script a daemon may leave its pid file (seconds): it has two processes until then.
+LEFT_WITHIN = 10.0
 
 
 class Process(typing.NamedTuple):
@@ -116,12 +119,12 @@ def sources() -> list[str]:
 
 def start(minion: Minion, name: str) -> bool:
     """Start the service ``name`` (str); returns True, or raises :class:`ServiceError` with what its script said."""
-    return _do(minion, name, "start", lambda: _run(minion, _script(name), "start"))
+    return _do(minion, name, "start", lambda: _run(minion, _script(name), "start")) and _settled(minion, name)
 
 
 def restart(minion: Minion, name: str) -> bool:
     """Restart the service ``name`` (str); returns True, or raises :class:`ServiceError` with what its script said."""
-    return _do(minion, name, "restart", lambda: _run(minion, _script(name), "restart"))
+    return _do(minion, name, "restart", lambda: _run(minion, _script(name), "restart")) and _settled(minion, name)
 
 
 def enable(minion: Minion, name: str) -> bool:
@@ -139,6 +142,14 @@ def _do(minion: Minion, name: str, what: str, by_script: Callable[[], dict[str, 
     if done["retcode"]:
         said = done["stderr"] or done["stdout"] or f"exit status {done['retcode']}"
         raise ServiceError(f"The service {name} did not {what}: {said}")
+    return True
+
+
+def _settled(minion: Minion, name: str) -> bool:
+    """Wait until the daemon that a script has started has left its pid file, without which nobody finds it; True."""
+    end = time.monotonic() + LEFT_WITHIN
+    while _scripts(minion) and name in PROCESSES and not _process(name) and time.monotonic() < end:
+        time.sleep(0.02)
     return True
 
 

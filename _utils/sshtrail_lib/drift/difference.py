@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import posixpath
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from sshtrail_lib.base import text
 
 #: ``layer``, ``what``, ``expected``, ``actual``, ``since`` and ``by``, as it goes to whoever asks.
 Difference = dict[str, typing.Any]
@@ -25,6 +27,8 @@ Hiding = Mapping[str, typing.Any]
 Broken = Mapping[str, typing.Any]
 #: The layer of what is wrong with the trail itself.
 TRAIL = "trail"
+#: How many differences a comment has, and characters of one: a rules file as a whole is a difference too.
+MOST, LONGEST = 20, 2 * text.LONGEST
 
 
 def entry(layer: str, what: str, expected: typing.Any, actual: typing.Any) -> Difference:
@@ -120,6 +124,19 @@ def of_findings(rows: Iterable[Mapping[str, typing.Any]]) -> list[Difference]:
 def fails(found: Difference) -> bool:
     """Tell whether a highstate fails for a difference (dict): all do, but what only endangers the trail."""
     return found["layer"] != TRAIL or found.get("hides", True)
+
+
+def sentences(found: Sequence[Difference], most: int = MOST) -> str:
+    """
+    Return differences (sequence of dict) as a person reads them (str), "" for none: what is wrong with the trail first.
+
+    most
+        How many are told (int); how many more there are is said.
+    """
+    ordered = sorted(found, key=lambda one: one["layer"] != TRAIL)
+    told = [text.line(sentence(one), LONGEST) for one in ordered[:most]]
+    more = [f"and {len(found) - most} more: sshtrail.drift has all"] if len(found) > most else []
+    return "; ".join([*told, *more])
 
 
 def sentence(found: Difference) -> str:

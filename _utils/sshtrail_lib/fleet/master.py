@@ -158,7 +158,13 @@ def answers(
 
 def _unproven(returned: Answers, silent: set[str]) -> Answers:
     there = [name for name in silent if name in returned]
-    return {name: returned[name] if isinstance(returned[name], str) else standing.UNPROVEN for name in there}
+    return {name: _unsynced(returned[name]) if isinstance(returned[name], str) else standing.UNPROVEN for name in there}
+
+
+def _unsynced(said: str) -> str:
+    # Salt's own sentence for a function that a minion does not know says nothing of what to do.
+    unknown = said.endswith(" is not available.")
+    return f"{said.removesuffix('.')}: run saltutil.sync_all on it." if unknown else said
 
 
 def rows(master: Master, names: list[str], batch: int | str | None = None, timeout: int = 60) -> dict[str, Row]:

@@ -121,7 +121,8 @@ def _checked(pillar: Mapping) -> Tree:
     """Return the pillar's part as plain containers, every single value checked."""
     if pillar.get("_errors"):
         # What is left of it could be a laxer policy than the one that was meant.
-        told = " ".join(text.line(str(error), LONGEST) for error in pillar["_errors"])
+        # They have the lines of a file in them, and marks below these.
+        told = " ".join(text.line(" ".join(str(error).split()), LONGEST) for error in pillar["_errors"])
         raise PolicyError(f"The master could not compile the pillar: {told}")
     if KEY not in pillar:
         raise PolicyError(

@@ -6,6 +6,7 @@ Salt's ``service`` module is a stand-in: the machines that these tests run on ne
 
 import os
 import pathlib
+import threading
 
 import pytest
 import salt.utils.systemd
@@ -117,6 +118,22 @@ def test_a_script_that_fails_is_quoted(scripted, said, reason):
     with pytest.raises(service.ServiceError, match=f"The service cron did not start: {reason}"):
         service.start(scripted.minion, "cron")
     assert scripted.asked == [[f"{service.INIT_DIR}/cron", "start"]]
+
+
+@pytest.mark.parametrize("act", [service.start, service.restart])
+def test_who_was_started_is_waited_for(scripted, act):
+    """sshd's first process ends, and so does the script, before the second has left its pid file."""
+    scripted.pidfile.unlink()
+    later = threading.Timer(0.2, scripted.pidfile.write_text, [str(os.getpid())])
+    later.start()
+    assert act(scripted.minion, "ssh") and scripted.pidfile.exists()
+    later.join()
+
+
+def test_who_never_comes_is_not_waited_for_long(scripted, monkeypatch):
+    monkeypatch.setattr(service, "LEFT_WITHIN", 0.1)
+    scripted.pidfile.unlink()
+    assert service.start(scripted.minion, "ssh")
 
 
 def test_a_service_without_a_script_does_not_run(scripted):

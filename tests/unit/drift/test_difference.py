@@ -56,6 +56,15 @@ FINDING = {
 }
 
 
+def test_a_comment_has_the_worst_first_and_an_end():
+    rules = [difference.entry("kernel", f"-w /{number}", "loaded", None) for number in range(25)]
+    file = difference.entry("file", "ours.rules", ["-w /x"] * 1000, None)
+    said = difference.sentences([file, *rules, {**difference.entry("trail", "log-off", "", "No log"), "hides": True}])
+    assert said.startswith("trail: No log (log-off); file: ours.rules is None, expected ['-w /x', ")
+    assert said.endswith("; kernel: -w /17 is None, expected 'loaded'; and 7 more: sshtrail.drift has all")
+    assert len(said) < 2000 and difference.sentences([]) == ""
+
+
 def test_what_is_found_about_the_trail():
     rows = [FINDING, {**FINDING, "holds": True}, {**FINDING, "holds": None}]
     [found] = difference.of_findings(rows)

@@ -153,6 +153,7 @@ def test_a_return_that_somebody_sent_is_no_answer(site):
     rows = master.rows(Site(*site), ["gone", "web1"], timeout=0.2)
     assert {name: row["standing"] for name, row in rows.items()} == dict.fromkeys(rows, standing.NO_MODULES)
     assert rows["gone"]["differences"] == [standing.UNPROVEN]
+    assert rows["web1"]["differences"] == ["'sshtrail.condition' is not available: run saltutil.sync_all on it."]
 
 
 def test_an_id_that_was_never_accepted_is_not_queued(site):
