@@ -95,14 +95,15 @@ def due(last: Beat, failed: str, now: float) -> bool:
     last
         The last one that was sent (:class:`Beat`).
     failed
-        Why the look of now failed (str), "" when it did not: that it begins or ends is told at once.
+        Why the look of now failed (str), "" when it did not: that it begins or ends is told at once, as is the first
+        look of all.
     now
         The present (float).
 
     The time between two is up to a quarter longer than agreed, differently each time, so that hosts which were started
     together do not beat together for long.
     """
-    if bool(failed) != bool(last.failed) or now < last.time:
+    if bool(failed) != bool(last.failed) or now < last.time or not (failed or last.looked):
         return True
     spread = hashlib.sha256(f"{last.time} {last.number}".encode()).digest()[0] / 255
     return now - last.time >= last.heartbeat * (1 + spread / 4)

@@ -37,11 +37,14 @@ def fleet(master: Master, names: list[str], batch: int | str | None = None, time
     batch, timeout
         As for :func:`sshtrail_lib.fleet.master.rows`.
     """
+    before = _mined(master, names)
     rows = fleet_master.rows(master, names, batch, timeout)
     known, now = _remembered(master), time.time()
     # Where no round is made, nobody knows whether the master has listened all the time.
-    since, found = (known.since if now - known.ran <= vigil.GAP else 0.0), {}
+    since, found = (known.since if now - known.ran <= vigil.GAP else now), {}
     for name, mined in _mined(master, names).items():
+        # An answer is written to the mine too: that says nothing of when the heartbeat came.
+        mined = before[name] if before[name].beat == mined.beat else mined
         record = vigil.heard(known.records.get(name), mined, now)
         found[name] = vigil.row(rows[name], record, mined.beat, now, since)
     return found

@@ -46,6 +46,12 @@ def test_the_next_is_due_in_time_and_at_once_when_looks_begin_to_fail(now, faile
     assert heartbeat.due(BEAT, failed, now) is due
 
 
+def test_the_first_look_is_told_at_once():
+    assert heartbeat.due(BEAT._replace(looked=0.0), "", 1001)
+    # One that fails again and again is not.
+    assert not heartbeat.due(BEAT._replace(looked=0.0, failed="no"), "no", 1001)
+
+
 def test_hosts_that_were_started_together_do_not_beat_together():
     times = [BEAT._replace(time=1000.0 + number / 7, number=number) for number in range(50)]
     assert 5 < sum(heartbeat.due(beat, "", beat.time + 335) for beat in times) < 45

@@ -35,8 +35,12 @@ class Fleet:
         wrapped = salt.utils.mine.wrap_acl_structure(beat, allow_tgt=name, allow_tgt_type="list")
         bank, key = self.bank(name)
         self.cache.store(bank, key, {heartbeat.MINE_KEY: wrapped, "test.ping": True})
-        path = os.path.join(self.site.opts["cachedir"], bank, f"{key}.p")
-        os.utime(path, (self.now, self.now))
+        self.written(name)
+
+    def written(self, name):
+        """Have the mine of a host written now."""
+        bank, key = self.bank(name)
+        os.utime(os.path.join(self.site.opts["cachedir"], bank, f"{key}.p"), (self.now, self.now))
 
     def rounds(self, seconds):
         """Let the master make its rounds for a while; return what it told (list of kind, id, reason)."""
@@ -76,6 +80,16 @@ def test_a_mine_that_others_write_to_is_no_heartbeat(fleet):
         if told:
             break
     assert [one[:2] for one in told] == [("silent", "web1")]
+
+
+def test_an_answer_in_the_mine_is_no_heartbeat(fleet, monkeypatch):
+    """Where nobody makes rounds, only the question itself knows when the mine was written before."""
+    fleet.beats("web1", 1)
+    fleet.now += 2000
+    asks = heartbeats.fleet_master.rows
+    monkeypatch.setattr(heartbeats.fleet_master, "rows", lambda *given: fleet.written("web1") or asks(*given))
+    row = fleet.row("web1")
+    assert (row["looked"], row["standing"]) == (2000, "in policy")
 
 
 def test_who_was_never_heard_is_told_in_time(fleet):
