@@ -27,9 +27,17 @@ def _master():
     return master.Master(__opts__, __salt__, [])
 
 
+def _names(site, tgt, tgt_type, by_hand):
+    names = site.minions(tgt, tgt_type)
+    if by_hand:
+        # Nobody at all would be in policy, and a typing error a success.
+        shown.demand(names, tgt, tgt_type)
+    return names
+
+
 def _waiting(site, by_hand, names, timeout):
     what = f"the answers of {len(names)} minions, {timeout} s each at most"
-    return shown.waiting(by_hand, what, site.waits)
+    return shown.waiting(by_hand and not __opts__.get("quiet"), what, site.waits)
 
 
 def _answer(data, status, text=None, states=None):
@@ -37,6 +45,7 @@ def _answer(data, status, text=None, states=None):
     return shown.answer(__opts__, globals().get("__jid_event__"), data, status, text, states)
 
 
+@shown.refusing
 def fleet(tgt="*", tgt_type="glob", batch=None, timeout=60, table=None):
     """
     Return how every minion stands to its policy: one publish for all of them, nothing is touched.
@@ -67,7 +76,8 @@ def fleet(tgt="*", tgt_type="glob", batch=None, timeout=60, table=None):
         salt-run sshtrail.fleet 'web*' batch=10% --out=json
     """
     site = _master()
-    names, by_hand = site.minions(tgt, tgt_type), shown.by_hand(__opts__, "sshtrail.fleet")
+    by_hand = shown.by_hand(__opts__, "sshtrail.fleet")
+    names = _names(site, tgt, tgt_type, by_hand)
     try:
         with _waiting(site, by_hand, names, timeout):
             rows = fleet_heartbeats.fleet(site, names, batch, timeout)
@@ -96,6 +106,7 @@ def roots():
     return served.roots(__opts__)
 
 
+@shown.refusing
 def compliance(tgt="*", tgt_type="glob", framework=None, edition=None, format=None, file=None, batch=None, timeout=120):
     """
     Return how every minion stands to the controls of standards: one publish for all of them, nothing is touched.
@@ -131,7 +142,7 @@ def compliance(tgt="*", tgt_type="glob", framework=None, edition=None, format=No
     form = format or ("table" if by_hand and not __opts__.get("output") else "data")
     fleet_audit.check(form, file)
     site = _master()
-    names = site.minions(tgt, tgt_type)
+    names = _names(site, tgt, tgt_type, by_hand)
     with _waiting(site, by_hand, names, timeout):
         found = fleet_audit.compliance(site, names, framework, edition, batch, timeout)
     answer = fleet_audit.written(found, form, file)
@@ -140,6 +151,7 @@ def compliance(tgt="*", tgt_type="glob", framework=None, edition=None, format=No
     )
 
 
+@shown.refusing
 def sessions(
     tgt="*",
     tgt_type="glob",
@@ -192,7 +204,7 @@ def sessions(
     form = format or ("table" if by_hand and not __opts__.get("output") else "data")
     fleet_sessions.check(form, file)
     site = _master()
-    names = site.minions(tgt, tgt_type)
+    names = _names(site, tgt, tgt_type, by_hand)
     about = {"since": since, "until": until, "user": user, "person": person, "key": key, "address": address}
     about |= {"session": session, "state": state, "command": command, "path": path, "limit": limit}
     with _waiting(site, by_hand, names, timeout):
@@ -203,6 +215,7 @@ def sessions(
     return _answer(told, shown.FAILED if found.untold else 0, told.rstrip("\n") if isinstance(told, str) else None)
 
 
+@shown.refusing
 def session(host, id, timeout=120):
     """
     Return one session of a host from its beginning to its end: when, as whom, what and with which result.
@@ -228,6 +241,7 @@ def session(host, id, timeout=120):
     return _answer(told, 0, trail_shown.transcript(told))
 
 
+@shown.refusing
 def page(file, tgt="*", tgt_type="glob", days=7, keep=0, batch=None, timeout=120):
     """
     Write the page that people look at: one HTML file of the whole fleet, without anything from a network.
@@ -258,7 +272,7 @@ def page(file, tgt="*", tgt_type="glob", days=7, keep=0, batch=None, timeout=120
     """
     page_site.check(file, days, keep)
     site, by_hand = _master(), shown.by_hand(__opts__, "sshtrail.page")
-    names = site.minions(tgt, tgt_type)
+    names = _names(site, tgt, tgt_type, by_hand)
     with _waiting(site, by_hand, names, timeout):
         made = page_site.of_a_fleet(site, names, file, days, keep, batch, timeout)
     return _answer(made, shown.FAILED if made["silent"] else 0) if by_hand else made
@@ -281,6 +295,7 @@ def watch():
     return fleet_heartbeats.watch(_master())
 
 
+@shown.refusing
 def rollout(environment, tgt="*", tgt_type="glob", canary=1, batch="25%", timeout=600):
     """
     Bring the hosts of an environment to their policy in steps: all pillars first, canaries, then batches.
@@ -328,6 +343,7 @@ def rollout(environment, tgt="*", tgt_type="glob", canary=1, batch="25%", timeou
     return _answer(found, status, states=shown.steps(done))
 
 
+@shown.refusing
 def remediate(minion=None):
     """
     Repair hosts that drift: apply ``sshtrail`` to them, look again, and tell how it went.
@@ -369,6 +385,7 @@ def repairs():
     return fleet_repairs.shown(_master())
 
 
+@shown.refusing
 def clear(minion):
     """
     Let the repairs of a host go on that was left to a person (bool: whether it was).

@@ -47,7 +47,7 @@ def chosen(framework: str | None, edition: str | None, grains: Mapping) -> list[
     if start is None:
         known = (*NAMES, *EDITIONS)
         near = difflib.get_close_matches(wanted, known, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        hint = f"; did you mean {near[0]}?" if near else "."
         raise SaltInvocationError(f"There is no framework {wanted!r}{hint} Known are {', '.join(known)}.")
     return _of(start, edition, grains, strict=True)
 

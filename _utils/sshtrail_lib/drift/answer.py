@@ -135,6 +135,9 @@ def _state(state: typing.Any) -> Answer:
 def _condition(found: Mapping) -> Answer:
     """Return a condition of bounded size: the first differences with short values, and how many there are more."""
     told = {name: event.short(value) for name, value in found.items() if name not in ("drift", "reboot")}
+    if found.get("error"):
+        # It says what is allowed too.
+        told["error"] = text.line(str(found["error"]), LONGEST)
     differences = [event.short_all(entry) for entry in found.get("drift") or []]
     said: Answer = {**told, "reboot": dict.fromkeys(found.get("reboot") or {}, True), "drift": differences}
     for most in _fewer(len(differences)):

@@ -54,8 +54,9 @@ def rows_of(told: typing.Any) -> list[dict[str, typing.Any]] | str:
         return SILENT
     if isinstance(told, list) and all(isinstance(row, dict) and "control" in row for row in told):
         return told
-    said = str(told).strip().splitlines()
-    return text.line(f"{NO_MODULES}: {said[-1] if said else 'no data'}")
+    said = (str(told).strip().splitlines() or ["no data"])[-1]
+    # What a host refuses it knows.
+    return text.line(said if said.startswith("ERROR") else f"{NO_MODULES}: {said}", 2 * text.LONGEST)
 
 
 def status(hosts: Hosts) -> int:

@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 PAUSES = (2, 5, 10)
 #: The event that tells how far a rollout is.
 ROLLOUT = "sshtrail/rollout"
+#: The kinds of targets, as ``salt`` has them: CkMinions has a method for each, and matches nobody for any other.
+TARGETS = ["glob", "pcre", "list", "grain", "grain_pcre", "pillar", "pillar_pcre", "pillar_exact"]
+TARGETS += ["ipcidr", "nodegroup", "range", "compound"]
 #: Seconds after which a host that has not answered is asked whether it is at work.
 PATIENCE = 15
 
@@ -60,7 +63,12 @@ class Master(typing.NamedTuple):
         return sorted(self.asked[-1].left) if self.asked else []
 
     def minions(self, tgt: str | list[str], tgt_type: str) -> list[str]:
-        """Return the ids of a target (list of str), arguments as for ``salt`` itself."""
+        """
+        Return the ids of a target (list of str), arguments as for ``salt`` itself.
+
+        Raises :class:`sshtrail_lib.fleet.rollout.ArgumentError` for a kind of target that there is not.
+        """
+        rollout.known("tgt_type", tgt_type, TARGETS)
         return sorted(salt.utils.minions.CkMinions(self.opts).check_minions(tgt, tgt_type)["minions"])
 
     def accepted(self, minion: str) -> bool:
@@ -103,7 +111,8 @@ class Master(typing.NamedTuple):
     def say(self, text: str) -> None:
         """Tell how far a rollout is: on stderr, in the log, and as an event."""
         log.info(text)
-        print(text, file=sys.stderr, flush=True)
+        if not self.opts.get("quiet"):
+            print(text, file=sys.stderr, flush=True)
         self.call["event.send"](ROLLOUT, {"message": text})
 
 
@@ -145,6 +154,7 @@ def answers(
 
     For one that did answer, but not where only it can, that is told (str): it lacks the modules of this project.
     """
+    rollout.seconds("timeout", timeout)
     size = len(names) if batch is None else rollout.amount("batch", batch, len(names))
     found: Answers = {}
     for part in remedy.batches(names, max(1, size)):
@@ -221,6 +231,8 @@ def roll_out(
         seconds).
     """
     done: dict[str, rollout.Summary] = {}
+    environments = list(environments)
+    rollout.check(environments, master.minions(tgt, tgt_type), **steps)
     for environment in environments:
         done[environment] = _rolled_out(master, environment, master.minions(tgt, tgt_type), **steps)
         master.say(rollout.told(done[environment]))
@@ -245,6 +257,8 @@ def _rolled_out(
         return progress.refused(wrong)
     if not digests:
         return progress.stopped(f"No minion of the target belongs to the environment {environment}.")
+    if isinstance(canary, list) and not set(canary) & set(digests):
+        return progress.stopped(f"Nobody would go first: {', '.join(canary)} is no minion of {environment}.")
     todo = progress.begin(patient_rows(master, list(digests), timeout))
     for step, names in rollout.stages(todo, canary, batch):
         master.say(f"{environment}: {step}: {', '.join(names)}")

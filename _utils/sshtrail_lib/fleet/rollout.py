@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import math
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from salt.exceptions import SaltInvocationError
 
 from sshtrail_lib.base import text
 from sshtrail_lib.fleet import standing
 from sshtrail_lib.fleet.standing import Row
+from sshtrail_lib.policy.kinds import allowed
 
 #: The name and the minions of each step.
 Stages = list[tuple[str, list[str]]]
@@ -25,6 +26,44 @@ WAS_THERE, UNTOUCHED = "was there", "not touched"
 
 class ArgumentError(SaltInvocationError):
     """An argument of a fleet command cannot be what it is; the message names it and what is allowed."""
+
+
+def known(argument: str, value: object, names: Sequence[str]) -> None:
+    """Raise :class:`ArgumentError`, which names the ``argument`` (str), unless its value is one of ``names``."""
+    if value not in names:
+        raise ArgumentError(f"{argument} is {value!r}; {allowed(value, names)}.")
+
+
+def seconds(argument: str, value: object) -> None:
+    """Raise :class:`ArgumentError`, which names the ``argument`` (str), for what is no time to wait."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
+        raise ArgumentError(f"{argument} is {value!r}; allowed is a number of seconds above 0.")
+
+
+def check(
+    environments: Iterable[object], minions: list[str], canary: int | str | list[str], batch: int | str, timeout: int
+) -> None:
+    """
+    Raise :class:`ArgumentError` for what no rollout can be made of.
+
+    environments
+        Their names (list of str).
+    minions
+        All that the target has (list of str).
+    canary, batch, timeout
+        As for :func:`stages`, and the seconds that a step may take (int).
+    """
+    for environment in environments:
+        if not isinstance(environment, str) or not environment.strip():
+            raise ArgumentError(f"environment is {environment!r}; allowed is a name, or a list of names.")
+    seconds("timeout", timeout)
+    amount("batch", batch, len(minions))
+    if not isinstance(canary, list):
+        amount("canary", canary, len(minions))
+        return
+    strangers = [str(name) for name in canary if name not in minions]
+    if strangers:
+        raise ArgumentError(f"canary names {', '.join(strangers)}, and the target has no such minion.")
 
 
 def stages(minions: Iterable[str], canary: int | str | list[str] = 1, batch: int | str = "25%") -> Stages:

@@ -8,6 +8,8 @@ What a person gets who has run ``salt-run``: the answer as asked for, the exit s
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 import os
 import sys
 import threading
@@ -77,6 +79,45 @@ def answer(
     if event is not None:
         event.print_func = None
     return {"retcode": status, "answer": data}
+
+
+def demand(names: list[str], tgt: object, tgt_type: str) -> None:
+    """Raise SaltInvocationError where a target (as for ``salt`` itself) has none of ``names`` (list of str)."""
+    if not names:
+        raise SaltInvocationError(f"The target {tgt!r} ({tgt_type}) has no minion whose key is accepted.")
+
+
+def refusing(runner: Callable) -> Callable:
+    """
+    Have a function of the runner end with a sentence and status 1 where somebody on a command line gave it what cannot
+    be: Salt shows the whole help for that, and ends with 0, as if all were well.
+
+    runner
+        The function, whose module has Salt's dunders and which has the name of the module before its own.
+    """
+
+    @functools.wraps(runner)
+    def run(*args, **kwargs):
+        # Salt gives what a run is told by to the module of the function that it calls, which is this one.
+        salts = runner.__globals__
+        salts["__jid_event__"] = globals().get("__jid_event__")
+        try:
+            inspect.signature(runner).bind(*args, **kwargs)
+        except TypeError as exc:
+            problem = SaltInvocationError(f"{exc}.")
+        else:
+            try:
+                return runner(*args, **kwargs)
+            except SaltInvocationError as exc:
+                problem = exc
+        opts = salts["__opts__"]
+        if not by_hand(opts, f"sshtrail.{runner.__name__}"):
+            raise problem
+        said = f"{problem}"
+        salts["__context__"]["retcode"] = FAILED
+        return answer(opts, salts["__jid_event__"], {"Error": said}, FAILED, f"sshtrail.{runner.__name__}: {said}")
+
+    return run
 
 
 def states(rows: Mapping[str, Row], good: Callable[[Row], bool]) -> dict[str, dict[str, typing.Any]]:

@@ -7,7 +7,7 @@ import json
 
 import pytest
 import salt.config
-from salt.exceptions import CommandExecutionError
+from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 ROW = {"environment": "prod", "digest": "a" * 12, "proof": None, "standing": "in policy", "differences": []}
 SUMMARY = {"environment": "dev", "result": True, "why": "", "minions": {}}
@@ -35,6 +35,54 @@ def runner(root, tmp_path, monkeypatch):
 
     chosen.module = module
     return chosen
+
+
+# What somebody typed, and what is said of it.
+TYPED = [
+    ("rollout", [], {}, "missing a required argument: 'environment'."),
+    ("rollout", [""], {}, "environment is ''; allowed is a name, or a list of names."),
+    ("rollout", [None], {}, "environment is None; "),
+    ("rollout", [["dev", 5]], {}, "environment is 5; "),
+    ("rollout", ["dev"], {"canary": 0}, "canary is 0; allowed are a number from 1 and a share"),
+    ("rollout", ["dev"], {"canary": ["web1", "wbe2"]}, "canary names wbe2, and the target has no such minion."),
+    ("rollout", ["dev"], {"batch": "many"}, "batch is 'many'; allowed are"),
+    ("rollout", ["dev"], {"timeout": "x"}, "timeout is 'x'; allowed is a number of seconds above 0."),
+    ("rollout", ["dev"], {"timeout": -1}, "timeout is -1; "),
+    ("fleet", [], {"timeout": True}, "timeout is True; "),
+    ("fleet", [], {"batch": "x"}, "batch is 'x'; "),
+    ("sessions", [], {"format": "xml"}, "xml"),
+    ("compliance", [], {"format": "xml"}, "xml"),
+    ("page", ["trail.html"], {}, "must be the absolute path"),
+    ("page", [], {}, "missing a required argument: 'file'."),
+    ("session", ["web1"], {}, "missing a required argument: 'id'."),
+]
+
+
+@pytest.mark.parametrize(("name", "given", "named", "said"), TYPED)
+def test_what_cannot_be_asked_is_one_sentence_and_no_success(runner, capsys, name, given, named, said):
+    function = runner(name)
+    assert function(*given, **named)["retcode"] == runner.module.__context__["retcode"] == 1
+    told = json.loads(capsys.readouterr().out)["Error"]
+    assert said in told and "\n" not in told
+    # Whoever is no person on a command line gets the error itself.
+    runner.module.__opts__["fun"] = "state.orchestrate"
+    with pytest.raises(SaltInvocationError):
+        function(*given, **named)
+
+
+@pytest.mark.parametrize("name", ["fleet", "compliance", "sessions", "page"])
+def test_a_target_that_is_nobody_is_no_success(runner, monkeypatch, capsys, tmp_path, name):
+    monkeypatch.setattr(runner.module.master.Master, "minions", lambda *_: [])
+    given = [str(tmp_path / "page.html")] if name == "page" else []
+    assert runner(name)(*given, tgt="wbe*")["retcode"] == 1
+    assert "The target 'wbe*' (glob) has no minion" in json.loads(capsys.readouterr().out)["Error"]
+
+
+def test_nobody_waits_aloud_where_quiet_is_asked_for(runner, capsys):
+    runner.module.__opts__["quiet"] = True
+    site = runner.module.master.Master(runner.module.__opts__, {"event.send": lambda *_: True}, [])
+    site.say("dev: validating")
+    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(
