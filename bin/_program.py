@@ -76,7 +76,7 @@ def outcome(main):
         found = main()
     except Failed as exc:
         print(f"{name()}: {exc}", file=sys.stderr)
-        return 1, None
+        return 1, {"errors": [str(exc)]}
     except KeyboardInterrupt:
         print(f"{name()}: interrupted; run it again to finish", file=sys.stderr)
         return INTERRUPTED, None

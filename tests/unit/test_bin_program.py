@@ -72,6 +72,9 @@ def test_json_is_all_that_it_prints(run):
     told = json.loads(run("--json", "four").stdout)
     assert told.pop("seconds") >= 0
     assert told == {"program": "example", "status": 4, "output": ["from Python ['four']", "from a child"]}
+    # Who reads the JSON reads why, too.
+    done = run("fail", "--json")
+    assert json.loads(done.stdout)["errors"] == ["why"] and done.stderr == "example: why\n" and done.returncode == 1
     told = json.loads(run("tell", "--json").stdout)
     assert told["told"] == 1 and told["status"] == 3 and "output" not in told
 

@@ -82,8 +82,12 @@ def answer(
 
 
 def demand(names: list[str], tgt: object, tgt_type: str) -> None:
-    """Raise SaltInvocationError where a target (as for ``salt`` itself) has none of ``names`` (list of str)."""
-    if not names:
+    """
+    Raise SaltInvocationError where a target (as for ``salt`` itself) has none of ``names`` (list of str).
+
+    All minions of a master that has none yet are none.
+    """
+    if not names and tgt != "*":
         raise SaltInvocationError(f"The target {tgt!r} ({tgt_type}) has no minion whose key is accepted.")
 
 
