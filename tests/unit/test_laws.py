@@ -44,7 +44,7 @@ PURE = {
     "drift": {"difference", "claim", "event", "heartbeat", "answer", "chronicle", "turns"},
     "compliance": {
         *("finding", "demands", "matching", "facts", "rules", "daemons", "modes", "system", "trail", "checks"),
-        *("frameworks", "rows", "formats"),
+        *("syslog", "frameworks", "rows", "formats"),
     },
     "page": {"view", "charts", "render", "style", "script", "template"},
     "fleet": {"standing", "rollout", "remedy", "vigil"},

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from sshtrail_lib.compliance import daemons, modes, rules, system, trail
+from sshtrail_lib.compliance import daemons, modes, rules, syslog, system, trail
 from sshtrail_lib.compliance.facts import Facts
 from sshtrail_lib.compliance.finding import MANUAL, NOT_APPLICABLE, Finding
 from sshtrail_lib.policy.controls import CONTROLS, Control
@@ -129,23 +129,19 @@ LOOKS: dict[str, Look] = {
     "socket_systemd-journal-remote_disabled": _plain(system.service, system.REMOTE, False),
     "package_rsyslog_installed": _framed(system.syslog_package),
     "service_rsyslog_enabled": _framed(system.syslog_service),
-    "rsyslog_filecreatemode": _plain(system.file_mode),
-    "rsyslog_rules": _plain(system.shown, "rsyslog", system.SELECTOR.pattern, "rsyslog has no rules here"),
-    "rsyslog_forwards": _plain(system.forwards_away),
-    "rsyslog_nolisten": _plain(system.listens_to_nobody),
+    "rsyslog_filecreatemode": _plain(syslog.file_mode),
+    "rsyslog_rules": _plain(system.shown, "rsyslog", syslog.SELECTOR.pattern, "rsyslog has no rules here"),
+    "rsyslog_forwards": _plain(syslog.forwards_away),
+    "rsyslog_nolisten": _plain(syslog.listens_to_nobody),
     "package_rsyslog-gnutls_installed": _plain(system.package, "rsyslog-gnutls"),
     "rsyslog_encrypt_offload_actionsendstreamdriverauthmode": _plain(
-        *(system.stream, "StreamDriverAuthMode", "$ActionSendStreamDriverAuthMode", ("x509/name",))
+        *(syslog.stream, "StreamDriverAuthMode", ("x509/name",))
     ),
-    "rsyslog_encrypt_offload_actionsendstreamdrivermode": _plain(
-        *(system.stream, "StreamDriverMode", "$ActionSendStreamDriverMode", ("1",))
-    ),
-    "rsyslog_encrypt_offload_defaultnetstreamdriver": _plain(
-        *(system.stream, "StreamDriver", "$DefaultNetstreamDriver", ("gtls", "ossl"))
-    ),
-    "rsyslog_remote_loghost": _plain(system.forwards_away),
-    "rsyslog_remote_access_monitoring": _plain(system.writes, *system.REMOTE_ACCESS),
-    "rsyslog_cron_logging": _plain(system.writes, "cron"),
+    "rsyslog_encrypt_offload_actionsendstreamdrivermode": _plain(*(syslog.stream, "StreamDriverMode", ("1",))),
+    "rsyslog_encrypt_offload_defaultnetstreamdriver": _plain(*(syslog.stream, "StreamDriver", ("gtls", "ossl"))),
+    "rsyslog_remote_loghost": _plain(syslog.forwards_away),
+    "rsyslog_remote_access_monitoring": _plain(syslog.writes, *syslog.REMOTE_ACCESS),
+    "rsyslog_cron_logging": _plain(syslog.writes, "cron"),
     "logrotate_rules": _plain(system.shown, "logrotate", r"^\s*(/\S.*\{|rotate|daily|weekly)", "logrotate has none"),
     # --- sudo, accounts, PAM, integrity
     "sudo_custom_logfile": _plain(system.sudo_log),

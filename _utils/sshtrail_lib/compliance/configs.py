@@ -20,7 +20,10 @@ INCLUDES = re.compile(r'^\s*(?:\$IncludeConfig\s+(\S+)|include\(.*file="([^"]+)"
 SUDO_INCLUDES = re.compile(r"^\s*[@#]include(dir)?\s+(\S+)")
 #: Where systemd's configurations are, the later wins.
 SYSTEMD = ("/usr/lib/systemd", "/run/systemd", "/etc/systemd")
-BOOT = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg", "/boot/loader/entries/*.conf", "/boot/efi/EFI/*/grub.cfg")
+BOOT = (
+    *("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg", "/boot/efi/EFI/*/grub.cfg"),
+    *("/boot/loader/entries/*.conf", "/boot/efi/loader/entries/*.conf", "/efi/loader/entries/*.conf"),
+)
 KERNEL_LINE = re.compile(r"^\s*(?:linux(?:16|efi)?|options)\s+(.*)")
 
 
@@ -38,8 +41,8 @@ def gather() -> dict[str, Lines | None]:
         "aide-check": _there(
             *("/etc/systemd/system/*.wants/dailyaidecheck.timer", "/etc/systemd/system/*.wants/aidecheck.timer"),
             *("/usr/lib/systemd/system/timers.target.wants/dailyaidecheck.timer", "/etc/cron.daily/*aide*"),
-            *("/etc/cron.d/*aide*", "/var/spool/cron/*aide*"),
-        ),
+        )
+        + _jobs(re.compile(r"\baide(?:\.wrapper)?\b")),
         "aliases": _lines("/etc/aliases"),
         "offload": _there("/etc/cron.weekly/*audit*", "/etc/cron.daily/*audit-offload*", "/etc/cron.d/*audit*"),
         "plugins": _all("/etc/audit/plugins.d/*.conf", "/etc/audisp/plugins.d/*.conf"),
@@ -70,6 +73,12 @@ def _joined(paths: Iterable[str]) -> Lines:
 
 def _there(*patterns: str) -> Lines:
     return tuple((path, "") for pattern in patterns for path in sorted(glob.glob(pattern)))
+
+
+def _jobs(program: re.Pattern[str]) -> Lines:
+    """Return the lines of root's crontabs that run a program (pattern)."""
+    tabs = _all("/etc/crontab", "/etc/cron.d/*", "/var/spool/cron/root", "/var/spool/cron/crontabs/root") or ()
+    return tuple((place, line) for place, line in tabs if not line.startswith("#") and program.search(line))
 
 
 def _systemd(name: str) -> Lines | None:
@@ -109,12 +118,24 @@ def _sudo(path: str, depth: int = 0) -> Lines | None:
     if own is None or depth > 8:
         return own
     found: list[tuple[str, str]] = []
-    for place, line in own:
+    for place, line in _continued(own):
         found.append((place, line))
         match = SUDO_INCLUDES.match(line)
         for inner in _included(os.path.join(os.path.dirname(path), match[2]), bool(match[1])) if match else ():
             found += _sudo(inner, depth + 1) or ()
     return tuple(found)
+
+
+def _continued(lines: Lines) -> Iterator[tuple[str, str]]:
+    """Yield each line (place and str) with those that a backslash at its end joins to it."""
+    began, said = "", ""
+    for place, line in lines:
+        began, said = began or place, said + line.removesuffix("\\")
+        if not line.endswith("\\"):
+            yield began, said
+            began, said = "", ""
+    if said:
+        yield began, said
 
 
 def _included(path: str, directory: bool) -> list[str]:

@@ -46,7 +46,7 @@ def _one(demand: Demand, sudo_log: str, privileged: Iterable[str]) -> list[Asked
 
 def _calls(demand: Demand) -> Asked:
     lines = {
-        f"{name} ({arch})": f"-a always,exit -F arch={arch} -S {name} {demand.rest}"
+        f"{name} ({arch})": [f"-a always,exit -F arch={arch} -S {name} {demand.rest}"]
         for name in demand.what
         for arch in _widths()
     }
@@ -62,7 +62,7 @@ def _placed(demand: Demand) -> Asked:
     absent = "" if there else _absent(demand, path)
     if absent and not os.path.isdir(os.path.dirname(path)):
         return Asked((), absent)
-    lines = {f"{_said(demand, path)} ({arch})": _line(demand, path, arch) for arch in _widths()}
+    lines = {f"{_said(demand, path)} ({arch})": _lines(demand, path, arch) for arch in _widths()}
     return Asked(_needs(lines), absent)
 
 
@@ -71,12 +71,15 @@ def _absent(demand: Demand, path: str) -> str:
     return "" if demand.kind == "watch" and os.path.isdir(os.path.dirname(path)) else f"{path} is not on this host"
 
 
-def _line(demand: Demand, path: str, arch: str) -> str:
+def _lines(demand: Demand, path: str, arch: str) -> list[str]:
+    """Return the line that would do (str), and those that would do together."""
     field = "dir" if os.path.isdir(path) else "path"
     place = f"-F {field}={escape(path)}"
     if demand.kind == "run":
-        return f"-a always,exit -F arch={arch} -S execve,execveat {place} -F perm=x {demand.rest}"
-    return f"-a always,exit -F arch={arch} {place} -F perm={PERM[demand.kind]} {demand.rest}".rstrip()
+        calls = ("execve,execveat", "execve", "execveat")
+        return [f"-a always,exit -F arch={arch} -S {one} {place} -F perm=x {demand.rest}" for one in calls]
+    perms = (PERM[demand.kind], *PERM[demand.kind])
+    return [f"-a always,exit -F arch={arch} {place} -F perm={one} {demand.rest}".rstrip() for one in perms]
 
 
 def _said(demand: Demand, path: str) -> str:
@@ -88,12 +91,13 @@ def _widths() -> tuple[str, ...]:
     return ("b64", "b32") if compile.has_b32() else ("b64",)
 
 
-def _needs(lines: Mapping[str, str]) -> tuple[Need, ...]:
+def _needs(lines: Mapping[str, Iterable[str]]) -> tuple[Need, ...]:
     found = []
-    for what, line in lines.items():
+    for what, several in lines.items():
         # A call that this machine does not have cannot be made.
         with contextlib.suppress(RuleError):
-            found.append(Need(what, compile.compile(accounts.parse_rule(line))))
+            whole, *parts = [compile.compile(accounts.parse_rule(line)) for line in several]
+            found.append(Need(what, whole, tuple(parts)))
     return tuple(found)
 
 

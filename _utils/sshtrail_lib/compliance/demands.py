@@ -61,8 +61,9 @@ def run(*paths: str) -> Demand:
     return Demand("run", paths, PEOPLE)
 
 
+# What fails has no success: whoever records all failures records these.
 def _refused(*names: str) -> tuple[Demand, ...]:
-    return tuple(calls(*names, rest=f"-F exit=-{error} {PEOPLE}") for error in ("EACCES", "EPERM"))
+    return tuple(calls(*names, rest=f"-F exit=-{error} -F success=0 {PEOPLE}") for error in ("EACCES", "EPERM"))
 
 
 EMULATION = calls("execve", rest="-C euid!=uid -F auid!=unset")

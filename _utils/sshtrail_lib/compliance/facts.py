@@ -10,12 +10,27 @@ from collections.abc import Callable, Mapping
 from sshtrail_lib.compliance.matching import Need
 
 
+class Grant(typing.NamedTuple):
+    """What an access control list gives: to a ``kind`` (str: user or group), its ``name`` (str), ``bits`` (int)."""
+
+    kind: str
+    name: str
+    bits: int
+
+
 class File(typing.NamedTuple):
-    """A file's ``mode`` (int, permission bits), ``owner`` and ``group`` (str: names, or numbers without one)."""
+    """
+    A file's ``mode`` (int, permission bits), ``owner`` and ``group`` (str: names, or numbers without one).
+
+    ``grants`` (tuple of :class:`Grant`) is what its access control list gives to others, and ``above`` (str) the
+    directory on the way to it that others can write to, so that they can put another file in its place.
+    """
 
     mode: int
     owner: str
     group: str
+    grants: tuple[Grant, ...] = ()
+    above: str = ""
 
 
 class Value(typing.NamedTuple):

@@ -234,15 +234,16 @@ def _stig(host: str, name: str, found: Sequence[Row]) -> dict[str, typing.Any]:
 
 
 def _rule(host: str, stig: str, row: Row) -> dict[str, typing.Any]:
-    unsaid = ("false_positives", "false_negatives", "documentable", "security_override_guidance", "potential_impacts")
+    unsaid = ("false_positives", "false_negatives", "security_override_guidance", "potential_impacts")
     more = ("third_party_tools", "ia_controls", "responsibility", "mitigations", "mitigation_control")
     # The viewer finds a rule by its version; the numbers of its groups are not in the table.
     return {
-        **{"group_id_src": row["id"], "group_id": row["id"], "group_title": row["title"], "group_tree": []},
+        **{"group_id_src": row["id"], "group_id": row["id"], "group_title": row["title"]},
+        "group_tree": [{"id": row["id"], "title": row["title"], "description": ""}],
         **{"rule_id_src": row["id"], "rule_id": row["id"], "rule_version": row["id"], "rule_title": row["title"]},
         **{"severity": row["level"] or "medium", "weight": "10.0", "classification": "NF"},
         **{"fix_text": row["remedy"], "check_content": "; ".join(row["checks"]), "discussion": row["title"]},
-        "check_content_ref": {"href": "", "name": "M"},
+        **{"check_content_ref": {"href": "", "name": "M"}, "documentable": "false"},
         **dict.fromkeys((*unsaid, *more), ""),
         **{"legacy_ids": [], "ccis": [], "overrides": {}, "reference_identifier": ""},
         **{"uuid": _named(f"{host}/{row['control']}"), "stig_uuid": stig},

@@ -18,8 +18,8 @@ NAMES = {
 }
 #: Those that have an edition for each distribution.
 OF_A_SYSTEM = ("CIS", "STIG")
-#: Whose benchmark also fits, as far as it goes: rebuilds of RHEL.
-LIKE = {**dict.fromkeys(("CentOS Stream", "Rocky", "AlmaLinux", "OEL", "Oracle Linux"), "RedHat")}
+#: Whose benchmark also fits, as far as it goes.
+REBUILDS = ("CentOS Stream", "CentOS", "Rocky", "AlmaLinux", "OEL", "Oracle Linux")
 SYSTEMS = {"Debian": "Debian {}", "Ubuntu": "Ubuntu {}", "RedHat": "RHEL {}"}
 
 
@@ -75,6 +75,9 @@ def _of(start: str, edition: str | None, grains: Mapping, strict: bool) -> list[
 
 def system(grains: Mapping) -> str:
     """Return how the benchmarks name a host's distribution (str)."""
-    name = LIKE.get(str(grains.get("os")), str(grains.get("os")))
+    name = str(grains.get("os"))
+    # Rebuilds of RHEL have its numbers, and its relatives (Fedora, Amazon Linux) none that it has.
+    like = name in REBUILDS or grains.get("os_family") == "RedHat"
+    name = "RedHat" if like and name not in SYSTEMS else name
     release = str(grains.get("osrelease", ""))
     return SYSTEMS.get(name, f"{name} {{}}").format(release if name == "Ubuntu" else release.split(".")[0])

@@ -49,7 +49,8 @@ def gather(minion: Minion, policy: Policy, search: float | None = 0.0) -> Facts:
     """
     read = configs.gather()
     auditd, proof = _auditd(minion, policy), _or(None, lambda: minion.call["sshtrail.proof"]())
-    paths = (policy["sshd"]["path"], policy["auditd"]["path"], policy["rules"]["file"], auditd.log)
+    sshd = policy["sshd"]["path"]
+    paths = (sshd, _included(minion, sshd), policy["auditd"]["path"], policy["rules"]["file"], auditd.log)
     family = str(minion.grains.get("os_family", ""))
     return Facts(
         family,
@@ -202,6 +203,13 @@ def _sshd(minion: Minion, policy: Policy) -> Sshd:
     unread = _or(nothing, lambda: minion.call["sshd_config.diff"](path=path, config={}))
     pam = _or(None, lambda: tuple(one["reason"] for one in minion.call["sshtrail_pam.check"]()))
     return Sshd("", told, "the sshd that runs has not read it" if "sshd" in unread else "", pam)
+
+
+def _included(minion: Minion, path: str) -> list[str]:
+    """Return the files that sshd reads besides its main one (``path``, str)."""
+    nothing: dict[str, typing.Any] = {"paths": [], "binary": None}
+    told = _or(nothing, lambda: sshd_host.sources(minion, path))
+    return [one for one in told["paths"] if one not in (path, told["binary"]) and os.path.isfile(one)]
 
 
 def _values(found: Mapping[str, Mapping[str, typing.Any]]) -> dict[str, Value]:

@@ -13,18 +13,25 @@ import posixpath
 import typing
 from collections.abc import Callable, Mapping, Sequence
 
+from sshtrail_lib.coverage import rules as coverage_rules
 from sshtrail_lib.rules import layout, overlap
 from sshtrail_lib.rules.layout import COMPARE, DIR, PERM, WATCH
 
-EXIT = layout.FILTER_NUMBERS["exit"]
+EXIT, TASK, EXCLUDE = (layout.FILTER_NUMBERS[name] for name in ("exit", "task", "exclude"))
 NEVER = layout.ACTION_NUMBERS["never"]
+#: linux/audit.h: the record that every rule about a system call or a file makes.
+SYSCALL = 1300
 
 
 class Need(typing.NamedTuple):
-    """A demand, as a rule that would do: for a person (``what``, str), and as the kernel would hold it (bytes)."""
+    """
+    A demand, as a rule that would do: for a person (``what``, str), and as the kernel would hold it (bytes); ``parts``
+    are the rules (tuple of bytes) that would do together.
+    """
 
     what: str
     rule: bytes
+    parts: tuple[bytes, ...] = ()
 
 
 class Recorded(typing.NamedTuple):
@@ -55,16 +62,36 @@ def recorded(need: Need, rules: Sequence[bytes], links: Mapping[str, str], execs
     execs
         As for :func:`sshtrail_lib.rules.overlap.collide`.
     """
+    whole = _recorded(need.rule, rules, links, execs)
+    if whole.by is not None or whole.hidden is not None or not need.parts:
+        return whole
+    parts = [_recorded(part, rules, links, execs) for part in need.parts]
+    return next((part for part in parts if part.by is None), parts[0])
+
+
+def _recorded(need: bytes, rules: Sequence[bytes], links: Mapping[str, str], execs: Callable[[int], int]) -> Recorded:
+    by = hidden = None
     for rule in rules:
         seen = _seen(rule)
-        if seen.filter != EXIT:
-            continue
-        if seen.action == NEVER:
-            if overlap.collide(rule, need.rule, execs):
+        if seen.filter in (TASK, EXCLUDE):
+            # These lists are gone through besides the other, wherever in it a rule stands.
+            if _silences(rule, seen, need):
                 return Recorded(None, rule)
-        elif _meets(seen, _seen(need.rule), links):
-            return Recorded(rule)
-    return Recorded(None)
+        elif seen.filter == EXIT and by is None and hidden is None:
+            if seen.action == NEVER:
+                hidden = rule if overlap.collide(rule, need, execs) else None
+            elif _meets(seen, _seen(need), links):
+                by = rule
+    return Recorded(by, hidden)
+
+
+def _silences(rule: bytes, seen: _Rule, need: bytes) -> bool:
+    """Tell whether a rule of another list keeps away what a need is about: the whole process, or its records."""
+    if overlap.exclusive(rule, need):
+        return False
+    if seen.filter == EXCLUDE:
+        return coverage_rules.drops(layout.unpack(rule)[0].fields, SYSCALL)
+    return seen.action == NEVER
 
 
 def _meets(rule: _Rule, need: _Rule, links: Mapping[str, str]) -> bool:

@@ -9,7 +9,7 @@ import typing
 from collections.abc import Mapping
 
 from sshtrail_lib.base import text
-from sshtrail_lib.compliance.facts import Facts, File
+from sshtrail_lib.compliance.facts import Facts, File, Grant
 from sshtrail_lib.compliance.finding import NOT_APPLICABLE, UNKNOWN, Finding, combined, judged
 
 NAMED = 4
@@ -18,16 +18,20 @@ NAMED = 4
 class Files(typing.NamedTuple):
     """
     What files of a kind must be: ``mode`` (int, the bits that may be set), ``owner`` or ``group`` (tuple of str, those
-    that are allowed); None for any.
+    that are allowed); None for any. ``readers`` (tuple of str) are groups to which an access control list may give
+    what the file's own group may have.
     """
 
     kind: str
     mode: int | None = None
     owner: tuple[str, ...] | None = None
     group: tuple[str, ...] | None = None
+    readers: tuple[str, ...] = ("root",)
 
 
 ROOT, LOGS = ("root",), ("root", "adm")
+# tmpfiles.d/systemd.conf gives the journal to them.
+JOURNAL = (*LOGS, "systemd-journal", "wheel")
 #: By the names that ComplianceAsCode gives to these demands.
 MODES = {
     "file_permissions_sshd_config": Files("sshd config", 0o600),
@@ -39,12 +43,12 @@ MODES = {
     "directory_permissions_sshd_config_d": Files("sshd directory", 0o700),
     "directory_owner_sshd_config_d": Files("sshd directory", owner=ROOT),
     "directory_groupowner_sshd_config_d": Files("sshd directory", group=ROOT),
-    "file_permissions_var_log_audit": Files("audit logs", 0o640),
+    "file_permissions_var_log_audit": Files("audit logs", 0o640, readers=LOGS),
     "file_permissions_var_log_audit_stig": Files("audit logs", 0o600),
     "file_ownership_var_log_audit_stig": Files("audit logs", owner=ROOT),
     "file_group_ownership_var_log_audit": Files("audit logs", group=LOGS),
     "file_group_ownership_var_log_audit_stig": Files("audit logs", group=ROOT),
-    "directory_permissions_var_log_audit": Files("audit log directory", 0o750),
+    "directory_permissions_var_log_audit": Files("audit log directory", 0o750, readers=LOGS),
     "directory_ownership_var_log_audit": Files("audit log directory", owner=ROOT),
     "directory_group_ownership_var_log_audit": Files("audit log directory", group=LOGS),
     "file_permissions_etc_audit_auditd": Files("auditd.conf", 0o640),
@@ -61,7 +65,7 @@ MODES = {
     "file_audit_tools_permissions": Files("audit programs", 0o755),
     "file_audit_tools_ownership": Files("audit programs", owner=ROOT),
     "file_audit_tools_group_ownership": Files("audit programs", group=ROOT),
-    "journal_access": Files("journal", 0o2750),
+    "journal_access": Files("journal", 0o2750, readers=JOURNAL),
     "rsyslog_files_permissions": Files("syslog files", 0o640),
     "rsyslog_files_ownership": Files("syslog files", owner=("root", "syslog")),
     "rsyslog_files_groupownership": Files("syslog files", group=("root", "adm")),
@@ -98,13 +102,36 @@ def _judged(found: Mapping[str, File], asked: Files) -> Finding:
 
 
 def _fits(file: File, asked: Files) -> bool:
-    if asked.mode is not None and file.mode & ~asked.mode:
+    if asked.mode is not None and (_beyond(file, asked, asked.mode) or file.above):
         return False
     return (asked.owner is None or file.owner in asked.owner) and (asked.group is None or file.group in asked.group)
 
 
+def _beyond(file: File, asked: Files, mode: int) -> bool:
+    """Tell whether a file gives more than a ``mode`` (int), to whomever."""
+    # A directory's setgid bit gives nobody anything.
+    bits = file.mode & 0o777 if asked.kind.endswith("directory") else file.mode
+    if bits & ~mode:
+        return True
+    return any(one.bits & ~_allowed_to(one, asked, mode) for one in file.grants)
+
+
+def _allowed_to(one: Grant, asked: Files, mode: int) -> int:
+    if one.kind == "user":
+        return mode >> 6 & 7 if one.name in ROOT else mode & 7
+    return mode >> 3 & 7 if one.name in asked.readers else mode & 7
+
+
 def _shown(file: File) -> str:
-    return f"{file.mode:04o} {text.line(file.owner)}:{text.line(file.group)}"
+    said = [f"{file.mode:04o} {text.line(file.owner)}:{text.line(file.group)}"]
+    said += [f"{one.kind}:{text.line(one.name)}:{_bits(one.bits)} by its ACL" for one in file.grants]
+    if file.above:
+        said.append(f"below {text.line(file.above)}, to which others than root can write")
+    return " and ".join(said)
+
+
+def _bits(bits: int) -> str:
+    return "".join(letter if bits & bit else "-" for letter, bit in (("r", 4), ("w", 2), ("x", 1)))
 
 
 def _remedy(asked: Files, path: str) -> str:
@@ -181,7 +208,7 @@ def retained(facts: Facts, days: int) -> Finding:
 def protected(facts: Facts, *kinds: str) -> Finding:
     """Return whether files of several kinds (str) are root's and can be changed by nobody else."""
     own = {
-        "audit logs": Files("audit logs", 0o640, ROOT, LOGS),
+        "audit logs": Files("audit logs", 0o640, ROOT, LOGS, LOGS),
         "audit config": Files("audit config", 0o640, ROOT, ROOT),
     }
     own["audit programs"] = Files("audit programs", 0o755, ROOT, ROOT)

@@ -6,16 +6,18 @@ from __future__ import annotations
 
 import glob
 import grp
+import itertools
 import os
 import pwd
 import re
 import stat
+import struct
 import time
 import typing
 from collections.abc import Iterable, Iterator
 
 from sshtrail_lib.base import processes
-from sshtrail_lib.compliance.facts import File, Storage
+from sshtrail_lib.compliance.facts import File, Grant, Storage
 from sshtrail_lib.trail import audit_log
 
 #: The programs of audit that the benchmarks name, and where they may be.
@@ -54,7 +56,37 @@ def file(path: str) -> File | None:
         found = os.stat(path)
     except OSError:
         return None
-    return File(stat.S_IMODE(found.st_mode), _user(found.st_uid), _group(found.st_gid))
+    real = os.path.realpath(path)
+    return File(stat.S_IMODE(found.st_mode), _user(found.st_uid), _group(found.st_gid), _grants(real), _open(real))
+
+
+def _grants(path: str) -> tuple[Grant, ...]:
+    """Return what the access control list of a file (str) gives to people and groups that it names."""
+    try:
+        data = os.getxattr(path, "system.posix_acl_access")
+    except OSError:
+        return ()
+    entries = [ACL.unpack_from(data, at) for at in range(HEADER, len(data) - ACL.size + 1, ACL.size)]
+    mask = next((bits for tag, bits, _number in entries if tag == MASK), 7)
+    return tuple(
+        Grant(kind, name(number), bits & mask)
+        for tag, bits, number in entries
+        for kind, name in [NAMED.get(tag, ("", str))]
+        if kind and bits & mask
+    )
+
+
+def _open(path: str) -> str:
+    """Return the first directory above a real path (str) that others than root can write to (str, empty for none)."""
+    directory = os.path.dirname(path)
+    try:
+        found = os.stat(directory)
+    except OSError:
+        return ""
+    # With the sticky bit nobody can replace what is another's.
+    if found.st_uid or (found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX):
+        return directory
+    return _open(directory) if directory != "/" else ""
 
 
 def owner(path: str) -> str:
@@ -83,12 +115,19 @@ def _group(gid: int) -> str:
         return str(gid)
 
 
-def files(sshd: str, auditd: str, rules: str, log: str) -> dict[str, dict[str, File]]:
+#: linux/posix_acl_xattr.h: a version, and then each entry's tag, bits and number.
+HEADER, ACL, MASK = 4, struct.Struct("<HHI"), 0x10
+NAMED = {0x02: ("user", _user), 0x08: ("group", _group)}
+
+
+def files(sshd: str, included: Iterable[str], auditd: str, rules: str, log: str) -> dict[str, dict[str, File]]:
     """
     Return the files of each kind that a control is about (dict of kind to a dict of path to :class:`File`).
 
     sshd, auditd
         The configuration files of the two (str).
+    included
+        What else sshd reads (iterable of str).
     rules
         The policy's own file in rules.d (str).
     log
@@ -96,19 +135,19 @@ def files(sshd: str, auditd: str, rules: str, log: str) -> dict[str, dict[str, F
     """
     drop_ins, conf, rules_d = f"{sshd}.d", os.path.dirname(auditd), os.path.dirname(rules)
     kinds: dict[str, Iterable[str]] = {
-        "sshd config": [sshd],
+        "sshd config": [sshd, *included],
         "sshd drop-ins": glob.glob(f"{glob.escape(drop_ins)}/*"),
         "sshd directory": [drop_ins],
-        "audit logs": glob.glob(f"{glob.escape(log)}*") if log else [],
+        "audit logs": _logs(log) if log else [],
         "audit log directory": [os.path.dirname(log)] if log else [],
         "auditd.conf": [auditd],
         "audit.rules": [os.path.join(os.path.dirname(rules_d), "audit.rules")],
         "rules.d": glob.glob(f"{glob.escape(rules_d)}/*"),
-        "audit config": [path for top in {conf, rules_d} for path in _below(top, MOST)],
+        "audit config": [path for top in {conf, rules_d} for path in _below(top, links=True)],
         "audit programs": _tools(),
         "journal": glob.glob("/var/log/journal/*/*.journal"),
         "syslog files": [f"/var/log/{name}" for name in SYSLOG_FILES],
-        "var log": _below("/var/log", MOST),
+        "var log": _below("/var/log"),
     }
     return {kind: {path: one for path in paths if (one := file(path))} for kind, paths in kinds.items()}
 
@@ -118,15 +157,22 @@ def _tools() -> list[str]:
     return [path for path in dict.fromkeys(found) if os.path.isfile(path)]
 
 
-def _below(top: str, most: int) -> list[str]:
-    return [path for path, _number in zip(_walk(top), range(most), strict=False)]
+def _logs(log: str) -> list[str]:
+    """Return the audit logs (list of str): all that is in their directory, unless that is everybody's."""
+    directory = os.path.dirname(log)
+    pattern = f"{glob.escape(log)}*" if directory == "/var/log" else f"{glob.escape(directory)}/*"
+    return [path for path in glob.glob(pattern) if os.path.isfile(path)]
 
 
-def _walk(top: str) -> Iterator[str]:
+def _below(top: str, links: bool = False) -> list[str]:
+    return list(itertools.islice(_walk(top, links), MOST))
+
+
+def _walk(top: str, links: bool) -> Iterator[str]:
     for directory, _names, found in os.walk(top):
         for name in sorted(found):
             path = os.path.join(directory, name)
-            if not os.path.islink(path) and os.path.isfile(path):
+            if (links or not os.path.islink(path)) and os.path.isfile(path):
                 yield path
 
 
@@ -136,7 +182,8 @@ def storage(log: str) -> Storage | None:
     if not log or not os.path.isdir(directory):
         return None
     room, real = os.statvfs(directory), os.path.realpath(directory)
-    mount = max((one for one in mounts() if _within(real, one.path)), key=lambda one: len(one.path))
+    # Of several on one place the last covers the others.
+    mount = max(reversed([one for one in mounts() if _within(real, one.path)]), key=lambda one: len(one.path))
     logs = [path for path in glob.glob(f"{glob.escape(log)}*") if os.path.isfile(path)]
     size = sum(os.stat(path).st_size for path in logs)
     first = min((begun for path in logs if (begun := _first(path)) is not None), default=None)

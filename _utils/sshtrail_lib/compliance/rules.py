@@ -96,7 +96,7 @@ def immutable(facts: Facts) -> Finding:
         return Finding(UNKNOWN, audit.error, KERNEL)
     enabled, last = audit.status["enabled"], audit.last_line
     told = f"the kernel's enabled is {enabled}; the last line that is loaded is {last or 'none'}"
-    holds = enabled == LOCKED and last.split() == ["-e", "2"]
+    holds = enabled == LOCKED and last.replace(" ", "") == "-e2"
     return judged(holds, told, KERNEL, "sshtrail:rules:immutable: true", "enabled")
 
 
@@ -147,7 +147,9 @@ def from_boot(facts: Facts) -> Finding:
     """Return whether the kernel audits from the first process on."""
     words = [word for word in facts.boot if word.startswith("audit=")]
     told = f"/proc/cmdline has {words[-1] if words else 'no audit='}"
-    return _booted(facts, words[-1:] == ["audit=1"], told, "audit=1", lambda word: word == "audit=1")
+    # Documentation/admin-guide/kernel-parameters.txt: audit=on is the same.
+    on = ("audit=1", "audit=on")
+    return _booted(facts, bool(words) and words[-1] in on, told, "audit=1", lambda word: word in on)
 
 
 def _booted(facts: Facts, holds: bool, told: str, word: str, good: Callable[[str], bool]) -> Finding:
@@ -157,9 +159,9 @@ def _booted(facts: Facts, holds: bool, told: str, word: str, good: Callable[[str
     if not facts.entries:
         return Finding(UNKNOWN, f"{told}; no boot entries were found, so nobody knows of the next boot", KERNEL)
     name = word.partition("=")[0] + "="
-    wrong = [
-        place for place, words in facts.entries.items() if not any(good(one) for one in words if one.startswith(name))
-    ]
+    # The last one counts.
+    said = {place: [one for one in words if one.startswith(name)][-1:] for place, words in facts.entries.items()}
+    wrong = [place for place, words in said.items() if not any(map(good, words))]
     return judged(not wrong, _several(f"{told}; not in ", wrong) if wrong else told, "file", remedy)
 
 

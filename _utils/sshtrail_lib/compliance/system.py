@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import collections
 import re
-import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from sshtrail_lib.base import text
+from sshtrail_lib.compliance import syslog
 from sshtrail_lib.compliance.facts import Facts
 from sshtrail_lib.compliance.finding import MANUAL, NOT_APPLICABLE, UNKNOWN, Finding, judged
 
@@ -29,8 +29,6 @@ JOURNAL, SYSLOG, UPLOAD, REMOTE = (
 )
 #: The services that synchronize a clock.
 CHRONY, TIMESYNCD = ("chrony", "chronyd"), ("systemd-timesyncd",)
-#: What facilities the standards want written.
-REMOTE_ACCESS = ("auth", "authpriv", "daemon")
 
 
 def package(facts: Facts, name: str) -> Finding:
@@ -108,7 +106,7 @@ def forwards(facts: Facts) -> Finding:
     if not _runs(facts, SYSLOG):
         return Finding(NOT_APPLICABLE, "rsyslog does not run", "service")
     # rsyslog can also read the journal itself.
-    reads = [place for place, line in _lines(facts, "rsyslog") if "imjournal" in line or "imuxsock" in line]
+    reads = [place for place, line in syslog.lines(facts) if "imjournal" in line or "imuxsock" in line]
     value, where = _journald(facts, "ForwardToSyslog", "no")
     told = f"ForwardToSyslog={value} ({where})" + (f"; rsyslog reads by itself ({reads[0]})" if reads else "")
     return judged(value == "yes", told, "file", "journald.conf: ForwardToSyslog=yes")
@@ -143,16 +141,18 @@ def journal_rotation(facts: Facts) -> Finding:
     return Finding(MANUAL, ", ".join(found) or "nothing is set: journald's defaults rotate the journal")
 
 
+#: What Debian and Ubuntu build in otherwise than others.
+BUILT_IN = ("ForwardToSyslog",)
 TRUTHS = {**dict.fromkeys(("1", "y", "t", "true", "on"), "yes"), **dict.fromkeys(("0", "n", "f", "false", "off"), "no")}
 
 
 def _journald(facts: Facts, key: str, default: str) -> tuple[str, str]:
     value, where = default, "journald's default"
     for place, line in _lines(facts, "journald"):
-        # What the package ships is commented out, and is what it was built with.
-        shipped = line.startswith("#")
-        name, equals, said = line.lstrip("#").partition("=")
-        if equals and name.strip() == key and not (shipped and where != "journald's default"):
+        # What a distribution builds in otherwise than journald.conf(5) tells, it ships commented out.
+        shipped = line.startswith("#") and key in BUILT_IN and where.startswith("journald's default")
+        name, equals, said = (line.lstrip("#") if shipped else line).partition("=")
+        if equals and name.strip() == key:
             value = said.strip().lower() or default
             where = f"journald's default, {place}" if shipped else place
     return TRUTHS.get(value, value), where
@@ -180,102 +180,6 @@ def upload_part(facts: Facts, part: Callable[[Facts], Finding]) -> Finding:
     if _runs(facts, SYSLOG):
         return Finding(NOT_APPLICABLE, "rsyslog is the logging system here", "service")
     return part(facts)
-
-
-class Forwarding(typing.NamedTuple):
-    """Where rsyslog sends to: the lines (tuple of ``(place, line)``), and the text of all of them in lower case."""
-
-    lines: Lines
-    text: str
-
-
-FORWARDS = re.compile(r'type="omfwd"|^[^#]*\s@@?[\w\[(.:-]', re.IGNORECASE)
-LISTENS = re.compile(
-    r"^\s*(\$ModLoad\s+im(tcp|udp|relp)|\$(Input(TCP|RELP)|UDP)ServerRun|(module|input)\(.*im(tcp|udp|relp))",
-    re.IGNORECASE,
-)
-
-
-def forwarding(facts: Facts) -> Forwarding:
-    """Return where rsyslog sends to (:class:`Forwarding`)."""
-    found = tuple((place, line) for place, line in _lines(facts, "rsyslog") if FORWARDS.search(line))
-    everything = "\n".join(line for _place, line in _lines(facts, "rsyslog"))
-    return Forwarding(found, everything.lower().replace(" ", ""))
-
-
-def forwards_away(facts: Facts) -> Finding:
-    """Return whether rsyslog sends messages to a log host."""
-    if facts.configs.get("rsyslog") is None:
-        return judged(False, "rsyslog has no configuration here", "file", 'rsyslog: action(type="omfwd" …)')
-    found = forwarding(facts).lines
-    told = f"{text.line(found[0][1])} ({found[0][0]})" if found else "no action of rsyslog sends to another host"
-    return judged(bool(found), told, "file", 'rsyslog: action(type="omfwd" target="LOGHOST" protocol="tcp" …)')
-
-
-def stream(facts: Facts, keyword: str, legacy: str, values: tuple[str, ...]) -> Finding:
-    """Return whether rsyslog sends as a keyword (str, or in the ``legacy`` form) says, with one of these values."""
-    said = forwarding(facts).text
-    good = [value for value in values for form in (f'{keyword}="{value}"', f"{legacy}{value}") if form.lower() in said]
-    told = (
-        f"rsyslog sends with {keyword} {good[0]}"
-        if good
-        else f"rsyslog does not set {keyword} to {' or '.join(values)}"
-    )
-    return judged(bool(good), told, "file", f'rsyslog: {keyword}="{values[0]}"')
-
-
-def listens_to_nobody(facts: Facts) -> Finding:
-    """Return whether rsyslog accepts no messages from others."""
-    if facts.configs.get("rsyslog") is None:
-        return Finding(NOT_APPLICABLE, "rsyslog is not here")
-    found = [f"{text.line(line)} ({place})" for place, line in _lines(facts, "rsyslog") if LISTENS.search(line)]
-    told = f"rsyslog listens: {found[0]}" if found else "rsyslog listens to nobody"
-    return judged(not found, told, "file", "rsyslog: without imtcp, imudp and imrelp")
-
-
-def file_mode(facts: Facts) -> Finding:
-    """Return whether rsyslog makes its files readable by few."""
-    found = [(place, line) for place, line in _lines(facts, "rsyslog") if "filecreatemode" in line.lower()]
-    modes = [
-        (place, match) for place, line in found if (match := re.search(r'ilecreatemode[\s="]+(\d+)', line.lower()))
-    ]
-    if not modes:
-        return judged(
-            False, "rsyslog sets no $FileCreateMode: its own is 0644", "file", "rsyslog: $FileCreateMode 0640"
-        )
-    wrong = [f"{match[1]} ({place})" for place, match in modes if int(match[1], 8) & ~0o640]
-    told = f"$FileCreateMode {wrong[0]}" if wrong else f"$FileCreateMode {modes[0][1][1]} ({modes[0][0]})"
-    return judged(not wrong, told, "file", "rsyslog: $FileCreateMode 0640")
-
-
-SELECTOR = re.compile(r"^\s*([\w*,]+\.[\w*=!;.,-]+)\s+(-?/\S+|@|\||:|action\()")
-
-
-def writes(facts: Facts, *facilities: str) -> Finding:
-    """Return whether rsyslog writes the messages of these facilities (str) to a file, whatever their priority."""
-    if facts.configs.get("rsyslog") is None:
-        return judged(False, "rsyslog has no configuration here", "file", "rsyslog: auth,authpriv.* /var/log/auth.log")
-    written: dict[str, str] = {}
-    for place, line in _lines(facts, "rsyslog"):
-        match = SELECTOR.match(line)
-        if match and match[2].lstrip("-").startswith("/"):
-            taken = [name for name in facilities if _takes(match[1], name)]
-            written |= dict.fromkeys(taken, f"{match[2].lstrip('-')} ({place})")
-    missing = [name for name in facilities if name not in written]
-    told = ", ".join(f"{name} to {where}" for name, where in written.items())
-    if missing:
-        told = f"rsyslog writes no {', '.join(missing)}"
-    return judged(not missing, told, "file", f"rsyslog: {','.join(missing)}.* /var/log/…")
-
-
-def _takes(selector: str, facility: str) -> bool:
-    """Tell whether a selector (str) takes all messages of a facility (str): the last word on it counts."""
-    taken = False
-    for part in selector.split(";"):
-        names, _, priority = part.rpartition(".")
-        if {facility, "*"} & set(names.split(",")):
-            taken = priority in ("*", "debug")
-    return taken
 
 
 def shown(facts: Facts, name: str, wanted: str, otherwise: str) -> Finding:
@@ -353,8 +257,9 @@ def clock_line(facts: Facts, pattern: str, what: str, every: str = "") -> Findin
     every
         A pattern (str) that each such line must have.
     """
-    found = [(place, line) for place, line in facts.clock.config if re.match(pattern, line)]
-    wrong = [(place, line) for place, line in found if every and not re.search(every, line)]
+    # chrony.conf(5): the letters of a directive may have either size.
+    found = [(place, line) for place, line in facts.clock.config if re.match(pattern, line, re.IGNORECASE)]
+    wrong = [(place, line) for place, line in found if every and not re.search(every, line, re.IGNORECASE)]
     if not found:
         return judged(False, f"the clock's configuration has no {what}", "file", what)
     place, line = (wrong or found)[0]
@@ -374,16 +279,20 @@ def utc(facts: Facts) -> Finding:
 
 # --- sudo, accounts, PAM, integrity -------------------------------------------------------------------------------
 
-SUDO_LOG = re.compile(r'^Defaults\s+(?:[^#"]*,\s*)?(!\s*logfile\b|logfile\s*=\s*"?([^",\s]+)"?)')
+#: sudoers(5): parameters are separated by commas, and a value can be quoted.
+SUDO_LOG = re.compile(r"""(!\s*logfile\b|\blogfile\s*=\s*(?:"([^"]*)"|((?:\\.|[^",\s\\])+)))""")
+SUDO_PARAMETER = re.compile(r"""\s*((?:"[^"]*"|\\.|[^",\\])*)(?:,|$)""")
 
 
 def sudo_logfile(lines: Iterable[tuple[str, str]]) -> tuple[str, str]:
     """Return the file that sudo logs to and the line that says so (two str), empty for none: the last counts."""
     path = where = ""
     for place, line in lines:
-        match = SUDO_LOG.match(line)
-        if match:
-            path, where = match[2] or "", place
+        defaults = re.match(r"Defaults\s+(?=\S)", line)
+        for parameter in SUDO_PARAMETER.finditer(line, defaults.end()) if defaults else ():
+            match = SUDO_LOG.match(parameter[1].lstrip())
+            if match:
+                path, where = match[2] or (match[3] or "").replace("\\", ""), place
     return path, where
 
 
@@ -424,7 +333,8 @@ def integrity(facts: Facts) -> Finding:
         return judged(False, "AIDE has no configuration here", "package", "pkg.installed aide")
     tools = list(facts.files.get("audit programs", {}))
     lines = _lines(facts, "aide")
-    missing = [tool for tool in tools if not any(_watches(line, tool) for _place, line in lines)]
+    groups = _groups(lines)
+    missing = [tool for tool in tools if not any(_watches(line, tool, groups) for _place, line in lines)]
     runs = [place for place, line in _lines(facts, "aide-check")]
     told = (
         f"AIDE does not watch {', '.join(missing[:4])} with sha512"
@@ -437,18 +347,41 @@ def integrity(facts: Facts) -> Finding:
     )
 
 
-def _watches(line: str, tool: str) -> bool:
-    # Where /sbin is /usr/sbin either will do.
-    words = line.split()
+def _groups(lines: Lines) -> frozenset[str]:
+    """Return the names of AIDE's groups of attributes (frozenset of str) that sha512 is in: aide.conf(5)."""
+    found: set[str] = set()
+    for _place, line in lines:
+        name, equals, said = line.partition("=")
+        if equals and re.fullmatch(r"\w+\s*", name):
+            (found.add if _hashed(said, found) else found.discard)(name.strip())
+    return frozenset(found)
+
+
+def _hashed(said: str, groups: Collection[str]) -> bool:
+    """Tell whether an expression of attributes (str) comes to have sha512: each part adds to it, or takes away."""
+    has = False
+    for sign, name in re.findall(r"([+-]?)\s*(\w+)", said.partition("#")[0]):
+        if name == "sha512" or name in groups:
+            has = sign != "-"
+    return has
+
+
+def _watches(line: str, tool: str, groups: Collection[str]) -> bool:
+    # Where /sbin is /usr/sbin either will do; a $ ends what would be a beginning of more paths.
+    path, _, said = line.replace("\\", "").partition(" ")
     names = (tool, tool.removeprefix("/usr")) if tool.startswith("/usr/") else (tool, f"/usr{tool}")
-    return len(words) > 1 and words[0] in names and "sha512" in words[1]
+    return path.rstrip("$") in names and _hashed(said, groups)
 
 
 def alias(facts: Facts, name: str) -> Finding:
     """Return whether mail to a name (str) goes to somebody."""
     if facts.configs.get("aliases") is None:
         return judged(False, "/etc/aliases is not there", "file", f"/etc/aliases: {name}: …")
-    found = [(place, line) for place, line in _lines(facts, "aliases") if re.match(rf"\s*{name}\s*:\s*\S", line)]
+    found = [
+        (place, line)
+        for place, line in _lines(facts, "aliases")
+        if re.match(rf'"?{name}"?\s*:\s*[^\s#]', line, re.IGNORECASE)
+    ]
     told = f"{text.line(found[0][1])} ({found[0][0]})" if found else f"/etc/aliases names nobody for {name}"
     return judged(bool(found), told, "file", f"/etc/aliases: {name}: …")
 
@@ -475,7 +408,7 @@ def offload(facts: Facts) -> Finding:
     remote = remote_server(facts)
     if remote.holds:
         return remote
-    if _active(facts, "syslog.conf") and forwarding(facts).lines:
+    if _active(facts, "syslog.conf") and syslog.forwards(facts):
         return judged(True, "auditd's syslog plugin is active, and rsyslog forwards")
     jobs = [place for place, line in _lines(facts, "offload")]
     told = f"a job takes them away ({jobs[0]}); whether they arrive is not seen here" if jobs else remote.evidence
@@ -484,7 +417,9 @@ def offload(facts: Facts) -> Finding:
 
 def _active(facts: Facts, plugin: str) -> bool:
     lines = [line for place, line in _lines(facts, "plugins") if f"/{plugin} " in f"{place} ".replace(" line", " ")]
-    return any(re.match(r"\s*active\s*=\s*yes\b", line) for line in lines)
+    # Of two lines the later counts, and letters of either size are taken.
+    said = [match[1].lower() for line in lines if (match := re.match(r"active\s*=\s*(\w+)", line, re.IGNORECASE))]
+    return said[-1:] == ["yes"]
 
 
 def _sets(line: str, keyword: str) -> bool:

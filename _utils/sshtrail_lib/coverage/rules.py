@@ -104,9 +104,13 @@ def _only_without_login(fields: Sequence[tuple[int, int, int]]) -> bool:
 
 
 def _excluded(fields: Sequence[tuple[int, int, int]]) -> str:
-    kinds = [(op, value) for number, op, value in fields if number == MSGTYPE]
-    hidden = [name for kind, name in ESSENTIAL.items() if all(_matches(kind, *one) for one in kinds)]
+    hidden = [name for kind, name in ESSENTIAL.items() if drops(fields, kind)]
     return f"records of the type {', '.join(hidden)} are not written" if hidden else ""
+
+
+def drops(fields: Sequence[tuple[int, int, int]], kind: int) -> bool:
+    """Tell whether a rule with these ``fields`` on the exclude list keeps records of a ``kind`` (int) away."""
+    return all(_matches(kind, op, value) for number, op, value in fields if number == MSGTYPE)
 
 
 def _matches(kind: int, operator: int, value: int) -> bool:

@@ -53,6 +53,11 @@ def collide(one: bytes, other: bytes, execs: Callable[[int], int]) -> bool:
     return not (_apart(a, b, execs) or (a.action and b.action and _unrelated(a, b)))
 
 
+def exclusive(one: bytes, other: bytes) -> bool:
+    """Tell whether no event has values that both rules (bytes) are about, whichever lists they are on."""
+    return _limits_apart(view_of(one).limits, view_of(other).limits)
+
+
 def _apart(a, b, execs):
     """Tell, by all but their places and keys, whether no event can match both."""
     return a.filter != b.filter or _calls_apart(a, b, execs) or _limits_apart(a.limits, b.limits)

@@ -37,6 +37,8 @@ from sshtrail_lib.sshd.wish import Wish
 #: ``{keyword: {"old": value, "new": value}}``.
 Changes = dict[str, dict[str, typing.Any]]
 _KIND = "sshd_config"
+#: Of a file that is new: sshd alone reads it, and the benchmarks ask for no more.
+MODE = 0o600
 _UNREAD = {"sshd": {"old": "runs with other files", "new": "runs with the present files"}}
 
 
@@ -374,13 +376,13 @@ def _dumps(minion: Minion, tree: Tree, connections: Sequence[Connection]) -> lis
 def _write(transaction: Transaction, plan: Plan, memory: Memory | None) -> None:
     files_in_turn = {path: plan.files[path] for path in sshd_plan.order(plan)}
     if memory is None:
-        transaction.write(plan.tree.data, files_in_turn)
+        transaction.write(plan.tree.data, files_in_turn, mode=MODE)
         return
     asked = [[wanted.keyword.name, wanted.criteria and match.text(wanted.criteria)] for wanted in plan.wishes]
     base = plan.base.data if plan.base else plan.tree.data
     paths = {**plan.tree.data, **base, **plan.after.data}
     new = {**files_in_turn, **{path: plan.after.data.get(path) for path in paths}}
-    memory.write(plan.tree.data, base, new, asked or None)
+    memory.write(plan.tree.data, base, new, asked or None, mode=MODE)
 
 
 def _carry_out(transaction: Transaction, plan: Plan, running: Running, memory: Memory | None = None) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 from sshtrail_lib.compliance import checks
-from sshtrail_lib.compliance.facts import File
+from sshtrail_lib.compliance.facts import File, Grant
 from sshtrail_lib.policy.controls import CHECKS, CONTROLS
 
 from unit.compliance.known import PERIOD, PLACE, POLICY, PROOF, audit, facts, lines
@@ -136,6 +136,15 @@ CASES = [
     ("sudo_custom_logfile", configured(sudo=("Defaults use_pty, logfile=/var/log/sudo.log",)), "pass"),
     ("sudo_custom_logfile", configured(sudo=("Defaults logfile=/x", "Defaults !logfile")), "fail"),
     ("sudo_custom_logfile", configured(sudo=("# Defaults logfile=/x", "Defaults:bob logfile=/x")), "fail"),
+    *(("sudo_custom_logfile", configured(sudo=(said,)), "pass") for said in (
+        'Defaults secure_path="/usr/sbin:/usr/bin", logfile=/x', "Defaults  logfile = /x",
+        "Defaults !syslog,logfile=/x",
+        'Defaults badpass_message="a, b", logfile="/var/log/my sudo.log"',
+    )),
+    *(("sudo_custom_logfile", configured(sudo=(said,)), "fail") for said in (
+        'Defaults logfile="/x", !logfile', 'Defaults badpass_message="logfile=/x"', "Defaults", "Defaults nologfile=/x",
+        "Defaults>root logfile=/x", "Defaults@web1 logfile=/x",
+    )),
     ("sudo_custom_logfile", configured(sudo=None), "not applicable"),
     ("account_unique_id", {}, "pass"),
     ("account_unique_id", {"accounts": (("root", 0), ("toor", 0))}, "fail"),
@@ -147,9 +156,20 @@ CASES = [
     ("aide_check_audit_tools", {**configured(aide=AIDE, aide_check=("x",)), "files": TOOLS}, "pass"),
     ("aide_check_audit_tools", {**configured(aide=AIDE, aide_check=()), "files": TOOLS}, "fail"),
     ("aide_check_audit_tools", {**configured(aide=("/sbin/auditctl p",), aide_check=("x",)), "files": TOOLS}, "fail"),
+    *(("aide_check_audit_tools", {**configured(aide=said, aide_check=("x",)), "files": TOOLS}, status)
+      for said, status in (
+        (("OURS = p+i+n+sha512", "/usr/sbin/auditctl OURS"), "pass"),
+        (("A = p+i", "B=A+sha512", "/usr/sbin/auditctl$ B"), "pass"),
+        (("A = sha512+p", "B = A-sha512", "/usr/sbin/auditctl B"), "fail"),
+        (("A = p+i", "/usr/sbin/auditctl A"), "fail"),
+        (("!/usr/sbin/auditctl", "/usr/sbin/auditd sha512"), "fail"),
+        (("/usr/sbin/auditctl p # sha512",), "fail"),
+    )),
     ("aide_check_audit_tools", configured(aide=None), "fail"),
     ("postfix_client_configure_mail_alias", configured(aliases=("root: alice",)), "pass"),
     ("postfix_client_configure_mail_alias", configured(aliases=("root:",)), "fail"),
+    ("postfix_client_configure_mail_alias", configured(aliases=('"Root"\t:alice',)), "pass"),
+    ("postfix_client_configure_mail_alias", configured(aliases=("root: # nobody", "#root: x", "roots: x")), "fail"),
     ("postfix_client_configure_mail_alias_postmaster", configured(aliases=("postmaster: root",)), "pass"),
     # --- records to another host
     ("auditd_audispd_configure_remote_server", {"configs": {
@@ -164,6 +184,12 @@ CASES = [
         "plugins": (("/etc/audit/plugins.d/au-remote.conf line 3", "active = yes"),),
         "audisp-remote": lines("remote_server ="),
     }}, "fail"),
+    *(("auditd_audispd_configure_remote_server", {"configs": {
+        "plugins": tuple(("/etc/audit/plugins.d/au-remote.conf line 1", line) for line in said),
+        "audisp-remote": lines("remote_server=h"),
+    }}, status) for said, status in (
+        (("active=YES",), "pass"), (("active = yes", "active = no"), "fail"), (("# active = yes",), "fail"),
+    )),
     ("auditd_offload_logs", {"configs": {"offload": (("/etc/cron.weekly/audit-offload", ""),)}}, "pass"),
     ("auditd_offload_logs", {}, "fail"),
     # --- the volume
@@ -204,6 +230,24 @@ CASES = [
 ]  # fmt: skip
 
 
+# journald.conf(5): what is commented out is not said; Debian and Ubuntu ship what they build in otherwise so.
+JOURNALD = [
+    ("journald_storage", ("#Storage=persistent",), "fail"),
+    ("journald_storage", ("Storage = persistent",), "pass"),
+    ("journald_storage", ("Storage=persistent", "Storage=volatile"), "fail"),
+    ("journald_storage", ("Storage=volatile", "#Storage=persistent"), "fail"),
+    ("journald_storage", ("Storage=persistent", "#Storage=auto"), "pass"),
+    ("journald_storage", ("Storage=persistent", "Storage="), "fail"),
+    ("journald_storage", ("; Storage=persistent",), "fail"),
+    ("journald_compress", ("#Compress=no",), "pass"),
+    ("journald_compress", ("Compress=FALSE",), "fail"),
+    ("journald_forward_to_syslog", ("#ForwardToSyslog=yes",), "pass"),
+    ("journald_forward_to_syslog", ("#ForwardToSyslog=no",), "fail"),
+    ("journald_forward_to_syslog", ("ForwardToSyslog=1", "#ForwardToSyslog=no"), "pass"),
+]
+CASES += [(name, configured(journald=said), status) for name, said, status in JOURNALD]
+
+
 @pytest.mark.parametrize(("name", "changes", "status"), CASES)
 def test_a_look(name, changes, status):
     found = checks.look(facts(audit=HELD, **changes), name, "CIS")
@@ -230,6 +274,44 @@ def test_modes_owners_and_groups(name):
     found = checks.look(with_files((0o600, "root", "root"), MODES[wrong]), name, "CIS")
     assert found.status == "fail" and "/x/1 is " in found.evidence
     assert checks.look(facts(audit=HELD, files={}), name, "CIS").status in ("unknown", "not applicable")
+
+
+GRANTS = [
+    ("file_permissions_var_log_audit", (Grant("user", "bob", 4),), "fail"),
+    ("file_permissions_var_log_audit", (Grant("group", "adm", 4),), "pass"),
+    ("file_permissions_var_log_audit", (Grant("group", "adm", 6),), "fail"),
+    ("file_permissions_var_log_audit", (Grant("group", "users", 4),), "fail"),
+    ("file_permissions_var_log_audit", (Grant("user", "root", 6),), "pass"),
+    ("file_permissions_var_log_audit_stig", (Grant("group", "adm", 4),), "fail"),
+    ("file_permissions_audit_binaries", (Grant("user", "bob", 5),), "pass"),
+    ("file_permissions_audit_binaries", (Grant("user", "bob", 7),), "fail"),
+    ("file_permissions_sshd_config", (Grant("user", "bob", 4),), "fail"),
+    ("journal_access", (Grant("group", "wheel", 4), Grant("group", "adm", 4)), "pass"),
+    ("file_ownership_audit_configuration", (Grant("user", "bob", 7),), "pass"),
+]
+
+
+@pytest.mark.parametrize(("name", "grants", "status"), GRANTS)
+def test_an_access_control_list_gives_no_more_than_a_mode_would(name, grants, status):
+    one = File(0o600, "root", "root", grants)
+    found = checks.look(facts(audit=HELD, files={checks.modes.MODES[name].kind: {"/x": one}}), name, "CIS")
+    assert found.status == status
+    assert status == "pass" or f"{grants[0].kind}:{grants[0].name}:" in found.evidence
+
+
+def test_a_directory_above_that_others_write_to_is_no_less_than_a_mode():
+    one = File(0o600, "root", "root", above="/srv")
+    found = checks.look(
+        facts(audit=HELD, files={"sshd config": {"/srv/x": one}}), "file_permissions_sshd_config", "CIS"
+    )
+    assert found.status == "fail" and "below /srv, to which others than root can write" in found.evidence
+
+
+def test_a_directory_s_setgid_bit_gives_nobody_anything():
+    known = facts(audit=HELD, files={"audit log directory": {"/x": File(0o2750, "root", "adm")}})
+    assert checks.look(known, "directory_permissions_var_log_audit", "CIS").status == "pass"
+    known = facts(audit=HELD, files={"audit programs": {"/x": File(0o4755, "root", "root")}})
+    assert checks.look(known, "file_permissions_audit_binaries", "CIS").status == "fail"
 
 
 # --- The table of controls ----------------------------------------------------------------------------------------

@@ -69,5 +69,37 @@ def test_a_checklist_has_the_rules_of_the_stig_alone():
     assert json.dumps(found)
 
 
+#: The fields that STIG Viewer 3.2 writes itself, each with its kind; a reader may ask for any of them.
+TARGET = {
+    **dict.fromkeys(("target_type", "host_name", "ip_address", "mac_address", "fqdn", "comments", "role"), str),
+    **{"is_web_database": bool, "classification": type(None)},
+    **dict.fromkeys(("technology_area", "web_db_site", "web_db_instance"), str),
+}
+STIG = {
+    **dict.fromkeys(("stig_name", "display_name", "stig_id", "release_info", "version", "uuid"), str),
+    **{"reference_identifier": str, "size": int, "rules": list},
+}
+RULE = {
+    **dict.fromkeys(("group_id_src", "group_id", "severity", "group_title", "rule_id_src", "rule_id"), str),
+    **dict.fromkeys(("rule_version", "rule_title", "fix_text", "weight", "check_content", "classification"), str),
+    **dict.fromkeys(("discussion", "false_positives", "false_negatives", "documentable", "potential_impacts"), str),
+    **dict.fromkeys(("security_override_guidance", "third_party_tools", "ia_controls", "responsibility"), str),
+    **dict.fromkeys(("mitigations", "mitigation_control", "reference_identifier", "uuid", "stig_uuid"), str),
+    **dict.fromkeys(("status", "comments", "finding_details"), str),
+    **{"group_tree": list, "check_content_ref": dict, "legacy_ids": list, "ccis": list, "overrides": dict},
+}
+
+
+def test_a_checklist_has_what_the_viewer_itself_writes():
+    found = json.loads(json.dumps(formats.checklist("web1", FOUND)))
+    assert {name: type(value) for name, value in found["target_data"].items()} == TARGET
+    for stig in found["stigs"]:
+        assert {name: type(value) for name, value in stig.items()} == STIG
+        assert all({name: type(value) for name, value in rule.items()} == RULE for rule in stig["rules"])
+        assert {rule["status"] for rule in stig["rules"]} <= {"not_reviewed", "open", "not_a_finding", "not_applicable"}
+        assert {rule["severity"] for rule in stig["rules"]} <= {"low", "medium", "high"}
+    assert set(found) == {"title", "id", "stigs", "active", "mode", "has_path", "target_data", "cklb_version"}
+
+
 def test_a_checklist_of_a_host_that_no_stig_fits_says_so():
     assert formats.checklist("web1", [])["title"] == "web1: no STIG fits this host"

@@ -11,6 +11,14 @@ HOSTS = [
     ({"os": "Ubuntu", "osrelease": "22.04"}, ["CIS Ubuntu 22.04", "STIG Ubuntu 22.04", *WORDS]),
     ({"os": "RedHat", "osrelease": "9.4"}, ["CIS RHEL 9", "STIG RHEL 9", *WORDS]),
     ({"os": "Rocky", "osrelease": "9.4"}, ["CIS RHEL 9", "STIG RHEL 9", *WORDS]),
+    ({"os": "CloudLinux", "os_family": "RedHat", "osrelease": "9.4"}, ["CIS RHEL 9", "STIG RHEL 9", *WORDS]),
+    ({"os": "OEL", "os_family": "RedHat", "osrelease": "9"}, ["CIS RHEL 9", "STIG RHEL 9", *WORDS]),
+    ({"os": "Rocky", "os_family": "RedHat", "osrelease": "8.10"}, WORDS),
+    ({"os": "Fedora", "os_family": "RedHat", "osrelease": "41"}, WORDS),
+    ({"os": "Amazon", "os_family": "RedHat", "osrelease": "2023"}, WORDS),
+    ({"os": "Ubuntu", "os_family": "Debian", "osrelease": "24.04"}, ["CIS Ubuntu 24.04", "STIG Ubuntu 24.04", *WORDS]),
+    ({"os": "Ubuntu", "os_family": "Debian", "osrelease": "25.10"}, WORDS),
+    ({"os": "Linuxmint", "os_family": "Debian", "osrelease": "21.3"}, WORDS),
     ({}, WORDS),
 ]
 

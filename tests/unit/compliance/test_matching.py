@@ -40,7 +40,23 @@ MET = [
     (UNLINK, "-a always,exit -F arch=b64 -S unlink"),
     (EMULATION, "-a always,exit -F arch=b64 -S execve,execveat -C uid!=euid -F auid!=unset"),
 ]
+OPEN_REFUSED = f"-a always,exit -F arch=b64 -S open -F exit=-EACCES -F success=0 {PEOPLE}"
+MET += [
+    (OPEN_REFUSED, f"-a always,exit -F arch=b64 -S open -F exit=-13 {PEOPLE}"),
+    (OPEN_REFUSED, f"-a always,exit -F arch=b64 -S open -F success=0 {PEOPLE}"),
+    (OPEN_REFUSED, f"-a always,exit -F arch=b64 -S openat,open -F success!=1 {PEOPLE}"),
+    (OPEN_REFUSED, "-a always,exit -F arch=b64 -S open -F exit=-EACCES -F auid>=1000 -F auid!=-1 -k one -k two"),
+    (UNLINK, "-a always,exit -F arch=b64 -S unlink -F auid>=1000 -F auid!=4294967295"),
+    (UNLINK, "-a exit,always -F arch=b64 -S unlink -F auid>999 -F auid!=unset"),
+    (SUDOERS, "-w /etc/sudoers -p aw -k a -k b"),
+    (SUDOERS, "-a always,exit -F dir=/etc/ -F perm=aw"),
+]
 UNMET = [
+    (OPEN_REFUSED, f"-a always,exit -F arch=b64 -S open -F exit=-EPERM {PEOPLE}"),
+    (OPEN_REFUSED, f"-a always,exit -F arch=b64 -S open -F exit=-EACCES -F success=1 {PEOPLE}"),
+    (UNLINK, "-a always,exit -F arch=b64 -S unlink -F auid>=1000 -F auid!=unset -F euid=root"),
+    (UNLINK, "-a always,exit -F arch=b64 -S unlink -F auid=root"),
+    (UNLINK, "-a always,exit -F arch=b32 -S unlink"),
     (SUDOERS, "-w /etc/sudoers -p w"),
     (SUDOERS, "-w /etc/sudoers.d -p wa"),
     (SUDOERS, "-a always,exit -F arch=b32 -F path=/etc/sudoers -F perm=wa"),
@@ -77,6 +93,59 @@ def test_what_a_never_hides_is_not_recorded():
     answer, rules = found(UNLINK, never, UNLINK)
     assert answer == matching.Recorded(None, rules[0])
     assert found(UNLINK, UNLINK, never)[0].by
+
+
+SILENT = [
+    "-a never,task",
+    "-a never,task -F auid=1234",
+    "-a always,exclude -F msgtype=SYSCALL",
+    "-a never,exclude -F msgtype>=1300 -F msgtype<=1399",
+    "-a never,exclude -F auid>=1000",
+]
+
+
+@pytest.mark.parametrize("line", SILENT)
+@pytest.mark.parametrize("last", [True, False])
+def test_what_another_list_keeps_away_is_not_recorded_wherever_it_stands(line, last):
+    answer, rules = found(UNLINK, *([UNLINK, line] if last else [line, UNLINK]))
+    assert answer == matching.Recorded(None, rules[last])
+
+
+HARMLESS = [
+    "-a never,task -F auid=unset",
+    "-a always,task",
+    "-a always,exclude -F msgtype=CWD",
+    "-a always,exclude -F msgtype!=SYSCALL",
+    "-a always,exclude -F msgtype=SYSCALL -F auid<1000",
+    "-a never,user -F auid>=1000",
+]
+
+
+@pytest.mark.parametrize("line", HARMLESS)
+def test_what_another_list_says_of_others_hides_nothing(line):
+    assert found(UNLINK, line, UNLINK)[0].by
+
+
+def parted(whole, *parts):
+    return Need("it", compiled(whole), tuple(map(compiled, parts)))
+
+
+PARTS = parted(SUDOERS, SUDOERS.replace("perm=wa", "perm=w"), SUDOERS.replace("perm=wa", "perm=a"))
+CALLS = parted(RUN, *(RUN.replace("execve,execveat", one) for one in ("execve", "execveat")))
+TOGETHER = [
+    (PARTS, ["-w /etc/sudoers -p w", "-w /etc/sudoers -p a -k other"], True),
+    (PARTS, ["-w /etc/sudoers -p a", "-a always,exit -F dir=/etc -F perm=w"], True),
+    (PARTS, ["-w /etc/sudoers -p w", "-w /etc/sudoers -p w -k other"], False),
+    (PARTS, ["-w /etc/sudoers -p w", "-a never,exit -F path=/etc/sudoers -F perm=a", "-w /etc/sudoers -p a"], False),
+    (CALLS, [RUN.replace("execve,", ""), RUN.replace(",execveat", "")], True),
+    (CALLS, [RUN.replace(",execveat", "")], False),
+]
+
+
+@pytest.mark.parametrize(("need", "lines", "holds"), TOGETHER)
+def test_several_rules_can_do_together_what_one_would(need, lines, holds):
+    answer = matching.recorded(need, [compiled(line) for line in lines], LINKS, compile.exec_calls)
+    assert (answer.by is not None) is holds
 
 
 def test_a_never_about_others_hides_nothing():

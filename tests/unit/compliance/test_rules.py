@@ -77,6 +77,8 @@ def test_a_call_that_no_kernel_has_is_not_applicable():
 STATES = [
     (rules.immutable, {}, "pass"),
     (rules.immutable, {"status": {"enabled": 1}}, "fail"),
+    (rules.immutable, {"last_line": "-e2"}, "pass"),
+    (rules.immutable, {"last_line": "-e 1"}, "fail"),
     (rules.immutable, {"last_line": "-w /etc/x -p wa"}, "fail"),
     (rules.failure, {}, "pass"),
     (rules.failure, {"status": {"failure": 1}}, "fail"),
@@ -101,6 +103,10 @@ BOOTS = [
     ({}, "pass"),
     ({"boot": ("quiet",)}, "fail"),
     ({"boot": ("audit=1", "audit=0")}, "fail"),
+    ({"boot": ("audit=0", "audit=on")}, "pass"),
+    ({"boot": ("audit=off",)}, "fail"),
+    ({"entries": {"grub.cfg line 1": ("audit=1", "audit=0")}}, "fail"),
+    ({"entries": {"grub.cfg line 1": ("audit=0", "audit=1")}}, "pass"),
     ({"entries": {}}, "unknown"),
     ({"entries": {"grub.cfg line 1": ("quiet",), "grub.cfg line 2": ("audit=1",)}}, "fail"),
 ]

@@ -1,0 +1,108 @@
+"""compliance.syslog: what rsyslog writes, forwards and receives, in both of its languages."""
+
+import pytest
+from sshtrail_lib.compliance import checks, syslog
+
+from unit.compliance.known import audit, facts
+
+HELD = audit(())
+
+
+def look(name, said):
+    known = None if said is None else tuple((f"/etc/x line {at}", line) for at, line in enumerate(said.splitlines(), 1))
+    return checks.look(facts(audit=HELD, configs={"rsyslog": known}), name, "CIS")
+
+
+# What rsyslogd itself makes of a selector: a comma after a priority ends it, as a semicolon does.
+SELECTORS = [
+    ("auth.*", "auth", True),
+    ("auth,authpriv.*", "authpriv", True),
+    ("auth.*,authpriv.*", "auth", True),
+    ("auth.*,authpriv.*", "authpriv", True),
+    ("auth.*;authpriv.none", "authpriv", False),
+    ("*.*;auth,authpriv.none", "auth", False),
+    ("*.debug", "cron", True),
+    ("*.info;cron.none", "cron", False),
+    ("*.info", "cron", False),
+    ("cron.=debug", "cron", False),
+    ("cron.*;cron.!err", "cron", False),
+    ("mail.*", "auth", False),
+]
+
+
+@pytest.mark.parametrize(("selector", "facility", "taken"), SELECTORS)
+def test_a_selector(selector, facility, taken):
+    assert syslog.takes(selector, facility) is taken
+
+
+TLS = 'StreamDriver="gtls" StreamDriverMode="1" StreamDriverAuthMode="x509/name"'
+MODERN = f'action(type="omfwd" target="h" protocol="tcp" {TLS})'
+DOTTED = 'action(type="omfwd" StreamDriver.Name="ossl" StreamDriver.Mode="1" StreamDriver.AuthMode="x509/name")'
+BY_DEFAULT = f'global(defaultNetstreamDriver="gtls")\n{MODERN.replace("StreamDriver=", "x=", 1)}'
+LEGACY = """\
+$DefaultNetstreamDriver gtls
+$ActionSendStreamDriverMode 1
+$ActionSendStreamDriverAuthMode x509/name
+*.* @@(o)log.example.net:6514"""
+MODE, AUTH = (
+    "rsyslog_encrypt_offload_actionsendstreamdrivermode",
+    "rsyslog_encrypt_offload_actionsendstreamdriverauthmode",
+)
+DRIVER, AWAY = "rsyslog_encrypt_offload_defaultnetstreamdriver", "rsyslog_remote_loghost"
+WRITES, CRON = "rsyslog_remote_access_monitoring", "rsyslog_cron_logging"
+CREATES, LISTENS = "rsyslog_filecreatemode", "rsyslog_nolisten"
+
+CASES = [
+    *((name, said, "pass") for name in (MODE, AUTH, DRIVER, AWAY) for said in (MODERN, DOTTED, BY_DEFAULT, LEGACY)),
+    # Each of them has to send so: one that does is no excuse for another.
+    *((name, f"{MODERN}\n*.* @@plain.example.net", "fail") for name in (MODE, AUTH)),
+    *((name, f"{LEGACY}\n*.* @udp.example.net", "fail") for name in (MODE, AUTH, DRIVER)),
+    # Of the old language only what stands before an action is about it.
+    (MODE, "*.* @@log.example.net\n$ActionSendStreamDriverMode 1", "fail"),
+    (AUTH, MODERN.replace("x509/name", "anon"), "fail"),
+    (AUTH, 'action(type="omfwd"\n  target="h"\n  StreamDriverAuthMode="x509/name"\n)', "pass"),
+    (AUTH, MODERN.replace("=", " = "), "pass"),
+    (DRIVER, "", "fail"),
+    (AWAY, f"# {MODERN}", "fail"),
+    (AWAY, f"auth.* /var/log/auth.log # {MODERN}", "fail"),
+    (AWAY, f"/*\n{MODERN}\n*/", "fail"),
+    (AWAY, "*.* /var/log/all.log\n*.* @[2001:db8::1]:514", "pass"),
+    (AWAY, ':msg, contains, "x" @@log.example.net', "pass"),
+    (AWAY, "if $programname == 'x' then { @@log.example.net }", "pass"),
+    (AWAY, "*.* /var/log/x\n& @@log.example.net", "pass"),
+    (AWAY, ':msg, contains, "mail to @root" /var/log/x', "fail"),
+    (WRITES, "auth.*,authpriv.* /var/log/secure\ndaemon.* /var/log/messages", "pass"),
+    (WRITES, 'auth,authpriv,daemon.* action(type="omfile" file="/var/log/auth.log")', "pass"),
+    (WRITES, 'auth,authpriv,daemon.* action(type="omfwd" target="h")', "fail"),
+    (WRITES, "auth,authpriv,daemon.* ~", "fail"),
+    (WRITES, "*.* -/var/log/all.log;RSYSLOG_FileFormat", "pass"),
+    (WRITES, None, "fail"),
+    (CRON, "cron.* /var/log/cron # all of it", "pass"),
+    (CRON, "/*cron.* /var/log/cron*/", "fail"),
+    (CRON, "*.* /var/log/*.log", "pass"),
+    (CREATES, "$FileCreateMode 0600", "pass"),
+    (CREATES, "$filecreatemode 0640", "pass"),
+    (CREATES, "$FileCreateMode 0888", "fail"),
+    (CREATES, "#$FileCreateMode 0640", "fail"),
+    (CREATES, 'module(load="builtin:omfile" fileCreateMode = "0644")', "fail"),
+    (CREATES, '$FileCreateMode 0640\n*.* action(type="omfile" file="/x" fileCreateMode="0644")', "fail"),
+    (LISTENS, 'module(load="imuxsock")\ninput(type="imfile" file="/x" tag="imtcp")', "pass"),
+    (LISTENS, 'module( load = "imtcp" )', "fail"),
+    (LISTENS, 'input(\n  type="imudp"\n  port="514"\n)', "fail"),
+    (LISTENS, "$ModLoad imrelp.so", "fail"),
+    (LISTENS, "$UDPServerRun 514", "fail"),
+    (LISTENS, "$InputTCPServerRun 514", "fail"),
+    (LISTENS, "# $ModLoad imtcp", "pass"),
+]
+
+
+@pytest.mark.parametrize(("name", "said", "status"), CASES)
+def test_a_configuration(name, said, status):
+    found = look(name, said)
+    assert found.status == status, found
+    assert found.evidence.isprintable()
+
+
+def test_the_line_that_decides_is_named():
+    assert "/etc/x line 2" in look(MODE, f"{MODERN}\n*.* @@plain.example.net").evidence
+    assert "/etc/x line 3" in look(WRITES, "x\n\nauth,authpriv,daemon.* /x").evidence
