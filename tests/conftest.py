@@ -13,7 +13,7 @@ import pytest
 import salt.config
 import streams
 from saltfactories.utils.functional import Loaders
-from support import audit_subsystem, host_aside
+from support import audit_subsystem, host_aside, stand_behind
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ENDING = pytest.StashKey()
@@ -22,6 +22,8 @@ ENDING = pytest.StashKey()
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session):
     """Set the host's own configuration, auditd and rules aside, before workers start: they live in what this makes."""
+    if hasattr(session.config, "workerinput"):
+        stand_behind()
     ending = session.config.stash[ENDING] = contextlib.ExitStack()
     if needs_the_host(session.config):
         directory = tempfile.TemporaryDirectory(prefix="sshtrail-host-", ignore_cleanup_errors=True)

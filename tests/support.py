@@ -26,6 +26,10 @@ __all__ = [
 ]
 
 
+#: By how much a process of tests is nicer (nice(2)) than one that has the audit subsystem.
+BEHIND = 5
+
+
 def require_root():
     """Skip unless this is root: real daemons and the kernel's audit subsystem need it."""
     if os.geteuid() != 0:
@@ -50,9 +54,25 @@ def audit_subsystem():
     Whoever uses it must delete his own rules: this fails when one is left.
     """
     require_root()
-    with _keeper.audit_subsystem() as (_, rules):
+    with _keeper.audit_subsystem() as (_, rules), ahead():
         yield
         assert audit_rules() == rules, "the test left audit rules in the kernel"
+
+
+@contextlib.contextmanager
+def ahead():
+    """Be served by the processors before those who stand behind: what others wait for is done first."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    os.setpriority(os.PRIO_PROCESS, 0, max(0, before - BEHIND))
+    try:
+        yield
+    finally:
+        os.setpriority(os.PRIO_PROCESS, 0, before)
+
+
+def stand_behind():
+    """Leave the processors to who is :func:`ahead`; who is started from here on does too."""
+    os.nice(BEHIND)
 
 
 # --- The host's own configuration, daemon and rules, set aside while the tests run ------------------------------

@@ -7,7 +7,6 @@ has not changed, so that each test also tells that the tick sees the way.
 
 import contextlib
 import json
-import pathlib
 import subprocess
 import sys
 import time
@@ -30,12 +29,6 @@ IMPOSTOR += "; assert lib.audit_set_pid(handle, __import__('os').getpid(), 1) >=
 
 class Watched(Host):
     """A host whose trail is looked at."""
-
-    def call(self, function, *args):
-        """Return what a function of Salt's returns here."""
-        salt_call = pathlib.Path(sys.executable).parent / "salt-call"
-        done = self.run(salt_call, "--local", "-c", self.base / "conf", "--out", "json", function, *args)
-        return json.loads(done.stdout)["local"]
 
     def open_ways(self, *args):
         """Return the findings that do not hold (dict by check)."""

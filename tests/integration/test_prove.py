@@ -48,13 +48,6 @@ class Proving(Logging):
         config = self.inside("/etc/ssh/sshd_config")
         config.write_text(f"ListenAddress 127.0.0.1\nPort {free_port()}\n" + config.read_text())
 
-    def call(self, *words):
-        """Call a function, and return what it returned."""
-        salt_call = pathlib.Path(sys.executable).parent / "salt-call"
-        done = self.run(salt_call, "--local", "-c", self.minion.parent, "--out", "json", *words, check=False)
-        assert done.stdout.startswith("{"), done.stdout + done.stderr
-        return json.loads(done.stdout)["local"]
-
     def sh(self, command):
         return self.run("sh", "-c", command).stdout
 
