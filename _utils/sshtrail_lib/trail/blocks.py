@@ -13,8 +13,10 @@ import contextlib
 import ctypes
 import glob
 import gzip
+import itertools
 import lzma
 import marshal
+import mmap
 import os
 import re
 import shutil
@@ -47,12 +49,14 @@ Moment = Callable[[bytes], "float | None"]
 class Piece(typing.NamedTuple):
     """
     A part of the log: the file's place in the list (``number``, int), and the bytes from ``start`` to ``end`` (int;
-    None for all that a compressed one has).
+    None for all that a compressed one has). ``until`` (bytes) is the line before which a compressed one ends, for the
+    next file begins with it.
     """
 
     number: int
     start: int
     end: int | None
+    until: bytes = b""
 
 
 def find(block: bytes, mark: bytes, at: int) -> int:
@@ -72,7 +76,8 @@ def ordered(paths: Sequence[str]) -> list[str]:
 
     paths
         Files and directories (sequence of str). What is rotated is known by its number (``audit.log.2.gz``, the higher
-        the older) or by its date (``auth.log-20261123.xz``). Of a directory, hidden files are left out.
+        the older) or by its date (``auth.log-20261123.xz``). Of a directory, hidden files are left out; of files that
+        begin with the same line only the longest counts, for the others are copies of it.
     """
     found = []
     for path in paths:
@@ -81,7 +86,43 @@ def ordered(paths: Sequence[str]) -> list[str]:
             found += [os.path.join(path, name) for name in names if not name.startswith(".")]
         else:
             found.append(path)
-    return sorted(dict.fromkeys(one for one in found if os.path.isfile(one)), key=_age)
+    return _distinct(sorted(dict.fromkeys(one for one in found if os.path.isfile(one)), key=_age))
+
+
+def _distinct(files):
+    """Return the files without copies of one another: a backup, or what was compressed and not removed yet."""
+    alike: dict[bytes, list[str]] = {}
+    for path in files:
+        alike.setdefault(first_line(path) or path.encode(errors="surrogateescape"), []).append(path)
+    kept = {max(same, key=_length) if len(same) > 1 else same[0] for same in alike.values()}
+    return [path for path in files if path in kept]
+
+
+def _length(path):
+    """Return how much there is in a file (int), however it is compressed."""
+    if not is_compressed(path):
+        return os.path.getsize(path)
+    length = 0
+    with contextlib.suppress(OSError, EOFError, lzma.LZMAError), opened(path) as handle:
+        while data := handle.read(BLOCK):
+            length += len(data)
+    return length
+
+
+def first_line(path: str) -> bytes:
+    """Return the first line of a file (bytes), b"" where it has none, or one that is not whole."""
+    with contextlib.suppress(OSError, EOFError, lzma.LZMAError), opened(path) as handle:
+        line = handle.readline(NEAR)
+        return line if line.endswith(b"\n") else b""
+    return b""
+
+
+def lines(files: Sequence[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """Yield each file (str, its path) with its lines (iterator of bytes), those that the next begins with left out."""
+    for path, later in itertools.zip_longest(files, files[1:], fillvalue=""):
+        until = first_line(later) if later else b""
+        with opened(path) as handle:
+            yield path, itertools.takewhile(until.__ne__, handle) if until else handle
 
 
 def rotated(path: str) -> list[str]:
@@ -142,9 +183,11 @@ def pieces(files: Sequence[str], since: float | None, moment: Moment) -> list[Pi
         Tells of a line when it was written (callable: bytes to float or None).
     """
     found = []
+    until = b""
     for number, path in list(enumerate(files))[::-1]:
         start = 0 if since is None or is_compressed(path) else place(path, since, moment)
-        found += _cut(number, path, start)[::-1]
+        found += _cut(number, path, start, until, moment)[::-1]
+        until = first_line(path) or until
         # What is older than the first line of this file cannot be newer in the one before.
         begin = first(path, moment) if since is not None else None
         if begin is not None and since is not None and begin < since:
@@ -152,11 +195,22 @@ def pieces(files: Sequence[str], since: float | None, moment: Moment) -> list[Pi
     return found[::-1]
 
 
-def _cut(number, path, start):
+def _cut(number, path, start, until, moment):
     if is_compressed(path):
-        return [Piece(number, 0, None)]
-    size = os.path.getsize(path)
+        return [Piece(number, 0, None, until)]
+    size = _end(path, until, moment)
     return [Piece(number, at, min(at + BLOCK, size)) for at in range(start, size, BLOCK)]
+
+
+def _end(path, until, moment):
+    """Return where a file ends (int), or where the next begins (bytes) that has the same records once more."""
+    size, when = os.path.getsize(path), moment(until)
+    if size and when is not None:
+        at = place(path, when, moment)
+        with open(path, "rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            found = data.find(until, at)
+            size = found if found == 0 or (found > 0 and data[found - 1 : found] == b"\n") else size
+    return size
 
 
 def first(path: str, moment: Moment) -> float | None:
@@ -199,7 +253,12 @@ def blocks(files: Sequence[str], piece: Piece) -> Iterator[tuple[bytes, Iterator
         data = os.pread(plain, max(0, end - start), start)
     finally:
         os.close(plain)
-    yield data, following(files, piece.number, end)
+    yield _without_holes(data), following(files, piece.number, end)
+
+
+def _without_holes(data):
+    """Return a block without what a file system has where a machine stopped before it had written all (zeroes)."""
+    return data.replace(b"\0", b"") if b"\0" in data else data
 
 
 def _line_at(handle, at):
@@ -227,7 +286,10 @@ def _streamed(files, piece, handle):
         yield from following(files, piece.number + 1, 0)
 
     while data := ahead.popleft() if ahead else handle.read(BLOCK) + handle.readline():
-        yield data, following_blocks()
+        end = (b"\n" + data).find(b"\n" + piece.until) if piece.until else -1
+        yield _without_holes(data if end < 0 else data[:end]), following_blocks()
+        if end >= 0:
+            return
 
 
 def following(files: Sequence[str], number: int, start: int) -> Iterator[bytes]:

@@ -27,12 +27,20 @@ class Story(typing.NamedTuple):
     doubts: list[str]
 
 
-def story(switches: Sequence[Told], odd: Sequence[Call], names: Mapping[int, str], auid: int | None) -> Story:
+def story(
+    switches: Sequence[Told],
+    calls: Iterable[Call],
+    odd: Sequence[Call],
+    names: Mapping[int, str],
+    auid: int | None,
+) -> Story:
     """
     Return who became whom in a session (:class:`Story`).
 
     switches
         What su, sudo and their like sent (sequence of Told).
+    calls
+        All that was executed (iterable of Call), as far as it is known.
     odd
         The calls that may tell of a change of user (sequence of Call), empty where they were not asked for.
     names
@@ -40,12 +48,13 @@ def story(switches: Sequence[Told], odd: Sequence[Call], names: Mapping[int, str
     auid
         The login id (int).
     """
-    programs: dict[int, list[tuple[int, str]]] = {}
-    for call in odd:
-        programs.setdefault(call.pid, []).append((call.serial, posixpath.basename(call.exe or "")))
+    programs: dict[int, list[tuple[int, str]]] = {one.pid or 0: [] for one in switches}
+    for call in calls if switches else ():
+        if call.pid in programs and call.success:
+            programs[call.pid].append((call.serial, posixpath.basename(call.exe or "")))
     found, doubts, told = [], [], set()
     for pid, records in _turns(switches):
-        true = _ran_as(programs.get(pid, ()), records[0].serial)
+        true = _ran_as(programs[pid], records[0].serial) or posixpath.basename(records[0].ran)
         if true and true != records[0].exe:
             doubts.append(f"process {pid} said that it was {records[0].exe}, and was {true}")
             continue
@@ -66,10 +75,12 @@ def _turns(switches: Iterable[Told]) -> Iterator[tuple[int, list[Told]]]:
     """Yield the messages of each run of su or sudo: its process, and the records (list) until it is done."""
     running: dict[int, list[Told]] = {}
     for record in sorted(switches, key=lambda one: one.serial):
-        pid = record.pid or 0
-        if record.type in ("USER_END", "CRED_DISP"):
-            if pid in running:
-                yield pid, running.pop(pid)
+        pid, before = record.pid or 0, running.get(record.pid or 0, ())
+        over = record.type in ("USER_END", "CRED_DISP")
+        # After it has opened a session, the process that has its number is another one.
+        if before and (over or any(one.type == "USER_START" for one in before)):
+            yield pid, running.pop(pid)
+        if over:
             continue
         running.setdefault(pid, []).append(record)
     yield from running.items()

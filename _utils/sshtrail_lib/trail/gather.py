@@ -11,6 +11,7 @@ import collections
 import dataclasses
 import typing
 
+from sshtrail_lib.trail.told import EARLY as BEFORE
 from sshtrail_lib.trail.told import SWITCHES, Clock, Told
 
 #: Seconds by which a clock may go back between two events before that is told.
@@ -107,7 +108,7 @@ class Gathered:
         if record.type == "TIME_INJOFFSET":
             self._of(record.node, boot).jumps.append(Jump(record.serial, record.time, float(record.seconds)))
         elif record.ses is None:
-            if not record.doubled:
+            if record.type in BEFORE and not record.doubled:
                 key = (record.node, boot, record.pid or 0)
                 self.earlier.setdefault(key, collections.deque(maxlen=EARLIER)).append(record)
         else:
@@ -120,10 +121,10 @@ def _enter(entry, record):
     """Enter a record where it belongs."""
     if record.type == "LOGIN":
         entry.login = entry.login or (record if record.worked else None)
-    elif record.exe in SWITCHES:
-        entry.switches.append(record)
     elif record.doubled:
         entry.forged.append(record)
+    elif record.exe in SWITCHES:
+        entry.switches.append(record)
     else:
         kinds = {
             "USER_START": entry.starts,

@@ -21,7 +21,7 @@ from sshtrail_lib.trail.audit_log import HEAD
 from sshtrail_lib.trail.gather import Gathered, Place
 from sshtrail_lib.trail.scan import Call
 from sshtrail_lib.trail.session import Session
-from sshtrail_lib.trail.sessions import Sessions, inner
+from sshtrail_lib.trail.sessions import Sessions, doubtful
 
 #: Bytes of commands that are held in memory; more go to a file that nobody else sees.
 MEMORY = 32 * 2**20
@@ -38,6 +38,8 @@ HALF_A_YEAR = 182 * 86400
 TELLING = (
     *(b"Accepted ", b"Connection from ", b"User child is on pid ", b"Starting session: ", b"Close session: "),
     *(b"Disconnected from user ", b"(sshd:session): session "),
+    # What is not plain text the journal gives as numbers.
+    *(b'"MESSAGE":[', b'"MESSAGE": ['),
 )
 JOURNAL = ("journalctl", "--no-pager", "-q", "-o", "json")
 
@@ -108,7 +110,7 @@ def sessions(sources: Sources, wanted: Wanted = ALL) -> Iterator[Session]:
     with Shelf() as shelf:
         history = _History(sources, wanted, shelf)
         history.read(wanted.commands)
-        if not history.full and inner(history.gathered):
+        if not history.full and doubtful(history.gathered):
             # Who did what in these only the commands tell.
             history = _History(sources, wanted, shelf)
             history.read(True)
@@ -144,7 +146,8 @@ def lines(sources: Sources, wanted: Wanted = ALL) -> Iterator[sshd_log.Line]:
     """
     for line in _said(sources, wanted.since, None, None):
         when = line.when.timestamp()
-        if (wanted.since is None or when >= wanted.since) and (wanted.until is None or when <= wanted.until):
+        begun, over = wanted.since is None or when >= wanted.since, wanted.until is not None and when > wanted.until
+        if begun and not over and not line.uid:
             yield line
 
 
@@ -260,13 +263,21 @@ def work(
     beside are of.
     """
     found = []
-    parts = _parts(told.told(block, blocks.find))
+    parts = _parts(_told(block))
     for number, (at, records) in enumerate(parts):
         end = parts[number + 1][0] if number + 1 < len(parts) else len(block)
         part = b"" if full is None else block if (at, end) == (0, len(block)) else block[at:end]
         rest = more if end == len(block) or not full else iter([block[end : end + scan.LONGEST_EVENT]])
         found.append((records, _done(part, rest) if full else _numbers(part)))
     return found
+
+
+def _told(block):
+    """Yield what a block tells of logins, and of those who say that they are su or sudo what program they are."""
+    for at, record in told.told(block, blocks.find):
+        if record.exe in told.SWITCHES and not record.doubled:
+            record = record._replace(ran=scan.ran(block, at, record.node, record.pid))
+        yield at, record
 
 
 def _parts(records):
@@ -311,16 +322,34 @@ def _done(part: bytes, more: Iterable[bytes]) -> dict[tuple[bytes, bytes], Done]
 
 
 def _said(sources, since, last, telling):
-    """Yield sshd's lines from all sources."""
-    for path in blocks.ordered(sources.sshd):
-        with blocks.opened(path) as handle:
-            logged = _telling(handle, telling)
-            yield from sshd_log.lines(logged, _latest(path, last), sources.zone)
+    """Yield sshd's lines from all sources; what the journal has is not taken from syslog's files once more."""
+    vouched = _Vouched()
     if sources.journal is None:
-        yield from sshd_log.journal(_journal(since))
-    for path in blocks.ordered(sources.journal or ()):
-        with blocks.opened(path) as handle:
-            yield from sshd_log.journal(_telling(handle, telling))
+        yield from sshd_log.journal(_journal(since), vouched.add)
+    for _, entries in blocks.lines(blocks.ordered(sources.journal or ())):
+        yield from sshd_log.journal(_telling(entries, telling), vouched.add)
+    for path, logged in blocks.lines(blocks.ordered(sources.sshd)):
+        for line in sshd_log.lines(_telling(logged, telling), _latest(path, last), sources.zone):
+            if not vouched.has((line.when, line.host, line.pid, line.message)):
+                yield line
+
+
+class _Vouched:
+    """What the journal has: who said it, it knows better than a file, even where that was not sshd."""
+
+    def __init__(self):
+        self.known: set[int] = set()
+
+    def add(self, said):
+        self.known.add(self._of(said, 0))
+
+    def has(self, said):
+        return bool(self.known) and any(self._of(said, later) in self.known for later in (0, -1, 1))
+
+    def _of(self, said, later):
+        when, host, pid, message = said
+        # A file has the second in which syslog got it.
+        return hash((host.partition(".")[0].lower(), pid, message.strip(), when.timestamp() // MARGIN + later))
 
 
 def _telling(handle, telling):

@@ -59,6 +59,10 @@ class Book:
         for line in lines:
             self.hosts.setdefault(_short(line.host))
             self.by_pid[_short(line.host), line.pid].append(line)
+        for own in self.by_pid.values():
+            # Older ones can be in a file, and newer ones in the journal.
+            if len({line.uid is None for line in own}) > 1:
+                own.sort(key=lambda line: line.when)
         self.joined: set[int] = set()
 
     def join(self, logins: Sequence[Login]) -> list[Joined]:

@@ -129,9 +129,9 @@ def failures(lines: Iterable[Line]) -> list[dict[str, typing.Any]]:
     """
     counts: collections.Counter[tuple] = collections.Counter()
     times: dict[tuple, tuple[float, float]] = {}
-    for key, when in _failed(lines):
+    for key, when, number in _failed(lines):
         if key in counts or len(counts) < MOST_FAILURES:
-            counts[key] += 1
+            counts[key] += number
             first, last = times.get(key, (when, when))
             times[key] = min(first, when), max(last, when)
     return [
@@ -143,20 +143,25 @@ def failures(lines: Iterable[Line]) -> list[dict[str, typing.Any]]:
     ]
 
 
-def _failed(lines: Iterable[Line]) -> Iterator[tuple[tuple, float]]:
-    """Yield each attempt once: of an unknown user sshd says that he is none, and then mostly that he has failed."""
-    strangers: dict[tuple, tuple[tuple, float]] = {}
+def _failed(lines: Iterable[Line]) -> Iterator[tuple[tuple, float, int]]:
+    """
+    Yield each attempt once, and how often it came.
+
+    Of an unknown user sshd says that he is none, and then mostly that he has failed.
+    """
+    strangers: dict[tuple, tuple[tuple, float, int]] = {}
     for line in lines:
         if line.event not in FAILURES:
             continue
         fields = line.fields
         place = line.host, line.pid, fields.get("address"), fields.get("port")
         address, user = fields.get("address"), text.line(fields.get("user", ""))
+        when, times = line.when.timestamp(), int(fields.get("times", 1))
         if line.event == "invalid_user":
-            strangers[place] = (address, user, None, False), line.when.timestamp()
+            strangers[place] = (address, user, None, False), when, times
         else:
             strangers.pop(place, None)
-            yield (address, user, fields.get("method"), "invalid" not in fields), line.when.timestamp()
+            yield (address, user, fields.get("method"), "invalid" not in fields), when, times
     yield from strangers.values()
 
 

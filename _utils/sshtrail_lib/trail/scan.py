@@ -18,6 +18,8 @@ from sshtrail_lib.trail.told import SWITCHES
 UNSET = b"4294967295"
 #: An event whose records come later than this many bytes after its first is cut there.
 LONGEST_EVENT = 32 * 2**20
+#: Bytes before a message within which its process is looked for, and how many records are looked at.
+NEAR, TRIES = 2**15, 8
 #: Bytes within which the records of an event come that has all its arguments.
 SOON = 2**17
 # execve and execveat, by the architecture (linux/audit.h) as the kernel writes it.
@@ -29,6 +31,13 @@ EXEC = {
     b"c0000015": (b"11", b"362"),
     b"80000016": (b"11", b"354"),
     b"c00000f3": (b"221", b"281"),
+    b"400000f3": (b"221", b"281"),
+    b"c0000102": (b"221", b"281"),
+    b"80000015": (b"11", b"362"),
+    b"14": (b"11", b"362"),
+    b"16": (b"11", b"354"),
+    b"40000008": (b"4011", b"4356"),
+    b"c0000008": (b"5057", b"5316"),
 }
 # The calls that open a file, with the argument that holds how (open(2)); creat(2) always writes.
 OPEN = {
@@ -91,6 +100,9 @@ ASKED = re.compile(
 )
 WHOSE = re.compile(rb" ses=([0-9]{1,10}) comm=")
 NODE = re.compile(rb"(?:^|\n)node=([^ \n]*) type=SYSCALL ")
+# One that begins behind another was cut short: the kernel writes no space in what people name.
+MARK = b" msg=audit("
+BEHIND = re.compile(rb"(?:node=[^ ]* )?type=(?:SYSCALL|EXECVE|CWD|PATH|PROCTITLE) msg=audit\(")
 # Where the event's time and number begin in a line, by the first letters of its type.
 WHERE = {kind[5:9]: len(kind) for kind in (b"type=%s msg=audit(" % one for one in TYPES)}
 ARGUMENT = re.compile(rb" a([0-9]{1,9})(?:\[([0-9]{1,9})\])?=(?:\"([^\"]*)\"|([0-9A-Fa-f]*))")
@@ -144,6 +156,23 @@ def numbers(block: bytes) -> dict[tuple[bytes, bytes], list[int]]:
         if session != UNSET and success and call in EXEC.get(arch, ()):
             found.setdefault((node, session), []).append(int(serial))
     return found
+
+
+def ran(block: bytes, at: int, node: str, pid: int | None) -> str:
+    """
+    Return the program (str) that the process ``pid`` of a node was last seen to start shortly before the place ``at``
+    (int) in ``block`` (bytes); "" for none.
+    """
+    mark, begin = b" pid=%d auid=" % (pid or 0), max(0, at - NEAR)
+    for _ in range(TRIES):
+        found = block.rfind(mark, begin, at)
+        if found < 0:
+            return ""
+        at = block.rfind(b"\n", 0, found) + 1
+        head = CALL.match(block, at)
+        if head and head[5] in EXEC.get(head[4], ()) and head[6] == b"yes" and _str(head[1] or b"") == node:
+            return _value(head[18]) or ""
+    return ""
 
 
 def calls(block: bytes, more: Iterable[bytes] = ()) -> dict[tuple[bytes, bytes], list[Call]]:
@@ -214,6 +243,8 @@ def _lines(block, opened, begin):
         if not place:
             continue
         start = at + place
+        if line.find(MARK, start) > 0:
+            _lines(_behind(line, start), opened, begin)
         key = line[start : line.find(b")", start)]
         # Another node has events of its own.
         key = line[:at] + key if at else key
@@ -223,6 +254,12 @@ def _lines(block, opened, begin):
                 opened.setdefault(key, _Event(head, line))
         elif event := opened.get(key):
             event.add(kind, line)
+
+
+def _behind(line, start):
+    """Return the record that begins in a line behind one that was cut short (bytes), b"" for none."""
+    found = BEHIND.search(line, start)
+    return line[found.start() :] if found else b""
 
 
 def _rest(waiting, more):

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sshtrail_lib.base import text
 from sshtrail_lib.trail import changes, join
-from sshtrail_lib.trail.gather import Entry, Gathered, Place
+from sshtrail_lib.trail.gather import BACK, Entry, Gathered, Place
 from sshtrail_lib.trail.kept import Commands, Kept, command, segment
 from sshtrail_lib.trail.scan import Call
 from sshtrail_lib.trail.session import CLOSED, KILLED, LOST, OPEN, Certificate, Channel, Key, Session
@@ -22,6 +22,8 @@ from sshtrail_lib.trail.told import SSHD, Told
 
 STARTED = re.compile(r"(?P<kind>shell|command|subsystem|forced-command)\b(?: \([^)]*\))?(?: '(?P<what>.*)')?")
 FOUND = re.compile(r"(?P<file>.*):(?P<line>[0-9]{1,9})")
+#: Where people put programs of their own.
+ANYBODYS = ("/tmp/", "/var/tmp/", "/dev/", "/run/", "/home/", "/root/")  # noqa: S108
 #: Seconds that may lie between the records of one login.
 SOON = 120.0
 
@@ -75,9 +77,9 @@ def logins(gathered: Gathered, kept: Mapping[Place, Kept]) -> list[Login]:
     return sorted(found, key=lambda one: (one.entry.node, one.entry.boot, one.first.serial))
 
 
-def inner(gathered: Gathered) -> set[Place]:
-    """Return the sessions (set of node, boot and number) in which more than one process says that it is sshd."""
-    return {place for place, entry in gathered.entries.items() if len(_pids(entry)) > 1}
+def doubtful(gathered: Gathered) -> set[Place]:
+    """Return where (set of Place) one says that he is sshd of whom LOGIN does not tell: only the commands do."""
+    return {place for place, one in gathered.entries.items() if len(pids := _pids(one)) > 1 or (pids and not one.login)}
 
 
 def _pids(entry: Entry) -> list[int]:
@@ -103,7 +105,8 @@ def _of_entry(entry, kept, earlier):
             if not login or not known or not _before(known, login):
                 continue
             one.doubt = "PAM's record of its beginning is missing"
-        if not first and not _is_sshd(pid, one.first, kept):
+        program = None if login else _program(pid, one.first, kept)
+        if not (login or _is_sshd(program) or (first and program is None)):
             continue
         yield one
 
@@ -112,11 +115,16 @@ def _before(known, login):
     return any(record.serial <= login.serial and login.time - record.time < SOON for record in known)
 
 
-def _is_sshd(pid, record, kept):
-    """Tell whether the kernel saw a process start sshd before it sent a record (bool)."""
+def _program(pid, record, kept):
+    """Return what the kernel saw a process start before it sent a record (str), None where it saw nothing."""
     calls = kept.calls() if kept else ()
     ran = [call for call in calls if call.pid == pid and call.serial < record.serial and call.success]
-    return bool(ran) and posixpath.basename(ran[-1].exe or "") in SSHD
+    return ran[-1].exe or "" if ran else None
+
+
+def _is_sshd(program):
+    """Tell whether a program is sshd (bool), and not one that somebody gave its name."""
+    return bool(program) and posixpath.basename(program) in SSHD and not program.startswith(ANYBODYS)
 
 
 class Sessions:
@@ -179,6 +187,7 @@ class Sessions:
             session.started, session.pid = when_, line.pid
             joined = self.book.whole(line)
             _said(session, None, joined, {})
+            _moved(session, joined)
             over = next((one for one in joined.others if one.event == "disconnect"), None)
             session.state, session.ended = (CLOSED, over.when.timestamp()) if over else (LOST, None)
             session.proof["session"] = [_line(line)]
@@ -214,7 +223,7 @@ class Sessions:
         self._beginning(session, login)
         _said(session, login, joined, self.gathered.earlier)
         self._end(session, login, joined)
-        _terminal(session, login, joined)
+        session.tty = _terminal(login, joined)
         self._did(session, login, joined, sharing)
         return session
 
@@ -238,7 +247,7 @@ class Sessions:
         if login.end:
             session.state, session.ended = CLOSED, login.end.time
             session.proof["ended"] = [_audit(login.end)]
-            self._clock(session, login, boot)
+            self._clock(session, login, joined, boot)
             return
         session.state, why = self._open(login, joined, boot, later)
         session.unknown.setdefault("ended", why)
@@ -263,13 +272,15 @@ class Sessions:
         of_pid = self.by_pid[login.entry.node, login.entry.boot, login.pid]
         return min((one for one in of_pid if one.serial > login.first.serial), key=lambda one: one.serial, default=None)
 
-    def _clock(self, session, login, boot):
+    def _clock(self, session, login, joined, boot):
         jumps = [jump for jump in boot.jumps if login.first.serial <= jump.serial <= login.end.serial]
         if jumps:
             set_ = ", ".join(f"by {jump.seconds:+.0f} s at {text.iso(jump.time)}" for jump in jumps[:3])
             session.unknown["seconds"] = f"the clock was set {set_}"
         elif session.started is not None and session.ended < session.started:
             session.unknown["seconds"] = "the clock was set back"
+        else:
+            _moved(session, joined)
 
     # --- What was done ------------------------------------------------------------------------------------------
 
@@ -285,7 +296,8 @@ class Sessions:
             )
         names = self.names[entry.node] | kept.names
         odd = [call for call in kept.odd if call.serial > login.serial]
-        known = changes.story(entry.switches if not login.inner else (), odd, names, session.auid)
+        switches = entry.switches if not login.inner else ()
+        known = changes.story(switches, kept.calls() if self.full else (), odd, names, session.auid)
         session.became = known.became
         session.files, doubts = changes.files(kept.files(login.serial))
         _doubt(session, "became", known.doubts)
@@ -308,6 +320,13 @@ class Sessions:
             terminal = next((part.tty for part in mine if part.tty), "")
             # The kernel writes the terminals of /dev/pts without the slash.
             session.tty = re.sub(r"^pts(?=[0-9])", "pts/", terminal) or None
+
+
+def _moved(session, joined):
+    """Say so where the journal tells that the clock was set: the kernel does so only if a rule asks for it."""
+    clocks = [line.clock for line in (joined.accepted, *joined.others) if line and line.clock is not None]
+    if clocks and max(clocks) - min(clocks) > BACK:
+        session.unknown["seconds"] = f"the clock was set by {max(clocks) - min(clocks):.0f} s, or the machine slept"
 
 
 def _over(joined):
@@ -447,10 +466,9 @@ def _channels(session, joined):
     )
 
 
-def _terminal(session, login, joined):
+def _terminal(login, joined):
     told = [line.fields["terminal"] for line in joined.others if "terminal" in line.fields]
-    recorded = [one for record in login.entry.terminals if record.pid and (one := _tty(record))]
-    session.tty = next(iter((*told, *recorded)), None)
+    return next(iter((*told, *(_tty(one) for one in login.entry.terminals if one.pid == login.pid))), None)
 
 
 def _tty(record):

@@ -12,7 +12,7 @@ import json
 import posixpath
 import re
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from sshtrail_lib.base.text import printable
 
@@ -35,6 +35,9 @@ CERTIFICATE = (
 AFTER_PEER = re.compile(rf"(?:: {KEY}(?:{CERTIFICATE})?)?")
 ATTEMPT = re.compile(r"(Accepted|Failed|Postponed|Partial) ([a-z/-]+) for (invalid user )?")
 FROM = re.compile(rf" from {PEER} ssh2(?=: |$)")
+REPEATED = re.compile(r"message repeated (?P<times>[0-9]{1,6}) times: \[ ?(?P<text>.*)\]")
+#: What can come again from one process, and is then written once.
+AGAIN = ("failed", "invalid_user")
 MESSAGES = (
     (
         "connection",
@@ -65,6 +68,10 @@ MESSAGES = (
 )
 
 
+#: When, on which host and as which process something was said, and what.
+Said = tuple[datetime.datetime, str, int, str]
+
+
 class Line(typing.NamedTuple):
     """
     One line that sshd logged.
@@ -72,8 +79,10 @@ class Line(typing.NamedTuple):
     ``when`` (datetime with zone), ``host``, ``tag`` (str), ``pid`` (int), ``event`` (str: connection, accepted,
     failed, postponed, partial, key, certificate, child, session, session_end, opened, closed, disconnect, invalid_user)
     and ``fields`` (dict of str): what the message tells, for example user, address, port, method, key_type,
-    fingerprint, and of a certificate id, serial, ca_type, ca. ``uid`` (int) is that of the process that sent it, as the
-    journal knows it, and None in a file, which does not tell; ``message`` (str) is the text.
+    fingerprint, of a certificate id, serial, ca_type, ca, and ``times`` where syslog wrote several as one. ``uid``
+    (int) is that of the process that sent it, as the journal knows it, and None in a file, which does not tell;
+    ``message`` (str) is the text. ``clock`` (float) is when the machine started by its clock, in seconds since the
+    epoch, as the journal tells: it moves when the clock is set.
     """
 
     when: datetime.datetime
@@ -84,6 +93,7 @@ class Line(typing.NamedTuple):
     fields: dict[str, str]
     uid: int | None = None
     message: str = ""
+    clock: float | None = None
 
 
 def lines(
@@ -108,12 +118,20 @@ def lines(
         when = _when(found["time"], now, zone) if found else None
         if not found or not when:
             continue
-        event, fields = _told(found["text"].removesuffix(" [preauth]"))
+        event, fields = _repeated(found["text"])
         if event:
             yield Line(when, found["host"], found["tag"], int(found["pid"]), event, fields, None, found["text"])
 
 
-def journal(entries: Iterable[bytes]) -> Iterator[Line]:
+def _repeated(text):
+    """Return what a line in a file tells: syslog writes what comes again and again once, with its number."""
+    times = REPEATED.fullmatch(text)
+    event, fields = _told((times["text"] if times else text).removesuffix(" [preauth]"))
+    # More than once nobody is let in by one process.
+    return (event, fields) if not times else (event, fields | {"times": times["times"]}) if event in AGAIN else ("", {})
+
+
+def journal(entries: Iterable[bytes], seen: Callable[[Said], object] | None = None) -> Iterator[Line]:
     """
     Read what sshd wrote to the journal.
 
@@ -121,6 +139,8 @@ def journal(entries: Iterable[bytes]) -> Iterator[Line]:
         What ``journalctl -o json`` writes (iterable of bytes, an entry each). Who sent a message is what the journal
         itself found out (``_PID``, ``_UID``, ``_COMM``, ``_EXE``; systemd.journal-fields(7)) and not what the message
         says; of a process that had ended already it knows no name.
+    seen
+        Called with all that says it is sshd's, whoever sent it (callable that takes :data:`Said`).
 
     Yields :class:`Line`.
     """
@@ -129,27 +149,46 @@ def journal(entries: Iterable[bytes]) -> Iterator[Line]:
             fields = json.loads(entry) if b"sshd" in entry else None
         except (ValueError, RecursionError):
             continue
-        line = _entry(fields) if isinstance(fields, dict) else None
+        said = _said(fields) if isinstance(fields, dict) else None
+        if said and seen:
+            seen(said)
+        line = _entry(fields, said) if said else None
         if line:
             yield line
 
 
-def _entry(fields):
+def _entry(fields, said):
     """Return the :class:`Line` of an entry of the journal (dict), None when it is not sshd's or tells nothing."""
-    tag, pid, uid, message = (fields.get(name) for name in ("SYSLOG_IDENTIFIER", "_PID", "_UID", "MESSAGE"))
-    senders = (fields.get("_COMM"), posixpath.basename(str(fields.get("_EXE") or "")))
-    if tag not in TAGS or any(one and one not in TAGS for one in senders):
+    pid, uid = _number(fields.get("_PID")), _number(fields.get("_UID"))
+    if not (pid and uid and _is_sshd(fields, pid)):
         return None
-    if fields.get("SYSLOG_PID", pid) != pid or not (_number(pid) and _number(uid)):
-        return None
-    text = _message(message)
-    when = next((one for name in STAMPS if (one := _number(fields.get(name)))), None)
-    if text is None or not when or len(text) > LONGEST or int(when) > LATEST:
-        return None
+    when, host, _, text = said
     event, told = _told(text.removesuffix(" [preauth]"))
+    tag, clock = fields["SYSLOG_IDENTIFIER"], _clock(fields)
+    return Line(when, host, tag, int(pid), event, told, int(uid), text, clock) if event else None
+
+
+def _clock(fields):
+    """Return when the machine started (float), by what its clock said when an entry (dict) came; None if unknown."""
+    received, since_start = (_number(fields.get(name)) for name in ("__REALTIME_TIMESTAMP", "__MONOTONIC_TIMESTAMP"))
+    return (int(received) - int(since_start)) / 1e6 if received and since_start else None
+
+
+def _is_sshd(fields, pid):
+    """Tell whether an entry of the journal (dict) is of who it says (bool): a process, and sshd."""
+    senders = (fields.get("_COMM"), posixpath.basename(str(fields.get("_EXE") or "")))
+    return fields.get("SYSLOG_PID", pid) == pid and all(not one or one in TAGS for one in senders)
+
+
+def _said(fields):
+    """Return what an entry of the journal (dict) says (:data:`Said`), None when it does not say that it is sshd's."""
+    text = _message(fields.get("MESSAGE")) if fields.get("SYSLOG_IDENTIFIER") in TAGS else None
+    when = next((one for name in STAMPS if (one := _number(fields.get(name)))), None)
+    pid = _number(fields.get("SYSLOG_PID", fields.get("_PID")))
+    if text is None or not when or not pid or len(text) > LONGEST or int(when) > LATEST:
+        return None
     stamp = datetime.datetime.fromtimestamp(int(when) / 1e6, datetime.timezone.utc)
-    host = printable(str(fields.get("_HOSTNAME", "")).encode(errors="replace"))
-    return Line(stamp, host, tag, int(pid), event, told, int(uid), text) if event else None
+    return stamp, printable(str(fields.get("_HOSTNAME", "")).encode(errors="replace")), int(pid), text
 
 
 def _number(value):

@@ -23,6 +23,8 @@ SWITCHES = frozenset(
 )
 LOGIN = b"type=LOGIN msg=audit("
 JUMP = b"type=TIME_INJOFFSET msg=audit("
+# Who has no message in it, and is the kernel's own.
+ALONE = ("LOGIN", "TIME_INJOFFSET")
 # Hardly any other record has it; where people wrote it more than a few times, the whole mark is looked for.
 RARE, FEW = b"J", 100
 # One byte is found much faster than several; before a message the kernel writes none such.
@@ -31,8 +33,12 @@ QUOTE, MESSAGE = b"'", b" msg='"
 EARLY = frozenset(("USER_AUTH", "USER_ACCT", "CRYPTO_KEY_USER"))
 OWN = frozenset(("USER_START", "USER_END", "CRED_DISP", "USER_LOGIN"))
 OTHERS = frozenset(("USER_START", "USER_END", "CRED_DISP", "USER_AUTH", "USER_ACCT", "USER_CMD"))
-KINDS = frozenset(kind.encode() for kind in (*EARLY, *OWN, *OTHERS))
+# What systemd-update-utmp(8) says at each boot.
+BOOT, UPDATE_UTMP = "SYSTEM_BOOT", "systemd-update-utmp"
+KINDS = frozenset(kind.encode() for kind in (*EARLY, *OWN, *OTHERS, BOOT))
 HEAD = re.compile(rb"(?:node=([^ ]*) )?type=([A-Z_0-9]+) msg=audit\(([0-9]{1,15})\.([0-9]{1,3}):([0-9]{1,20})\):")
+FREE = re.compile(rb" (?:msg=['\"]|data=)")
+HEADS = re.compile(rb"(?:node=[^ ]* )?type=[A-Z_0-9]+ msg=audit\(")
 # What libpam writes, as most messages are: nothing else is in the line, so that it need not be taken apart.
 PAM = re.compile(
     rb"(?:node=([^ ]*) )?type=([A-Z_]+) msg=audit\(([0-9]{1,15})\.([0-9]{1,3}):([0-9]{1,20})\): pid=([0-9]{1,10}) "
@@ -58,6 +64,7 @@ class Told(typing.NamedTuple):
     (bool; of a message, what it says). What the message says: ``op``, ``acct``, ``exe`` (a program's name), ``addr``,
     ``terminal``, ``cmd`` and ``fp`` (str, "" for none), and whether it names two programs (``doubled``, bool): libaudit
     adds the true one to whatever it was given. ``name`` (str) is the account of ``auid``, as auditd looked it up.
+    ``ran`` (str) is the program that the process ran, as the kernel said shortly before, "" where that is not known.
     """
 
     node: str
@@ -79,16 +86,21 @@ class Told(typing.NamedTuple):
     fp: str
     doubled: bool
     name: str
+    ran: str = ""
 
 
 class Clock:
-    """Where one boot ends and the next begins in the records of one node: their serial numbers begin again."""
+    """
+    Where one boot ends and the next begins in the records of one node: the numbers of events and of sessions begin
+    again, and systemd says that it has booted.
+    """
 
-    #: Records may be out of order by so many events, and by so many seconds.
-    EVENTS, SECONDS = 1000, 5.0
+    #: Records may be out of order by so many events, by so many seconds, and LOGIN records by these.
+    EVENTS, SECONDS, LOGINS = 1000, 5.0, 60.0
 
     def __init__(self) -> None:
         self.serial, self.time = -1, 0.0
+        self.ses, self.login = 0, 0.0
 
     def restarted(self, record: Told) -> bool:
         """Tell whether a record (Told) is the first known of another boot (bool)."""
@@ -96,9 +108,18 @@ class Clock:
         back = serial < self.serial - self.EVENTS
         # The number and the time of an event are taken together: what came late has both from before.
         back = back or (serial < self.serial and abs(time - self.time) > self.SECONDS)
+        back = back or record.type == BOOT or self._again(record)
         if back or serial > self.serial:
             self.serial, self.time = serial, time
+        if record.type == "LOGIN" and record.ses and (back or record.ses > self.ses):
+            self.ses, self.login = record.ses, time
         return back
+
+    def _again(self, record):
+        """Tell whether a session has a number from before: the kernel counts them up."""
+        if record.type != "LOGIN" or record.serial <= self.serial or not record.ses or record.ses > self.ses:
+            return False
+        return record.ses == self.ses or record.time - self.login > self.LOGINS
 
 
 def told(block: bytes, find: Find = bytes.find) -> list[tuple[int, Told]]:
@@ -153,20 +174,34 @@ def _record(line: bytes) -> Told | None:
     pam = PAM.fullmatch(line)
     if pam:
         return _by_pam(pam)
+    line = _last(line)
     head = HEAD.match(line)
     if not head:
         return None
     kind = head[2].decode()
     body, _, names = line.partition(b"\x1d")
-    own, message, words = body.partition(MESSAGE) if kind not in ("LOGIN", "TIME_INJOFFSET") else (body, b"", b"")
+    own, message, words = body.partition(MESSAGE) if kind not in ALONE else (body, b"", b"")
+    if kind not in ALONE and not (message and head[2] in KINDS):
+        return None
     numbers: dict[bytes, int] = {}
     for name, value in NUMBER.findall(own, head.end()):
         numbers.setdefault(name, int(value))
-    if message and head[2] not in KINDS:
-        return None
     fields, exes = _fields(words) if message else ({}, 0)
     record = _made(head, kind, numbers, fields, exes > 1, names)
     return record if not message or _counts(record) else None
+
+
+def _last(line):
+    """
+    Return the last record that begins in a line (bytes): the one before was cut where auditd or the machine stopped.
+
+    Only up to a message, for there people write what they like; elsewhere the kernel writes what they name in quotes,
+    or as hexadecimal digits where it has a space.
+    """
+    free, start = FREE.search(line), 0
+    for found in HEADS.finditer(line, 0, free.start() if free else len(line)):
+        start = found.start()
+    return line[start:]
 
 
 def _by_pam(found):
@@ -238,6 +273,8 @@ def _made(head, kind, numbers, fields, doubled, names):
 def _counts(record):
     """Tell whether a message is of concern (bool), by who says that he sent it, and of which session he is."""
     if record.ses is None:
+        if record.type == BOOT:
+            return record.exe == UPDATE_UTMP
         return record.type in EARLY and record.exe in SSHD and record.worked
     if record.exe in SSHD:
         return record.type in OWN

@@ -161,12 +161,13 @@ def test_who_did_not_come_in():
             line("failed", **stranger, method="password", invalid="yes"),
             line("failed", **stranger, method="password", invalid="yes"),
             line("failed", user="root", method="password"),
+            line("failed", user="root", method="password", times="3"),
             line("invalid_user", user="scan", port="2"),
         ]
     )
     assert [(one["user"], one["method"], one["known"], one["count"]) for one in found] == [
+        ("root", "password", True, 4),
         ("oracle\\x1b[2J", "password", False, 2),
-        ("root", "password", True, 1),
         ("scan", None, False, 1),
     ]
     assert found[0]["first"] == found[0]["last"] == "2026-11-25T00:00:00.000Z"

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from salt.exceptions import CommandExecutionError
-from sshtrail_lib.trail import blocks, history
+from sshtrail_lib.trail import blocks, history, questions
 from sshtrail_lib.trail.history import Sources, Wanted
 from sshtrail_lib.trail.session import told
 
@@ -78,7 +78,7 @@ def agree(true, one, lines):
 def agree_on_deeds(true, one):
     ran = [command["argv"] for command in one["commands"]]
     assert [wanted for wanted in true.get("commands", []) if wanted not in ran] == [], true["name"]
-    assert not [argv for argv in ran if argv[:1] == ["run-parts"]], "PAM's own programs"
+    assert not [argv for argv in ran if argv[-1:] == ["/etc/update-motd.d"]], "PAM's own programs"
     assert [[b["via"], b["from"], b["to"], b["result"]] for b in one["became"]] == true.get("became", [])
     changed = [[file["what"], file["path"]] for file in one["files"]]
     assert [wanted for wanted in true.get("files", []) if wanted not in changed] == []
@@ -238,6 +238,53 @@ def test_rotated_and_compressed_in_the_middle_of_an_event(tmp_path, kind):
         (tmp_path / f"audit.log.10.{kind}").write_bytes(COMPRESSED[kind](oldest.read_bytes()))
         oldest.unlink()
     agrees(read(Sources([str(tmp_path)], RECORDED.sshd)), NOT_IN_FILES)
+
+
+def line_at(share):
+    """Return where a line of the audit log begins (int), after a share of it (float)."""
+    return AUDIT.find(b"\n", int(len(AUDIT) * share)) + 1
+
+
+EARLY, MIDDLE, LATE = map(line_at, (0.3, 0.6, 0.8))
+TWICE = {
+    "copied and truncated": {"audit.log.1": AUDIT[:MIDDLE], "audit.log": AUDIT[EARLY:]},
+    "compressed and not removed yet": {
+        **{"audit.log.2": AUDIT[:EARLY], "audit.log.1": AUDIT[EARLY:MIDDLE], "audit.log": AUDIT[MIDDLE:]},
+        "audit.log.1.gz": gzip.compress(AUDIT[EARLY:MIDDLE]),
+    },
+    "a backup": {"audit.log": AUDIT, "audit.log.bak": AUDIT[:MIDDLE]},
+    "an overlap of compressed ones": {
+        "audit.log.2.xz": lzma.compress(AUDIT[:LATE]),
+        "audit.log.1.gz": gzip.compress(AUDIT[MIDDLE:]),
+    },
+}
+
+
+@pytest.mark.parametrize("files", TWICE.values(), ids=TWICE)
+def test_what_is_there_twice_counts_once(tmp_path, files):
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    sources = Sources([str(tmp_path)], RECORDED.sshd)
+    assert read(sources) == read(RECORDED) and read(sources, Wanted()) == read(RECORDED, Wanted())
+
+
+def test_what_the_journal_and_syslog_both_have_counts_once(tmp_path):
+    journal = written(tmp_path, journal=JOURNAL)
+    both = journal._replace(sshd=RECORDED.sshd)
+    assert read(both) == read(journal)
+    failures = [questions.failures(history.lines(one._replace(zone=UTC))) for one in (journal, both)]
+    told_ = [[(one["address"], one["user"], one["count"]) for one in found] for found in failures]
+    assert told_[0] == told_[1] and told_[0]
+
+
+def test_a_name_that_the_journal_writes_as_numbers(tmp_path):
+    odd = "max\x1b[2J"
+    entries = [json.loads(line) for line in JOURNAL.splitlines()]
+    for one in entries:
+        one["MESSAGE"] = list(one["MESSAGE"].replace("max@ops (team) from x port 1", odd).encode())
+    journal = b"".join(json.dumps(one, separators=(",", ":")).encode() + b"\n" for one in entries)
+    one = named(read(written(tmp_path, journal=journal)), "certificate")
+    assert one["certificate"]["id"] == "max\\x1b[2J" and one["key"]["fingerprint"]
 
 
 def test_by_several_processes_in_small_pieces(tmp_path, monkeypatch):

@@ -134,6 +134,12 @@ def test_who_it_was_cannot_be_forged(text, event, fields):
     assert {key: line.fields[key] for key in fields} == fields
 
 
+def test_what_syslog_writes_once_for_several():
+    [line] = _line("message repeated 4 times: [ Failed password for ana from 10.0.0.1 port 5 ssh2]")
+    assert (line.event, line.fields["user"], line.fields["times"]) == ("failed", "ana", "4")
+    assert _line("message repeated 4 times: [ Accepted password for ana from 10.0.0.1 port 5 ssh2]") == []
+
+
 @pytest.mark.parametrize(
     "text, tag",
     [

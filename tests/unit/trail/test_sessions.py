@@ -1,0 +1,184 @@
+"""
+What is made of histories that nobody can have on demand: numbers that come again, reboots, forged records.
+"""
+
+import datetime
+
+import pytest
+from sshtrail_lib.trail import history
+from sshtrail_lib.trail.history import Sources, Wanted
+from sshtrail_lib.trail.session import told
+
+from unit.trail.made import SSHD, SU, SUDO, UNSET, Made, fingerprint
+
+FULL, COUNTED = Wanted(commands=True), Wanted()
+
+
+def read(tmp_path, *logs, wanted=FULL, audit=None):
+    """Return the sessions (list of dict) of logs that follow one another."""
+    lines = audit if audit is not None else [line for log in logs for line in log.audit]
+    (tmp_path / "audit.log").write_text("\n".join(lines) + "\n")
+    (tmp_path / "auth.log").write_text("\n".join(line for log in logs for line in log.auth) + "\n")
+    sources = Sources([str(tmp_path / "audit.log")], [str(tmp_path / "auth.log")], zone=datetime.timezone.utc)
+    return [told(one) for one in history.sessions(sources, wanted)]
+
+
+def prints(found):
+    return [one["key"] and one["key"]["fingerprint"] for one in found]
+
+
+def words(one):
+    return [command["argv"] for command in one["commands"]]
+
+
+def became(one):
+    return [(each["via"], each["from"], each["to"], each["result"]) for each in one["became"]]
+
+
+# --- Numbers that come again ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pause", [0.2, 3, 5000])
+def test_one_process_number_for_several_logins(tmp_path, pause):
+    log = Made()
+    for number, key in enumerate("abc"):
+        log.login(5 + number, 50, 1001, "ana", key, 1000 + number)
+        log.run(5 + number, 60, 1001, "/bin/echo", key)
+        log.logout(5 + number, 50, 1001, "ana")
+        log.time += pause
+    found = read(tmp_path, log)
+    assert prints(found) == [fingerprint(key) for key in "abc"]
+    assert [words(one) for one in found] == [[["/bin/echo", key]] for key in "abc"]
+    # Where a line is missing, no key is that of another login.
+    log.auth = [line for line in log.auth if fingerprint("b") not in line]
+    assert all(key in (None, own) for key, own in zip(prints(read(tmp_path, log)), prints(found), strict=True))
+
+
+BOOTS = {
+    "the numbers of events begin again": (5000, 3, 7, 1),
+    "a boot of few events, the same session": (10, 200, 1, 1),
+    "a boot of few events, another session": (10, 200, 3, 1),
+}
+
+
+@pytest.mark.parametrize("first,second,ses,again", BOOTS.values(), ids=BOOTS)
+def test_a_reboot_ends_what_was_open(tmp_path, first, second, ses, again):
+    before = Made(serial=first)
+    before.login(ses, 50, 1001, "ana")
+    before.run(ses, 60, 1001, "/bin/echo", "one")
+    after = Made(before.time + 90, second)
+    after.login(again, 50, 1002, "bob", "b", 2)
+    after.run(again, 60, 1002, "/bin/echo", "two")
+    after.logout(again, 50, 1002, "bob")
+    for wanted in (FULL, COUNTED):
+        found = read(tmp_path, before, after, wanted=wanted)
+        assert prints(found) == [fingerprint("a"), fingerprint("b")]
+        assert [one["state"] for one in found] == ["lost", "closed"]
+        if wanted.commands:
+            assert [words(one) for one in found] == [[["/bin/echo", "one"]], [["/bin/echo", "two"]]]
+        else:
+            assert [one["commands"] for one in found] == [1, 1]
+
+
+def test_a_reboot_that_only_systemd_tells_of(tmp_path):
+    before, rest = Made(serial=10), 'comm="systemd-update-utmp" exe="/usr/lib/systemd/systemd-update-utmp" hostname=?'
+    before.login(3, 50, 1001, "ana")
+    after = Made(before.time + 60, 20)
+    after.message("SYSTEM_BOOT", 400, UNSET, UNSET, f" {rest} addr=? terminal=? res=success")
+    after.login(4, 51, 1002, "bob", "b", 2)
+    assert [one["state"] for one in read(tmp_path, before, after)] == ["lost", "open"]
+    # In a session nobody says that the host has booted.
+    after.audit[0] = after.audit[0].replace(f"ses={UNSET}", "ses=3")
+    assert [one["state"] for one in read(tmp_path, before, after)] == ["open", "open"]
+
+
+def test_su_that_was_killed_and_its_process_number(tmp_path):
+    log = Made()
+    log.login(5, 50, 0, "root")
+    for account in ("bob", "ana"):
+        log.run(5, 65, 0, SU, "-", account)
+        log.pam("USER_START", 65, 0, 5, account, SU)
+    [one] = read(tmp_path, log)
+    assert became(one) == [("su", "root", "bob", "success"), ("su", "root", "ana", "success")]
+
+
+# --- What is forged ---------------------------------------------------------------------------------------------
+
+CLAIM = 'op=PAM:session_open acct="bob" exe="{}" hostname=6.6.6.6 addr=6.6.6.6 terminal=/dev/pts/77 res=success'
+ADDED = ' exe="/usr/bin/python3.13" hostname=? addr=? terminal=? res=success'
+
+
+@pytest.mark.parametrize("added", ["", ADDED], ids=["as it is", "by libaudit, which adds the true program"])
+@pytest.mark.parametrize("claimed", [SU, SUDO, "/usr/sbin/sshd", SSHD])
+@pytest.mark.parametrize("kind", ["USER_START", "USER_END", "USER_LOGIN", "USER_CMD", "USER_AUTH", "CRED_DISP"])
+def test_what_roots_program_says_is_not_believed(tmp_path, kind, claimed, added):
+    log = Made()
+    log.login(5, 50, 0, "root")
+    log.run(5, 60, 0, "/usr/bin/python3", "forge.py", exe="/usr/bin/python3.13")
+    log.message(kind, 60, 0, 5, CLAIM.format(claimed) + added)
+    for wanted in (FULL, COUNTED):
+        [one] = read(tmp_path, log, wanted=wanted)
+        assert (one["user"], one["became"], one["state"]) == ("root", [], "open")
+        assert one["tty"] in (None, "pts/0") and one["from"]["address"] == "10.0.0.9"
+
+
+def test_a_program_that_somebody_called_sshd(tmp_path):
+    log = Made()
+    log.login(5, 50, 1001, "ana")
+    log.run(5, 60, 1001, "/tmp/sshd", uid=0)
+    log.message("USER_START", 60, 1001, 5, CLAIM.format("/usr/sbin/sshd"))
+    assert [one["user"] for one in read(tmp_path, log)] == ["ana"]
+
+
+@pytest.mark.parametrize("wanted", [FULL, COUNTED], ids=["with commands", "counted"])
+def test_a_login_of_which_the_beginning_is_gone_is_none_of_another_program(tmp_path, wanted):
+    log = Made()
+    log.run(5, 60, 1001, "/usr/bin/python3", "forge.py", uid=0)
+    log.message("USER_START", 60, 1001, 5, CLAIM.format("/usr/sbin/sshd"))
+    assert read(tmp_path, log, wanted=wanted) == []
+
+
+LOGIN = "type=LOGIN msg=audit(1.1:1): pid=1 uid=0 old-auid=4294967295 auid=0 tty=(none) old-ses=4294967295 ses=99 res=1"
+
+
+@pytest.mark.parametrize("text", ["msg='{}'", 'msg="{}"', 'data="{}"', "msg='x node=evil {}'\x1dAUID=\"root\""])
+def test_text_that_looks_like_a_record_is_none(tmp_path, text):
+    log = Made()
+    log.login(5, 50, 1001, "ana")
+    log.event(("USER", "pid=60 uid=0 auid=1001 ses=5 subj=unconfined " + text.format(LOGIN)))
+    assert [(one["user"], one["auid"]) for one in read(tmp_path, log)] == [("ana", 1001)]
+
+
+def test_a_record_behind_one_that_was_cut(tmp_path):
+    log = Made()
+    log.login(5, 50, 1001, "ana")
+    log.run(5, 60, 1001, "/bin/echo", "x")
+    log.logout(5, 50, 1001, "ana")
+    whole = read(tmp_path, log)
+    half = "type=SYSCALL msg=audit(1795648800.001:7): arch=c000003e syscall=59 success=yes ses=5 exi"
+    # Where a machine stops, the file ends with zeroes.
+    for before in (half, "\0" * 300, half + "\0" * 300, "type=PATH msg=audit(17956"):
+        assert read(tmp_path, log, audit=[before + line for line in log.audit]) == whole
+
+
+# --- Who became whom --------------------------------------------------------------------------------------------
+
+
+def test_a_chain_of_su_and_sudo(tmp_path):
+    log = Made()
+    log.login(5, 50, 1001, "ana")
+    log.run(5, 60, 1001, SUDO, "su", "-", "bob", euid=0)
+    log.message("USER_CMD", 60, 1001, 5, f'cwd="/" cmd=7375202D20626F62 exe="{SUDO}" terminal=pts/0 res=success', 1001)
+    log.pam("USER_START", 60, 1001, 5, "root", SUDO, uid=1001)
+    log.run(5, 61, 1001, SU, "-", "bob", uid=0, parent=60)
+    log.pam("USER_AUTH", 61, 1001, 5, "bob", SU, "authentication")
+    log.pam("USER_START", 61, 1001, 5, "bob", SU)
+    log.run(5, 62, 1001, "-bash", uid=1002, exe="/bin/bash", parent=61)
+    log.run(5, 64, 1001, SU, "root", uid=1002, euid=0, parent=62)
+    log.pam("USER_AUTH", 64, 1001, 5, "root", SU, "authentication", uid=1002, result="failed")
+    [one] = read(tmp_path, log)
+    assert became(one) == [
+        ("sudo", "ana", "root", "success"),
+        ("su", "root", "bob", "success"),
+        ("su", "1002", "root", "failed"),
+    ]
