@@ -21,7 +21,7 @@ from sshtrail_lib.trail.audit_log import HEAD
 from sshtrail_lib.trail.gather import Gathered, Place
 from sshtrail_lib.trail.scan import Call
 from sshtrail_lib.trail.session import Session
-from sshtrail_lib.trail.sessions import Sessions, doubtful
+from sshtrail_lib.trail.sessions import Sessions, inner
 
 #: Bytes of commands that are held in memory; more go to a file that nobody else sees.
 MEMORY = 32 * 2**20
@@ -110,7 +110,7 @@ def sessions(sources: Sources, wanted: Wanted = ALL) -> Iterator[Session]:
     with Shelf() as shelf:
         history = _History(sources, wanted, shelf)
         history.read(wanted.commands)
-        if not history.full and doubtful(history.gathered):
+        if not history.full and inner(history.gathered):
             # Who did what in these only the commands tell.
             history = _History(sources, wanted, shelf)
             history.read(True)
@@ -273,9 +273,12 @@ def work(
 
 
 def _told(block):
-    """Yield what a block tells of logins, and of those who say that they are su or sudo what program they are."""
-    for at, record in told.told(block, blocks.find):
-        if record.exe in told.SWITCHES and not record.doubled:
+    """Yield what a block tells of logins, and what those are that say they are su or sudo, or sshd without a LOGIN."""
+    records = told.told(block, blocks.find)
+    begun = {(record.node, record.ses) for _, record in records if record.type == "LOGIN"}
+    for at, record in records:
+        unsure = record.exe in told.SWITCHES or (record.ses is not None and (record.node, record.ses) not in begun)
+        if unsure and not record.doubled:
             record = record._replace(ran=scan.ran(block, at, record.node, record.pid))
         yield at, record
 

@@ -77,9 +77,9 @@ def logins(gathered: Gathered, kept: Mapping[Place, Kept]) -> list[Login]:
     return sorted(found, key=lambda one: (one.entry.node, one.entry.boot, one.first.serial))
 
 
-def doubtful(gathered: Gathered) -> set[Place]:
-    """Return where (set of Place) one says that he is sshd of whom LOGIN does not tell: only the commands do."""
-    return {place for place, one in gathered.entries.items() if len(pids := _pids(one)) > 1 or (pids and not one.login)}
+def inner(gathered: Gathered) -> set[Place]:
+    """Return the sessions (set of node, boot and number) in which more than one process says that it is sshd."""
+    return {place for place, entry in gathered.entries.items() if len(_pids(entry)) > 1}
 
 
 def _pids(entry: Entry) -> list[int]:
@@ -119,7 +119,7 @@ def _program(pid, record, kept):
     """Return what the kernel saw a process start before it sent a record (str), None where it saw nothing."""
     calls = kept.calls() if kept else ()
     ran = [call for call in calls if call.pid == pid and call.serial < record.serial and call.success]
-    return ran[-1].exe or "" if ran else None
+    return ran[-1].exe or "" if ran else record.ran or None
 
 
 def _is_sshd(program):
