@@ -30,7 +30,7 @@ PURE = {
     "trail": {
         *("audit_log", "sshd_log", "author", "proof"),
         *("moments", "people", "questions", "shown", "export", "notable"),
-        *("session", "told", "scan", "gather", "join", "changes", "kept", "sessions", "weigh"),
+        *("session", "told", "scan", "gather", "join", "changes", "kept", "known", "sessions", "weigh"),
     },
     "sshd": {
         *("language", "include", "effective", "keywords", "daemon", "kinds", "values", "amounts", "network", "match"),

@@ -19,9 +19,10 @@ from sshtrail_lib.base import text
 from sshtrail_lib.trail import blocks, kept, scan, sshd_log, told
 from sshtrail_lib.trail.audit_log import HEAD
 from sshtrail_lib.trail.gather import Gathered, Place
+from sshtrail_lib.trail.known import inner
 from sshtrail_lib.trail.scan import Call
 from sshtrail_lib.trail.session import Session
-from sshtrail_lib.trail.sessions import Sessions, inner
+from sshtrail_lib.trail.sessions import Gap, Sessions
 
 #: Bytes of commands that are held in memory; more go to a file that nobody else sees.
 MEMORY = 32 * 2**20
@@ -29,6 +30,8 @@ MEMORY = 32 * 2**20
 BACK = 256 * 2**20
 #: Seconds by which records and lines may be out of order.
 MARGIN = 120.0
+#: Bytes at the edges of a block of which the events are known, and how many may be elsewhere or nowhere in between.
+EDGE, SPARE = 2**13, 50
 #: Events of a session's beginning that are told one by one.
 EARLY = 512
 # Between a log that was copied and the present many years can lie: which one a line without a year is of, the audit
@@ -183,6 +186,9 @@ class _History:
         self.gathered = Gathered()
         self.kept: dict[Place, kept.Kept] = collections.defaultdict(lambda: kept.Kept(shelf.get))
         self.full = False
+        #: The last event that was read, and where some are missing.
+        self.last: int | None = None
+        self.gaps: list[Gap] = []
 
     def read(self, full):
         """Read the audit log, with the commands (``full``, bool), just their number, or not even that (None)."""
@@ -191,7 +197,11 @@ class _History:
         since = None if self.wanted.since is None else self.wanted.since - MARGIN
         parts = blocks.pieces(files, since, moment)
         for block in blocks.made(files, parts, functools.partial(work, full=full)):
-            for records, done in block:
+            first, last, found = block
+            if first is not None and self.last is not None and first > self.last + SPARE:
+                self.gaps.append(Gap(self.gathered.current[""], self.last + 1, first - 1))
+            self.last = last
+            for records, done in found:
                 self._take(records, done)
         if parts and since is not None:
             self._look_back(files, parts[0])
@@ -240,7 +250,7 @@ class _History:
         since = min(begins) - MARGIN if begins and self.wanted.since is not None else None
         said = _said(self.sources, since, max(ends, default=None), TELLING)
         made = Sessions(self.gathered, self.kept, said, self.sources.host, self.full)
-        made.alive = self.sources.alive
+        made.alive, made.gaps = self.sources.alive, self.gaps
         return made.made()
 
 
@@ -255,9 +265,10 @@ def moment(line: bytes) -> float | None:
 
 def work(
     block: bytes, more: Iterator[bytes], full: bool | None
-) -> list[tuple[list[tuple], dict[tuple[bytes, bytes], Done]]]:
+) -> tuple[int | None, int | None, list[tuple[list[tuple], dict[tuple[bytes, bytes], Done]]]]:
     """
-    Return what a piece of the log (bytes) tells, as plain data: a list of records and of what sessions did.
+    Return what a piece of the log (bytes) tells, as plain data: its first event and its last (int, None where that
+    cannot be told), and a list of records and of what sessions did.
 
     It is cut where the numbers of the events begin again, so that what sessions did is of the boot that the records
     beside are of.
@@ -269,7 +280,15 @@ def work(
         part = b"" if full is None else block if (at, end) == (0, len(block)) else block[at:end]
         rest = more if end == len(block) or not full else iter([block[end : end + scan.LONGEST_EVENT]])
         found.append((records, _done(part, rest) if full else _numbers(part)))
-    return found
+    first, last = _events(block[:EDGE]), _events(block[-EDGE:])
+    return min(first, default=None), max(last, default=None), found
+
+
+def _events(edge):
+    """Return the numbers of the events (list of int) at an edge of a block of one host's log."""
+    heads = [head for line in edge.split(b"\n") if (head := HEAD.match(line))]
+    # auditd's own records have numbers of its own.
+    return [int(head[5]) for head in heads if head[1] is None and not head[2].startswith(b"DAEMON_")]
 
 
 def _told(block):

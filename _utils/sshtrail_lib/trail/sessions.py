@@ -6,125 +6,30 @@ from __future__ import annotations
 
 import base64
 import collections
-import dataclasses
-import posixpath
 import re
+import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sshtrail_lib.base import text
 from sshtrail_lib.trail import changes, join
-from sshtrail_lib.trail.gather import BACK, Entry, Gathered, Place
+from sshtrail_lib.trail.gather import BACK, Gathered, Place
 from sshtrail_lib.trail.kept import Commands, Kept, command, segment
+from sshtrail_lib.trail.known import Login, before, logins
 from sshtrail_lib.trail.scan import Call
 from sshtrail_lib.trail.session import CLOSED, KILLED, LOST, OPEN, Certificate, Channel, Key, Session
 from sshtrail_lib.trail.sshd_log import Line
-from sshtrail_lib.trail.told import SSHD, Told
+from sshtrail_lib.trail.told import Told
 
 STARTED = re.compile(r"(?P<kind>shell|command|subsystem|forced-command)\b(?: \([^)]*\))?(?: '(?P<what>.*)')?")
 FOUND = re.compile(r"(?P<file>.*):(?P<line>[0-9]{1,9})")
-#: Where people put programs of their own.
-ANYBODYS = ("/tmp/", "/var/tmp/", "/dev/", "/run/", "/home/", "/root/")  # noqa: S108
-#: Seconds that may lie between the records of one login.
-SOON = 120.0
 
 
-@dataclasses.dataclass
-class Login:
-    """
-    A login that the kernel or PAM knows.
+class Gap(typing.NamedTuple):
+    """Events of a host's ``boot`` (int) that are missing: the ``first`` and the ``last`` (int, serial numbers)."""
 
-    ``entry`` (:class:`~sshtrail_lib.trail.gather.Entry`), ``pid`` (int: sshd's process, the monitor), ``login``,
-    ``start`` and ``end`` (Told or None), ``inner`` (bool: it shares the kernel's session with who started its sshd)
-    and ``doubt`` (str: why it may be no session).
-    """
-
-    entry: Entry
-    pid: int
-    login: Told | None
-    start: Told | None
-    end: Told | None
-    inner: bool = False
-    refused: bool = False
-    doubt: str = ""
-
-    @property
-    def first(self) -> Told:
-        """The first record of it (Told)."""
-        found = self.login or self.start or self.end
-        assert found
-        return found
-
-    @property
-    def serial(self) -> int:
-        """Where what the person does begins (int): PAM's own programs run before."""
-        return self.start.serial if self.start else self.first.serial - 1
-
-
-def logins(gathered: Gathered, kept: Mapping[Place, Kept]) -> list[Login]:
-    """
-    Return every login by SSH (list of :class:`Login`), in the order of their events.
-
-    gathered
-        The records of logins (:class:`~sshtrail_lib.trail.gather.Gathered`).
-    kept
-        The commands (mapping of node, boot and session to :class:`~sshtrail_lib.trail.kept.Kept`).
-    """
-    found = [
-        login
-        for place, entry in gathered.entries.items()
-        for login in _of_entry(entry, kept.get(place), gathered.earlier)
-    ]
-    return sorted(found, key=lambda one: (one.entry.node, one.entry.boot, one.first.serial))
-
-
-def inner(gathered: Gathered) -> set[Place]:
-    """Return the sessions (set of node, boot and number) in which more than one process says that it is sshd."""
-    return {place for place, entry in gathered.entries.items() if len(_pids(entry)) > 1}
-
-
-def _pids(entry: Entry) -> list[int]:
-    """Return the processes (list of int) by which the kernel or PAM knows a login in a session, the oldest first."""
-    records = [*([entry.login] if entry.login else []), *entry.starts, *entry.ends, *entry.gone]
-    pids = [record.pid for record in sorted(records, key=lambda one: one.serial)]
-    return list(dict.fromkeys(pid for pid in pids if pid is not None))
-
-
-def _of_entry(entry, kept, earlier):
-    """Yield the logins of one session of the kernel's: mostly one, none where it is not sshd's."""
-    for pid in _pids(entry):
-        login = entry.login if entry.login and entry.login.pid == pid else None
-        starts = [record for record in entry.starts if record.pid == pid]
-        ends = [record for record in (*entry.ends, *entry.gone) if record.pid == pid]
-        opened = next((record for record in starts if record.worked), None)
-        first = pid == _pids(entry)[0]
-        one = Login(entry, pid, login, opened, ends[0] if ends else None, not first)
-        one.refused = bool(starts) and not opened
-        if not starts and not ends:
-            # PAM's record may be missing; that the process is sshd's it said before.
-            known = earlier.get((entry.node, entry.boot, pid), ())
-            if not login or not known or not _before(known, login):
-                continue
-            one.doubt = "PAM's record of its beginning is missing"
-        program = None if login else _program(pid, one.first, kept)
-        if not (login or _is_sshd(program) or (first and program is None)):
-            continue
-        yield one
-
-
-def _before(known, login):
-    return any(record.serial <= login.serial and login.time - record.time < SOON for record in known)
-
-
-def _program(pid, record, kept):
-    """Return what the kernel saw a process start before it sent a record (str), None where it saw nothing."""
-    calls = kept.calls() if kept else ()
-    ran = [call for call in calls if call.pid == pid and call.serial < record.serial and call.success]
-    return ran[-1].exe or "" if ran else record.ran or None
-
-
-def _is_sshd(program):
-    """Tell whether a program is sshd (bool), and not one that somebody gave its name."""
-    return bool(program) and posixpath.basename(program) in SSHD and not program.startswith(ANYBODYS)
+    boot: int
+    first: int
+    last: int
 
 
 class Sessions:
@@ -151,6 +56,8 @@ class Sessions:
             self._name(entry)
             if entry.login:
                 self.by_pid[entry.node, entry.boot, entry.login.pid or 0].append(entry.login)
+        #: Where events are missing (list of :class:`Gap`).
+        self.gaps: list[Gap] = []
         #: Processes that live (collection of int), where that can be asked; None for the logs of another host.
         self.alive: frozenset[int] | None = None
 
@@ -260,6 +167,8 @@ class Sessions:
             return over
         if again:
             return KILLED, f"its process had gone without a word when its number came again at {text.iso(again.time)}"
+        if (missing := self._missing(login)) and not lives:
+            return LOST, missing[0]
         if later:
             return LOST, f"the host stopped after {text.iso(boot.time)}, and no record tells of an end"
         if self.alive is not None and not lives:
@@ -282,6 +191,16 @@ class Sessions:
         else:
             _moved(session, joined)
 
+    def _missing(self, login):
+        """Return which events of a session are missing (list of str), where files of the log are."""
+        last = login.end.serial if login.end else login.first.serial + 10**20
+        gaps = [one for one in self.gaps if ("", one.boot) == (login.entry.node, login.entry.boot)]
+        return [
+            f"the events {one.first} to {one.last} are missing from the log"
+            for one in gaps
+            if login.first.serial < one.first <= last
+        ]
+
     # --- What was done ------------------------------------------------------------------------------------------
 
     def _did(self, session, login, joined, sharing):
@@ -300,8 +219,10 @@ class Sessions:
         known = changes.story(switches, kept.calls() if self.full else (), odd, names, session.auid)
         session.became = known.became
         session.files, doubts = changes.files(kept.files(login.serial))
-        _doubt(session, "became", known.doubts)
-        _doubt(session, "files", doubts)
+        missing = self._missing(login)
+        _doubt(session, "became", known.doubts + missing)
+        _doubt(session, "files", doubts + missing)
+        _doubt(session, "commands", missing)
         if self.full:
             session.commands = Commands(kept, login.serial)
             self._after(session, login, kept)
@@ -431,7 +352,7 @@ def _same_key(one, fields):
 def _recorded(session, login, earlier):
     """Add how somebody logged in, as far as the records of his process tell that without sshd's line."""
     known = earlier.get((login.entry.node, login.entry.boot, login.pid), ())
-    own = [record for record in known if login.first and _before([record], login.first) and record.worked]
+    own = [record for record in known if login.first and before([record], login.first) and record.worked]
     prints = {one for record in own if (one := _fingerprint(record))}
     by_pam = [record for record in own if record.type == "USER_AUTH" and record.op == "PAM:authentication"]
     if len(prints) == 1:

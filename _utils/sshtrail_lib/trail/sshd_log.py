@@ -36,6 +36,7 @@ AFTER_PEER = re.compile(rf"(?:: {KEY}(?:{CERTIFICATE})?)?")
 ATTEMPT = re.compile(r"(Accepted|Failed|Postponed|Partial) ([a-z/-]+) for (invalid user )?")
 FROM = re.compile(rf" from {PEER} ssh2(?=: |$)")
 REPEATED = re.compile(r"message repeated (?P<times>[0-9]{1,6}) times: \[ ?(?P<text>.*)\]")
+ESCAPED = re.compile(rb"\\(?:([0-3][0-7]{2})|\\)")
 #: What can come again from one process, and is then written once.
 AGAIN = ("failed", "invalid_user")
 MESSAGES = (
@@ -228,8 +229,19 @@ def _told(text):
     for event, pattern in MESSAGES:
         found = pattern.fullmatch(text)
         if found:
-            return event, {key: value for key, value in found.groupdict().items() if value is not None}
+            return event, _plain(found.groupdict())
     return "", {}
+
+
+def _plain(fields):
+    """Return what a message tells (dict) as it is: sshd writes what is no plain letter as vis(3) does (log.c)."""
+    known = {key: value for key, value in fields.items() if value is not None}
+    return {key: _unescaped(value) if "\\" in value else value for key, value in known.items()}
+
+
+def _unescaped(value):
+    plain = ESCAPED.sub(lambda found: bytes([int(found[1], 8)]) if found[1] else b"\\", value.encode(errors="replace"))
+    return plain.decode("utf-8", "backslashreplace")
 
 
 def _attempt(text, attempt):
@@ -242,6 +254,5 @@ def _attempt(text, attempt):
                 **peer.groupdict(),
                 **after.groupdict(),
             }
-            known = {key: value for key, value in fields.items() if value is not None}
-            return attempt[1].lower(), known | ({"invalid": "yes"} if attempt[3] else {})
+            return attempt[1].lower(), _plain(fields) | ({"invalid": "yes"} if attempt[3] else {})
     return "", {}

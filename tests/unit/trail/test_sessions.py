@@ -182,3 +182,43 @@ def test_a_chain_of_su_and_sudo(tmp_path):
         ("su", "root", "bob", "success"),
         ("su", "1002", "root", "failed"),
     ]
+
+
+# --- What is missing, and what is written in other letters ------------------------------------------------------
+
+
+def test_a_file_that_is_missing_in_the_middle(tmp_path):
+    log, parts = Made(), []
+    log.login(5, 50, 1001, "ana")
+    log.run(5, 60, 1001, "/bin/echo", "first")
+    for number in range(100):
+        parts += [len(log.audit)] if number in (0, 99) else []
+        log.run(5, 61, 1001, "/bin/echo", str(number))
+    log.login(6, 80, 1002, "bob", "b")
+    log.logout(6, 80, 1002, "bob")
+    files = dict(
+        zip("321", (log.audit[: parts[0]], log.audit[parts[0] : parts[1]], log.audit[parts[1] :]), strict=True)
+    )
+    for number, lines in files.items():
+        (tmp_path / f"audit.log.{number}").write_text("\n".join(lines) + "\n")
+    every = Sources([str(tmp_path)])
+    [ana, _] = history.sessions(every, FULL)
+    assert "commands" not in ana.unknown and ana.state == "open"
+    (tmp_path / "audit.log.2").unlink()
+    for wanted in (FULL, COUNTED):
+        ana, bob = history.sessions(every, wanted)
+        why = "the events 105 to 203 are missing from the log"
+        assert {ana.unknown[name] for name in ("commands", "became", "files", "ended")} == {why} and ana.state == "lost"
+        assert "commands" not in bob.unknown and bob.state == "closed"
+
+
+@pytest.mark.parametrize(
+    "account,said", [("DOM\\ana", r"DOM\\ana"), ("jörg", r"j\303\266rg"), ("ana@x.org", "ana@x.org")]
+)
+def test_an_account_as_sshd_writes_it(tmp_path, account, said):
+    log = Made()
+    log.login(5, 50, 1001, account)
+    log.auth = [line.replace(account, said) for line in log.auth]
+    log.audit = [line.replace('acct="jörg"', "acct=6AC3B67267") for line in log.audit]
+    [one] = read(tmp_path, log)
+    assert (one["user"], prints([one])) == (account, [fingerprint("a")])

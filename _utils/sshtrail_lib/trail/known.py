@@ -1,0 +1,118 @@
+"""
+The logins that the kernel or PAM knows: which process it was, and what tells of its beginning and its end.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import posixpath
+from collections.abc import Iterable, Mapping
+
+from sshtrail_lib.trail.gather import Entry, Gathered, Place
+from sshtrail_lib.trail.kept import Kept
+from sshtrail_lib.trail.told import SSHD, Told
+
+#: Where people put programs of their own.
+ANYBODYS = ("/tmp/", "/var/tmp/", "/dev/", "/run/", "/home/", "/root/")  # noqa: S108
+#: Seconds that may lie between the records of one login.
+SOON = 120.0
+
+
+@dataclasses.dataclass
+class Login:
+    """
+    A login that the kernel or PAM knows.
+
+    ``entry`` (:class:`~sshtrail_lib.trail.gather.Entry`), ``pid`` (int: sshd's process, the monitor), ``login``,
+    ``start`` and ``end`` (Told or None), ``inner`` (bool: it shares the kernel's session with who started its sshd)
+    and ``doubt`` (str: why it may be no session).
+    """
+
+    entry: Entry
+    pid: int
+    login: Told | None
+    start: Told | None
+    end: Told | None
+    inner: bool = False
+    refused: bool = False
+    doubt: str = ""
+
+    @property
+    def first(self) -> Told:
+        """The first record of it (Told)."""
+        found = self.login or self.start or self.end
+        assert found
+        return found
+
+    @property
+    def serial(self) -> int:
+        """Where what the person does begins (int): PAM's own programs run before."""
+        return self.start.serial if self.start else self.first.serial - 1
+
+
+def logins(gathered: Gathered, kept: Mapping[Place, Kept]) -> list[Login]:
+    """
+    Return every login by SSH (list of :class:`Login`), in the order of their events.
+
+    gathered
+        The records of logins (:class:`~sshtrail_lib.trail.gather.Gathered`).
+    kept
+        The commands (mapping of node, boot and session to :class:`~sshtrail_lib.trail.kept.Kept`).
+    """
+    found = [
+        login
+        for place, entry in gathered.entries.items()
+        for login in _of_entry(entry, kept.get(place), gathered.earlier)
+    ]
+    return sorted(found, key=lambda one: (one.entry.node, one.entry.boot, one.first.serial))
+
+
+def inner(gathered: Gathered) -> set[Place]:
+    """Return the sessions (set of node, boot and number) in which more than one process says that it is sshd."""
+    return {place for place, entry in gathered.entries.items() if len(_pids(entry)) > 1}
+
+
+def _pids(entry: Entry) -> list[int]:
+    """Return the processes (list of int) by which the kernel or PAM knows a login in a session, the oldest first."""
+    records = [*([entry.login] if entry.login else []), *entry.starts, *entry.ends, *entry.gone]
+    pids = [record.pid for record in sorted(records, key=lambda one: one.serial)]
+    return list(dict.fromkeys(pid for pid in pids if pid is not None))
+
+
+def _of_entry(entry, kept, earlier):
+    """Yield the logins of one session of the kernel's: mostly one, none where it is not sshd's."""
+    for pid in _pids(entry):
+        login = entry.login if entry.login and entry.login.pid == pid else None
+        starts = [record for record in entry.starts if record.pid == pid]
+        ends = [record for record in (*entry.ends, *entry.gone) if record.pid == pid]
+        opened = next((record for record in starts if record.worked), None)
+        first = pid == _pids(entry)[0]
+        one = Login(entry, pid, login, opened, ends[0] if ends else None, not first)
+        one.refused = bool(starts) and not opened
+        if not starts and not ends:
+            # PAM's record may be missing; that the process is sshd's it said before.
+            known = earlier.get((entry.node, entry.boot, pid), ())
+            if not login or not known or not before(known, login):
+                continue
+            one.doubt = "PAM's record of its beginning is missing"
+        program = None if login else _program(pid, one.first, kept)
+        if not (login or _is_sshd(program) or (first and program is None)):
+            continue
+        yield one
+
+
+def before(known: Iterable[Told], login: Told) -> bool:
+    """Tell whether one of some records (iterable of Told) comes shortly before another (bool)."""
+    return any(record.serial <= login.serial and login.time - record.time < SOON for record in known)
+
+
+def _program(pid, record, kept):
+    """Return what the kernel saw a process start before it sent a record (str), None where it saw nothing."""
+    calls = kept.calls() if kept else ()
+    ran = [call for call in calls if call.pid == pid and call.serial < record.serial and call.success]
+    return ran[-1].exe or "" if ran else record.ran or None
+
+
+def _is_sshd(program):
+    """Tell whether a program is sshd (bool), and not one that somebody gave its name."""
+    return bool(program) and posixpath.basename(program) in SSHD and not program.startswith(ANYBODYS)
