@@ -14,6 +14,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 
 from sshtrail_lib.base import text
+from sshtrail_lib.trail.questions import addresses
 
 Told = Mapping[str, typing.Any]
 ECS, OCSF = "8.11.0", "1.3.0"
@@ -81,7 +82,8 @@ def _lines(sessions: Iterable[Told], made: Callable[[Told], Mapping]) -> str:
 def _present(value: typing.Any) -> typing.Any:
     """Leave out of an event what is not known: neither schema has an empty value."""
     if isinstance(value, dict):
-        return {name: _present(one) for name, one in value.items() if one is not None and one != {}}
+        known = {name: _present(one) for name, one in value.items()}
+        return {name: one for name, one in known.items() if one is not None and one != {} and one != []}
     return value
 
 
@@ -98,7 +100,7 @@ def _ecs(one: Told) -> dict[str, typing.Any]:
         },
         "host": {"hostname": one["host"] or None},
         "user": {"name": one["user"], "id": _text(one["auid"]), "full_name": one["person"]},
-        "source": {"address": one["from"]["address"], "ip": one["from"]["address"], "port": one["from"]["port"]},
+        "source": {"address": one["from"]["address"], "ip": _ip(one), "port": one["from"]["port"]},
         "network": {"protocol": "ssh", "transport": "tcp", "application": "ssh"},
         "related": {"user": [name for name in (one["user"],) if name], "hosts": [one["host"]] if one["host"] else None},
         "labels": {
@@ -118,12 +120,23 @@ def _ocsf(one: Told) -> dict[str, typing.Any]:
         "duration": None if one["seconds"] is None else int(one["seconds"] * 1000),
         "metadata": {**METADATA, "uid": f"{one['host']}/{one['id']}"},
         "logon_type": one["method"] or "unknown",
-        "user": {"name": one["user"], "uid": _text(one["auid"]), "full_name": one["person"]},
-        "src_endpoint": {"ip": one["from"]["address"], "port": one["from"]["port"]},
+        "user": {"name": one["user"] or "unknown", "uid": _text(one["auid"]), "full_name": one["person"]},
+        "src_endpoint": _source(one),
         "dst_endpoint": {"hostname": one["host"] or None, "svc_name": "sshd"},
         "session": {"uid": one["id"], "created_time": _milliseconds(started)},
         "unmapped": {"state": one["state"], "key": (one["key"] or {}).get("fingerprint")},
     }
+
+
+def _source(one: Told) -> dict[str, typing.Any]:
+    address, own = one["from"]["address"], _ip(one)
+    return {"ip": own, "name": None if own else address, "port": one["from"]["port"] if address else None}
+
+
+def _ip(one: Told) -> str | None:
+    """Return the address of a session (str) where it is one: sshd says UNKNOWN of others, and names an interface."""
+    own = addresses(one["from"]["address"])
+    return str(own[0]) if own else None
 
 
 def _text(value: typing.Any) -> str | None:

@@ -352,7 +352,7 @@ def _same_key(one, fields):
 def _recorded(session, login, earlier):
     """Add how somebody logged in, as far as the records of his process tell that without sshd's line."""
     known = earlier.get((login.entry.node, login.entry.boot, login.pid), ())
-    own = [record for record in known if login.first and before([record], login.first) and record.worked]
+    own = [record for record in known if before([record], login.first) and _of_login(session, record)]
     prints = {one for record in own if (one := _fingerprint(record))}
     by_pam = [record for record in own if record.type == "USER_AUTH" and record.op == "PAM:authentication"]
     if len(prints) == 1:
@@ -362,6 +362,12 @@ def _recorded(session, login, earlier):
         session.proof["key"] = [_audit(record) for record in own if _fingerprint(record)]
     elif by_pam and not prints:
         session.unknown["method"] = "PAM asked for it: a password, or what its configuration asks for"
+
+
+def _of_login(session, record):
+    """Tell whether a record of a process is of its login (bool), and not of one before that had its number."""
+    same = record.addr in ("", session.address or record.addr) and record.acct in ("", session.user or record.acct)
+    return record.worked and same
 
 
 def _fingerprint(record):

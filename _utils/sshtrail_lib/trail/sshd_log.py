@@ -32,7 +32,9 @@ CERTIFICATE = (
     r" ID (?P<id>.*) \(serial (?P<serial>[0-9]{1,20})\) CA (?P<ca_type>[A-Z0-9-]+) (?P<ca>SHA256:[A-Za-z0-9+/]{43})"
 )
 # Only this follows the peer; a user name can hold all that precedes it, but no colon (sshd takes that off).
-AFTER_PEER = re.compile(rf"(?:: {KEY}(?:{CERTIFICATE})?)?")
+# Beside the key stands, or in its place, what hostbased and GSSAPI know of the client (auth2.c, format_method_key).
+CLIENT = r", client user \"(?P<client_user>.*)\", client host \"(?P<client_host>[^\" ]*)\""
+AFTER_PEER = re.compile(rf"(?:: (?:{KEY}(?:{CERTIFICATE})?(?:{CLIENT})?|(?P<principal>[^ ]+)))?")
 ATTEMPT = re.compile(r"(Accepted|Failed|Postponed|Partial) ([a-z/-]+) for (invalid user )?")
 FROM = re.compile(rf" from {PEER} ssh2(?=: |$)")
 REPEATED = re.compile(r"message repeated (?P<times>[0-9]{1,6}) times: \[ ?(?P<text>.*)\]")
@@ -247,7 +249,7 @@ def _unescaped(value):
 def _attempt(text, attempt):
     for peer in FROM.finditer(text, attempt.end()):
         after = AFTER_PEER.fullmatch(text, peer.end())
-        if after:
+        if after and (not after["principal"] or attempt[2].startswith("gssapi")):
             fields = {
                 "method": attempt[2],
                 "user": text[attempt.end() : peer.start()],

@@ -222,3 +222,16 @@ def test_an_account_as_sshd_writes_it(tmp_path, account, said):
     log.audit = [line.replace('acct="jörg"', "acct=6AC3B67267") for line in log.audit]
     [one] = read(tmp_path, log)
     assert (one["user"], prints([one])) == (account, [fingerprint("a")])
+
+
+RED_HAT = 'op=negotiate kind=auth-key fp=SHA256:{} exe="/usr/sbin/sshd" hostname=? addr={} terminal=? res=success'
+
+
+@pytest.mark.parametrize("address,known", [("10.0.0.9", True), ("10.0.0.7", False)])
+def test_a_key_of_the_login_before_with_the_same_process_number(tmp_path, address, known):
+    log = Made()
+    log.message("CRYPTO_KEY_USER", 50, UNSET, UNSET, RED_HAT.format("11:" * 31 + "11", address))
+    log.login(5, 50, 1001, "ana")
+    log.auth = []
+    [one] = read(tmp_path, log)
+    assert (one["key"] is not None) == known and (known or one["method"] is None)

@@ -121,6 +121,16 @@ TRUE = "ECDSA SHA256:" + "b" * 43
         ),
         ("Failed none for invalid user  from 10.0.0.1 port 5 ssh2", "failed", {"user": "", "address": "10.0.0.1"}),
         (
+            "Accepted gssapi-with-mic for ana from 10.0.0.1 port 5 ssh2: ana@EXAMPLE.ORG",
+            "accepted",
+            {"method": "gssapi-with-mic", "user": "ana", "principal": "ana@EXAMPLE.ORG"},
+        ),
+        (
+            f'Accepted hostbased for ana from 10.0.0.1 port 5 ssh2: {KEY}, client user "bob", client host "pc.example"',
+            "accepted",
+            {"method": "hostbased", "fingerprint": KEY.split()[1], "client_user": "bob", "client_host": "pc.example"},
+        ),
+        (
             "Starting session: forced-command (key-option) 'a' for b from 6.6.6.6 port 1 id 0' on pts/1"
             " for ana from 10.0.0.1 port 5 id 2",
             "session",
