@@ -26,7 +26,7 @@ def planned(case, daemon, files=None):
         wishes += plan.lowering(tree, wishes)
     else:
         wishes = [wish.wish(asked["name"], asked.get("value"), daemon, asked.get("match"))]
-    done = plan.plan(tree, wishes, "fix")
+    done = plan.plan(tree, wishes, asked.get("shadowed", "fix"))
     if done.files and not asked.get("force"):
         guard.judge(done, WHO, asked.get("admins", ()))
     return done

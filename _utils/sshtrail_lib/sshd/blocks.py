@@ -1,13 +1,18 @@
 """
-Where a line goes in a file that has Match blocks, and sections that other tools keep.
+Where a line goes: in which file, and where in one that has Match blocks, and sections that other tools keep.
 """
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Sequence
 
-from sshtrail_lib.sshd import language, sections
+from sshtrail_lib.sshd import include, language, sections
+from sshtrail_lib.sshd.include import Tree
 from sshtrail_lib.sshd.language import Line
+
+#: The name of our own drop-in; it sorts before those that packages bring.
+DROP_IN = "00-sshtrail.conf"
 
 
 def end_of_block(lines: Sequence[Line], head: Line) -> tuple[int, str]:
@@ -47,4 +52,23 @@ def before_block(lines: Sequence[Line], head: Line) -> int:
     section = sections.around(lines, head.number)
     first = next((line for line in lines[section.first :] if line.keyword), head) if section else head
     # A section that begins with settings would have these in our block.
-    return section.first - 1 if section and first.name == "Match" else head.number - 1
+    number = section.first - 1 if section and first.name == "Match" else head.number - 1
+    # Comments right above a Match block belong to it.
+    while number and lines[number - 1].raw.lstrip().startswith(b"#") and sections.around(lines, number) is section:
+        number -= 1
+    return number
+
+
+def drop_in_of(line: Line) -> str | None:
+    """Return the path (str) at which the Include that ``line`` is would find our drop-in, None where it would not."""
+    for word in line.arguments.words:
+        path = posixpath.join(posixpath.dirname(include.pattern_of(word)), DROP_IN)
+        if include.matches(path, include.pattern_of(word)):
+            return path
+    return None
+
+
+def own_file(tree: Tree) -> str | None:
+    """Return the path (str) of the file of our own that sshd reads before all else, None where there can be none."""
+    first = next((line for line in tree.files[tree.path] if line.keyword), None)
+    return drop_in_of(first) if first and first.name == "Include" else None

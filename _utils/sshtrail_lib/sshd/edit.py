@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from salt.exceptions import CommandExecutionError
 
-from sshtrail_lib.sshd import blocks, effective, include, keywords, language, match, sections, values
+from sshtrail_lib.sshd import blocks, effective, keywords, language, match, sections, values
 from sshtrail_lib.sshd import wish as sshd_wish
 from sshtrail_lib.sshd.daemon import Arguments, BadValue
 from sshtrail_lib.sshd.effective import Setting
@@ -19,8 +19,6 @@ from sshtrail_lib.sshd.include import Tree
 from sshtrail_lib.sshd.language import Line
 from sshtrail_lib.sshd.wish import BadWish, Wish, holds, lines_of
 
-#: The name of our own drop-in; it sorts before those that packages bring.
-DROP_IN = "00-sshtrail.conf"
 _PRINCIPALS = "AuthorizedPrincipalsCommand"
 _HEADER = "# What this host's SSH audit policy asks of sshd. Written by sshtrail, and removed with it."
 #: Below it only packages write.
@@ -71,7 +69,7 @@ class _Edit:
         self.tree, self.wanted, self.shadowed = tree, wanted, shadowed
         self.keyword = wanted.keyword
         #: The file that a new line goes to.
-        self.home = (_own_file(tree) if shadowed == "own" else None) or tree.path
+        self.home = (blocks.own_file(tree) if shadowed == "own" else None) or tree.path
 
     def result(self) -> Tree:
         """Return the Tree in which the wish is true."""
@@ -95,10 +93,17 @@ class _Edit:
             self._rewrite(target, self._arguments_for(target))
         else:
             self._insert(self._arguments_for(None))
-        if holds(self.wanted, self.tree):
+        if holds(self.wanted, self.tree) and self._leaves_principals(before):
             return True
         self.tree, self.home = before, before.path
         return False
+
+    def _leaves_principals(self, before: Tree) -> bool:
+        """Whether AuthorizedPrincipalsCommand means what it did ``before`` (see :meth:`_lead`)."""
+        if self.keyword.name != "AuthorizedKeysCommand":
+            return True
+        found = (effective.effective(tree, self.wanted.connection)[_PRINCIPALS] for tree in (before, self.tree))
+        return len({one.value for one in found}) == 1
 
     def _occurrences(self) -> tuple[Arguments, ...]:
         """What the wish says; only a wish for sshd's default says nothing."""
@@ -113,7 +118,7 @@ class _Edit:
         return found.deciding if found else ()
 
     def _is_foreign(self, path: str) -> bool:
-        return path != self.tree.path and posixpath.basename(path) != DROP_IN
+        return path != self.tree.path and posixpath.basename(path) != blocks.DROP_IN
 
     def _foreign(self) -> list[Setting]:
         """Return the lines outside the main file and our own drop-in that decide now."""
@@ -175,8 +180,7 @@ class _Edit:
             place = section.first - 1 if section and self.wanted.criteria is None else number - 1
             self._add(first.file, place, [blocks.indent(first.line) + text])
         else:
-            head = [line for line in lines[:number] if line.name == "Match"][-1]
-            self._add(first.file, blocks.before_block(lines, head), self._new_block(text))
+            self._add_before(first, self._new_block(text))
         return True
 
     def _first_keys_command(self) -> Setting | None:
@@ -192,10 +196,12 @@ class _Edit:
         Put a line of ours beside the section of another tool in which ``target`` is, where it wins over that one, and
         return whether there is a place for it.
         """
-        lines = self.tree.files[target.file]
+        lines, before = self.tree.files[target.file], self.tree
         section = sections.around(lines, target.line.number)
         if section is None:
             return False
+        if self.wanted.criteria is not None:
+            return self._block_beside(target, section)
         last = self.keyword.repeat == keywords.LAST
         begin, end = (target.line.number, section.last) if last else (section.first, target.line.number)
         if any(line.name == "Match" for line in lines[begin - 1 : end]):
@@ -203,6 +209,24 @@ class _Edit:
         self._touch(target)
         text = language.render(self.keyword.name, self.keyword, self._arguments_for(target), self.tree.daemon)
         self._add(target.file, section.last if last else section.first - 1, [blocks.indent(target.line) + text])
+        if not self._leaves_principals(before):
+            self.tree = before
+        return self.tree is not before
+
+    def _block_beside(self, target: Setting, section: sections.Section) -> bool:
+        """The same for a line of a Match block: one of ours goes before the section, if that begins with a block."""
+        assert target.head, "a line of a Match block has a Match line above it"
+        path, head = target.head
+        lines = self.tree.files[path]
+        place, there = blocks.before_block(lines, head), self._block()
+        if path != target.file or place >= section.first or self.keyword.repeat != keywords.FIRST:
+            return False
+        self._touch(target)
+        text = language.render(self.keyword.name, self.keyword, self._arguments_for(target), self.tree.daemon)
+        if there and there[0] == path and there[1] <= place:
+            self._add(path, there[1], [there[2] + text])
+        else:
+            self._add(path, place, self._new_block(text))
         return True
 
     def _drop_rivals(self, ours: list[Setting], target: Setting | None) -> None:
@@ -335,9 +359,11 @@ class _Edit:
 
     def _drop_in_path(self) -> str:
         lines = [line for line in self.tree.files[self.tree.path] if line.name == "Include" and not line.problem]
-        found = next(filter(None, map(_drop_in_of, lines)), None)
+        found = next(filter(None, map(blocks.drop_in_of, lines)), None)
         if found is None:
-            raise ShadowedError(f"{self.tree.path} includes no directory in which a drop-in {DROP_IN} would be read")
+            raise ShadowedError(
+                f"{self.tree.path} includes no directory in which a drop-in {blocks.DROP_IN} would be read"
+            )
         return found
 
     def _store(self, path: str, raws: list[bytes]) -> None:
@@ -431,10 +457,14 @@ class _Edit:
         return [line.number for line in head if line.name == _PRINCIPALS] if leads else []
 
     def _block(self) -> tuple[str, int, str] | None:
-        """Return ``(path, last line, indent)`` of the first Match block with the criteria of the wish, or None."""
+        """
+        Return ``(path, last line, indent)`` of the first Match block with the criteria of the wish, None without any
+        that does not go with another tool's section.
+        """
         ours = match.canonical(self._criteria())
         for path, line, criteria in effective.blocks(self.tree, self.wanted.connection):
-            if match.canonical(criteria) == ours and (path == self.home or self.home == self.tree.path):
+            here = path == self.home or self.home == self.tree.path
+            if match.canonical(criteria) == ours and here and not sections.around(self.tree.files[path], line.number):
                 number, indent = blocks.end_of_block(self.tree.files[path], line)
                 place = blocks.outside(self.tree.files[path], number, line.number)
                 if place is not None:
@@ -451,26 +481,15 @@ class _Edit:
         rival = self._rival()
         if rival is None or self.keyword.repeat not in (keywords.FIRST, keywords.MERGE):
             return
-        self._touch(rival)
         self._remove(lines_of(self.wanted, self.tree))
         rival = self._rival() or rival
-        lines = self.tree.files[rival.file]
-        head = [line for line in lines[: rival.line.number] if line.name == "Match"][-1]
         texts = [language.render(self.keyword.name, self.keyword, one, self.tree.daemon) for one in self._occurrences()]
         block = self._new_block(texts[0]) + [f"\t{text}" for text in texts[1:]]
-        self._add(rival.file, blocks.before_block(lines, head), block)
+        self._add_before(rival, block)
 
-
-def _drop_in_of(line: Line) -> str | None:
-    """Return the path (str) at which the Include that ``line`` is would find our drop-in, None where it would not."""
-    for word in line.arguments.words:
-        path = posixpath.join(posixpath.dirname(include.pattern_of(word)), DROP_IN)
-        if include.matches(path, include.pattern_of(word)):
-            return path
-    return None
-
-
-def _own_file(tree: Tree) -> str | None:
-    """Return the path (str) of the file of our own that sshd reads before all else, None where there can be none."""
-    first = next((line for line in tree.files[tree.path] if line.keyword), None)
-    return _drop_in_of(first) if first and first.name == "Include" else None
+    def _add_before(self, rival: Setting, block: list[str]) -> None:
+        """Add the lines of a block before the Match block that ``rival`` is in, or that includes the file it is in."""
+        assert rival.head, "a line of a Match block has a Match line above it"
+        path, head = rival.head
+        self._touch(rival if rival.file == path else Setting(path, head))
+        self._add(path, blocks.before_block(self.tree.files[path], head), block)

@@ -27,11 +27,21 @@ from sshtrail_lib.sshd.match import Connection
 
 
 class Setting(typing.NamedTuple):
-    """One line that sets a keyword while sshd reads: the file (str), the Line, the criteria of its Match or None."""
+    """
+    One line that sets a keyword while sshd reads.
+
+    file, line
+        The file (str), and the Line in it.
+    criteria
+        Those of the Match block that it is in (criteria), None for the global part.
+    head
+        Where the outermost of these blocks begins: the file (str) and the Line that includes all else, or None.
+    """
 
     file: str
     line: Line
     criteria: match.Criteria | None = None
+    head: tuple[str, Line] | None = None
 
     @property
     def where(self) -> tuple[str, int]:
@@ -55,6 +65,7 @@ class _Pass:
         self.criteria: match.Criteria | None = None
         #: Those of the Match block that includes the file.
         self.outer: match.Criteria = ()
+        self.head: tuple[str, Line] | None = None
         self.blocks: list[Block] = []
 
 
@@ -109,6 +120,7 @@ def _enter(run: _Pass, path: str, line: Line) -> bool:
         run.problems.append(problem(path, line, str(exc)))
         return False
     run.criteria = match.both(run.outer, own)
+    run.head = run.head if run.outer else (path, line)
     return match.meets(own, run.connection, daemon)
 
 
@@ -118,11 +130,11 @@ def _read_included(run: _Pass, path: str, line: Line, match_only: bool, never: b
     if depth >= MAX_DEPTH and any(run.tree.includes.get((path, line.number), ())):
         run.problems.append(problem(path, line, f"Include goes deeper than {MAX_DEPTH} files"))
         return
-    active, criteria, outer = run.active, run.criteria, run.outer
+    active, criteria, outer, head = run.active, run.criteria, run.outer, run.head
     run.outer = criteria or ()
     for included in (name for group in run.tree.includes.get((path, line.number), ()) for name in group):
         _read(run, included, match_only, not match_only and (never or not active), depth + 1)
-        run.active, run.criteria = active, criteria
+        run.active, run.criteria, run.head = active, criteria, head
     run.outer = outer
 
 
@@ -155,7 +167,7 @@ def _set(run: _Pass, path: str, line: Line, keyword: Keyword) -> None:
         _check_any(run, path, line)
     # Some releases let a list without items pass, and go on as if the line were not there.
     if run.active and (line.arguments.words or keyword.kind not in _MAY_BE_EMPTY):
-        run.settings.append(Setting(path, line, run.criteria))
+        run.settings.append(Setting(path, line, run.criteria, run.head))
 
 
 _MAY_BE_EMPTY = frozenset(["users", "words", "accept", "setenv", "keyfiles"])

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import itertools
 import typing
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from sshtrail_lib.sshd import effective, keywords, match, places
-from sshtrail_lib.sshd.daemon import Names
+from sshtrail_lib.sshd.daemon import Daemon, Names
 from sshtrail_lib.sshd.include import Tree
 from sshtrail_lib.sshd.keywords import Keyword
 from sshtrail_lib.sshd.match import Connection, Criteria
 
 #: So many are looked at.
-LIMIT = 64
+LIMIT = 256
 
 
 def anybody(tree: Tree) -> Connection:
@@ -32,53 +32,117 @@ def anybody(tree: Tree) -> Connection:
     )
 
 
-def of(tree: Tree, keyword: Keyword, criteria: Criteria | None, sample: Connection) -> list[Connection]:
+def of(
+    tree: Tree, keyword: Keyword, criteria: Criteria | None, sample: Connection, others: Sequence[Criteria] = ()
+) -> list[Connection]:
     """
-    Return a Connection for each kind of member that ``tree`` (Tree) tells apart, the ``sample`` (Connection) first.
+    Return a Connection for each kind of member that ``tree`` (Tree) tells apart, the ``sample`` (Connection) first: one
+    for each Match block with the same keyword that a member can meet as well.
 
     keyword
         What the wish is about (Keyword): what other Match blocks say of other keywords does not matter.
     criteria
         Whom it is about (criteria of a Match block), None for everybody.
+    others
+        Who meets any of these (sequence of criteria) is none of its members.
     """
     if criteria is None:
-        return [sample, anybody(tree)] if keyword.in_match else [sample]
-    own = match.canonical(criteria)
-    rivals = {one for one, _path, _line in effective.match_lines(tree, keyword.name) if match.canonical(one) != own}
-    if not rivals or keyword.repeat not in (keywords.FIRST, keywords.MERGE):
+        left = [one for one in [anybody(tree)] if not any(match.meets(other, one, tree.daemon) for other in others)]
+        return [sample, *(left if keyword.in_match else ())]
+    if keyword.repeat not in (keywords.FIRST, keywords.MERGE):
         return [sample]
-    ways = [list(_ways(name, pattern or "", rivals, tree.daemon.names)) for name, pattern in criteria]
-    found = [_one(sample, way) for way in itertools.islice(itertools.product(*ways), LIMIT)]
-    return list(dict.fromkeys([sample, *found]))
+    own = match.canonical(criteria)
+    lines = effective.match_lines(tree, keyword.name)
+    rivals = dict.fromkeys(one for one, _path, _line in lines if match.canonical(one) != own)
+    found = (example((criteria, rival), tree.daemon, others) for rival in rivals)
+    return list(dict.fromkeys([sample, *(one for one in found if one)]))
 
 
-#: What a member has: the name of a field of Connection, or of a criterion that it meets, and the value.
+def example(blocks: Sequence[Criteria], daemon: Daemon, others: Iterable[Criteria] = ()) -> Connection | None:
+    """
+    Return a Connection that meets each of ``blocks`` (sequence of criteria) and none of ``others`` (iterable of
+    criteria), None where nobody can.
+
+    daemon
+        The sshd that is connected to (Daemon).
+    """
+    told, others = _told(blocks), list(others)
+    named = [
+        [(name, one) for one in _values(name, told[name], _told(others).get(name, ()), daemon)]
+        for name in told
+        if name != "group"
+    ]
+    for traits in itertools.islice(itertools.product(*named), LIMIT):
+        found = _in_groups(_one(traits), told.get("group", []), told.get("user", []), daemon.names)
+        if found and not any(match.meets(other, found, daemon) for other in others):
+            return found
+    return None
+
+
+def within(one: Criteria, other: Criteria, daemon: Daemon) -> bool:
+    """Return whether who meets ``one`` meets ``other`` too (criteria), as far as examples tell; ``daemon`` (Daemon)."""
+    return example((one,), daemon, (other,)) is None
+
+
+def _told(blocks: Iterable[Criteria]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, pattern in itertools.chain.from_iterable(blocks):
+        found.setdefault(name, []).append(pattern or "")
+    return found
+
+
+#: What is true of a connection: the name of a criterion, and the value.
 _Trait = tuple[str, typing.Any]
+#: Criteria that are no matter of a field of Connection.
+_GIVEN = ("all", "version", "invalid-user")
+_FIELDS = {"user": "user", "host": "host", "address": "addr", "localaddress": "laddr", "localport": "lport"}
 
 
-def _one(sample: Connection, traits: Collection[tuple[_Trait, ...]]) -> Connection:
-    one = sample
-    for name, value in itertools.chain.from_iterable(traits):
-        one = (
-            one._replace(criteria=(*one.criteria, (name, value))) if name == "group" else one._replace(**{name: value})
-        )
-    return one
+def _one(traits: Iterable[_Trait]) -> Connection:
+    fields = {_FIELDS.get(name, name): value for name, value in traits if name not in _GIVEN}
+    return Connection(**fields, criteria=tuple((name, None) for name, _value in traits if name == "invalid-user"))
 
 
-def _ways(name: str, pattern: str, rivals: Collection[Criteria], names: Names) -> Iterator[tuple[_Trait, ...]]:
-    """Yield the traits of those who meet one criterion, and whom the same criterion of ``rivals`` tells apart."""
-    theirs = sorted({told or "" for one in rivals for other, told in one if other == name})
-    items = [item for one in (pattern, *theirs) for item in one.split(",") if item and not item.startswith("!")]
-    if name in ("user", "host"):
-        fitting = (match.example(item) for item in dict.fromkeys(items))
-        yield from (((name, one),) for one in fitting if match.in_patterns(one, pattern) == 1)
-    elif name in ("address", "localaddress"):
-        field = "addr" if name == "address" else "laddr"
-        borders = places.addresses((item.removeprefix("!") for item in [*items, *pattern.split(",")]), names)
-        yield from (((field, one),) for one in borders if match.in_addresses(one, pattern, names) == 1)
-    elif name == "group":
-        fitting = (match.example(item) for item in pattern.split(",") if not item.startswith("!"))
-        for one in fitting:
-            yield tuple((name, told) for told in theirs if match.in_patterns(one, told) == 1)
+def _values(name: str, patterns: Sequence[str], others: Iterable[str], daemon: Daemon) -> Iterator[typing.Any]:
+    """
+    Yield values that meet all ``patterns`` (sequence of str) of the criterion ``name`` (str), also such as those of
+    ``others`` (iterable of str) tell apart.
+    """
+    items = [item for one in (*patterns, *others) for item in one.split(",")]
+    plain = list(dict.fromkeys(item.removeprefix("!") for item in items if item))
+    if name in ("address", "localaddress"):
+        found: Iterable[typing.Any] = places.addresses(plain, daemon.names)
+        yield from (one for one in found if all(match.in_addresses(one, each, daemon.names) == 1 for each in patterns))
+    elif name == "localport":
+        ports = {match.port(one, daemon.names) for one in patterns}
+        yield from ports if len(ports) == 1 else ()
+    elif name in _GIVEN:
+        met = name != "version" or all(match.in_patterns(daemon.banner, one) == 1 for one in patterns)
+        yield from [None] if met else ()
     else:
-        yield ()
+        fold = str.lower if name == "host" else str
+        tried = dict.fromkeys(fold(one) for one in _strings(plain))
+        yield from (one for one in tried if all(match.in_patterns(one, fold(each)) == 1 for each in patterns))
+
+
+def _strings(items: Sequence[str]) -> Iterator[str]:
+    """Yield strings that ``items`` (sequence of str: patterns) hold: one for each, and for each two together."""
+    yield from map(match.example, items)
+    for one, other in itertools.permutations([item for item in items if "*" in item], 2):
+        yield match.example(one.replace("*", match.example(other)))
+
+
+def _in_groups(one: Connection, patterns: Sequence[str], users: Sequence[str], names: Names) -> Connection | None:
+    """
+    Return ``one`` (Connection) as somebody in groups that meet all ``patterns`` (sequence of str), None where nobody
+    can be. An account that is named (not meant by a pattern of ``users``, sequence of str) has the groups that it has.
+    """
+    if not patterns:
+        return one
+    real = names.groups(one.user or "")
+    if real or (one.user and any(one.user in pattern.split(",") for pattern in users)):
+        results = [[match.in_patterns(group, pattern) for group in real] for pattern in patterns]
+        return one if all(1 in each and -1 not in each for each in results) else None
+    items = [item.removeprefix("!") for pattern in patterns for item in pattern.split(",") if item]
+    met = any(all(match.in_patterns(group, pattern) == 1 for pattern in patterns) for group in _strings(items))
+    return one._replace(criteria=(*one.criteria, *(("group", pattern) for pattern in patterns))) if met else None

@@ -79,9 +79,12 @@ def plan(
         raise BadWish(f"shadowed takes {', '.join(SHADOWED)}, not {shadowed!r}")
     effective.effective(tree)
     after = base = tree if base is None or effective.problems(base) else base
-    for wanted in wishes:
-        if not holds(wanted, after):
+    for _round in wishes:
+        # A block that goes before another tool's can come before one of ours as well.
+        for wanted in (failed := [one for one in wishes if not holds(one, after)]):
             after = edit.edited(after, wanted, shadowed)
+        if not failed:
+            break
     given_back = _given_back(earlier, wishes)
     _verify(tree, after, wishes, given_back)
     changes = _changes(tree, after, [*wishes, *given_back])

@@ -41,7 +41,7 @@ class Wish(typing.NamedTuple):
     connection
         A connection for which the wish should hold.
     others
-        The criteria of Match blocks for which another wish is about the same keyword: it comes first for them.
+        The criteria of Match blocks for which another wish with the same keyword comes first.
     """
 
     keyword: Keyword
@@ -80,9 +80,9 @@ def wish(name: str, value: typing.Any, daemon: Daemon, match: str | None = None,
     if value is None:
         return Wish(keyword, None, criteria, exact, connection)
     occurrences = _occurrences(keyword, value, daemon)
-    if keyword.kind == "rekey" and criteria is not None and len(occurrences[0].words) == 1:
-        # In a Match block what is left out is not sshd's default but the global value.
-        occurrences = (Arguments((*occurrences[0].words, "0")),)
+    if keyword.kind == "rekey" and criteria is not None and occurrences[0].words[1:] in ((), ("none",)):
+        # In a Match block what is left out, or none, is not sshd's default but the global value.
+        occurrences = (Arguments((*occurrences[0].words[:1], "0")),)
     _check(keyword, occurrences, daemon)
     return Wish(keyword, occurrences, criteria, exact, connection)
 
@@ -216,12 +216,31 @@ def wishes(config: typing.Any, matches: typing.Any, daemon: Daemon, exact: bool 
     if not found:
         raise SaltInvocationError("There is nothing to do: give config or matches")
     _distinct(found)
-    return [one._replace(others=_others(one, found)) for one in found]
+    return [_ranked(one, found, daemon) for one in found]
 
 
-def _others(wanted: Wish, wishes: Sequence[Wish]) -> tuple[Criteria, ...]:
-    same = (one for one in wishes if one.keyword.name == wanted.keyword.name and one.key != wanted.key)
-    return tuple(one.criteria for one in same if one.criteria is not None)
+def _ranked(wanted: Wish, wishes: Sequence[Wish], daemon: Daemon) -> Wish:
+    """
+    Return ``wanted`` (Wish) with the others that come first for those whom both are about: one for fewer people comes
+    before one for more, and otherwise the order of ``wishes`` is that of their blocks.
+    """
+    same = [one for one in wishes if one.keyword.name == wanted.keyword.name and one.criteria is not None]
+    if wanted.criteria is None:
+        return wanted._replace(others=tuple(one.criteria for one in same if one.criteria is not None))
+    place = same.index(wanted)
+    # What asks for nothing takes nobody away.
+    rest = [(number, one) for number, one in enumerate(same) if number != place and one.occurrences is not None]
+    first = (one for number, one in rest if _precedes(one, wanted, number < place, daemon))
+    others = tuple(one.criteria for one in first if one.criteria is not None)
+    left = sshd_members.example((wanted.criteria,), daemon, others) if others else None
+    connection = left._replace(criteria=wanted.criteria) if left else wanted.connection
+    return wanted._replace(others=others, connection=connection)
+
+
+def _precedes(one: Wish, other: Wish, earlier: bool, daemon: Daemon) -> bool:
+    pairs = ((one.criteria or (), other.criteria or ()), (other.criteria or (), one.criteria or ()))
+    inner, outer = (sshd_members.within(*pair, daemon) for pair in pairs)
+    return earlier if inner == outer else inner
 
 
 def _blocks(matches: typing.Any) -> list[tuple[str, typing.Any]]:
@@ -237,9 +256,10 @@ def _distinct(wishes: Sequence[Wish]) -> None:
     """Raise BadWish when two of ``wishes`` (list of Wish) are about the same keyword in the same place."""
     seen = set()
     for wanted in wishes:
-        if wanted.key in seen:
+        place = wanted.keyword.name, wanted.criteria and sshd_match.canonical(wanted.criteria)
+        if place in seen:
             raise BadWish(f"{wanted.key} is asked for twice (keywords know no case, and some have two names)")
-        seen.add(wanted.key)
+        seen.add(place)
 
 
 def value_of(wanted: Wish, daemon: Daemon) -> typing.Any:
@@ -258,9 +278,7 @@ def value_of(wanted: Wish, daemon: Daemon) -> typing.Any:
 
 def members(wanted: Wish, tree: Tree) -> list[Connection]:
     """Return those for whom ``wanted`` (Wish) is to hold in ``tree`` (list of Connection), its own connection first."""
-    sample, *rest = sshd_members.of(tree, wanted.keyword, wanted.criteria, wanted.connection)
-    left = (one for one in rest if not any(sshd_match.meets(other, one, tree.daemon) for other in wanted.others))
-    return [sample, *left]
+    return sshd_members.of(tree, wanted.keyword, wanted.criteria, wanted.connection, wanted.others)
 
 
 def current(wanted: Wish, tree: Tree) -> typing.Any:
@@ -309,7 +327,10 @@ def holds_for(wanted: Wish, tree: Tree, connection: Connection) -> bool:
     """Return whether ``wanted`` (Wish) is true in ``tree`` for one whom it is about (Connection)."""
     if wanted.occurrences is None:
         return not lines_of(wanted._replace(connection=connection), tree)
-    now, want = _current(wanted, tree, connection), value_of(wanted, tree.daemon)
+    # Of the other members it does not matter which block says so.
+    block = None if connection != wanted.connection else wanted.criteria
+    now = _current(wanted._replace(criteria=block), tree, connection)
+    want = value_of(wanted, tree.daemon)
     if wanted.keyword.kind in LISTS_ON_A_LINE and not wanted.exact:
         return set(items(want)) <= set(items(now)) or (wanted.keyword.kind in _FORWARDS and now == "any")
     if not isinstance(want, list):
