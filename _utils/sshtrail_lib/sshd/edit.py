@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from salt.exceptions import CommandExecutionError
 
-from sshtrail_lib.sshd import blocks, effective, keywords, language, match, sections, values
+from sshtrail_lib.sshd import blocks, effective, include, keywords, language, match, sections, values
 from sshtrail_lib.sshd import wish as sshd_wish
 from sshtrail_lib.sshd.daemon import Arguments, BadValue
 from sshtrail_lib.sshd.effective import Setting
@@ -193,14 +193,15 @@ class _Edit:
 
     def _beside_section(self, target: Setting) -> bool:
         """
-        Put a line of ours beside the section of another tool in which ``target`` is, where it wins over that one, and
-        return whether there is a place for it.
+        Put a line of ours beside the section of another tool in which ``target`` is, or the file that other lines
+        include too, where it wins over that one, and return whether there is a place for it.
         """
         lines, before = self.tree.files[target.file], self.tree
         section = sections.around(lines, target.line.number)
-        if section is None:
+        block = self.wanted.criteria is not None
+        if section is None and not (block and include.times(self.tree, target.file) > 1):
             return False
-        if self.wanted.criteria is not None:
+        if section is None or block:
             return self._block_beside(target, section)
         last = self.keyword.repeat == keywords.LAST
         begin, end = (target.line.number, section.last) if last else (section.first, target.line.number)
@@ -213,15 +214,16 @@ class _Edit:
             self.tree = before
         return self.tree is not before
 
-    def _block_beside(self, target: Setting, section: sections.Section) -> bool:
-        """The same for a line of a Match block: one of ours goes before the section, if that begins with a block."""
+    def _block_beside(self, target: Setting, section: sections.Section | None) -> bool:
+        """The same for a line of a Match block: one of ours goes before it; a section has to begin with its block."""
         assert target.head, "a line of a Match block has a Match line above it"
         path, head = target.head
         lines = self.tree.files[path]
         place, there = blocks.before_block(lines, head), self._block()
-        if path != target.file or place >= section.first or self.keyword.repeat != keywords.FIRST:
+        inside = section is not None and (path != target.file or place >= section.first)
+        if inside or self.keyword.repeat != keywords.FIRST:
             return False
-        self._touch(target)
+        self._touch(target if path == target.file else Setting(path, head))
         text = language.render(self.keyword.name, self.keyword, self._arguments_for(target), self.tree.daemon)
         if there and there[0] == path and there[1] <= place:
             self._add(path, there[1], [there[2] + text])
@@ -463,7 +465,7 @@ class _Edit:
         """
         ours = match.canonical(self._criteria())
         for path, line, criteria in effective.blocks(self.tree, self.wanted.connection):
-            here = path == self.home or self.home == self.tree.path
+            here = (path == self.home or self.home == self.tree.path) and include.times(self.tree, path) == 1
             if match.canonical(criteria) == ours and here and not sections.around(self.tree.files[path], line.number):
                 number, indent = blocks.end_of_block(self.tree.files[path], line)
                 place = blocks.outside(self.tree.files[path], number, line.number)

@@ -157,6 +157,18 @@ def matches(path: str, pattern: str) -> bool:
     )
 
 
+def times(tree: Tree, path: str) -> int:
+    """Return how often (int) sshd reads the file ``path`` (str) of ``tree`` (Tree) while it goes through it once."""
+    return _times(tree, path, MAX_DEPTH)
+
+
+def _times(tree: Tree, path: str, depth: int) -> int:
+    above = [
+        file for (file, _line), groups in tree.includes.items() for group in groups for one in group if one == path
+    ]
+    return (path == tree.path) + (sum(_times(tree, one, depth - 1) for one in above) if depth else 0)
+
+
 def directories(tree: Tree) -> set[str]:
     """Return the directories (set of str, there or not) in which a new file could be included."""
     lines = [line for lines in tree.files.values() for line in lines if line.name == "Include" and not line.problem]

@@ -151,6 +151,21 @@ def _verify(tree: Tree, after: Tree, wishes: Sequence[Wish], given_back: Sequenc
         strangers = [name for name in {**before, **now} if _value(before, name) != _value(now, name)]
         if set(strangers) - allowed:
             raise NoEffectError(f"The edit would also change {', '.join(sorted(set(strangers) - allowed))}")
+    _leave_others(tree, after, concerned)
+
+
+def _leave_others(tree: Tree, after: Tree, concerned: Sequence[Wish]) -> None:
+    """Raise NoEffectError where an edit changes a keyword for a Match block that none of the wishes is about."""
+    for name in sorted({wanted.keyword.name for wanted in concerned}):
+        told = [wanted.criteria for wanted in concerned if wanted.keyword.name == name]
+        if None in told:
+            continue
+        lines = ((each, *line) for each in (tree, after) for line in effective.match_lines(each, name))
+        for where, criteria, path, line in lines:
+            one = members.example((criteria,), tree.daemon, [each for each in told if each])
+            if one and len({str(_value(effective.effective(each, one), name)) for each in (tree, after)}) > 1:
+                told_of = place(tree, where, path, line.number)
+                raise NoEffectError(f"The edit would also change {name} for Match {match.text(criteria)} ({told_of})")
 
 
 def _decided(tree: Tree, after: Tree, wanted: Wish) -> str:
