@@ -28,7 +28,7 @@ _BEARING = frozenset(
     ["DenyUsers", "AllowUsers", "DenyGroups", "AllowGroups", "PermitRootLogin", "RefuseConnection", "UsePAM", "UseDNS"]
     + ["AuthenticationMethods", "PubkeyAuthentication", "PasswordAuthentication", "KbdInteractiveAuthentication"]
     + ["ChallengeResponseAuthentication", "HostbasedAuthentication", "GSSAPIAuthentication", "AuthorizedKeysFile"]
-    + ["AuthorizedKeysCommand", "TrustedUserCAKeys"]
+    + ["AuthorizedKeysCommand", "TrustedUserCAKeys", "Port", "ListenAddress", "AddressFamily"]
 )
 
 
