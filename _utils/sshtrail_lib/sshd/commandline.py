@@ -156,7 +156,8 @@ def _read(shown: Shown, config: str) -> CommandLine:
     Return what the title can mean. Without arguments it can mean one thing only; otherwise an argument is taken to end
     where an option can begin.
     """
-    program, *rest = _OPTION.split(shown.text)
+    # Cut off where an option begins, what stands before it is whole.
+    program, *rest = _OPTION.split(shown.text if shown.whole else re.sub(r" -?$", "", shown.text))
     words = [program, *(word for one in rest for word in _words(one))]
     sure = shown.whole and all(letter in _WITHOUT for letter, _value in parsed(words[1:]) or [("f", None)])
     if not rest and shown.whole:

@@ -88,6 +88,12 @@ def test_a_path_at_the_end_of_a_title_that_is_cut(option, room):
     assert found.words == tuple(words)
 
 
+@pytest.mark.parametrize("port", ["22", "222", "2222", "22222"])
+def test_a_path_before_the_end_of_a_title_that_is_cut(port):
+    found = commandline.known(*titled("/usr/sbin/sshd", "-f", CONFIG, "-p", port, room=0), [], "/elsewhere")
+    assert (found.config(""), found.sure, found.whole) == (CONFIG, False, False)
+
+
 def test_what_is_cut_is_not_made_up():
     found = commandline.known(*titled("/usr/sbin/sshd", "-f", CONFIG, "-o", "LogLevel=ERROR", room=0), [], CONFIG)
     assert (found.sure, found.whole, found.cut, found.config("")) == (False, False, "LogLevel", CONFIG)
