@@ -74,10 +74,13 @@ class Sessions:
         sharing: dict[int, list[Login]] = collections.defaultdict(list)
         for login in found:
             sharing[id(login.entry)].append(login)
+        alone = collections.deque(sorted(self._without_pam(), key=lambda one: one.started or 0.0))
         for login, lines in zip(found, joined, strict=True):
+            while alone and (alone[0].started or 0.0) < login.first.time:
+                yield alone.popleft()
             if not login.refused:
                 yield self._session(login, lines, sharing[id(login.entry)])
-        yield from self._without_pam()
+        yield from alone
 
     def _without_pam(self):
         """

@@ -43,11 +43,11 @@ HEADS = re.compile(rb"(?:node=[^ ]* )?type=[A-Z_0-9]+ msg=audit\(")
 PAM = re.compile(
     rb"(?:node=([^ ]*) )?type=([A-Z_]+) msg=audit\(([0-9]{1,15})\.([0-9]{1,3}):([0-9]{1,20})\): pid=([0-9]{1,10}) "
     rb"uid=([0-9]{1,10}) auid=([0-9]{1,10}) ses=([0-9]{1,10})(?: subj=[^ ]+)? msg='op=(PAM:[a-z_]+)"
-    rb"(?: grantors=[^ ']*)? acct=\"([^\"]*)\" exe=\"(?:[^\"]*/)?([^\"/]*)\" hostname=[^ ']+ addr=([^ ']+) "
+    rb"(?: grantors=[^ ']*)? acct=\"([^\"]*)\" exe=\"(?:[^\"]*/)?([^\"/]*)\" hostname=([^ ']+) addr=([^ ']+) "
     rb"terminal=([^ ']+) res=(success|failed)'(?:\x1dUID=\"[^\"]*\" AUID=\"([^\"]*)\")?"
 )
 NUMBER = re.compile(rb" (pid|uid|auid|ses|res|sec)=(-?[0-9]{1,10})(?![^ \n])")
-FIELD = re.compile(rb"[ '](op|acct|exe|addr|terminal|res|cmd|fp|kind)=(\"[^\"]*\"|[^ ']*)")
+FIELD = re.compile(rb"[ '](op|acct|exe|hostname|addr|terminal|res|cmd|fp|kind)=(\"[^\"]*\"|[^ ']*)")
 NAME = re.compile(rb"[\x1d ]AUID=\"([^\"]*)\"")
 
 
@@ -210,7 +210,9 @@ def _by_pam(found):
     exe = words[1].decode(errors="backslashreplace")
     if (exe not in SSHD and exe not in SWITCHES) or kind not in KINDS:
         return None
-    acct, addr, terminal, name = (_text(word or b"") for word in (words[0], words[2], words[3], words[5]))
+    # libaudit looks up the address of a name (UseDNS), and leaves out the interface: that is not where somebody was.
+    addr = words[3] if words[2] == words[3] else b"?"
+    acct, addr, terminal, name = (_text(word or b"") for word in (words[0], addr, words[4], words[6]))
     record = Told(
         node.decode(errors="backslashreplace") if node else "",
         kind.decode(),
@@ -221,7 +223,7 @@ def _by_pam(found):
         _set(auid),
         _set(ses),
         0,
-        words[4] == b"success",
+        words[5] == b"success",
         op.decode(),
         *(acct, exe, addr, terminal, "", "", False),
         "" if name.startswith(("unset", "unknown(")) else name,
@@ -240,6 +242,8 @@ def _fields(words):
     for name, value in FIELD.findall(b" " + words):
         found.setdefault(name, value)
         exes += name == b"exe"
+    if found.get(b"op", b"").startswith(b"PAM:") and found.get(b"hostname") != found.get(b"addr"):
+        found[b"addr"] = b"?"
     return found, exes
 
 

@@ -235,3 +235,15 @@ def test_a_key_of_the_login_before_with_the_same_process_number(tmp_path, addres
     log.auth = []
     [one] = read(tmp_path, log)
     assert (one["key"] is not None) == known and (known or one["method"] is None)
+
+
+@pytest.mark.parametrize("name,looked_up", [("pc.example.org", "192.0.2.7"), ("fe80::1%eth0", "fe80::1"), ("pc", "?")])
+def test_an_address_that_was_looked_up_is_not_where_somebody_was(tmp_path, name, looked_up):
+    log, own = Made(), name if "%" in name else "10.0.0.9"
+    log.login(5, 50, 1001, "ana", address=own)
+    log.audit = [line.replace(f"hostname={own} addr={own}", f"hostname={name} addr={looked_up}") for line in log.audit]
+    [one] = read(tmp_path, log)
+    assert (one["from"]["address"], prints([one])) == (own, [fingerprint("a")])
+    log.auth = []
+    [one] = read(tmp_path, log)
+    assert one["from"]["address"] is None and one["unknown"]["address"] == "there is no log of sshd's"
