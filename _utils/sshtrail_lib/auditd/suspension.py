@@ -132,7 +132,7 @@ def _size(place: str) -> int:
 def _tail(place: str) -> tuple[list[Record], bool]:
     """Return the records of a log's end (list of Record), and whether that is all of it (bool)."""
     try:
-        with open(place, "rb") as handle:
+        with open(place, "rb", opener=files.regular) as handle:
             start = max(0, os.fstat(handle.fileno()).st_size - MOST)
             handle.seek(start)
             lines = handle.read(MOST).split(b"\n")

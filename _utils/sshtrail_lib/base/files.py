@@ -5,6 +5,7 @@ Files as bytes, replaced without losing anything.
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import shutil
@@ -25,12 +26,29 @@ def read(path: str) -> bytes | None:
     Raises :class:`~salt.exceptions.CommandExecutionError` when it exists and cannot be read.
     """
     try:
-        with salt.utils.files.fopen(path, "rb") as handle:
+        with salt.utils.files.fopen(path, "rb", opener=_at_once) as handle:
             return handle.read()
     except FileNotFoundError:
         return None
     except OSError as exc:
         raise CommandExecutionError(f"Cannot read {path}: {exc.strerror}") from exc
+
+
+def regular(path: str, flags: int) -> int:
+    """
+    Open a regular file, as the ``opener`` of :func:`open`; anything else is not there.
+
+    A log that somebody made a pipe of would otherwise have its reader wait for ever.
+    """
+    handle = _at_once(path, flags)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise FileNotFoundError(errno.ENOENT, "no regular file", path)
+    return handle
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def read_regular(path: str) -> bytes:
@@ -40,7 +58,7 @@ def read_regular(path: str) -> bytes:
     Raises :class:`~salt.exceptions.CommandExecutionError` for what is no regular file, is not there, or cannot be read.
     """
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as handle:
+        with open(_at_once(path, os.O_RDONLY), "rb") as handle:
             if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
                 raise CommandExecutionError(f"{path} is no regular file.")
             return handle.read()

@@ -27,6 +27,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from salt.exceptions import CommandExecutionError
 
+from sshtrail_lib.base import files
+
 #: Bytes that are taken apart at once: what a processor's own memory holds, for they are gone through repeatedly.
 BLOCK = 2**20
 #: Bytes from which on it pays to have several processes, and how many these are at most.
@@ -150,8 +152,8 @@ def opened(path: str) -> Iterator[typing.IO[bytes]]:
         with _zstd(path) as handle:
             yield handle
         return
-    opener = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}.get(os.path.splitext(path)[1], open)
-    with opener(path, "rb") as handle:  # type: ignore[operator]
+    opener = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}.get(os.path.splitext(path)[1])
+    with opener(path, "rb") if opener else open(path, "rb", opener=files.regular) as handle:  # type: ignore[operator]
         yield handle
 
 
@@ -222,7 +224,7 @@ def first(path: str, moment: Moment) -> float | None:
 
 def place(path: str, since: float, moment: Moment) -> int:
     """Return where the first line of a file begins (int) that was written at ``since`` (float) or later: see pieces."""
-    with open(path, "rb") as handle:
+    with open(path, "rb", opener=files.regular) as handle:
         low, high = 0, os.fstat(handle.fileno()).st_size
         while high - low > NEAR:
             middle = (low + high) // 2
