@@ -29,7 +29,7 @@ def findings(policy):
 
         salt '*' sshtrail_coverage.findings '{audit: false, sshd: {path: /etc/ssh/sshd_config, config: {}}}'
     """
-    return coverage_host.findings(_minion(), policy, lambda: __salt__["sshtrail_pam.check"]())
+    return coverage_host.findings(_minion(), policy, _pam)
 
 
 def sources(policy):
@@ -46,6 +46,10 @@ def sources(policy):
         salt '*' sshtrail_coverage.sources '{audit: false, rules: {groups: []}}'
     """
     return coverage_host.sources(policy)
+
+
+def _pam(service):
+    return __salt__["sshtrail_pam.check"](service, f"/etc/pam.d/{service}")
 
 
 def _minion():

@@ -7,6 +7,7 @@ has not changed, so that each test also tells that the tick sees the way.
 
 import contextlib
 import json
+import pathlib
 import subprocess
 import sys
 import time
@@ -22,6 +23,11 @@ CONF2 = "/etc/audit2/auditd.conf"
 SSHD, LISTENER = "/etc/ssh/sshd_config", "/run/sshd.pid"
 #: An account with a home of its own and root's number.
 ROOT = "sshtrailroot"
+#: Traces a process, and lets it run.
+TRACER = "import ctypes, os, sys, time; lib, pid = ctypes.CDLL(None), int(sys.argv[1])"
+TRACER += (
+    "; assert not lib.ptrace(16, pid, 0, 0); os.waitpid(pid, 0x40000000); lib.ptrace(7, pid, 0, 0); time.sleep(600)"
+)
 #: Puts its own process in the place of the kernel's audit daemon, until it is killed.
 IMPOSTOR = "import ctypes, time; lib = ctypes.CDLL('libaudit.so.1'); handle = lib.audit_open()"
 IMPOSTOR += "; assert lib.audit_set_pid(handle, __import__('os').getpid(), 1) >= 0; time.sleep(600)"
@@ -33,7 +39,7 @@ class Watched(Host):
     def open_ways(self, *args):
         """Return the findings that do not hold (dict by check)."""
         found = {one["check"]: one for one in self.call("sshtrail.coverage", *args) if one["holds"] is False}
-        # Faults of before lost records, which is told for a while; one test is about that.
+        # Faults of before lost records, which is told for a while; tests are about that.
         return {check: one for check, one in found.items() if check != "records-lost"}
 
     def sh(self, script):
@@ -271,6 +277,85 @@ def test_another_program_as_the_audit_daemon(host):
     assert host.open_ways() == {}
 
 
+@contextlib.contextmanager
+def beside(host, *command):
+    """Have a program run in the sandbox for a while."""
+    process = subprocess.Popen(host.enter(command), cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_an_auditd_that_was_killed(host):
+    """The kernel notices that only when it has something to tell."""
+    host.sh("kill -9 $(cat /run/auditd.pid)")
+    try:
+        assert set(host.open_ways()) == {"auditd-absent"}
+    finally:
+        host.sh("rm -f /run/auditd.pid; auditd")
+        wait_for(host.auditd, "auditd")
+    assert host.open_ways() == {}
+
+
+def test_an_auditd_that_shows_its_records(host):
+    end_auditd(host)
+    try:
+        with beside(host, "auditd", "-f"):
+            wait_for(host.auditd, "auditd")
+            assert set(host.open_ways()) == {"log-off"}
+            end_auditd(host)
+    finally:
+        host.run("auditd")
+        wait_for(host.auditd, "auditd")
+    assert host.open_ways() == {}
+
+
+def test_an_auditd_that_is_traced(host):
+    pid = host.auditd()
+    with beside(host, sys.executable, "-c", TRACER, pid):
+        wait_for(lambda: not status(pid).endswith("TracerPid:\t0"), "the tracer")
+        found = host.open_ways()
+        assert set(found) == {"auditd-traced"} and "python" in found["auditd-traced"]["evidence"]
+    assert host.open_ways() == {}
+
+
+def status(pid):
+    return pathlib.Path(f"/proc/{pid}/status").read_text().partition("\nUid:")[0]
+
+
+def test_a_log_that_is_a_pipe(host):
+    host.sh(f"mv {LOG} {LOG}.old && mkfifo -m 600 {LOG}")
+    try:
+        assert set(host.open_ways()) == {"log-replaced"}
+    finally:
+        host.sh(f"rm {LOG}; kill -USR1 $(cat /run/auditd.pid)")
+    time.sleep(0.5)
+    assert host.open_ways() == {}
+
+
+def lost(host):
+    """Return what is told of records that were lost (str)."""
+    rows = host.call("sshtrail.coverage")
+    return next(one["evidence"] for one in rows if one["check"] == "records-lost")
+
+
+def test_what_was_off_between_two_looks(host):
+    host.call("sshtrail.coverage", "fresh=True")
+    host.sh("auditctl -e 0; auditctl -e 1")
+    assert "switched off" in lost(host)
+    host.sh("auditctl -a always,exclude -F msgtype=EXECVE; auditctl -d always,exclude -F msgtype=EXECVE")
+    assert "exclude" in lost(host) and "switched off" not in lost(host)
+    assert "records-lost" in {one["what"] for one in host.drift()}
+
+
+def test_a_log_that_was_cut(host):
+    host.call("sshtrail.coverage", "fresh=True")
+    host.sh(f": >{LOG}")
+    assert LOG in lost(host)
+
+
 def test_an_auditd_of_another_mount_namespace(host):
     end_auditd(host)
     other = "mount -t tmpfs tmpfs /var/log/audit && exec auditd"
@@ -409,6 +494,19 @@ def test_another_sshd(host):
         assert "/run/other_config" in found["other-way-in"]["evidence"] and ":2222" in found["other-way-in"]["evidence"]
     finally:
         host.sh("kill $(cat /run/other.pid)")
+    wait_for(lambda: host.open_ways() == {}, "the end of the other sshd")
+
+
+def test_a_sshd_by_another_name(host):
+    """Before 9.8 its name is the service that it asks of PAM, so that its sessions have no login id."""
+    host.sh(f"cp {SSHD} /run/webd_config; ln -s /usr/sbin/sshd /run/webd")
+    host.sh("/run/webd -f /run/webd_config -p 2222 -o PidFile=/run/webd.pid")
+    wait_for(lambda: host.inside("/run/webd.pid").exists(), "the other sshd")
+    try:
+        found = host.open_ways()
+        assert set(found) == {"other-way-in"} and "/run/webd" in found["other-way-in"]["evidence"]
+    finally:
+        host.sh("kill $(cat /run/webd.pid)")
     wait_for(lambda: host.open_ways() == {}, "the end of the other sshd")
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import time
 import typing
@@ -16,7 +17,7 @@ import salt.utils.path
 
 from sshtrail_lib.auditd import language, space
 from sshtrail_lib.auditd.keywords import Version
-from sshtrail_lib.base import kernel, processes, text
+from sshtrail_lib.base import files, kernel, processes, text
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.trail import audit_log
 from sshtrail_lib.trail.audit_log import Record
@@ -64,6 +65,13 @@ class Daemon(typing.NamedTuple):
     def follows_links(self) -> bool:
         """Whether it accepts a symbolic link as configuration file (bool)."""
         return any(word in ("-l", "--allow_links") for word in self.argv[1:])
+
+    @property
+    def shows(self) -> bool:
+        """Whether it shows records on its standard output, and writes none to its log (bool)."""
+        values = {index + 1 for index, word in enumerate(self.argv) if re.fullmatch(r"-[fln]*[cs]", word)}
+        words = (word for index, word in enumerate(self.argv[1:], 1) if index not in values)
+        return any(re.match(r"-[ln]*f", word) for word in words)
 
     @property
     def own_directory(self) -> bool:
@@ -197,7 +205,7 @@ def _extent(path: str) -> tuple[int, int]:
 
 def _from(path: str, offset: int) -> bytes:
     try:
-        with salt.utils.files.fopen(path, "rb") as handle:
+        with salt.utils.files.fopen(path, "rb", opener=files.regular) as handle:
             handle.seek(offset)
             return handle.read()
     except FileNotFoundError:

@@ -86,9 +86,9 @@ def verdict(check: str, bad: str = "", **more: typing.Any) -> Verdict:
     return Verdict(check, False, bad, **more) if bad else Verdict(check, True)
 
 
-def unknown(check: str, why: str) -> Verdict:
-    """Return the :class:`Verdict` on ``check`` (str) that it cannot be told here, and ``why`` (str)."""
-    return Verdict(check, None, why)
+def unknown(check: str, why: str, hides: bool | None = None) -> Verdict:
+    """Return the :class:`Verdict` on ``check`` (str) that it cannot be told here, ``why`` (str), and what it hides."""
+    return Verdict(check, None, why, hides=hides)
 
 
 def row(found: Verdict, since: str | None, by: Mapping | None) -> Row:
@@ -150,6 +150,12 @@ CHECKS = {
         "auditd is stopped and writes nothing: records pile up in the kernel and are lost",
         "kill -CONT the process (or thaw its cgroup); find out who stopped it.",
     ),
+    "auditd-traced": Check(
+        True,
+        "nobody traces auditd",
+        "Another process traces auditd, as a debugger does, and can have it write nothing",
+        "End that process; find out who started it.",
+    ),
     "auditd-elsewhere": Check(
         True,
         "auditd works with the policy's configuration",
@@ -160,7 +166,7 @@ CHECKS = {
         True,
         "auditd writes a log",
         "auditd is told to write no log, so nothing is recorded",
-        "write_logs = yes and log_format = ENRICHED in auditd.conf, then reload auditd.",
+        "write_logs = yes and log_format = ENRICHED in auditd.conf, and no option -f; then restart auditd.",
     ),
     "log-replaced": Check(
         True,
@@ -213,9 +219,22 @@ CHECKS = {
     ),
     "records-lost": Check(
         False,
-        "the kernel has lost no record",
-        "The kernel has lost records",
-        "Raise rules:status:backlog_limit; what was lost cannot be recovered.",
+        "no record was lost",
+        "Records were lost: the kernel dropped them, or made none for a while, or they were cut out of the log",
+        "Find out who did it; where the kernel dropped them, raise rules:status:backlog_limit. What was lost cannot be "
+        "recovered.",
+    ),
+    "session-misattributed": Check(
+        True,
+        "what is done in a session bears its login id",
+        "A process of a session bears another login id: what it does is recorded under another name",
+        "End the session; find out who changed the id (LOGIN). rules:loginuid_immutable keeps ids.",
+    ),
+    "jobs-without-login": Check(
+        False,
+        "PAM gives the jobs of cron and at their login ids",
+        "Jobs of cron or at do not go by pam_loginuid.so: what people have them run is not recorded",
+        "session required pam_loginuid.so in that file of /etc/pam.d.",
     ),
     "rules-hide": Check(
         True,
@@ -287,8 +306,9 @@ CHECKS = {
     "shell-without-login": Check(
         True,
         "no interactive shell goes without a login id",
-        "A shell that was started by systemd-run has no login id, so its commands are not recorded",
-        "End it; let nobody but administrators start units.",
+        "An interactive shell has no login id (of systemd-run, an agent, a service's terminal), so its commands "
+        "are not recorded",
+        "End it, and what gives such shells; let nobody but administrators start units.",
     ),
     "login-unmatched": Check(
         True,

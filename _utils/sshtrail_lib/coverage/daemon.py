@@ -42,7 +42,8 @@ class Auditd(typing.NamedTuple):
 
     ``pid`` (int), ``program`` (str: its executable), ``genuine`` (bool: that is the installed auditd), ``uid`` (int),
     ``state`` (str: a letter), ``frozen`` (bool: by a control group), ``note`` (str: why it does not work with the
-    policy's file; empty when it does) and what it has open for ``writing`` (tuple of :class:`File`).
+    policy's file; empty when it does), what it has open for ``writing`` (tuple of :class:`File`), the ``tracer`` (str:
+    who traces it, empty for nobody) and whether it ``shows`` records instead of writing them (bool: its option -f).
     """
 
     pid: int
@@ -53,6 +54,8 @@ class Auditd(typing.NamedTuple):
     frozen: bool
     note: str
     writing: tuple[File, ...]
+    tracer: str = ""
+    shows: bool = False
 
 
 class Log(typing.NamedTuple):
@@ -71,10 +74,14 @@ class Log(typing.NamedTuple):
 
 
 class Loss(typing.NamedTuple):
-    """How many records the kernel has lost between two looks (int), and when that was seen (float, seconds)."""
+    """
+    How many records the kernel has lost between two looks (int), when that was seen (float, seconds since the epoch),
+    and how others were lost (``told``, str, empty for none).
+    """
 
     records: int
     seen: float
+    told: str = ""
 
 
 class Audit(typing.NamedTuple):
@@ -140,14 +147,17 @@ def _limits(status: Status, asked: Mapping[str, int]) -> Iterator[Verdict]:
 def _lost(audit: Audit) -> Verdict:
     if audit.loss is None:
         return Verdict("records-lost", True)
-    told = f"{audit.loss.records} records were lost between two looks"
+    dropped = f"{audit.loss.records} records were lost between two looks" if audit.loss.records else ""
+    told = "; ".join(filter(None, (dropped, audit.loss.told)))
     return Verdict("records-lost", False, told, since=audit.loss.seen)
 
 
 def _daemon(audit: Audit) -> Iterator[Verdict]:
     auditd = audit.auditd
     if auditd is None:
-        yield Verdict("auditd-absent", False, "the kernel has no audit daemon (pid 0)", cause=ENDED)
+        pid = (audit.status or {}).get("pid")
+        told = f"the kernel's audit daemon (pid {pid}) has ended" if pid else "the kernel has no audit daemon (pid 0)"
+        yield Verdict("auditd-absent", False, told, cause=ENDED)
         return
     yield Verdict("auditd-absent", True)
     who = f"pid {auditd.pid}, {auditd.program}"
@@ -156,19 +166,24 @@ def _daemon(audit: Audit) -> Iterator[Verdict]:
         yield Verdict("auditd-impostor", False, f"the kernel's audit daemon is {who}{of}")
         return
     yield Verdict("auditd-impostor", True)
-    still = "frozen by its control group" if auditd.frozen else STOPPED.get(auditd.state, "")
+    still = STOPPED.get(auditd.state) or ("frozen by its control group" if auditd.frozen else "")
     yield verdict("auditd-stopped", f"{who}: {still}" if still else "")
+    yield verdict("auditd-traced", auditd.tracer and f"{who}, is traced by {auditd.tracer}")
     yield verdict("auditd-elsewhere", auditd.note)
     yield from _log(audit, auditd, bool(still))
 
 
 def _log(audit: Audit, auditd: Auditd, still: bool) -> Iterator[Verdict]:
     log = audit.log
-    yield verdict("log-off", log.off)
-    if log.off or auditd.note:
+    shows = f"auditd (pid {auditd.pid}) was started with -f: it shows records, and writes none to its log"
+    yield verdict("log-off", log.off or (shows if auditd.shows else ""))
+    if log.off or auditd.shows or auditd.note:
         return
     closed = not auditd.writing or audit.heard == SUSPENDED
-    yield verdict("auditd-suspended", f"auditd (pid {auditd.pid}) has no open log: it is suspended" if closed else "")
+    yield verdict(
+        "auditd-suspended",
+        f"auditd (pid {auditd.pid}) has no open log: it is suspended, or was told to write none" if closed else "",
+    )
     if closed:
         return
     bad = _replaced(log, auditd)

@@ -4,10 +4,13 @@ What a host tells of its audit and its log: the kernel, the process that it spea
 
 from __future__ import annotations
 
+import contextlib
+import glob
+import math
 import os
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import salt.utils.path
 from salt.exceptions import CommandExecutionError
@@ -45,25 +48,33 @@ def since(log: str) -> float | None:
     words = (files.read("/proc/cmdline") or b"").split()
     if [word for word in words if word.startswith(b"audit=")][-1:] == [b"audit=1"]:
         return 0.0
-    started = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
-    for record in audit_log.records(_changes(log)):
-        if record.seconds >= started and record.text("audit_enabled") == "1":
+    for record in _of_this_boot(line for line in _heads(log) if line.startswith(b"type=CONFIG_CHANGE ")):
+        if record.text("audit_enabled") == "1":
             # One that was on already tells of a time before.
             return float(record.seconds) if record.text("old") == "0" else None
     return None
 
 
-def _changes(log: str) -> list[bytes]:
-    """Return the beginnings of the log's files, the oldest first, as far as they tell of the kernel's settings."""
-    found = []
+def audits(log: str) -> float:
+    """
+    Return from when on the kernel certainly audits in this boot (float, seconds since the epoch): one whose audit is
+    off makes no record. Infinite where the log (str) has none.
+    """
+    # Those of auditd are not the kernel's.
+    told = _of_this_boot(line for line in _heads(log) if not line.startswith(b"type=DAEMON_"))
+    return next((float(record.seconds) for record in told), math.inf)
+
+
+def _of_this_boot(lines: Iterable[bytes]) -> Iterator[audit_log.Record]:
+    started = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return (record for record in audit_log.records(lines) if record.seconds >= started)
+
+
+def _heads(log: str) -> Iterator[bytes]:
+    """Yield the lines at the beginnings of the log's files, the oldest first."""
     for path in (f"{log}.1", log):
-        try:
-            with open(path, "rb") as handle:
-                lines = handle.read(HEAD).splitlines()
-        except OSError:
-            continue
-        found += [line for line in lines if line.startswith(b"type=CONFIG_CHANGE ")]
-    return found
+        with contextlib.suppress(OSError), open(path, "rb", opener=files.regular) as handle:
+            yield from handle.read(HEAD).splitlines()
 
 
 def status() -> tuple[dict[str, int] | None, str]:
@@ -76,13 +87,15 @@ def status() -> tuple[dict[str, int] | None, str]:
 
 def auditd(pid: int, path: str) -> Auditd | None:
     """
-    Return the :class:`Auditd` with the number ``pid`` (int), None for 0.
+    Return the :class:`Auditd` with the number ``pid`` (int), None for 0, and for one that has ended: the kernel notices
+    that only when it has something to tell.
 
     path
         The configuration file of the policy (str).
     """
-    if not pid:
+    if not processes.lives(pid):
         return None
+    daemon = auditd_daemon.seen(pid, path)
     return Auditd(
         pid,
         program(pid) or "a process that this host does not show",
@@ -90,9 +103,17 @@ def auditd(pid: int, path: str) -> Auditd | None:
         _uid(pid),
         processes.state(pid),
         _frozen(pid),
-        auditd_daemon.seen(pid, path).note,
+        daemon.note,
         tuple(writing(pid)),
+        _tracer(pid),
+        daemon.shows,
     )
+
+
+def _tracer(pid: int) -> str:
+    """Return who traces a process (str, for a person), empty for nobody."""
+    by = pulse.tracer(pid)
+    return f"pid {by}, {program(by) or 'of which nothing is known'}" if by else ""
 
 
 def program(pid: int) -> str:
@@ -163,6 +184,12 @@ def _link(path: str) -> str:
 def _writes(pid: int, name: str) -> bool:
     flags = [line for line in (files.read(f"/proc/{pid}/fdinfo/{name}") or b"").splitlines() if b"flags:" in line]
     return bool(flags) and bool(int(flags[0].split()[1], 8) & (os.O_WRONLY | os.O_RDWR))
+
+
+def copied(path: str, since: float) -> bool:
+    """Tell whether a copy of the log at ``path`` (str) was made after a time (float, seconds), as logrotate does it."""
+    names = [name for mark in ".-" for name in glob.glob(f"{glob.escape(path)}{mark}*")]
+    return any(os.path.isfile(name) and os.stat(name).st_mtime > since for name in names)
 
 
 def file(path: str, directory: bool = False) -> File | None:

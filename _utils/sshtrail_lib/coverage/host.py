@@ -10,28 +10,28 @@ import signal
 import time
 import typing
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from salt.exceptions import SaltException
 
 from sshtrail_lib.auditd.daemon import Tail
 from sshtrail_lib.base import kernel, processes, store, text
 from sshtrail_lib.base.minion import Minion
-from sshtrail_lib.coverage import checks, daemon, facts, logins, logs, marks, memory, people, ways
+from sshtrail_lib.coverage import checks, daemon, facts, gaps, logins, logs, marks, memory, people, pulse, ways
 from sshtrail_lib.coverage import rules as coverage_rules
 from sshtrail_lib.coverage.checks import Row, Verdict
 from sshtrail_lib.coverage.daemon import ARRIVED, LOST, SUSPENDED, Audit
 from sshtrail_lib.coverage.memory import Memory
 from sshtrail_lib.policy.arguments import Policy
-from sshtrail_lib.rules import accounts, compile, fields, overlap, privileged, target, watches
+from sshtrail_lib.rules import accounts, compile, fields, layout, overlap, privileged, target, watches
 from sshtrail_lib.sshd import started as sshd_started
 from sshtrail_lib.trail import reader
 
-Ask = Callable[[], list[dict[str, typing.Any]]]
+Ask = Callable[[str], list[dict[str, typing.Any]]]
 #: Seconds within which a message arrives; and where the log still grows, so that auditd only is behind.
 PATIENCE, LONGEST = 3.0, 10.0
-#: Where PAM's stacks are.
-PAM = "/etc/pam.d"
+#: Where PAM's stacks are, and which of them are those of jobs that people leave behind.
+PAM, JOBS = "/etc/pam.d", ("cron", "crond", "atd")
 #: Kinds of what the PAM wing finds: nobody comes in, and the login id is set unless that fails.
 LETS_NOBODY_IN, MAY_FAIL = ("refused",), ("not required",)
 #: What the message says, before a word that is there once.
@@ -50,14 +50,14 @@ def findings(minion: Minion, policy: Policy, pam: Ask | None = None) -> list[Row
     policy
         The host's policy (dict).
     pam
-        Called without arguments for what keeps sshd's sessions from having their login id: a list of dict with
+        Called with a PAM service (str) for what keeps its sessions from having their login id: a list of dict with
         ``kind``, ``file`` and ``reason`` (str each), as ``sshtrail_pam.check`` has them. None: nobody is asked.
 
     What is told of since when is kept in the minion's cache. Nothing is changed, but a message is logged.
     """
     now, before = time.time(), memory.read(_kept(minion).get("memory"))
     verdicts, after = _verdicts(minion, policy, pam, before, now)
-    after = memory.since(after, verdicts, now)
+    after = memory.since(after, verdicts, now)._replace(looked=now)
     rows = [_row(one, after, policy, minion) for one in verdicts]
     store.save(_path(minion), {"memory": memory.kept(after), "rows": rows})
     return rows
@@ -116,13 +116,25 @@ def _verdicts(
         found += part
     known = ways.people(minion, policy)
     if policy["audit"]:
-        known = known._replace(since=facts.since(facts.log(policy["auditd"]["path"]).path))
+        log = facts.log(policy["auditd"]["path"]).path
+        known = known._replace(since=facts.since(log), audits=facts.audits(log))
     found += people.judge(known)
     if policy["audit"]:
-        found += _pam(pam)
+        found += _pam(pam, known)
         found += _logins(minion, policy, known, before, now)
         before = before._replace(judged=now - logins.APART)
     return found, before
+
+
+def _interrupted(policy: Policy, log: str, since: float) -> str:
+    """Return what was open after ``since`` (float, seconds) and is closed again (str), empty for nothing."""
+    commands = [line for group in policy["rules"]["groups"] for line in group["rules"] if "execve" in line]
+    keys = {key for line in commands for key in watches.keys(line) or ()}
+    named = [data for line in policy["rules"].get("allowed", ()) if (data := _compiled(line))]
+    lists = {layout.unpack(rule)[0].filter for rule in named}
+    found = gaps.find(logs.records(log, gaps.KINDS), since, keys, lists)
+    # In an open session it is told as long as it lasts.
+    return "; ".join(gap.told for gap in found if not (gap.pid and ways.in_session(gap.pid)))
 
 
 def _logins(minion: Minion, policy: Policy, known: people.People, before: Memory, now: float) -> Iterator[Verdict]:
@@ -133,18 +145,27 @@ def _logins(minion: Minion, policy: Policy, known: people.People, before: Memory
     return logins.judge(logs.read(minion, policy, facility, path, since, now), known.processes)
 
 
-def _pam(ask: Ask | None) -> list[Verdict]:
-    """Return what the PAM wing says of sshd's stack, where it is asked."""
+def _pam(ask: Ask | None, known: people.People) -> list[Verdict]:
+    """Return what the PAM wing says of the stacks of sshd and of jobs, where it is asked."""
     if not ask:
         return []
+    service = str(known.keywords.get("pamservicename") or "sshd")
+    jobs = [name for name in JOBS if os.path.exists(f"{PAM}/{name}")]
+    return [
+        _stacks(ask, "pam-without-loginuid", dict.fromkeys([service, *known.services])),
+        _stacks(ask, "jobs-without-login", jobs)._replace(hides=False),
+    ]
+
+
+def _stacks(ask: Ask, check: str, services: Iterable[str]) -> Verdict:
     try:
-        found = [one for one in ask() if one["kind"] not in LETS_NOBODY_IN]
+        found = [one for name in services for one in ask(name) if one["kind"] not in LETS_NOBODY_IN]
     except SaltException as exc:
-        return [checks.unknown("pam-without-loginuid", exc.message)]
+        return checks.unknown(check, exc.message)
     told = "; ".join(one["reason"] for one in found)
     hides = any(one["kind"] not in MAY_FAIL for one in found)
     cause = checks.Cause("file", found[0]["file"]) if found else None
-    return [checks.verdict("pam-without-loginuid", told, cause=cause, hides=hides)]
+    return checks.verdict(check, told, cause=cause, hides=hides)
 
 
 # --- From the kernel to the log -----------------------------------------------------------------------------------
@@ -155,14 +176,23 @@ def _audited(minion: Minion, policy: Policy, before: Memory, now: float) -> tupl
     status, error = facts.status()
     if status is None:
         return list(daemon.judge(_audit(policy, None, error, before, None, ""))), before
-    before = memory.lost(before, processes.boot(), status["lost"], now)
+    path = facts.log(conf).path
+    before, extent = memory.lost(before, processes.boot(), status["lost"], now), pulse.extent(path)
     rules = _rules(policy)
     hidden = list(coverage_rules.judge(rules))
     auditd = facts.auditd(status["pid"], conf)
     heard = _heard(status, auditd, facts.log(conf), [one.evidence for one in hidden if one.check == "rules-hide"])
+    before = _missing(policy, path, extent, before, now) if status["enabled"] else before
     judged = list(daemon.judge(_audit(policy, status, error, before, auditd, heard)))
-    moved, after = _moved(rules, facts.log(conf).path, before, now)
+    moved, after = _moved(rules, path, before, now)
     return [*judged, *hidden, moved], after
+
+
+def _missing(policy: Policy, path: str, extent: Sequence[typing.Any], before: Memory, now: float) -> Memory:
+    """Return the memory with what is missing in the log since the last look."""
+    after = before._replace(log=extent) if facts.copied(path, before.looked) else memory.log(before, path, extent, now)
+    # Before the first look nobody promised anything.
+    return memory.missing(after, _interrupted(policy, path, before.looked), now) if before.looked else after
 
 
 def _audit(

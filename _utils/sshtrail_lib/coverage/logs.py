@@ -13,11 +13,12 @@ from collections.abc import Iterable, Iterator
 
 import salt.utils.path
 
-from sshtrail_lib.base import text
+from sshtrail_lib.base import files, text
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.coverage.logins import APART, KINDS, Accepted, Known, Logs
 from sshtrail_lib.policy.arguments import Policy
 from sshtrail_lib.trail import audit_log, sshd_log
+from sshtrail_lib.trail.audit_log import Record
 
 #: Bytes of a log's end that are read, and lines of the journal.
 MOST, LINES = 2**20, 5000
@@ -51,7 +52,7 @@ def _file(path: str) -> list[bytes]:
 
 def _end(path: str) -> list[bytes]:
     try:
-        with open(path, "rb") as handle:
+        with open(path, "rb", opener=files.regular) as handle:
             start = max(0, os.fstat(handle.fileno()).st_size - MOST)
             handle.seek(start)
             lines = handle.read(MOST).splitlines(keepends=True)
@@ -95,10 +96,19 @@ def _suppressed(minion: Minion, since: float) -> str:
     return next((text.line(one) for one in reversed(told) if SUPPRESSED.search(one)), "")
 
 
+def records(log: str, kinds: Iterable[str]) -> list[Record]:
+    """Return the records of some ``kinds`` (iterable of str) at the end of the audit ``log`` (str), in its order."""
+    return _of(_file(log), kinds)
+
+
+def _of(lines: Iterable[bytes], kinds: Iterable[str]) -> list[Record]:
+    marks = tuple(f"type={kind} ".encode() for kind in kinds)
+    return list(audit_log.records(line for line in lines if any(mark in line for mark in marks)))
+
+
 def _known(log: str) -> tuple[list[Known], float | None]:
-    lines = [*_end(f"{log}.1"), *_end(log)]
+    lines = _file(log)
     oldest = next((one for line in lines if (one := audit_log.record(line))), None)
-    marks = tuple(f"type={kind} ".encode() for kind in KINDS)
-    records = audit_log.records(line for line in lines if any(mark in line for mark in marks))
+    records = _of(lines, KINDS)
     found = [Known(one.seconds, int(pid)) for one in records if (pid := one.text("pid") or "").isdigit()]
     return found, oldest and float(oldest.seconds)

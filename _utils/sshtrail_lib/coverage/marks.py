@@ -6,21 +6,56 @@ from __future__ import annotations
 
 import posixpath
 import re
+import typing
 from collections.abc import Sequence
 
 #: The kernel's word for "no login".
 UNSET = 0xFFFFFFFF
 #: Letters of proc(5)'s ``stat`` for a process that does nothing: stopped, traced, ended.
 STOPPED = {"T": "stopped by a signal", "t": "stopped by a debugger", "Z": "has ended", "X": "has ended"}
-#: What a frozen process waits in: control groups of the second and the first kind.
-FREEZERS = ("do_freezer_trap", "__refrigerator")
+#: What a frozen process waits in: control groups of the second kind, with do_freezer_trap by itself or as a part of
+#: what calls it (6.18; whatever else waits in there is stopped), and of the first kind.
+FREEZERS = ("do_freezer_trap", "get_signal", "__refrigerator")
 #: Part of the kernel's queue that may be in use.
 NEARLY = 0.75
 #: What the processes of sshd are called; from 9.8 and 10.0 on a connection has programs of its own.
 SSHD = ("sshd", "sshd-session", "sshd-auth")
 #: The title of a process that serves an open session; its monitor's ends in "[priv]", and before the login in "[net]".
 SESSION = re.compile(r"sshd(?:-session)?: (?P<user>.+)@(?:notty|(?:pts/|tty)[0-9A-Za-z/,]+|internal-sftp)")
+#: The title of a sshd that listens: what it is called, and its command line.
+LISTENS = re.compile(r"(?P<name>[^\s:/]+): /.* \[listener\] [0-9]+ of [0-9]+-[0-9]+ startups")
 DELETED = " (deleted)"
+#: Lines of the log for which a host is looked at as a whole: auditing was switched off, a rule came or went, a login id
+#: was given up.
+INTERRUPTED = re.compile(
+    rb"type=(?:CONFIG_CHANGE [^\n]*(?:op=(?:add|remove)_rule|audit_enabled=0)"
+    rb"|LOGIN [^\n]* old-auid=(?!4294967295)[0-9]+ auid=4294967295 )"
+)
+#: What such a line has: the pattern alone would take ten times as long to go through a log.
+INTERRUPTS = (b"type=CONFIG_CHANGE ", b" auid=4294967295 tty=")
+
+
+def cut(before: Sequence[typing.Any], now: Sequence[typing.Any]) -> bool:
+    """
+    Tell whether something was taken out of a log, which only grows until it is rotated to another file.
+
+    before, now
+        Its inode, its bytes, and how it begins (sequence of two int and a str); empty where nobody has looked.
+    """
+    if not before or before[0] != now[0]:
+        return False
+    return now[1] < before[1] or not now[2].startswith(before[2])
+
+
+def interrupted(lines: bytes) -> bool:
+    """Tell whether lines of a log (bytes) tell that the trail was interrupted."""
+    for mark in INTERRUPTS:
+        at = lines.find(mark)
+        while at >= 0:
+            if INTERRUPTED.match(lines, lines.rfind(b"\n", 0, at) + 1):
+                return True
+            at = lines.find(mark, at + 1)
+    return False
 
 
 def user_of(comm: str, program: str, argv: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from sshtrail_lib.coverage.checks import Verdict
 from sshtrail_lib.coverage.daemon import Loss
+from sshtrail_lib.coverage.marks import cut
 
 #: Of what is kept: another form is no memory.
 FORMAT = 1
@@ -34,6 +35,10 @@ class Memory(typing.NamedTuple):
         Which directory each rule watched: ``{rule line: [device, inode, when that was certain]}``.
     judged
         Until when logins were held against the audit log (float, seconds since the epoch), 0 for never.
+    looked
+        When was looked for the last time (float, likewise), 0 for never.
+    log
+        Which file the log was: its inode, its bytes, and how it began; empty when nobody has looked.
     """
 
     boot: str = ""
@@ -42,6 +47,8 @@ class Memory(typing.NamedTuple):
     since: Mapping[str, float] = {}
     places: Mapping[str, Sequence[float]] = {}
     judged: float = 0.0
+    looked: float = 0.0
+    log: Sequence[typing.Any] = ()
 
 
 def read(value: typing.Any) -> Memory:
@@ -49,12 +56,15 @@ def read(value: typing.Any) -> Memory:
     try:
         if value["format"] != FORMAT:
             return Memory()
-        loss = value["loss"] and Loss(int(value["loss"][0]), float(value["loss"][1]))
+        loss = value["loss"] and Loss(int(value["loss"][0]), float(value["loss"][1]), "".join(value["loss"][2:]))
         lost = None if value["lost"] is None else int(value["lost"])
         since = {str(name): float(when) for name, when in value["since"].items()}
         places = {str(line): [float(number) for number in place] for line, place in value["places"].items()}
         whole = {line: place for line, place in places.items() if len(place) == PLACE}
-        return Memory(str(value["boot"]), lost, loss or None, since, whole, float(value["judged"]))
+        inode, size, begins = value.get("log") or (0, 0, "")
+        log = (int(inode), int(size), str(begins)) if value.get("log") else ()
+        times = float(value["judged"]), float(value.get("looked", 0))
+        return Memory(str(value["boot"]), lost, loss or None, since, whole, *times, log)
     except (TypeError, KeyError, ValueError, AttributeError, IndexError):
         return Memory()
 
@@ -79,10 +89,30 @@ def lost(memory: Memory, boot: str, count: int, now: float) -> Memory:
     """
     if memory.boot != boot or memory.lost is None:
         return memory._replace(boot=boot, lost=count, loss=None, places={})
-    if count > memory.lost:
-        return memory._replace(lost=count, loss=Loss(count - memory.lost, now))
+    # A counter that is lower was set back (auditctl --reset-lost), and counts anew.
+    fresh = count - memory.lost if count >= memory.lost else count
+    if fresh:
+        return memory._replace(lost=count, loss=Loss(fresh, now))
     old = memory.loss and now - memory.loss.seen > TOLD
     return memory._replace(lost=count, loss=None if old else memory.loss)
+
+
+def log(memory: Memory, path: str, extent: Sequence[typing.Any], now: float) -> Memory:
+    """
+    Return the memory with the log at ``path`` (str) as it is now; that it was cut is a loss.
+
+    extent
+        As :func:`sshtrail_lib.coverage.pulse.extent` has it.
+    """
+    told = f"{path} began with other records, and had {memory.log[1]} bytes" if cut(memory.log, extent) else ""
+    return missing(memory, told, now)._replace(log=extent)
+
+
+def missing(memory: Memory, told: str, now: float) -> Memory:
+    """Return the memory with the loss of records that are missing (``told``, str; empty for none), seen now."""
+    before = memory.loss if memory.loss and memory.loss.seen == now else Loss(0, now)
+    both = "; ".join(filter(None, (before.told, told)))
+    return memory._replace(loss=before._replace(told=both)) if told else memory
 
 
 def since(memory: Memory, verdicts: Sequence[Verdict], now: float) -> Memory:

@@ -10,7 +10,7 @@ import typing
 from collections.abc import Iterator, Mapping, Sequence
 
 from sshtrail_lib.coverage.checks import Cause, Verdict, unknown, verdict
-from sshtrail_lib.coverage.marks import UNSET, user_of
+from sshtrail_lib.coverage.marks import SSHD, UNSET, user_of
 
 #: Keywords that bear on the trail, beside those that the policy has.
 TELLING = ("usepam", "loglevel", "logverbose", "syslogfacility", "pamservicename", "authorizedkeyscommand", "include")
@@ -23,6 +23,10 @@ DOORS = {
         ("telnetd", "in.telnetd", "rlogind", "in.rlogind", "rshd", "in.rshd", "shellinaboxd", "lshd"), True
     ),
 }
+#: Programs at which people type commands.
+SHELLS = ("sh", "bash", "dash", "zsh", "zsh5", "ksh", "ksh93", "mksh", "yash", "fish", "tcsh", "csh", "ash", "busybox")
+#: What serves files, as a command.
+SFTP = re.compile(r"\b(?:internal-sftp|sftp-server)\b")
 #: Programs that give a shell when they are told so.
 TOLD = {"socat1": re.compile(r"(?i)\b(EXEC|SYSTEM|SHELL):"), "ncat": re.compile(r"^(-\w*[ec]\w*|--(sh-)?exec.*)$")}
 TOLD["socat"] = TOLD["socat1"]
@@ -64,8 +68,9 @@ class Server(typing.NamedTuple):
     A sshd that listens.
 
     ``process`` (:class:`Process`), ``argv`` (tuple of str: the command line that started it), ``places`` (tuple of
-    str), the main file that it reads (``config``, str), whether that is the policy's (``ours``, bool), and the
-    ``keywords`` that this file comes to (dict of str in lower case to str; empty when that cannot be told).
+    str), the main file that it reads (``config``, str), whether that is the policy's (``ours``, bool), the
+    ``keywords`` that this file comes to (dict of str in lower case to str; empty when that cannot be told), and what it
+    was ``called`` (str): until 9.7 that is the service that it asks of PAM.
     """
 
     process: Process
@@ -74,6 +79,7 @@ class Server(typing.NamedTuple):
     config: str
     ours: bool
     keywords: Mapping[str, str]
+    called: str = "sshd"
 
 
 class People(typing.NamedTuple):
@@ -97,6 +103,10 @@ class People(typing.NamedTuple):
     since
         When the kernel was first told to audit in this boot (float, seconds since the epoch), 0 for from the start,
         None when that cannot be told.
+    audits
+        From when on it certainly did (float, likewise).
+    forced, services
+        What ForceCommand and PAMServiceName have for some or for all (tuples of str).
     """
 
     servers: tuple[Server, ...]
@@ -108,6 +118,9 @@ class People(typing.NamedTuple):
     defaults: tuple[str, ...]
     audited: bool
     since: float | None = 0.0
+    audits: float = 0.0
+    forced: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
 
 
 def judge(people: People) -> Iterator[Verdict]:
@@ -118,11 +131,11 @@ def judge(people: People) -> Iterator[Verdict]:
         yield _inherited(people)
         yield from _sessions(people)
         yield _older(people)
-        yield _transient(people)
+        yield _unknown_shells(people)
     yield _level(people)
     yield from _options(people)
     yield from _strangers(people)
-    yield _sftp(people.keywords)
+    yield _sftp(people)
 
 
 def _pam(value: str) -> Verdict:
@@ -211,12 +224,15 @@ def _strangers(people: People) -> Iterator[Verdict]:
 
 def _other_servers(people: People) -> Iterator[Verdict]:
     for server in people.servers:
-        if not server.ours:
+        keywords = people.keywords if server.ours else server.keywords
+        service = str(keywords.get("pamservicename") or server.called)
+        if not server.ours or server.called != SSHD[0]:
             reads = f"reads {server.config}" if server.config else "reads files that cannot be told"
             without = people.audited and _goes_without_pam(server)
-            pam = " and goes without PAM" if without else ""
+            pam = " and goes without PAM" if without else f" and asks PAM for {service}" if service != SSHD[0] else ""
             told = f"{_shown(server.process)} listens at {', '.join(server.places)}, {reads}{pam}"
-            yield Verdict("other-way-in", False, told, since=server.process.started, hides=without)
+            hides = people.audited and (without or service != SSHD[0])
+            yield Verdict("other-way-in", False, told, since=server.process.started, hides=hides)
 
 
 def _other_doors(people: People) -> Iterator[Verdict]:
@@ -246,14 +262,19 @@ def _sessions(people: People) -> Iterator[Verdict]:
     children: dict[int, list[int]] = {}
     for one in people.processes.values():
         children.setdefault(one.parent, []).append(one.pid)
-    found = []
+    lost, others = [], []
     for pid, user in serving.items():
-        lost = [one for one in _below(pid, children) if people.processes[one].login == UNSET]
-        if lost:
-            first = people.processes[lost[0]]
-            told = f"{user}: {_shown(first)}, has no login id"
-            found.append(Verdict("session-unattributed", False, told, since=first.started))
-    yield from found or [Verdict("session-unattributed", True)]
+        below, login = [people.processes[one] for one in _below(pid, children)], people.processes[pid].login
+        without = next((one for one in below if one.login == UNSET), None)
+        if without:
+            told = f"{user}: {_shown(without)}, has no login id"
+            lost.append(Verdict("session-unattributed", False, told, since=without.started))
+        other = next((one for one in below if one.login not in (UNSET, login)), None)
+        if other and login != UNSET:
+            told = f"{user}: {_shown(other)}, has the login id {other.login}, not {login}"
+            others.append(Verdict("session-misattributed", False, told, since=other.started))
+    yield from lost or [Verdict("session-unattributed", True)]
+    yield from others or [Verdict("session-misattributed", True)]
 
 
 def _older(people: People) -> Verdict:
@@ -263,13 +284,13 @@ def _older(people: People) -> Verdict:
     The kernel gives a process what it needs to be audited when it is forked, if auditing was ever on (auditsc.c,
     audit_alloc): what an older shell starts is recorded, as is what an older sshd starts.
     """
-    if people.since is None:
-        return unknown("session-older", "the log does not reach back to when the kernel was told to audit")
+    began = people.audits if people.since is None else people.since
     serving = sessions(people.processes)
-    old = [f"{user} (pid {pid})" for pid, user in serving.items() if people.processes[pid].started < people.since]
+    old = [f"{user} (pid {pid})" for pid, user in serving.items() if people.processes[pid].started < began]
     if not old:
         return Verdict("session-older", True)
-    return unknown("session-older", f"older than auditing, what they start is recorded: {', '.join(old)}")
+    told = "older than auditing" if people.since is not None else "perhaps older than auditing, which the log is not"
+    return unknown("session-older", f"{told}; what they start is recorded: {', '.join(old)}", hides=True)
 
 
 def _below(pid: int, children: Mapping[int, Sequence[int]]) -> list[int]:
@@ -280,16 +301,36 @@ def _below(pid: int, children: Mapping[int, Sequence[int]]) -> list[int]:
     return found
 
 
-def _transient(people: People) -> Verdict:
+def _interactive(process: Process) -> bool:
+    """Tell whether a process is a shell at which somebody types: it was given no script and no command."""
+    if posixpath.basename(process.program) not in SHELLS:
+        return False
+    options = [word for word in process.argv[1:] if word[:1] in ("-", "+")]
+    short = "".join(word[1:] for word in options if not word.startswith("--"))
+    return "i" in short or (len(options) == len(process.argv[1:]) and "c" not in short)
+
+
+def _unknown_shells(people: People) -> Verdict:
     shells = [
-        one for one in people.processes.values() if one.login == UNSET and one.terminal and TRANSIENT.search(one.group)
+        one
+        for one in people.processes.values()
+        if one.login == UNSET and one.terminal and (TRANSIENT.search(one.group) or _interactive(one))
     ]
-    told = "; ".join(f"{_shown(one)} in {one.group}" for one in shells)
+    told = "; ".join(f"{_shown(one)}{f' in {one.group}' if one.group else ''}" for one in shells)
     return verdict("shell-without-login", told, since=shells[0].started if shells else None)
 
 
-def _sftp(keywords: Mapping[str, typing.Any]) -> Verdict:
-    subsystems = keywords.get("subsystem") or []
-    sftp = next((one for one in subsystems if one.split()[:1] == ["sftp"]), "")
-    logs = "-l" in sftp.split() or not sftp
-    return Verdict("files-untold", True) if logs else unknown("files-untold", f"Subsystem {sftp}: it logs no files")
+def _sftp(people: People) -> Verdict:
+    subsystems = people.keywords.get("subsystem") or []
+    lines = [f"Subsystem {one}" for one in subsystems if one.split()[:1] == ["sftp"]]
+    lines += [f"ForceCommand {one}" for one in people.forced if SFTP.search(one)]
+    quiet = [line for line in lines if not _logs_files(line.split())]
+    told = "; ".join(f"{line}: it logs no files" for line in dict.fromkeys(quiet))
+    return unknown("files-untold", told) if told else Verdict("files-untold", True)
+
+
+def _logs_files(words: Sequence[str]) -> bool:
+    """Tell whether a sftp server (its words) logs what it opens: sftp-server(8), ``-l``; the last one counts."""
+    pairs = zip(words, [*words[1:], ""], strict=True)
+    levels = [after if word == "-l" else word[2:] for word, after in pairs if word[:2] == "-l"]
+    return bool(levels) and levels[-1].upper() not in QUIET

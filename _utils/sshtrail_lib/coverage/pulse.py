@@ -11,10 +11,10 @@ import os
 import stat
 import time
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sshtrail_lib.base import sockets
-from sshtrail_lib.coverage.marks import FREEZERS, NEARLY, SSHD, STOPPED, UNSET, user_of
+from sshtrail_lib.coverage.marks import FREEZERS, NEARLY, SSHD, STOPPED, UNSET, cut, interrupted, user_of
 
 #: Processes of sessions that are looked at: more would take longer than a tick may.
 MOST = 400
@@ -23,17 +23,29 @@ LAST_BLOCKS = 5
 MIB = 2**20
 #: Seconds by which a record may come later than what it is about.
 SLACK = 2.0
+#: What the log may grow by until it is looked at as a whole, in bytes.
+LONGEST = 4 * 2**20
+#: What changes by itself, and is compared otherwise; and what of a log is known that is not there.
+BY_THEMSELVES, NO_LOG = ("newest", "spoken", "extent"), [0, 0, ""]
+#: Bytes at the beginning of a log, with a record's time and number, by which one is known from another.
+BEGINNING = 128
+#: Seconds between two looks that a line of syslog's brings about.
+APART = 60.0
 NAMES = tuple(name.encode() for name in SSHD)
 
 Pulse = dict[str, typing.Any]
 
 
 class Watched(typing.NamedTuple):
-    """What is watched: the ``log`` (str), the room that it needs (``least``, str) and sshd's ``pidfile`` (str)."""
+    """
+    What is watched: the ``log`` (str), the room that it needs (``least``, str), sshd's ``pidfile`` (str), and the files
+    in which syslog may write what sshd says (``spoken``, sequence of str).
+    """
 
     log: str
     least: str
     pidfile: str
+    spoken: Sequence[str] = ()
 
 
 def take(watched: Watched, status: Mapping[str, int] | None) -> Pulse:
@@ -58,6 +70,9 @@ def take(watched: Watched, status: Mapping[str, int] | None) -> Pulse:
         "full": bool(status["backlog_limit"]) and status["backlog"] > NEARLY * status["backlog_limit"],
         "sessions": lost,
         "newest": _unwritten(begun, watched.log),
+        "spoken": _unheard(watched),
+        "terminals": _terminals(),
+        "extent": extent(watched.log),
     }
 
 
@@ -71,9 +86,41 @@ def same(before: Pulse, now: Pulse, looked: float) -> bool:
         When the host was looked at as a whole (float, seconds since the epoch).
 
     It matters when a process of a session was started, and the log was not written since: its records are not there.
+    So it does when syslog wrote of logins, but not at every line: some have no record beside them. A log grows; one
+    that is smaller was cut.
     """
-    changes = {key for key in {*before, *now} if key != "newest" and before.get(key) != now.get(key)}
-    return not changes and not now.get("newest", 0) > looked
+    changes = {key for key in {*before, *now} if key not in BY_THEMSELVES and before.get(key) != now.get(key)}
+    unwritten = now.get("newest", 0) > looked or now.get("spoken", 0) > looked + APART
+    return not changes and not unwritten and not cut(before.get("extent", NO_LOG), now.get("extent", NO_LOG))
+
+
+def tells(log: str, before: Pulse, now: Pulse) -> bool:
+    """
+    Tell whether what the ``log`` (str) grew by calls for a look: it tells that the trail was interrupted, or it is too
+    much to be gone through at every tick.
+
+    before, now
+        As for :func:`same`.
+    """
+    (at, size, _), (is_at, is_now, _) = before.get("extent", NO_LOG), now.get("extent", NO_LOG)
+    if at != is_at or is_now <= size:
+        return False
+    return is_now - size > LONGEST or interrupted(_read(log, size, is_now - size))
+
+
+def extent(path: str) -> list[typing.Any]:
+    """Return which file the log at ``path`` (str) is: its inode, its bytes (int each), and how it begins (str)."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return NO_LOG
+    return [found.st_ino, found.st_size, _read(path, most=BEGINNING).decode("latin-1")]
+
+
+def _terminals() -> list[str]:
+    """Return the terminals that belong to root: who sits at one may have come another way than by sshd."""
+    top = "/dev/pts"
+    return sorted(name for name in _names(top) if name.isdigit() and _stat(f"{top}/{name}")[3:4] == [0])
 
 
 def _auditd(pid: int) -> list[typing.Any]:
@@ -84,7 +131,14 @@ def _auditd(pid: int) -> list[typing.Any]:
     still = fields[0].decode() if fields and fields[0].decode() in STOPPED else ""
     frozen = _read(f"{top}/wchan").decode("ascii", "replace") in FREEZERS
     born = int(fields[19]) if len(fields) > 19 else 0
-    return [pid, born, still, frozen, _link(f"{top}/exe"), _link(f"{top}/ns/mnt"), _open_files(f"{top}/fd")]
+    place = [_link(f"{top}/exe"), _link(f"{top}/ns/mnt"), _open_files(f"{top}/fd")]
+    return [pid, born, still, frozen, tracer(pid), *place]
+
+
+def tracer(pid: int) -> int:
+    """Return which process traces another one (int, its pid), 0 for none."""
+    found = _read(f"/proc/{pid}/status").partition(b"\nTracerPid:\t")[2].partition(b"\n")[0]
+    return int(found) if found.isdigit() else 0
 
 
 def _open_files(top: str) -> list[list[int]]:
@@ -136,14 +190,14 @@ def room(directory: str, least: str) -> str:
 
 def _sessions(pidfile: str) -> tuple[list[list[int]], list[int]]:
     """
-    Return the processes of sshd's sessions that have no login id (list of pid and birth), and the births of those that
-    must have left a record, in clock ticks since the boot.
+    Return the processes of sshd's sessions that have no login id, or another one than what serves the session (list of
+    pid and birth), and the births of those that must have left a record, in clock ticks since the boot.
     """
     lost, begun = [], []
-    for count, (pid, fields, known) in enumerate(_walk(pidfile)):
+    for count, (pid, fields, known, login, served) in enumerate(_walk(pidfile)):
         if count == MOST:
             break
-        if _read(f"/proc/{pid}/loginuid").strip() == b"%d" % UNSET:
+        if login in (b"%d" % UNSET, b"") or login != served:
             lost.append([pid, int(fields[19])])
         if known:
             begun.append(int(fields[19]))
@@ -152,20 +206,34 @@ def _sessions(pidfile: str) -> tuple[list[list[int]], list[int]]:
 
 def _unwritten(begun: list[int], log: str) -> float:
     """Return when the newest process began whose record had to be in the log by now, 0 when the log has moved on."""
+    ticks, origin = os.sysconf("SC_CLK_TCK"), time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return _later((origin + tick / ticks for tick in begun), log)
+
+
+def _unheard(watched: Watched) -> float:
+    """Return when syslog wrote last of what has a record in the log by now, 0 when the log has moved on."""
+    return _later(filter(None, map(_written, watched.spoken)), watched.log)
+
+
+def _later(moments: Iterable[float], log: str) -> float:
+    written = _written(log)
+    newest = max((moment for moment in moments if moment < time.time() - SLACK), default=0.0)
+    return newest if written and newest > written + SLACK else 0
+
+
+def _written(path: str) -> float:
     try:
-        written = os.stat(log).st_mtime
+        return os.stat(path).st_mtime
     except OSError:
         return 0
-    now, ticks = time.time(), os.sysconf("SC_CLK_TCK")
-    origin = now - time.clock_gettime(time.CLOCK_BOOTTIME)
-    starts = [start for tick in begun if (start := origin + tick / ticks) < now - SLACK]
-    newest = max(starts, default=0.0)
-    return newest if newest > written + SLACK else 0
 
 
-def _walk(pidfile: str) -> Iterator[tuple[int, list[bytes], bool]]:
-    """Yield each process of an open session: pid, fields of ``stat``, whether it has begun something new."""
-    waiting = [(pid, b"", False) for pid in _connections(pidfile)]
+def _walk(pidfile: str) -> Iterator[tuple[int, list[bytes], bool, bytes, bytes]]:
+    """
+    Yield each process of an open session: pid, fields of ``stat``, whether it has begun something new, its login id and
+    that of the process that serves the session.
+    """
+    waiting = [(pid, b"", b"") for pid in _connections(pidfile)]
     while waiting:
         pid, above, inside = waiting.pop()
         data = _read(f"/proc/{pid}/stat")
@@ -175,8 +243,10 @@ def _walk(pidfile: str) -> Iterator[tuple[int, list[bytes], bool]]:
         serves = not inside and _serves(pid, comm[1:])
         if inside or serves:
             # A process that only forked has its parent's name, and leaves no record.
-            yield pid, fields, serves or comm != above
-        waiting += [(child, comm, inside or serves) for child in _children(pid)]
+            login = _read(f"/proc/{pid}/loginuid").strip()
+            inside = inside or login
+            yield pid, fields, serves or comm != above, login, inside
+        waiting += [(child, comm, inside) for child in _children(pid)]
 
 
 def _connections(pidfile: str) -> list[int]:
@@ -220,13 +290,13 @@ def _link(path: str) -> str:
         return ""
 
 
-def _read(path: str) -> bytes:
+def _read(path: str, start: int = 0, most: int = 65536) -> bytes:
     try:
-        handle = os.open(path, os.O_RDONLY)
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return b""
     try:
-        return os.read(handle, 65536)
+        return os.pread(handle, most, start) if start else os.read(handle, most)
     except OSError:
         return b""
     finally:

@@ -13,7 +13,7 @@ from salt.exceptions import CommandExecutionError, SaltException
 from sshtrail_lib.auditd import daemon as auditd_daemon
 from sshtrail_lib.base import files, processes, sockets
 from sshtrail_lib.base.minion import Minion
-from sshtrail_lib.coverage.marks import UNSET
+from sshtrail_lib.coverage.marks import LISTENS, SSHD, UNSET, user_of
 from sshtrail_lib.coverage.people import Door, People, Process, Server
 from sshtrail_lib.policy.arguments import Policy
 from sshtrail_lib.sshd import host as sshd_host
@@ -34,7 +34,9 @@ def people(minion: Minion, policy: Policy) -> People:
     asked = {name.lower(): str(value) for name, value in policy["sshd"]["config"].items() if value is not None}
     servers, doors = _listening(minion, policy["sshd"]["path"], everybody)
     quiet = _quiet(minion, policy["sshd"]["path"])
-    return People(servers, doors, keywords, quiet, asked, everybody, _defaults(), policy["audit"])
+    found = People(servers, doors, keywords, quiet, asked, everybody, _defaults(), policy["audit"])
+    forced, services = (_written(minion, policy["sshd"]["path"], name) for name in ("ForceCommand", "PAMServiceName"))
+    return found._replace(forced=forced, services=services)
 
 
 def _effective(minion: Minion, path: str) -> dict[str, object]:
@@ -48,6 +50,13 @@ def _effective(minion: Minion, path: str) -> dict[str, object]:
 def _quiet(minion: Minion, path: str) -> tuple[str, ...]:
     try:
         return tuple(sshd_host.lowered(minion, path))
+    except (SaltException, OSError, ValueError):
+        return ()
+
+
+def _written(minion: Minion, path: str, keyword: str) -> tuple[str, ...]:
+    try:
+        return tuple(sshd_host.written(minion, path, keyword))
     except (SaltException, OSError, ValueError):
         return ()
 
@@ -75,6 +84,16 @@ def alive() -> dict[int, Process]:
             if one:
                 found[one.pid] = one
     return found
+
+
+def in_session(pid: int) -> bool:
+    """Tell whether a process (int) runs in an open session of sshd's (bool)."""
+    while pid > 1:
+        shown = processes.comm(pid).decode("utf-8", "replace")
+        if user_of(shown, _program(pid), processes.argv(pid)):
+            return True
+        pid = int(next(iter(processes.fields(pid)[1:2]), b"0"))
+    return False
 
 
 def _namespaces(pid: str) -> set[tuple[str, int]]:
@@ -133,12 +152,21 @@ def _listening(
     servers, doors = [], []
     for pid, places in _owners(everybody).items():
         one = everybody[pid]
-        command = _command(minion, pid) if os.path.basename(one.program).startswith("sshd") else None
+        called = _called(one)
+        command = _command(minion, pid) if called else None
         if command:
-            servers.append(_server(minion, path, one, command, places))
-        elif not os.path.basename(one.program).startswith("sshd"):
+            servers.append(_server(minion, path, one, command, places)._replace(called=called))
+        elif not called:
             doors.append(Door(one, places))
     return tuple(servers), tuple(doors)
+
+
+def _called(process: Process) -> str:
+    """Return what a sshd is called (str), by its title whatever its program; empty for any other process."""
+    title = LISTENS.match(process.argv[0]) if process.argv else None
+    if title:
+        return title["name"]
+    return SSHD[0] if os.path.basename(process.program).startswith(SSHD[0]) else ""
 
 
 def _command(minion: Minion, pid: int) -> CommandLine | None:

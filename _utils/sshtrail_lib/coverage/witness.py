@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from salt.exceptions import SaltException
 
 from sshtrail_lib.auditd import daemon as auditd_daemon
-from sshtrail_lib.base import files, kernel, text
+from sshtrail_lib.base import files, kernel, processes, text
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.trail import audit_log
 from sshtrail_lib.trail.audit_log import Event, Record
@@ -199,6 +199,8 @@ class Log:
             return "the kernel's audit is turned off"
         if not pid:
             return "the kernel has no audit daemon"
+        if not processes.lives(pid):
+            return f"the kernel's audit daemon (pid {pid}) has ended"
         name = text.printable(files.read(f"/proc/{pid}/comm") or b"").removesuffix("\\n")
         said = f"{name} (pid {pid})"
         if _state(pid) in ("T", "t"):
@@ -279,7 +281,7 @@ def _since(path: str, begun: os.stat_result) -> list[bytes]:
     """Return the lines that a file got since it was ``begun``, and all of the one that has taken its place."""
     data = b""
     for name in (f"{path}.1", path):
-        with contextlib.suppress(OSError), open(name, "rb") as handle:
+        with contextlib.suppress(OSError), open(name, "rb", opener=files.regular) as handle:
             same = os.fstat(handle.fileno()).st_ino == begun.st_ino
             if same or name == path:
                 handle.seek(begun.st_size if same else 0)

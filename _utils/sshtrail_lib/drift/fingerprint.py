@@ -47,7 +47,7 @@ def take(
     pidfiles: dict[str, str],
     endpoints: list[str],
     audit: bool,
-    trail: Sequence[str] = (),
+    trail: Sequence[typing.Any] = (),
 ) -> Seen:
     """
     Return what a host is like now (dict, for :func:`keep`); to be taken *before* it is looked at.
@@ -61,7 +61,7 @@ def take(
     audit
         Whether the kernel's audit subsystem is looked at (bool).
     trail
-        What :class:`sshtrail_lib.coverage.pulse.Watched` has (sequence of str), empty for no look at the trail.
+        What :class:`sshtrail_lib.coverage.pulse.Watched` has (sequence), empty for no look at the trail.
     """
     watched: Seen = {
         "paths": [*PACKAGES, *paths],
@@ -128,7 +128,8 @@ def _holds(seen: Seen) -> bool:
 
 def _same(seen: Seen, now: Seen) -> bool:
     before, after = ({key: value for key, value in facts.items() if key != "trail"} for facts in (seen["facts"], now))
-    return before == after and pulse.same(seen["facts"]["trail"], now["trail"], seen["time"] / 1e9)
+    trail, log = (seen["facts"]["trail"], now["trail"]), next(iter(seen["watched"]["trail"]), "")
+    return before == after and pulse.same(*trail, seen["time"] / 1e9) and not pulse.tells(log, *trail)
 
 
 def _racy(seen: Seen) -> bool:
@@ -137,7 +138,9 @@ def _racy(seen: Seen) -> bool:
     return newest > seen["time"] - TICK
 
 
-def _facts(paths: list[str], pidfiles: dict[str, str], endpoints: list[str], audit: bool, trail: Sequence[str]) -> Seen:
+def _facts(
+    paths: list[str], pidfiles: dict[str, str], endpoints: list[str], audit: bool, trail: Sequence[typing.Any]
+) -> Seen:
     status = kernel.status() if audit else None
     return {
         # Another library may find something else. One that was synced just now is imported for the next look.

@@ -171,7 +171,8 @@ def sources(minion: Minion, policy: Policy) -> dict[str, typing.Any]:
     sshd = minion.call["sshd_config.sources"](policy["sshd"]["path"])
     pidfiles = {} if sshd["pidfile"] == "none" else {sshd["pidfile"]: "sshd"}
     paths = [*sshd["paths"], *drift_schedule.files(minion), *minion.call["sshtrail_service.sources"]()]
-    trail = ["", "", "" if sshd["pidfile"] == "none" else sshd["pidfile"]]
+    spoken = sorted(set(policy["sshd"]["logs"].values()))
+    trail: list[typing.Any] = ["", "", "" if sshd["pidfile"] == "none" else sshd["pidfile"], spoken]
     if policy["audit"]:
         pidfiles[PROCESSES["auditd"].pidfile] = "auditd"
         trail[:2] = coverage_facts.place(policy["auditd"]["path"])

@@ -35,12 +35,20 @@ class Line(typing.NamedTuple):
         The ``what`` of each difference that makes it fail (frozenset of str).
     waits
         Whether it becomes true at the next reboot, which is no drift (bool).
+    unsure
+        Whether it cannot be told to be so (bool).
     """
 
     asked: str
     now: str
     about: frozenset[str]
     waits: bool = False
+    unsure: bool = False
+
+    @property
+    def good(self) -> bool | None:
+        """Whether it is well where nothing differs (bool), None where nobody says that."""
+        return None if self.waits or self.unsure else True
 
 
 Lines = Iterator[Line]
@@ -52,7 +60,8 @@ def rows(minion: Minion, policy: Policy) -> list[Row]:
     Return what a policy (dict) asks and what is true now (list of dict).
 
     Each row has ``asked`` (str), ``now`` (str) and whether that ``holds`` (bool; None for what a locked kernel takes up
-    at the next reboot, and for what is left to another tool: nobody says that it is well, and it is no drift either).
+    at the next reboot, for what is left to another tool, and for a trail of which something cannot be told that could
+    hide commands: nobody says that it is well, and it is no drift either).
     """
     left = [_row(f"{part} left to another tool", "not looked at", None) for part in arguments.left(policy)]
     return [*left, *(row for part in look.parts(minion, policy) for row in rows_of(minion, policy, part))]
@@ -67,7 +76,7 @@ def rows_of(minion: Minion, policy: Policy, part: look.Part) -> Iterator[Row]:
         return
     lines = _lines(minion, policy, part.name, found)
     for line in lines:
-        yield _row(line.asked, line.now, False if line.about & set(found) else None if line.waits else True)
+        yield _row(line.asked, line.now, False if line.about & set(found) else line.good)
     told = {what for line in lines for what in line.about}
     for what, one in found.items():
         if what not in told:
@@ -184,14 +193,17 @@ def _trail(minion: Minion, policy: Policy, found: Found) -> Lines:
     for what, one in found.items():
         yield Line(f"trail {what}: {one['expected']}", _value(one["actual"]), frozenset([what]))
     if not found:
-        yield Line("trail: what people do is recorded", _no_way(minion, policy), frozenset())
+        yield _no_way(minion, policy)
 
 
-def _no_way(minion: Minion, policy: Policy) -> str:
-    """Return what is said where no way was found (str): what cannot be told is not among what is well."""
+def _no_way(minion: Minion, policy: Policy) -> Line:
+    """Return what is said where no way was found: what cannot be told and could hide commands is not well."""
     findings = minion.call["sshtrail_coverage.findings"](policy)
-    untold = ", ".join(row["check"] for row in findings if row["holds"] is None)
-    return f"no way is open by which it would not be{f'; not told here: {untold}' if untold else ''}"
+    untold = [row for row in findings if row["holds"] is None]
+    names = ", ".join(row["check"] for row in untold)
+    now = f"no way is open by which it would not be{f'; not told here: {names}' if untold else ''}"
+    unsure = any(row["hides"] for row in untold)
+    return Line("trail: what people do is recorded", now, frozenset(), unsure=unsure)
 
 
 def _proof(minion: Minion, policy: Policy, found: Found) -> Lines:

@@ -17,6 +17,8 @@ _WITH, _WITHOUT = "CEbcfghkopu", "46DGQRTVdeiqrt"
 #: Those that bear on the configuration, for a ``sshd -T``. None of the others is ever given to a sshd of ours.
 _BEARING = "46cghopq"
 _TITLE, _MARK = "sshd: ", " [listener]"
+#: The same of a sshd that was started by another name.
+_NAMED = re.compile(r"[^\s:/]+: (?=/[^\0]* \[listener\] )")
 
 
 class CommandLine(typing.NamedTuple):
@@ -118,6 +120,9 @@ def known(raw: bytes, length: int, candidates: Sequence[Sequence[str]], config: 
         A main file that it may have been started with (str).
     """
     text = raw.decode("utf-8", "surrogateescape")
+    named = _NAMED.match(text)
+    if named:
+        text = _TITLE + text[named.end() :]
     if not text.startswith(_TITLE):
         words = text.removesuffix("\0").split("\0")
         return CommandLine(tuple(words)) if words[0] else None

@@ -172,6 +172,12 @@ def lowered(minion: Minion, path: str) -> list[str]:
     return [one.key for one in sshd_plan.lowering(_load(minion, path), wanted, common=True)]
 
 
+def written(minion: Minion, path: str, keyword: str) -> list[str]:
+    """Return what each line for a ``keyword`` (str) says (list of str) in the files of ``path`` (str), for whomever."""
+    lines = [line for lines in _load(minion, path).files.values() for line in lines]
+    return [" ".join(line.arguments.words) for line in lines if line.name == keyword and not line.problem]
+
+
 def check(minion: Minion, path: str) -> list[dict[str, typing.Any]]:
     """
     Return every problem for which sshd would refuse the main file ``path`` (str), includes and all; where it would not,

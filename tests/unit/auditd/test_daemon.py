@@ -73,6 +73,24 @@ def test_the_command_line_tells_the_directory(argv, own_directory, follows_links
     assert (found.own_directory, found.follows_links) == (own_directory, follows_links)
 
 
+@pytest.mark.parametrize(
+    "options, shows",
+    [
+        ((), False),
+        (("-n",), False),
+        (("-f",), True),
+        (("-lf",), True),
+        (("-l", "-f"), True),
+        (("-c", "-f"), False),
+        (("-c/srv/f",), False),
+        (("-s", "nochange", "-f"), True),
+        (("-nc", "-f"), False),
+    ],
+)
+def test_one_that_shows_its_records(options, shows):
+    assert daemon.Daemon(1, True, ("auditd", *options)).shows is shows
+
+
 def _write(path, *lines):
     with open(path, "ab") as handle:
         handle.writelines(lines)

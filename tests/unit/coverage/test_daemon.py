@@ -51,12 +51,15 @@ WAYS = {
     "a short queue": (status(backlog_limit=64), "backlog-small"),
     "a full queue": (status(backlog=8000), "backlog-full"),
     "lost": (WELL._replace(loss=daemon.Loss(5, 50.0)), "records-lost"),
+    "off for a while": (WELL._replace(loss=daemon.Loss(0, 50.0, "it was off")), "records-lost"),
     "no auditd": (WELL._replace(auditd=None), "auditd-absent"),
     "python": (auditd(program="/usr/bin/python3", genuine=False), "auditd-impostor"),
     "auditd of a user": (auditd(uid=1001), "auditd-impostor"),
     "a signal": (auditd(state="T"), "auditd-stopped"),
     "a debugger": (auditd(state="t"), "auditd-stopped"),
     "a frozen control group": (auditd(frozen=True), "auditd-stopped"),
+    "somebody traces it": (auditd(tracer="pid 9, /usr/bin/strace"), "auditd-traced"),
+    "it shows its records": (auditd(shows=True, writing=()), "log-off"),
     "another configuration": (auditd(note="reads /etc/audit2/auditd.conf"), "auditd-elsewhere"),
     "write_logs": (log(off="/etc/audit/auditd.conf line 3: write_logs = no"), "log-off"),
     "no open log": (auditd(writing=()), "auditd-suspended"),
@@ -86,6 +89,14 @@ def test_each_way_by_its_name(audit, check):
     [bad] = [one for one in daemon.judge(audit) if one.holds is False]
     row = checks.row(bad, None, None)
     assert row["what"] and row["evidence"] and row["remedy"]
+
+
+def test_what_has_ended_and_what_is_stopped_is_told_so():
+    told = {one.check: one.evidence for one in daemon.judge(WELL._replace(auditd=None)) if one.holds is False}
+    assert told == {"auditd-absent": "the kernel's audit daemon (pid 7) has ended"}
+    # Both wait in the same place in some kernels.
+    stopped = {one.check: one.evidence for one in daemon.judge(auditd(state="T", frozen=True))}
+    assert stopped["auditd-stopped"] == "pid 7, /usr/sbin/auditd: stopped by a signal"
 
 
 def test_a_kernel_that_does_not_answer_is_no_finding():

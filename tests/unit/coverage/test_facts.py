@@ -2,7 +2,9 @@
 coverage.facts: what processes, files and the kernel's command line tell.
 """
 
+import math
 import os
+import subprocess
 import sys
 import time
 
@@ -42,6 +44,26 @@ def test_python_is_not_auditd():
     assert facts.auditd(0, "/etc/audit/auditd.conf") is None
 
 
+def test_a_log_that_logrotate_copied(tmp_path):
+    log = tmp_path / "audit.log"
+    log.write_bytes(b"")
+    (tmp_path / "other.log.1").write_bytes(b"")
+    assert not facts.copied(str(log), 0.0)
+    copy = tmp_path / "audit.log.1"
+    copy.write_bytes(b"")
+    assert facts.copied(str(log), time.time() - 60) and not facts.copied(str(log), time.time() + 60)
+
+
+def test_an_audit_daemon_that_has_ended():
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    try:
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert facts.auditd(child.pid, "/etc/audit/auditd.conf") is None
+    finally:
+        child.wait()
+    assert facts.auditd(child.pid, "/etc/audit/auditd.conf") is None
+
+
 @pytest.mark.parametrize("line", [b"write_logs = no\n", b"log_format = NOLOG\n"])
 def test_a_configuration_that_writes_no_log(tmp_path, line):
     conf = tmp_path / "auditd.conf"
@@ -60,7 +82,10 @@ def test_since_when_the_kernel_audits(monkeypatch, tmp_path):
     assert facts.since(str(log)) is None
     log.write_text(line % (5, 0) + line % (now, 0) + line % (now + 5, 1))
     assert facts.since(str(log)) == now
+    assert facts.audits(str(log)) == now
     log.write_text(line % (now, 1))
     assert facts.since(str(log)) is None
+    log.write_text(f"type=DAEMON_START msg=audit({now}.000:1): op=start res=success\n")
+    assert facts.audits(str(log)) == math.inf
     monkeypatch.setattr(facts.files, "read", lambda path: b"quiet audit=1")
     assert facts.since(str(log)) == 0

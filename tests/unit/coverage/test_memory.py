@@ -11,9 +11,12 @@ from sshtrail_lib.coverage.daemon import Loss
 from sshtrail_lib.coverage.memory import Memory
 
 SEEN = Memory("boot", 5, None, {"rate-limited rate_limit is 1": 50.0}, {"rule": [1, 2, 50.0]})
+LATER = SEEN._replace(looked=60.0, log=(2, 900, "type=A"))
 
 
-@pytest.mark.parametrize("one", [Memory(), SEEN, SEEN._replace(loss=Loss(3, 40.0))])
+@pytest.mark.parametrize(
+    "one", [Memory(), SEEN, SEEN._replace(loss=Loss(3, 40.0)), LATER._replace(loss=Loss(0, 60.0, "x"))]
+)
 def test_it_is_kept(one):
     assert memory.read(json.loads(json.dumps(memory.kept(one)))) == one
 
@@ -38,6 +41,32 @@ def test_what_is_lost_between_looks():
 
 def test_a_counter_that_was_set_back():
     assert memory.lost(SEEN, "boot", 0, 100.0).loss is None
+    assert memory.lost(SEEN, "boot", 3, 100.0).loss == Loss(3, 100.0)
+
+
+@pytest.mark.parametrize("extent", [(2, 100, "type=A"), (2, 0, ""), (2, 950, "type=B")], ids=str)
+def test_a_log_that_was_cut(extent):
+    cut = memory.log(LATER, "/log", extent, 100.0)
+    assert "/log" in cut.loss.told and (cut.loss.seen, cut.loss.records, cut.log) == (100.0, 0, extent)
+    later = memory.log(cut, "/log", extent, 101.0)
+    assert later.loss == cut.loss
+    assert memory.lost(later, "boot", 5, 101.0 + memory.TOLD).loss is None
+
+
+GROWN = [(0, 0, ""), (2, 900, "type=A"), (2, 901, "type=A"), (3, 5, "type=B")]
+
+
+@pytest.mark.parametrize("extent", GROWN, ids=str)
+@pytest.mark.parametrize("before", [LATER, Memory(), LATER._replace(log=(2, 0, ""))])
+def test_a_log_that_grows_or_is_rotated(before, extent):
+    assert memory.log(before, "/log", extent, 100.0).loss is None
+
+
+def test_all_that_is_missing_is_told_together():
+    found = memory.missing(memory.lost(SEEN, "boot", 9, 100.0), "it was off", 100.0)
+    assert memory.missing(found, "a rule was gone", 100.0).loss == Loss(4, 100.0, "it was off; a rule was gone")
+    assert memory.missing(found, "", 100.0) == found
+    assert memory.missing(found, "again", 200.0).loss == Loss(0, 200.0, "again")
 
 
 def test_another_boot_begins_anew():

@@ -67,6 +67,20 @@ GOOD = {
     "nc that only listens": WELL._replace(
         doors=(Door(process(50, 1, "nc\0-l\09", login=1001, program="/usr/bin/nc.openbsd"), ("0.0.0.0:9",)),)
     ),
+    "sftp that logs files": WELL._replace(keywords={**KEYWORDS, "subsystem": ["sftp internal-sftp -l INFO"]}),
+    "a script on a terminal": with_processes(
+        process(51, 1, "sh\0/var/lib/dpkg/info/x.postinst", comm="x.postinst", program="/bin/dash", terminal=True),
+        process(52, 1, "bash\0-c\0sleep 9", comm="bash", program="/bin/bash", terminal=True),
+        process(53, 1, "bash\0-ec\0sleep 9", comm="bash", program="/bin/bash", terminal=True),
+        process(54, 1, "vim", comm="vim", program="/usr/bin/vim", terminal=True),
+    ),
+    "a shell of the console's login": with_processes(
+        process(51, 1, "-bash", comm="bash", program="/bin/bash", login=0, terminal=True)
+    ),
+    "a service's shell": with_processes(process(51, 1, "bash", comm="bash", program="/bin/bash")),
+    "another PAM service that the policy's file names": with_server()._replace(
+        keywords={**KEYWORDS, "pamservicename": "sshd"}
+    ),
     "a container's sessions": with_processes(ROOT_SESSION)._replace(audited=False),
     "a container without PAM": WELL._replace(keywords={**KEYWORDS, "usepam": "no"}, audited=False),
     "a container's sshd": with_server(process=LISTENER._replace(login=1001))._replace(audited=False),
@@ -90,6 +104,7 @@ def test_what_is_well_all_the_same(known):
 TAKEN = process(23, 22, "sh", uid=0, login=UNSET, comm="sh", program="/bin/sh")
 DROPBEAR = Door(process(60, 1, "dropbear", comm="dropbear", program="/usr/sbin/dropbear"), ("0.0.0.0:2222",))
 SOCAT = process(61, 1, "socat\0TCP-LISTEN:4444,fork\0EXEC:/bin/bash", comm="socat", program="/usr/bin/socat1")
+AGENTS = process(71, 1, "bash\0--login", comm="bash", program="/usr/bin/bash", terminal=True)
 OTHER = SERVER._replace(config="/run/other", ours=False, keywords={"usepam": "yes"})
 HIDING = {
     "UsePAM no": (WELL._replace(keywords={**KEYWORDS, "usepam": "no"}), "sshd-without-pam", True),
@@ -107,6 +122,19 @@ HIDING = {
     "another sshd without PAM": (
         WELL._replace(servers=(SERVER, OTHER._replace(keywords={"usepam": "no"}))),
         "other-way-in",
+        True,
+    ),
+    "sshd by another name": (with_server(called="webd"), "other-way-in", True),
+    "sshd by another name, which asks PAM for sshd": (
+        with_server(called="webd")._replace(keywords={**KEYWORDS, "pamservicename": "sshd"}),
+        "other-way-in",
+        False,
+    ),
+    "another's login id": (with_processes(TAKEN._replace(login=1002)), "session-misattributed", True),
+    "a shell of an agent": (with_processes(AGENTS), "shell-without-login", True),
+    "a shell that was asked to be interactive": (
+        with_processes(AGENTS._replace(argv=("sh", "-i", "--rcfile", "/x"))),
+        "shell-without-login",
         True,
     ),
     "dropbear": (WELL._replace(doors=(DROPBEAR,)), "other-way-in", True),
@@ -142,10 +170,37 @@ def test_sftp_without_files_is_told_and_no_finding():
     assert verdicts["files-untold"].holds is None and "internal-sftp" in verdicts["files-untold"].evidence
 
 
+FILES = {
+    ("sftp /usr/lib/openssh/sftp-server", ()): None,
+    ("sftp internal-sftp -l QUIET", ()): None,
+    ("sftp internal-sftp -l INFO -l ERROR", ()): None,
+    ("sftp internal-sftp -lVERBOSE", ()): True,
+    ("sftp internal-sftp -f AUTH -l INFO", ("internal-sftp -l INFO", "/usr/bin/menu")): True,
+    ("sftp internal-sftp -l INFO", ("internal-sftp",)): None,
+    ("sftp internal-sftp -l INFO", ("/usr/lib/openssh/sftp-server -R",)): None,
+    ("backup /usr/bin/backup", ()): True,
+}
+
+
+@pytest.mark.parametrize("lines,holds", FILES.items(), ids=str)
+def test_whether_sftp_tells_of_files(lines, holds):
+    known = WELL._replace(keywords={**KEYWORDS, "subsystem": [lines[0]]}, forced=lines[1])
+    assert {one.check: one.holds for one in people.judge(known)}["files-untold"] is holds
+
+
 def test_a_session_that_is_older_than_auditing_is_told_and_no_finding():
     verdicts = {one.check: one for one in people.judge(WELL._replace(since=101.0))}
     assert verdicts["session-older"].holds is None and "alice (pid 21)" in verdicts["session-older"].evidence
+    assert verdicts["session-older"].hides
     assert found(WELL._replace(since=101.0)) == found(WELL._replace(since=None)) == {}
+
+
+@pytest.mark.parametrize("audits,holds", [(99.0, True), (101.0, None), (float("inf"), None)])
+def test_a_log_that_does_not_reach_back_tells_of_sessions_that_began_after_it(audits, holds):
+    verdicts = {one.check: one for one in people.judge(WELL._replace(since=None, audits=audits))}
+    assert verdicts["session-older"].holds is holds
+    nobody = {one.check: one for one in people.judge(WELL._replace(since=None, audits=audits, processes={}))}
+    assert nobody["session-older"].holds is True
 
 
 TITLES = {

@@ -85,6 +85,49 @@ def test_a_log_that_does_not_move_while_people_come(watched):
     assert pulse.same({"newest": 0}, {"newest": newest}, now - 5)
 
 
+def test_a_log_that_does_not_move_while_syslog_tells_of_logins(watched, tmp_path):
+    auth, now = tmp_path / "auth.log", time.time()
+    auth.write_text("sshd[7]: Accepted publickey for alice\n")
+    watched = watched._replace(spoken=[str(auth), str(tmp_path / "none")])
+    os.utime(auth, (now, now - 10))
+    os.utime(watched.log, (now, now - 11))
+    assert take(watched)["spoken"] == 0
+    before = take(watched)
+    os.utime(watched.log, (now, now - 50))
+    assert take(watched)["spoken"] == pytest.approx(now - 10, abs=1)
+    assert not pulse.same(before, take(watched), now - 80)
+    # Not at every line.
+    assert pulse.same(before, take(watched), now - 30)
+
+
+def test_a_log_that_was_cut(watched):
+    before = take(watched)
+    os.truncate(watched.log, 3)
+    assert not pulse.same(before, take(watched), time.time())
+
+
+OFF = b"type=CONFIG_CHANGE msg=audit(1.0:2): op=set audit_enabled=0 old=1 auid=1001 ses=3 res=1\n"
+
+
+@pytest.mark.parametrize("grown,tells", [(b"", False), (b"type=USER x\n", False), (OFF, True), (b"x" * 2**23, True)])
+def test_a_log_that_tells_of_an_interruption(watched, grown, tells):
+    before = take(watched)
+    with open(watched.log, "ab") as log:
+        log.write(grown)
+    after = take(watched)
+    assert pulse.same(before, after, time.time())
+    assert pulse.tells(watched.log, before, after) is tells
+    # What was there before is told already.
+    assert not pulse.tells(watched.log, after, take(watched))
+
+
+def test_a_log_that_is_a_pipe_keeps_nobody_waiting(watched):
+    before = take(watched)
+    os.unlink(watched.log)
+    os.mkfifo(watched.log)
+    assert not pulse.same(before, take(watched), time.time())
+
+
 def test_how_much_room_there_is(tmp_path):
     place = str(tmp_path)
     assert pulse.room(place, "0") == pulse.room(place, "1%") == ""

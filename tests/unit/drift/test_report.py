@@ -121,14 +121,16 @@ def test_a_host_in_its_policy():
     assert told["trail: what people do is recorded"] == "no way is open by which it would not be"
 
 
-def test_what_cannot_be_told_is_not_told_as_well():
+@pytest.mark.parametrize("hidden,holds", [(True, None), (False, True)])
+def test_what_cannot_be_told_is_not_told_as_well(hidden, holds):
     host = Host()
     findings = host.do_sshtrail_coverage__findings(POLICY)
-    unknown = [{"check": name, "holds": None} for name in ("session-older", "files-untold")]
+    hides = {"session-older": hidden, "files-untold": False}
+    unknown = [{"check": name, "holds": None, "hides": hides[name]} for name in hides]
     host.do_sshtrail_coverage__findings = lambda policy: [*findings, *unknown]
-    told = {row["asked"]: row["now"] for row in report.rows(host.minion(), POLICY)}
-    said = told["trail: what people do is recorded"]
-    assert said == "no way is open by which it would not be; not told here: session-older, files-untold"
+    told = {row["asked"]: row for row in report.rows(host.minion(), POLICY)}["trail: what people do is recorded"]
+    assert told["now"] == "no way is open by which it would not be; not told here: session-older, files-untold"
+    assert told["holds"] is holds
 
 
 def test_a_part_of_another_tool_is_not_well_and_not_failing():

@@ -94,6 +94,14 @@ def test_a_path_before_the_end_of_a_title_that_is_cut(port):
     assert (found.config(""), found.sure, found.whole) == (CONFIG, False, False)
 
 
+def test_a_sshd_by_another_name():
+    words = ("/run/webd", "-f", "/run/conf")
+    raw, length = titled(*words)
+    found = commandline.known(raw.replace(b"sshd: ", b"webd: "), length, (), CONFIG)
+    assert (found.words, found.config(CONFIG)) == (words, "/run/conf")
+    assert commandline.known(b"nginx: /usr/sbin/nginx -g x\0", 9, (), CONFIG).words == ("nginx: /usr/sbin/nginx -g x",)
+
+
 def test_what_is_cut_is_not_made_up():
     found = commandline.known(*titled("/usr/sbin/sshd", "-f", CONFIG, "-o", "LogLevel=ERROR", room=0), [], CONFIG)
     assert (found.sure, found.whole, found.cut, found.config("")) == (False, False, "LogLevel", CONFIG)

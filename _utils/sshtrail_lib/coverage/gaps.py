@@ -1,0 +1,111 @@
+"""
+What was open between two looks and is closed again: the kernel's own records of it are in the log.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+from sshtrail_lib.base import text
+from sshtrail_lib.rules.fields import UNSET
+from sshtrail_lib.rules.layout import FILTER_NUMBERS
+from sshtrail_lib.trail.audit_log import Record
+
+#: The records that are gone through.
+KINDS = ("CONFIG_CHANGE", "LOGIN")
+#: Lists whose rules leave out records: what is loaded there and taken off again was open meanwhile.
+LISTS = {str(FILTER_NUMBERS[name]): name for name in ("user", "task", "exclude")}
+#: Seconds for which the rules may be gone while all of them are loaded anew, and for which a single one may.
+ANEW, ALONE = 5.0, 1.0
+
+
+class Gap(typing.NamedTuple):
+    """
+    What happened (``told``, str), ``when`` (float, seconds since the epoch), and the ``pid`` (int) of who gave up his
+    login id, 0 for nobody.
+    """
+
+    told: str
+    when: float
+    pid: int = 0
+
+
+def find(
+    records: Sequence[Record], since: float, keys: Collection[str], allowed: Collection[int] = ()
+) -> Iterator[Gap]:
+    """
+    Yield each :class:`Gap` that began after ``since`` (float, seconds since the epoch) and has ended.
+
+    records
+        Of the log, in its order (sequence of :class:`~sshtrail_lib.trail.audit_log.Record`). The kernel audits now.
+    keys
+        Of the rules that record commands (collection of str).
+    allowed
+        The lists (collection of int) on which the policy lets others have rules: they come and go as all are loaded.
+    """
+    done = [one for one in records if one.text("res") == "1"]
+    changes, logins = ([one for one in done if one.type == kind] for kind in KINDS)
+    lists = {number: name for number, name in LISTS.items() if int(number) not in allowed}
+    found = [*_off(changes), *_listed(changes, lists), *_gone(changes, keys), *_given_up(logins)]
+    return (gap for gap in found if gap.when > since)
+
+
+def _when(one: Record) -> float:
+    return one.seconds + one.milliseconds / 1000
+
+
+def _off(changes: Sequence[Record]) -> Iterator[Gap]:
+    for one in changes:
+        if one.text("audit_enabled") == "0":
+            yield Gap(f"auditing was switched off {_by(one)}, and on again", _when(one))
+
+
+def _listed(changes: Sequence[Record], lists: Mapping[str, str]) -> Iterator[Gap]:
+    for number, one in enumerate(changes):
+        name = lists.get(one.text("list") or "")
+        if name and one.text("op") == "add_rule" and (lasted := _lasted(one, changes[number:], "remove_rule")):
+            yield Gap(f"a rule stood on the list {name} for {lasted:.0f} s {_by(one)}", _when(one))
+
+
+def _gone(changes: Sequence[Record], keys: Collection[str]) -> Iterator[Gap]:
+    removed = [one for one in changes if one.text("op") == "remove_rule"]
+    for number, one in enumerate(changes):
+        if one.text("op") != "remove_rule" or not set(one.keys) & set(keys) or _twin(one, changes[:number]):
+            continue
+        lasted = _lasted(one, changes[number:], "add_rule")
+        alone = all(other.keys == one.keys or abs(_when(other) - _when(one)) > ANEW for other in removed)
+        # A service, a package and a policy that is taken off have no login, and all rules go.
+        if lasted >= (ALONE if alone else ANEW) and (alone or one.text("auid") != str(UNSET)):
+            key = text.line(one.keys[0])
+            yield Gap(f"a rule with the key {key} was gone for {lasted:.0f} s {_by(one)}", _when(one))
+
+
+def _twin(one: Record, before: Iterable[Record]) -> bool:
+    """Tell whether a rule that goes is another one that came with its key, in another place or form."""
+    return any(_is(other, one, "add_rule") and _when(one) - _when(other) < ANEW for other in before)
+
+
+def _lasted(one: Record, after: Iterable[Record], op: str) -> float:
+    """Return the seconds (float) until a rule with the same key went or came (``op``, str), 0 for never."""
+    return next((_when(other) - _when(one) for other in after if _is(other, one, op)), 0.0)
+
+
+def _is(other: Record, one: Record, op: str) -> bool:
+    return (other.text("op"), other.text("list"), other.keys) == (op, one.text("list"), one.keys)
+
+
+def _by(one: Record) -> str:
+    auid = one.text("auid") or ""
+    return f"at {text.iso(_when(one))} by {'nobody with a login' if auid == str(UNSET) else f'login id {auid}'}"
+
+
+def _given_up(logins: Sequence[Record]) -> Iterator[Gap]:
+    for number, one in enumerate(logins):
+        old, pid = one.text("old-auid") or "", one.text("pid") or ""
+        if one.text("auid") != str(UNSET) or old == str(UNSET) or not pid.isdigit():
+            continue
+        # Who gives up an id to get another one has it only for a moment.
+        if not any(other.text("pid") == pid for other in logins[number + 1 :]):
+            told = f"process {pid} gave up the login id {text.line(old)} at {text.iso(_when(one))}"
+            yield Gap(f"{told}: what it started since is not recorded", _when(one), int(pid))

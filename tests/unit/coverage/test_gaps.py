@@ -1,0 +1,84 @@
+"""
+coverage.gaps: what was open between two looks, by records as Linux 6.18 makes them.
+"""
+
+import pytest
+from sshtrail_lib.coverage import gaps
+from sshtrail_lib.coverage.marks import interrupted
+from sshtrail_lib.trail import audit_log
+
+BY = "auid=1001 ses=3 subj=unconfined"
+OFF = f"CONFIG_CHANGE T: op=set audit_enabled=0 old=1 {BY} res=1"
+LOADED = "CONFIG_CHANGE T: auid=1001 ses=3 subj=x op=add_rule key={} list={} res=1"
+GONE = LOADED.replace("add_rule", "remove_rule")
+LOGIN = "LOGIN T: pid={} uid=0 subj=x old-auid={} auid={} tty=(none) old-ses=3 ses=4294967295 res=1"
+UNSET = 4294967295
+COMMANDS, OTHER = '"ssh_commands"', '"session"'
+
+BY_NOBODY = [GONE.format(key, 4).replace("auid=1001", f"auid={UNSET}") for key in (COMMANDS, OTHER)]
+
+
+def lines(*records):
+    """Lines of a log from (seconds, record)."""
+    return [f"type={text.replace(' T:', f' msg=audit({when:.3f}:{number}):', 1)}".encode()
+            for number, (when, text) in enumerate(records, 1)]  # fmt: skip
+
+
+def found(*records, since=10.0):
+    return [one.told for one in gaps.find(list(audit_log.records(lines(*records))), since, {"ssh_commands"})]
+
+
+OPEN = {
+    "switched off": [(20, OFF)],
+    "a rule that hides": [(20, LOADED.format("(null)", 5)), (23, GONE.format("(null)", 5))],
+    "no task": [(20, LOADED.format("(null)", 1)), (23, GONE.format("(null)", 1))],
+    "the rule of the commands": [(20, GONE.format(COMMANDS, 4)), (22, LOADED.format(COMMANDS, 4))],
+    "all rules": [(20, GONE.format(COMMANDS, 4)), (20, GONE.format(OTHER, 4)), (26, LOADED.format(COMMANDS, 4))],
+    "an id that was given up": [(20, LOGIN.format(77, 1001, UNSET))],
+}
+CLOSED = {
+    "before the last look": [(9, OFF)],
+    "a rule that stands": [(20, LOADED.format("(null)", 5))],
+    "another list": [(20, LOADED.format("(null)", 4)), (23, GONE.format("(null)", 4))],
+    "a rule that is gone": [(20, GONE.format(COMMANDS, 4))],
+    "all rules loaded anew": [
+        (20, GONE.format(COMMANDS, 4)), (20, GONE.format(OTHER, 4)), (23.5, LOADED.format(COMMANDS, 4)),
+    ],
+    "a policy that was taken off for a while": [
+        (20, BY_NOBODY[0]), (20, BY_NOBODY[1]), (90, LOADED.format(COMMANDS, 4)),
+    ],
+    "a rule that moved": [
+        (20, LOADED.format(COMMANDS, 4)), (20.1, GONE.format(COMMANDS, 4)), (30, LOADED.format(COMMANDS, 4)),
+    ],
+    "another rule": [(20, GONE.format(OTHER, 4)), (30, LOADED.format(OTHER, 4))],
+    "an id that is set": [(20, LOGIN.format(77, UNSET, 1001))],
+    "an id that is changed": [(20, LOGIN.format(77, 1001, UNSET)), (20.1, LOGIN.format(77, UNSET, 65534))],
+    "what was refused": [(20, OFF.replace("res=1", "res=0"))],
+    "an id that was kept": [(20, LOGIN.format(7, 5, UNSET).replace("res=1", "res=0"))],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("records", OPEN.values(), ids=OPEN)
+def test_what_was_open(records):
+    [told] = found(*records)
+    assert "1001" in told and "1970-01-01T00:00:20" in told
+    assert interrupted(b"type=SYSCALL x\n" + b"\n".join(lines(*records)) + b"\n")
+
+
+@pytest.mark.parametrize("records", CLOSED.values(), ids=CLOSED)
+def test_what_was_not(records):
+    assert found(*records) == []
+
+
+def test_what_began_in_the_second_of_the_last_look():
+    assert found((10.7, OFF), since=10.3) and not found((10.2, OFF), since=10.3)
+
+
+def test_a_list_on_which_the_policy_allows_rules():
+    records = list(audit_log.records(lines(*OPEN["no task"])))
+    assert not list(gaps.find(records, 10.0, (), {1})) and list(gaps.find(records, 10.0, (), {5}))
+
+
+def test_a_login_calls_for_no_look():
+    assert not interrupted(b"\n".join(lines((20, LOGIN.format(77, UNSET, 1001)))) + b"\n")
+    assert not interrupted(b"type=USER msg=audit(1.0:1): text='type=CONFIG_CHANGE op=add_rule'\n")
