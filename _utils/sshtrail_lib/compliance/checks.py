@@ -38,10 +38,6 @@ def _uploads(look: Callable[..., Finding], *given: object) -> Look:
     return lambda facts, _framework: system.upload_part(facts, lambda known: look(known, *given))
 
 
-def _is(*values: str) -> Callable[[str], bool]:
-    return lambda value: value in values
-
-
 def _absent(told: str) -> Look:
     return lambda _facts, _framework: Finding(NOT_APPLICABLE, told)
 
@@ -63,12 +59,7 @@ LOOKS: dict[str, Look] = {
     "grub2_audit_backlog_limit_argument": _plain(rules.backlog),
     "zipl_audit_backlog_limit_argument": ZIPL,
     # --- sshd
-    "sshd_set_loglevel_info": _plain(daemons.effective, "LogLevel", "VERBOSE", _is("info", "verbose")),
-    "sshd_set_loglevel_verbose": _plain(daemons.effective, "LogLevel", "VERBOSE", _is("verbose")),
-    "sshd_set_max_sessions": _plain(daemons.max_sessions),
-    "sshd_disable_root_login": _plain(daemons.effective, "PermitRootLogin", "'no'", _is("no")),
-    "sshd_do_not_permit_user_env": _plain(daemons.effective, "PermitUserEnvironment", "'no'", _is("no")),
-    "sshd_print_last_log": _plain(daemons.effective, "PrintLastLog", "'yes'", _is("yes")),
+    **{name: _plain(daemons.effective, name) for name in daemons.KEYWORDS},
     "sshd_enable_pam": _plain(daemons.pam),
     # --- auditd
     "auditd_data_retention_max_log_file": _plain(daemons.max_log_file),

@@ -154,29 +154,48 @@ def service(facts: Facts) -> Finding:
 # --- sshd ---------------------------------------------------------------------------------------------------------
 
 
-def effective(facts: Facts, keyword: str, proposed: str, good: Callable[[str], object]) -> Finding:
-    """
-    Return whether a keyword of sshd is right for everybody, in each Match block too.
+class Keyword(typing.NamedTuple):
+    """A keyword of sshd (str, as in sshd_config(5)), what is ``proposed`` (str), and what is ``good`` (callable)."""
 
-    keyword
-        Its name (str), as sshd_config(5) has it.
-    proposed
-        The value that would do (str).
-    good
-        Tells whether a value (str, in lower case) will do.
-    """
-    sshd = facts.sshd
+    keyword: str
+    proposed: str
+    good: Callable[[str], object]
+
+
+def _is(*values: str) -> Callable[[str], bool]:
+    return lambda value: value in values
+
+
+#: By the names that ComplianceAsCode gives to these demands.
+KEYWORDS = {
+    "sshd_set_loglevel_info": Keyword("LogLevel", "VERBOSE", _is("info", "verbose")),
+    "sshd_set_loglevel_verbose": Keyword("LogLevel", "VERBOSE", _is("verbose")),
+    "sshd_set_max_sessions": Keyword("MaxSessions", "10", lambda value: value.isdecimal() and int(value) <= 10),
+    "sshd_disable_root_login": Keyword("PermitRootLogin", "'no'", _is("no")),
+    "sshd_do_not_permit_user_env": Keyword("PermitUserEnvironment", "'no'", _is("no")),
+    "sshd_print_last_log": Keyword("PrintLastLog", "'yes'", _is("yes")),
+    "sshd_enable_pam": Keyword("UsePAM", "'yes'", _is("yes")),
+}
+
+
+def effective(facts: Facts, name: str) -> Finding:
+    """Return whether a keyword of sshd (``name``, str, of :data:`KEYWORDS`) is right for everybody, in each Match."""
+    (keyword, proposed, good), sshd = KEYWORDS[name], facts.sshd
     if sshd.error:
         return Finding(UNKNOWN, sshd.error, "effective")
     remedy, seen, wrong = f"sshtrail:sshd:config:{keyword}: {proposed}", [], []
     for criteria, values in sshd.branches.items():
         now = values.get(keyword.lower(), Value("unset", "default"))
+        if not criteria and keyword.lower() in sshd.overruled:
+            now = Value(sshd.overruled[keyword.lower()], "the command line of the sshd that runs")
         place = f"({'sshd' if now.where == 'default' else ''}{_default(now)})"
         seen.append(f"{keyword} {now.value} {place}{f' for Match {criteria}' if criteria else ''}")
         if not good(now.value.lower()):
             wrong.append(seen[-1])
     if wrong:
         return _differs(facts, "sshd", keyword, "; ".join(wrong), remedy, good)
+    if sshd.unread is None:
+        return Finding(UNKNOWN, f"{seen[0]}; whether the sshd that runs has read it cannot be told", "daemon")
     if sshd.unread:
         return judged(False, f"{seen[0]}, but {sshd.unread}", "daemon", "salt '*' sshd_config.diff", keyword, "sshd")
     told = seen[0] if len(seen) == 1 else f"{seen[0]}, and as good in each of {len(seen) - 1} Match blocks"
@@ -189,13 +208,8 @@ def _default(now: Value) -> str:
 
 def pam(facts: Facts) -> Finding:
     """Return whether sshd opens PAM's sessions, and each gets its login id there."""
-    asked = effective(facts, "UsePAM", "'yes'", lambda value: value == "yes")
+    asked = effective(facts, "sshd_enable_pam")
     if facts.sshd.pam is None:
         return combined([asked, Finding(UNKNOWN, "PAM's stack for sshd cannot be read", "file")])
     told = "; ".join(facts.sshd.pam) or "pam_loginuid.so is required in sshd's PAM stack"
     return combined([asked, judged(not facts.sshd.pam, told, "file", "sshtrail:sshd:pam: true")])
-
-
-def max_sessions(facts: Facts) -> Finding:
-    """Return whether a connection carries ten sessions at most."""
-    return effective(facts, "MaxSessions", "10", lambda value: value.isdecimal() and int(value) <= 10)

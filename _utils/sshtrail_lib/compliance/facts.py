@@ -107,15 +107,18 @@ class Sshd(typing.NamedTuple):
     branches
         For everybody (under ""), and for whom each Match block is (str): each keyword's :class:`Value`.
     unread
-        Why the running sshd does otherwise (str), empty when it does not.
+        Why the running sshd does otherwise (str), empty when it does not, None where that cannot be told.
+    overruled
+        What its command line decides instead (dict of keyword in lower case to str).
     pam
         What keeps sessions from having their login id (tuple of str), None where that cannot be told.
     """
 
     error: str
     branches: Mapping[str, Mapping[str, Value]]
-    unread: str
+    unread: str | None
     pam: tuple[str, ...] | None
+    overruled: Mapping[str, str] = {}
 
 
 class Auditd(typing.NamedTuple):

@@ -19,7 +19,7 @@ from sshtrail_lib.auditd import language as auditd_language
 from sshtrail_lib.base import files as base_files
 from sshtrail_lib.base import kernel, store, text
 from sshtrail_lib.base.minion import Minion
-from sshtrail_lib.compliance import configs, demanded, places, system
+from sshtrail_lib.compliance import configs, daemons, demanded, places, system
 from sshtrail_lib.compliance.facts import Audit, Auditd, Clock, Facts, Sshd, Value
 from sshtrail_lib.coverage import facts as coverage_facts
 from sshtrail_lib.drift import history
@@ -199,10 +199,12 @@ def _sshd(minion: Minion, policy: Policy) -> Sshd:
     except (SaltException, OSError, ValueError) as exc:
         return Sshd(str(getattr(exc, "message", exc)) or "sshd's configuration cannot be read", {}, "", None)
     told = {criteria: _values(found) for criteria, found in branches.items()}
-    nothing: dict[str, typing.Any] = {}
-    unread = _or(nothing, lambda: minion.call["sshd_config.diff"](path=path, config={}))
+    nobody: tuple[bool | None, dict[str, typing.Any]] = (None, {})
+    asked = [one.keyword for one in daemons.KEYWORDS.values()]
+    has_read, overruled = _or(nobody, lambda: sshd_host.running(minion, path, asked))
+    unread = None if has_read is None else "" if has_read else "the sshd that runs has not read it"
     pam = _or(None, lambda: tuple(one["reason"] for one in minion.call["sshtrail_pam.check"]()))
-    return Sshd("", told, "the sshd that runs has not read it" if "sshd" in unread else "", pam)
+    return Sshd("", told, unread, pam, {name.lower(): str(value) for name, value in overruled.items()})
 
 
 def _included(minion: Minion, path: str) -> list[str]:

@@ -280,19 +280,20 @@ def utc(facts: Facts) -> Finding:
 # --- sudo, accounts, PAM, integrity -------------------------------------------------------------------------------
 
 #: sudoers(5): parameters are separated by commas, and a value can be quoted.
-SUDO_LOG = re.compile(r"""(!\s*logfile\b|\blogfile\s*=\s*(?:"([^"]*)"|((?:\\.|[^",\s\\])+)))""")
-SUDO_PARAMETER = re.compile(r"""\s*((?:"[^"]*"|\\.|[^",\\])*)(?:,|$)""")
+SUDO_LOG = re.compile(r"""(!\s*logfile\b|\blogfile\s*=\s*(?:"((?:\\.|[^"\\])*)"|((?:\\.|[^",\s\\])+)))""")
+SUDO_SAID = re.compile(r"""(?:"(?:\\.|[^"\\])*"|\\.|[^"\\#])*""")
+SUDO_PARAMETER = re.compile(r"""\s*((?:"(?:\\.|[^"\\])*"|\\.|[^",\\])*)(?:,|$)""")
 
 
 def sudo_logfile(lines: Iterable[tuple[str, str]]) -> tuple[str, str]:
     """Return the file that sudo logs to and the line that says so (two str), empty for none: the last counts."""
     path = where = ""
     for place, line in lines:
-        defaults = re.match(r"Defaults\s+(?=\S)", line)
-        for parameter in SUDO_PARAMETER.finditer(line, defaults.end()) if defaults else ():
+        defaults, said = re.match(r"Defaults\s+(?=\S)", line), SUDO_SAID.match(line)
+        for parameter in SUDO_PARAMETER.finditer(said[0], defaults.end()) if defaults and said else ():
             match = SUDO_LOG.match(parameter[1].lstrip())
             if match:
-                path, where = match[2] or (match[3] or "").replace("\\", ""), place
+                path, where = (match[2] or match[3] or "").replace("\\", ""), place
     return path, where
 
 

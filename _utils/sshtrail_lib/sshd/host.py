@@ -12,7 +12,7 @@ import difflib
 import glob
 import os
 import typing
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from salt.exceptions import SaltInvocationError
 
@@ -226,6 +226,22 @@ def sources(minion: Minion, path: str) -> dict[str, typing.Any]:
     listens = decided["ListenAddress"].value if "ListenAddress" in decided else []
     paths = [path, *sshd_running.watched(tree), *filter(None, [binary])]
     return {"paths": paths, "binary": binary, "pidfile": sshd_running.pidfile(minion, tree), "endpoints": listens}
+
+
+def running(minion: Minion, path: str, names: Collection[str]) -> tuple[bool, dict[str, typing.Any]]:
+    """
+    Return how the sshd that listens differs from its files: whether it has read them as they are (bool), and the
+    values that its command line decides (dict of keyword to what it decides). Where none listens it has read them.
+
+    names
+        The canonical keywords to tell of (collection of str).
+    """
+    tree = _load(minion, path)
+    listener = sshd_running.listening(minion, tree)
+    if listener is None:
+        return True, {}
+    found = sshd_running.overruled(minion, listener, tree, names)
+    return not _unread(minion, tree, listener), {name: _value(name, told) for name, (told, _plain) in found.items()}
 
 
 def diff(minion: Minion, asked: Asked) -> Changes:

@@ -143,7 +143,7 @@ CASES = [
     )),
     *(("sudo_custom_logfile", configured(sudo=(said,)), "fail") for said in (
         'Defaults logfile="/x", !logfile', 'Defaults badpass_message="logfile=/x"', "Defaults", "Defaults nologfile=/x",
-        "Defaults>root logfile=/x", "Defaults@web1 logfile=/x",
+        "Defaults use_pty # x, logfile=/x", "Defaults>root logfile=/x", "Defaults@web1 logfile=/x",
     )),
     ("sudo_custom_logfile", configured(sudo=None), "not applicable"),
     ("account_unique_id", {}, "pass"),

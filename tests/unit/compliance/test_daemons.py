@@ -137,6 +137,17 @@ def test_a_sshd_that_has_not_read_its_files_fails():
     assert (found.status, found.layer) == ("fail", "daemon")
 
 
+def test_what_is_decided_on_the_command_line_counts():
+    found = checks.look(sshd(overruled={"permitrootlogin": "yes"}), "sshd_disable_root_login", "CIS")
+    assert found.status == "fail" and "PermitRootLogin yes (the command line of the sshd that runs)" in found.evidence
+    wrong = {"": values({**KEYWORDS, "loglevel": "QUIET"}, SSHD)}
+    assert checks.look(sshd(wrong, overruled={"loglevel": "INFO"}), "sshd_set_loglevel_info", "CIS").status == "pass"
+
+
+def test_a_sshd_that_nobody_can_ask_is_unknown_and_never_a_pass():
+    assert checks.look(sshd(unread=None), "sshd_disable_root_login", "CIS").status == "unknown"
+
+
 def test_a_configuration_that_sshd_refuses_is_unknown():
     assert checks.look(sshd(error="line 3: bad"), "sshd_disable_root_login", "CIS").status == "unknown"
 
