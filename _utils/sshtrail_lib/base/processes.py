@@ -128,6 +128,16 @@ def has_read(pid: int, paths: Sequence[str], run_dir: str, again: float = 0.0) -
     return all(_changed(path) < max(_started(pid), again) for path in paths)
 
 
+def rewritten(pid: int, paths: Iterable[str], again: float = 0.0) -> bool:
+    """
+    Tell whether one of ``paths`` (iterable of str) was written after the daemon ``pid`` (int) has read it.
+
+    Another mode or owner is nothing that it would have read. ``again`` is as for :func:`has_read`.
+    """
+    read = max(_started(pid), again)
+    return any(os.stat(path).st_mtime > read for path in paths if os.path.exists(path))
+
+
 def mark(pid: int, paths: Iterable[str], run_dir: str, content: bytes = b"") -> None:
     """
     Note that the daemon ``pid`` (int) has just read ``paths`` (list of str) as they are now.

@@ -61,7 +61,11 @@ def setting(facts: Facts, name: str, framework: str) -> Finding:
 def max_log_file(facts: Facts) -> Finding:
     """Return whether the size at which a log is full is set: which one is the site's to say."""
     wanted = facts.policy.get("auditd", {}).get("config", {}).get("max_log_file")
-    good = (lambda value: value == str(wanted)) if wanted is not None else (lambda value: value.isdecimal())
+    good = (
+        (lambda value: value == str(wanted))
+        if wanted is not None
+        else (lambda value: value.isdecimal() and int(value) > 0)
+    )
     found = _value(facts, "max_log_file", str(wanted or 6), good)
     if found.holds and facts.auditd.settings["max_log_file"].where == "default":
         return found._replace(status=FAIL, remedy="sshtrail:auditd:config:max_log_file: 6")

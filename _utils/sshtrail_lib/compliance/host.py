@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterable, Mapping
 
 from salt.exceptions import SaltException
 
+from sshtrail_lib.auditd import host as auditd_host
 from sshtrail_lib.auditd import keywords as auditd_keywords
 from sshtrail_lib.auditd import language as auditd_language
 from sshtrail_lib.base import files as base_files
-from sshtrail_lib.base import kernel, store, text
+from sshtrail_lib.base import kernel, processes, store, text
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.compliance import configs, daemons, demanded, places, system
 from sshtrail_lib.compliance.facts import Audit, Auditd, Clock, Facts, Sshd, Value
@@ -238,9 +239,17 @@ def _auditd(minion: Minion, policy: Policy) -> Auditd:
         )
         for name in known
     }
-    unread = seen.note if seen and seen.genuine else ""
     genuine = bool(seen and seen.genuine)
+    unread = (seen.note or _behind(minion, path, pid)) if seen and genuine else ""
     return Auditd("", path, settings, unread, pid, genuine, auditd_language.effective(data, "log_file"))
+
+
+def _behind(minion: Minion, path: str, pid: int) -> str:
+    """Return why the auditd that runs does not work with the file at ``path`` (str), empty where it does."""
+    told = _or(None, lambda: auditd_host.status(minion, path))
+    if told is None:
+        return "whether the auditd that runs has read it cannot be told"
+    return "" if told["current"] or not processes.rewritten(pid, [path]) else "the auditd that runs has not read it"
 
 
 # --- Packages, services, the clock --------------------------------------------------------------------------------

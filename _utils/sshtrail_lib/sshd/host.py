@@ -230,7 +230,7 @@ def sources(minion: Minion, path: str) -> dict[str, typing.Any]:
 
 def running(minion: Minion, path: str, names: Collection[str]) -> tuple[bool, dict[str, typing.Any]]:
     """
-    Return how the sshd that listens differs from its files: whether it has read them as they are (bool), and the
+    Return how the sshd that listens differs from its files: whether it has read what is written there (bool), and the
     values that its command line decides (dict of keyword to what it decides). Where none listens it has read them.
 
     names
@@ -241,7 +241,8 @@ def running(minion: Minion, path: str, names: Collection[str]) -> tuple[bool, di
     if listener is None:
         return True, {}
     found = sshd_running.overruled(minion, listener, tree, names)
-    return not _unread(minion, tree, listener), {name: _value(name, told) for name, (told, _plain) in found.items()}
+    has_read = sshd_running.has_read(minion, listener, tree) or not sshd_running.rewritten(listener, tree)
+    return has_read, {name: _value(name, told) for name, (told, _plain) in found.items()}
 
 
 def diff(minion: Minion, asked: Asked) -> Changes:

@@ -67,6 +67,11 @@ def has_read(minion: Minion, listener: Listener, tree: Tree) -> bool:
     return processes.has_read(listener.pid, watched(tree), minion.run_dir, again=listener.stamp[1] / 1e9)
 
 
+def rewritten(listener: Listener, tree: Tree) -> bool:
+    """Return whether a file of ``tree`` (Tree) was written after ``listener`` (Listener) has read it (bool)."""
+    return processes.rewritten(listener.pid, watched(tree), again=listener.stamp[1] / 1e9)
+
+
 def overruled(
     minion: Minion, listener: Listener, tree: Tree, names: Collection[str]
 ) -> dict[str, tuple[list[str], list[str]]]:

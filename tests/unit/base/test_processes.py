@@ -224,3 +224,13 @@ def test_a_process_that_was_stopped_is_seen():
         os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
         assert processes.stopped(process.pid)
         process.kill()
+
+
+def test_another_mode_is_nothing_that_a_daemon_would_read_again(file, daemon):
+    os.chmod(file, 0o600)
+    assert not processes.rewritten(daemon.pid, [file, "/nothing"])
+    time.sleep(2 / os.sysconf("SC_CLK_TCK"))
+    _write(file, "two")
+    assert processes.rewritten(daemon.pid, [file])
+    # It was told to read again since.
+    assert not processes.rewritten(daemon.pid, [file], again=time.time() + 1)

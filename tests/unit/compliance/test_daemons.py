@@ -76,6 +76,10 @@ def test_a_daemon_that_has_not_read_its_file_fails():
     assert (found.status, found.layer) == ("fail", "daemon")
 
 
+def test_a_log_that_is_never_full_has_no_size():
+    assert daemons.max_log_file(auditd(max_log_file="0")).status == "fail"
+
+
 def test_a_file_that_is_not_there_is_unknown():
     known = auditd()
     known = known._replace(auditd=known.auditd._replace(error="it is not there", settings={}))
