@@ -12,6 +12,7 @@ STREAMS = {
         "integration/test_auditd_lifecycle.py",
         "integration/test_coverage.py",
         "integration/test_prove.py",
+        "integration/test_prepared.py",
         "functional/test_audit_rules.py",
         "functional/test_rule_groups.py",
         "functional/test_audit_rules_events.py",

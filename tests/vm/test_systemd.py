@@ -144,6 +144,39 @@ def pid(guest):
     return dict(line.split(maxsplit=1) for line in guest.run("auditctl", "-s").stdout.splitlines())["pid"]
 
 
+#: What systemd or the kernel keeps, by a control of DISA's for RHEL 9, which asks for all of it.
+CONTROLS = {
+    **{"auditd": "RHEL-09-653015", "rsyslog": "RHEL-09-652020", "journald": "RHEL-09-211040"},
+    **{"failure": "RHEL-09-654265", "login ids": "RHEL-09-654270", "lock": "RHEL-09-654275"},
+}
+
+
+def controls(guest):
+    """What is said of these controls: their status (dict of str to str)."""
+    rows = guest.salt(TREE, "sshtrail.compliance", "framework=stig", "edition=RHEL 9")
+    found = {row["id"]: row["status"] for row in rows}
+    return {name: found[control] for name, control in CONTROLS.items()}
+
+
+def test_controls_are_judged_by_what_systemd_and_the_kernel_say(guest):
+    right = {"auditd": "pass", "rsyslog": "pass", "journald": "pass"}
+    assert controls(guest) == {**right, "failure": "fail", "login ids": "fail", "lock": "fail"}
+    # Enabled and not running, and running and not enabled.
+    guest.run("sh", "-c", "auditctl -f 2; systemctl -q disable auditd; systemctl -q stop rsyslog.service syslog.socket")
+    assert guest.run("systemctl", "is-enabled", "auditd", check=False).stdout == "disabled\n"
+    assert guest.run("systemctl", "is-active", "rsyslog", check=False).stdout == "inactive\n"
+    broken = controls(guest)
+    guest.run("sh", "-c", "auditctl -f 1; systemctl -q enable auditd; systemctl -q start rsyslog.service")
+    assert broken == {
+        **right,
+        "auditd": "fail",
+        "rsyslog": "fail",
+        "failure": "pass",
+        "login ids": "fail",
+        "lock": "fail",
+    }
+
+
 def test_login_ids_are_fixed_until_the_next_reboot_and_again_after_it(guest):
     guest.run("sed", "-i", r"s/^\( *\)rules:$/&\n\1  loginuid_immutable: true/", PILLAR)
     highstate(guest)
@@ -151,6 +184,7 @@ def test_login_ids_are_fixed_until_the_next_reboot_and_again_after_it(guest):
         assert "loginuid_immutable 1 locked" in guest.run("auditctl", "-s").stdout
         refused = guest.run("sh", "-c", "echo 4294967295 | tee /proc/self/loginuid", check=False)
         assert refused.returncode and "not permitted" in refused.stderr
+        assert _boot or controls(guest)["login ids"] == "pass"
         assert highstate(guest) == "  nothing"
         guest.reboot()
     # And people still log in: sshd was started by the system.
@@ -162,6 +196,7 @@ def test_a_locked_kernel_takes_changes_up_at_the_next_reboot(guest):
     guest.run("sed", "-i", r"s/^\( *\)rules:$/&\n\1  immutable: true/", PILLAR)
     highstate(guest)
     assert guest.salt(TREE, "audit_rules.status")["immutable"] is True
+    assert controls(guest)["lock"] == "pass"
     assert highstate(guest) == "  nothing"
     before = kernel_keys(guest)
     guest.run("sed", "-i", r"s/^\( *\)session: true$/\1session: false\n\1identity: true/", PILLAR)
