@@ -6,6 +6,7 @@ What decides is in :mod:`sshtrail_lib.fleet.vigil`. All of it lies on the master
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import time
@@ -15,7 +16,7 @@ from salt.exceptions import SaltInvocationError
 from sshtrail_lib.base import store, text, transaction
 from sshtrail_lib.drift import event, heartbeat
 from sshtrail_lib.fleet import master as fleet_master
-from sshtrail_lib.fleet import vigil
+from sshtrail_lib.fleet import pillars, vigil
 from sshtrail_lib.fleet.master import Master
 from sshtrail_lib.fleet.standing import Row
 from sshtrail_lib.fleet.vigil import Memory, Mined, Record
@@ -69,8 +70,8 @@ def _round(master: Master, now: float) -> dict[str, str]:
     records = {name: vigil.heard(known.records.get(name), one, now) for name, one in mined.items()}
     known = Memory(since, now, records)
     missed = {name: vigil.trouble(record, mined[name].beat, now, since) for name, record in records.items()}
-    for name in vigil.due(known, missed, now)[:PILLARS]:
-        expected, wrong = _expected(master, name)
+    due = vigil.due(known, missed, now)[:PILLARS]
+    for name, (expected, wrong) in pillars.asked(functools.partial(_expected, master), due):
         records[name] = vigil.asked(records[name], expected, now)
         missed[name] = _both(missed[name], wrong) if expected else ""
     for name, why in missed.items():

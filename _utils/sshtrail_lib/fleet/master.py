@@ -5,6 +5,7 @@ What is done on the master: minions are asked and told, pillars compiled, a roll
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import sys
@@ -19,7 +20,7 @@ from salt.exceptions import SaltInvocationError
 
 from sshtrail_lib.base import text
 from sshtrail_lib.drift import answer as drift_answer
-from sshtrail_lib.fleet import question, remedy, rollout, standing
+from sshtrail_lib.fleet import pillars, question, remedy, rollout, standing
 from sshtrail_lib.fleet.mine import Mine
 from sshtrail_lib.fleet.question import Publish, Question
 from sshtrail_lib.fleet.standing import Row
@@ -35,6 +36,8 @@ ROLLOUT = "sshtrail/rollout"
 #: The kinds of targets, as ``salt`` has them: CkMinions has a method for each, and matches nobody for any other.
 TARGETS = ["glob", "pcre", "list", "grain", "grain_pcre", "pillar", "pillar_pcre", "pillar_exact"]
 TARGETS += ["ipcidr", "nodegroup", "range", "compound"]
+#: What is said of a pillar that Salt cannot compile: the log has more.
+UNCOMPILED = "its pillar cannot be compiled"
 #: Seconds after which a host that has not answered is asked whether it is at work.
 PATIENCE = 15
 
@@ -100,8 +103,9 @@ class Master(typing.NamedTuple):
     def pillar(self, minion: str) -> tuple[dict[str, typing.Any], str]:
         """Return a minion's pillar as the master compiles it (dict), and the family of its distribution (str)."""
         # In an orchestration the options hold the master's own pillar, and Salt 3008 lets that into everybody's: not
-        # pillar.show_pillar, therefore.
-        opts = {key: value for key, value in self.opts.items() if key != "pillar"}
+        # pillar.show_pillar, therefore. It keeps what it makes of each other dict of options until the process ends.
+        has = bool(self.opts.get("pillar"))
+        opts = {key: value for key, value in self.opts.items() if key != "pillar"} if has else self.opts
         name, grains, _ = salt.utils.minions.get_minion_data(minion, opts)
         grains = grains or {"fqdn": minion}
         pillar = salt.pillar.Pillar(opts, grains, name or minion, "base").compile_pillar()
@@ -203,17 +207,22 @@ def applied(master: Master, minions: list[str], timeout: int) -> Answers:
 
 def policies(master: Master, environment: str, minions: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
     """Return the digest of each minion's policy in an environment (dict), and what is wrong in pillars (dict)."""
-    digests, wrong = {}, {}
-    for name in minions:
-        pillar, os_family = master.pillar(name)
-        if policy_pillar.elsewhere(pillar, environment):
-            continue
-        try:
-            policy_pillar.build(pillar, os_family)
-            digests[name] = policy_pillar.digest(pillar)
-        except SaltInvocationError as exc:
-            wrong[name] = text.line(exc.message, 5 * text.LONGEST)
-    return digests, wrong
+    found = dict(pillars.asked(functools.partial(_policy, master, environment), minions))
+    told = {name: found[name] or ("", UNCOMPILED) for name in sorted(found)}
+    digests = {name: digest for name, (digest, _) in told.items() if digest}
+    return digests, {name: why for name, (_, why) in told.items() if why}
+
+
+def _policy(master: Master, environment: str, name: str) -> tuple[str, str]:
+    """Return the digest of a minion's policy in an environment (str, "" for none), and what is wrong (str)."""
+    pillar, os_family = master.pillar(name)
+    if policy_pillar.elsewhere(pillar, environment):
+        return "", ""
+    try:
+        policy_pillar.build(pillar, os_family)
+        return policy_pillar.digest(pillar), ""
+    except SaltInvocationError as exc:
+        return "", text.line(exc.message, 5 * text.LONGEST)
 
 
 def roll_out(

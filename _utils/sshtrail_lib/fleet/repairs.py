@@ -96,7 +96,22 @@ def alone(master: Master) -> Iterator[bool]:
         except transaction.Busy:
             yield False
             return
+        stack.callback(_at_work, master, False)
         yield True
+
+
+def _at_work(master: Master, works: bool) -> None:
+    """
+    Have the reactor see whether somebody works: then it leaves a name in the queue and runs nothing.
+
+    Whoever has ended says so before his last look at the queue, so that nobody who was left there stays. One who was
+    killed has not said it for a while (``salt/reactor/drift.sls``).
+    """
+    # Without it, each event runs a job that finds somebody at work.
+    with contextlib.suppress(OSError):
+        os.makedirs(_place(master, "queue"), mode=0o700, exist_ok=True)
+        _leave(_place(master, "repairs.working"))
+        os.utime(_place(master, "repairs.working"), None if works else (0, 0))
 
 
 def _queue(master: Master, minion: typing.Any) -> bool:
@@ -129,6 +144,7 @@ def _left(master: Master) -> bool:
 
 def _taken(master: Master) -> set[str]:
     """Return who has to be looked at; the queue then is empty: who comes now is for the next time."""
+    _at_work(master, True)
     names = _queued(master)
     for name in names:
         os.unlink(_place(master, "queue", name))
@@ -160,11 +176,12 @@ def _worked(master: Master, limits: Limits) -> dict[str, str]:
     done: dict[str, str] = {}
     mine = master.mine()
     with master.publisher() as publish, Pillars(functools.partial(_asked_for, master)) as pillars:
-        team, again = crew.Crew(publish, mine, pillars, limits), set[str]()
+        team, again, looked = crew.Crew(publish, mine, pillars, limits), set[str](), 0.0
         while team.hosts or again or _left(master):
-            names = {*_taken(master), *again} if again or _left(master) else set()
+            due = not team.hosts or time.monotonic() - looked >= crew.TOGETHER
+            names, looked = (_taken(master) | again, time.monotonic()) if due else (set[str](), looked)
             # Who says something new while it is repaired is looked at once more.
-            again = names & set(team.hosts)
+            again = names & set(team.hosts) if due else again
             claims = remedy.claims({name: mine.told(name, MINE_KEY) for name in names - again})
             team.take(crew.due(claims, records(master) if claims else {}, team.hosts))
             done |= _noted(master, team.step(), limits)
