@@ -47,7 +47,7 @@ PURE = {
         *("syslog", "frameworks", "rows", "formats"),
     },
     "page": {"view", "charts", "render", "style", "script", "template"},
-    "fleet": {"standing", "rollout", "remedy", "vigil"},
+    "fleet": {"standing", "rollout", "remedy", "vigil", "shapes"},
 }
 # These ask (accounts, libaudit's tables, whether a directory is there), and change nothing.
 ASKING = {

@@ -52,6 +52,27 @@ def bounded(value: typing.Any, most: int, keys: int = 50) -> typing.Any:
     return [bounded(one, most, keys) for one in value[:most]] if isinstance(value, (list, tuple)) else value
 
 
+def plain(value: typing.Any, levels: int = 20) -> typing.Any:
+    """
+    Return what somebody else told as data that JSON can hold and no terminal obeys.
+
+    Each text, keys included, is printable but for line feeds and tabulators; what is no number (NaN, the infinities,
+    one that no 64 bits hold) or lies deeper than ``levels`` (int) is None; what is neither is shown as text.
+    """
+    if isinstance(value, str):
+        kept = value if value.isprintable() else [c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in value]
+        return "".join(kept)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, (int, float)):
+        return value if abs(value) < 2**63 else None
+    if levels and isinstance(value, dict):
+        return {line(str(name)): plain(one, levels - 1) for name, one in value.items()}
+    if levels and isinstance(value, (list, tuple)):
+        return [plain(one, levels - 1) for one in value]
+    return None if isinstance(value, (dict, list, tuple)) else line(str(value))
+
+
 def iso(seconds: float) -> str:
     """Return a time (float, seconds since the epoch) as ISO 8601 in UTC with milliseconds (str)."""
     when = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)

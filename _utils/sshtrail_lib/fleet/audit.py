@@ -18,9 +18,9 @@ from sshtrail_lib.compliance.finding import FAIL
 from sshtrail_lib.compliance.formats import Hosts
 from sshtrail_lib.drift import answer
 from sshtrail_lib.fleet import master as fleet_master
-from sshtrail_lib.fleet import shown
+from sshtrail_lib.fleet import shapes, shown
 from sshtrail_lib.fleet.master import Master
-from sshtrail_lib.fleet.standing import NO_MODULES, SILENT
+from sshtrail_lib.fleet.standing import NO_MODULES, NONSENSE, SILENT
 
 FORMATS = ("table", "data", "csv", "ocsf", "cklb")
 
@@ -52,8 +52,9 @@ def rows_of(told: typing.Any) -> list[dict[str, typing.Any]] | str:
     """Return a host's rows (list of dict), or why there are none (str), of its answer (anything; None for none)."""
     if told is None:
         return SILENT
-    if isinstance(told, list) and all(isinstance(row, dict) and "control" in row for row in told):
-        return told
+    if isinstance(told, (list, dict)):
+        rows = shapes.several(told, shapes.ROW)
+        return NONSENSE if rows is None else rows
     said = (str(told).strip().splitlines() or ["no data"])[-1]
     # What a host refuses it knows.
     return text.line(said if said.startswith("ERROR") else f"{NO_MODULES}: {said}", 2 * text.LONGEST)

@@ -6,28 +6,20 @@ from __future__ import annotations
 
 import json
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from salt.exceptions import SaltInvocationError
 
 from sshtrail_lib.base import text
 from sshtrail_lib.drift import answer
 from sshtrail_lib.fleet import master as fleet_master
+from sshtrail_lib.fleet import shapes
 from sshtrail_lib.fleet import shown as fleet_shown
 from sshtrail_lib.fleet.master import Master
 from sshtrail_lib.fleet.standing import NO_MODULES, SILENT
 from sshtrail_lib.trail import asked, shown
 
 Told = dict[str, typing.Any]
-#: What a session of a host's answer must hold, with what kind of thing.
-SHAPE: Mapping[str, tuple[type, ...]] = {
-    **{"id": (str,), "state": (str,), "from": (dict,), "unknown": (dict,), "proof": (dict,)},
-    **dict.fromkeys(("channels", "became", "files", "survived"), (list,)),
-    **dict.fromkeys(("host", "user", "person", "method", "started", "ended", "tty"), (str, type(None))),
-    **dict.fromkeys(("key", "certificate"), (dict, type(None))),
-    **{"auid": (int, type(None)), "seconds": (int, float, type(None)), "commands": (int, list, type(None))},
-}
-PARTS = {"from": ("address", "port"), "key": ("type", "fingerprint"), "certificate": ("id", "serial", "ca")}
 NONSENSE = "answers nonsense"
 
 
@@ -78,36 +70,9 @@ def read(name: str, said: typing.Any) -> list[Told] | str:
         return SILENT
     if isinstance(said, str):
         return text.line((said.strip().splitlines() or [NO_MODULES])[-1])
-    if not isinstance(said, list) or not all(map(_is_session, said)):
-        return NONSENSE
+    found = shapes.several(said, shapes.SESSION)
     # A host speaks of itself alone, whatever its log says.
-    return [{**asked.safe(one), "host": name} for one in said]
-
-
-def _is_session(one: typing.Any) -> bool:
-    if not isinstance(one, dict) or not all(isinstance(one.get(key), kinds) for key, kinds in SHAPE.items()):
-        return False
-    parts = all(set(names) <= set(one[key]) for key, names in PARTS.items() if one[key] is not None)
-    return parts and _are(one["became"], "time", "via", "from", "to", "command", "result") and _deeds(one)
-
-
-def _deeds(one: Told) -> bool:
-    commands = one["survived"] + (one["commands"] if isinstance(one["commands"], list) else [])
-    named = _are(commands, "time", "argv", "cwd", "exe", "uid", "euid", "success")
-    watched = _are(one["files"], "time", "what", "path", "keys")
-    return named and watched and all(_texts(each["argv"]) for each in commands) and all(map(_keys, one["files"]))
-
-
-def _keys(file: Told) -> bool:
-    return _texts(file["keys"]) and isinstance(file["path"], str) and isinstance(file["what"], str)
-
-
-def _texts(value: typing.Any) -> bool:
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
-
-
-def _are(entries: typing.Any, *names: str) -> bool:
-    return all(isinstance(one, dict) and set(names) <= set(one) and isinstance(one["time"], str) for one in entries)
+    return NONSENSE if found is None else [{**one, "host": name} for one in found]
 
 
 def written(found: Found, form: str, file: str | None) -> typing.Any:

@@ -122,7 +122,7 @@ def _proof(proof: typing.Any) -> dict[str, typing.Any] | None:
     if proof is None:
         return None
     for name, allowed in PROOF.items():
-        _check(f"the proof's {name}", proof.get(name), allowed)
+        _check(f"the proof's {name}", proof.get(name, MISSING), allowed)
     lost = proof["lost_at"]
     return {"time": text.line(proof["time"]), "holds": proof["holds"], "lost_at": lost and text.line(lost)}
 

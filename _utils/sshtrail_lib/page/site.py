@@ -17,7 +17,7 @@ from salt.exceptions import SaltInvocationError
 from sshtrail_lib.base import files, text
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.drift import answer as drift_answer
-from sshtrail_lib.fleet import heartbeats, standing
+from sshtrail_lib.fleet import heartbeats, shapes, standing
 from sshtrail_lib.fleet import master as fleet_master
 from sshtrail_lib.fleet.master import Master
 from sshtrail_lib.page import overview, render
@@ -84,8 +84,8 @@ def check(file: typing.Any, days: typing.Any, keep: typing.Any) -> None:
 def _answer(answer: typing.Any) -> typing.Any:
     if answer is None:
         return standing.SILENT
-    if isinstance(answer, dict) and "coverage" in answer:
-        return answer
+    if isinstance(answer, (list, dict)):
+        return shapes.overview(answer) or standing.NONSENSE
     said = str(answer).strip().splitlines()
     return text.line(f"{standing.NO_MODULES}: {said[-1] if said else 'no data'}")
 

@@ -56,11 +56,11 @@ def transcript(one: Told) -> str:
     head = [
         f"Session {text.line(one['id'])} on {text.line(one['host'] or 'this host')}: {_who(one)}",
         f"  from {_cell(one['from']['address'])} port {_cell(one['from']['port'])}, by {_how(one)}",
-        f"  {one['started'] or '?'} to {one['ended'] or '…'}, {one['state']}",
+        f"  {_cell(one['started'])} to {text.line(one['ended'] or '…')}, {_cell(one['state'])}",
     ]
     told = [f"  not known: {text.line(name)}: {text.line(why)}" for name, why in sorted(one["unknown"].items())]
     return "\n".join(
-        [*head, *told, "", *(f"{when}  {what}" for when, what in sorted(_events(one), key=lambda e: e[0]))]
+        [*head, *told, "", *(f"{text.line(when)}  {what}" for when, what in sorted(_events(one), key=lambda e: e[0]))]
     )
 
 
@@ -87,11 +87,15 @@ def _events(one: Told) -> Iterator[tuple[str, str]]:
     for change in one["became"]:
         yield change["time"], _became(change)
     for file in one["files"]:
-        yield file["time"], f"{text.line(file['what'])}: {text.line(file['path'], LONG)} [{', '.join(file['keys'])}]"
+        yield file["time"], f"{text.line(file['what'])}: {text.line(file['path'], LONG)} [{_keys(file)}]"
     for command in one["survived"]:
         yield command["time"], f"after the end: {_command(command)}"
     if one["ended"]:
-        yield one["ended"], f"ended: {one['state']}"
+        yield one["ended"], f"ended: {_cell(one['state'])}"
+
+
+def _keys(file: Told) -> str:
+    return text.line(", ".join(file["keys"]))
 
 
 def _command(command: Told) -> str:
@@ -105,5 +109,5 @@ def _command(command: Told) -> str:
 def _became(change: Told) -> str:
     command = f": {text.line(change['command'], LONG)}" if change["command"] else ""
     return (
-        f"{text.line(change['via'])} from {_cell(change['from'])} to {_cell(change['to'])}, {change['result']}{command}"
+        f"{text.line(change['via'])} from {_cell(change['from'])} to {_cell(change['to'])}, {_cell(change['result'])}{command}"
     )
