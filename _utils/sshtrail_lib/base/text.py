@@ -60,8 +60,7 @@ def plain(value: typing.Any, levels: int = 20) -> typing.Any:
     one that no 64 bits hold) or lies deeper than ``levels`` (int) is None; what is neither is shown as text.
     """
     if isinstance(value, str):
-        kept = value if value.isprintable() else [c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in value]
-        return "".join(kept)
+        return value if value.isprintable() else "".join(map(_harmless, value))
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, (int, float)):
@@ -71,6 +70,10 @@ def plain(value: typing.Any, levels: int = 20) -> typing.Any:
     if levels and isinstance(value, (list, tuple)):
         return [plain(one, levels - 1) for one in value]
     return None if isinstance(value, (dict, list, tuple)) else line(str(value))
+
+
+def _harmless(sign: str) -> str:
+    return sign if sign.isprintable() or sign in "\n\t" else ascii(sign)[1:-1]
 
 
 def iso(seconds: float) -> str:

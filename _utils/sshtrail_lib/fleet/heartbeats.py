@@ -25,8 +25,8 @@ from sshtrail_lib.policy.schema import KEY
 
 log = logging.getLogger(__name__)
 
-#: How many pillars are compiled in a round at most: each takes a fifth of a second.
-PILLARS = 20
+#: How many pillars are compiled in a minute at most, and at least in a round: each takes a fifth of a second.
+PILLARS, LEAST = 20, 5
 
 
 def fleet(master: Master, names: list[str], batch: int | str | None = None, timeout: int = 60) -> dict[str, Row]:
@@ -68,9 +68,10 @@ def _round(master: Master, now: float) -> dict[str, str]:
     known = _remembered(master)
     since, mined = vigil.listens(known, now), _mined(master, master.minions("*", "glob"))
     records = {name: vigil.heard(known.records.get(name), one, now) for name, one in mined.items()}
+    most = min(PILLARS, max(LEAST, int(PILLARS * (now - known.ran) / 60)))
     known = Memory(since, now, records)
     missed = {name: vigil.trouble(record, mined[name].beat, now, since) for name, record in records.items()}
-    due = vigil.due(known, missed, now)[:PILLARS]
+    due = vigil.due(known, missed, now)[:most]
     for name, (expected, wrong) in pillars.asked(functools.partial(_expected, master), due):
         records[name] = vigil.asked(records[name], expected, now)
         missed[name] = _both(missed[name], wrong) if expected else ""

@@ -25,7 +25,7 @@ _COMMAND = {
     "success": (bool, NONE),
 }
 _BECAME = {"time": str, "via": str, "from": TEXT, "to": TEXT, "command": TEXT, "result": TEXT}
-_CERTIFICATE = {"id": TEXT, "serial": (str, int, NONE), "ca": TEXT}
+_CERTIFICATE = {"id": str, "serial": str, "ca": TEXT}
 SESSION: Shape = {
     **{"id": str, "state": str, "proof": dict, "channels": list, "became": [_BECAME], "survived": [_COMMAND]},
     **dict.fromkeys(("host", "user", "person", "method", "started", "ended", "tty"), TEXT),
@@ -72,7 +72,8 @@ def fits(value: typing.Any, shape: Shape) -> bool:
 
 def _holds(value: dict[str, typing.Any], shape: Shape) -> bool:
     named = all(name in value and fits(value[name], one) for name, one in shape.items() if name is not str)
-    return named and (str not in shape or all(fits(one, shape[str]) for name, one in value.items() if name not in shape))
+    others = [one for name, one in value.items() if name not in shape] if str in shape else []
+    return named and all(fits(one, shape[str]) for one in others)
 
 
 def several(value: typing.Any, shape: Shape) -> list[dict[str, typing.Any]] | None:

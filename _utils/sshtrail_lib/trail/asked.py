@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
+from sshtrail_lib.base import text
 from sshtrail_lib.trail import blocks, export, history, moments, notable, people, questions, shown
 from sshtrail_lib.trail.history import Sources, Wanted
 from sshtrail_lib.trail.people import People
@@ -182,15 +183,7 @@ def _plain(one: Session, whole: bool) -> Told:
 
 def safe(value: typing.Any) -> typing.Any:
     """Return plain data without anything that a terminal obeys, line feeds and tabulators aside."""
-    if isinstance(value, str):
-        return (
-            value
-            if value.isprintable()
-            else "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in value)
-        )
-    if isinstance(value, dict):
-        return {name: safe(one) for name, one in value.items()}
-    return [safe(one) for one in value] if isinstance(value, (list, tuple)) else value
+    return text.plain(value)
 
 
 def session(trail: Trail, name: object) -> Told:

@@ -108,6 +108,5 @@ def _command(command: Told) -> str:
 
 def _became(change: Told) -> str:
     command = f": {text.line(change['command'], LONG)}" if change["command"] else ""
-    return (
-        f"{text.line(change['via'])} from {_cell(change['from'])} to {_cell(change['to'])}, {_cell(change['result'])}{command}"
-    )
+    whom = f"from {_cell(change['from'])} to {_cell(change['to'])}"
+    return f"{text.line(change['via'])} {whom}, {_cell(change['result'])}{command}"

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -234,3 +235,33 @@ def test_another_mode_is_nothing_that_a_daemon_would_read_again(file, daemon):
     assert processes.rewritten(daemon.pid, [file])
     # It was told to read again since.
     assert not processes.rewritten(daemon.pid, [file], again=time.time() + 1)
+
+
+@pytest.fixture
+def foreign(monkeypatch):
+    """Let every process be that of somebody with a number of his own, which is also the process's."""
+    monkeypatch.setattr(processes, "owner", lambda pid: pid)
+    monkeypatch.setattr(processes, "PATIENCE", 0.2)
+    monkeypatch.setattr(processes, "_HUNG", {})
+
+
+def test_who_never_tells_his_command_line_is_asked_once(foreign, monkeypatch):
+    asked, over = [], threading.Event()
+
+    def hung(pid, name):
+        asked.append(pid)
+        if pid == 7001:
+            over.wait(60)
+        return b"a\0b\0"
+
+    monkeypatch.setattr(processes, "_proc", hung)
+    started = time.monotonic()
+    try:
+        assert [processes.argv(pid) for pid in (7001, 7001, 7001, 7002)] == [(), (), (), ("a", "b")]
+    finally:
+        over.set()
+    assert time.monotonic() - started < 10 and asked == [7001, 7002]
+
+
+def test_a_process_has_an_owner_while_it_lives():
+    assert processes.owner(os.getpid()) == os.geteuid() and processes.owner(2**22 + 5) == -1

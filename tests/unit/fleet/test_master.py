@@ -84,3 +84,12 @@ def test_an_environment_of_nobody(site):
     summary = roll_out(site, "prood")["prood"]
     assert summary["why"] == "No minion of the target belongs to the environment prood."
     assert summary["result"] is False
+
+
+def test_a_pillar_that_cannot_be_compiled_is_named_and_nobody_is_touched(site):
+    site.opts["pillars"]["b"] = KeyError("grain")
+    digests, wrong = master.policies(site, "prod", ["a", "b", "other"])
+    assert digests == {"a": DIGEST} and wrong == {"b": master.UNCOMPILED}
+    summary = master.roll_out(site, ["prod"], "*", "glob", canary=1, batch="25%", timeout=1)["prod"]
+    assert not summary["result"] and "b: its pillar cannot be compiled" in summary["why"]
+    assert site.opts["published"] == []

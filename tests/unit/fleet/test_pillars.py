@@ -110,3 +110,22 @@ assert site.pillar("dev-1")[0]["sshtrail"]["environment"] == "dev"
 def test_a_pillar_is_the_same_where_directories_are_listed_once(root, tmp_path):
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", SAME, root, tmp_path], check=True, env=environ)
+
+
+@pytest.mark.parametrize("count", [0, 3, 40])
+def test_all_are_told_to_who_waits(count):
+    found = dict(pillars.asked(digest, NAMES[:count]))
+    assert sorted(found) == sorted(NAMES[:count]) and all(
+        (found[name] is None) == (name in ("web3", "web5")) for name in found
+    )
+
+
+def test_options_are_not_counted():
+    code = (
+        "import importlib\nfrom sshtrail_lib.fleet import pillars\npillars.count_never()\n"
+        "try:\n    made = importlib.import_module('salt.utils.optsdict').OptsDict.from_dict({})\n"
+        "except ImportError:\n    made = True\nassert made"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    )

@@ -104,3 +104,10 @@ def test_what_is_full_and_what_is_silent_are_two_sentences(monkeypatch):
     assert heard.silent == "no SSH-2.0 greeting from b:2"
     assert heard.full == "sshd is full at a:1: it lives, and takes no connection now (MaxStartups)"
     assert listener.silence(["a:1"]) == ""
+
+
+def test_the_title_of_somebody_else_says_nothing(monkeypatch):
+    monkeypatch.setattr(listener, "_refusing", lambda pid: pid == str(os.getpid()))
+    monkeypatch.setattr(listener.processes, "owner", lambda pid: 65534)
+    with saying(b"") as endpoint:
+        assert listener.ask(endpoint) == listener.SILENT
