@@ -94,7 +94,7 @@ def demand(names: list[str], tgt: object, tgt_type: str) -> None:
 def refusing(runner: Callable) -> Callable:
     """
     Have a function of the runner end with a sentence and status 1 where somebody on a command line gave it what cannot
-    be: Salt shows the whole help for that, and ends with 0, as if all were well.
+    be: Salt shows the whole help for that, and ends with 0, as if all were well. After Ctrl-C it ends with 130.
 
     runner
         The function, whose module has Salt's dunders and which has the name of the module before its own.
@@ -103,25 +103,28 @@ def refusing(runner: Callable) -> Callable:
     @functools.wraps(runner)
     def run(*args, **kwargs):
         # Salt gives what a run is told by to the module of the function that it calls, which is this one.
-        salts = runner.__globals__
-        salts["__jid_event__"] = globals().get("__jid_event__")
+        salts, event = runner.__globals__, globals().get("__jid_event__")
+        salts["__jid_event__"], name = event, f"sshtrail.{runner.__name__}"
         try:
-            inspect.signature(runner).bind(*args, **kwargs)
-        except TypeError as exc:
-            problem = SaltInvocationError(f"{exc}.")
-        else:
-            try:
-                return runner(*args, **kwargs)
-            except SaltInvocationError as exc:
-                problem = exc
-        opts = salts["__opts__"]
-        if not by_hand(opts, f"sshtrail.{runner.__name__}"):
-            raise problem
-        said = f"{problem}"
-        salts["__context__"]["retcode"] = FAILED
-        return answer(opts, salts["__jid_event__"], {"Error": said}, FAILED, f"sshtrail.{runner.__name__}: {said}")
+            _bound(runner, args, kwargs)
+            return runner(*args, **kwargs)
+        except (SaltInvocationError, *INTERRUPTS) as exc:
+            if not by_hand(salts["__opts__"], name):
+                raise
+            refused = isinstance(exc, SaltInvocationError)
+            said, status = (f"{exc}", FAILED) if refused else ("Interrupted.", INTERRUPTED)
+        salts["__context__"]["retcode"] = status
+        return answer(salts["__opts__"], event, {"Error": said}, status, f"{name}: {said}")
 
     return run
+
+
+def _bound(runner: Callable, args: tuple, kwargs: Mapping[str, typing.Any]) -> None:
+    """Raise SaltInvocationError where a function cannot be called with these arguments."""
+    try:
+        inspect.signature(runner).bind(*args, **kwargs)
+    except TypeError as exc:
+        raise SaltInvocationError(f"{exc}.") from None
 
 
 def states(rows: Mapping[str, Row], good: Callable[[Row], bool]) -> dict[str, dict[str, typing.Any]]:

@@ -117,13 +117,16 @@ def test_the_status_of_a_rollout(runner, monkeypatch, capsys, summary, status):
 
 
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
-@pytest.mark.parametrize("name", ["fleet", "rollout"])
+@pytest.mark.parametrize("name", ["fleet", "rollout", "compliance", "sessions", "remediate"])
 def test_ctrl_c_ends_with_130(runner, monkeypatch, capsys, name, interrupt):
     def interrupted(*_, **__):
         raise interrupt
 
     monkeypatch.setattr(runner.module.fleet_heartbeats, "fleet", interrupted)
     monkeypatch.setattr(runner.module.master, "roll_out", interrupted)
+    monkeypatch.setattr(runner.module.fleet_audit, "compliance", interrupted)
+    monkeypatch.setattr(runner.module.fleet_sessions, "sessions", interrupted)
+    monkeypatch.setattr(runner.module.fleet_repairs, "remediate", interrupted)
     assert runner(name)("dev")["retcode"] == runner.module.__context__["retcode"] == 130
     assert "nterrupted" in json.loads(capsys.readouterr().out)["Error"]
 
