@@ -5,7 +5,9 @@ A case is a fenced block of a page. The tests build on each other, in the order 
 """
 
 import contextlib
+import gzip
 import json
+import lzma
 import os
 import pathlib
 import re
@@ -27,6 +29,7 @@ DOCS = pathlib.Path(__file__).parents[2] / "docs"
 # Each page with as many blocks as it has, so that none is lost by a change of its form.
 PAGES = {"existing-salt-tree.md": 9, "environments.md": 1, "fleet.md": 2, "rollout.md": 2, "testing.md": 3}
 PAGES |= {"drift.md": 6, "scaling.md": 1}
+PAGES |= {"sessions.md": 5, "prove.md": 1, "coverage.md": 1}
 # What is not run as it stands, and why.
 INSTEAD = {
     "systemctl restart salt-master": "a sandbox has no systemd: the test restarts its master itself",
@@ -35,6 +38,7 @@ LEFT_OUT = {
     "./bin/test-salts tests/unit -k policy": "sets up a Salt from the package index, and these tests in it",
     "ls -d test-*/": "runs a benchmark for minutes, and with a name that only bin/test's own run gives",
     "benchmarks/storm.py --hosts 200": "the same",
+    "salt-run state.event 'sshtrail/session/*'": "goes on until somebody ends it; the one of drift.md is run",
     "salt-run sshtrail.roots --out=yaml": "serves what a wheel holds: test_packaging.py runs it where one is installed",
 }
 PRIVATE = ["/srv", "/var/cache/salt"]
@@ -255,6 +259,43 @@ def test_fleet(newcomer):
     said = newcomer.follow("fleet.md")
     [shown] = [text for text in fences("fleet.md", "") if text.startswith("minion")]
     assert said[0].splitlines()[0].split() == shown.splitlines()[0].split()
+
+
+@pytest.fixture
+def recorded(newcomer, root):
+    """Logs with logins in them, where the pages on sessions ask: on the host of the master, and on prod-1."""
+    data, houses = root / "tests" / "data" / "sessions", (newcomer.network, newcomer.houses["prod-1"])
+    logs = {"audit.log": lzma.decompress((data / "audit.log.xz").read_bytes())}
+    logs |= {name: gzip.decompress((data / f"{name}.gz").read_bytes()) for name in ("audit.log.1", "auth.log")}
+    places = {name: f"/var/log/{'audit/' if name.startswith('audit') else ''}{name}" for name in logs}
+    copy = pathlib.Path(newcomer.network.inside(CHECKOUT), "copy")
+    copy.mkdir()
+    shutil.copy(data / "audit.log.1.gz", copy)
+    for name, content in logs.items():
+        (copy / name).write_bytes(content)
+        for house in houses:
+            house.run("mkdir", "-p", "/var/log/audit")
+            house.inside(places[name]).write_bytes(content)
+    yield
+    for house in houses:
+        house.run("rm", "-f", *places.values())
+
+
+def test_prove_and_coverage(newcomer):
+    """Before there are logs that nobody writes to, in which a login would be missed."""
+    assert "holds" in newcomer.follow("prove.md")[0] and "check:" in newcomer.follow("coverage.md")[0]
+
+
+def test_sessions(newcomer, recorded):
+    """Line by line, so that the one is named that does not work; web1 is prod-1 here."""
+    said = {}
+    for line in [line for block in commands("sessions.md") for line in block.splitlines()]:
+        done = typed(f"cd {CHECKOUT}\n{line.replace('web', 'prod-')}", newcomer.network)
+        said[line] = done.stdout + done.stderr
+        assert done.returncode == 0, f"{line}\n{said[line]}"
+    told = said["salt web1 sshtrail_trail.session 1376@20261125T232016Z"]
+    assert "/bin/echo typed" in told and "/bin/echo typed" in said["sudo ./bin/sessions 1376@20261125T232016Z"]
+    assert "1376" in said["./bin/sessions --audit copy/audit.log copy/audit.log.1.gz --sshd copy/auth.log --zone UTC"]
 
 
 def test_rollout(newcomer):
