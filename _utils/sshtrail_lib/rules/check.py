@@ -92,6 +92,9 @@ def _places(rule):
         if (part.option == "-w" or part.name in ("path", "dir")) and os.path.islink(part.value):
             target = os.path.realpath(part.value)
             yield f"{part.value} is a symbolic link: the link itself is watched and not {target}"
+        # What is below /run is not there yet at boot, and a load stops at a dir= that is missing.
+        if part.name == "path" and os.path.isdir(part.value) and not part.value.startswith("/run/"):
+            yield f"{part.value} is a directory: path= does not see what happens to the files in it, and dir= does"
         if part.option == "-w" and not os.path.lexists(part.value):
             yield (
                 f"{part.value} does not exist: should it become a directory, the same line is another rule; "

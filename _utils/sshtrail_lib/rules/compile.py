@@ -14,7 +14,7 @@ import struct
 from sshtrail_lib.base import kernel
 from sshtrail_lib.rules import accounts, fields, language, layout
 from sshtrail_lib.rules.fields import Part, RuleError, near
-from sshtrail_lib.rules.language import Rule
+from sshtrail_lib.rules.language import Control, Rule
 from sshtrail_lib.rules.layout import FILTER_NUMBERS, PERM_BITS
 
 GLOBALS = (
@@ -170,9 +170,12 @@ def has_b32() -> bool:
     return kernel.library().audit_determine_machine(b"b32") >= 0
 
 
-def absent_directory(rule: Rule) -> str | None:
-    """Return the directory (str) that the kernel needs to load ``rule`` and that is not there, or None."""
-    for part in rule.parts:
+def absent_directory(line: Rule | Control) -> str | None:
+    """Return the directory (str) that the kernel needs to take a ``line`` and that is not there, or None."""
+    if isinstance(line, Control):
+        paths = line.value.split(",") if line.option == "-q" else []
+        return next((path for path in paths if not os.path.exists(path)), None)
+    for part in line.parts:
         if part.option == "-w" or part.name in fields.PATHS:
             needed = part.value if part.name == "dir" else os.path.dirname(part.value)
             return None if os.path.exists(needed) else needed

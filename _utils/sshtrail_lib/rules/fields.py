@@ -47,6 +47,9 @@ WITH_BITS = (*ARGUMENTS, "pers", "devminor")
 COMPARABLE = (UIDS, GIDS)
 
 UNSET = 0xFFFFFFFF
+LOWEST, LARGEST = -0x80000000, 0xFFFFFFFFFFFFFFFF
+#: Fields of which auditctl reads a value that begins with a digit as a number.
+READ_AS_NUMBERS = (*NUMBERS, "msgtype", "fstype", "arch")
 NUMBER = re.compile(r"-?(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
 OCTAL = re.compile(r"-?0[0-7]+")
 PATH_MAX = 4096
@@ -183,7 +186,7 @@ def field(argument: str, filter_: str, strict: bool = True) -> Part:
     if name not in _KNOWN:
         raise RuleError(f"Unknown field {name!r}{near(name, FIELDS)}.")
     _check_operator(name, operator)
-    if not value or name == "key":
+    if not value or (name == "key" and strict):
         raise RuleError(f"The field {name} has no value." if not value else f"Write {argument} as -k {value}.")
     _check_filter(name, filter_)
     value = _value(name, value) if strict else _value(name, _as_read(name, value), False)
@@ -191,15 +194,30 @@ def field(argument: str, filter_: str, strict: bool = True) -> Part:
     return Part("-F", value, name, operator)
 
 
+def read_number(text: str) -> int | None:
+    """
+    Return the number (int, of 32 bits) that auditctl takes from the beginning of ``text`` (str), None for none there.
+
+    strtoul(3), which reads it first, stops at the largest that it knows.
+    """
+    found = NUMBER.match(text)
+    number = int(found[0], 8 if OCTAL.fullmatch(found[0]) else 0) if found else None
+    if number is None or LOWEST <= number <= UNSET:
+        return number
+    return UNSET if abs(number) > LARGEST else number & UNSET
+
+
 def _as_read(name, text):
-    """Return ``text`` with the number in its place that strtoul(3) reads at its beginning, where there is one."""
-    found = NUMBER.match(text) if name in (*IDENTITIES, *ARGUMENTS, *NUMBERS, "sessionid", "exit") else None
-    if not found and name == "saddr_fam":
-        return "0"
-    if not found or (name == "exit" and found[0] == text):
-        return text
-    number = int(found[0], 8 if OCTAL.fullmatch(found[0]) else 0)
-    return str(number if name in ("exit", *ARGUMENTS) else number & UNSET)
+    """Return ``text`` with the number in its place that auditctl reads at its beginning, where it looks for one."""
+    signed = name in (*IDENTITIES, *ARGUMENTS, "sessionid", "exit")
+    number = read_number(text) if signed or (name in READ_AS_NUMBERS and text[0] != "-") else None
+    if number is None:
+        return "0" if (name == "saddr_fam" and text[0] != "-") or (name == "sessionid" and text != "unset") else text
+    return (
+        text
+        if integer(text) == number and name == "exit"
+        else str(number if name in ("exit", *ARGUMENTS) else number & UNSET)
+    )
 
 
 def _check_unset(name, operator, value):
@@ -306,7 +324,7 @@ def _unset(name, text):
     return "unset"
 
 
-def _bounded(name, text, number, lowest=-0x80000000):
+def _bounded(name, text, number, lowest=LOWEST):
     if not lowest <= number <= UNSET:
         raise RuleError(f"{name}={text}: the number must be from {lowest} to {UNSET}.")
     return text

@@ -30,6 +30,7 @@ PASSING_TEXT = b"""\
 """
 
 SUFFIX = ".rules"
+WHITE = re.compile("[ \t\n]")
 EXTENSIONS = re.compile(r"(\.[A-Za-z~][A-Za-z0-9~]*)*$")
 # What the awk program in augenrules takes for white space: gawk knows \s, mawk reads it as the letter s.
 GAWK, MAWK = rb"\s*", rb"s*"
@@ -85,6 +86,11 @@ def order(names: Iterable[str]) -> list[str]:
     return sorted(seen, key=functools.cmp_to_key(_compare))
 
 
+def is_read(name: str) -> bool:
+    """Tell whether every augenrules reads a file of that ``name`` (str): before 4.2 it splits names at white space."""
+    return name.endswith(SUFFIX) and not name.startswith(".") and not WHITE.search(name)
+
+
 def _compare(one, other):
     return _version(_stem(one), _stem(other)) or _version(one, other) or (one > other) - (one < other)
 
@@ -136,6 +142,11 @@ def compile_text(rules_dir: str, contents: Iterable[bytes], space: bytes = MAWK)
     first = [GENERATED + rules_dir.encode("utf-8", "surrogateescape")]
     ends = [hoisted[option] for option in HOISTED]
     return b"".join(line + b"\n" for line in [*first, *ends[:3], *rest, *ends[3:]])
+
+
+def without_returns(data: bytes) -> bytes:
+    """Return ``data`` (bytes) without carriage returns at the ends of lines: augenrules takes them since 3.1.2."""
+    return re.sub(rb"\r$", b"", data, flags=re.MULTILINE)
 
 
 def is_left_out(line: str, space: bytes) -> bool:

@@ -31,6 +31,8 @@ from sshtrail_lib.rules.wish import Wish
 #: The permission bits of a file that is new; what auditd's package installs has them too.
 MODE = 0o640
 _KIND = "audit_rules"
+#: What an augenrules has in it that takes carriage returns from lines (3.1.2), and one that splits names (until 4.2).
+_STRIPS, _SPLITS = rb"\r$/", b"ls -1v"
 #: Settings of the kernel that are given back; that it records at all is left to whoever starts auditd.
 _GIVEN_BACK = tuple(name for name in kernel.SETTINGS if name != "enabled")
 
@@ -105,25 +107,38 @@ def _read(minion, rules_dir, compiled, replaced):
     """Return the :class:`Host`, its files as they were before ``replaced`` (dict), what an interrupted change did."""
     path = compiled or _compiled_of(rules_dir)
     files, unread = _files(rules_dir, replaced)
-    text = replaced[path] if path in replaced else base_files.read(path)
+    text = replaced[path] if path in replaced else _compiled_text(path)
     space = _awk_space(minion) if rules_files.needs_awk(files.values()) else rules_files.MAWK
     held, now = kernel.rules(), {**kernel.status(), target.FIXED_LOGINS: _fixed_logins()}
     found = _stale(minion, held)
-    return Host(rules_dir, path, files, text, held, now, space, unread, found)
+    strips = any(b"\r" in data for data in files.values()) and _STRIPS in _augenrules()
+    return Host(rules_dir, path, files, text, held, now, space, unread, found, strips)
+
+
+def _compiled_text(path):
+    """Return what the compiled file holds (bytes, None for no file), or raise for what is no file that can be read."""
+    return base_files.read_regular(path) if os.path.exists(path) else None
+
+
+def _augenrules():
+    """Return the script that merges the files on this host (bytes, empty for none)."""
+    path = salt.utils.path.which("augenrules")
+    return (base_files.read(path) if path else None) or b""
 
 
 @contextlib.contextmanager
 def _known_files(minion, host):
     """Have what another process made of the same files for known, and keep what this one made of them."""
-    path, name = os.path.join(minion.run_dir, "audit_rules-compiled"), kept.digest(host.files.items(), _basis())
+    path, heard = os.path.join(minion.run_dir, "audit_rules-compiled"), host.heard(host.files)
+    name = kept.digest(heard.items(), _basis())
     with contextlib.suppress(SaltException, OSError):
-        data = store.load_bytes(path) if target.known(host.files) is None else None
-        said = kept.unpack(data, name, host.files) if data else None
+        data = store.load_bytes(path) if target.known(heard) is None else None
+        said = kept.unpack(data, name, heard) if data else None
         if said:
-            target.remember(host.files, said)
-    before = target.known(host.files)
+            target.remember(heard, said)
+    before = target.known(heard)
     yield
-    now = target.desired(host.files)
+    now = target.desired(heard)
     # What was read again is what had changed.
     with contextlib.suppress(SaltException, OSError):
         if now is not before:
@@ -169,6 +184,9 @@ def _files(rules_dir, replaced):
     files: dict[str, bytes] = {}
     unread: dict[str, str] = {}
     for path in _paths(rules_dir):
+        if not rules_files.is_read(os.path.basename(path)) and _SPLITS in (_augenrules() or _SPLITS):
+            unread[path] = "augenrules reads no file with white space in its name."
+            continue
         try:
             data = replaced[path] if path in replaced else base_files.read_regular(path)
             files |= {path: data} if data is not None else {}
@@ -341,7 +359,7 @@ def _write(change, host, wanted, memory, asked):
 def _facts(host, wanted, memory):
     """Return what is not in files and was so before the first change (dict): settings, and rules that no file held."""
     known = memory.facts
-    held = set(target.desired(host.files).rules if memory.asked is None else host.rules)
+    held = set(target.desired(host.heard(host.files)).rules if memory.asked is None else host.rules)
     status = {name: host.status[name] for name in _GIVEN_BACK if name in wanted.status and name in host.status}
     taken = set(wanted.unknown) - set(wanted.rules)
     gone = [target.describe(rule) for rule in host.rules if rule in taken or rule not in held]

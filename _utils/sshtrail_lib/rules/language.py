@@ -29,8 +29,10 @@ LONG = {
 CONTROLS = ("-D", "-b", "-f", "-e", "-r", "-i", "-c", "-t", "-q", *LONG)
 #: With these a load goes on after an error.
 GO_ON = ("-i", "-c")
-#: Commands that change nothing, also in a file.
+#: Commands that change nothing, also in a file; -m is one when a single word follows it.
 ASKING = ("-l", "-s", "-v")
+#: What auditctl passes over without a word: a rule with an action that there was once.
+EATEN = re.compile(rf" *-[aAd] *({'|'.join(FILTERS)}),possible( |$)")
 COMMANDS = ("-h", "-l", "-s", "-v", "-m", "-R")
 
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
@@ -136,14 +138,20 @@ def parse(text: str, exists: Callable[[str, str], None] | None = None, strict: b
     if (COMMENT if strict else AS_READ).match(text) or not text.strip(" "):
         return None
     _check_characters(text, strict)
+    if not strict and EATEN.match(text):
+        return None
     options = _options(_words(text))
     first = next(options)
-    if first[0] in GO_ON or (not strict and first[0] in ASKING):
+    if first[0] in GO_ON or (not strict and (first[0] in ASKING or _is_message(text))):
         # With -i auditctl passes over errors from here on, and already over those that follow in the same line.
         return Control(first[0])
     rest = [first, *options]
     control = next((option for option in rest if option[0] in CONTROLS), None)
     return _control(rest, strict) if control else _rule(rest, exists, strict)
+
+
+def _is_message(text):
+    return re.fullmatch(r" *-m *[^ ]+ *", text)
 
 
 def parse_rule(text: str, exists: Callable[[str, str], None] | None = None) -> Rule:
@@ -257,14 +265,19 @@ def _control(options, strict):
         return Control("-D", f"-k {options[1][1]}")
     if len(options) > 1:
         raise RuleError(f"{option} must stand alone on its line.", options[1][2])
+    if option == "-q" and len(value.split(",")) != 2:
+        raise RuleError(f"-q takes two paths joined by a comma, not {value!r}.", column)
     if option in RANGES:
         value = str(_checked_range(option, value, column, strict))
     return Control(option, value)
 
 
 def _checked_range(option, value, column, strict):
-    begun = None if strict or option in ("-e", "-f") else fields.NUMBER.match(value)
-    number = integer(begun[0] if begun else value)
+    if option in ("-e", "-f"):
+        # auditctl compares the letters.
+        number = int(value) if value in ("0", "1", "2") else None
+    else:
+        number = integer(value) if strict or value.startswith("-") else fields.read_number(value)
     if number is None or not 0 <= number <= RANGES[option]:
         raise RuleError(f"{option} takes a number from 0 to {RANGES[option]}, not {value!r}.", column)
     return number

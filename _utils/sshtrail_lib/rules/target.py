@@ -35,7 +35,8 @@ class Host(typing.NamedTuple):
     What there is: ``files`` of rules.d in order and the ``compiled`` file (bytes, or None), the kernel's ``rules``
     (list of bytes) and ``status`` (dict). ``space`` is how the host's awk reads ``\\s*``; ``unread`` what in rules.d
     is no file that can be read, and why (dict of str); ``stale`` the kernel's rules that watch another directory than
-    the one that stands there now (set of bytes).
+    the one that stands there now (set of bytes); ``strips`` whether the host's augenrules takes carriage returns from
+    the ends of lines (bool).
     """
 
     rules_dir: str
@@ -47,6 +48,13 @@ class Host(typing.NamedTuple):
     space: bytes = rules_files.MAWK
     unread: Mapping[str, str] = MappingProxyType({})
     stale: Collection[bytes] = frozenset()
+    strips: bool = False
+
+    def heard(self, files: Mapping[str, bytes]) -> Mapping[str, bytes]:
+        """Return ``files`` (``{path: bytes}``) as auditctl gets to know their lines on this host."""
+        if not self.strips:
+            return files
+        return {path: rules_files.without_returns(data) for path, data in files.items()}
 
 
 class Target(typing.NamedTuple):
@@ -99,29 +107,31 @@ def aim(
     """
     edits = edits or {}
     files = rules_files.ended(arranged({**host.files, **edits}))
-    compiled = _text(host.rules_dir, tuple(files.values()), host.space)
-    found = desired(files)
-    wanted, refused = _loadable(host, found.rules)
+    heard = host.heard(files)
+    compiled = _text(host.rules_dir, tuple(heard.values()), host.space)
+    found = desired(heard)
+    wanted, refused = _loadable(host, found.rules, found.controls)
     unread = [Broken(path, 0, "", reason) for path, reason in host.unread.items()]
     wrong = [one for one in found.broken if not rules_files.is_left_out(one.text, host.space)]
     # Where a load stops without our help.
-    alone = {path: content for path, content in files.items() if os.path.basename(path) != rules_files.PASSING}
+    alone = {path: content for path, content in heard.items() if os.path.basename(path) != rules_files.PASSING}
     broken = rules_files.judged(alone, [*unread, *wrong, *refused])
     strangers = [rule for rule in dict.fromkeys(host.rules) if rule not in found.rules]
-    taken_out = set(desired(arranged({path: host.files.get(path) for path in edits})).rules)
+    taken_out = set(desired(host.heard(arranged({path: host.files.get(path) for path in edits}))).rules)
     strangers = [rule for rule in strangers if rule not in taken_out and not plan.is_twin(rule)]
     kept = [rule for rule in strangers if _stays(rule, host, unknown, drop, keep)]
     status = _status(host, found.controls, lock)
     return Target(files, compiled, [*wanted, *kept], status, strangers, [*wanted.values()], broken, found.repeated)
 
 
-def _loadable(host, rules):
-    """Return those of ``rules`` that can be loaded, and the others as lines that do not load."""
+def _loadable(host, rules, controls):
+    """Return those of ``rules`` that can be loaded, and the other ones and ``controls`` as lines that do not load."""
     held = set(host.rules)
     absent = {data: needed for data, entry in rules.items() if data not in held and (needed := absent_directory(entry))}
+    pairs = [(rules[data], needed) for data, needed in absent.items()]
+    pairs += [(entry, needed) for entry in controls if (needed := absent_directory(entry))]
     refused = [
-        broken_line(rules[data], f"{needed} does not exist, so the kernel refuses {rules[data].value}")
-        for data, needed in absent.items()
+        broken_line(entry, f"{needed} does not exist, so the kernel refuses {entry.value}") for entry, needed in pairs
     ]
     return {data: entry for data, entry in rules.items() if data not in absent}, refused
 
@@ -145,7 +155,7 @@ def _status(host, controls, lock):
 
 
 def absent_directory(entry: Origin) -> str | None:
-    """Return the directory (str) that the rule of ``entry`` needs and that is not there, or None."""
+    """Return the directory (str) that the line of ``entry`` needs and that is not there, or None."""
     return compile.absent_directory(entry.value)
 
 
@@ -406,7 +416,7 @@ def comment(host: Host, target: Target, unknown: str) -> str:
     told += _waiting_for(host, target)
     told += map(broken_sentence, target.broken)
     told += target.lacking
-    told += hidden(target)
+    told += hidden(host.heard(target.files))
     if unknown == "report" and target.unknown and not host.status["immutable"]:
         lines = ", ".join(map(describe, target.unknown))
         told.append(f"In the kernel, but in no file: {lines}.")
@@ -452,9 +462,12 @@ def broken_sentence(found: Broken) -> str:
     return f"Not loaded{f' ({stops})' if stops else ''}: {place}: {text.line(found.reason.rstrip('.'))}."
 
 
-def hidden(target: Target) -> list[str]:
-    """Return sentences (list of str) on rules that an earlier ``never`` keeps from deciding, wholly or in part."""
-    known, index = desired(target.files).rules, overlap.Index(compile.exec_calls)
+def hidden(files: Mapping[str, bytes]) -> list[str]:
+    """
+    Return sentences (list of str) on rules of ``files`` (``{path: bytes}``, in order) that an earlier ``never`` keeps
+    from deciding, wholly or in part.
+    """
+    known, index = desired(files).rules, overlap.Index(compile.exec_calls)
     found, parts = [], collections.defaultdict(list)
     for data, entry in known.items():
         if not layout.records(data):

@@ -100,7 +100,7 @@ class OneRule:
 def _places(host, rule):
     """Return where the files hold ``rule`` (bytes): ``{path: {line number}}``."""
     places = collections.defaultdict(set)
-    for entry in rules_files.parse_all(host.files):
+    for entry in rules_files.parse_all(host.heard(host.files)):
         if isinstance(entry.value, Rule) and _compiled(entry.value) == rule:
             places[entry.file].add(entry.line)
     return places
@@ -165,7 +165,7 @@ class Managed:
         if self.loginuid_immutable:
             wanted.status[target.FIXED_LOGINS] = 1
         _check_loads(wanted, {self.name: ()})
-        self._check_overridden(wanted)
+        self._check_overridden(target.desired(host.heard(wanted.files)).controls, wanted.stricter)
         return _installed(host, wanted)
 
     def _settings(self):
@@ -175,11 +175,12 @@ class Managed:
         """Return the other files as they will be, in order, without the one that passes over wrong lines."""
         ours = (self.name, os.path.join(host.rules_dir, rules_files.PASSING))
         files = target.arranged({name: data for name, data in {**host.files, **edits}.items() if name not in ours})
-        return rules_files.ended(files)
+        return host.heard(rules_files.ended(files))
 
     def _left(self, host, wanted, named):
         """Return what hides records, is not the policy's, and stays (list of Hiding)."""
-        entries = [entry for rule, entry in target.desired(wanted.files).rules.items() if rules_hiding.hides(rule)]
+        held = target.desired(host.heard(wanted.files)).rules
+        entries = [entry for rule, entry in held.items() if rules_hiding.hides(rule)]
         files = rules_hiding.in_files(entries, named, self.name)
         # What is locked hides until the next reboot, whatever the files say.
         rules = host.rules if host.status["immutable"] else wanted.rules
@@ -205,12 +206,12 @@ class Managed:
             return lambda rule: not rules_hiding.looks(rule) or rules_hiding.is_unnamed(rule, named)
         return (lambda rule: rules_hiding.is_unnamed(rule, named)) if self.hiding == "remove" else None
 
-    def _check_overridden(self, wanted):
+    def _check_overridden(self, controls, stricter):
         """Make sure that no later file sets what this one does, if it is not more strictly."""
-        decided = rules_files.effective_status(target.desired(wanted.files).controls)
+        decided = rules_files.effective_status(controls)
         for setting, value in self._settings().items():
             entry = decided[setting]
-            ours = wanted.stricter[setting].value.value if setting in wanted.stricter else str(value)
+            ours = stricter[setting].value.value if setting in stricter else str(value)
             if entry.file != self.name and entry.value.value != ours:
                 reason = f"{entry.value} overrides {setting} of {self.name}, which is read earlier"
                 raise RuleError(reason, None, entry.line, entry.file)
@@ -238,14 +239,14 @@ def _without(host: Host, path: str, unwanted: Callable[[Rule], bool] | None, wro
     edits: dict[str, bytes | None] = {}
     if unwanted is None:
         return edits
-    for name, data in host.files.items():
+    for name, data in host.heard(host.files).items():
         # Where only what hides goes, most files have nothing of that.
         wanted = name != path and (wrong or rules_hiding.MAY_HIDE.search(data))
         read = rules_files.read(name, data) if wanted else []
         lines = {line.number for line in read if isinstance(line.value, Rule) and unwanted(line.value)}
         lines |= {line.number for line in read if wrong and line.reason and not SETTING.match(line.text)}
         if lines:
-            edits[name] = rules_files.without(data, lines)
+            edits[name] = rules_files.without(host.files[name], lines)
     return edits
 
 
@@ -316,8 +317,11 @@ def check_arguments(
         raise SaltInvocationError(f"unknown: {unknown!r} is none of {', '.join(UNKNOWN)}.")
     if not isinstance(immutable, bool):
         raise SaltInvocationError(f"immutable: True or False, not {immutable!r}.")
-    if not os.path.isabs(name) or not name.endswith(rules_files.SUFFIX):
-        raise SaltInvocationError(f"name: {name!r} is no absolute path that ends in .rules; augenrules reads no other.")
+    if not os.path.isabs(name) or not rules_files.is_read(os.path.basename(name)):
+        raise SaltInvocationError(
+            f"name: {name!r} is no absolute path that ends in .rules, without white space in the name; augenrules "
+            f"reads no other."
+        )
     for setting, value in (status or {}).items():
         language.validate_status(setting, value)
     for number, group in enumerate(groups, start=1):

@@ -86,6 +86,12 @@ def test_each_keyword_alone_is_judged_with_the_daemons_defaults(keyword):
         assert all(problem.reason for problem in (*plan.problems(data), *plan._relations(data)))
 
 
+@pytest.mark.parametrize("left", [b"space_left = 0\n", b""])
+def test_no_space_left_is_less_than_any_share_of_a_volume(left):
+    [problem] = plan.problems(left + b"admin_space_left = 1%\n")
+    assert problem.keyword == "space_left"
+
+
 @pytest.mark.parametrize("data", [b"log_file = /var/log/audit/audit.log\n", b"admin_space_left = 10\n", b"freq = 1\n"])
 def test_without_space_left_there_is_none(data):
     assert "space_left must be larger than admin_space_left." in [problem.reason for problem in plan.problems(data)]

@@ -43,6 +43,7 @@ def test_a_good_set_has_no_problem():
         (["-a always,exit -S execve -F key=a"], 1, "warning", "it has no arch"),
         (["-w /etc/passwd -p wa"], 1, "warning", "no key"),
         (["-w /dev/stdin -p wa -k a"], 1, "warning", "is a symbolic link"),
+        (["-a always,exit -F path=/etc -F perm=wa -k a"], 1, "warning", "/etc is a directory: path= does not see"),
         (["-w /etc/no-such-file -p wa -k a"], 1, "warning", "should it become a directory"),
     ],
 )

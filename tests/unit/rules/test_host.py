@@ -4,6 +4,7 @@ import contextlib
 import os
 
 import pytest
+from salt.exceptions import CommandExecutionError
 from sshtrail_lib.base import kernel
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.rules import accounts, compile, host, wish
@@ -116,3 +117,36 @@ def test_what_others_load_and_write_meanwhile_stays(minion, rules_dir, there):
     host.forget(minion, str(rules_dir))
     assert late in there.held
     assert content(rules_dir) == {**before, "20-late.rules": b"-w /etc/fstab -p wa -k late\n"}
+
+
+SCRIPTS = {
+    "3.0.9": "for rules in `/bin/ls -1v ${SourceRulesDir}` ; do cat; done | awk '{ print }'\n",
+    "4.0.2": "for rules in $(/bin/ls -1v ${SourceRulesDir}) ; do cat; done | awk '{ sub(/\\r$/, \"\"); print }'\n",
+    "4.2.1": "printf '%s\\0' *.rules | sort -zV | xargs -0r cat -- | awk '{ sub(/\\r$/, \"\"); print }'\n",
+}
+
+
+@pytest.mark.parametrize("version, told", [("3.0.9", 3), ("4.0.2", 1), ("4.2.1", 0)])
+def test_files_are_read_as_the_hosts_own_augenrules_reads_them(
+    minion, there, rules_dir, tmp_path, monkeypatch, version, told
+):
+    script = tmp_path / "augenrules"
+    script.write_text(SCRIPTS[version])
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    (rules_dir / "20-crlf.rules").write_bytes(b"-w /etc/hosts -p wa\r\n-w /etc/group -p wa\r\n")
+    (rules_dir / "30 spaced.rules").write_bytes(b"-w /etc/issue -p wa -k issue\n")
+    planned = host.preview(minion, wish.Whole(), str(rules_dir))
+    assert len(planned["broken"]) == told
+    lines = planned["changes"].get("kernel", {"new": []})["new"]
+    assert any("path=/etc/issue " in line for line in lines) is (version == "4.2.1")
+    assert any("path=/etc/group " in line for line in lines) is (version != "3.0.9")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["fifo", "directory"])
+def test_a_compiled_file_that_is_none_is_an_error_and_no_waiting(minion, there, rules_dir, make):
+    compiled = rules_dir.parent / "audit.rules"
+    compiled.unlink()
+    make(compiled)
+    with pytest.raises(CommandExecutionError, match="audit.rules.* (no regular file|Is a directory)"):
+        host.preview(minion, wish.Whole(), str(rules_dir))

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from salt.exceptions import SaltInvocationError
 from sshtrail_lib.rules import accounts, compile, target, wish
 from sshtrail_lib.rules import files as rules_files
 from sshtrail_lib.rules.fields import RuleError
@@ -89,6 +90,31 @@ def test_what_augenrules_puts_first_is_mended_by_ours(host, space):
     lines = wanted.compiled.split(b"\n")
     assert lines[1:4] == [b"-D", b"-b 8192\r", b"-f 1"]
     assert b"-f 1\r" not in lines and not (space == rules_files.GAWK and b"-D\r" in lines)
+
+
+CRLF = b"-D\r\n-b 9000\r\n\r\n-w /etc/hosts -p wa -k x\r\n# why\r\n"
+
+
+def test_where_augenrules_takes_carriage_returns_away_such_a_file_is_as_good_as_any(host):
+    there = host({"50-app.rules": CRLF}, strips=True)
+    wanted = managed(there, status={}).target(there)
+    assert wanted.broken == [] and data("-w /etc/hosts -p wa -k x") in wanted.rules
+    assert wanted.status["backlog_limit"] == 9000 and b"\r" not in wanted.compiled
+    assert text(there, wanted, "50-app.rules") == CRLF.decode()
+    removed = managed(there, unknown="remove").target(there)
+    assert text(there, removed, "50-app.rules") == "-D\r\n-b 9000\r\n\r\n# why\r\n"
+
+
+def test_what_names_a_place_that_is_gone_stops_a_load_too(host):
+    there = host({"50-app.rules": b"-q /no/such,/tmp\n"})
+    wanted = managed(there).target(there)
+    assert "/no/such does not exist" in wanted.broken[0].reason and next(iter(wanted.files)).endswith(PASSING)
+
+
+@pytest.mark.parametrize("name", ["zz ours.rules", ".zz.rules", "zz.conf", "zz\tours.rules"])
+def test_a_file_that_augenrules_does_not_read_is_no_place_for_rules(name):
+    with pytest.raises(SaltInvocationError, match="augenrules reads no other"):
+        wish.Managed(f"/etc/audit/rules.d/{name}", GROUPS)
 
 
 def test_when_nothing_is_broken_any_more_the_file_that_gets_past_goes(host):
