@@ -64,7 +64,8 @@ def _off(changes: Sequence[Record]) -> Iterator[Gap]:
 def _listed(changes: Sequence[Record], lists: Mapping[str, str]) -> Iterator[Gap]:
     for number, one in enumerate(changes):
         name = lists.get(one.text("list") or "")
-        if name and one.text("op") == "add_rule" and (lasted := _lasted(one, changes[number:], "remove_rule")):
+        lasted = _lasted(one, changes[number:], "remove_rule") if name and one.text("op") == "add_rule" else None
+        if lasted is not None:
             yield Gap(f"a rule stood on the list {name} for {lasted:.0f} s {_by(one)}", _when(one))
 
 
@@ -76,7 +77,7 @@ def _gone(changes: Sequence[Record], keys: Collection[str]) -> Iterator[Gap]:
         lasted = _lasted(one, changes[number:], "add_rule")
         alone = all(other.keys == one.keys or abs(_when(other) - _when(one)) > ANEW for other in removed)
         # A service, a package and a policy that is taken off have no login, and all rules go.
-        if lasted >= (ALONE if alone else ANEW) and (alone or one.text("auid") != str(UNSET)):
+        if lasted is not None and lasted >= (ALONE if alone else ANEW) and (alone or one.text("auid") != str(UNSET)):
             key = text.line(one.keys[0])
             yield Gap(f"a rule with the key {key} was gone for {lasted:.0f} s {_by(one)}", _when(one))
 
@@ -86,9 +87,9 @@ def _twin(one: Record, before: Iterable[Record]) -> bool:
     return any(_is(other, one, "add_rule") and _when(one) - _when(other) < ANEW for other in before)
 
 
-def _lasted(one: Record, after: Iterable[Record], op: str) -> float:
-    """Return the seconds (float) until a rule with the same key went or came (``op``, str), 0 for never."""
-    return next((_when(other) - _when(one) for other in after if _is(other, one, op)), 0.0)
+def _lasted(one: Record, after: Iterable[Record], op: str) -> float | None:
+    """Return the seconds (float) until a rule with the same key went or came (``op``, str), None for never."""
+    return next((_when(other) - _when(one) for other in after if _is(other, one, op)), None)
 
 
 def _is(other: Record, one: Record, op: str) -> bool:

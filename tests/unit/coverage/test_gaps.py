@@ -31,6 +31,7 @@ def found(*records, since=10.0):
 OPEN = {
     "switched off": [(20, OFF)],
     "a rule that hides": [(20, LOADED.format("(null)", 5)), (23, GONE.format("(null)", 5))],
+    "a rule that hides for a moment": [(20, LOADED.format("(null)", 5)), (20, GONE.format("(null)", 5))],
     "no task": [(20, LOADED.format("(null)", 1)), (23, GONE.format("(null)", 1))],
     "the rule of the commands": [(20, GONE.format(COMMANDS, 4)), (22, LOADED.format(COMMANDS, 4))],
     "all rules": [(20, GONE.format(COMMANDS, 4)), (20, GONE.format(OTHER, 4)), (26, LOADED.format(COMMANDS, 4))],
