@@ -303,8 +303,9 @@ FOR = "-C user=bob,host=h,addr=192.0.2.1,laddr=192.0.2.2,lport=22"
 READ = "kill -HUP $(cat /run/sshd.pid); sleep 0.2"
 #: auditd takes some up at its start alone, and tells of none of it to whoever asks later.
 RESTART = """
-kill $(cat /run/auditd.pid); for _ in $(seq 100); do auditctl -s | grep -q '^pid 0' && break; sleep 0.05; done
-auditd; for _ in $(seq 100); do auditctl -s | grep -q '^pid 0' || break; sleep 0.05; done
+pid=$(cat /run/auditd.pid); kill $pid
+for _ in $(seq 400); do kill -0 $pid 2>/dev/null || break; sleep 0.05; done
+auditd; for _ in $(seq 100); do [ -s /run/auditd.pid ] && break; sleep 0.05; done
 """
 LOST = "the files ask for it, and it is not loaded: /etc/audit/rules.d/50-all.rules line"
 NEWER = "[ {} -nt {} ] && echo newer || echo older"

@@ -99,7 +99,8 @@ class Prepared(Machine):
             restore(self.inside(f"/run/kept{path}"), self.inside(path))
         undo = "\n".join(one.undo for one in several)
         script = "\n".join(one.script for one in several)
-        self.sh(f"auditctl -R /etc/audit/audit.rules\n{undo}\n{after(script)}\n{prepared.LOG}")
+        # auditd does not start with a log that is not root's.
+        self.sh(f"auditctl -R /etc/audit/audit.rules\n{undo}\n{prepared.LOG}\n{after(script)}")
 
     def close(self):
         if hasattr(self, "looker"):
