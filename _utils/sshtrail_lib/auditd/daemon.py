@@ -17,7 +17,7 @@ import salt.utils.path
 
 from sshtrail_lib.auditd import language, space
 from sshtrail_lib.auditd.keywords import Version
-from sshtrail_lib.base import files, kernel, processes, text
+from sshtrail_lib.base import kernel, opening, processes, text
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.trail import audit_log
 from sshtrail_lib.trail.audit_log import Record
@@ -205,7 +205,7 @@ def _extent(path: str) -> tuple[int, int]:
 
 def _from(path: str, offset: int) -> bytes:
     try:
-        with salt.utils.files.fopen(path, "rb", opener=files.regular) as handle:
+        with salt.utils.files.fopen(path, "rb", opener=opening.regular) as handle:
             handle.seek(offset)
             return handle.read()
     except FileNotFoundError:

@@ -17,7 +17,7 @@ from sshtrail_lib.auditd import daemon as auditd_daemon
 from sshtrail_lib.auditd import host, language, space
 from sshtrail_lib.auditd.daemon import Daemon, Tail
 from sshtrail_lib.auditd.space import Volume
-from sshtrail_lib.base import files, kernel, processes, text
+from sshtrail_lib.base import files, kernel, opening, processes, text
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.trail import audit_log
 from sshtrail_lib.trail.audit_log import Record
@@ -132,7 +132,7 @@ def _size(place: str) -> int:
 def _tail(place: str) -> tuple[list[Record], bool]:
     """Return the records of a log's end (list of Record), and whether that is all of it (bool)."""
     try:
-        with open(place, "rb", opener=files.regular) as handle:
+        with open(place, "rb", opener=opening.regular) as handle:
             start = max(0, os.fstat(handle.fileno()).st_size - MOST)
             handle.seek(start)
             lines = handle.read(MOST).split(b"\n")

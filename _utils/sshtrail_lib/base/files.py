@@ -5,7 +5,6 @@ Files as bytes, replaced without losing anything.
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
 import shutil
@@ -15,6 +14,8 @@ import typing
 import salt.utils.atomicfile
 import salt.utils.files
 from salt.exceptions import CommandExecutionError
+
+from sshtrail_lib.base import opening
 
 log = logging.getLogger(__name__)
 
@@ -26,29 +27,12 @@ def read(path: str) -> bytes | None:
     Raises :class:`~salt.exceptions.CommandExecutionError` when it exists and cannot be read.
     """
     try:
-        with salt.utils.files.fopen(path, "rb", opener=_at_once) as handle:
+        with salt.utils.files.fopen(path, "rb", opener=opening.at_once) as handle:
             return handle.read()
     except FileNotFoundError:
         return None
     except OSError as exc:
         raise CommandExecutionError(f"Cannot read {path}: {exc.strerror}") from exc
-
-
-def regular(path: str, flags: int) -> int:
-    """
-    Open a regular file, as the ``opener`` of :func:`open`; anything else is not there.
-
-    A log that somebody made a pipe of would otherwise have its reader wait for ever.
-    """
-    handle = _at_once(path, flags)
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise FileNotFoundError(errno.ENOENT, "no regular file", path)
-    return handle
-
-
-def _at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def read_regular(path: str) -> bytes:
@@ -58,7 +42,7 @@ def read_regular(path: str) -> bytes:
     Raises :class:`~salt.exceptions.CommandExecutionError` for what is no regular file, is not there, or cannot be read.
     """
     try:
-        with open(_at_once(path, os.O_RDONLY), "rb") as handle:
+        with open(opening.at_once(path, os.O_RDONLY), "rb") as handle:
             if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
                 raise CommandExecutionError(f"{path} is no regular file.")
             return handle.read()

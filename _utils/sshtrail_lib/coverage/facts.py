@@ -17,7 +17,7 @@ from salt.exceptions import CommandExecutionError
 
 from sshtrail_lib.auditd import daemon as auditd_daemon
 from sshtrail_lib.auditd import language
-from sshtrail_lib.base import files, kernel, processes
+from sshtrail_lib.base import files, kernel, opening, processes
 from sshtrail_lib.coverage import pulse
 from sshtrail_lib.coverage.daemon import Auditd, File, Log
 from sshtrail_lib.coverage.marks import DELETED, FREEZERS
@@ -73,7 +73,7 @@ def _of_this_boot(lines: Iterable[bytes]) -> Iterator[audit_log.Record]:
 def _heads(log: str) -> Iterator[bytes]:
     """Yield the lines at the beginnings of the log's files, the oldest first."""
     for path in (f"{log}.1", log):
-        with contextlib.suppress(OSError), open(path, "rb", opener=files.regular) as handle:
+        with contextlib.suppress(OSError), open(path, "rb", opener=opening.regular) as handle:
             yield from handle.read(HEAD).splitlines()
 
 

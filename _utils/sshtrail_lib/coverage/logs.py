@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 import salt.utils.path
 
-from sshtrail_lib.base import files, text
+from sshtrail_lib.base import opening, text
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.coverage.logins import APART, KINDS, Accepted, Known, Logs
 from sshtrail_lib.policy.arguments import Policy
@@ -52,7 +52,7 @@ def _file(path: str) -> list[bytes]:
 
 def _end(path: str) -> list[bytes]:
     try:
-        with open(path, "rb", opener=files.regular) as handle:
+        with open(path, "rb", opener=opening.regular) as handle:
             start = max(0, os.fstat(handle.fileno()).st_size - MOST)
             handle.seek(start)
             lines = handle.read(MOST).splitlines(keepends=True)

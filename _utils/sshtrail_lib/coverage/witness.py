@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from salt.exceptions import SaltException
 
 from sshtrail_lib.auditd import daemon as auditd_daemon
-from sshtrail_lib.base import files, kernel, processes, text
+from sshtrail_lib.base import files, kernel, opening, processes, text
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.trail import audit_log
 from sshtrail_lib.trail.audit_log import Event, Record
@@ -281,7 +281,7 @@ def _since(path: str, begun: os.stat_result) -> list[bytes]:
     """Return the lines that a file got since it was ``begun``, and all of the one that has taken its place."""
     data = b""
     for name in (f"{path}.1", path):
-        with contextlib.suppress(OSError), open(name, "rb", opener=files.regular) as handle:
+        with contextlib.suppress(OSError), open(name, "rb", opener=opening.regular) as handle:
             same = os.fstat(handle.fileno()).st_ino == begun.st_ino
             if same or name == path:
                 handle.seek(begun.st_size if same else 0)

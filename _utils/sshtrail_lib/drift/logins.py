@@ -13,7 +13,7 @@ import re
 import time
 import typing
 
-from sshtrail_lib.base import files, processes, store, text, transaction
+from sshtrail_lib.base import opening, processes, store, text, transaction
 from sshtrail_lib.base.minion import Minion
 
 log = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ def _agreed(minion: Minion, asked: str, before: Known) -> Known:
 def _grown(path: str, before: list[int] | None) -> tuple[list[int] | None, bool]:
     """Return how far the log has been read (list of its inode and an offset), and whether it tells of a login since."""
     try:
-        with open(path, "rb", opener=files.regular) as handle:
+        with open(path, "rb", opener=opening.regular) as handle:
             found = os.fstat(handle.fileno())
             if before is None or found.st_ino != before[0] or not 0 <= found.st_size - before[1] <= MOST_BYTES:
                 return [found.st_ino, found.st_size], True

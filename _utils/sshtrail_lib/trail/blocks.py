@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from salt.exceptions import CommandExecutionError
 
-from sshtrail_lib.base import files
+from sshtrail_lib.base import opening
 
 #: Bytes that are taken apart at once: what a processor's own memory holds, for they are gone through repeatedly.
 BLOCK = 2**20
@@ -153,7 +153,7 @@ def opened(path: str) -> Iterator[typing.IO[bytes]]:
             yield handle
         return
     opener = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}.get(os.path.splitext(path)[1])
-    with opener(path, "rb") if opener else open(path, "rb", opener=files.regular) as handle:  # type: ignore[operator]
+    with opener(path, "rb") if opener else open(path, "rb", opener=opening.regular) as handle:  # type: ignore[operator]
         yield handle
 
 
@@ -224,7 +224,7 @@ def first(path: str, moment: Moment) -> float | None:
 
 def place(path: str, since: float, moment: Moment) -> int:
     """Return where the first line of a file begins (int) that was written at ``since`` (float) or later: see pieces."""
-    with open(path, "rb", opener=files.regular) as handle:
+    with open(path, "rb", opener=opening.regular) as handle:
         low, high = 0, os.fstat(handle.fileno()).st_size
         while high - low > NEAR:
             middle = (low + high) // 2
@@ -255,10 +255,10 @@ def blocks(files: Sequence[str], piece: Piece) -> Iterator[tuple[bytes, Iterator
         data = os.pread(plain, max(0, end - start), start)
     finally:
         os.close(plain)
-    yield _without_holes(data), following(files, piece.number, end)
+    yield data, following(files, piece.number, end)
 
 
-def _without_holes(data):
+def without_holes(data: bytes) -> bytes:
     """Return a block without what a file system has where a machine stopped before it had written all (zeroes)."""
     return data.replace(b"\0", b"") if b"\0" in data else data
 
@@ -289,7 +289,7 @@ def _streamed(files, piece, handle):
 
     while data := ahead.popleft() if ahead else handle.read(BLOCK) + handle.readline():
         end = (b"\n" + data).find(b"\n" + piece.until) if piece.until else -1
-        yield _without_holes(data if end < 0 else data[:end]), following_blocks()
+        yield (data if end < 0 else data[:end]), following_blocks()
         if end >= 0:
             return
 

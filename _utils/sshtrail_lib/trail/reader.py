@@ -12,7 +12,7 @@ import time
 import typing
 from collections.abc import Callable, Collection, Iterator, Sequence
 
-from sshtrail_lib.base import files
+from sshtrail_lib.base import opening
 from sshtrail_lib.trail import audit_log, author
 
 #: Where auditd logs unless it is told otherwise.
@@ -103,7 +103,7 @@ def _pieces(path: str, after: float) -> list[tuple[str, int, int]]:
     found: list[tuple[str, int, int]] = []
     read = 0
     for name in [path, *(f"{path}.{number}" for number in range(1, ROTATED + 1))]:
-        with contextlib.suppress(OSError), open(name, "rb", opener=files.regular) as handle:
+        with contextlib.suppress(OSError), open(name, "rb", opener=opening.regular) as handle:
             size = os.fstat(handle.fileno()).st_size
             start = _start(handle, size, read, after)
             found.insert(0, (name, start, size))
@@ -132,7 +132,7 @@ def _is_before(handle: typing.BinaryIO, start: int, after: float) -> bool:
 
 def _lines(pieces: list[tuple[str, int, int]]) -> Iterator[bytes]:
     for name, start, end in pieces:
-        with contextlib.suppress(OSError), open(name, "rb", opener=files.regular) as handle:
+        with contextlib.suppress(OSError), open(name, "rb", opener=opening.regular) as handle:
             handle.seek(start)
             if start:
                 handle.readline()

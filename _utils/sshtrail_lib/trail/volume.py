@@ -59,7 +59,7 @@ def volume(audit: Sequence[str], since: float | None = None, free: int | None = 
 
 
 def _work(block: bytes, _more: Iterator[bytes]) -> tuple:
-    return tuple(weigh.weight(block))
+    return tuple(weigh.weight(blocks.without_holes(block)))
 
 
 def _listed(whole, part, total, days):

@@ -200,8 +200,3 @@ def test_a_pipe_keeps_no_reader_waiting(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     assert files.read(str(pipe)) == b""
-    with pytest.raises(FileNotFoundError, match="no regular file"):
-        files.regular(str(pipe), os.O_RDONLY)
-    (tmp_path / "file").write_bytes(b"x")
-    with open(tmp_path / "file", "rb", opener=files.regular) as handle:
-        assert handle.read() == b"x"

@@ -44,6 +44,13 @@ def test_the_c_library_finds_what_python_does(text, mark):
     assert told.logins(text, blocks.find) == told.logins(text)
 
 
+def test_zeroes_where_a_machine_stopped_hide_nothing():
+    lines = AUDIT.splitlines(True)
+    expected = [record for _, record in told.told(AUDIT)]
+    for hole in (b"\0" * 4096, lines[7][:40] + b"\0" * 300):
+        assert [record for _, record in told.told(b"".join(hole + line for line in lines))] == expected
+
+
 def test_the_numbers_of_commands_are_those_of_the_commands():
     started = {key: [c.serial for c in calls if c.argv and c.success] for key, calls in scan.calls(AUDIT).items()}
     counted = {key: sorted(serials) for key, serials in scan.numbers(AUDIT).items()}
