@@ -177,6 +177,17 @@ def test_controls_are_judged_by_what_systemd_and_the_kernel_say(guest):
     }
 
 
+def test_the_sets_of_all_standards_together_load_on_this_release(guest):
+    before = guest.run("cat", PILLAR).stdout
+    guest.run("sed", "-i", r"s/^\( *\)session: true$/&\n\1cis: true\n\1stig: true\n\1pci_dss: true/", PILLAR)
+    # What this release does not have is left out.
+    assert "key=identity" in highstate(guest)
+    assert highstate(guest) == "  nothing"
+    guest.write(PILLAR, before)
+    highstate(guest)
+    assert guest.salt(TREE, "sshtrail.drift") == []
+
+
 def test_login_ids_are_fixed_until_the_next_reboot_and_again_after_it(guest):
     guest.run("sed", "-i", r"s/^\( *\)rules:$/&\n\1  loginuid_immutable: true/", PILLAR)
     highstate(guest)
