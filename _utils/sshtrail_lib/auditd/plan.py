@@ -188,8 +188,8 @@ def _relations(data: bytes) -> Iterator[Problem]:
 def _space_is_reversed(data: bytes) -> bool:
     left, admin = language.effective(data, "space_left"), language.effective(data, "admin_space_left")
     # Of a percentage and MiB only the volume tells which is more; nothing is less than 0.
-    comparable = left.endswith("%") == admin.endswith("%") or left == "0"
-    return comparable and (left == "0" or int(left.removesuffix("%")) <= int(admin.removesuffix("%")))
+    same_unit = left.endswith("%") == admin.endswith("%")
+    return left == "0" or (same_unit and int(left.removesuffix("%")) <= int(admin.removesuffix("%")))
 
 
 def _flush_never(data: bytes) -> bool:

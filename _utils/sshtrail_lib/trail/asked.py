@@ -178,12 +178,7 @@ def told_of(trail: Trail, wanted: Wanted, tell: Mapping[str, typing.Any]) -> lis
 def _plain(one: Session, whole: bool) -> Told:
     if not whole and one.commands is not None:
         one.commands = questions.started(one)
-    return safe(told(one))
-
-
-def safe(value: typing.Any) -> typing.Any:
-    """Return plain data without anything that a terminal obeys, line feeds and tabulators aside."""
-    return text.plain(value)
+    return text.plain(told(one))
 
 
 def session(trail: Trail, name: object) -> Told:

@@ -10,6 +10,7 @@ import pathlib
 
 import pytest
 from salt.exceptions import CommandExecutionError, SaltInvocationError
+from sshtrail_lib.base import text
 from sshtrail_lib.trail import asked, export, questions, shown
 from sshtrail_lib.trail.asked import Trail
 from sshtrail_lib.trail.history import ALL
@@ -133,7 +134,7 @@ def test_no_such_session(trail):
 
 
 def test_nothing_of_a_log_reaches_a_terminal():
-    assert asked.safe({"argv": ["a\x1b]0;x\x07b", "two\nlines\t", "\u202eright"]}) == {
+    assert text.plain({"argv": ["a\x1b]0;x\x07b", "two\nlines\t", "\u202eright"]}) == {
         "argv": ["a\\x1b]0;x\\x07b", "two\nlines\t", "\\u202eright"]
     }
 
