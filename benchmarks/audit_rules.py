@@ -23,7 +23,7 @@ sys.path[:0] = [str(ROOT / name) for name in ("_utils", "bin")]
 from _kernel import audit_lock  # noqa: E402
 from sshtrail_lib.base import kernel, minion  # noqa: E402
 from sshtrail_lib.rules import compile as compile_  # noqa: E402
-from sshtrail_lib.rules import host, language, overlap, plan, target, wish  # noqa: E402
+from sshtrail_lib.rules import fields, host, language, overlap, plan, target, wish  # noqa: E402
 
 KEY = "sshtrail-benchmark"
 
@@ -101,7 +101,7 @@ def judge(title, measured, name, most):
 def forget():
     """Forget what this process remembers of files that it has read and compiled."""
     target.forget()
-    for module in (language, compile_, plan, overlap):
+    for module in (fields, language, compile_, plan, overlap):
         for remembered in vars(module).values():
             if hasattr(remembered, "cache_clear"):
                 remembered.cache_clear()

@@ -513,6 +513,25 @@ def test_a_sshd_by_another_name(host):
     wait_for(lambda: host.open_ways() == {}, "the end of the other sshd")
 
 
+#: Stands for inetd, which is in no package of every release: what it would start stands in its table.
+INETD = "use IO::Socket::INET; $s = IO::Socket::INET->new(LocalAddr => '127.0.0.1:2323', Listen => 1) or die; sleep 600"
+
+
+def test_what_inetd_would_start(host):
+    """Nobody has come yet, so that no process shows it."""
+    host.sh("cp $(readlink -f /usr/bin/perl) /run/inetd")
+    found = {}
+    for program in ("/usr/sbin/sshd sshd -i", "/usr/sbin/sshd sshd -i -o UsePAM=no", "/bin/sh sh -i"):
+        host.inside("/etc/inetd.conf").write_text(f"ssh stream tcp nowait root {program}\n")
+        with beside(host, "/run/inetd", "-e", INETD):
+            wait_for(lambda: host.sh("ss -Hltn sport = :2323").stdout, "inetd")
+            found[program] = host.open_ways("fresh=True")
+    assert [set(one) for one in found.values()] == [set(), {"sshd-options"}, {"other-way-in"}]
+    assert all(one["hides"] and "inetd's ssh" in one["evidence"] for ways in found.values() for one in ways.values())
+    host.inside("/etc/inetd.conf").unlink()
+    wait_for(lambda: host.open_ways("fresh=True") == {}, "the end of inetd")
+
+
 def test_a_sshd_that_inherited_a_login(host):
     stop(listener(host), "sshd")
     host.sh("echo 1234 >/proc/self/loginuid; /usr/sbin/sshd")

@@ -168,6 +168,19 @@ def test_a_repair_is_remembered(fleet):
     assert found[AUDITED]["repaired"] and not found[AUDITED]["failed"] and not found[AUDITED]["stopped"]
 
 
+def test_what_was_so_over_the_period_is_told(fleet):
+    history = fleet.answers("sshtrail.history", "days=1", target=AUDITED)[AUDITED]
+    spans = {(one["layer"], one["what"]): one for one in history["spans"]}
+    assert set(spans) >= {(layer, what) for _, layer, what, _ in BROKEN.values()}
+    assert all(history["from"] <= one["from"] < one["to"] <= history["to"] for one in spans.values()), spans
+    assert all(spans[layer, what]["by"] == PERSON for _, layer, what, known in BROKEN.values() if known), spans
+    asked = ("sshtrail.compliance", "framework=pci_dss", "search=False")
+    rows = {row["id"]: row for row in fleet.answers(*asked, timeout=120, target=AUDITED)[AUDITED]}
+    # Each was repaired, and nobody has judged whether in time.
+    assert rows["10.7.3"]["status"] == "manual"
+    assert f"{len(history['spans'])} times something differed, longest for " in rows["10.7.3"]["evidence"]
+
+
 def test_a_highstate_afterwards_changes_nothing(fleet):
     states = fleet.answers("state.highstate", target=AUDITED)[AUDITED]
     assert {name: one["changes"] for name, one in states.items() if one["changes"]} == {}

@@ -40,7 +40,7 @@ PURE = {
     "rules": {"language", "fields", "layout", "files", "kept", "overlap", "plan", "watches"},
     "pam": {"lines", "language", "keywords", "dispatch", "check", "plan"},
     "policy": {"controls", "groups", "platforms", "arguments", "needs", "persons", "verdicts", "claims", "kinds"},
-    "coverage": {"checks", "daemon", "rules", "people", "memory", "logins", "marks", "gaps"},
+    "coverage": {"checks", "daemon", "rules", "people", "memory", "logins", "marks", "gaps", "demand"},
     "drift": {"difference", "claim", "event", "heartbeat", "answer", "chronicle", "turns"},
     "compliance": {
         *("finding", "demands", "matching", "facts", "rules", "daemons", "modes", "system", "trail", "checks"),

@@ -257,6 +257,41 @@ def test_a_sshd_started_by_its_socket_takes_up_a_log_level(socket):
     assert "LogLevel: DEBUG -> VERBOSE" in highstate(socket)
 
 
+#: Units of a way in that nobody has used yet: ``Accept=yes`` starts an instance of a template.
+WAY = {
+    "way.socket": "[Socket]\nListenStream=127.0.0.1:2323\nAccept=yes\n",
+    "way@.service": "[Service]\nExecStart=-/bin/sh -i\nStandardInput=socket\n",
+}
+
+
+def ways(guest):
+    """What ``sshtrail.coverage`` says of ways in that do not hold (dict of str to its evidence)."""
+    rows = guest.salt(TREE, "sshtrail.coverage", "fresh=True")
+    return {row["check"]: row["evidence"] for row in rows if row["holds"] is False}
+
+
+def test_what_systemd_would_start_is_judged_before_anybody_comes(socket):
+    assert ways(socket) == {}
+    for name, text in WAY.items():
+        socket.write(f"/etc/systemd/system/{name}", text)
+    # What sshd's unit says comes into force when the next one is started.
+    [unit] = socket.run("systemctl", "show", "-P", "Triggers", "ssh.socket").stdout.split() or ["ssh@.service"]
+    drop_in = f"/etc/systemd/system/{unit}.d"
+    socket.write("/root/own.conf", "[Service]\nExecStart=\nExecStart=-/usr/sbin/sshd -D -o UsePAM=no\n")
+    socket.run("sh", "-c", f"mkdir {drop_in} && mv /root/own.conf {drop_in} && systemctl daemon-reload")
+    socket.run("systemctl", "start", "way.socket")
+    found = ways(socket)
+    socket.run(
+        "sh", "-c", f"systemctl stop way.socket; rm -r {drop_in} /etc/systemd/system/way*; systemctl daemon-reload"
+    )
+    assert "which ssh.socket starts when somebody comes, " in found["sshd-options"], found
+    assert "usepam=no" in found["sshd-options"]
+    assert "/bin/sh, which way.socket starts when somebody comes, listens at 127.0.0.1:2323" in found["other-way-in"], (
+        found
+    )
+    assert ways(socket) == {}
+
+
 def test_a_port_that_the_socket_does_not_follow_is_taken_back(socket):
     before = socket.run("cat", "/etc/ssh/sshd_config").stdout
     done = single(socket, "sshd_config.managed", name="/etc/ssh/sshd_config", config="{Port: [22, 2222]}")

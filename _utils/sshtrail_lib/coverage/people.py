@@ -57,10 +57,15 @@ class Process(typing.NamedTuple):
 
 
 class Door(typing.NamedTuple):
-    """A process that listens: the :class:`Process`, and at which ``ADDRESS:PORT`` (tuple of str)."""
+    """
+    A process that listens: the :class:`Process`, and at which ``ADDRESS:PORT`` (tuple of str).
+
+    Or one that will be started ``by`` another (str, empty otherwise) when somebody comes, and gets the connection.
+    """
 
     process: Process
     places: tuple[str, ...]
+    by: str = ""
 
 
 class Server(typing.NamedTuple):
@@ -70,7 +75,8 @@ class Server(typing.NamedTuple):
     ``process`` (:class:`Process`), ``argv`` (tuple of str: the command line that started it), ``places`` (tuple of
     str), the main file that it reads (``config``, str), whether that is the policy's (``ours``, bool), the
     ``keywords`` that this file comes to (dict of str in lower case to str; empty when that cannot be told), and what it
-    was ``called`` (str): until 9.7 that is the service that it asks of PAM.
+    was ``called`` (str): until 9.7 that is the service that it asks of PAM. One that is not there yet will be started
+    ``by`` another (str) when somebody comes.
     """
 
     process: Process
@@ -80,6 +86,7 @@ class Server(typing.NamedTuple):
     ours: bool
     keywords: Mapping[str, str]
     called: str = "sshd"
+    by: str = ""
 
 
 class People(typing.NamedTuple):
@@ -107,6 +114,8 @@ class People(typing.NamedTuple):
         From when on it certainly did (float, likewise).
     forced, services
         What ForceCommand and PAMServiceName have for some or for all (tuples of str).
+    untold
+        Where somebody can come, and nothing tells what is started then (tuple of str).
     """
 
     servers: tuple[Server, ...]
@@ -121,6 +130,7 @@ class People(typing.NamedTuple):
     audits: float = 0.0
     forced: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
+    untold: tuple[str, ...] = ()
 
 
 def judge(people: People) -> Iterator[Verdict]:
@@ -197,7 +207,7 @@ def _options(people: People) -> Iterator[Verdict]:
         if over:
             bad = True
             where = f"; {'; '.join(people.defaults)}" if people.defaults else ""
-            told = f"{_shown(server.process)} at {', '.join(server.places)} has {' '.join(over)}{where}"
+            told = f"{_who(server)} at {', '.join(server.places)} has {' '.join(over)}{where}"
             since = server.process.started
             yield Verdict("sshd-options", False, told, since=since, hides=people.audited and _goes_without_pam(server))
     if not bad:
@@ -206,6 +216,12 @@ def _options(people: People) -> Iterator[Verdict]:
 
 def _shown(process: Process) -> str:
     return f"pid {process.pid}, {process.program or process.comm}"
+
+
+def _who(one: Server | Door) -> str:
+    if one.by:
+        return f"{one.process.program}, which {one.by} starts when somebody comes,"
+    return _shown(one.process)
 
 
 def _inherited(people: People) -> Verdict:
@@ -219,6 +235,10 @@ def _inherited(people: People) -> Verdict:
 
 def _strangers(people: People) -> Iterator[Verdict]:
     found = [*_other_servers(people), *_other_doors(people)]
+    if people.untold and not found:
+        told = "what is started when somebody comes cannot be told"
+        yield unknown("other-way-in", f"{told}: {', '.join(people.untold)}", hides=people.audited)
+        return
     yield from found or [Verdict("other-way-in", True)]
 
 
@@ -230,7 +250,7 @@ def _other_servers(people: People) -> Iterator[Verdict]:
             reads = f"reads {server.config}" if server.config else "reads files that cannot be told"
             without = people.audited and _goes_without_pam(server)
             pam = " and goes without PAM" if without else f" and asks PAM for {service}" if service != SSHD[0] else ""
-            told = f"{_shown(server.process)} listens at {', '.join(server.places)}, {reads}{pam}"
+            told = f"{_who(server)} listens at {', '.join(server.places)}, {reads}{pam}"
             hides = people.audited and (without or service != SSHD[0])
             yield Verdict("other-way-in", False, told, since=server.process.started, hides=hides)
 
@@ -239,10 +259,12 @@ def _other_doors(people: People) -> Iterator[Verdict]:
     for door in people.doors:
         name = posixpath.basename(door.process.program) or door.process.comm
         pattern = TOLD.get(name)
-        by_pam = DOORS.get(name, None if pattern is None else False)
+        # A shell that is started with a connection speaks to whoever has come.
+        shell = bool(door.by) and name in SHELLS
+        by_pam = DOORS.get(name, None if pattern is None and not shell else False)
         if by_pam is None or (pattern and not any(map(pattern.search, door.process.argv[1:]))):
             continue
-        told = f"{_shown(door.process)} listens at {', '.join(door.places)}"
+        told = f"{_who(door)} listens at {', '.join(door.places)}"
         # A program that somebody started in his session has his login id, and what it starts too.
         hidden = people.audited and not by_pam and door.process.login == UNSET
         yield Verdict("other-way-in", False, told, since=door.process.started, hides=hidden)

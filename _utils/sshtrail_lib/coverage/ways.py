@@ -4,18 +4,22 @@ Who can come in, and who has: what listens, sshd's files, every process; asked, 
 
 from __future__ import annotations
 
+import glob
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
+import salt.utils.systemd
 from salt.exceptions import CommandExecutionError, SaltException
 
 from sshtrail_lib.auditd import daemon as auditd_daemon
 from sshtrail_lib.base import files, processes, sockets
 from sshtrail_lib.base.minion import Minion
+from sshtrail_lib.coverage import demand
 from sshtrail_lib.coverage.marks import LISTENS, SSHD, UNSET, user_of
 from sshtrail_lib.coverage.people import Door, People, Process, Server
 from sshtrail_lib.policy.arguments import Policy
+from sshtrail_lib.sshd import commandline
 from sshtrail_lib.sshd import host as sshd_host
 from sshtrail_lib.sshd import running as sshd_running
 from sshtrail_lib.sshd import started as sshd_started
@@ -32,9 +36,13 @@ def people(minion: Minion, policy: Policy) -> People:
     everybody = alive()
     keywords = _effective(minion, policy["sshd"]["path"])
     asked = {name.lower(): str(value) for name, value in policy["sshd"]["config"].items() if value is not None}
-    servers, doors = _listening(minion, policy["sshd"]["path"], everybody)
+    owners = _owners(everybody)
+    servers, doors = _listening(minion, policy["sshd"]["path"], everybody, owners)
+    awaited, untold = _awaited(minion, everybody, owners)
+    more, others = _as_ways(minion, policy["sshd"]["path"], awaited)
     quiet = _quiet(minion, policy["sshd"]["path"])
-    found = People(servers, doors, keywords, quiet, asked, everybody, _defaults(), policy["audit"])
+    ways = ((*servers, *more), (*doors, *others))
+    found = People(*ways, keywords, quiet, asked, everybody, _defaults(), policy["audit"], untold=untold)
     forced, services = (_written(minion, policy["sshd"]["path"], name) for name in ("ForceCommand", "PAMServiceName"))
     return found._replace(forced=forced, services=services)
 
@@ -147,10 +155,10 @@ def _group(pid: int) -> str:
 
 
 def _listening(
-    minion: Minion, path: str, everybody: Mapping[int, Process]
+    minion: Minion, path: str, everybody: Mapping[int, Process], owners: Mapping[int, tuple[str, ...]]
 ) -> tuple[tuple[Server, ...], tuple[Door, ...]]:
     servers, doors = [], []
-    for pid, places in _owners(everybody).items():
+    for pid, places in owners.items():
         one = everybody[pid]
         called = _called(one)
         command = _command(minion, pid) if called else None
@@ -212,3 +220,71 @@ def _same(one: str, other: str) -> bool:
         return os.path.samefile(one, other)
     except OSError:
         return False
+
+
+# --- What is started when somebody comes --------------------------------------------------------------------------
+
+
+def _awaited(
+    minion: Minion, everybody: Mapping[int, Process], owners: Mapping[int, tuple[str, ...]]
+) -> tuple[list[Door], tuple[str, ...]]:
+    """Return what will be started when somebody comes, and where nothing tells what (list, tuple of str)."""
+    found: list[Door] = []
+    untold: list[str] = []
+    for pid, places in owners.items():
+        one = everybody[pid]
+        table = demand.TABLES.get(os.path.basename(one.program))
+        if table:
+            found += [_door(one, told, places) for told in _tabled(*table)]
+        elif pid == 1 and salt.utils.systemd.booted(minion.context):
+            known = [_door(one, told, at) for at, told in _by_systemd(minion)]
+            found += known
+            # An address may be written in two ways, its port in one.
+            ports = {place.rpartition(":")[2] for door in known for place in door.places}
+            untold += [place for place in places if place.rpartition(":")[2] not in ports]
+    return found, tuple(untold)
+
+
+def _door(one: Process, told: demand.Started, places: tuple[str, ...]) -> Door:
+    return Door(one._replace(program=told.program, argv=told.argv), places, told.by)
+
+
+def _tabled(file: str, directory: str) -> Iterator[demand.Started]:
+    read = demand.xinetd if "xinetd" in file else demand.inetd
+    for path in (file, *sorted(glob.glob(f"{directory}/*"))):
+        yield from read((files.read(path) or b"").decode("utf-8", "replace"))
+
+
+def _by_systemd(minion: Minion) -> Iterator[tuple[tuple[str, ...], demand.Started]]:
+    units = demand.units(_asked(minion, demand.OF_SOCKETS, "*.socket"))
+    names = list(dict.fromkeys(unit.service for unit in units))
+    shown = demand.blocks(_asked(minion, demand.OF_SERVICES, *names)) if names else []
+    services = {told["Id"][0]: told for told in shown if "Id" in told}
+    for unit in units:
+        told = services.get(unit.service, {})
+        variables, paths = demand.environment(told)
+        for path in paths:
+            variables |= commandline.environment((files.read(path) or b"").decode("utf-8", "surrogateescape"))
+        for program, words in demand.commands(told):
+            yield (
+                unit.places,
+                demand.Started(program, tuple(commandline.expanded(words.split(), variables)), unit.socket),
+            )
+
+
+def _asked(minion: Minion, properties: Iterable[str], *names: str) -> str:
+    # By the manager's own socket: busctl, which keeps the quotes, needs a bus.
+    options = [f"--property={name}" for name in properties]
+    return str(minion.run("systemctl", "show", *options, "--", *names)["stdout"])
+
+
+def _as_ways(minion: Minion, path: str, awaited: Iterable[Door]) -> tuple[list[Server], list[Door]]:
+    servers, doors = [], []
+    for door in awaited:
+        if os.path.basename(door.process.program) == SSHD[0]:
+            called = os.path.basename(door.process.argv[0])
+            found = _server(minion, path, door.process, CommandLine(door.process.argv), door.places)
+            servers.append(found._replace(called=called, by=door.by))
+        else:
+            doors.append(door)
+    return servers, doors

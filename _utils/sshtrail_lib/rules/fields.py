@@ -7,6 +7,7 @@ Source: auditctl(8), audit.rules(7), libaudit's ``audit_rule_fieldpair_data(3)``
 from __future__ import annotations
 
 import difflib
+import functools
 import posixpath
 import re
 import typing
@@ -169,6 +170,7 @@ def _refuse_quotes(text):
 # ---- fields -----------------------------------------------------------------------------------------------------
 
 
+@functools.lru_cache(maxsize=1024)
 def field(argument: str, filter_: str, strict: bool = True) -> Part:
     """
     Return the condition that the argument of ``-F`` says, or raise :class:`RuleError`.

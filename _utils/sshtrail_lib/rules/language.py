@@ -407,6 +407,10 @@ def _check_once(parts):
 
 def _merged(parts):
     """Return ``parts`` (tuple) in canonical form: one ``-S``, and one ``-p`` where libaudit puts it."""
+    listed = [part for part in parts if part.option != "-F"]
+    if not listed or (len(listed) == 1 and listed[0].option == "-S" and "," not in listed[0].value):
+        # As most are: there is nothing to join.
+        return tuple(parts)
     calls = ",".join(dict.fromkeys(name for part in parts if part.option == "-S" for name in part.value.split(",")))
     merged = {"-S": Part("-S", "all" if "all" in calls.split(",") else calls)}
     merged.update((part.option, part) for part in parts if part.option == "-p")
@@ -418,6 +422,7 @@ def _merged(parts):
     return tuple(merged.get(part.option, part) for part in once)
 
 
+@functools.lru_cache(maxsize=64)
 def _action_and_filter(argument):
     words = argument.split(",")
     action = [word for word in words if word in ACTIONS]

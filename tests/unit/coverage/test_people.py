@@ -227,3 +227,45 @@ def test_whose_session_a_process_serves(title, user):
 def test_the_options_of_a_command_line():
     argv = [PATH, "-D", "-o", "LogLevel=QUIET", "-oUsePAM", "no", "-o", "Port 22", "-f", "/x"]
     assert people.options(argv) == [("loglevel", "QUIET"), ("usepam", "no"), ("port", "22")]
+
+
+AWAITED = process(1, 0, f"{PATH}\0-i", comm="systemd")
+
+
+def awaited(*words, **more):
+    called = {"by": "ssh.socket", "called": "sshd", **more}
+    server = Server(
+        AWAITED._replace(argv=(PATH, *words)), (PATH, *words), ("[::]:22",), "/etc/ssh/sshd_config", True, {}
+    )
+    return found(WELL._replace(servers=(server._replace(**called),)))
+
+
+def test_a_sshd_that_is_started_when_somebody_comes():
+    assert awaited("-i") == {}
+    told = awaited("-i", "-o", "UsePAM=no")["sshd-options"]
+    assert told.hides
+    assert told.evidence == f"{PATH}, which ssh.socket starts when somebody comes, at [::]:22 has -o usepam=no"
+    other = awaited("-i", "-f", "/etc/ssh/other", config="/etc/ssh/other", ours=False)["other-way-in"]
+    assert "which ssh.socket starts when somebody comes, listens at [::]:22, reads /etc/ssh/other" in other.evidence
+
+
+@pytest.mark.parametrize(
+    "program,words,hides",
+    [
+        ("/usr/bin/bash", ("sh", "-i"), True),
+        ("/usr/sbin/in.telnetd", ("in.telnetd",), False),
+        ("/usr/bin/socat", ("socat", "-", "EXEC:sh"), True),
+        ("/usr/sbin/vsftpd", ("vsftpd",), None),
+    ],
+)
+def test_another_program_that_is_started_when_somebody_comes(program, words, hides):
+    door = Door(AWAITED._replace(program=program, argv=words), ("[::]:23",), "inetd's telnet")
+    told = found(WELL._replace(doors=(door,)))
+    assert {check: one.hides for check, one in told.items()} == ({} if hides is None else {"other-way-in": hides})
+    # A shell that holds a socket which it was given by chance lets nobody in.
+    assert "other-way-in" not in found(WELL._replace(doors=(door._replace(by=""),))) or words[0] != "sh"
+
+
+def test_what_is_started_cannot_be_told():
+    [one] = [one for one in people.judge(WELL._replace(untold=("[::]:22",))) if one.check == "other-way-in"]
+    assert one.holds is None and "[::]:22" in one.evidence
