@@ -2,6 +2,10 @@
 The page in Debian's Chromium without a window: no error, no request, and what a reader does with it works.
 """
 
+import pathlib
+import subprocess
+import sys
+
 import _browser
 import pytest
 from sshtrail_lib.page import render
@@ -146,3 +150,14 @@ def test_a_thousand_hosts_are_filtered_within_a_second(look):
         return performance.now() - begun; }"""
     )
     assert shown(page, "hosts") == 1 and took < 1000
+
+
+@pytest.mark.parametrize("of", ["a fleet that is made up", "a page"])
+def test_pictures_are_taken(files, root, tmp_path, of):
+    """As ``bin/page --pictures`` has it, which sets up the environment that this one is."""
+    command = [sys.executable, str(root / "bin" / "_pictures.py"), str(tmp_path)]
+    command += [files["fleet"]] if of == "a page" else []
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    made = {path.name: path.read_bytes()[:4] for path in tmp_path.iterdir()}
+    assert made == {**{f"{view}.png": b"\x89PNG" for view in _browser.VIEWS}, "print.pdf": b"%PDF"}
+    assert {pathlib.Path(line) for line in done.stdout.splitlines()} == set(tmp_path.iterdir())

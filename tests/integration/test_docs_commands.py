@@ -29,7 +29,7 @@ DOCS = pathlib.Path(__file__).parents[2] / "docs"
 # Each page with as many blocks as it has, so that none is lost by a change of its form.
 PAGES = {"existing-salt-tree.md": 9, "environments.md": 1, "fleet.md": 2, "rollout.md": 2, "testing.md": 3}
 PAGES |= {"drift.md": 6, "scaling.md": 1}
-PAGES |= {"sessions.md": 5, "prove.md": 1, "coverage.md": 1}
+PAGES |= {"sessions.md": 5, "prove.md": 1, "coverage.md": 1, "compliance.md": 4, "page.md": 4}
 # What is not run as it stands, and why.
 INSTEAD = {
     "systemctl restart salt-master": "a sandbox has no systemd: the test restarts its master itself",
@@ -39,6 +39,7 @@ LEFT_OUT = {
     "ls -d test-*/": "runs a benchmark for minutes, and with a name that only bin/test's own run gives",
     "benchmarks/storm.py --hosts 200": "the same",
     "salt-run state.event 'sshtrail/session/*'": "goes on until somebody ends it; the one of drift.md is run",
+    "./bin/page --pictures /tmp/pictures": "needs a browser, which test_page_browser.py has",
     "salt-run sshtrail.roots --out=yaml": "serves what a wheel holds: test_packaging.py runs it where one is installed",
 }
 PRIVATE = ["/srv", "/var/cache/salt"]
@@ -296,6 +297,37 @@ def test_sessions(newcomer, recorded):
     told = said["salt web1 sshtrail_trail.session 1376@20261125T232016Z"]
     assert "/bin/echo typed" in told and "/bin/echo typed" in said["sudo ./bin/sessions 1376@20261125T232016Z"]
     assert "1376" in said["./bin/sessions --audit copy/audit.log copy/audit.log.1.gz --sshd copy/auth.log --zone UTC"]
+
+
+def each(newcomer, page):
+    """Run a page's commands one by one, with files in an empty directory; return what each printed (dict of str)."""
+    said = {}
+    for line in [line for block in commands(page) for line in block.splitlines()]:
+        done = typed(f"cd {CHECKOUT}\n{line.replace('/root/', f'{EMPTY}/').replace('web', 'prod-')}", newcomer.network)
+        said[line] = done.stdout + done.stderr
+        # Of a fleet that does not keep all controls 1 tells.
+        assert done.returncode in (0, 1 if line.startswith("salt-run") else 0), f"{line}\n{said[line]}"
+    return said
+
+
+def test_compliance(newcomer):
+    said = each(newcomer, "compliance.md")
+    assert (
+        "control:" in said["salt prod-1 sshtrail.compliance"]
+        and "spans:" in said["salt prod-1 sshtrail.history days=90"]
+    )
+    made = newcomer.network.inside(EMPTY)
+    rows = (made / "pci.csv").read_text().splitlines()
+    assert len(rows) > 10 and all(row.startswith("prod-1,") for row in rows[1:])
+    assert {path.stem for path in (made / "checklists").iterdir()} >= set(HOSTS)
+    found = [json.loads(line) for line in (made / "findings.jsonl").read_text().splitlines()]
+    assert {one["class_uid"] for one in found} == {2003}
+
+
+def test_page(newcomer):
+    each(newcomer, "page.md")
+    page = newcomer.network.inside(EMPTY) / "trail.html"
+    assert page.read_text().startswith("<!DOCTYPE html>")
 
 
 def test_rollout(newcomer):
