@@ -87,7 +87,7 @@ def test_a_schedule_that_is_gone_is_a_silence(fleet):
     assert data["version"] == 1 and data["reason"].startswith(LATE)
     found = row(fleet, HOST)
     assert found["standing"] == "differs" and found["looked"] > 10
-    assert any(line.startswith("not watched: the last heartbeat came ") for line in found["differences"])
+    assert any(line.startswith(tuple(f"not watched: {late}" for late in LATE)) for line in found["differences"])
     assert fleet.run("sshtrail.watch")[HOST], "it is told once"
     fleet.answers("state.apply", "sshtrail", target=HOST)
     wait_for(lambda: HOST not in fleet.run("sshtrail.watch"), "its next heartbeat")
@@ -111,9 +111,10 @@ def test_a_wrong_pillar_is_told_by_the_heartbeat(fleet):
     before = policy.read_text()
     policy.write_text(json.dumps({"sshtrail": {**json.loads(before)["sshtrail"], "sshdd": {}}}))
     fleet.answers("saltutil.refresh_pillar", target=WRONG)
-    wait_for(lambda: WRONG in fleet.run("sshtrail.watch"), "the failure")
-    reason = fleet.event(WRONG, "silent")[2]["reason"]
-    assert reason.startswith("its look at itself has failed for ") and "sshtrail:sshdd is unknown" in reason
+    wait_for(lambda: "sshtrail:sshdd is unknown" in fleet.run("sshtrail.watch").get(WRONG, ""), "the failure")
+    # On a slow machine its heartbeats may have been late before.
+    assert fleet.event(WRONG, "silent")[2]["reason"].startswith(("its look at itself has failed for ", *LATE))
+    assert fleet.run("sshtrail.watch")[WRONG].startswith("its look at itself has failed for ")
     assert row(fleet, WRONG)["standing"] == "no policy"
     policy.write_text(before)
     fleet.answers("saltutil.refresh_pillar", target=WRONG)
