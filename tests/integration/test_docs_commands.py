@@ -319,7 +319,7 @@ def test_compliance(newcomer):
     made = newcomer.network.inside(EMPTY)
     rows = (made / "pci.csv").read_text().splitlines()
     assert len(rows) > 10 and all(row.startswith("prod-1,") for row in rows[1:])
-    assert {path.stem for path in (made / "checklists").iterdir()} >= set(HOSTS)
+    assert {path.stem for path in (made / "checklists").iterdir()} >= set(HOSTS), said
     found = [json.loads(line) for line in (made / "findings.jsonl").read_text().splitlines()]
     assert {one["class_uid"] for one in found} == {2003}
 
