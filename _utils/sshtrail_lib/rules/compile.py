@@ -55,12 +55,12 @@ def compile(rule: Rule) -> bytes:  # the word of the trade
 
 
 @functools.lru_cache(maxsize=16384)
-def _compile(rule, _is_directory, _numbers):
+def _compile(rule, _is_directory, numbers):
     """Compile ``rule``; the other arguments are what its bytes depend on besides its text."""
     lib = kernel.library()
     if _flag(rule.filter) != FILTER_NUMBERS[rule.filter]:
         raise RuleError(f"The installed libaudit does not know the list {rule.filter}; it is too old.")
-    with _Compiler(lib) as compiler:
+    with _Compiler(lib, numbers) as compiler:
         for part in rule.parts:
             compiler.take(part, rule.filter)
         return compiler.finish(rule)
@@ -84,8 +84,8 @@ TAKES = {"-F": "field", "-C": "compare", "-S": "syscalls", "-w": "watch", "-p": 
 class _Compiler:
     """One rule under construction in libaudit's memory."""
 
-    def __init__(self, lib):
-        self.lib = lib
+    def __init__(self, lib, numbers):
+        self.lib, self.numbers = lib, iter(numbers)
 
     def __enter__(self):
         for name in GLOBALS:
@@ -100,7 +100,7 @@ class _Compiler:
         getattr(self, TAKES[part.option])(part, FILTER_NUMBERS[filter_])
 
     def field(self, part, filter_):
-        value = str(_number(part)) if fields.is_identity(part) else part.value
+        value = str(next(self.numbers)) if fields.is_identity(part) else part.value
         self.pair(self.lib.audit_rule_fieldpair_data, part, value, filter_)
         if part.name == "perm":
             self.set("_audit_permadded")
@@ -328,18 +328,20 @@ def _part(name, operator, value):
     return Part("-C", right, left, operator)
 
 
-@functools.lru_cache(maxsize=1024)
-def _numbers_of(mask):
-    return [32 * at + bit for at, word in enumerate(mask) if word for bit in range(32) if word & 1 << bit]
-
-
 def _calls(packed, found):
-    numbers = _numbers_of(packed.mask)
-    if packed.filter not in (FILTER_NUMBERS["exit"], FILTER_NUMBERS["io_uring"]) or not numbers:
+    if packed.filter not in (FILTER_NUMBERS["exit"], FILTER_NUMBERS["io_uring"]):
         return ""
+    calls = _listed(packed.mask, packed.filter, _elf(packed))
+    return "" if calls == "all" and (packed.filter != FILTER_NUMBERS["exit"] or _all_is_understood(found)) else calls
+
+
+@functools.lru_cache(maxsize=1024)
+def _listed(mask, filter_, elf):
+    """Return the system calls of a ``mask`` as -S takes them (str)."""
+    numbers = [32 * at + bit for at, word in enumerate(mask) if word for bit in range(32) if word & 1 << bit]
     if len(numbers) >= 32 * (layout.MASK_WORDS - 1):
-        return "" if packed.filter != FILTER_NUMBERS["exit"] or _all_is_understood(found) else "all"
-    names = syscall_names(_elf(packed)) if packed.filter == FILTER_NUMBERS["exit"] else {}
+        return "all"
+    names = syscall_names(elf) if filter_ == FILTER_NUMBERS["exit"] else {}
     return ",".join(names.get(number, str(number)) for number in numbers)
 
 
@@ -350,7 +352,12 @@ def _all_is_understood(found):
 
 
 def _elf(packed):
-    lib = kernel.library()
-    own = lib.audit_machine_to_elf(lib.audit_detect_machine()) & 0xFFFFFFFF
     # The last one, as that is where libaudit looks the names up.
-    return next((value for number, _operator, value in reversed(packed.fields) if number == layout.ARCH), own)
+    named = (value for number, _operator, value in reversed(packed.fields) if number == layout.ARCH)
+    return next(named, None) or _own_elf()
+
+
+@functools.cache
+def _own_elf():
+    lib = kernel.library()
+    return lib.audit_machine_to_elf(lib.audit_detect_machine()) & 0xFFFFFFFF

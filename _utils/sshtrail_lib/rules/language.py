@@ -39,7 +39,7 @@ CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 LONGEST_LINE = 6142
 LONGEST_KEY = 256
 COMMENT = re.compile(r"\s*#")
-WORD, ESCAPED_WORD, ESCAPED = re.compile(r"[^ ]+"), re.compile(r"(?:\\[ \\]|[^ ])+"), re.compile(r"\\([ \\])")
+ESCAPED_WORD, ESCAPED = re.compile(r"(?:\\[ \\]|[^ ])+"), re.compile(r"\\([ \\])")
 # auditctl skips spaces only; augenrules leaves out what its awk takes for a comment.
 AS_READ = re.compile(r" *#")
 
@@ -205,7 +205,12 @@ def _check_characters(text, strict):
 def _words(text):
     r"""Return ``(column, word)`` of each word, with ``\ `` and ``\\`` undone as auditctl does."""
     if "\\" not in text:
-        return [(found.start() + 1, found[0]) for found in WORD.finditer(text)]
+        words, column = [], 1
+        for word in text.split(" "):
+            if word:
+                words.append((column, word))
+            column += len(word) + 1
+        return words
     return [(found.start() + 1, ESCAPED.sub(r"\1", found[0])) for found in ESCAPED_WORD.finditer(text)]
 
 
