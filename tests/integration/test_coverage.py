@@ -288,6 +288,22 @@ def beside(host, *command):
         process.wait()
 
 
+def test_an_auditd_whose_files_may_not_grow(host):
+    limit = "prlimit --fsize=$(($(stat -c %s /var/log/audit/audit.log) + 200)) --pid $(cat /run/auditd.pid)"
+    host.sh(limit)
+    try:
+        for _ in range(2):
+            # The first one that does not fit is cut, and tells nothing.
+            host.session(USER, "/bin/echo marked-unwritten").wait()
+        assert set(host.open_ways()) == {"log-unwritten"}
+        assert b"marked-unwritten" not in host.read(LOG)
+    finally:
+        end_auditd(host)
+        host.run("auditd")
+        wait_for(host.auditd, "auditd")
+    wait_for(lambda: set(host.open_ways()) <= {"records-lost"}, "a log that is written again")
+
+
 def test_an_auditd_that_was_killed(host):
     """The kernel notices that only when it has something to tell."""
     host.sh("kill -9 $(cat /run/auditd.pid)")

@@ -8,6 +8,7 @@ this brings about: whose a socket is, what a rule hides, whether a message arriv
 from __future__ import annotations
 
 import os
+import resource
 import stat
 import time
 import typing
@@ -27,6 +28,8 @@ SLACK = 2.0
 LONGEST = 4 * 2**20
 #: What changes by itself, and is compared otherwise; and what of a log is known that is not there.
 BY_THEMSELVES, NO_LOG = ("newest", "spoken", "extent"), [0, 0, ""]
+#: Bytes below which what a limit leaves of a log is little.
+LITTLE = 2**16
 #: Bytes at the beginning of a log, with a record's time and number, by which one is known from another.
 BEGINNING = 128
 #: Seconds between two looks that a line of syslog's brings about.
@@ -73,6 +76,7 @@ def take(watched: Watched, status: Mapping[str, int] | None) -> Pulse:
         "spoken": _unheard(watched),
         "terminals": _terminals(),
         "extent": extent(watched.log),
+        "cornered": cornered(status["pid"], watched.log),
     }
 
 
@@ -87,11 +91,12 @@ def same(before: Pulse, now: Pulse, looked: float) -> bool:
 
     It matters when a process of a session was started, and the log was not written since: its records are not there.
     So it does when syslog wrote of logins, but not at every line: some have no record beside them. A log grows; one
-    that is smaller was cut.
+    that is smaller was cut. One that may hardly grow is looked at each time.
     """
     changes = {key for key in {*before, *now} if key not in BY_THEMSELVES and before.get(key) != now.get(key)}
     unwritten = now.get("newest", 0) > looked or now.get("spoken", 0) > looked + APART
-    return not changes and not unwritten and not cut(before.get("extent", NO_LOG), now.get("extent", NO_LOG))
+    changed = changes or unwritten or now.get("cornered")
+    return not changed and not cut(before.get("extent", NO_LOG), now.get("extent", NO_LOG))
 
 
 def tells(log: str, before: Pulse, now: Pulse) -> bool:
@@ -133,6 +138,15 @@ def _auditd(pid: int) -> list[typing.Any]:
     born = int(fields[19]) if len(fields) > 19 else 0
     place = [_link(f"{top}/exe"), _link(f"{top}/ns/mnt"), _open_files(f"{top}/fd")]
     return [pid, born, still, frozen, tracer(pid), *place]
+
+
+def cornered(pid: int, log: str) -> bool:
+    """Tell whether a limit on the files of the audit daemon (its pid, int) leaves its log (str) little room (bool)."""
+    try:
+        limit = resource.prlimit(pid, resource.RLIMIT_FSIZE)[0] if pid else resource.RLIM_INFINITY
+        return limit != resource.RLIM_INFINITY and os.stat(log).st_size + LITTLE > limit
+    except OSError:
+        return False
 
 
 def tracer(pid: int) -> int:

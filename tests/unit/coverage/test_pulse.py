@@ -4,6 +4,7 @@ coverage.pulse: what a tick sees change, and what it leaves alone.
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -70,6 +71,16 @@ def test_an_audit_daemon_that_stops(watched):
     finally:
         child.kill()
         child.wait()
+
+
+def test_an_audit_daemon_whose_files_may_hardly_grow(watched):
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        size = os.stat(watched.log).st_size
+        for limit, little in ((size + 2 * pulse.LITTLE, False), (size + 100, True), (size, True)):
+            resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (limit, limit))
+            now = take(watched, pid=child.pid)
+            # What it wrote by the last look is no promise that it can write more.
+            assert pulse.same(now, now, time.time()) is not little
 
 
 def test_a_log_that_does_not_move_while_people_come(watched):
