@@ -548,6 +548,40 @@ def test_what_inetd_would_start(host):
     wait_for(lambda: host.open_ways("fresh=True") == {}, "the end of inetd")
 
 
+def test_jobs_that_have_no_login(host):
+    stack = host.inside("/etc/pam.d/cron")
+    try:
+        for line, known in (
+            ("session required pam_loginuid.so", set()),
+            ("session required pam_env.so", {"jobs-without-login"}),
+        ):
+            stack.write_text(
+                f"@include common-auth\n{line}\n@include common-account\n@include common-session-noninteractive\n"
+            )
+            assert set(host.open_ways("fresh=True")) == known
+    finally:
+        stack.unlink()
+    assert host.open_ways("fresh=True") == {}
+
+
+#: What an agent or a service does that gives somebody a shell: at a terminal of its own, of nobody who has logged in.
+AGENT = "import pty, sys; pty.spawn(sys.argv[1:])"
+
+
+def test_a_shell_of_an_agent(host):
+    """What is typed there has no login id, so that no rule records it."""
+    # A sandbox has no terminals to give.
+    agent = [sys.executable, "-c", AGENT, *host.enter(["/bin/sh", "-i"])]
+    with subprocess.Popen(agent, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        try:
+            found = {}
+            wait_for(lambda: found.update(host.open_ways("fresh=True")) or found, "the shell")
+            assert set(found) == {"shell-without-login"} and found["shell-without-login"]["hides"]
+        finally:
+            process.kill()
+    wait_for(lambda: host.open_ways("fresh=True") == {}, "the end of the shell")
+
+
 def test_a_sshd_that_inherited_a_login(host):
     stop(listener(host), "sshd")
     host.sh("echo 1234 >/proc/self/loginuid; /usr/sbin/sshd")
