@@ -4,20 +4,12 @@ A Debian with systemd: highstate, a login, units, a socket, a reboot; and a kern
 The tests build on each other, in the order in which they stand, for a guest costs half a minute to boot.
 """
 
-import os
-import pathlib
 import re
-import sys
 
 import pytest
+from guests import TREE, highstate, ways
 from sshtrail_lib.trail import audit_log, sshd_log
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
-import _prepare
-from machine import Image, Machine
-from support import require_root
-
-TREE = "/srv/saltext-sshtrail"
 PILLAR = f"{TREE}/pillar/sshtrail/common.sls"
 LOOK = "/var/cache/salt/minion/sshtrail/look.json"
 USER = "sshtrailer"
@@ -34,27 +26,6 @@ mkdir -p "$1/ssh.socket.d"
 } >"$1/ssh.socket.d/addresses.conf"
 """
 GENERATORS = "/etc/systemd/system-generators"
-
-
-@pytest.fixture(scope="module")
-def guest(root, tmp_path_factory):
-    """A guest with this tree; SUITE names the Debian release."""
-    require_root()
-    image = Image(_prepare.cache(), os.environ.get("SUITE", "bookworm"), root)
-    image.build()
-    machine = Machine(image, tmp_path_factory.mktemp("guest"))
-    try:
-        machine.push(root, TREE)
-        yield machine
-    finally:
-        machine.down()
-
-
-def highstate(guest):
-    """Run the command under test in the guest; return what it says it changed (str)."""
-    done = guest.run(f"{TREE}/bin/highstate", check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.partition("Changed:\n")[2].partition("\n\n")[0]
 
 
 def single(guest, state, **arguments):
@@ -262,12 +233,6 @@ WAY = {
     "way.socket": "[Socket]\nListenStream=127.0.0.1:2323\nAccept=yes\n",
     "way@.service": "[Service]\nExecStart=-/bin/sh -i\nStandardInput=socket\n",
 }
-
-
-def ways(guest):
-    """What ``sshtrail.coverage`` says of ways in that do not hold (dict of str to its evidence)."""
-    rows = guest.salt(TREE, "sshtrail.coverage", "fresh=True")
-    return {row["check"]: row["evidence"] for row in rows if row["holds"] is False}
 
 
 def test_what_systemd_would_start_is_judged_before_anybody_comes(socket):
