@@ -170,12 +170,11 @@ def test_a_repair_is_remembered(fleet):
 
 def test_what_was_so_over_the_period_is_told(fleet):
     history = fleet.answers("sshtrail.history", "days=1", target=AUDITED)[AUDITED]
-    # What was there at the first look may be older than the history.
-    spans = {(one["layer"], one["what"]): one for one in history["spans"]}
     for _, layer, what, known in BROKEN.values():
-        one = spans[layer, what]
-        assert history["from"] <= one["from"] < one["to"] <= history["to"], (one, history["from"], history["to"])
-        assert one["by"] == PERSON or not known, one
+        spans = [one for one in history["spans"] if (one["layer"], one["what"]) == (layer, what)]
+        # What was there at the first look may be older than the history; who did it has its own tests.
+        assert history["from"] <= spans[-1]["from"] < spans[-1]["to"] <= history["to"], (spans, history["to"])
+        assert not known or any(one["by"] == PERSON for one in spans), spans
     asked = ("sshtrail.compliance", "framework=pci_dss", "search=False")
     rows = {row["id"]: row for row in fleet.answers(*asked, timeout=120, target=AUDITED)[AUDITED]}
     # Each was repaired, and nobody has judged whether in time.
