@@ -46,6 +46,11 @@ def in_policy(fleet, name):
     return found["standing"] == "in policy" and found["looked"] is not None and found["looked"] < 20
 
 
+def at_work(fleet, name):
+    jobs = fleet.answers("saltutil.running", target=name).get(name)
+    return jobs is None or any("schedule" in job for job in jobs)
+
+
 def test_who_looks_is_in_its_policy(fleet):
     for name in (HOST, OTHER, WRONG):
         wait_for(lambda name=name: in_policy(fleet, name), f"the heartbeat of {name}")
@@ -82,6 +87,8 @@ def test_a_schedule_that_was_silenced_differs_and_is_repaired(fleet, command, no
 
 def test_a_schedule_that_is_gone_is_a_silence(fleet):
     fleet.answers("schedule.delete", JOB, target=HOST)
+    # On a slow machine one may be at work since before.
+    wait_for(lambda: not at_work(fleet, HOST), "the end of its last look")
     wait_for(lambda: HOST in fleet.run("sshtrail.watch"), "the silence")
     data = fleet.event(HOST, "silent")[2]
     assert data["version"] == 1 and data["reason"].startswith(LATE)
