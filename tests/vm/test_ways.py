@@ -7,6 +7,9 @@ from guests import TREE, highstate, ways
 #: Root, whose login is over, gives up its id: this kernel locks none.
 GIVES_UP = "setsid sh -c 'sleep 3; echo 4294967295 >/proc/self/loginuid; /bin/echo marked-given-up' >/dev/null 2>&1 &"
 
+# For a moment nobody listens.
+RELOAD = ["sh", "-c", "systemctl reload ssh; sleep 2"]
+
 
 def test_a_login_id_that_is_given_up_outside_its_session(guest):
     highstate(guest)
@@ -25,11 +28,11 @@ def test_a_stack_of_pams_without_login_ids_is_named(guest):
     guest.write("/etc/ssh/sshd_config", f"PAMServiceName other-ssh\n{before}")
     knows = guest.run("/usr/sbin/sshd", "-t", check=False).returncode == 0
     if knows:
-        guest.run("systemctl", "reload", "ssh")
+        guest.run(*RELOAD)
         found = ways(guest)
     guest.write("/etc/ssh/sshd_config", before)
     if knows:
-        guest.run("systemctl", "reload", "ssh")
+        guest.run(*RELOAD)
         assert "pam-without-loginuid" in found and "other-ssh" in found["pam-without-loginuid"], found
     guest.run("rm", "/etc/pam.d/other-ssh")
     assert set(ways(guest)) <= {"records-lost"}
