@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import posixpath
 import re
-import shlex
 import typing
 from collections.abc import Iterator, Mapping
+
+from sshtrail_lib.sshd import commandline
 
 #: What systemd tells of its sockets, and of the services that these start.
 OF_SOCKETS = ("Id", "Accept", "Triggers", "Listen", "ActiveState")
@@ -83,7 +84,7 @@ def commands(told: Mapping[str, list[str]]) -> list[tuple[str, str]]:
 
 def environment(told: Mapping[str, list[str]]) -> tuple[dict[str, str], list[str]]:
     """Return the variables that a service is given by its unit (dict of str), and the files with more (list of str)."""
-    own = dict(one.partition("=")[::2] for line in told.get("Environment", ()) for one in _split(line))
+    own = dict(one.partition("=")[::2] for line in told.get("Environment", ()) for one in commandline.split(line))
     return own, [_FILE.sub("", line) for line in told.get("EnvironmentFiles", ())]
 
 
@@ -115,10 +116,3 @@ def _behind(program: str, argv: list[str], by: str) -> Started:
         # It is called by the name of the other, which may have no path.
         return Started(argv[0], tuple(argv), by)
     return Started(program, tuple(argv), by)
-
-
-def _split(line: str) -> list[str]:
-    try:
-        return shlex.split(line)
-    except ValueError:
-        return line.split()

@@ -262,14 +262,11 @@ def _by_systemd(minion: Minion) -> Iterator[tuple[tuple[str, ...], demand.Starte
     services = {told["Id"][0]: told for told in shown if "Id" in told}
     for unit in units:
         told = services.get(unit.service, {})
-        variables, paths = demand.environment(told)
-        for path in paths:
-            variables |= commandline.environment((files.read(path) or b"").decode("utf-8", "surrogateescape"))
+        variables = sshd_started.settings(*demand.environment(told))
         for program, words in demand.commands(told):
-            yield (
-                unit.places,
-                demand.Started(program, tuple(commandline.expanded(words.split(), variables)), unit.socket),
-            )
+            # Of variables that are empty nothing is left.
+            argv = commandline.expanded(words.split(), variables) or [program]
+            yield unit.places, demand.Started(program, tuple(argv), unit.socket)
 
 
 def _asked(minion: Minion, properties: Iterable[str], *names: str) -> str:

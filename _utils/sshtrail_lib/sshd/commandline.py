@@ -213,13 +213,14 @@ def expanded(words: Sequence[str], variables: Mapping[str, str]) -> list[str]:
     found: list[str] = []
     for word in words:
         if re.fullmatch(r"\$\w+", word, re.ASCII):
-            found += _split(variables.get(word[1:], ""))
+            found += split(variables.get(word[1:], ""))
         else:
             found.append(_VARIABLE.sub(lambda name: variables.get(name[1], "") if name[1] else "$", word))
     return found
 
 
-def _split(value: str) -> list[str]:
+def split(value: str) -> list[str]:
+    """Return the words of a value (str): quoted ones are one, unless the quotes do not fit."""
     try:
         return shlex.split(value)
     except ValueError:

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import typing
+from collections.abc import Iterable, Mapping
 
 import salt.utils.path
 import salt.utils.systemd
@@ -91,10 +92,16 @@ def _by_unit(minion: Minion, pid: int) -> list[list[str]]:
     if not unit or not salt.utils.systemd.booted(minion.context) or not salt.utils.path.which("busctl"):
         return []
     starts, files_of, own = _properties(minion, unit, "ExecStart", "EnvironmentFiles", "Environment")
-    variables = dict(one.partition("=")[::2] for one in own)
-    for path, _optional in files_of:
-        variables |= commandline.environment(_text(path))
+    variables = settings(dict(one.partition("=")[::2] for one in own), [path for path, _optional in files_of])
     return [commandline.expanded(start[1], variables) for start in starts]
+
+
+def settings(own: Mapping[str, str], paths: Iterable[str]) -> dict[str, str]:
+    """Return the variables of a unit (dict of str): its ``own`` (mapping), and those of the files at ``paths``."""
+    variables = dict(own)
+    for path in paths:
+        variables |= commandline.environment(_text(path))
+    return variables
 
 
 def _properties(minion: Minion, unit: str, *names: str) -> list[list[typing.Any]]:
