@@ -266,12 +266,17 @@ def _field_name(number):
     return fields.ALIASES.get(name, name)
 
 
+#: Fields in which the highest number says that there is none.
+MAY_BE_UNSET = frozenset((*fields.UIDS, "sessionid"))
+
+
 def _shown(name, value):
-    if name in (*fields.UIDS, "sessionid"):
+    if name in MAY_BE_UNSET:
         return "unset" if value == fields.UNSET else str(value)
     return SHOWN.get(name, str)(value)
 
 
+@functools.cache
 def _arch(value):
     lib = kernel.library()
     for name in ("b64", "b32"):
@@ -338,7 +343,7 @@ def _calls(packed, found):
 @functools.lru_cache(maxsize=1024)
 def _listed(mask, filter_, elf):
     """Return the system calls of a ``mask`` as -S takes them (str)."""
-    numbers = [32 * at + bit for at, word in enumerate(mask) if word for bit in range(32) if word & 1 << bit]
+    numbers = [bit for bit in range(mask.bit_length()) if mask >> bit & 1]
     if len(numbers) >= 32 * (layout.MASK_WORDS - 1):
         return "all"
     names = syscall_names(elf) if filter_ == FILTER_NUMBERS["exit"] else {}

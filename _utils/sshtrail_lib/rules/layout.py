@@ -15,6 +15,7 @@ MASK_WORDS, MAX_FIELDS = 64, 64
 HEADER = struct.Struct(f"={3 + MASK_WORDS + 3 * MAX_FIELDS + 1}I")
 COUNT, FIELDS = 2, 3 + MASK_WORDS
 VALUES, OPERATORS = FIELDS + MAX_FIELDS, FIELDS + 2 * MAX_FIELDS
+LITTLE_ENDIAN = struct.pack("=H", 1)[0] == 1
 # The kernel expands these class bits when it takes a rule, and lists the rule without them.
 CLASS_BITS = 0xFFFF0000
 FIRST_CLASS_BIT = 32 * MASK_WORDS - 16
@@ -36,27 +37,34 @@ OPERATOR_NAMES = {number: name for name, number in OPERATOR_NUMBERS.items()}
 ARCH, FSTYPE, SUCCESS = 11, 26, 104
 WATCH, PERM, DIR, COMPARE, EXE, KEY = 105, 106, 107, 111, 112, 210
 #: The fields whose value is a text, and their number the length of it.
-STRINGS = (*range(13, 18), *range(19, 24), WATCH, DIR, EXE, KEY)
+STRINGS = frozenset((*range(13, 18), *range(19, 24), WATCH, DIR, EXE, KEY))
 PERM_BITS = {"x": 1, "w": 2, "r": 4, "a": 8}
 #: What joins several keys of a rule.
 KEY_SEPARATOR = "\1"
 
 
 class Packed(typing.NamedTuple):
-    """The numbers of a rule; ``mask`` are the words of its system calls, ``fields`` (number, operator, value) each."""
+    """The numbers of a rule; each bit of ``mask`` is a system call, ``fields`` are (number, operator, value) each."""
 
     filter: int
     action: int
-    mask: tuple[int, ...]
+    mask: int
     fields: tuple[tuple[int, int, int], ...]
 
 
 def unpack(data: bytes) -> tuple[Packed, list[str]]:
     """Return ``(Packed, strings)`` for the kernel's ``data`` (bytes); ``strings`` are those of its fields in order."""
-    filter_, action, count, *mask = struct.unpack_from(f"={FIELDS}I", data)
+    filter_, action, count = struct.unpack_from("=3I", data)
     columns = (struct.unpack_from(f"={count}I", data, 4 * at) for at in (FIELDS, OPERATORS, VALUES))
     rows = tuple(zip(*columns))  # noqa: B905  (all have the same length)
-    return Packed(filter_, action, tuple(mask), rows), _strings(rows, data[HEADER.size :])
+    return Packed(filter_, action, _mask(data[12 : 4 * FIELDS]), rows), _strings(rows, data[HEADER.size :])
+
+
+def _mask(words):
+    """Return the bits (int) of a mask's ``words`` (bytes): its first has the lowest, in whichever order bytes lie."""
+    if not LITTLE_ENDIAN:
+        words = b"".join(words[at : at + 4][::-1] for at in range(0, len(words), 4))
+    return int.from_bytes(words, "little")
 
 
 def _strings(rows, buffer):

@@ -230,8 +230,7 @@ def view_of(rule: bytes) -> View:
     packed, strings = layout.unpack(rule)
     texts = _texts(packed, strings)
     places = [texts[number] for number in (WATCH, DIR) if number in texts and _equals(packed, number)]
-    calls = int.from_bytes(b"".join(word.to_bytes(4, "little") for word in packed.mask), "little")
-    limits, arch = _limits(packed.fields), _arch(packed)
+    calls, limits, arch = packed.mask, _limits(packed.fields), _arch(packed)
     perms = next((value for number, _operator, value in packed.fields if number == PERM), 0)
     return View(
         packed.filter,

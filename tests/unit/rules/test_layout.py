@@ -41,3 +41,15 @@ def test_without_leaves_conditions_out_and_keeps_the_others():
     assert layout.unpack(found)[1] == ["a"]
     assert found == compile.compile(language.parse_rule("-a always,exit -F arch=b64 -S all -F auid>=1000 -F key=a"))
     assert layout.without(data, ()) == data
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_mask_has_a_bit_for_each_call_in_whichever_order_bytes_lie(swapped, monkeypatch):
+    data = compile.compile(language.parse_rule("-a always,exit -F arch=b64 -S 0,31,32,59,435 -k x"))
+    if swapped:
+        # What another machine would hold in these words, for which this one only stands in.
+        words = (data[at : at + 4][::-1] for at in range(12, 4 * layout.FIELDS, 4))
+        data = data[:12] + b"".join(words) + data[4 * layout.FIELDS :]
+    monkeypatch.setattr(layout, "LITTLE_ENDIAN", swapped != layout.LITTLE_ENDIAN)
+    mask = layout.unpack(data)[0].mask
+    assert [call for call in range(mask.bit_length()) if mask >> call & 1] == [0, 31, 32, 59, 435]

@@ -53,7 +53,7 @@ def matches(packed, watched, values, call, path):
     numeric = [(values[number], operator, value) for number, operator, value in packed.fields if number in values]
     names = layout.OPERATOR_NAMES
     return (
-        packed.mask[call // 32] >> call % 32 & 1
+        packed.mask >> call & 1
         and watched in (None, path)
         and (call in WRITING or not any(number == PERM for number, _operator, _value in packed.fields))
         and all(OPERATORS[names[operator]](left, right) for left, operator, right in numeric)
