@@ -33,7 +33,7 @@ EVENTS = "(sshtrail/(drift|session|probe)/.*|salt/minion/.*/start|salt/job/.*/(n
 QUICK = {"enable_fqdns_grains": False, "enable_gpu_grains": False, "log_level": "error"}
 QUICK |= {"recon_default": 100, "recon_max": 1000, "recon_randomize": False}
 #: Seconds after which a minion that has not answered is asked whether it still works on it.
-ANSWER = 15
+ANSWER = 60
 
 
 class Site:

@@ -73,10 +73,10 @@ def pulse(found, interval):
             stack.enter_context(found.given(name, drift={"interval": interval, "splay": 0}))
         # Whoever looks with the pillar from before finds a schedule that is not asked for.
         refresh = ("saltutil.refresh_pillar", "wait=True")
-        wait_for(lambda: found.answers(*refresh, timeout=60) == dict.fromkeys(HOSTS, True), "the new pillar")
+        wait_for(lambda: found.answers(*refresh) == dict.fromkeys(HOSTS, True), "the new pillar")
         settled(found)
         if not interval:
-            assert found.answers("sshtrail_watch.resume", timeout=60) == dict.fromkeys(HOSTS, True)
+            assert found.answers("sshtrail_watch.resume") == dict.fromkeys(HOSTS, True)
         yield found
 
 
@@ -85,13 +85,13 @@ def silenced(found):
     nobody = dict.fromkeys(HOSTS)
     if found.answers("sshtrail_watch.claim") != nobody:
         return False
-    found.answers("sshtrail_watch.silence", "60", "reason=another pulse", timeout=60)
+    found.answers("sshtrail_watch.silence", "60", "reason=another pulse")
     jobs = found.answers("saltutil.running")
     busy = any("schedule" in job or job["fun"].startswith("state.") for running in jobs.values() for job in running)
     if set(jobs) == set(HOSTS) and not busy and found.answers("sshtrail_watch.claim") == nobody:
         return True
     # What was told a moment ago would stay for as long as nobody looks.
-    found.answers("sshtrail_watch.resume", timeout=60)
+    found.answers("sshtrail_watch.resume")
     return False
 
 
