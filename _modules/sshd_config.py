@@ -156,6 +156,7 @@ def diff(
     force=False,
     lowered="remove",
     remember=False,
+    beside=None,
 ):
     """
     Return what :func:`apply <sshd_config.apply_>` would change, and touch nothing.
@@ -172,6 +173,8 @@ def diff(
     remember
         Remember what stood there before, for :func:`forget`, and give back what an earlier call with this changed and
         this one does not ask for (bool).
+    beside
+        What other states of the same run ask of this file, as they give it (dict, or None).
 
     Returns ``{keyword: {"old": …, "new": …}}`` with effective values, ``keyword (Match criteria)`` for those of a
     Match block, and one key ``sshd`` when the running daemon has not read the present files. Raises
@@ -183,7 +186,7 @@ def diff(
 
         salt '*' sshd_config.diff '{LogLevel: VERBOSE, SyslogFacility: AUTHPRIV}'
     """
-    asked = sshd_host.Asked(path, config, matches, shadowed, exact, admins, force, lowered, remember)
+    asked = sshd_host.Asked(path, config, matches, shadowed, exact, admins, force, lowered, remember, beside)
     return sshd_host.diff(_minion(), asked)
 
 
@@ -197,11 +200,12 @@ def apply_(
     force=False,
     lowered="remove",
     remember=False,
+    beside=None,
 ):
     """
     Bring sshd to a mapping of keywords in one transaction, and return the changes.
 
-    config, matches, path, shadowed, exact, admins, force, lowered, remember
+    config, matches, path, shadowed, exact, admins, force, lowered, remember, beside
         As for :func:`diff`.
 
     The whole tree as it will be must pass ``sshd -t`` and ``sshd -T``; then the files are replaced (with backups, see
@@ -215,7 +219,7 @@ def apply_(
 
         salt '*' sshd_config.apply '{LogLevel: VERBOSE, X11Forwarding: no}'
     """
-    asked = sshd_host.Asked(path, config, matches, shadowed, exact, admins, force, lowered, remember)
+    asked = sshd_host.Asked(path, config, matches, shadowed, exact, admins, force, lowered, remember, beside)
     return sshd_host.apply(_minion(), asked)
 
 

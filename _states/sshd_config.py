@@ -19,7 +19,12 @@ import sshtrail_lib
 sshtrail_lib.refresh()
 
 from sshtrail_lib.base import state
+from sshtrail_lib.sshd import beside
 from sshtrail_lib.sshd.running import DEFAULT, OVERRULED
+
+# Salt puts a run of states here, and the one of them that goes on; there is none where a function is called by itself.
+__lowstate__ = ()
+__low__ = {}
 
 
 def __virtual__():
@@ -123,6 +128,8 @@ def _bring(name, path, match, keywords, **options):
 
 
 def _run(name, config, matches, options):
+    options["beside"] = beside.asked(__lowstate__, __low__, options["path"], DEFAULT)
+
     def plan():
         changes = __salt__["sshd_config.diff"](config, matches, **options)
         return changes, _comment(changes, options["path"])

@@ -22,10 +22,11 @@ def planned(case, daemon, files=None):
     tree = loaded(daemon, {f"{BASE}/{name}": text.encode() for name, text in texts.items()}, f"{BASE}/sshd_config")
     asked = case["with"]
     if case["state"] == "managed":
-        wishes = wish.wishes(asked.get("config"), asked.get("matches"), daemon)
+        wishes = wish.wishes(asked.get("config"), asked.get("matches"), daemon, asked.get("exact", True))
         wishes += plan.lowering(tree, wishes)
     else:
-        wishes = [wish.wish(asked["name"], asked.get("value"), daemon, asked.get("match"))]
+        exact = asked.get("exact", True)
+        wishes = [wish.wish(asked["name"], asked.get("value"), daemon, asked.get("match"), exact)]
     done = plan.plan(tree, wishes, asked.get("shadowed", "fix"))
     if done.files and not asked.get("force"):
         guard.judge(done, WHO, asked.get("admins", ()))

@@ -34,7 +34,8 @@ PURE = {
     },
     "sshd": {
         *("language", "include", "effective", "keywords", "daemon", "kinds", "values", "amounts", "network", "match"),
-        *("wish", "plan", "edit", "guard", "sections", "blocks", "places", "commandline", "members"),
+        *("wish", "beside", "plan", "edit", "lines", "guard", "sections", "blocks", "places", "commandline"),
+        "members",
     },
     "auditd": {"language", "keywords", "plan", "space"},
     "rules": {"language", "fields", "layout", "files", "kept", "overlap", "plan", "watches"},

@@ -5,6 +5,7 @@ Where a line goes: in which file, and where in one that has Match blocks, and se
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Sequence
 
 from sshtrail_lib.sshd import include, language, sections
@@ -45,6 +46,37 @@ def outside(lines: Sequence[Line], number: int, above: int = 0) -> int | None:
         return section.last
     between = lines[section.first : number]
     return section.first - 1 if section.first > above and not any(line.name == "Match" for line in between) else None
+
+
+def before_matches(lines: Sequence[Line]) -> list[Line]:
+    """Return those of ``lines`` (sequence of Line) that stand before the first Match (list of Line)."""
+    first = next((line.number for line in lines if line.name == "Match"), len(lines) + 1)
+    return list(lines[: first - 1])
+
+
+def place_of(lines: Sequence[Line], name: str, followed: Sequence[int]) -> int:
+    """
+    Return the number of the line after which a new global line belongs: in no section of another tool.
+
+    lines
+        Those of the file (sequence of Line).
+    name
+        The keyword of the new line (str), which goes to where it stands already, or a comment on it.
+    followed
+        The numbers of the lines after which it has to stand (sequence of int).
+    """
+    head, theirs = before_matches(lines), sections.sections(lines)
+    free = [line for line in head if not any(line.number in one for one in theirs)]
+    same = [line.number for line in free if line.name == name]
+    comment = re.compile(rb"[ \t]*#[ \t]*%s(?:[ \t=]|$)" % name.encode(), re.IGNORECASE)
+    commented = [line.number for line in free if comment.match(line.raw)]
+    if same or commented:
+        return max([(same or commented)[-1], *followed])
+    # Comments right above a Match block belong to it.
+    while head and len(head) < len(lines) and head[-1] in free and head[-1].raw.lstrip().startswith(b"#"):
+        head.pop()
+    inside = next((one for one in theirs if one.first <= len(head) < one.last), None)
+    return inside.first - 1 if inside else len(head)
 
 
 def before_block(lines: Sequence[Line], head: Line) -> int:

@@ -5,11 +5,7 @@ The smallest edit of a tree that makes one wish come true: which line is changed
 from __future__ import annotations
 
 import contextlib
-import posixpath
-import re
 from collections.abc import Sequence
-
-from salt.exceptions import CommandExecutionError
 
 from sshtrail_lib.sshd import blocks, effective, include, keywords, language, match, sections, values
 from sshtrail_lib.sshd import wish as sshd_wish
@@ -17,20 +13,11 @@ from sshtrail_lib.sshd.daemon import Arguments, BadValue
 from sshtrail_lib.sshd.effective import Setting
 from sshtrail_lib.sshd.include import Tree
 from sshtrail_lib.sshd.language import Line
+from sshtrail_lib.sshd.lines import Lines, ShadowedError, TheirsError
+from sshtrail_lib.sshd.match import Connection
 from sshtrail_lib.sshd.wish import BadWish, Wish, holds, lines_of
 
 _PRINCIPALS = "AuthorizedPrincipalsCommand"
-_HEADER = "# What this host's SSH audit policy asks of sshd. Written by sshtrail, and removed with it."
-#: Below it only packages write.
-_PACKAGES = "/usr/"
-
-
-class ShadowedError(CommandExecutionError):
-    """Another line decides, and it may not be touched."""
-
-
-class _Theirs(ShadowedError):
-    """A line would have to be changed in a file that a package brings."""
 
 
 def edited(tree: Tree, wanted: Wish, shadowed: str) -> Tree:
@@ -43,7 +30,7 @@ def edited(tree: Tree, wanted: Wish, shadowed: str) -> Tree:
     Raises ShadowedError, and BadWish for what cannot be written. Whether the wish is true then, the caller looks.
     """
     try:
-        for member in sshd_wish.members(wanted, tree):
+        for member in _in_turn(tree, wanted, shadowed):
             if not sshd_wish.holds_for(wanted, tree, member):
                 tree = _edited(tree, wanted._replace(connection=member), shadowed)
         return tree
@@ -51,10 +38,19 @@ def edited(tree: Tree, wanted: Wish, shadowed: str) -> Tree:
         raise BadWish(f"{wanted.keyword.name} {exc}") from exc
 
 
+def _in_turn(tree: Tree, wanted: Wish, shadowed: str) -> list[Connection]:
+    """Return those for whom ``wanted`` is to hold, in the order in which its lines are best made."""
+    found = sshd_wish.members(wanted, tree)
+    if shadowed != "drop_in":
+        return found
+    # What goes before another's line for one of them is there for all.
+    return sorted(found, key=lambda one: not _Edit(tree, wanted._replace(connection=one), shadowed).foreign())
+
+
 def _edited(tree: Tree, wanted: Wish, shadowed: str) -> Tree:
     try:
         return _Edit(tree, wanted, shadowed).result()
-    except _Theirs as exc:
+    except TheirsError as exc:
         # A package's update would bring the line back: ours goes before it.
         for way in (_Edit.result, _Edit.before_includes):
             with contextlib.suppress(ShadowedError):
@@ -62,14 +58,8 @@ def _edited(tree: Tree, wanted: Wish, shadowed: str) -> Tree:
         raise exc
 
 
-class _Edit:
-    """The edit that one wish needs; every step replaces ``tree`` by the tree after it."""
-
-    def __init__(self, tree: Tree, wanted: Wish, shadowed: str) -> None:
-        self.tree, self.wanted, self.shadowed = tree, wanted, shadowed
-        self.keyword = wanted.keyword
-        #: The file that a new line goes to.
-        self.home = (blocks.own_file(tree) if shadowed == "own" else None) or tree.path
+class _Edit(Lines):
+    """The edit that one wish needs."""
 
     def result(self) -> Tree:
         """Return the Tree in which the wish is true."""
@@ -77,7 +67,9 @@ class _Edit:
             self._remove(lines_of(self.wanted, self.tree))
         elif self.keyword.repeat == keywords.ACCUMULATE:
             self._accumulate()
-        elif self.shadowed == "drop_in" and self._foreign():
+        elif self._rivals():
+            self._add_to_rivals()
+        elif self.shadowed == "drop_in" and self.foreign():
             self._go_before()
         elif self.home == self.tree.path or not self._at_home():
             self._guard()
@@ -85,9 +77,16 @@ class _Edit:
                 self._decide()
         return self.tree
 
+    def _members(self) -> list[Connection]:
+        return sshd_wish.members(self.wanted, self.tree)
+
     def _at_home(self) -> bool:
         """Have our own file say it, and return whether it is true then; if not, all is as it was."""
         before = self.tree
+        others = [_Edit(before, self.wanted._replace(connection=one), "own") for one in self._members()]
+        if any(one._rivals() for one in others):
+            self.home = before.path
+            return False
         target = next((one for one in lines_of(self.wanted, self.tree) if one.file == self.home), None)
         if target:
             self._rewrite(target, self._arguments_for(target))
@@ -105,43 +104,9 @@ class _Edit:
         found = (effective.effective(tree, self.wanted.connection)[_PRINCIPALS] for tree in (before, self.tree))
         return len({one.value for one in found}) == 1
 
-    def _occurrences(self) -> tuple[Arguments, ...]:
-        """What the wish says; only a wish for sshd's default says nothing."""
-        return self.wanted.occurrences or ()
-
-    def _criteria(self) -> match.Criteria:
-        """Where the wish says it; only a wish for the global part says nothing."""
-        return self.wanted.criteria or ()
-
-    def _deciding(self) -> tuple[Setting, ...]:
-        found = effective.effective(self.tree, self.wanted.connection).get(self.keyword.name)
-        return found.deciding if found else ()
-
-    def _is_foreign(self, path: str) -> bool:
-        return path != self.tree.path and posixpath.basename(path) != blocks.DROP_IN
-
-    def _foreign(self) -> list[Setting]:
-        """Return the lines outside the main file and our own drop-in that decide now."""
-        return [setting for setting in self._deciding() if self._is_foreign(setting.file)]
-
     def _guard(self) -> None:
-        for setting in self._foreign() if self.shadowed == "fail" else ():
+        for setting in self.foreign() if self.shadowed == "fail" else ():
             self._touch(setting)
-
-    def _touch(self, setting: Setting) -> None:
-        """Raise where the line that ``setting`` is may not be changed."""
-        if not self._is_foreign(setting.file):
-            return
-        where = f"{self.wanted.key} is decided by {setting.file}:{setting.line.number}"
-        if self.shadowed in ("drop_in", "fail"):
-            raise ShadowedError(f"{where}, which shadowed: {self.shadowed} leaves alone")
-        real = self.tree.disk.real(setting.file)
-        if self._is_packages(setting.file, real):
-            raise _Theirs(f"{where}, which a package owns: {real}")
-
-    def _is_packages(self, path: str, real: str) -> bool:
-        """Whether what is written to ``path`` would go through a link to a file that somebody else brings."""
-        return real.startswith(_PACKAGES) or posixpath.dirname(real) != self.tree.disk.real(posixpath.dirname(path))
 
     def _decide(self) -> None:
         """A keyword for which one line decides."""
@@ -156,8 +121,8 @@ class _Edit:
         elif not target:
             self._insert(self._arguments_for(None))
         self._drop_rivals(ours, target)
-        if self.wanted.criteria is not None and not holds(self.wanted, self.tree):
-            self._move_forward()
+        if self.wanted.criteria is not None and not (sshd_wish.at_least(self.wanted) or holds(self.wanted, self.tree)):
+            self._move()
 
     def _lead(self) -> bool:
         """
@@ -231,6 +196,20 @@ class _Edit:
             self._add(path, place, self._new_block(text))
         return True
 
+    def _rivals(self) -> list[Setting]:
+        """Return the lines of other Match blocks that decide a list of which the wish wants this much at least."""
+        least = sshd_wish.at_least(self.wanted) and self.wanted.criteria is not None
+        return [one for one in self._deciding() if one.criteria is not None and least and not self._ours(one)]
+
+    def _ours(self, setting: Setting) -> bool:
+        return sshd_wish.ours([setting], self.wanted)
+
+    def _add_to_rivals(self) -> None:
+        """Have another Match block say what is wanted too: a block of ours before it would take its own items away."""
+        for rival in self._rivals():
+            self._touch(rival)
+            self._rewrite(rival, self._arguments_for(rival))
+
     def _drop_rivals(self, ours: list[Setting], target: Setting | None) -> None:
         """Lines that still decide in the other of sshd's passes, or parts of a value that is decided in parts."""
         for _rival in ours:
@@ -273,7 +252,7 @@ class _Edit:
         for arguments in self._gathered(missing):
             self._insert(arguments)
         if self.wanted.criteria is not None and not holds(self.wanted, self.tree):
-            self._move_forward()
+            self._move()
 
     def _counting(self) -> list[Setting]:
         """Return the lines of the wish that count; those of the global part do not where "Match all" has some."""
@@ -284,8 +263,15 @@ class _Edit:
         """Return what counts now and would not any more as soon as a line of ours does."""
         if self.keyword.kind in ("listen", "subsystem"):
             return []
-        there = [Arguments((word,), word) for word in self._in_force()]
+        there = [Arguments((word,), word) for word in self._for_all()]
         return [one for one in there if not any(self._same(one, other) for other in wanted)]
+
+    def _for_all(self) -> list[str]:
+        """Return the items that count now for who meets no other Match block with any: these do not add to ours."""
+        found = (effective.effective(self.tree, one).get(self.keyword.name) for one in self._members())
+        lines = [one.deciding for one in found if one and one.deciding]
+        global_ones = next((each for each in lines if self.wanted.criteria is None or each[0].criteria is None), ())
+        return [word for one in global_ones for word in one.line.arguments.words]
 
     def _replace(self, unwanted: list[Setting], missing: list[Arguments]) -> list[Arguments]:
         """
@@ -317,13 +303,18 @@ class _Edit:
             same = next((one for one in left if self._same(one, arguments)), None)
             if same is not None:
                 left.remove(same)
-            if same is not None or not self.wanted.exact:
+            if same is not None or not (self.wanted.exact or self._renewed(arguments)):
                 kept.append(arguments)
         if not kept:
             unwanted.append(setting)
         elif len(kept) < len(self._items(setting)):
             self._rewrite(setting, Arguments(tuple(word for one in kept for word in one.words), kept[0].rest))
         return left
+
+    def _renewed(self, arguments: Arguments) -> bool:
+        """Whether ``arguments`` are another command for a subsystem that is wanted."""
+        wanted = [one.words[:1] for one in self._occurrences()]
+        return self.keyword.kind == "subsystem" and arguments.words[:1] in wanted
 
     def _items(self, setting: Setting) -> list[Arguments]:
         if self.keyword.kind in ("users", "words", "accept"):
@@ -344,7 +335,7 @@ class _Edit:
         self.home = self._drop_in_path()
         self._insert(self._arguments_for(None))
         if not holds(self.wanted, self.tree):
-            first = (self._foreign() or self._deciding())[:1]
+            first = (self.foreign() or self._deciding())[:1]
             where = ", ".join(f"{one.file}:{one.line.number}" for one in first)
             raise ShadowedError(f"{self.wanted.key} is decided by {where}, in spite of a line in {self.home}")
 
@@ -367,37 +358,6 @@ class _Edit:
                 f"{self.tree.path} includes no directory in which a drop-in {blocks.DROP_IN} would be read"
             )
         return found
-
-    def _store(self, path: str, raws: list[bytes]) -> None:
-        self.tree = self.tree.edited({path: b"".join(raws)})
-
-    def _raws(self, path: str) -> list[bytes]:
-        return [line.raw for line in self.tree.files.get(path, ())]
-
-    def _rewrite(self, setting: Setting, arguments: Arguments) -> None:
-        self._touch(setting)
-        raws = self._raws(setting.file)
-        raws[setting.line.number - 1] = language.rewrite(setting.line, arguments, self.tree.daemon)
-        self._store(setting.file, raws)
-
-    def _remove(self, settings: Sequence[Setting]) -> None:
-        for setting in sorted(settings, key=lambda one: -one.line.number):
-            self._touch(setting)
-            raws = self._raws(setting.file)
-            del raws[setting.line.number - 1]
-            self._store(setting.file, raws)
-            if setting.criteria is not None:
-                self._remove_empty_block(setting)
-
-    def _remove_empty_block(self, setting: Setting) -> None:
-        """Remove the Match line above where ``setting`` was when no keyword follows it."""
-        lines = self.tree.files[setting.file]
-        above = [line for line in lines[: setting.line.number - 1] if line.name == "Match"]
-        below = [line for line in lines[above[-1].number :] if line.keyword or line.problem] if above else []
-        if above and (not below or below[0].name == "Match"):
-            raws = self._raws(setting.file)
-            del raws[above[-1].number - 1]
-            self._store(setting.file, raws)
 
     def _insert(self, arguments: Arguments) -> None:
         text = language.render(self.keyword.name, self.keyword, arguments, self.tree.daemon)
@@ -422,36 +382,10 @@ class _Edit:
         number = blocks.outside(self.tree.files[ours[-1].file], ours[-1].line.number)
         return ours[-1].file, ours[-1].line.number if number is None else number, blocks.indent(ours[-1].line)
 
-    def _new_block(self, text: str) -> list[str]:
-        return [f"Match {language.render_criteria(self._criteria(), self.tree.daemon)}", f"\t{text}"]
-
-    def _add(self, path: str, number: int, texts: Sequence[str]) -> None:
-        """Add lines after line ``number`` of ``path``, with the line ending of its neighbours."""
-        raws = self._raws(path)
-        if self.shadowed == "own" and path == self.home and path not in self.tree.files:
-            texts = [_HEADER, *texts]
-        ending = b"\r\n" if raws and raws[max(number - 1, 0)].endswith(b"\r\n") else b"\n"
-        if number and not raws[number - 1].endswith(b"\n"):
-            raws[number - 1] += ending
-        raws[number:number] = [language.encode(text) + ending for text in texts]
-        self._store(path, raws)
-
     def _place(self) -> int:
-        """Return the line of the file after which a new global line belongs: in no section of another tool."""
+        """Return the line of the file after which a new global line belongs (int)."""
         lines = self.tree.files.get(self.home, [])
-        first_match = next((line.number for line in lines if line.name == "Match"), len(lines) + 1)
-        head, theirs = lines[: first_match - 1], sections.sections(lines)
-        free = [line for line in head if not any(line.number in one for one in theirs)]
-        same = [line.number for line in free if line.name == self.keyword.name]
-        comment = re.compile(rb"[ \t]*#[ \t]*%s(?:[ \t=]|$)" % self.keyword.name.encode(), re.IGNORECASE)
-        commented = [line.number for line in free if comment.match(line.raw)]
-        if same or commented:
-            return max([(same or commented)[-1], *self._followed(head)])
-        # Comments right above a Match block belong to it.
-        while head and first_match <= len(lines) and head[-1] in free and head[-1].raw.lstrip().startswith(b"#"):
-            head.pop()
-        inside = next((one for one in theirs if one.first <= len(head) < one.last), None)
-        return inside.first - 1 if inside else len(head)
+        return blocks.place_of(lines, self.keyword.name, self._followed(blocks.before_matches(lines)))
 
     def _followed(self, head: Sequence[Line]) -> list[int]:
         """Return the numbers of the lines of ``head`` after which a new line has to stand (see :meth:`_lead`)."""
@@ -478,20 +412,16 @@ class _Edit:
         deciding = [one for one in self._deciding() if one.criteria is not None]
         return next((one for one in deciding if not sshd_wish.ours([one], self.wanted)), None)
 
-    def _move_forward(self) -> None:
-        """Another Match block that the same connection meets comes first: put a block of our own before it."""
+    def _move(self) -> None:
+        """Another Match block decides for the same connection: put a block of our own where it comes first."""
         rival = self._rival()
-        if rival is None or self.keyword.repeat not in (keywords.FIRST, keywords.MERGE):
+        if rival is None or self.keyword.repeat == keywords.ACCUMULATE:
             return
         self._remove(lines_of(self.wanted, self.tree))
         rival = self._rival() or rival
         texts = [language.render(self.keyword.name, self.keyword, one, self.tree.daemon) for one in self._occurrences()]
         block = self._new_block(texts[0]) + [f"\t{text}" for text in texts[1:]]
-        self._add_before(rival, block)
-
-    def _add_before(self, rival: Setting, block: list[str]) -> None:
-        """Add the lines of a block before the Match block that ``rival`` is in, or that includes the file it is in."""
-        assert rival.head, "a line of a Match block has a Match line above it"
-        path, head = rival.head
-        self._touch(rival if rival.file == path else Setting(path, head))
-        self._add(path, blocks.before_block(self.tree.files[path], head), block)
+        if self.keyword.repeat == keywords.LAST:
+            self._add(self.tree.path, len(self.tree.files[self.tree.path]), block)
+        else:
+            self._add_before(rival, block)

@@ -141,8 +141,9 @@ def _read_included(run: _Pass, path: str, line: Line, match_only: bool, never: b
 def match_lines(tree: Tree, name: str) -> Iterator[tuple[match.Criteria, str, Line]]:
     """
     Yield ``(criteria, file, Line)`` for each line with the keyword ``name`` (str) in a Match block of ``tree`` (Tree),
-    met or not. A file that a block includes is in that block.
+    met or not. A file that a block includes is in that block. Raises ConfigError when sshd would refuse the tree.
     """
+    effective(tree)
     yield from _match_lines(tree, name, tree.path, (), 0)
 
 

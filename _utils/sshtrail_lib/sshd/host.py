@@ -22,6 +22,7 @@ from sshtrail_lib.base.memory import Memory
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.base.transaction import Transaction
 from sshtrail_lib.sshd import accounts, guard, include, keywords, language, match, oracle, values
+from sshtrail_lib.sshd import beside as sshd_beside
 from sshtrail_lib.sshd import effective as sshd_effective
 from sshtrail_lib.sshd import plan as sshd_plan
 from sshtrail_lib.sshd import running as sshd_running
@@ -74,6 +75,8 @@ class Asked(typing.NamedTuple):
     remember
         Whether to remember what stood there before, and to give back what an earlier call with this changed and this
         one does not ask for (bool).
+    beside
+        What other states of the same run ask of the file (see :func:`sshtrail_lib.sshd.beside.asked`).
     """
 
     path: str
@@ -85,6 +88,7 @@ class Asked(typing.NamedTuple):
     force: bool = False
     lowered: str = "remove"
     remember: bool = False
+    beside: typing.Any = None
 
 
 def one_keyword(keyword: str, value: typing.Any, match: str | None, **options: typing.Any) -> Asked:
@@ -335,11 +339,13 @@ def _load(minion: Minion, path: str) -> Tree:
 def _plan(minion: Minion, asked: Asked, memory: Memory) -> Plan:
     daemon = oracle.daemon(minion)
     wishes = sshd_wish.wishes(asked.config, asked.matches, daemon, asked.exact)
+    wishes = sshd_beside.ranked(wishes, asked.beside, daemon) if asked.beside else wishes
     if not oracle.binary() or not os.path.exists(asked.path):
         missing = f"{asked.path} is" if oracle.binary() else "OpenSSH's sshd is"
         raise state.NotInstalled(f"{missing} not on this host yet", sshd_wish.predicted(wishes, daemon))
     tree = _load(minion, asked.path)
     base = _without(tree, memory) if asked.remember else tree
+    base = tree if sshd_effective.problems(base) else base
     if asked.lowered == "remove":
         wishes += sshd_plan.lowering(base, wishes)
     return sshd_plan.plan(tree, wishes, asked.shadowed, base, _earlier(memory, tree) if asked.remember else ())

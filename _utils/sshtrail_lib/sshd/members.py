@@ -9,7 +9,7 @@ import itertools
 import typing
 from collections.abc import Iterable, Iterator, Sequence
 
-from sshtrail_lib.sshd import effective, keywords, match, places
+from sshtrail_lib.sshd import effective, match, places
 from sshtrail_lib.sshd.daemon import Daemon, Names
 from sshtrail_lib.sshd.include import Tree
 from sshtrail_lib.sshd.keywords import Keyword
@@ -49,12 +49,12 @@ def of(
     if criteria is None:
         left = [one for one in [anybody(tree)] if not any(match.meets(other, one, tree.daemon) for other in others)]
         return [sample, *(left if keyword.in_match else ())]
-    if keyword.repeat not in (keywords.FIRST, keywords.MERGE):
-        return [sample]
     own = match.canonical(criteria)
     lines = effective.match_lines(tree, keyword.name)
     rivals = dict.fromkeys(one for one, _path, _line in lines if match.canonical(one) != own)
-    found = (example((criteria, rival), tree.daemon, others) for rival in rivals)
+    found = [example((criteria, rival), tree.daemon, others) for rival in rivals]
+    # Who meets no other block of these: the sample may be somebody whom one is about.
+    found += [example((criteria,), tree.daemon, [*others, *rivals])] if rivals else []
     return list(dict.fromkeys([sample, *(one for one in found if one)]))
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from salt.exceptions import CommandExecutionError
 
-from sshtrail_lib.sshd import edit, effective, language, match, members, values
+from sshtrail_lib.sshd import edit, effective, language, match, members, sections, values
 from sshtrail_lib.sshd import wish as sshd_wish
 from sshtrail_lib.sshd.effective import Effective
 from sshtrail_lib.sshd.include import Tree
@@ -124,7 +124,8 @@ def _changes(tree: Tree, after: Tree, wishes: Sequence[Wish]) -> dict[str, dict[
 
 
 def _change(wanted: Wish, tree: Tree, after: Tree) -> dict[str, typing.Any]:
-    old, new = sshd_wish.current(wanted, tree), sshd_wish.current(wanted, after)
+    old = sshd_wish.current(wanted, tree)
+    new = sshd_wish.current(wanted, after, sshd_wish.failing(wanted, tree) if sshd_wish.at_least(wanted) else None)
     lines, left = ([one.line.raw for one in lines_of(wanted, each)] for each in (tree, after))
     if old != new or wanted.occurrences is not None or lines == left:
         return {"old": old, "new": new}
@@ -170,7 +171,7 @@ def _leave_others(tree: Tree, after: Tree, concerned: Sequence[Wish]) -> None:
 
 def _decided(tree: Tree, after: Tree, wanted: Wish) -> str:
     """Return which lines decide otherwise, in words (str)."""
-    found = effective.effective(after, wanted.connection).get(wanted.keyword.name)
+    found = effective.effective(after, sshd_wish.failing(wanted, after)).get(wanted.keyword.name)
     lines = found.deciding if found else ()
     return f" (decided by {', '.join(place(tree, after, one.file, one.line.number) for one in lines)})" if lines else ""
 
@@ -259,16 +260,24 @@ def lowering(tree: Tree, wishes: Sequence[Wish], common: bool = False) -> list[W
     if wanted is None or wanted.occurrences is None:
         return []
     floor = _LEVELS.index(sshd_wish.value_of(wanted, tree.daemon))
-    named = {match.canonical(one.criteria) for one in wishes if one.criteria and one.keyword.name == "LogLevel"}
-    found: dict[frozenset, Wish] = {}
-    for criteria, path, line in effective.match_lines(tree, "LogLevel"):
-        level = values.spell(wanted.keyword, [line.arguments], tree.daemon)[0]
-        low = _LEVELS.index(level) < floor and ("all", None) not in criteria and match.canonical(criteria) not in named
-        if low and (common or not _for_all(tree, criteria, path, line)):
-            found[match.canonical(criteria)] = Wish(
-                wanted.keyword, None, criteria, connection=match.sample(criteria, tree.daemon.names)
-            )
-    return list(found.values())
+    # Of several lines of one block the first decides.
+    first = {match.canonical(line[0]): line for line in reversed(list(effective.match_lines(tree, "LogLevel")))}
+    left = [first[one] for one in reversed(first) if one not in set(map(match.canonical, wanted.others))]
+    return [
+        _raising(tree, wanted, criteria, path, line)
+        for criteria, path, line in left
+        if _LEVELS.index(values.spell(wanted.keyword, [line.arguments], tree.daemon)[0]) < floor
+        and ("all", None) not in criteria
+        and (common or not _for_all(tree, criteria, path, line))
+    ]
+
+
+def _raising(tree: Tree, wanted: Wish, criteria: Criteria, path: str, line: Line) -> Wish:
+    """Return the wish that takes back what one line of a Match block logs less; of another tool's, which that would
+    write again, the one for a block that comes before it."""
+    theirs = sections.around(tree.files[path], line.number)
+    sample = match.sample(criteria, tree.daemon.names)
+    return Wish(wanted.keyword, wanted.occurrences if theirs else None, criteria, connection=sample)
 
 
 def _for_all(tree: Tree, criteria: Criteria, path: str, line: Line) -> bool:
@@ -280,6 +289,7 @@ def _for_all(tree: Tree, criteria: Criteria, path: str, line: Line) -> bool:
 
 def criteria(tree: Tree) -> list[Criteria]:
     """Return the criteria of every Match block of a tree (list), each once and in order, but those that are for all."""
+    effective.effective(tree)
     lines = [line for lines in tree.files.values() for line in lines if line.name == "Match"]
     found = {match.canonical(one): one for line in lines if (one := match.parse(line.arguments.words, tree.daemon))}
     return [one for one in found.values() if ("all", None) not in one]

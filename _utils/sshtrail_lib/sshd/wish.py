@@ -58,6 +58,11 @@ class Wish(typing.NamedTuple):
             return self.keyword.name
         return f"{self.keyword.name} (Match {sshd_match.text(self.criteria)})"
 
+    @property
+    def place(self) -> tuple[str, frozenset | None]:
+        """What two wishes share that are about the same keyword of the same part (tuple)."""
+        return self.keyword.name, None if self.criteria is None else sshd_match.canonical(self.criteria)
+
 
 def wish(name: str, value: typing.Any, daemon: Daemon, match: str | None = None, exact: bool = True) -> Wish:
     """
@@ -207,7 +212,7 @@ def wishes(config: typing.Any, matches: typing.Any, daemon: Daemon, exact: bool 
     Raises SaltInvocationError when they cannot be, or are none.
     """
     found: list[Wish] = []
-    for match, config_of_match in [(None, config or {}), *_blocks(matches)]:
+    for match, config_of_match in blocks(config, matches):
         if not hasattr(config_of_match, "items"):
             raise SaltInvocationError(
                 f"{match or 'config'} takes a mapping of keywords to values, not {config_of_match!r}"
@@ -216,10 +221,10 @@ def wishes(config: typing.Any, matches: typing.Any, daemon: Daemon, exact: bool 
     if not found:
         raise SaltInvocationError("There is nothing to do: give config or matches")
     _distinct(found)
-    return [_ranked(one, found, daemon) for one in found]
+    return [ranked(one, found, daemon) for one in found]
 
 
-def _ranked(wanted: Wish, wishes: Sequence[Wish], daemon: Daemon) -> Wish:
+def ranked(wanted: Wish, wishes: Sequence[Wish], daemon: Daemon) -> Wish:
     """
     Return ``wanted`` (Wish) with the others that come first for those whom both are about: one for fewer people comes
     before one for more, and otherwise the order of ``wishes`` is that of their blocks.
@@ -243,23 +248,24 @@ def _precedes(one: Wish, other: Wish, earlier: bool, daemon: Daemon) -> bool:
     return earlier if inner == outer else inner
 
 
-def _blocks(matches: typing.Any) -> list[tuple[str, typing.Any]]:
-    if matches is None:
-        return []
-    blocks = [matches] if hasattr(matches, "items") else matches
-    if not isinstance(blocks, (list, tuple)) or not all(hasattr(block, "items") for block in blocks):
+def blocks(config: typing.Any, matches: typing.Any) -> list[tuple[str | None, typing.Any]]:
+    """
+    Return what is asked for of each part: pairs of the criteria of a Match block (str, None for the global part) and
+    what ``config`` and ``matches`` (as for :func:`wishes`) have for it.
+    """
+    told = [] if matches is None else [matches] if hasattr(matches, "items") else matches
+    if not isinstance(told, (list, tuple)) or not all(hasattr(block, "items") for block in told):
         raise SaltInvocationError(f"matches takes a list of {{criteria: {{keyword: value}}}}, not {matches!r}")
-    return [pair for block in blocks for pair in block.items()]
+    return [(None, config or {}), *(pair for block in told for pair in block.items())]
 
 
 def _distinct(wishes: Sequence[Wish]) -> None:
     """Raise BadWish when two of ``wishes`` (list of Wish) are about the same keyword in the same place."""
     seen = set()
     for wanted in wishes:
-        place = wanted.keyword.name, wanted.criteria and sshd_match.canonical(wanted.criteria)
-        if place in seen:
+        if wanted.place in seen:
             raise BadWish(f"{wanted.key} is asked for twice (keywords know no case, and some have two names)")
-        seen.add(place)
+        seen.add(wanted.place)
 
 
 def value_of(wanted: Wish, daemon: Daemon) -> typing.Any:
@@ -281,13 +287,29 @@ def members(wanted: Wish, tree: Tree) -> list[Connection]:
     return sshd_members.of(tree, wanted.keyword, wanted.criteria, wanted.connection, wanted.others)
 
 
-def current(wanted: Wish, tree: Tree) -> typing.Any:
+def current(wanted: Wish, tree: Tree, member: Connection | None = None) -> typing.Any:
     """
     Return the value that ``tree`` gives to the keyword of ``wanted`` (Wish) now, None where no line does. Where its
-    members have different values, it is one that differs from what is wanted.
+    members have different values, it is one that differs from what is wanted, or that of ``member`` (Connection).
     """
-    found = members(wanted, tree) if wanted.occurrences is not None else [wanted.connection]
-    return _current(wanted, tree, next((one for one in found if not holds_for(wanted, tree, one)), wanted.connection))
+    return _current(wanted._replace(criteria=_block(wanted)), tree, member or failing(wanted, tree))
+
+
+def failing(wanted: Wish, tree: Tree) -> Connection:
+    """Return the first member of ``wanted`` (Wish) for whom it is not true in ``tree``, else its own (Connection)."""
+    found = members(wanted, tree) if wanted.occurrences is not None else []
+    return next((one for one in found if not holds_for(wanted, tree, one)), wanted.connection)
+
+
+def at_least(wanted: Wish) -> bool:
+    """Return whether ``wanted`` (Wish) asks for some items of a list, whatever else is on it."""
+    listed = wanted.keyword.repeat == keywords.ACCUMULATE or wanted.keyword.kind in LISTS_ON_A_LINE
+    return listed and not wanted.exact and wanted.occurrences is not None
+
+
+def _block(wanted: Wish) -> Criteria | None:
+    """Return the criteria of the block that has to say it; of what is wanted at least, any may."""
+    return None if at_least(wanted) else wanted.criteria
 
 
 def _current(wanted: Wish, tree: Tree, connection: Connection) -> typing.Any:
@@ -328,7 +350,7 @@ def holds_for(wanted: Wish, tree: Tree, connection: Connection) -> bool:
     if wanted.occurrences is None:
         return not lines_of(wanted._replace(connection=connection), tree)
     # Of the other members it does not matter which block says so.
-    block = None if connection != wanted.connection else wanted.criteria
+    block = None if connection != wanted.connection else _block(wanted)
     now = _current(wanted._replace(criteria=block), tree, connection)
     want = value_of(wanted, tree.daemon)
     if wanted.keyword.kind in LISTS_ON_A_LINE and not wanted.exact:

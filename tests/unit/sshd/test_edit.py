@@ -2,7 +2,7 @@
 
 import pytest
 from matrix.sshd_trees import golden, loaded
-from sshtrail_lib.sshd import edit, plan, wish
+from sshtrail_lib.sshd import edit, lines, plan, wish
 
 MAIN = "/t/sshd_config"
 DAEMON = golden("9.2")
@@ -44,5 +44,5 @@ def test_a_line_that_cannot_be_rewritten_is_told_of():
 )
 def test_a_line_elsewhere_that_may_not_be_changed(shadowed, words):
     tree = loaded(DAEMON, {MAIN: b"Include /t/a\n", "/t/a": b"MaxSessions 3\n"}, MAIN)
-    with pytest.raises(edit.ShadowedError, match=words):
+    with pytest.raises(lines.ShadowedError, match=words):
         edit.edited(tree, wish.wish("MaxSessions", 4, DAEMON), shadowed)
