@@ -263,14 +263,15 @@ class _Edit(Lines):
         """Return what counts now and would not any more as soon as a line of ours does."""
         if self.keyword.kind in ("listen", "subsystem"):
             return []
-        there = [Arguments((word,), word) for word in self._for_all()]
+        now = self._in_force() if self.wanted.criteria is None else self._for_all()
+        there = [Arguments((word,), word) for word in now]
         return [one for one in there if not any(self._same(one, other) for other in wanted)]
 
     def _for_all(self) -> list[str]:
         """Return the items that count now for who meets no other Match block with any: these do not add to ours."""
         found = (effective.effective(self.tree, one).get(self.keyword.name) for one in self._members())
         lines = [one.deciding for one in found if one and one.deciding]
-        global_ones = next((each for each in lines if self.wanted.criteria is None or each[0].criteria is None), ())
+        global_ones = next((each for each in lines if each[0].criteria is None), ())
         return [word for one in global_ones for word in one.line.arguments.words]
 
     def _replace(self, unwanted: list[Setting], missing: list[Arguments]) -> list[Arguments]:

@@ -251,7 +251,11 @@ def effective(tree: Tree, connection: Connection | None = None) -> dict[str, Eff
     """
     key = "effective", connection
     if key not in tree.answers:
-        tree.answers[key] = _effective(tree, connection)
+        try:
+            tree.answers[key] = _effective(tree, connection)
+        except ConfigError as exc:
+            exc.tree = tree
+            raise
     return tree.answers[key]
 
 

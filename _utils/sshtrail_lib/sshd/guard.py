@@ -29,6 +29,7 @@ _BEARING = frozenset(
     + ["AuthenticationMethods", "PubkeyAuthentication", "PasswordAuthentication", "KbdInteractiveAuthentication"]
     + ["ChallengeResponseAuthentication", "HostbasedAuthentication", "GSSAPIAuthentication", "AuthorizedKeysFile"]
     + ["AuthorizedKeysCommand", "TrustedUserCAKeys", "Port", "ListenAddress", "AddressFamily"]
+    + ["MaxSessions", "MaxAuthTries"]
 )
 
 
@@ -115,13 +116,15 @@ class _Ways(typing.NamedTuple):
     def _barred(self, tree: Tree, account: str, kind: str, has_key: _HasKey | None) -> Obstacle | None:
         """Return what keeps ``account`` out wherever it comes from, None when it comes in from somewhere."""
         ways = itertools.islice(places.connections(tree, account, self.named, kind), places.LIMIT)
-        first = None
+        found = []
         for connection in ways:
             obstacle = _obstacle(tree, connection, self.accounts, has_key)
             if obstacle is None:
                 return None
-            first = first or obstacle._replace(connection=connection)
-        return first or _NEVER
+            found.append(obstacle._replace(connection=connection))
+        # What was in the way of some before is not what takes the last way.
+        changed = _changed(self.done)
+        return next((one for one in found if changed & {*one.keyword.split(" ")}), found[0] if found else _NEVER)
 
 
 def _judge_everybody(ways: _Ways) -> None:
@@ -207,7 +210,9 @@ def _obstacle(tree: Tree, connection: Connection, accounts: Accounts, has_key: _
 def _refused(values: _Values) -> Obstacle | None:
     if values.get("RefuseConnection") == "yes":
         return Obstacle("RefuseConnection", "RefuseConnection refuses every connection")
-    return None
+    # The first question of most clients is which methods there are, and that is a try.
+    none = next((name for name in ("MaxSessions", "MaxAuthTries") if values.get(name) == "0"), None)
+    return Obstacle(none, f"{none} 0 lets nobody in") if none else None
 
 
 def _user_lists(values: _Values, connection: Connection, names: Names) -> Obstacle | None:
@@ -269,18 +274,26 @@ def _methods(values: _Values, account: str, root: bool, has_key: _HasKey | None)
         ways -= {"password", "keyboard-interactive"}
     # Keyboard-interactive is PAM's; without PAM it has nothing to ask.
     ways -= {"keyboard-interactive"} if values.get("UsePAM", "no") != "yes" else set()
-    if has_key and not _finds_key(values, account, has_key):
+    if not _finds_key(values, account, has_key or _has_file):
         ways -= {"publickey"}
     lists = values.get("AuthenticationMethods") or "any"
     if lists != "any":
         enough = any({one.partition(":")[0] for one in each.split(",")} <= ways for each in lists.split(" "))
-        return (
-            None if enough else Obstacle("AuthenticationMethods", f"no list of AuthenticationMethods lets {account} in")
-        )
-    if ways:
-        return None
-    culprits = "PasswordAuthentication PubkeyAuthentication KbdInteractiveAuthentication PermitRootLogin UsePAM"
-    return Obstacle(culprits, f"neither a password nor a key would let {account} in")
+        reason = f"no list of AuthenticationMethods lets {account} in"
+        return None if enough else Obstacle(f"AuthenticationMethods {_METHODS}", reason)
+    return None if ways else Obstacle(_METHODS, f"neither a password nor a key would let {account} in")
+
+
+#: What can take a method.
+_METHODS = (
+    "PasswordAuthentication PubkeyAuthentication KbdInteractiveAuthentication ChallengeResponseAuthentication "
+    "PermitRootLogin UsePAM AuthorizedKeysFile AuthorizedKeysCommand TrustedUserCAKeys"
+)
+
+
+def _has_file(_account: str, words: list[str]) -> bool:
+    """Whether there can be keys at all, where it is no matter who has any."""
+    return words != ["none"]
 
 
 def _finds_key(values: _Values, account: str, has_key: _HasKey) -> bool:

@@ -25,7 +25,9 @@ RAW = ("raw", "addendum", "command")
 
 
 class ConfigError(CommandExecutionError):
-    """sshd would refuse this configuration; the message names file, line and column."""
+    """sshd would refuse this configuration; the message names file, line and column in ``tree`` (Tree), if known."""
+
+    tree: typing.Any = None
 
 
 class Problem(typing.NamedTuple):

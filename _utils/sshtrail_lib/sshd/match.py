@@ -113,8 +113,17 @@ def text(criteria: Criteria) -> str:
 
 
 def canonical(criteria: Criteria) -> frozenset:
-    """Return what two Match lines with the same meaning share: the order of criteria and of list items is no matter."""
-    return frozenset((name, pattern and frozenset(pattern.split(","))) for name, pattern in criteria)
+    """
+    Return what two Match lines with the same meaning share: the order of criteria and of list items is no matter, and
+    neither is the case of names of hosts and of addresses.
+    """
+    return frozenset((name, pattern and frozenset(_folded(name, pattern).split(","))) for name, pattern in criteria)
+
+
+def _folded(name: str, pattern: str) -> str:
+    # An address that is a pattern is compared as text.
+    plain = name in ("address", "localaddress") and not re.search(r"[*?]", pattern)
+    return pattern.lower() if name == "host" or plain else pattern
 
 
 def _check(name: str, pattern: str, names: Names) -> None:

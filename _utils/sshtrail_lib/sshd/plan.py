@@ -78,13 +78,8 @@ def plan(
     if shadowed not in SHADOWED:
         raise BadWish(f"shadowed takes {', '.join(SHADOWED)}, not {shadowed!r}")
     effective.effective(tree)
-    after = base = tree if base is None or effective.problems(base) else base
-    for _round in wishes:
-        # A block that goes before another tool's can come before one of ours as well.
-        for wanted in (failed := [one for one in wishes if not holds(one, after)]):
-            after = edit.edited(after, wanted, shadowed)
-        if not failed:
-            break
+    base = tree if base is None or effective.problems(base) else base
+    after = _edited(tree, base, wishes, shadowed)
     given_back = _given_back(earlier, wishes)
     _verify(tree, after, wishes, given_back)
     changes = _changes(tree, after, [*wishes, *given_back])
@@ -92,6 +87,22 @@ def plan(
         # What others moved about and means the same is left as it is.
         after = tree
     return Plan(tree, after, _files(tree, after), changes, tuple(wishes), base, given_back)
+
+
+def _edited(tree: Tree, base: Tree, wishes: Sequence[Wish], shadowed: str) -> Tree:
+    """Return ``base`` with all edits; errors are told for ``tree``."""
+    after = base
+    try:
+        for _round in wishes:
+            # A block that goes before another tool's can come before one of ours as well.
+            for wanted in (failed := [one for one in wishes if not holds(one, after)]):
+                after = edit.edited(after, wanted, shadowed)
+            if not failed:
+                break
+        effective.effective(after)
+    except ConfigError as exc:
+        raise ConfigError(f"sshd would refuse the edit: {relocated(tree, exc.tree or tree, exc.message)}") from exc
+    return after
 
 
 def restoring(tree: Tree, base: Tree, earlier: Sequence[Wish]) -> Plan:
@@ -173,6 +184,8 @@ def _decided(tree: Tree, after: Tree, wanted: Wish) -> str:
     """Return which lines decide otherwise, in words (str)."""
     found = effective.effective(after, sshd_wish.failing(wanted, after)).get(wanted.keyword.name)
     lines = found.deciding if found else ()
+    if not lines and wanted.keyword.name in _FOLLOWS["ChallengeResponseAuthentication"]:
+        return " (ChallengeResponseAuthentication, which is on, turns it on)"
     return f" (decided by {', '.join(place(tree, after, one.file, one.line.number) for one in lines)})" if lines else ""
 
 
@@ -197,15 +210,22 @@ def _located(tree: Tree, after: Tree, found: Problem) -> str:
 
 
 def relocated(tree: Tree, after: Tree, text: str) -> str:
-    """Return what sshd says of an edited tree (``text``, str) with each line that it names as :func:`place` does."""
+    """Return what is said of an edited tree (``text``, str) with each line that it names as :func:`place` does."""
     paths = "|".join(map(re.escape, sorted(after.files, key=len, reverse=True)))
-    return re.sub(rf"({paths}):? line (\d+)", lambda found: place(tree, after, found[1], int(found[2])), text)
+    lines = rf"({paths})(?::? line |:)(\d+)(?::\d+(?=:))?"
+    return re.sub(lines, lambda found: place(tree, after, found[1], int(found[2])), text)
+
+
+#: What follows from a keyword: the endpoints, and before 8.7 the other one of two keywords for one thing.
+_FOLLOWS = {
+    **dict.fromkeys(("Port", "AddressFamily"), ("ListenAddress",)),
+    "ChallengeResponseAuthentication": ("KbdInteractiveAuthentication",),
+}
 
 
 def _allowed(wishes: Sequence[Wish]) -> set[str]:
     names = {wanted.keyword.name for wanted in wishes}
-    # The endpoints follow from these.
-    return names | {"ListenAddress"} if names & {"Port", "AddressFamily"} else names
+    return names.union(*(_FOLLOWS.get(name, ()) for name in names))
 
 
 def _value(found: Mapping[str, Effective], name: str) -> typing.Any:

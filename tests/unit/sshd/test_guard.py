@@ -41,6 +41,8 @@ def judge(config, admins=(), before=OPEN, match=None, who=None):
         ({"AllowGroups": ["wheel2"]}, "AllowGroups holds no group of root"),
         ({"ListenAddress": ["127.0.0.1"]}, "no longer listen where it does now"),
         ({"Port": [2222]}, "no longer listen where it does now"),
+        ({"MaxSessions": 0}, "MaxSessions 0 lets nobody in .*:3: MaxSessions 0"),
+        ({"MaxAuthTries": 0}, "MaxAuthTries 0 lets nobody in"),
     ],
 )
 def test_what_would_lock_root_out(config, words):
@@ -100,6 +102,34 @@ def test_the_last_way_in_may_be_a_match_block(criteria):
     with pytest.raises(guard.LockOutError, match="lock out root"):
         judge({"PermitRootLogin": None}, ["root"], before, criteria, KEYED)
     judge({"PermitRootLogin": "prohibit-password"}, ["root"], before, criteria, KEYED)
+
+
+NO_PASSWORD = "PermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "config", "line"),
+    [
+        (NO_PASSWORD, {"AuthorizedKeysFile": "none"}, "AuthorizedKeysFile none"),
+        (NO_PASSWORD, {"AuthorizedKeysFile": "/none/%u"}, "AuthorizedKeysFile /none/%u"),
+        (
+            f"{NO_PASSWORD}AuthenticationMethods publickey\n",
+            {"PubkeyAuthentication": "no", "AuthenticationMethods": None},
+            "PubkeyAuthentication no",
+        ),
+        ("AllowUsers root@10.0.0.0/8\n", {"DenyUsers": ["root@10.0.0.0/8"]}, "DenyUsers root@10"),
+        ("AllowUsers root@10.0.0.0/8 root@::/0\n", {"DenyUsers": ["root@10.*"]}, "DenyUsers root@10"),
+    ],
+)
+def test_the_line_that_does_it_is_named(before, config, line):
+    who = guard.Accounts(["root"], lambda _account, words: ".ssh/authorized_keys" in words)
+    with pytest.raises(guard.LockOutError, match=rf"lock out root: .*: {line}"):
+        judge(config, ["root"], before, who=who)
+
+
+def test_without_any_file_for_keys_nobody_comes_in_by_one():
+    with pytest.raises(guard.LockOutError, match="AuthorizedKeysFile none"):
+        judge({"AuthorizedKeysFile": "none"}, before=NO_PASSWORD)
 
 
 def test_one_of_two_ways_may_go():

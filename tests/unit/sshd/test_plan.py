@@ -41,3 +41,43 @@ def test_who_logs_less(common, keys):
     tree = loaded(DAEMON, {MAIN: text.encode()}, MAIN)
     found = sshd_plan.lowering(tree, [wish.wish("LogLevel", "INFO", DAEMON)], common)
     assert [one.key for one in found] == [f"LogLevel (Match {one})" for one in keys]
+
+
+def test_two_keywords_for_one_thing():
+    """Before 8.7 ChallengeResponseAuthentication turns on the other one too."""
+    old = golden("8.4")
+    done = plan({MAIN: "UsePAM yes\n"}, {"ChallengeResponseAuthentication": "no"}, daemon=old)
+    assert done.files == {MAIN: b"UsePAM yes\nChallengeResponseAuthentication no\n"}
+    both = {"KbdInteractiveAuthentication": "no", "ChallengeResponseAuthentication": "no"}
+    assert len(plan({MAIN: "UsePAM yes\n"}, both, daemon=old).changes) == 2
+    with pytest.raises(sshd_plan.NoEffectError, match="ChallengeResponseAuthentication, which is on, turns it on"):
+        plan({MAIN: "UsePAM yes\n"}, {"KbdInteractiveAuthentication": "no"}, daemon=old)
+
+
+@pytest.mark.parametrize(
+    ("before", "config", "match", "words"),
+    [
+        (
+            "# x\nAuthenticationMethods publickey\n",
+            {"AuthenticationMethods": "any"},
+            "User carol",
+            "refuse the edit: /t/sshd_config, new line 'AuthenticationMethods any': .* cannot follow",
+        ),
+        ("ListenAddress ::1\n", {"AddressFamily": "inet"}, None, "refuse the edit: /t/sshd_config: ListenAddress"),
+        (
+            "Port 22\n",
+            {"ListenAddress": "no.such.host.invalid"},
+            None,
+            "refuse the edit: /t/sshd_config: ListenAddress",
+        ),
+        (
+            "AuthenticationMethods password\n",
+            {"PasswordAuthentication": "no"},
+            None,
+            "refuse the edit: /t/sshd_config:1: ",
+        ),
+    ],
+)
+def test_an_error_names_lines_as_they_are(before, config, match, words):
+    with pytest.raises(language.ConfigError, match=words):
+        plan({MAIN: before}, config, match)
