@@ -1,5 +1,5 @@
 """
-Which TCP sockets listen, and whose they are: the kernel's own answer.
+Which sockets listen, and whose they are: the kernel's own answer. Those of TCP, and those that no network reaches.
 """
 
 from __future__ import annotations
@@ -14,8 +14,12 @@ from collections.abc import Iterator
 #: The kernel's tables of sockets, and its number for the state of one that listens.
 TABLES: dict[int, str] = {socket.AF_INET: "/proc/net/tcp", socket.AF_INET6: "/proc/net/tcp6"}
 LISTENS = 10
-#: linux/netlink.h, linux/sock_diag.h: the protocol, the kind of message, what asks for all, the size, the end.
-SOCK_DIAG, BY_FAMILY, DUMP, REQUEST, DONE = 4, 20, 0x301, 72, 3
+#: linux/netlink.h, linux/sock_diag.h: the protocol, the kind of message, what asks for all, the end.
+SOCK_DIAG, BY_FAMILY, DUMP, DONE = 4, 20, 0x301, 3
+#: linux/vm_sockets.h: every number of a machine that a host has.
+ANY_CID = 0xFFFFFFFF
+#: proc(5), net/unix: the flag of a socket that listens.
+ACCEPTS = 1 << 16
 #: The header of a message (length, kind, flags, number, port), and the flag of a list that changed meanwhile.
 HEADER, INTERRUPTED = struct.Struct("=IHH8x"), 0x10
 
@@ -29,9 +33,49 @@ class Listening(typing.NamedTuple):
     inode: int
 
 
+class Local(typing.NamedTuple):
+    """
+    A socket that listens where no network comes to it: its ``place`` (str: a path, ``@NAME``, or ``vsock:CID:PORT``
+    with no CID for any) and its ``inode`` (int).
+    """
+
+    place: str
+    inode: int
+
+
+def local() -> list[Local]:
+    """Return every Unix and VSOCK socket that listens (list of :class:`Local`), as systemd.socket(5) writes them."""
+    return [*_of_unix(), *_of_vsock()]
+
+
+def _of_unix() -> Iterator[Local]:
+    """Read the kernel's table: it has few lines, and a path that is asked for costs as much."""
+    with contextlib.suppress(FileNotFoundError), open("/proc/net/unix", encoding="utf-8", errors="replace") as lines:
+        next(lines)
+        for line in lines:
+            words = line.rstrip("\n").split(maxsplit=7)
+            if len(words) > 6 and int(words[3], 16) & ACCEPTS:
+                yield Local(words[7] if len(words) > 7 else "", int(words[6]))
+
+
+def _of_vsock() -> list[Local]:
+    """Ask the kernel: linux/vm_sockets_diag.h. There is no table, and without VSOCK no answer."""
+    asked = struct.pack("=BBHIIIII", socket.AF_VSOCK, 0, 0, 1 << LISTENS, 0, 0, 0, 0)
+    try:
+        found = [struct.unpack_from("=4xII8xI", message, HEADER.size) for message in _dump(asked)]
+    except OSError:
+        return []
+    return [Local(f"vsock:{'' if cid == ANY_CID else cid}:{port}", inode) for cid, port, inode in found]
+
+
 def listening() -> list[Listening]:
     """Return every TCP socket that listens in this network (list of :class:`Listening`); nothing is connected to."""
     return [found for family in TABLES for found in _of_family(family)]
+
+
+def listening_to(pid: int) -> list[Listening]:
+    """Return every TCP socket that listens in the network of the process ``pid`` (int), which may be another."""
+    return [one for family, path in TABLES.items() for one in _read(family, path.replace("/net/", f"/{pid}/net/"))]
 
 
 def is_here(address: str) -> bool:
@@ -54,17 +98,22 @@ def _of_family(family: int) -> list[Listening]:
 
 
 def _asked(family: int) -> Iterator[Listening]:
-    """Ask the kernel for the sockets that listen, and only for these: sock_diag(7), linux/inet_diag.h."""
+    """Ask the kernel for the sockets that listen, and only for these: linux/inet_diag.h."""
+    request = struct.pack("=BBBxI48x", family, socket.IPPROTO_TCP, 0, 1 << LISTENS)
+    return (_told(family, message) for message in _dump(request))
+
+
+def _dump(request: bytes) -> Iterator[bytes]:
+    """Yield what the kernel tells of each socket that a request (bytes) is about: sock_diag(7)."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, SOCK_DIAG) as diag:
-        head = struct.pack("=IHHII", REQUEST, BY_FAMILY, DUMP, 0, 0)
-        diag.send(head + struct.pack("=BBBxI48x", family, socket.IPPROTO_TCP, 0, 1 << LISTENS))
+        diag.send(struct.pack("=IHHII", HEADER.size + len(request), BY_FAMILY, DUMP, 0, 0) + request)
         while True:
             for kind, flags, message in _messages(diag.recv(65536)):
                 if kind == DONE:
                     return
                 if kind != BY_FAMILY or flags & INTERRUPTED:
                     raise OSError("the kernel does not tell which sockets listen")
-                yield _told(family, message)
+                yield message
 
 
 def _messages(received: bytes) -> Iterator[tuple[int, int, bytes]]:
@@ -86,9 +135,9 @@ def _told(family: int, message: bytes) -> Listening:
     return Listening(shown, port, uid, inode)
 
 
-def _read(family: int) -> Iterator[Listening]:
+def _read(family: int, path: str = "") -> Iterator[Listening]:
     """Read the kernel's table of an address family, which has the sockets that listen first: proc_net_tcp."""
-    with contextlib.suppress(FileNotFoundError), open(TABLES[family], encoding="ascii") as lines:
+    with contextlib.suppress(OSError), open(path or TABLES[family], encoding="ascii") as lines:
         next(lines)
         for line in lines:
             words = line.split()

@@ -1,7 +1,8 @@
 """
-What is started when somebody comes: by a socket of systemd's, by inetd or by xinetd. Until then no process shows it.
+What is started when somebody comes: by a socket of systemd's, by inetd or xinetd, by a server that has it on its
+command line. Until then no process shows it.
 
-Source: systemctl(1), systemd.socket(5), inetd(8), xinetd.conf(5).
+Source: systemctl(1), systemd.socket(5), systemd-ssh-generator(8), inetd(8), xinetd(8), xinetd.conf(5).
 """
 
 from __future__ import annotations
@@ -9,15 +10,16 @@ from __future__ import annotations
 import posixpath
 import re
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
+from sshtrail_lib.coverage.marks import SSHD, called
 from sshtrail_lib.sshd import commandline
 
 #: What systemd tells of its sockets, and of the services that these start.
 OF_SOCKETS = ("Id", "Accept", "Triggers", "Listen", "ActiveState")
-OF_SERVICES = ("Id", "ExecStart", "Environment", "EnvironmentFiles")
-#: A stream at an address of the network: a path and a VSOCK address are none.
-_STREAM = re.compile(r"(?P<place>(?:\[[^]]*\]|[0-9.]+):[0-9]+) \(Stream\)")
+OF_SERVICES = ("Id", "Names", "ExecStart", "Environment", "EnvironmentFiles")
+#: What takes connections: at an address of the network or of VSOCK (``vsock:CID:PORT``), or a path of this host's.
+_STREAM = re.compile(r"(?P<place>.+) \((?:Stream|SequentialPacket)\)")
 _COMMAND = re.compile(r"path=(?P<path>\S+) ; argv\[\]=(?P<argv>.*?) ; ignore_errors=")
 _FILE = re.compile(r" \(ignore_errors=(?:yes|no)\)\Z")
 #: Programs that begin others by a table, and where the table is: files, and directories with more of them.
@@ -25,8 +27,46 @@ TABLES = {
     **dict.fromkeys(("inetd", "openbsd-inetd", "inetutils-inetd"), ("/etc/inetd.conf", "/etc/inetd.d")),
     "xinetd": ("/etc/xinetd.conf", "/etc/xinetd.d"),
 }
-#: Looks who comes, and becomes the program that it is given.
-WRAPPER = "tcpd"
+#: Options of an inetd that take an argument.
+_INETD = ("-a", "-q", "-R", "-N", "-p")
+#: Programs that give shells: whether their sessions go by PAM, and so have a login id.
+DOORS = {
+    **dict.fromkeys(("dropbear", "dropbearmulti", "tinysshd", "tinysshnoneauthd", "teleport", "ttyd", "gotty"), False),
+    **dict.fromkeys(
+        ("telnetd", "in.telnetd", "rlogind", "in.rlogind", "rshd", "in.rshd", "shellinaboxd", "lshd"), True
+    ),
+}
+#: Programs that have people log in at what they are given: likewise, and only where they are started for it.
+LOGINS = {**dict.fromkeys(("login", "agetty", "getty", "mgetty"), True), "su": False, "sulogin": False}
+#: Programs at which people type commands.
+SHELLS = ("sh", "bash", "dash", "zsh", "zsh5", "ksh", "ksh93", "mksh", "yash", "fish", "tcsh", "csh", "ash", "hush")
+#: Programs that give a shell when they are told so.
+TOLD = {"socat1": re.compile(r"(?i)\b(EXEC|SYSTEM|SHELL):"), "ncat": re.compile(r"^(-\w*[ec]\w*|--(sh-|lua-)?exec.*)$")}
+TOLD["socat"] = TOLD["socat1"]
+TOLD["nc"] = TOLD["nc.traditional"] = TOLD["netcat"] = TOLD["ncat"]
+#: Programs that take connections, and begin what stands on their command line for each.
+SERVERS = ("tcpserver", "sslserver", "tcpsvd", "s6-tcpserver", "systemd-socket-activate", "websocketd", "faucet")
+#: Programs that become another one, or begin it as it is.
+WRAPPERS = (
+    *(
+        "env",
+        "nice",
+        "ionice",
+        "nohup",
+        "setsid",
+        "stdbuf",
+        "timeout",
+        "chrt",
+        "taskset",
+        "unshare",
+        "nsenter",
+        "chroot",
+    ),
+    *("setpriv", "prlimit", "runuser", "sudo", "doas", "capsh", "script", "flock", "tini", "dumb-init", "systemd-run"),
+    *("ip", "tcpd", "strace", "ltrace", "daemon", "start-stop-daemon", "softlimit", "setuidgid", "envdir", "chpst"),
+)
+_LOADER = re.compile(r"ld(?:-linux.*|64)?\.so(?:\.\d+)?|ld-\d.*\.so")
+_KNOWN = {*DOORS, *LOGINS, *SHELLS, *TOLD, SSHD[0]}
 
 
 class Started(typing.NamedTuple):
@@ -62,18 +102,23 @@ def blocks(shown: str) -> list[dict[str, list[str]]]:
 
 
 def units(shown: str) -> list[Unit]:
-    """Return what the sockets start that listen to the network; ``shown`` (str) has their :data:`OF_SOCKETS`."""
+    """Return what the sockets start that take connections; ``shown`` (str) has their :data:`OF_SOCKETS`."""
     found = []
     for told in blocks(shown):
         places = tuple(one["place"] for one in map(_STREAM.fullmatch, told.get("Listen", ())) if one)
         name = told.get("Id", [""])[0]
         if not places or told.get("ActiveState") != ["active"] or not name.endswith(".socket"):
             continue
-        # A template is told of by any of its instances.
-        instance = f"{name.removesuffix('.socket')}@sshtrail.service"
+        # A template is told of by any of its instances; the socket's own instance is not in its name.
+        instance = f"{name.removesuffix('.socket').partition('@')[0]}@sshtrail.service"
         names = [instance] if told.get("Accept") == ["yes"] else " ".join(told.get("Triggers", ())).split()
         found += [Unit(one, places, name) for one in names]
     return found
+
+
+def services(shown: str) -> dict[str, dict[str, list[str]]]:
+    """Return what is ``shown`` (str) of services by each of their names (dict of a block of :data:`OF_SERVICES`)."""
+    return {name: told for told in blocks(shown) for line in told.get("Names", ()) for name in line.split()}
 
 
 def commands(told: Mapping[str, list[str]]) -> list[tuple[str, str]]:
@@ -88,12 +133,25 @@ def environment(told: Mapping[str, list[str]]) -> tuple[dict[str, str], list[str
     return own, [_FILE.sub("", line) for line in told.get("EnvironmentFiles", ())]
 
 
+def tables(name: str, arguments: Sequence[str]) -> list[str]:
+    """Return where a program of :data:`TABLES` (``name``, str) with ``arguments`` (str) has them (list of str)."""
+    pairs = list(zip(["", *arguments], arguments, strict=False))
+    if name == "xinetd":
+        return [word for before, word in pairs if before == "-f"] or list(TABLES[name])
+    return [word for before, word in pairs if word[:1] != "-" and before not in _INETD] or list(TABLES[name])
+
+
+def included(text: str) -> list[str]:
+    """Return which files and directories (list of str) a file of xinetd's (str) includes."""
+    return re.findall(r"^\s*include(?:dir)?\s+(\S+)\s*$", text, re.MULTILINE)
+
+
 def inetd(text: str) -> Iterator[Started]:
     """Yield what a table of inetd's (str) starts for a stream of the network."""
     for line in text.splitlines():
         words = line.partition("#")[0].split()
         if len(words) >= 6 and words[1] == "stream" and not words[2].startswith("unix") and words[5] != "internal":
-            yield _behind(words[5], words[6:] or [posixpath.basename(words[5])], f"inetd's {words[0]}")
+            yield Started(words[5], tuple(words[6:] or [posixpath.basename(words[5])]), f"inetd's {words[0]}")
 
 
 _SERVICE = re.compile(r"^\s*service\s+(\S+)\s*\{([^}]*)\}", re.MULTILINE)
@@ -108,11 +166,23 @@ def xinetd(text: str) -> Iterator[Started]:
         words = told.get("server_args", "").split()
         if told.get("server") and told.get("disable", "no").lower() != "yes":
             named = words if "NAMEINARGS" in told.get("flags", "").upper() else [told["server"], *words]
-            yield _behind(told["server"], named or [told["server"]], f"xinetd's {name}")
+            yield Started(told["server"], tuple(named or [told["server"]]), f"xinetd's {name}")
 
 
-def _behind(program: str, argv: list[str], by: str) -> Started:
-    if posixpath.basename(program) == WRAPPER and argv:
-        # It is called by the name of the other, which may have no path.
-        return Started(argv[0], tuple(argv), by)
-    return Started(program, tuple(argv), by)
+def begun(started: Started) -> Started:
+    """
+    Return what a program comes to that begins another (:class:`Started`): the first known one on its command line.
+
+    Itself where it begins none, or none that is known.
+    """
+    name, arguments = called(started.program, started.argv)
+    if name not in (*WRAPPERS, *SERVERS) and not _LOADER.fullmatch(name):
+        return started
+    # tcpd is called by the name of the other.
+    own = posixpath.basename(next(iter(started.argv), name)) == name
+    words = started.argv if name == "tcpd" and not own else arguments
+    for at, word in enumerate(words):
+        program = (word.split() or [""])[0]
+        if called(program, words[at:])[0] in _KNOWN:
+            return Started(program, (*word.split(), *words[at + 1 :]), started.by)
+    return started

@@ -25,6 +25,8 @@ SESSION = re.compile(r"sshd(?:-session)?: (?P<user>.+)@(?:notty|(?:pts/|tty)[0-9
 #: The title of a sshd that listens: what it is called, and its command line.
 LISTENS = re.compile(r"(?P<name>[^\s:/]+): /.* \[listener\] [0-9]+ of [0-9]+-[0-9]+ startups")
 DELETED = " (deleted)"
+#: Programs that are many: which one, they are told by their name, or by their first argument.
+MANY = ("busybox", "toybox", "dropbearmulti")
 #: Lines of the log for which a host is looked at as a whole: auditing was switched off, a rule came or went, a login id
 #: was given up.
 INTERRUPTED = re.compile(
@@ -56,6 +58,22 @@ def interrupted(lines: bytes) -> bool:
                 return True
             at = lines.find(mark, at + 1)
     return False
+
+
+def called(program: str, argv: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """
+    Return what a process is by its executable (str), and its arguments (sequence of str).
+
+    program, argv
+        The executable (str), which may be deleted by now, and the command line (sequence of str).
+    """
+    name, words = posixpath.basename(program).removesuffix(DELETED), list(argv)
+    while name in MANY and words:
+        # A login shell's name begins with a dash.
+        name = posixpath.basename(words.pop(0)).lstrip("-")
+        if name not in MANY:
+            return name, words
+    return name, words[1:]
 
 
 def user_of(comm: str, program: str, argv: Sequence[str]) -> str:

@@ -4,33 +4,24 @@ How people come in: the sshd that listens, its options, other ways in, and the s
 
 from __future__ import annotations
 
-import posixpath
 import re
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 
+from sshtrail_lib.coverage import demand
 from sshtrail_lib.coverage.checks import Cause, Verdict, unknown, verdict
-from sshtrail_lib.coverage.marks import SSHD, UNSET, user_of
+from sshtrail_lib.coverage.marks import SSHD, UNSET, called, user_of
+from sshtrail_lib.sshd import commandline
 
 #: Keywords that bear on the trail, beside those that the policy has.
 TELLING = ("usepam", "loglevel", "logverbose", "syslogfacility", "pamservicename", "authorizedkeyscommand", "include")
 #: Levels at which sshd does not log that it accepted somebody.
 QUIET = ("QUIET", "FATAL", "ERROR")
-# Programs that let people in and give shells: whether their sessions go by PAM, and so have a login id.
-DOORS = {
-    **dict.fromkeys(("dropbear", "dropbearmulti", "tinysshd", "teleport", "ttyd", "gotty"), False),
-    **dict.fromkeys(
-        ("telnetd", "in.telnetd", "rlogind", "in.rlogind", "rshd", "in.rshd", "shellinaboxd", "lshd"), True
-    ),
-}
-#: Programs at which people type commands.
-SHELLS = ("sh", "bash", "dash", "zsh", "zsh5", "ksh", "ksh93", "mksh", "yash", "fish", "tcsh", "csh", "ash", "busybox")
 #: What serves files, as a command.
 SFTP = re.compile(r"\b(?:internal-sftp|sftp-server)\b")
-#: Programs that give a shell when they are told so.
-TOLD = {"socat1": re.compile(r"(?i)\b(EXEC|SYSTEM|SHELL):"), "ncat": re.compile(r"^(-\w*[ec]\w*|--(sh-)?exec.*)$")}
-TOLD["socat"] = TOLD["socat1"]
-TOLD["nc"] = TOLD["nc.traditional"] = TOLD["netcat"] = TOLD["ncat"]
+#: Options of a shell that take the next word, and names of what somebody types at.
+TAKES = re.compile(r"--(?:rcfile|init-file)|[-+]\w*[oO]")
+TYPED_AT = ("/dev/stdin", "/dev/tty", "/dev/fd/0", "/proc/self/fd/0")
 #: Transient units that systemd-run makes, as a control group's path has them.
 TRANSIENT = re.compile(r"/run-(?:u[0-9]+|r[0-9a-f]{32}|p[0-9]+-i[0-9]+)\.service(?:/|$)")
 
@@ -41,7 +32,7 @@ class Process(typing.NamedTuple):
 
     ``pid``, ``parent`` (int), ``comm`` (str), ``uid`` and ``login`` (int: its login id), ``program`` (str: its
     executable, empty when it cannot be told), ``argv`` (tuple of str), ``started`` (float, seconds since the epoch),
-    ``terminal`` (bool: whether it has one of a person's) and ``group`` (str: its control group).
+    ``terminal`` (bool: whether it has one of a person's, or reads from a network), ``group`` (str: its control group).
     """
 
     pid: int
@@ -76,7 +67,7 @@ class Server(typing.NamedTuple):
     str), the main file that it reads (``config``, str), whether that is the policy's (``ours``, bool), the
     ``keywords`` that this file comes to (dict of str in lower case to str; empty when that cannot be told), and what it
     was ``called`` (str): until 9.7 that is the service that it asks of PAM. One that is not there yet will be started
-    ``by`` another (str) when somebody comes.
+    ``by`` another (str) when somebody comes. Its program may be another than the ``installed`` (bool) one.
     """
 
     process: Process
@@ -87,6 +78,7 @@ class Server(typing.NamedTuple):
     keywords: Mapping[str, str]
     called: str = "sshd"
     by: str = ""
+    installed: bool = True
 
 
 class People(typing.NamedTuple):
@@ -166,22 +158,8 @@ def _level(people: People) -> Verdict:
 
 def options(argv: Sequence[str]) -> list[tuple[str, str]]:
     """Return the keywords that ``-o`` sets on a command line of sshd (list of (str in lower case, str))."""
-    found, words = [], list(argv[1:])
-    while words:
-        word = words.pop(0)
-        if word == "-o" and words:
-            found.append(_option(words.pop(0), words))
-        elif word.startswith("-o") and len(word) > 2:
-            found.append(_option(word[2:], words))
-    return found
-
-
-def _option(text: str, words: list[str]) -> tuple[str, str]:
     # In the title of a listener the words of one argument stand apart.
-    keyword, _, value = text.strip().partition("=" if "=" in text else " ")
-    if not value and words and not words[0].startswith("-"):
-        value = words.pop(0)
-    return keyword.strip().lower(), value.strip()
+    return [commandline.keyword(value) for letter, value in commandline.loose(argv[1:]) if letter == "o" and value]
 
 
 def _overrides(server: Server, asked: Mapping[str, str]) -> list[str]:
@@ -190,9 +168,9 @@ def _overrides(server: Server, asked: Mapping[str, str]) -> list[str]:
         for keyword, value in options(server.argv)
         if (keyword in TELLING or keyword in asked) and value.lower() != asked.get(keyword, "").lower()
     ]
-    # -q is LogLevel QUIET; -E and -e send the log elsewhere than to syslog.
-    flags = [word for word in server.argv[1:] if word == "-q" or word.startswith("-E") or word in ("-e", "-De")]
-    return [*found, *flags]
+    # -q is LogLevel QUIET; -E, -e and -d send the log elsewhere than to syslog.
+    letters = [one for one in commandline.loose(server.argv[1:]) if one[0] in "qEed"]
+    return [*found, *(f"-{letter}{f' {value}' if value else ''}" for letter, value in letters)]
 
 
 def _goes_without_pam(server: Server) -> bool:
@@ -246,28 +224,46 @@ def _other_servers(people: People) -> Iterator[Verdict]:
     for server in people.servers:
         keywords = people.keywords if server.ours else server.keywords
         service = str(keywords.get("pamservicename") or server.called)
-        if not server.ours or server.called != SSHD[0]:
+        if not server.ours or server.called != SSHD[0] or not server.installed:
             reads = f"reads {server.config}" if server.config else "reads files that cannot be told"
+            other = "" if server.installed else ", is not the installed sshd"
             without = people.audited and _goes_without_pam(server)
             pam = " and goes without PAM" if without else f" and asks PAM for {service}" if service != SSHD[0] else ""
-            told = f"{_who(server)} listens at {', '.join(server.places)}, {reads}{pam}"
-            hides = people.audited and (without or service != SSHD[0])
+            told = f"{_who(server)} listens at {', '.join(server.places)}{other}, {reads}{pam}"
+            # What another program makes of UsePAM nobody knows.
+            hides = people.audited and (without or service != SSHD[0] or not server.installed)
             yield Verdict("other-way-in", False, told, since=server.process.started, hides=hides)
 
 
 def _other_doors(people: People) -> Iterator[Verdict]:
     for door in people.doors:
-        name = posixpath.basename(door.process.program) or door.process.comm
-        pattern = TOLD.get(name)
-        # A shell that is started with a connection speaks to whoever has come.
-        shell = bool(door.by) and name in SHELLS
-        by_pam = DOORS.get(name, None if pattern is None and not shell else False)
-        if by_pam is None or (pattern and not any(map(pattern.search, door.process.argv[1:]))):
+        by_pam = _gives_shells(door)
+        if by_pam is None:
             continue
         told = f"{_who(door)} listens at {', '.join(door.places)}"
         # A program that somebody started in his session has his login id, and what it starts too.
         hidden = people.audited and not by_pam and door.process.login == UNSET
         yield Verdict("other-way-in", False, told, since=door.process.started, hides=hidden)
+
+
+def _gives_shells(door: Door) -> bool | None:
+    """Tell whether who comes to a door is known to PAM; None for one that gives no shells."""
+    started = demand.begun(demand.Started(door.process.program or door.process.comm, door.process.argv, door.by))
+    name, arguments = called(started.program, started.argv)
+    if name in demand.TOLD:
+        return False if any(map(demand.TOLD[name].search, arguments)) else None
+    if door.by and name in demand.SHELLS and _speaks(door, started):
+        return False
+    return {**demand.DOORS, **(demand.LOGINS if door.by else {})}.get(name)
+
+
+def _speaks(door: Door, shell: demand.Started) -> bool:
+    """Tell whether a shell that is started with a connection speaks to whoever has come."""
+    if not all(place[:1] in ("/", "@") for place in door.places):
+        return True
+    # Services of this host alone are begun by a shell's command, too.
+    words = re.split(r"[\s;|&<>()]+", " ".join(shell.argv[1:]))
+    return _types(shell.program, shell.argv) or any(called(word, ())[0] in demand.SHELLS for word in words)
 
 
 # --- Sessions -----------------------------------------------------------------------------------------------------
@@ -323,20 +319,25 @@ def _below(pid: int, children: Mapping[int, Sequence[int]]) -> list[int]:
     return found
 
 
-def _interactive(process: Process) -> bool:
-    """Tell whether a process is a shell at which somebody types: it was given no script and no command."""
-    if posixpath.basename(process.program) not in SHELLS:
+def _types(program: str, argv: Sequence[str]) -> bool:
+    """Tell whether a program is a shell at which somebody types: it was given no script and no command."""
+    name, words = called(program, argv)
+    if name not in demand.SHELLS:
         return False
-    options = [word for word in process.argv[1:] if word[:1] in ("-", "+")]
-    short = "".join(word[1:] for word in options if not word.startswith("--"))
-    return "i" in short or (len(options) == len(process.argv[1:]) and "c" not in short)
+    options, left = "", list(words)
+    while left and (left[0] in TYPED_AT or left[0][:1] in ("-", "+")):
+        word = left.pop(0)
+        options += word[1:] if word[:1] in ("-", "+") and word[1:2] != "-" else ""
+        if TAKES.fullmatch(word) and left:
+            left.pop(0)
+    return "i" in options or not (left or "c" in options)
 
 
 def _unknown_shells(people: People) -> Verdict:
     shells = [
         one
         for one in people.processes.values()
-        if one.login == UNSET and one.terminal and (TRANSIENT.search(one.group) or _interactive(one))
+        if one.login == UNSET and one.terminal and (TRANSIENT.search(one.group) or _types(one.program, one.argv))
     ]
     told = "; ".join(f"{_shown(one)}{f' in {one.group}' if one.group else ''}" for one in shells)
     return verdict("shell-without-login", told, since=shells[0].started if shells else None)

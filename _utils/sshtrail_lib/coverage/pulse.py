@@ -60,7 +60,7 @@ def take(watched: Watched, status: Mapping[str, int] | None) -> Pulse:
     status
         The kernel's audit status (dict), None for a host without an audit of its own.
     """
-    doors = sorted([one.port, one.inode] for one in sockets.listening() if not one.uid)
+    doors = sorted([*([one.port, one.inode] for one in sockets.listening() if not one.uid), *_of_systemd()])
     if status is None:
         return {"doors": doors}
     lost, begun = _sessions(watched.pidfile)
@@ -126,6 +126,13 @@ def _terminals() -> list[str]:
     """Return the terminals that belong to root: who sits at one may have come another way than by sshd."""
     top = "/dev/pts"
     return sorted(name for name in _names(top) if name.isdigit() and _stat(f"{top}/{name}")[3:4] == [0])
+
+
+def _of_systemd(pid: int = 1) -> list[list[int]]:
+    """Return where systemd (a process, int) waits for whom no network brings: in the place of a port, and inode."""
+    held = {f"socket:[{one.inode}]": one.inode for one in sockets.local()}
+    links = [_link(f"/proc/{pid}/fd/{name}") for name in _names(f"/proc/{pid}/fd")] if held else []
+    return [[0, held[link]] for link in links if link in held]
 
 
 def _auditd(pid: int) -> list[typing.Any]:

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import salt.utils.systemd
 from salt.exceptions import CommandExecutionError, SaltException
@@ -16,17 +17,20 @@ from sshtrail_lib.auditd import daemon as auditd_daemon
 from sshtrail_lib.base import files, processes, sockets
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.coverage import demand
-from sshtrail_lib.coverage.marks import LISTENS, SSHD, UNSET, user_of
+from sshtrail_lib.coverage.marks import DELETED, LISTENS, SSHD, UNSET, called, user_of
 from sshtrail_lib.coverage.people import Door, People, Process, Server
 from sshtrail_lib.policy.arguments import Policy
 from sshtrail_lib.sshd import commandline
 from sshtrail_lib.sshd import host as sshd_host
+from sshtrail_lib.sshd import oracle as sshd_oracle
 from sshtrail_lib.sshd import running as sshd_running
 from sshtrail_lib.sshd import started as sshd_started
 from sshtrail_lib.sshd.commandline import CommandLine
 
 #: Majors of the terminals that people sit at through the network: Unix98 pseudo terminals.
 PSEUDO = range(136, 144)
+#: A place that a network reaches has a port.
+_PORT = re.compile(r"^(?:vsock|[0-9.]+|\[[^]]*\]):.*[0-9]$")
 #: What processes of one host share, of which a container has its own: either will do.
 NAMESPACES = ("mnt", "uts")
 
@@ -130,15 +134,38 @@ def process(pid: int, origin: float) -> Process | None:
     except (OSError, ValueError, CommandExecutionError):
         return None
     started = origin + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    shown, program, argv = processes.comm(pid).decode("utf-8", "replace"), _program(pid), processes.argv(pid)
     terminal = int(fields[4]) >> 8 & 0xFFF in PSEUDO
-    shown = processes.comm(pid).decode("utf-8", "replace")
+    if not terminal and login == UNSET and called(program, argv)[0] in demand.SHELLS:
+        terminal = _reads_network(pid)
     group = _group(pid) if terminal and login == UNSET else ""
-    return Process(pid, int(fields[1]), shown, uid, login, _program(pid), processes.argv(pid), started, terminal, group)
+    return Process(pid, int(fields[1]), shown, uid, login, program, argv, started, terminal, group)
+
+
+def _reads_network(pid: int) -> bool:
+    """Tell whether what a process reads from is a socket, and none of this host's own: an agent talks by those."""
+    reads = _link(f"/proc/{pid}/fd/0").removeprefix("socket:[").removesuffix("]").encode()
+    if not reads.isdigit():
+        return False
+    table = _table(pid, "unix")
+    # One that has ended has no table.
+    return bool(table) and not any(line.split()[6:7] == [reads] for line in table.splitlines())
+
+
+def _table(pid: int, name: str) -> bytes:
+    try:
+        return files.read(f"/proc/{pid}/net/{name}") or b""
+    except CommandExecutionError:
+        return b""
 
 
 def _program(pid: int) -> str:
+    return _link(f"/proc/{pid}/exe")
+
+
+def _link(path: str) -> str:
     try:
-        return os.readlink(f"/proc/{pid}/exe")
+        return os.readlink(path)
     except OSError:
         return ""
 
@@ -160,11 +187,11 @@ def _listening(
     servers, doors = [], []
     for pid, places in owners.items():
         one = everybody[pid]
-        called = _called(one)
-        command = _command(minion, pid) if called else None
+        name = _called(one)
+        command = _command(minion, pid) if name else None
         if command:
-            servers.append(_server(minion, path, one, command, places)._replace(called=called))
-        elif not called:
+            servers.append(_server(minion, path, one, command, places)._replace(called=name))
+        elif not name:
             doors.append(Door(one, places))
     return tuple(servers), tuple(doors)
 
@@ -174,7 +201,9 @@ def _called(process: Process) -> str:
     title = LISTENS.match(process.argv[0]) if process.argv else None
     if title:
         return title["name"]
-    return SSHD[0] if os.path.basename(process.program).startswith(SSHD[0]) else ""
+    name = os.path.basename(process.program).removesuffix(DELETED)
+    # What serves a connection listens for what somebody in it forwards.
+    return SSHD[0] if name.startswith(SSHD[0]) and name not in SSHD[1:] else ""
 
 
 def _command(minion: Minion, pid: int) -> CommandLine | None:
@@ -185,11 +214,28 @@ def _command(minion: Minion, pid: int) -> CommandLine | None:
 
 
 def _owners(pids: Iterable[int]) -> dict[int, tuple[str, ...]]:
-    """Return which of the processes listen, and where: ``{pid: (ADDRESS:PORT, …)}``."""
-    held = {one.inode: f"{_shown(one.address)}:{one.port}" for one in sockets.listening() if one.inode}
-    names = {f"socket:[{inode}]": place for inode, place in held.items()}
-    found = {pid: tuple(names[link] for link in _links(pid) if link in names) for pid in sorted(pids)}
+    """Return which of the processes listen, and where: ``{pid: (place, …)}``."""
+    held: dict[str, str] = {f"socket:[{one.inode}]": one.place for one in sockets.local()}
+    networks: set[int] = set()
+    for pid in sorted(pids):
+        # Who is in a network of his own listens there.
+        network = _network(pid)
+        if network not in networks:
+            networks.add(network)
+            held |= {f"socket:[{one.inode}]": f"{_shown(one.address)}:{one.port}" for one in _heard(pid, network)}
+    found = {pid: tuple(held[link] for link in _links(pid) if link in held) for pid in sorted(pids)}
     return {pid: places for pid, places in found.items() if places}
+
+
+def _heard(pid: int, network: int) -> Iterable[sockets.Listening]:
+    return sockets.listening() if network == _network(os.getpid()) else sockets.listening_to(pid)
+
+
+def _network(pid: int) -> int:
+    try:
+        return os.stat(f"/proc/{pid}/ns/net").st_ino
+    except OSError:
+        return 0
 
 
 def _shown(address: str) -> str:
@@ -212,7 +258,14 @@ def _server(minion: Minion, path: str, one: Process, command: CommandLine, place
     ours = _same(theirs, path)
     # Its includes are files of its own mounts, which are ours only where the file is the same here.
     known = {} if ours or not _same(theirs, config) else _effective(minion, config)
-    return Server(one, command.words, places, config, ours, {name: str(value) for name, value in known.items()})
+    keywords = {name: str(value) for name, value in known.items()}
+    return Server(one, command.words, places, config, ours, keywords, installed=_installed(one.program))
+
+
+def _installed(program: str) -> bool:
+    """Tell whether a program (str) is the installed sshd, or the one that an upgrade has replaced."""
+    known = sshd_oracle.binary()
+    return not known or not program or _same(program.removesuffix(DELETED), known)
 
 
 def _same(one: str, other: str) -> bool:
@@ -233,33 +286,44 @@ def _awaited(
     untold: list[str] = []
     for pid, places in owners.items():
         one = everybody[pid]
-        table = demand.TABLES.get(os.path.basename(one.program))
-        if table:
-            found += [_door(one, told, places) for told in _tabled(*table)]
+        name, arguments = called(one.program, one.argv)
+        if name in demand.TABLES:
+            found += [_door(one, told, places) for told in _tabled(name, arguments)]
+        elif name in demand.SERVERS:
+            found.append(_door(one, demand.Started(one.program, one.argv, name), places))
         elif pid == 1 and salt.utils.systemd.booted(minion.context):
             known = [_door(one, told, at) for at, told in _by_systemd(minion)]
             found += known
-            # An address may be written in two ways, its port in one.
+            # An address may be written in two ways, its port in one; what is only this host's, systemd has for itself.
             ports = {place.rpartition(":")[2] for door in known for place in door.places}
-            untold += [place for place in places if place.rpartition(":")[2] not in ports]
+            reached = (place for place in places if _PORT.search(place))
+            untold += [place for place in reached if place.rpartition(":")[2] not in ports]
     return found, tuple(untold)
 
 
 def _door(one: Process, told: demand.Started, places: tuple[str, ...]) -> Door:
-    return Door(one._replace(program=told.program, argv=told.argv), places, told.by)
+    last = demand.begun(told)
+    return Door(one._replace(program=last.program, argv=last.argv), places, last.by)
 
 
-def _tabled(file: str, directory: str) -> Iterator[demand.Started]:
-    read = demand.xinetd if "xinetd" in file else demand.inetd
-    for path in (file, *sorted(glob.glob(f"{directory}/*"))):
-        yield from read((files.read(path) or b"").decode("utf-8", "replace"))
+def _tabled(name: str, arguments: Sequence[str]) -> Iterator[demand.Started]:
+    read = demand.xinetd if name == "xinetd" else demand.inetd
+    waiting, done = demand.tables(name, arguments), set()
+    while waiting:
+        path = waiting.pop(0)
+        if os.path.isdir(path):
+            waiting += sorted(glob.glob(f"{glob.escape(path)}/*"))
+        elif path not in done:
+            done.add(path)
+            text = (files.read(path) or b"").decode("utf-8", "replace")
+            waiting += demand.included(text) if name == "xinetd" else []
+            yield from read(text)
 
 
 def _by_systemd(minion: Minion) -> Iterator[tuple[tuple[str, ...], demand.Started]]:
     units = demand.units(_asked(minion, demand.OF_SOCKETS, "*.socket"))
     names = list(dict.fromkeys(unit.service for unit in units))
-    shown = demand.blocks(_asked(minion, demand.OF_SERVICES, *names)) if names else []
-    services = {told["Id"][0]: told for told in shown if "Id" in told}
+    services = demand.services(_asked(minion, demand.OF_SERVICES, *names)) if names else {}
     for unit in units:
         told = services.get(unit.service, {})
         variables = sshd_started.settings(*demand.environment(told))
@@ -279,9 +343,9 @@ def _as_ways(minion: Minion, path: str, awaited: Iterable[Door]) -> tuple[list[S
     servers, doors = [], []
     for door in awaited:
         if os.path.basename(door.process.program) == SSHD[0]:
-            called = os.path.basename(door.process.argv[0])
+            name = os.path.basename(door.process.argv[0])
             found = _server(minion, path, door.process, CommandLine(door.process.argv), door.places)
-            servers.append(found._replace(called=called, by=door.by))
+            servers.append(found._replace(called=name, by=door.by))
         else:
             doors.append(door)
     return servers, doors

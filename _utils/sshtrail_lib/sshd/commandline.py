@@ -51,7 +51,7 @@ class CommandLine(typing.NamedTuple):
 
     def config(self, default: str) -> str:
         """Return the main file (str) that it names; ``default`` (str) is what sshd reads otherwise."""
-        found = [value for name, value in parsed(self.words[1:]) or () if name == "f" and value]
+        found = [value for name, value in parsed(self.words[1:]) or loose(self.words[1:]) if name == "f" and value]
         return found[-1] if found else default
 
     def keyword(self, name: str) -> str:
@@ -93,6 +93,34 @@ def parsed(words: Sequence[str]) -> list[Option] | None:
                 return None
             found.append((letter, None))
     return found
+
+
+def loose(words: Sequence[str]) -> list[Option]:
+    """
+    Return the options (list of :data:`Option`) of ``words`` (sequence of str) whose quotes are lost: sshd takes nothing
+    but options, so that what begins none belongs to the argument before it.
+    """
+    found: list[Option] = []
+    left = list(words)
+    while left:
+        word = left.pop(0)
+        if not word.startswith("-") or word == "-":
+            found = [*found[:-1], (found[-1][0], f"{found[-1][1] or ''} {word}".lstrip())] if found else []
+            continue
+        letters = word[1:]
+        while letters:
+            letter, letters = letters[0], letters[1:]
+            if letter in _WITH:
+                found.append((letter, letters or (left.pop(0) if left else "")))
+                break
+            found.append((letter, None))
+    return found
+
+
+def keyword(option: str) -> tuple[str, str]:
+    """Return the keyword that an argument of ``-o`` (str) sets (str in lower case), and its value (str), unquoted."""
+    name, *value = re.split(r"[ \t]*=[ \t]*|[ \t]+", option.strip(), maxsplit=1)
+    return name.lower(), value[0].strip('"') if value else ""
 
 
 class Shown(typing.NamedTuple):

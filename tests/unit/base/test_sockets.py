@@ -4,6 +4,7 @@ base.sockets: what listens, as the kernel tells it, and as its table has it.
 
 import os
 import socket
+import struct
 
 import pytest
 from sshtrail_lib.base import sockets
@@ -41,3 +42,18 @@ def test_without_the_kernels_answer_its_table_is_read(monkeypatch):
 )
 def test_whether_an_address_is_this_hosts(address, here):
     assert sockets.is_here(address) is here
+
+
+def test_what_the_kernel_tells_of_a_vsock():
+    # linux/vm_sockets_diag.h: family, type, state, shutdown; CIDs and ports of both ends; inode, cookie.
+    told = [(sockets.ANY_CID, 22, 77), (3, 1024, 78)]
+    dumped = [struct.pack("=16xBBBBIIIIIII", 40, 1, 10, 0, cid, port, 0, 0, inode, 0, 0) for cid, port, inode in told]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sockets, "_dump", lambda request: dumped)
+        assert sockets._of_vsock() == [("vsock::22", 77), ("vsock:3:1024", 78)]
+
+
+def test_a_kernel_that_knows_no_vsock():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sockets, "_messages", lambda received: [(2, 0, b"")])
+        assert sockets._of_vsock() == []

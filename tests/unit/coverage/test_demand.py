@@ -78,10 +78,113 @@ service echo
 
 def test_what_sockets_start():
     assert demand.units(SOCKETS) == [
-        Unit("ssh@sshtrail.service", ("[::]:22",), "ssh.socket"),
+        Unit("ssh@sshtrail.service", ("[::]:22", "/run/ssh"), "ssh.socket"),
+        Unit("cups.service", ("/run/cups/cups.sock",), "cups.socket"),
         Unit("web.service", ("127.0.0.1:8022",), "web.socket"),
         Unit("web-extra.service", ("127.0.0.1:8022",), "web.socket"),
     ]
+
+
+# systemctl 257 (Debian 13), shortened: systemd-ssh-generator's socket, whose service is a link to sshd@.service.
+LOCAL = """Accept=yes
+Listen=/run/ssh-unix-local/socket (Stream)
+Id=sshd-unix-local.socket
+Triggers=
+ActiveState=active
+
+Accept=yes
+Listen=vsock::22 (Stream)
+Listen=@abstract (Stream)
+Listen=/run/with space (SequentialPacket)
+Listen=/run/dg (Datagram)
+Listen=/run/fifo (FIFO)
+Id=sshd-vsock.socket
+ActiveState=active
+
+Accept=yes
+Listen=127.0.0.1:2222 (Stream)
+Id=way@2222.socket
+ActiveState=active
+
+Accept=no
+Listen=/run/systemd/journal/dev-log (Datagram)
+Id=systemd-journald-dev-log.socket
+Triggers=systemd-journald.service
+ActiveState=active
+"""
+ALIASED = """ExecStart={ path=/usr/sbin/sshd ; argv[]=/usr/sbin/sshd -i $SSHD_OPTS ; ignore_errors=yes ; pid=0 }
+EnvironmentFiles=/etc/default/ssh (ignore_errors=yes)
+Id=sshd@sshtrail.service
+Names=sshd@sshtrail.service sshd-unix-local@sshtrail.service
+
+Id=way@sshtrail.service
+Names=way@sshtrail.service
+"""
+
+
+def test_what_sockets_start_that_no_network_reaches():
+    assert demand.units(LOCAL) == [
+        Unit("sshd-unix-local@sshtrail.service", ("/run/ssh-unix-local/socket",), "sshd-unix-local.socket"),
+        Unit("sshd-vsock@sshtrail.service", ("vsock::22", "@abstract", "/run/with space"), "sshd-vsock.socket"),
+        Unit("way@sshtrail.service", ("127.0.0.1:2222",), "way@2222.socket"),
+    ]
+
+
+def test_a_service_is_known_by_each_of_its_names():
+    shown = demand.services(ALIASED)
+    assert set(shown) == {"sshd@sshtrail.service", "sshd-unix-local@sshtrail.service", "way@sshtrail.service"}
+    assert demand.commands(shown["sshd-unix-local@sshtrail.service"]) == [
+        ("/usr/sbin/sshd", "/usr/sbin/sshd -i $SSHD_OPTS")
+    ]
+
+
+@pytest.mark.parametrize(
+    "words,begun",
+    [
+        ("/usr/bin/env -i FOO=x /usr/sbin/sshd -i -f /x", "/usr/sbin/sshd -i -f /x"),
+        ("/usr/bin/nice -n 5 /usr/bin/setsid -w /usr/sbin/dropbear -i", "/usr/sbin/dropbear -i"),
+        ("/usr/bin/tcpsvd -v 0 2222 /bin/sh -i", "/bin/sh -i"),
+        ("/lib/systemd/systemd-socket-activate -l 9 -a --inetd /usr/sbin/sshd -i", "/usr/sbin/sshd -i"),
+        ("/bin/busybox tcpsvd 0 9 busybox ash", "busybox ash"),
+        ("/lib64/ld-linux-x86-64.so.2 /usr/sbin/dropbear -F", "/usr/sbin/dropbear -F"),
+        ("/usr/sbin/tcpd in.telnetd", "in.telnetd"),
+        ("/usr/sbin/ip netns exec blue socat - EXEC:sh", "socat - EXEC:sh"),
+        ("/usr/bin/env python3 -m http.server", "/usr/bin/env python3 -m http.server"),
+        ("/usr/bin/cat /bin/sh", "/usr/bin/cat /bin/sh"),
+        ("/usr/bin/env", "/usr/bin/env"),
+    ],
+)
+def test_what_a_program_begins(words, begun):
+    argv = tuple(words.split())
+    told = demand.begun(Started(argv[0], argv, "x.socket"))
+    assert told == Started(begun.split()[0], tuple(begun.split()), "x.socket")
+
+
+def test_a_command_that_is_one_word():
+    told = demand.begun(Started("/usr/bin/script", ("script", "-qc", "bash -i", "/dev/null"), "x.socket"))
+    assert told == Started("bash", ("bash", "-i", "/dev/null"), "x.socket")
+
+
+def test_a_program_without_a_command_line():
+    assert demand.begun(Started("/usr/sbin/tcpd", (), "x.socket")).program == "/usr/sbin/tcpd"
+
+
+@pytest.mark.parametrize(
+    "name,words,paths",
+    [
+        ("inetd", "", ["/etc/inetd.conf", "/etc/inetd.d"]),
+        ("inetd", "-d -q 64 /tmp/own.conf", ["/tmp/own.conf"]),
+        ("inetutils-inetd", "/tmp/one /tmp/more.d", ["/tmp/one", "/tmp/more.d"]),
+        ("xinetd", "-stayalive -pidfile /run/x.pid", ["/etc/xinetd.conf", "/etc/xinetd.d"]),
+        ("xinetd", "-f /tmp/own -dontfork", ["/tmp/own"]),
+    ],
+)
+def test_where_the_tables_are(name, words, paths):
+    assert demand.tables(name, words.split()) == paths
+
+
+def test_what_a_table_includes():
+    assert demand.included("includedir /etc/x.d\n# include /no\ninclude /etc/one\n") == ["/etc/x.d", "/etc/one"]
 
 
 def test_what_a_service_runs():
@@ -100,7 +203,7 @@ def test_nothing_is_made_of_nonsense(text):
 
 
 def test_the_table_of_inetd():
-    assert list(demand.inetd(INETD)) == [
+    assert [*map(demand.begun, demand.inetd(INETD))] == [
         Started("/usr/sbin/sshd", ("sshd", "-i", "-f", "/etc/ssh/other"), "inetd's ssh"),
         Started("/usr/sbin/in.telnetd", ("/usr/sbin/in.telnetd", "-h"), "inetd's telnet"),
         Started("/bin/sh", ("sh",), "inetd's bare"),
@@ -108,7 +211,7 @@ def test_the_table_of_inetd():
 
 
 def test_the_files_of_xinetd():
-    assert list(demand.xinetd(XINETD)) == [
+    assert [*map(demand.begun, demand.xinetd(XINETD))] == [
         Started("/usr/sbin/sshd", ("/usr/sbin/sshd", "-i", "-o", "UsePAM=no"), "xinetd's ssh"),
         Started("/bin/sh", ("/bin/sh", "-i"), "xinetd's shell"),
     ]

@@ -77,6 +77,11 @@ GOOD = {
     "a shell of the console's login": with_processes(
         process(51, 1, "-bash", comm="bash", program="/bin/bash", login=0, terminal=True)
     ),
+    "a script with options of its own": with_processes(
+        process(51, 1, "sh\0/usr/bin/x\0-i", comm="sh", program="/bin/dash", terminal=True),
+        process(52, 1, "bash\0-eo\0pipefail\0/usr/bin/x", comm="bash", program="/bin/bash", terminal=True),
+        process(53, 1, "busybox\0vi\0-i", comm="busybox", program="/bin/busybox", terminal=True),
+    ),
     "a service's shell": with_processes(process(51, 1, "bash", comm="bash", program="/bin/bash")),
     "another PAM service that the policy's file names": with_server()._replace(
         keywords={**KEYWORDS, "pamservicename": "sshd"}
@@ -142,6 +147,65 @@ HIDING = {
         WELL._replace(doors=(DROPBEAR._replace(process=DROPBEAR.process._replace(login=1001)),)),
         "other-way-in",
         False,
+    ),
+    "a dropbear that was deleted": (
+        WELL._replace(doors=(DROPBEAR._replace(process=DROPBEAR.process._replace(program="/tmp/dropbear (deleted)")),)),
+        "other-way-in",
+        True,
+    ),
+    "a sshd that is not the installed one": (with_server(installed=False), "other-way-in", True),
+    "-Do UsePAM=no": (with_server(argv=(PATH, "-Do", "UsePAM=no")), "sshd-options", True),
+    "-4oUsePAM=no": (with_server(argv=(PATH, "-4oUsePAM=no")), "sshd-options", True),
+    "-o with a tab": (with_server(argv=(PATH, "-o", "UsePAM\tno")), "sshd-options", True),
+    "-o with quotes": (with_server(argv=(PATH, '-oUsePAM = "no"')), "sshd-options", True),
+    "-Dq": (with_server(argv=(PATH, "-Dq")), "sshd-options", False),
+    "-DE": (with_server(argv=(PATH, "-DE/var/log/x")), "sshd-options", False),
+    "-d": (with_server(argv=(PATH, "-d")), "sshd-options", False),
+    "another configuration for each connection": (
+        with_server(argv=(PATH, "-oInclude", "/run/x")),
+        "sshd-options",
+        False,
+    ),
+    "busybox's telnetd": (
+        WELL._replace(
+            doors=(Door(process(60, 1, "busybox\0telnetd\0-l\0sh", program="/bin/busybox"), ("0.0.0.0:23",)),)
+        ),
+        "other-way-in",
+        False,
+    ),
+    "busybox's nc": (
+        WELL._replace(
+            doors=(Door(process(60, 1, "nc\0-ll\0-p\x009\0-e\0sh", program="/bin/busybox"), ("0.0.0.0:9",)),)
+        ),
+        "other-way-in",
+        True,
+    ),
+    "dropbear by the loader": (
+        WELL._replace(
+            doors=(Door(process(60, 1, "ld.so\0/sbin/dropbear", program="/lib/ld-linux-x86-64.so.2"), ("[::]:22",)),)
+        ),
+        "other-way-in",
+        True,
+    ),
+    "a shell with a file of its own": (
+        with_processes(AGENTS._replace(argv=("bash", "--rcfile", "/x", "-O", "extglob"))),
+        "shell-without-login",
+        True,
+    ),
+    "a shell that was deleted": (
+        with_processes(AGENTS._replace(program="/tmp/bash (deleted)")),
+        "shell-without-login",
+        True,
+    ),
+    "a shell of busybox": (
+        with_processes(AGENTS._replace(program="/bin/busybox", argv=("-ash",))),
+        "shell-without-login",
+        True,
+    ),
+    "a shell that reads its terminal by name": (
+        with_processes(AGENTS._replace(argv=("sh", "/dev/tty"))),
+        "shell-without-login",
+        True,
     ),
     "socat": (WELL._replace(doors=(Door(SOCAT, ("0.0.0.0:4444",)),)), "other-way-in", True),
     "systemd-run": (
@@ -225,7 +289,7 @@ def test_whose_session_a_process_serves(title, user):
 
 
 def test_the_options_of_a_command_line():
-    argv = [PATH, "-D", "-o", "LogLevel=QUIET", "-oUsePAM", "no", "-o", "Port 22", "-f", "/x"]
+    argv = [PATH, "-D", "-o", "LogLevel=QUIET", "-oUsePAM", "no", "-4o", "Port 22", "-f", "/x"]
     assert people.options(argv) == [("loglevel", "QUIET"), ("usepam", "no"), ("port", "22")]
 
 
@@ -255,6 +319,12 @@ def test_a_sshd_that_is_started_when_somebody_comes():
         ("/usr/bin/bash", ("sh", "-i"), True),
         ("/usr/sbin/in.telnetd", ("in.telnetd",), False),
         ("/usr/bin/socat", ("socat", "-", "EXEC:sh"), True),
+        ("/usr/bin/env", ("env", "X=1", "dropbear", "-i"), True),
+        ("/usr/bin/tcpsvd", ("tcpsvd", "0", "9", "bash"), True),
+        ("/bin/login", ("login",), False),
+        ("/usr/bin/su", ("su", "-"), True),
+        ("/bin/busybox", ("busybox", "sh", "-c", "exec sh -i <&3"), True),
+        ("/usr/bin/env", ("env", "python3", "-m", "http.server"), None),
         ("/usr/sbin/vsftpd", ("vsftpd",), None),
     ],
 )
@@ -264,6 +334,25 @@ def test_another_program_that_is_started_when_somebody_comes(program, words, hid
     assert {check: one.hides for check, one in told.items()} == ({} if hides is None else {"other-way-in": hides})
     # A shell that holds a socket which it was given by chance lets nobody in.
     assert "other-way-in" not in found(WELL._replace(doors=(door._replace(by=""),))) or words[0] != "sh"
+
+
+@pytest.mark.parametrize("place", ["/run/x", "@x"])
+@pytest.mark.parametrize(
+    "words,hides",
+    [
+        (("sh", "-i"), True),
+        (("sh",), True),
+        (("sh", "-c", "exec /bin/bash -i <&3"), True),
+        (("sh", "-c", "exec /usr/lib/daemon --fd=3"), None),
+        (("sh", "/usr/lib/serves"), None),
+    ],
+)
+def test_a_shell_that_is_started_for_somebody_of_this_host(words, hides, place):
+    door = Door(AWAITED._replace(program="/bin/sh", argv=words), (place,), "x.socket")
+    told = found(WELL._replace(doors=(door,)))
+    assert {check: one.hides for check, one in told.items()} == ({} if hides is None else {"other-way-in": hides})
+    # From elsewhere nobody knows what it does with the connection.
+    assert "other-way-in" in found(WELL._replace(doors=(door._replace(places=("vsock::9", place)),)))
 
 
 def test_what_is_started_cannot_be_told():

@@ -5,6 +5,7 @@ coverage.pulse: what a tick sees change, and what it leaves alone.
 import json
 import os
 import resource
+import socket
 import subprocess
 import sys
 import time
@@ -59,6 +60,16 @@ def test_a_log_that_changes_hands(watched, change):
 @pytest.mark.parametrize("more", [{"lost": 1}, {"backlog": 90}, {"pid": 0}], ids=str)
 def test_a_kernel_that_loses(watched, more):
     assert not pulse.same(take(watched), take(watched, **more), time.time())
+
+
+def test_a_socket_of_systemds_that_no_network_reaches():
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind("\0sshtrail-test")
+        before = pulse._of_systemd(os.getpid())
+        one.listen()
+        assert [found for found in pulse._of_systemd(os.getpid()) if found not in before] == [
+            [0, os.fstat(one.fileno()).st_ino]
+        ]
 
 
 def test_an_audit_daemon_that_stops(watched):

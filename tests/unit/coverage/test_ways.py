@@ -1,0 +1,111 @@
+"""
+coverage.ways: who listens where, as this host's kernel tells it.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+from sshtrail_lib.coverage import ways
+
+#: Listens, tells that it does, and waits.
+LISTENS = "import socket; s = socket.create_server(('127.0.0.1', 4242)); print(flush=True); input()"
+OTHER = "import ctypes, os; assert not ctypes.CDLL(None).unshare(0x40000000); os.system('ip link set lo up'); "
+
+
+@pytest.fixture
+def start():
+    started = []
+
+    def start(*words, **more):
+        started.append(subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **more))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.kill()
+        one.wait()
+        one.stdin.close()
+        one.stdout.close()
+
+
+def places(*pids):
+    """Return where processes listen beside what the tests themselves have opened."""
+    own = set(ways._owners([os.getpid()]).get(os.getpid(), ()))
+    return {pid: set(found) - own for pid, found in ways._owners(pids).items() if pid != os.getpid()}
+
+
+def test_who_listens_at_a_path_and_at_a_name(tmp_path):
+    path = str(tmp_path / "with space")
+    with socket.socket(socket.AF_UNIX) as one, socket.socket(socket.AF_UNIX) as other:
+        one.bind(path)
+        other.bind(f"\0{path}")
+        before = set(ways._owners([os.getpid()]).get(os.getpid(), ()))
+        one.listen()
+        other.listen()
+        assert set(ways._owners([os.getpid()])[os.getpid()]) - before == {path, f"@{path}"}
+
+
+def test_who_listens_in_a_network_of_his_own(start):
+    child = start(sys.executable, "-c", OTHER + LISTENS)
+    assert child.stdout.readline(), "it could not go into a network of its own"
+    assert places(child.pid, os.getpid()) == {child.pid: {"127.0.0.1:4242"}}
+
+
+def test_a_shell_that_reads_from_the_network():
+    near, far = socket.socketpair()
+    server = socket.create_server(("127.0.0.1", 0))
+    there = socket.create_connection(server.getsockname())
+    with near, far, server, there, server.accept()[0]:
+        shells = [subprocess.Popen(["/bin/sh"], stdin=stdin) for stdin in (there, near)]
+        found = [(ways._reads_network(one.pid), one.poll()) for one in shells]
+        for one in shells:
+            one.kill()
+            one.wait()
+    # An agent speaks to its shell by a pair of sockets.
+    assert found == [(True, None), (False, None)]
+    assert not ways._reads_network(shells[0].pid)
+
+
+def test_the_tables_of_a_server(tmp_path):
+    (tmp_path / "x.d").mkdir()
+    (tmp_path / "x.d" / "shell").write_text("service shell\n{\n server = /bin/sh\n}\n")
+    main = tmp_path / "x.conf"
+    # A file that includes itself is read once.
+    main.write_text(f"includedir {tmp_path}/x.d\ninclude {main}\n")
+    assert [one.program for one in ways._tabled("xinetd", ["-f", str(main)])] == ["/bin/sh"]
+    (tmp_path / "inetd.conf").write_text("here stream tcp nowait root /bin/sh sh -i\n")
+    assert [one.by for one in ways._tabled("inetd", [str(tmp_path / "inetd.conf")])] == ["inetd's here"]
+
+
+@pytest.mark.parametrize(
+    "program,title,called",
+    [
+        ("/usr/sbin/sshd", "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups", "sshd"),
+        ("/usr/sbin/sshd (deleted)", "/usr/sbin/sshd", "sshd"),
+        ("/opt/x", "webd: /opt/x -D [listener] 0 of 10-100 startups", "webd"),
+        # It listens for what somebody forwards: a port, an agent.
+        ("/usr/lib/openssh/sshd-session", "sshd-session: alice@pts/0", ""),
+        ("/usr/lib/openssh/sshd-session (deleted)", "sshd-session: alice@notty", ""),
+        ("/usr/sbin/nginx", "nginx", ""),
+    ],
+)
+def test_what_a_sshd_is_called(program, title, called):
+    one = ways.Process(9, 1, "x", 0, 0, program, (title,), 0.0, False, "")
+    assert ways._called(one) == called
+
+
+def test_whether_a_program_is_the_installed_sshd(tmp_path, monkeypatch):
+    installed, other = tmp_path / "sshd", tmp_path / "tmp" / "sshd"
+    other.parent.mkdir()
+    for one in (installed, other):
+        one.write_text("")
+    monkeypatch.setattr(ways.sshd_oracle, "binary", lambda: str(installed))
+    assert ways._installed(str(installed)) and ways._installed(f"{installed} (deleted)")
+    assert not ways._installed(str(other))
+    other.unlink()
+    assert not ways._installed(f"{other} (deleted)")
+    monkeypatch.setattr(ways.sshd_oracle, "binary", lambda: None)
+    assert ways._installed(str(other))
