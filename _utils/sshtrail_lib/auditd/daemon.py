@@ -5,12 +5,12 @@ Which process is the kernel's audit daemon, which configuration it reads, and wh
 from __future__ import annotations
 
 import contextlib
+import getopt
 import os
-import re
 import signal
 import time
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import salt.utils.files
 import salt.utils.path
@@ -64,14 +64,12 @@ class Daemon(typing.NamedTuple):
     @property
     def follows_links(self) -> bool:
         """Whether it accepts a symbolic link as configuration file (bool)."""
-        return any(word in ("-l", "--allow_links") for word in self.argv[1:])
+        return any(name in ("-l", "--allow_links") for name, _value in _options(self.argv))
 
     @property
     def shows(self) -> bool:
         """Whether it shows records on its standard output, and writes none to its log (bool)."""
-        values = {index + 1 for index, word in enumerate(self.argv) if re.fullmatch(r"-[fln]*[cs]", word)}
-        words = (word for index, word in enumerate(self.argv[1:], 1) if index not in values)
-        return any(re.match(r"-[ln]*f", word) for word in words)
+        return any(name == "-f" for name, _value in _options(self.argv))
 
     @property
     def own_directory(self) -> bool:
@@ -108,16 +106,18 @@ def seen(pid: int, path: str) -> Daemon:
     return Daemon(pid, True, argv)
 
 
-def _directory(argv: tuple[str, ...]) -> str:
-    """Return the directory that ``-c DIR``, ``-cDIR`` or ``--config_file=DIR`` names, else the standard one."""
-    for word, following in zip(argv[1:], (*argv[2:], ""), strict=False):
-        if word in ("-c", "--config_file"):
-            return following
-        if word.startswith("--config_file="):
-            return word.partition("=")[2]
-        if word.startswith("-c"):
-            return word[2:]
-    return os.path.dirname(language.PATH)
+def _options(argv: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the options of a command line as auditd.c reads them, from 2.8 on; none where it would not start."""
+    try:
+        return getopt.gnu_getopt(list(argv[1:]), "flns:c:", ["allow_links", "config_file="])[0]
+    except getopt.GetoptError:
+        return []
+
+
+def _directory(argv: Sequence[str]) -> str:
+    """Return the directory that the last ``-c DIR`` or ``--config_file=DIR`` names, else the standard one."""
+    named = [value for name, value in _options(argv) if name in ("-c", "--config_file")]
+    return named[-1] if named else os.path.dirname(language.PATH)
 
 
 def rooted(pid: int, path: str) -> str:

@@ -232,8 +232,8 @@ CHECKS = {
     ),
     "jobs-without-login": Check(
         False,
-        "PAM gives the jobs of cron and at their login ids",
-        "Jobs of cron or at do not go by pam_loginuid.so: what people have them run is not recorded",
+        "PAM gives the jobs of cron, at and systemd --user their login ids",
+        "Jobs of cron, at or systemd --user do not go by pam_loginuid.so: what people have them run is not recorded",
         "session required pam_loginuid.so in that file of /etc/pam.d.",
     ),
     "rules-hide": Check(

@@ -30,8 +30,9 @@ from sshtrail_lib.trail import reader
 Ask = Callable[[str], list[dict[str, typing.Any]]]
 #: Seconds within which a message arrives; and where the log still grows, so that auditd only is behind.
 PATIENCE, LONGEST = 3.0, 10.0
-#: Where PAM's stacks are, and which of them are those of jobs that people leave behind.
-PAM, JOBS = "/etc/pam.d", ("cron", "crond", "atd")
+#: Where PAM's stacks are, the administrator's first, and which of them are those of jobs that people leave behind:
+#: systemd-user is that of what systemd runs for somebody (systemd-run --user, lingering).
+PAM, JOBS = ("/etc/pam.d", "/usr/lib/pam.d"), ("cron", "crond", "fcron", "atd", "systemd-user")
 #: Kinds of what the PAM wing finds: nobody comes in, and the login id is set unless that fails.
 LETS_NOBODY_IN, MAY_FAIL = ("refused",), ("not required",)
 #: What the message says, before a word that is there once.
@@ -71,11 +72,11 @@ def last(minion: Minion) -> list[Row]:
 
 def sources(policy: Policy) -> list[str]:
     """Return the files and directories (list of str) that the findings depend on and no other module names."""
-    pam = sorted(glob.glob(f"{PAM}/*"))
+    pam = [path for place in PAM for path in sorted(glob.glob(f"{place}/*"))]
     groups = policy["rules"]["groups"] if policy["audit"] else []
     watched = [path for group in groups for line in group["rules"] if (path := _directory(line))]
     programs = privileged.DIRECTORIES if any("privileged" in group for group in groups) else ()
-    return [PAM, *pam, *sshd_started.SETTINGS, *watched, *(os.path.dirname(path) for path in watched), *programs]
+    return [*PAM, *pam, *sshd_started.SETTINGS, *watched, *(os.path.dirname(path) for path in watched), *programs]
 
 
 def _path(minion: Minion) -> str:
@@ -122,7 +123,7 @@ def _verdicts(
     if policy["audit"]:
         found += _pam(pam, known)
         found += _logins(minion, policy, known, before, now)
-        before = before._replace(judged=now - logins.APART)
+        before = memory.judged(before, now - logins.APART)
     return found, before
 
 
@@ -138,8 +139,7 @@ def _interrupted(policy: Policy, log: str, since: float) -> str:
 
 
 def _logins(minion: Minion, policy: Policy, known: people.People, before: Memory, now: float) -> Iterator[Verdict]:
-    # What was before the first look, nobody promised.
-    since = before.judged or now - logins.APART
+    since = memory.judges(before, now - logins.APART)
     facility = str(known.keywords.get("syslogfacility") or "AUTH")
     path = facts.log(policy["auditd"]["path"]).path
     return logins.judge(logs.read(minion, policy, facility, path, since, now), known.processes)
@@ -150,9 +150,9 @@ def _pam(ask: Ask | None, known: people.People) -> list[Verdict]:
     if not ask:
         return []
     service = str(known.keywords.get("pamservicename") or "sshd")
-    jobs = [name for name in JOBS if os.path.exists(f"{PAM}/{name}")]
+    jobs = [name for name in JOBS if any(os.path.exists(f"{place}/{name}") for place in PAM)]
     return [
-        _stacks(ask, "pam-without-loginuid", dict.fromkeys([service, *known.services])),
+        _stacks(ask, "pam-without-loginuid", dict.fromkeys([service, *known.services, *people.services(known)])),
         _stacks(ask, "jobs-without-login", jobs)._replace(hides=False),
     ]
 

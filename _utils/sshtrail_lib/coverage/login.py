@@ -147,9 +147,9 @@ def by_stranger(minion: Minion, at: Door, hosts: str, stranger: str) -> Came:
     return Came(done["retcode"] == FAILED and "ermission denied" in done["stderr"], done["stderr"])
 
 
-def by_pam(minion: Minion, command: str) -> Came:
-    """Run a command (str) in a session of PAM's stack for sshd, which no sshd has opened."""
-    asked = {"service": "sshd", "user": NOBODY, "directory": pam_session.DIRECTORY, "command": command.split()}
+def by_pam(minion: Minion, command: str, service: str = "sshd") -> Came:
+    """Run a command (str) in a session of PAM's stack for sshd (its ``service``, str), which no sshd has opened."""
+    asked = {"service": service, "user": NOBODY, "directory": pam_session.DIRECTORY, "command": command.split()}
     program = [sys.executable, "-I", pam_session.__file__, json.dumps(asked), "1"]
     done = minion.run("timeout", "-k", str(GRACE), str(DEADLINE // 2), *program)
     try:

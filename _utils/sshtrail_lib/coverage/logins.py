@@ -85,19 +85,18 @@ def _near(one: Accepted, known: Iterable[Known]) -> bool:
 def _unknown_to_sshd(logs: Logs, processes: Mapping[int, Process]) -> Verdict:
     if not logs.spoken:
         return unknown("accepted-unmatched", "sshd's log has no line of sshd")
-    first, last = min(logs.spoken), max(logs.spoken)
-    accepted = {one.pid for one in logs.accepted}
+    first, accepted = min(logs.spoken), {one.pid for one in logs.accepted}
     missing = []
     for pid, user in sessions(processes).items():
         one = processes[pid]
-        # Only what its log certainly was written for: sshd said something before and after.
-        within = max(logs.since, first) + APART < one.started < min(logs.until, last) - APART
+        # Only what its log certainly was written for: sshd said something before.
+        within = max(logs.since, first) + APART < one.started < logs.until
         if within and not {pid, one.parent} & accepted:
             missing.append(f"{user} (pid {one.parent})")
     return verdict("accepted-unmatched", _told(missing))
 
 
 def _told(names: Iterable[str]) -> str:
-    every = list(names)
+    every = list(dict.fromkeys(names))
     more = f" and {len(every) - MOST} more" if len(every) > MOST else ""
     return ", ".join(every[:MOST]) + more

@@ -39,11 +39,21 @@ def read(minion: Minion, policy: Policy, facility: str, log: str, since: float, 
     """
     until = now - APART
     path = policy["sshd"]["logs"].get(facility, "")
-    lines = _file(path) if os.path.exists(path) else _journal(minion, since)
+    lines = _file(path)
+    if not _written_since(path, until):
+        # Nobody may write that file any more.
+        lines = [*lines, *_journal(minion, since)]
     spoken = [(one, one.when.timestamp()) for one in sshd_log.lines(lines)]
     accepted = [Accepted(when, one.pid, one.fields["user"]) for one, when in spoken if one.event == "accepted"]
     known, reaches = _known(log)
     return Logs(since, until, accepted, [when for _, when in spoken], known, reaches, _suppressed(minion, since))
+
+
+def _written_since(path: str, when: float) -> bool:
+    try:
+        return os.stat(path).st_mtime > when
+    except OSError:
+        return False
 
 
 def _file(path: str) -> list[bytes]:

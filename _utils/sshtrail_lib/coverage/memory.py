@@ -15,7 +15,7 @@ from sshtrail_lib.coverage.marks import cut
 FORMAT = 1
 #: Numbers that tell of a place.
 PLACE = 3
-#: Seconds for which a loss is told after it was seen.
+#: Seconds for which what is over is told after it was seen: records that were lost, logins that one log does not have.
 TOLD = 900
 
 
@@ -35,6 +35,8 @@ class Memory(typing.NamedTuple):
         Which directory each rule watched: ``{rule line: [device, inode, when that was certain]}``.
     judged
         Until when logins were held against the audit log (float, seconds since the epoch), 0 for never.
+    began
+        From when on they are (float, likewise): what was before the first look, nobody promised.
     looked
         When was looked for the last time (float, likewise), 0 for never.
     log
@@ -49,6 +51,7 @@ class Memory(typing.NamedTuple):
     judged: float = 0.0
     looked: float = 0.0
     log: Sequence[typing.Any] = ()
+    began: float = 0.0
 
 
 def read(value: typing.Any) -> Memory:
@@ -64,7 +67,8 @@ def read(value: typing.Any) -> Memory:
         inode, size, begins = value.get("log") or (0, 0, "")
         log = (int(inode), int(size), str(begins)) if value.get("log") else ()
         times = float(value["judged"]), float(value.get("looked", 0))
-        return Memory(str(value["boot"]), lost, loss or None, since, whole, *times, log)
+        began = float(value.get("began", value["judged"]))
+        return Memory(str(value["boot"]), lost, loss or None, since, whole, *times, log, began)
     except (TypeError, KeyError, ValueError, AttributeError, IndexError):
         return Memory()
 
@@ -95,6 +99,16 @@ def lost(memory: Memory, boot: str, count: int, now: float) -> Memory:
         return memory._replace(lost=count, loss=Loss(fresh, now))
     old = memory.loss and now - memory.loss.seen > TOLD
     return memory._replace(lost=count, loss=None if old else memory.loss)
+
+
+def judged(memory: Memory, until: float) -> Memory:
+    """Return the memory after logins were held against the audit log ``until`` a time (float, seconds)."""
+    return memory._replace(judged=until, began=memory.began or until)
+
+
+def judges(memory: Memory, until: float) -> float:
+    """Return from when on logins are to be held against the audit log (float), ``until`` a time: once is not enough."""
+    return max(memory.began, min(memory.judged, until - TOLD)) or until
 
 
 def log(memory: Memory, path: str, extent: Sequence[typing.Any], now: float) -> Memory:

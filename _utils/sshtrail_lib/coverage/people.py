@@ -14,7 +14,12 @@ from sshtrail_lib.coverage.marks import SSHD, UNSET, called, user_of
 from sshtrail_lib.sshd import commandline
 
 #: Keywords that bear on the trail, beside those that the policy has.
-TELLING = ("usepam", "loglevel", "logverbose", "syslogfacility", "pamservicename", "authorizedkeyscommand", "include")
+TELLING = (
+    *("usepam", "loglevel", "logverbose", "syslogfacility", "pamservicename", "authorizedkeyscommand", "include"),
+    *("sshdsessionpath", "sshdauthpath"),
+)
+#: Those that name a program of sshd's own, which serves a connection.
+PROGRAMS = ("SshdSessionPath", "SshdAuthPath")
 #: Levels at which sshd does not log that it accepted somebody.
 QUIET = ("QUIET", "FATAL", "ERROR")
 #: What serves files, as a command.
@@ -108,6 +113,8 @@ class People(typing.NamedTuple):
         What ForceCommand and PAMServiceName have for some or for all (tuples of str).
     untold
         Where somebody can come, and nothing tells what is started then (tuple of str).
+    replaced
+        Which keywords have sshd serve connections by another program than its own (tuple of str).
     """
 
     servers: tuple[Server, ...]
@@ -123,6 +130,7 @@ class People(typing.NamedTuple):
     forced: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
     untold: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
 
 
 def judge(people: People) -> Iterator[Verdict]:
@@ -162,6 +170,12 @@ def options(argv: Sequence[str]) -> list[tuple[str, str]]:
     return [commandline.keyword(value) for letter, value in commandline.loose(argv[1:]) if letter == "o" and value]
 
 
+def services(people: People) -> list[str]:
+    """Return the services of PAM's that options of the policy's sshd name (list of str): the first of each counts."""
+    named = (dict(reversed(options(one.argv))).get("pamservicename") for one in people.servers if one.ours)
+    return [name for name in named if name]
+
+
 def _overrides(server: Server, asked: Mapping[str, str]) -> list[str]:
     found = [
         f"-o {keyword}={value}"
@@ -187,7 +201,8 @@ def _options(people: People) -> Iterator[Verdict]:
             where = f"; {'; '.join(people.defaults)}" if people.defaults else ""
             told = f"{_who(server)} at {', '.join(server.places)} has {' '.join(over)}{where}"
             since = server.process.started
-            yield Verdict("sshd-options", False, told, since=since, hides=people.audited and _goes_without_pam(server))
+            hides = _goes_without_pam(server) or any(name.lower() in dict(options(server.argv)) for name in PROGRAMS)
+            yield Verdict("sshd-options", False, told, since=since, hides=people.audited and hides)
     if not bad:
         yield Verdict("sshd-options", True)
 
@@ -212,12 +227,18 @@ def _inherited(people: People) -> Verdict:
 
 
 def _strangers(people: People) -> Iterator[Verdict]:
-    found = [*_other_servers(people), *_other_doors(people)]
+    found = [*_replaced(people), *_other_servers(people), *_other_doors(people)]
     if people.untold and not found:
         told = "what is started when somebody comes cannot be told"
         yield unknown("other-way-in", f"{told}: {', '.join(people.untold)}", hides=people.audited)
         return
     yield from found or [Verdict("other-way-in", True)]
+
+
+def _replaced(people: People) -> Iterator[Verdict]:
+    for line in people.replaced:
+        told = f"{line}: connections are served by another program than sshd's own"
+        yield Verdict("other-way-in", False, told, cause=Cause("effective", line.split()[0]), hides=people.audited)
 
 
 def _other_servers(people: People) -> Iterator[Verdict]:

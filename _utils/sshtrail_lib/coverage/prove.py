@@ -113,7 +113,8 @@ def _followed(minion: Minion, policy: Policy) -> Verdict:
             if account:
                 tried = _by_key(minion, policy, _Try(account, at, hosts, mark))
             else:
-                tried = _by_stranger(minion, at, hosts, mark, policy["audit"])
+                service = str(general.get("PAMServiceName") or "sshd") if policy["audit"] else ""
+                tried = _by_stranger(minion, at, hosts, mark, service)
                 tried = tried._replace(use_pam=general.get("UsePAM") == "yes")
         return _waited(lambda: _gathered(witnesses, shared, tried))
 
@@ -197,11 +198,11 @@ def _by_key(minion: Minion, policy: Policy, tried: _Try) -> Evidence:
         return evidence._replace(fingerprint=key.fingerprint, accepted=came.accepted, answer=came.answer)
 
 
-def _by_stranger(minion: Minion, at: Door, hosts: str, mark: str, audited: bool) -> Evidence:
-    """Be turned away as nobody that there is, and open a session of PAM's stack beside sshd."""
+def _by_stranger(minion: Minion, at: Door, hosts: str, mark: str, service: str) -> Evidence:
+    """Be turned away as nobody, and open a session of PAM's stack (``service``, str, "" for none) beside sshd."""
     stranger = proof.STRANGER + secrets.token_hex(4)
     away = login.by_stranger(minion, at, hosts, stranger)
-    opened = login.by_pam(minion, f"{proof.COMMAND} {mark}") if audited else Came(True, "")
+    opened = login.by_pam(minion, f"{proof.COMMAND} {mark}", service) if service else Came(True, "")
     uid = pwd.getpwnam(login.NOBODY).pw_uid
     evidence = Evidence(login.NOBODY, uid, mark, stranger=stranger, pid=opened.pid, session=opened.answer)
     return evidence._replace(accepted=away.accepted, answer=away.answer)

@@ -18,7 +18,7 @@ from sshtrail_lib.base import files, processes, sockets
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.coverage import demand
 from sshtrail_lib.coverage.marks import DELETED, LISTENS, SSHD, UNSET, called, user_of
-from sshtrail_lib.coverage.people import Door, People, Process, Server
+from sshtrail_lib.coverage.people import PROGRAMS, Door, People, Process, Server
 from sshtrail_lib.policy.arguments import Policy
 from sshtrail_lib.sshd import commandline
 from sshtrail_lib.sshd import host as sshd_host
@@ -48,7 +48,14 @@ def people(minion: Minion, policy: Policy) -> People:
     ways = ((*servers, *more), (*doors, *others))
     found = People(*ways, keywords, quiet, asked, everybody, _defaults(), policy["audit"], untold=untold)
     forced, services = (_written(minion, policy["sshd"]["path"], name) for name in ("ForceCommand", "PAMServiceName"))
-    return found._replace(forced=forced, services=services)
+    return found._replace(forced=forced, services=services, replaced=_replaced(minion, keywords))
+
+
+def _replaced(minion: Minion, keywords: Mapping[str, object]) -> tuple[str, ...]:
+    """Return which keywords name another program than sshd's own for its connections (tuple of str)."""
+    named = {name: str(keywords[name.lower()]) for name in PROGRAMS if keywords.get(name.lower())}
+    own = sshd_oracle.daemon(minion).defaults if named else {}
+    return tuple(f"{name} {path}" for name, path in named.items() if name in own and not _same(path, own[name][0]))
 
 
 def _effective(minion: Minion, path: str) -> dict[str, object]:

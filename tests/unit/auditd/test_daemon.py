@@ -65,6 +65,13 @@ def test_a_start_and_a_message_are_told_from_forged_ones():
         (("auditd", "--config_file", "/srv/audit", "--allow_links"), True, True),
         (("auditd", "--config_file=/srv/audit"), True, False),
         (("auditd", "-c", "/etc/audit"), False, False),
+        (("auditd", "-nc/srv/audit"), True, False),
+        (("auditd", "-lnc", "/srv/audit"), True, True),
+        (("auditd", "--conf", "/srv/audit", "--allow"), True, True),
+        (("auditd", "-c", "/etc/audit", "-s", "nochange", "-c", "/srv/audit"), True, False),
+        (("auditd", "-c", "/srv/audit", "-c/etc/audit"), False, False),
+        (("auditd", "-s", "-c", "/etc/audit"), False, False),
+        (("auditd", "-x"), False, False),
         ((), False, False),
     ],
 )
@@ -85,6 +92,8 @@ def test_the_command_line_tells_the_directory(argv, own_directory, follows_links
         (("-c/srv/f",), False),
         (("-s", "nochange", "-f"), True),
         (("-nc", "-f"), False),
+        (("-nsnochange", "-lnf"), True),
+        (("--config_file", "-f"), False),
     ],
 )
 def test_one_that_shows_its_records(options, shows):

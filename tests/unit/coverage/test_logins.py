@@ -43,7 +43,16 @@ def test_a_session_that_sshd_did_not_tell_of():
 
 def test_a_log_of_sshd_that_is_not_written_tells_nothing():
     assert found(LOGS._replace(accepted=[], spoken=[]), SESSION) == {}
-    assert found(LOGS._replace(accepted=[], spoken=[3000.0, 5001.0]), SESSION) == {}
+    assert found(LOGS._replace(accepted=[], spoken=[5001.0, 6000.0]), SESSION) == {}
+
+
+def test_a_log_of_sshd_that_is_not_written_any_more():
+    assert found(LOGS._replace(accepted=[], spoken=[3000.0]), SESSION) == {"accepted-unmatched": "alice (pid 70)"}
+    assert found(LOGS._replace(accepted=[], spoken=[3000.0], until=5000.0), SESSION) == {}
+
+
+def test_a_login_that_two_logs_of_sshd_have_is_named_once():
+    assert found(LOGS._replace(accepted=[CAME, CAME], known=[])) == {"login-unmatched": "alice (pid 70)"}
 
 
 def test_messages_that_the_journal_left_out():

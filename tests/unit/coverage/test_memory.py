@@ -11,7 +11,7 @@ from sshtrail_lib.coverage.daemon import Loss
 from sshtrail_lib.coverage.memory import Memory
 
 SEEN = Memory("boot", 5, None, {"rate-limited rate_limit is 1": 50.0}, {"rule": [1, 2, 50.0]})
-LATER = SEEN._replace(looked=60.0, log=(2, 900, "type=A"))
+LATER = SEEN._replace(looked=60.0, log=(2, 900, "type=A"), judged=50.0, began=40.0)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,20 @@ def test_it_is_kept(one):
 @pytest.mark.parametrize("value", [None, 7, [], {}, {"format": 1}, {"format": 2}, {**memory.kept(SEEN), "loss": [1]}])
 def test_what_is_none_is_none(value):
     assert memory.read(value) == Memory()
+
+
+def test_logins_are_judged_again_for_a_while():
+    first = memory.judged(Memory(), 1000.0)
+    assert memory.judges(Memory(), 1000.0) == 1000.0
+    # What was before the first look, nobody promised.
+    assert memory.judges(first, 1010.0) == 1000.0
+    later = memory.judged(first, 5000.0)
+    assert memory.judges(later, 5010.0) == 5010.0 - memory.TOLD
+    # A host that slept is judged from its last look on.
+    assert memory.judges(later, 9000.0) == 5000.0
+    # One that looked with an older edition does not know when it began.
+    old = {name: value for name, value in memory.kept(later).items() if name != "began"}
+    assert memory.judges(memory.read(old), 5010.0) == 5000.0
 
 
 def test_what_was_lost_before_anybody_looked_is_not_told():

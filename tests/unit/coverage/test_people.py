@@ -158,6 +158,12 @@ HIDING = {
     "-4oUsePAM=no": (with_server(argv=(PATH, "-4oUsePAM=no")), "sshd-options", True),
     "-o with a tab": (with_server(argv=(PATH, "-o", "UsePAM\tno")), "sshd-options", True),
     "-o with quotes": (with_server(argv=(PATH, '-oUsePAM = "no"')), "sshd-options", True),
+    "another program for each connection": (
+        WELL._replace(replaced=("SshdSessionPath /tmp/x",)),
+        "other-way-in",
+        True,
+    ),
+    "another program, by an option": (with_server(argv=(PATH, "-oSshdSessionPath=/tmp/x")), "sshd-options", True),
     "-Dq": (with_server(argv=(PATH, "-Dq")), "sshd-options", False),
     "-DE": (with_server(argv=(PATH, "-DE/var/log/x")), "sshd-options", False),
     "-d": (with_server(argv=(PATH, "-d")), "sshd-options", False),
@@ -291,6 +297,12 @@ def test_whose_session_a_process_serves(title, user):
 def test_the_options_of_a_command_line():
     argv = [PATH, "-D", "-o", "LogLevel=QUIET", "-oUsePAM", "no", "-4o", "Port 22", "-f", "/x"]
     assert people.options(argv) == [("loglevel", "QUIET"), ("usepam", "no"), ("port", "22")]
+
+
+def test_which_services_options_name():
+    told = [("-D",), ("-Do", "PAMServiceName=one", "-oPAMServiceName=two"), ("-o", "UsePAM=yes")]
+    servers = [SERVER._replace(argv=(PATH, *words)) for words in told]
+    assert people.services(WELL._replace(servers=tuple(servers))) == ["one"]
 
 
 AWAITED = process(1, 0, f"{PATH}\0-i", comm="systemd")

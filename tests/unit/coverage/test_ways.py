@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import types
 
 import pytest
 from sshtrail_lib.coverage import ways
@@ -109,3 +110,15 @@ def test_whether_a_program_is_the_installed_sshd(tmp_path, monkeypatch):
     assert not ways._installed(f"{other} (deleted)")
     monkeypatch.setattr(ways.sshd_oracle, "binary", lambda: None)
     assert ways._installed(str(other))
+
+
+def test_which_keywords_name_another_program(tmp_path, monkeypatch):
+    own, other = tmp_path / "sshd-session", tmp_path / "other"
+    for one in (own, other):
+        one.write_text("")
+    defaults = {"SshdSessionPath": [str(own)]}
+    monkeypatch.setattr(ways.sshd_oracle, "daemon", lambda minion: types.SimpleNamespace(defaults=defaults))
+    assert ways._replaced(None, {"usepam": "yes", "sshdsessionpath": str(own)}) == ()
+    assert ways._replaced(None, {"sshdsessionpath": str(other)}) == (f"SshdSessionPath {other}",)
+    # One that knows no such keyword refuses it.
+    assert ways._replaced(None, {"sshdauthpath": str(other)}) == ()
