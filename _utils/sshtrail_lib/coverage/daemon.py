@@ -43,7 +43,8 @@ class Auditd(typing.NamedTuple):
     ``pid`` (int), ``program`` (str: its executable), ``genuine`` (bool: that is the installed auditd), ``uid`` (int),
     ``state`` (str: a letter), ``frozen`` (bool: by a control group), ``note`` (str: why it does not work with the
     policy's file; empty when it does), what it has open for ``writing`` (tuple of :class:`File`), the ``tracer`` (str:
-    who traces it, empty for nobody) and whether it ``shows`` records instead of writing them (bool: its option -f).
+    who traces it, empty for nobody), whether it ``shows`` records instead of writing them (bool: its option -f) and
+    what it ``loads`` (str: the variable for which its loader puts a library into it, empty for none).
     """
 
     pid: int
@@ -56,6 +57,7 @@ class Auditd(typing.NamedTuple):
     writing: tuple[File, ...]
     tracer: str = ""
     shows: bool = False
+    loads: str = ""
 
 
 class Log(typing.NamedTuple):
@@ -165,7 +167,7 @@ def _daemon(audit: Audit) -> Iterator[Verdict]:
         of = f", of uid {auditd.uid}" if auditd.uid else ""
         yield Verdict("auditd-impostor", False, f"the kernel's audit daemon is {who}{of}")
         return
-    yield Verdict("auditd-impostor", True)
+    yield verdict("auditd-impostor", auditd.loads and f"{who}, was started with {auditd.loads}")
     still = STOPPED.get(auditd.state) or ("frozen by its control group" if auditd.frozen else "")
     yield verdict("auditd-stopped", f"{who}: {still}" if still else "")
     yield verdict("auditd-traced", auditd.tracer and f"{who}, is traced by {auditd.tracer}")

@@ -12,7 +12,7 @@ import re
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 
-from sshtrail_lib.coverage.marks import SSHD, called
+from sshtrail_lib.coverage.marks import LOADS, SSHD, called
 from sshtrail_lib.sshd import commandline
 
 #: What systemd tells of its sockets, and of the services that these start.
@@ -70,11 +70,15 @@ _KNOWN = {*DOORS, *LOGINS, *SHELLS, *TOLD, SSHD[0]}
 
 
 class Started(typing.NamedTuple):
-    """What somebody's coming starts: the ``program`` and its ``argv`` (str, tuple of str), and ``by`` what (str)."""
+    """
+    What somebody's coming starts: the ``program`` and its ``argv`` (str, tuple of str), ``by`` what (str), and the
+    variables for which its loader ``loads`` a library into it (str, empty for none).
+    """
 
     program: str
     argv: tuple[str, ...]
     by: str
+    loads: str = ""
 
 
 class Unit(typing.NamedTuple):
@@ -125,6 +129,11 @@ def commands(told: Mapping[str, list[str]]) -> list[tuple[str, str]]:
     """Return the programs of a service (a block of :data:`OF_SERVICES`) and their command lines (list of str pairs)."""
     found = map(_COMMAND.search, told.get("ExecStart", ()))
     return [(one["path"], one["argv"]) for one in found if one]
+
+
+def loads(variables: Mapping[str, str]) -> str:
+    """Return those of a program's ``variables`` (dict of str) that put a library into it (str), empty for none."""
+    return " ".join(line for name, value in variables.items() if LOADS.match(line := f"{name}={value}"))
 
 
 def environment(told: Mapping[str, list[str]]) -> tuple[dict[str, str], list[str]]:
@@ -184,5 +193,5 @@ def begun(started: Started) -> Started:
     for at, word in enumerate(words):
         program = (word.split() or [""])[0]
         if called(program, words[at:])[0] in _KNOWN:
-            return Started(program, (*word.split(), *words[at + 1 :]), started.by)
+            return started._replace(program=program, argv=(*word.split(), *words[at + 1 :]))
     return started

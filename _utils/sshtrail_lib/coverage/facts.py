@@ -17,10 +17,10 @@ from salt.exceptions import CommandExecutionError
 
 from sshtrail_lib.auditd import daemon as auditd_daemon
 from sshtrail_lib.auditd import language
-from sshtrail_lib.base import files, kernel, opening, processes
+from sshtrail_lib.base import files, kernel, opening, processes, text
 from sshtrail_lib.coverage import pulse
 from sshtrail_lib.coverage.daemon import Auditd, File, Log
-from sshtrail_lib.coverage.marks import DELETED, FREEZERS
+from sshtrail_lib.coverage.marks import DELETED, FREEZERS, LOADS
 from sshtrail_lib.trail import audit_log
 
 PLACES = ("/usr/sbin", "/sbin", "/usr/bin", "/usr/local/sbin")
@@ -107,7 +107,17 @@ def auditd(pid: int, path: str) -> Auditd | None:
         tuple(writing(pid)),
         _tracer(pid),
         daemon.shows,
+        _loads(pid),
     )
+
+
+def _loads(pid: int) -> str:
+    """Return the variables with which a process was started that put a library into it (str), empty for none."""
+    try:
+        words = (files.read(f"/proc/{pid}/environ") or b"").decode("utf-8", "replace").split("\0")
+    except CommandExecutionError:
+        return ""
+    return " ".join(text.line(word) for word in words if LOADS.match(word))
 
 
 def _tracer(pid: int) -> str:

@@ -56,12 +56,14 @@ class Door(typing.NamedTuple):
     """
     A process that listens: the :class:`Process`, and at which ``ADDRESS:PORT`` (tuple of str).
 
-    Or one that will be started ``by`` another (str, empty otherwise) when somebody comes, and gets the connection.
+    Or one that will be started ``by`` another (str, empty otherwise) when somebody comes, and gets the connection; and
+    what it ``loads`` then (str), as of a :class:`Server`.
     """
 
     process: Process
     places: tuple[str, ...]
     by: str = ""
+    loads: str = ""
 
 
 class Server(typing.NamedTuple):
@@ -72,7 +74,8 @@ class Server(typing.NamedTuple):
     str), the main file that it reads (``config``, str), whether that is the policy's (``ours``, bool), the
     ``keywords`` that this file comes to (dict of str in lower case to str; empty when that cannot be told), and what it
     was ``called`` (str): until 9.7 that is the service that it asks of PAM. One that is not there yet will be started
-    ``by`` another (str) when somebody comes. Its program may be another than the ``installed`` (bool) one.
+    ``by`` another (str) when somebody comes. Its program may be another than the ``installed`` (bool) one, and be given
+    variables for which its loader ``loads`` a library into it (str, empty for none).
     """
 
     process: Process
@@ -84,6 +87,7 @@ class Server(typing.NamedTuple):
     called: str = "sshd"
     by: str = ""
     installed: bool = True
+    loads: str = ""
 
 
 class People(typing.NamedTuple):
@@ -194,17 +198,22 @@ def _goes_without_pam(server: Server) -> bool:
 
 def _options(people: People) -> Iterator[Verdict]:
     bad = False
-    for server in people.servers:
-        over = _overrides(server, people.asked) if server.ours else []
+    for server in filter(lambda one: one.ours, people.servers):
+        over = [*_overrides(server, people.asked), *([server.loads] if server.loads else [])]
         if over:
             bad = True
             where = f"; {'; '.join(people.defaults)}" if people.defaults else ""
             told = f"{_who(server)} at {', '.join(server.places)} has {' '.join(over)}{where}"
-            since = server.process.started
-            hides = _goes_without_pam(server) or any(name.lower() in dict(options(server.argv)) for name in PROGRAMS)
-            yield Verdict("sshd-options", False, told, since=since, hides=people.audited and hides)
+            hides = people.audited and _runs_otherwise(server)
+            yield Verdict("sshd-options", False, told, since=server.process.started, hides=hides)
     if not bad:
         yield Verdict("sshd-options", True)
+
+
+def _runs_otherwise(server: Server) -> bool:
+    """Tell whether what serves a connection may go without PAM: it was told to, or is not what is installed."""
+    named = {keyword for keyword, _value in options(server.argv)}
+    return _goes_without_pam(server) or bool(server.loads) or any(name.lower() in named for name in PROGRAMS)
 
 
 def _shown(process: Process) -> str:

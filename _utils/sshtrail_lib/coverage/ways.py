@@ -90,6 +90,15 @@ def _defaults() -> tuple[str, ...]:
     return tuple(found)
 
 
+def _loads(minion: Minion, pid: int) -> str:
+    """Return what puts a library into a sshd that runs (str): its title has covered what it was started with."""
+    unit = sshd_started.unit_of(pid)
+    if not unit or not salt.utils.systemd.booted(minion.context):
+        return demand.loads(sshd_started.settings({}, sshd_started.SETTINGS))
+    told = next(iter(demand.blocks(_asked(minion, demand.OF_SERVICES, unit))), {})
+    return demand.loads(sshd_started.settings(*demand.environment(told)))
+
+
 # --- Processes ----------------------------------------------------------------------------------------------------
 
 
@@ -197,7 +206,8 @@ def _listening(
         name = _called(one)
         command = _command(minion, pid) if name else None
         if command:
-            servers.append(_server(minion, path, one, command, places)._replace(called=name))
+            found = _server(minion, path, one, command, places)
+            servers.append(found._replace(called=name, loads=_loads(minion, pid)))
         elif not name:
             doors.append(Door(one, places))
     return tuple(servers), tuple(doors)
@@ -310,7 +320,7 @@ def _awaited(
 
 def _door(one: Process, told: demand.Started, places: tuple[str, ...]) -> Door:
     last = demand.begun(told)
-    return Door(one._replace(program=last.program, argv=last.argv), places, last.by)
+    return Door(one._replace(program=last.program, argv=last.argv), places, last.by, last.loads)
 
 
 def _tabled(name: str, arguments: Sequence[str]) -> Iterator[demand.Started]:
@@ -337,7 +347,7 @@ def _by_systemd(minion: Minion) -> Iterator[tuple[tuple[str, ...], demand.Starte
         for program, words in demand.commands(told):
             # Of variables that are empty nothing is left.
             argv = commandline.expanded(words.split(), variables) or [program]
-            yield unit.places, demand.Started(program, tuple(argv), unit.socket)
+            yield unit.places, demand.Started(program, tuple(argv), unit.socket, demand.loads(variables))
 
 
 def _asked(minion: Minion, properties: Iterable[str], *names: str) -> str:
@@ -352,7 +362,7 @@ def _as_ways(minion: Minion, path: str, awaited: Iterable[Door]) -> tuple[list[S
         if os.path.basename(door.process.program) == SSHD[0]:
             name = os.path.basename(door.process.argv[0])
             found = _server(minion, path, door.process, CommandLine(door.process.argv), door.places)
-            servers.append(found._replace(called=name, by=door.by))
+            servers.append(found._replace(called=name, by=door.by, loads=door.loads))
         else:
             doors.append(door)
     return servers, doors

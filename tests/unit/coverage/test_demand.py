@@ -138,6 +138,12 @@ def test_a_service_is_known_by_each_of_its_names():
     ]
 
 
+def test_what_is_put_into_a_program():
+    assert demand.loads({"PATH": "/bin", "LD_PRELOAD": "/tmp/x.so", "LD_AUDIT": ""}) == "LD_PRELOAD=/tmp/x.so"
+    started = Started("/usr/bin/env", ("env", "/usr/sbin/sshd", "-i"), "x.socket", "LD_AUDIT=/x")
+    assert demand.begun(started) == Started("/usr/sbin/sshd", ("/usr/sbin/sshd", "-i"), "x.socket", "LD_AUDIT=/x")
+
+
 @pytest.mark.parametrize(
     "words,begun",
     [

@@ -89,3 +89,14 @@ def test_since_when_the_kernel_audits(monkeypatch, tmp_path):
     assert facts.audits(str(log)) == math.inf
     monkeypatch.setattr(facts.files, "read", lambda path: b"quiet audit=1")
     assert facts.since(str(log)) == 0
+
+
+@pytest.mark.parametrize("value,told", [("/tmp/x.so", "LD_AUDIT=/tmp/x.so"), ("", "")])
+def test_a_library_that_was_put_into_a_program(value, told):
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "bufsize": 0}
+    with subprocess.Popen(["cat"], **pipes, env={"PATH": os.environ["PATH"], "LD_AUDIT": value}) as one:
+        one.stdin.write(b"x")
+        assert one.stdout.read(1) == b"x"
+        assert facts._loads(one.pid) == told
+        one.stdin.close()
+    assert facts._loads(one.pid) == ""

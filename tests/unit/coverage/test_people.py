@@ -163,6 +163,7 @@ HIDING = {
         "other-way-in",
         True,
     ),
+    "a library": (with_server(loads="LD_PRELOAD=/tmp/x.so"), "sshd-options", True),
     "another program, by an option": (with_server(argv=(PATH, "-oSshdSessionPath=/tmp/x")), "sshd-options", True),
     "-Dq": (with_server(argv=(PATH, "-Dq")), "sshd-options", False),
     "-DE": (with_server(argv=(PATH, "-DE/var/log/x")), "sshd-options", False),
