@@ -118,7 +118,8 @@ def _verdicts(
     known = ways.people(minion, policy)
     if policy["audit"]:
         log = facts.log(policy["auditd"]["path"]).path
-        known = known._replace(since=facts.since(log), audits=facts.audits(log))
+        before = before._replace(given=[one for one in before.given if people.lives_without(known, *one[:2])])
+        known = known._replace(since=facts.since(log), audits=facts.audits(log), given=before.given)
     found += people.judge(known)
     if policy["audit"]:
         found += _pam(pam, known)
@@ -127,15 +128,13 @@ def _verdicts(
     return found, before
 
 
-def _interrupted(policy: Policy, log: str, since: float) -> str:
-    """Return what was open after ``since`` (float, seconds) and is closed again (str), empty for nothing."""
+def _gaps(policy: Policy, log: str, since: float) -> list[gaps.Gap]:
+    """Return what was open after ``since`` (float, seconds) and is closed again."""
     commands = [line for group in policy["rules"]["groups"] for line in group["rules"] if "execve" in line]
     keys = {key for line in commands for key in watches.keys(line) or ()}
     named = [data for line in policy["rules"].get("allowed", ()) if (data := _compiled(line))]
     lists = {layout.unpack(rule)[0].filter for rule in named}
-    found = gaps.find(logs.records(log, gaps.KINDS), since, keys, lists)
-    # In an open session it is told as long as it lasts.
-    return "; ".join(gap.told for gap in found if not (gap.pid and ways.in_session(gap.pid)))
+    return list(gaps.find(logs.records(log, gaps.KINDS), since, keys, lists))
 
 
 def _logins(minion: Minion, policy: Policy, known: people.People, before: Memory, now: float) -> Iterator[Verdict]:
@@ -191,8 +190,14 @@ def _audited(minion: Minion, policy: Policy, before: Memory, now: float) -> tupl
 def _missing(policy: Policy, path: str, extent: Sequence[typing.Any], before: Memory, now: float) -> Memory:
     """Return the memory with what is missing in the log since the last look."""
     after = before._replace(log=extent) if facts.copied(path, before.looked) else memory.log(before, path, extent, now)
-    # Before the first look nobody promised anything.
-    return memory.missing(after, _interrupted(policy, path, before.looked), now) if before.looked else after
+    if not before.looked:
+        # Nobody promised anything.
+        return after
+    found = _gaps(policy, path, before.looked)
+    given = [*after.given, *((gap.pid, gap.when, gap.told) for gap in found if gap.pid)]
+    # In an open session it is told as long as it lasts.
+    told = "; ".join(gap.told for gap in found if not (gap.pid and ways.in_session(gap.pid)))
+    return memory.missing(after._replace(given=given), told, now)
 
 
 def _audit(

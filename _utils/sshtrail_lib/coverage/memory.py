@@ -19,6 +19,10 @@ PLACE = 3
 TOLD = 900
 
 
+#: A process (int) that gave up its login id: when (float, seconds since the epoch), and what is told of it (str).
+Given = tuple[int, float, str]
+
+
 class Memory(typing.NamedTuple):
     """
     What the last look left.
@@ -37,6 +41,8 @@ class Memory(typing.NamedTuple):
         Until when logins were held against the audit log (float, seconds since the epoch), 0 for never.
     began
         From when on they are (float, likewise): what was before the first look, nobody promised.
+    given
+        Who gave up his login id and may still live: ``(process, when, what is told of it)`` (int, float and str each).
     looked
         When was looked for the last time (float, likewise), 0 for never.
     log
@@ -52,6 +58,7 @@ class Memory(typing.NamedTuple):
     looked: float = 0.0
     log: Sequence[typing.Any] = ()
     began: float = 0.0
+    given: Sequence[Given] = ()
 
 
 def read(value: typing.Any) -> Memory:
@@ -68,7 +75,8 @@ def read(value: typing.Any) -> Memory:
         log = (int(inode), int(size), str(begins)) if value.get("log") else ()
         times = float(value["judged"]), float(value.get("looked", 0))
         began = float(value.get("began", value["judged"]))
-        return Memory(str(value["boot"]), lost, loss or None, since, whole, *times, log, began)
+        given = tuple((int(pid), float(when), str(told)) for pid, when, told in value.get("given", ()))
+        return Memory(str(value["boot"]), lost, loss or None, since, whole, *times, log, began, given)
     except (TypeError, KeyError, ValueError, AttributeError, IndexError):
         return Memory()
 
@@ -92,7 +100,7 @@ def lost(memory: Memory, boot: str, count: int, now: float) -> Memory:
     What was lost before anybody looked is not known by its time, and not told.
     """
     if memory.boot != boot or memory.lost is None:
-        return memory._replace(boot=boot, lost=count, loss=None, places={})
+        return memory._replace(boot=boot, lost=count, loss=None, places={}, given=())
     # A counter that is lower was set back (auditctl --reset-lost), and counts anew.
     fresh = count - memory.lost if count >= memory.lost else count
     if fresh:

@@ -119,6 +119,8 @@ class People(typing.NamedTuple):
         Where somebody can come, and nothing tells what is started then (tuple of str).
     replaced
         Which keywords have sshd serve connections by another program than its own (tuple of str).
+    given
+        Processes that gave up their login ids: ``(pid, when, what is told of it)`` (sequence of (int, float, str)).
     """
 
     servers: tuple[Server, ...]
@@ -135,6 +137,7 @@ class People(typing.NamedTuple):
     services: tuple[str, ...] = ()
     untold: tuple[str, ...] = ()
     replaced: tuple[str, ...] = ()
+    given: Sequence[tuple[int, float, str]] = ()
 
 
 def judge(people: People) -> Iterator[Verdict]:
@@ -305,12 +308,18 @@ def sessions(processes: Mapping[int, Process]) -> dict[int, str]:
     return {pid: user for pid, user in found.items() if user}
 
 
+def lives_without(people: People, pid: int, since: float) -> bool:
+    """Tell whether a process (int) has had no login id ``since`` (float, seconds): no later one with its number."""
+    one = people.processes.get(pid)
+    return one is not None and one.login == UNSET and one.started <= since + 1
+
+
 def _sessions(people: People) -> Iterator[Verdict]:
     serving = sessions(people.processes)
     children: dict[int, list[int]] = {}
     for one in people.processes.values():
         children.setdefault(one.parent, []).append(one.pid)
-    lost, others = [], []
+    lost, others = [*_outside(people, serving, children)], []
     for pid, user in serving.items():
         below, login = [people.processes[one] for one in _below(pid, children)], people.processes[pid].login
         without = next((one for one in below if one.login == UNSET), None)
@@ -323,6 +332,14 @@ def _sessions(people: People) -> Iterator[Verdict]:
             others.append(Verdict("session-misattributed", False, told, since=other.started))
     yield from lost or [Verdict("session-unattributed", True)]
     yield from others or [Verdict("session-misattributed", True)]
+
+
+def _outside(people: People, serving: Mapping[int, str], children: Mapping[int, Sequence[int]]) -> Iterator[Verdict]:
+    """Yield the verdicts on what gave up its login id and left its session."""
+    inside = {one for pid in serving for one in _below(pid, children)}
+    for pid, when, told in people.given:
+        if pid not in inside:
+            yield Verdict("session-unattributed", False, f"{told}, and it lives", since=when)
 
 
 def _older(people: People) -> Verdict:

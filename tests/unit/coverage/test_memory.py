@@ -11,7 +11,7 @@ from sshtrail_lib.coverage.daemon import Loss
 from sshtrail_lib.coverage.memory import Memory
 
 SEEN = Memory("boot", 5, None, {"rate-limited rate_limit is 1": 50.0}, {"rule": [1, 2, 50.0]})
-LATER = SEEN._replace(looked=60.0, log=(2, 900, "type=A"), judged=50.0, began=40.0)
+LATER = SEEN._replace(looked=60.0, log=(2, 900, "type=A"), judged=50.0, began=40.0, given=((7, 9.5, "x"),))
 
 
 @pytest.mark.parametrize(

@@ -368,6 +368,29 @@ def test_a_shell_that_is_started_for_somebody_of_this_host(words, hides, place):
     assert "other-way-in" in found(WELL._replace(doors=(door._replace(places=("vsock::9", place)),)))
 
 
+@pytest.mark.parametrize(
+    "one,lives",
+    [
+        (process(80, 1, "sh"), True),
+        (process(80, 1, "sh", login=1001), False),
+        # It was begun later.
+        (process(80, 1, "sh", started=300.0), False),
+        (process(81, 1, "sh"), False),
+    ],
+)
+def test_who_lives_without_a_login_id_outside_his_session(one, lives):
+    known = with_processes(one)
+    assert people.lives_without(known, 80, 200.0) == lives
+    told = found(known._replace(given=[(80, 200.0, "process 80 gave up the login id 1001")]))["session-unattributed"]
+    assert told.evidence == "process 80 gave up the login id 1001, and it lives" and told.since == 200.0
+
+
+def test_who_gave_up_his_login_id_in_his_session_is_told_once():
+    known = with_processes(TAKEN)._replace(given=[(TAKEN.pid, 200.0, "process 23 gave up")])
+    [one] = [one for one in people.judge(known) if one.check == "session-unattributed"]
+    assert "has no login id" in one.evidence
+
+
 def test_what_is_started_cannot_be_told():
     [one] = [one for one in people.judge(WELL._replace(untold=("[::]:22",))) if one.check == "other-way-in"]
     assert one.holds is None and "[::]:22" in one.evidence
