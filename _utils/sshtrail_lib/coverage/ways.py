@@ -282,7 +282,8 @@ def _server(minion: Minion, path: str, one: Process, command: CommandLine, place
 def _installed(program: str) -> bool:
     """Tell whether a program (str) is the installed sshd, or the one that an upgrade has replaced."""
     known = sshd_oracle.binary()
-    return not known or not program or _same(program.removesuffix(DELETED), known)
+    # What has no path is looked for where programs are.
+    return not known or not os.path.isabs(program) or _same(program.removesuffix(DELETED), known)
 
 
 def _same(one: str, other: str) -> bool:

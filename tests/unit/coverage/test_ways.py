@@ -105,6 +105,7 @@ def test_whether_a_program_is_the_installed_sshd(tmp_path, monkeypatch):
         one.write_text("")
     monkeypatch.setattr(ways.sshd_oracle, "binary", lambda: str(installed))
     assert ways._installed(str(installed)) and ways._installed(f"{installed} (deleted)")
+    assert ways._installed("sshd") and ways._installed("")
     assert not ways._installed(str(other))
     other.unlink()
     assert not ways._installed(f"{other} (deleted)")
