@@ -5,12 +5,12 @@ What a host tells of its audit and its log: the kernel, the process that it spea
 from __future__ import annotations
 
 import contextlib
-import glob
 import math
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping
+import typing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import salt.utils.path
 from salt.exceptions import CommandExecutionError
@@ -28,6 +28,8 @@ OFF = ("audit=0", "audit=off")
 #: Bytes of a log's beginning that are read.
 HEAD = 2**20
 AUDIT_PROTOCOL = "9"
+#: What the names of compressed files end in.
+COMPRESSED = (".gz", ".xz", ".bz2", ".zst", ".lz4", ".lzma", ".Z")
 
 
 def boot() -> str:
@@ -196,10 +198,30 @@ def _writes(pid: int, name: str) -> bool:
     return bool(flags) and bool(int(flags[0].split()[1], 8) & (os.O_WRONLY | os.O_RDWR))
 
 
-def copied(path: str, since: float) -> bool:
-    """Tell whether a copy of the log at ``path`` (str) was made after a time (float, seconds), as logrotate does it."""
-    names = [name for mark in ".-" for name in glob.glob(f"{glob.escape(path)}{mark}*")]
-    return any(os.path.isfile(name) and os.stat(name).st_mtime > since for name in names)
+def kept(path: str, was: Sequence[typing.Any], since: float) -> bool:
+    """
+    Tell whether what the log at ``path`` (str) was lies beside it: it was rotated, or logrotate has copied it.
+
+    was, since
+        As :func:`sshtrail_lib.coverage.pulse.extent` had it (sequence), and when (float, seconds since the epoch).
+    """
+    place, name = os.path.split(path)
+    beside = (os.path.join(top, one) for top, _, names in os.walk(place) for one in names)
+    return bool(was) and any(_is_kept(one, name, was, since) for one in beside if one != path)
+
+
+def _is_kept(path: str, name: str, was: Sequence[typing.Any], since: float) -> bool:
+    inode, size, begins = was
+    try:
+        found = os.lstat(path)
+        if not stat.S_ISREG(found.st_mode) or found.st_ino == inode:
+            return found.st_ino == inode
+        if found.st_ctime <= since or not found.st_size or not os.path.basename(path).startswith(name):
+            return False
+        # What is in a compressed one is not looked at.
+        return path.endswith(COMPRESSED) or (found.st_size >= size and pulse.extent(path)[2].startswith(begins))
+    except OSError:
+        return False
 
 
 def file(path: str, directory: bool = False) -> File | None:

@@ -189,7 +189,8 @@ def _audited(minion: Minion, policy: Policy, before: Memory, now: float) -> tupl
 
 def _missing(policy: Policy, path: str, extent: Sequence[typing.Any], before: Memory, now: float) -> Memory:
     """Return the memory with what is missing in the log since the last look."""
-    after = before._replace(log=extent) if facts.copied(path, before.looked) else memory.log(before, path, extent, now)
+    changed = before.log and (before.log[0] != extent[0] or marks.cut(before.log, extent))
+    after = memory.log(before, path, extent, now, bool(changed) and facts.kept(path, before.log, before.looked))
     if not before.looked:
         # Nobody promised anything.
         return after

@@ -47,6 +47,8 @@ class Memory(typing.NamedTuple):
         When was looked for the last time (float, likewise), 0 for never.
     log
         Which file the log was: its inode, its bytes, and how it began; empty when nobody has looked.
+    place
+        Where it was (str), empty when nobody has looked.
     """
 
     boot: str = ""
@@ -59,6 +61,7 @@ class Memory(typing.NamedTuple):
     log: Sequence[typing.Any] = ()
     began: float = 0.0
     given: Sequence[Given] = ()
+    place: str = ""
 
 
 def read(value: typing.Any) -> Memory:
@@ -76,7 +79,8 @@ def read(value: typing.Any) -> Memory:
         times = float(value["judged"]), float(value.get("looked", 0))
         began = float(value.get("began", value["judged"]))
         given = tuple((int(pid), float(when), str(told)) for pid, when, told in value.get("given", ()))
-        return Memory(str(value["boot"]), lost, loss or None, since, whole, *times, log, began, given)
+        found = Memory(str(value["boot"]), lost, loss or None, since, whole, *times, log, began)
+        return found._replace(given=given, place=str(value.get("place", "")))
     except (TypeError, KeyError, ValueError, AttributeError, IndexError):
         return Memory()
 
@@ -119,15 +123,26 @@ def judges(memory: Memory, until: float) -> float:
     return max(memory.began, min(memory.judged, until - TOLD)) or until
 
 
-def log(memory: Memory, path: str, extent: Sequence[typing.Any], now: float) -> Memory:
+def log(memory: Memory, path: str, extent: Sequence[typing.Any], now: float, kept: bool = False) -> Memory:
     """
-    Return the memory with the log at ``path`` (str) as it is now; that it was cut is a loss.
+    Return the memory with the log at ``path`` (str) as it is now; that it was cut or is gone is a loss.
 
     extent
         As :func:`sshtrail_lib.coverage.pulse.extent` has it.
+    kept
+        Whether what it was lies beside it (bool): it was rotated, or copied.
     """
-    told = f"{path} began with other records, and had {memory.log[1]} bytes" if cut(memory.log, extent) else ""
-    return missing(memory, told, now)._replace(log=extent)
+    told = "" if kept else _taken(memory, path, extent)
+    return missing(memory, told, now)._replace(log=extent, place=path)
+
+
+def _taken(memory: Memory, path: str, extent: Sequence[typing.Any]) -> str:
+    if cut(memory.log, extent):
+        return f"{path} began with other records, and had {memory.log[1]} bytes"
+    # A log that is not there is another finding.
+    if memory.place == path and memory.log[0] and extent[0] and memory.log[0] != extent[0]:
+        return f"{path} is another file than before, and the one of before, of {memory.log[1]} bytes, is not beside it"
+    return ""
 
 
 def missing(memory: Memory, told: str, now: float) -> Memory:

@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from sshtrail_lib.coverage import facts
+from sshtrail_lib.coverage import facts, pulse
 
 BOOT = {
     b"quiet": "",
@@ -44,14 +44,42 @@ def test_python_is_not_auditd():
     assert facts.auditd(0, "/etc/audit/auditd.conf") is None
 
 
-def test_a_log_that_logrotate_copied(tmp_path):
+def test_a_log_that_was_rotated_is_kept(tmp_path):
     log = tmp_path / "audit.log"
+    log.write_bytes(b"type=A\n")
+    was = pulse.extent(str(log))
+    assert not facts.kept(str(log), was, 0.0)
+    (tmp_path / "old").mkdir()
+    log.rename(tmp_path / "old" / "audit.log-1")
+    log.write_bytes(b"type=B\n")
+    assert facts.kept(str(log), was, time.time() + 60)
+    (tmp_path / "old" / "audit.log-1").unlink()
+    assert not facts.kept(str(log), was, 0.0)
+    assert not facts.kept(str(log), (), 0.0)
+
+
+@pytest.mark.parametrize(
+    "name,content,kept",
+    [
+        ("audit.log.1", b"type=A\ntype=A\n", True),
+        ("audit.log-20260101", b"type=A\n", True),
+        ("audit.log.1.gz", b"x", True),
+        # Whoever wants it to look like a copy.
+        ("audit.log.1", b"", False),
+        ("audit.log.1", b"type=B\ntype=B\n", False),
+        ("audit.log.1", b"type=A", False),
+        ("audit.log.1.gz", b"", False),
+        ("other.log.1", b"type=A\n", False),
+    ],
+)
+def test_a_log_that_logrotate_copied(tmp_path, name, content, kept):
+    log = tmp_path / "audit.log"
+    log.write_bytes(b"type=A\n")
+    was = pulse.extent(str(log))
     log.write_bytes(b"")
-    (tmp_path / "other.log.1").write_bytes(b"")
-    assert not facts.copied(str(log), 0.0)
-    copy = tmp_path / "audit.log.1"
-    copy.write_bytes(b"")
-    assert facts.copied(str(log), time.time() - 60) and not facts.copied(str(log), time.time() + 60)
+    (tmp_path / name).write_bytes(content)
+    assert facts.kept(str(log), was, time.time() - 60) == kept
+    assert not facts.kept(str(log), was, time.time() + 60)
 
 
 def test_an_audit_daemon_that_has_ended():

@@ -11,7 +11,9 @@ from sshtrail_lib.coverage.daemon import Loss
 from sshtrail_lib.coverage.memory import Memory
 
 SEEN = Memory("boot", 5, None, {"rate-limited rate_limit is 1": 50.0}, {"rule": [1, 2, 50.0]})
-LATER = SEEN._replace(looked=60.0, log=(2, 900, "type=A"), judged=50.0, began=40.0, given=((7, 9.5, "x"),))
+LATER = SEEN._replace(
+    looked=60.0, log=(2, 900, "type=A"), judged=50.0, began=40.0, given=((7, 9.5, "x"),), place="/var/log/x"
+)
 
 
 @pytest.mark.parametrize(
@@ -65,6 +67,17 @@ def test_a_log_that_was_cut(extent):
     later = memory.log(cut, "/log", extent, 101.0)
     assert later.loss == cut.loss
     assert memory.lost(later, "boot", 5, 101.0 + memory.TOLD).loss is None
+
+
+def test_a_log_that_is_gone():
+    before = LATER._replace(place="/log")
+    gone = memory.log(before, "/log", (3, 5, "type=B"), 100.0)
+    assert "/log is another file" in gone.loss.told and (gone.log, gone.place) == ((3, 5, "type=B"), "/log")
+    # It was rotated; it is not there at all; the policy has it elsewhere now.
+    assert memory.log(before, "/log", (3, 5, "type=B"), 100.0, kept=True).loss is None
+    assert memory.log(before, "/log", (0, 0, ""), 100.0).loss is None
+    assert memory.log(before, "/other", (3, 5, "type=B"), 100.0).loss is None
+    assert memory.log(before._replace(log=(0, 0, "")), "/log", (3, 5, "type=B"), 100.0).loss is None
 
 
 GROWN = [(0, 0, ""), (2, 900, "type=A"), (2, 901, "type=A"), (3, 5, "type=B")]
