@@ -37,7 +37,7 @@ class Process(typing.NamedTuple):
 
     ``pid``, ``parent`` (int), ``comm`` (str), ``uid`` and ``login`` (int: its login id), ``program`` (str: its
     executable, empty when it cannot be told), ``argv`` (tuple of str), ``started`` (float, seconds since the epoch),
-    ``terminal`` (bool: whether it has one of a person's, or reads from a network), ``group`` (str: its control group).
+    ``terminal`` (bool: whether it has one of a person's, or reads from somebody), ``group`` (str: its control group).
     """
 
     pid: int

@@ -18,7 +18,7 @@ from sshtrail_lib.base import files, processes, sockets
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.coverage import demand
 from sshtrail_lib.coverage.marks import DELETED, LISTENS, SSHD, UNSET, called, user_of
-from sshtrail_lib.coverage.people import PROGRAMS, Door, People, Process, Server
+from sshtrail_lib.coverage.people import PROGRAMS, TRANSIENT, Door, People, Process, Server
 from sshtrail_lib.policy.arguments import Policy
 from sshtrail_lib.sshd import commandline
 from sshtrail_lib.sshd import host as sshd_host
@@ -151,16 +151,24 @@ def process(pid: int, origin: float) -> Process | None:
         return None
     started = origin + int(fields[19]) / os.sysconf("SC_CLK_TCK")
     shown, program, argv = processes.comm(pid).decode("utf-8", "replace"), _program(pid), processes.argv(pid)
-    terminal = int(fields[4]) >> 8 & 0xFFF in PSEUDO
-    if not terminal and login == UNSET and called(program, argv)[0] in demand.SHELLS:
-        terminal = _reads_network(pid)
-    group = _group(pid) if terminal and login == UNSET else ""
+    terminal, group = int(fields[4]) >> 8 & 0xFFF in PSEUDO, ""
+    if login == UNSET and (terminal or called(program, argv)[0] in demand.SHELLS):
+        group = _group(pid)
+        terminal = terminal or _reads_somebody(pid, group)
     return Process(pid, int(fields[1]), shown, uid, login, program, argv, started, terminal, group)
 
 
-def _reads_network(pid: int) -> bool:
-    """Tell whether what a process reads from is a socket, and none of this host's own: an agent talks by those."""
-    reads = _link(f"/proc/{pid}/fd/0").removeprefix("socket:[").removesuffix("]").encode()
+def _reads_somebody(pid: int, group: str) -> bool:
+    """
+    Tell whether a process reads from somebody: a terminal or a socket, or what ``systemd-run --pipe`` hands on.
+
+    group
+        Its control group (str). A socket is none of this host's own: an agent talks by those.
+    """
+    link = _link(f"/proc/{pid}/fd/0")
+    if link.startswith(("/dev/pts/", "pipe:")):
+        return link.startswith("/dev") or bool(TRANSIENT.search(group))
+    reads = link.removeprefix("socket:[").removesuffix("]").encode()
     if not reads.isdigit():
         return False
     table = _table(pid, "unix")

@@ -55,19 +55,38 @@ def test_who_listens_in_a_network_of_his_own(start):
     assert places(child.pid, os.getpid()) == {child.pid: {"127.0.0.1:4242"}}
 
 
+def reads(pid, group="/system.slice/cron.service"):
+    return ways._reads_somebody(pid, group)
+
+
 def test_a_shell_that_reads_from_the_network():
     near, far = socket.socketpair()
     server = socket.create_server(("127.0.0.1", 0))
     there = socket.create_connection(server.getsockname())
     with near, far, server, there, server.accept()[0]:
         shells = [subprocess.Popen(["/bin/sh"], stdin=stdin) for stdin in (there, near)]
-        found = [(ways._reads_network(one.pid), one.poll()) for one in shells]
+        found = [(reads(one.pid), one.poll()) for one in shells]
         for one in shells:
             one.kill()
             one.wait()
     # An agent speaks to its shell by a pair of sockets.
     assert found == [(True, None), (False, None)]
-    assert not ways._reads_network(shells[0].pid)
+    assert not reads(shells[0].pid)
+
+
+def test_a_shell_that_reads_from_a_terminal_or_from_systemd_run():
+    near, far = os.openpty()
+    shells = [subprocess.Popen(["/bin/sh"], stdin=one) for one in (far, subprocess.PIPE, subprocess.DEVNULL)]
+    groups = ("/system.slice/x.service", "/system.slice/run-u7.service")
+    found = [[reads(one.pid, group) for group in groups] for one in shells]
+    for one in shells:
+        one.kill()
+        one.wait()
+    shells[1].stdin.close()
+    for one in (near, far):
+        os.close(one)
+    # It has no control of the terminal: it was handed on.
+    assert found == [[True, True], [False, True], [False, False]]
 
 
 def test_the_tables_of_a_server(tmp_path):
