@@ -363,12 +363,22 @@ def test_what_was_off_between_two_looks(host):
     assert "switched off" in lost(host)
     host.sh("auditctl -a always,exclude -F msgtype=EXECVE; auditctl -d always,exclude -F msgtype=EXECVE")
     assert "exclude" in lost(host) and "switched off" not in lost(host)
+    never = "never,exit -F arch=b64 -S execve"
+    host.sh(f"auditctl -A {never}; auditctl -d {never}")
+    assert "on the list exit" in lost(host)
     assert "records-lost" in {one["what"] for one in host.drift()}
 
 
 def test_a_log_that_was_cut(host):
     host.call("sshtrail.coverage", "fresh=True")
     host.sh(f": >{LOG}")
+    assert LOG in lost(host)
+
+
+def test_a_log_that_was_taken_away(host):
+    """auditd writes to a new one, and what was recorded is nowhere."""
+    host.call("sshtrail.coverage", "fresh=True")
+    host.sh(f"rm {LOG}; kill -USR1 $(cat /run/auditd.pid); sleep 0.5")
     assert LOG in lost(host)
 
 

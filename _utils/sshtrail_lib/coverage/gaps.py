@@ -4,8 +4,9 @@ What was open between two looks and is closed again: the kernel's own records of
 
 from __future__ import annotations
 
+import re
 import typing
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from sshtrail_lib.base import text
 from sshtrail_lib.rules.fields import UNSET
@@ -16,6 +17,9 @@ from sshtrail_lib.trail.audit_log import Record
 KINDS = ("CONFIG_CHANGE", "LOGIN")
 #: Lists whose rules leave out records: what is loaded there and taken off again was open meanwhile.
 LISTS = {str(FILTER_NUMBERS[name]): name for name in ("user", "task", "exclude")}
+#: The one on which rules do both.
+EXIT = str(FILTER_NUMBERS["exit"])
+NEVER = re.compile(r"\bnever\b")
 #: Seconds for which the rules may be gone while all of them are loaded anew, and for which a single one may.
 ANEW, ALONE = 5.0, 1.0
 
@@ -31,8 +35,16 @@ class Gap(typing.NamedTuple):
     pid: int = 0
 
 
+#: What is known of the system call that a record came of: its command line (str), None where that was not recorded.
+Title = Callable[[Record], str | None]
+
+
 def find(
-    records: Sequence[Record], since: float, keys: Collection[str], allowed: Collection[int] = ()
+    records: Sequence[Record],
+    since: float,
+    keys: Collection[str],
+    allowed: Collection[int] = (),
+    title: Title = lambda record: "",
 ) -> Iterator[Gap]:
     """
     Yield each :class:`Gap` that began after ``since`` (float, seconds since the epoch) and has ended.
@@ -43,12 +55,15 @@ def find(
         Of the rules that record commands (collection of str).
     allowed
         The lists (collection of int) on which the policy lets others have rules: they come and go as all are loaded.
+    title
+        Called with a record for the command line that it came of, as :data:`Title` has it.
     """
     done = [one for one in records if one.text("res") == "1"]
     changes, logins = ([one for one in done if one.type == kind] for kind in KINDS)
     lists = {number: name for number, name in LISTS.items() if int(number) not in allowed}
     found = [*_off(changes), *_listed(changes, lists), *_gone(changes, keys), *_given_up(logins)]
-    return (gap for gap in found if gap.when > since)
+    recent = [one for one in changes if _when(one) > since]
+    return (gap for gap in (*found, *_passing(recent, title)) if gap.when > since)
 
 
 def _when(one: Record) -> float:
@@ -67,6 +82,26 @@ def _listed(changes: Sequence[Record], lists: Mapping[str, str]) -> Iterator[Gap
         lasted = _lasted(one, changes[number:], "remove_rule") if name and one.text("op") == "add_rule" else None
         if lasted is not None:
             yield Gap(f"a rule stood on the list {name} for {lasted:.0f} s {_by(one)}", _when(one))
+
+
+def _passing(changes: Sequence[Record], title: Title) -> Iterator[Gap]:
+    """
+    Yield what hid on the list on which others record, by the command line that added it.
+
+    Where the system call itself was not recorded, of somebody with a login, a rule has hidden it: that one.
+    """
+    for number, one in enumerate(changes):
+        if (one.text("op"), one.text("list")) != ("add_rule", EXIT):
+            continue
+        after = changes[number + 1 :]
+        gone = next((at for at, other in enumerate(after) if _is(other, one, "remove_rule")), None)
+        # Who loads all rules anew has them come again.
+        if gone is None or any(_is(other, one, "add_rule") for other in after[gone:]):
+            continue
+        said = title(one)
+        if one.text("auid") != str(UNSET) if said is None else NEVER.search(said):
+            lasted = _when(after[gone]) - _when(one)
+            yield Gap(f"a rule that hides stood on the list exit for {lasted:.0f} s {_by(one)}", _when(one))
 
 
 def _gone(changes: Sequence[Record], keys: Collection[str]) -> Iterator[Gap]:

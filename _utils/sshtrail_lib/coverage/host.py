@@ -4,6 +4,7 @@ A look at a host's trail as a whole: what it tells is gathered, a message is sen
 
 from __future__ import annotations
 
+import functools
 import glob
 import os
 import signal
@@ -134,7 +135,7 @@ def _gaps(policy: Policy, log: str, since: float) -> list[gaps.Gap]:
     keys = {key for line in commands for key in watches.keys(line) or ()}
     named = [data for line in policy["rules"].get("allowed", ()) if (data := _compiled(line))]
     lists = {layout.unpack(rule)[0].filter for rule in named}
-    return list(gaps.find(logs.records(log, gaps.KINDS), since, keys, lists))
+    return list(gaps.find(logs.records(log, gaps.KINDS), since, keys, lists, functools.partial(logs.title, log)))
 
 
 def _logins(minion: Minion, policy: Policy, known: people.People, before: Memory, now: float) -> Iterator[Verdict]:

@@ -111,6 +111,19 @@ def records(log: str, kinds: Iterable[str]) -> list[Record]:
     return _of(_file(log), kinds)
 
 
+def title(log: str, about: Record) -> str | None:
+    """
+    Return the command line (str) of what a record (:class:`~sshtrail_lib.trail.audit_log.Record`) of the audit ``log``
+    (str) came of, None where its system call was not recorded.
+    """
+    mark = b"%d.%03d:%d):" % (about.seconds, about.milliseconds, about.serial)
+    found = [one for one in audit_log.records(line for line in _file(log) if mark in line) if one.event == about.event]
+    if all(one.type != "SYSCALL" for one in found):
+        return None
+    titles = (one.fields.get("proctitle", b"") for one in found if one.type == "PROCTITLE")
+    return text.printable(next(titles, b"").replace(b"\0", b" "))
+
+
 def _of(lines: Iterable[bytes], kinds: Iterable[str]) -> list[Record]:
     marks = tuple(f"type={kind} ".encode() for kind in kinds)
     return list(audit_log.records(line for line in lines if any(mark in line for mark in marks)))

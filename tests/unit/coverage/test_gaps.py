@@ -71,6 +71,32 @@ def test_what_was_not(records):
     assert found(*records) == []
 
 
+BOTH = [(20, LOADED.format("(null)", 4)), (23, GONE.format("(null)", 4))]
+AGAIN = [*BOTH, (24, LOADED.format("(null)", 4))]
+NOBODYS = [(when, one.replace("auid=1001", f"auid={UNSET}")) for when, one in BOTH]
+
+
+@pytest.mark.parametrize(
+    "records,title,told",
+    [
+        (BOTH, "auditctl -A never,exit -F arch=b64 -S execve", True),
+        (BOTH, "auditctl -A exit,never -S all -k ssh_commands", True),
+        (BOTH, None, True),
+        (BOTH, "auditctl -a always,exit -F path=/etc/nevermore", False),
+        (BOTH, "/sbin/auditctl -R /etc/audit/audit.rules", False),
+        (BOTH, "", False),
+        # All rules were loaded anew; a service has no login; it stands still.
+        (AGAIN, None, False),
+        (NOBODYS, None, False),
+        (BOTH[:1], None, False),
+    ],
+)
+def test_a_rule_that_hid_among_those_that_record(records, title, told):
+    known = list(audit_log.records(lines(*records)))
+    found = [one.told for one in gaps.find(known, 10.0, {"ssh_commands"}, (), lambda record: title)]
+    assert [("on the list exit for 3 s" in one, "login id 1001" in one) for one in found] == [(True, True)] * told
+
+
 def test_what_began_in_the_second_of_the_last_look():
     assert found((10.7, OFF), since=10.3) and not found((10.2, OFF), since=10.3)
 
