@@ -363,6 +363,9 @@ def test_what_was_off_between_two_looks(host):
     assert "switched off" in lost(host)
     host.sh("auditctl -a always,exclude -F msgtype=EXECVE; auditctl -d always,exclude -F msgtype=EXECVE")
     assert "exclude" in lost(host) and "switched off" not in lost(host)
+    hides_itself = "always,exclude -F 'msgtype>=1300'"
+    host.sh(f"auditctl -a {hides_itself}; auditctl -d {hides_itself}")
+    assert "which hid that it came" in lost(host)
     never = "never,exit -F arch=b64 -S execve"
     host.sh(f"auditctl -A {never}; auditctl -d {never}")
     assert "on the list exit" in lost(host)
@@ -549,7 +552,8 @@ def test_what_inetd_would_start(host):
     found = {}
     for program in ("/usr/sbin/sshd sshd -i", "/usr/sbin/sshd sshd -i -o UsePAM=no", "/bin/sh sh -i"):
         host.inside("/etc/inetd.conf").write_text(f"ssh stream tcp nowait root {program}\n")
-        with beside(host, "/run/inetd", "-e", INETD):
+        # A word of its own would be a table.
+        with beside(host, "/run/inetd", f"-e{INETD}"):
             wait_for(lambda: host.sh("ss -Hltn sport = :2323").stdout, "inetd")
             found[program] = host.open_ways("fresh=True")
     assert [set(one) for one in found.values()] == [set(), {"sshd-options"}, {"other-way-in"}]

@@ -66,6 +66,26 @@ def find(
     return (gap for gap in (*found, *_passing(recent, title)) if gap.when > since)
 
 
+def unseen(records: Sequence[Record], since: float, before: Mapping[str, int], now: Mapping[str, int]) -> Iterator[Gap]:
+    """
+    Yield each list of which more rules went than had been there or had come: one has hidden that it came.
+
+    records, since
+        As for :func:`find`; the log reaches back to that time.
+    before, now
+        How many rules each of :data:`LISTS` had then, and has now (mappings of str to int).
+    """
+    for number, name in LISTS.items():
+        changes = [
+            one for one in records if (one.text("list"), one.text("res")) == (number, "1") and _when(one) > since
+        ]
+        gone = [one for one in changes if one.text("op") == "remove_rule"]
+        came = [one for one in changes if one.text("op") == "add_rule"]
+        if gone and now.get(number, 0) > before.get(number, 0) + len(came) - len(gone):
+            told = f"a rule on the list {name}, which hid that it came, was taken off {_by(gone[-1])}"
+            yield Gap(told, _when(gone[-1]))
+
+
 def _when(one: Record) -> float:
     return one.seconds + one.milliseconds / 1000
 

@@ -4,8 +4,10 @@ A look at a host's trail as a whole: what it tells is gathered, a message is sen
 
 from __future__ import annotations
 
+import collections
 import functools
 import glob
+import math
 import os
 import signal
 import time
@@ -178,28 +180,43 @@ def _audited(minion: Minion, policy: Policy, before: Memory, now: float) -> tupl
         return list(daemon.judge(_audit(policy, None, error, before, None, ""))), before
     path = facts.log(conf).path
     before, extent = memory.lost(before, processes.boot(), status["lost"], now), pulse.extent(path)
-    rules = _rules(policy)
+    counted, rules = time.time(), _rules(policy)
     hidden = list(coverage_rules.judge(rules))
     auditd = facts.auditd(status["pid"], conf)
     heard = _heard(status, auditd, facts.log(conf), [one.evidence for one in hidden if one.check == "rules-hide"])
-    before = _missing(policy, path, extent, before, now) if status["enabled"] else before
+    before = _missing(policy, path, extent, before, now, rules) if status["enabled"] else before
     judged = list(daemon.judge(_audit(policy, status, error, before, auditd, heard)))
-    moved, after = _moved(rules, path, before, now)
+    moved, after = _moved(rules, path, before._replace(held=_held(rules.held), counted=counted), now)
     return [*judged, *hidden, moved], after
 
 
-def _missing(policy: Policy, path: str, extent: Sequence[typing.Any], before: Memory, now: float) -> Memory:
+def _held(rules: Iterable[bytes]) -> dict[str, int]:
+    """Return how many rules each of the kernel's lists has (dict of str to int)."""
+    return dict(collections.Counter(str(layout.unpack(rule)[0].filter) for rule in rules))
+
+
+def _missing(
+    policy: Policy, path: str, extent: Sequence[typing.Any], before: Memory, now: float, rules: coverage_rules.Rules
+) -> Memory:
     """Return the memory with what is missing in the log since the last look."""
     changed = before.log and (before.log[0] != extent[0] or marks.cut(before.log, extent))
     after = memory.log(before, path, extent, now, bool(changed) and facts.kept(path, before.log, before.looked))
     if not before.looked:
         # Nobody promised anything.
         return after
-    found = _gaps(policy, path, before.looked)
+    found = [*_gaps(policy, path, before.looked), *_unseen(path, before, _held(rules.held))]
     given = [*after.given, *((gap.pid, gap.when, gap.told) for gap in found if gap.pid)]
     # In an open session it is told as long as it lasts.
     told = "; ".join(gap.told for gap in found if not (gap.pid and ways.in_session(gap.pid)))
     return memory.missing(after._replace(given=given), told, now)
+
+
+def _unseen(path: str, before: Memory, held: Mapping[str, int]) -> list[gaps.Gap]:
+    if not before.counted or (logs.reaches(path) or math.inf) > before.counted:
+        return []
+    found = list(gaps.unseen(logs.records(path, gaps.KINDS), before.counted, before.held, held))
+    # Whoever changes the rules at this moment is told of by the next look.
+    return found if found and _held(kernel.rules()) == held else []
 
 
 def _audit(

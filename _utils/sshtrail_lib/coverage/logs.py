@@ -111,6 +111,15 @@ def records(log: str, kinds: Iterable[str]) -> list[Record]:
     return _of(_file(log), kinds)
 
 
+def reaches(log: str) -> float | None:
+    """Return when the oldest record was made that is read of the audit ``log`` (float), None where there is none."""
+    return _oldest(_file(log))
+
+
+def _oldest(lines: Iterable[bytes]) -> float | None:
+    return next((float(one.seconds) for line in lines if (one := audit_log.record(line))), None)
+
+
 def title(log: str, about: Record) -> str | None:
     """
     Return the command line (str) of what a record (:class:`~sshtrail_lib.trail.audit_log.Record`) of the audit ``log``
@@ -131,7 +140,6 @@ def _of(lines: Iterable[bytes], kinds: Iterable[str]) -> list[Record]:
 
 def _known(log: str) -> tuple[list[Known], float | None]:
     lines = _file(log)
-    oldest = next((one for line in lines if (one := audit_log.record(line))), None)
     records = _of(lines, KINDS)
     found = [Known(one.seconds, int(pid)) for one in records if (pid := one.text("pid") or "").isdigit()]
-    return found, oldest and float(oldest.seconds)
+    return found, _oldest(lines)

@@ -49,6 +49,9 @@ class Memory(typing.NamedTuple):
         Which file the log was: its inode, its bytes, and how it began; empty when nobody has looked.
     place
         Where it was (str), empty when nobody has looked.
+    held, counted
+        How many rules some of the kernel's lists had (dict of str to int), and when (float, seconds since the epoch), 0
+        for never.
     """
 
     boot: str = ""
@@ -62,6 +65,8 @@ class Memory(typing.NamedTuple):
     began: float = 0.0
     given: Sequence[Given] = ()
     place: str = ""
+    held: Mapping[str, int] = {}
+    counted: float = 0.0
 
 
 def read(value: typing.Any) -> Memory:
@@ -80,6 +85,8 @@ def read(value: typing.Any) -> Memory:
         began = float(value.get("began", value["judged"]))
         given = tuple((int(pid), float(when), str(told)) for pid, when, told in value.get("given", ()))
         found = Memory(str(value["boot"]), lost, loss or None, since, whole, *times, log, began)
+        held = {str(name): int(count) for name, count in value.get("held", {}).items()}
+        found = found._replace(held=held, counted=float(value.get("counted", 0)))
         return found._replace(given=given, place=str(value.get("place", "")))
     except (TypeError, KeyError, ValueError, AttributeError, IndexError):
         return Memory()
@@ -104,7 +111,7 @@ def lost(memory: Memory, boot: str, count: int, now: float) -> Memory:
     What was lost before anybody looked is not known by its time, and not told.
     """
     if memory.boot != boot or memory.lost is None:
-        return memory._replace(boot=boot, lost=count, loss=None, places={}, given=())
+        return memory._replace(boot=boot, lost=count, loss=None, places={}, given=(), counted=0.0)
     # A counter that is lower was set back (auditctl --reset-lost), and counts anew.
     fresh = count - memory.lost if count >= memory.lost else count
     if fresh:

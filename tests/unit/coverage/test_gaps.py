@@ -71,6 +71,31 @@ def test_what_was_not(records):
     assert found(*records) == []
 
 
+CAME, WENT = (20, LOADED.format("(null)", 5)), (23, GONE.format("(null)", 5))
+
+
+@pytest.mark.parametrize(
+    "records,before,now,told",
+    [
+        # Who excludes CONFIG_CHANGE, or everything of his own, excludes that.
+        ([WENT], 0, 0, True),
+        ([WENT], 1, 1, True),
+        ([CAME, WENT, WENT], 0, 0, True),
+        ([WENT], 1, 0, False),
+        ([CAME, WENT], 0, 0, False),
+        ([CAME], 0, 1, False),
+        ([WENT], 2, 0, False),
+        ([(9, WENT[1])], 0, 0, False),
+        ([(23, WENT[1].replace("res=1", "res=0"))], 0, 0, False),
+        ([], 0, 1, False),
+    ],
+)
+def test_a_rule_that_hid_that_it_came(records, before, now, told):
+    known = list(audit_log.records(lines(*records)))
+    found = [one.told for one in gaps.unseen(known, 10.0, {"5": before}, {"5": now, "4": 3})]
+    assert ["the list exclude" in one and "login id 1001" in one for one in found] == [True] * told
+
+
 BOTH = [(20, LOADED.format("(null)", 4)), (23, GONE.format("(null)", 4))]
 AGAIN = [*BOTH, (24, LOADED.format("(null)", 4))]
 NOBODYS = [(when, one.replace("auid=1001", f"auid={UNSET}")) for when, one in BOTH]
