@@ -322,9 +322,16 @@ def _awaited(
             found += known
             # An address may be written in two ways, its port in one; what is only this host's, systemd has for itself.
             ports = {place.rpartition(":")[2] for door in known for place in door.places}
-            reached = (place for place in places if _PORT.search(place))
-            untold += [place for place in reached if place.rpartition(":")[2] not in ports]
+            untold += [place for place in _reached(places) if place.rpartition(":")[2] not in ports]
+        elif name == "systemd":
+            # That of somebody who has logged in, which his own bus alone could ask.
+            untold += _reached(places)
     return found, tuple(untold)
+
+
+def _reached(places: Iterable[str]) -> list[str]:
+    """Return those of the places (iterable of str) to which somebody comes from elsewhere."""
+    return [place for place in places if _PORT.search(place)]
 
 
 def _door(one: Process, told: demand.Started, places: tuple[str, ...]) -> Door:

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 import typing
 from collections.abc import Callable
 
 from salt.exceptions import SaltException
 
-from sshtrail_lib.base import text
+from sshtrail_lib.base import sockets, text
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.compliance import places
 from sshtrail_lib.drift import history
@@ -71,7 +72,14 @@ def sessions(minion: Minion, since: str) -> list[Told]:
     Raises CommandExecutionError where they cannot be told.
     """
     found = _asked(minion, "sshtrail_trail.sessions", since=since, limit=SESSIONS, commands=True)
-    return [_session(one) for one in found if not proof.is_nothing_else(one.get("commands"))][-SESSIONS:]
+    return [_session(one) for one in found if not _is_proof(one)][-SESSIONS:]
+
+
+def _is_proof(session: Told) -> bool:
+    """Tell whether a session was a proof and nothing else (bool): a host makes those from itself."""
+    peer = (session.get("from") or {}).get("address") or ""
+    own = re.fullmatch(r"[0-9a-fA-F.:]+", peer) is not None and sockets.is_here(peer)
+    return own and proof.is_nothing_else(session.get("commands"))
 
 
 def failures(minion: Minion, since: str) -> list[Told]:

@@ -89,6 +89,40 @@ def test_a_shell_that_reads_from_a_terminal_or_from_systemd_run():
     assert found == [[True, True], [False, True], [False, False]]
 
 
+class Systemd:
+    """Answers as systemctl 257 does, for one socket."""
+
+    context = {"salt.utils.systemd.booted": True}  # noqa: RUF012
+
+    def __init__(self, *texts):
+        self._texts = list(texts)
+
+    def run(self, *_words):
+        return {"stdout": self._texts.pop(0)}
+
+
+SOCKET = "Accept=yes\nListen=vsock::22 (Stream)\nListen=/run/x (Stream)\nId=x.socket\nActiveState=active\n"
+SERVICE = """ExecStart={ path=/usr/sbin/sshd ; argv[]=/usr/sbin/sshd -i $OPTS ; ignore_errors=yes ; pid=0 }
+Environment=OPTS=-oUsePAM=no LD_PRELOAD=/x.so
+Id=sshd@sshtrail.service
+Names=sshd@sshtrail.service x@sshtrail.service
+"""
+
+
+def test_what_systemd_waits_for_and_what_nothing_tells_of(monkeypatch):
+    first, users = (
+        ways.Process(pid, 0, "systemd", 0, 0, "/usr/lib/systemd/systemd", (), 0.0, False, "") for pid in (1, 9)
+    )
+    owners = {1: ("vsock::22", "/run/x", "/run/systemd/private", "[::]:80"), 9: ("/run/user/9/bus", "0.0.0.0:99")}
+    [door], untold = ways._awaited(Systemd(SOCKET, SERVICE), {1: first, 9: users}, owners)
+    assert untold == ("[::]:80", "0.0.0.0:99")
+    assert (door.places, door.by, door.loads) == (("vsock::22", "/run/x"), "x.socket", "LD_PRELOAD=/x.so")
+    monkeypatch.setattr(ways, "_same", lambda one, other: True)
+    [server], doors = ways._as_ways(None, "/etc/ssh/sshd_config", [door])
+    assert doors == [] and server.ours and server.installed and server.loads == "LD_PRELOAD=/x.so"
+    assert server.argv == ("/usr/sbin/sshd", "-i", "-oUsePAM=no")
+
+
 def test_the_tables_of_a_server(tmp_path):
     (tmp_path / "x.d").mkdir()
     (tmp_path / "x.d" / "shell").write_text("service shell\n{\n server = /bin/sh\n}\n")

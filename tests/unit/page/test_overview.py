@@ -51,11 +51,17 @@ def test_everything_is_there_and_bounded(calls, tmp_path):
 def test_a_proof_is_left_out_and_what_only_looks_like_one_is_not(calls, tmp_path):
     mark = {**fleets.command("/bin/true", f"sshtrail-proof-{'0' * 32}"), "exe": "/bin/true"}
     kinds = {1: [mark], 2: [mark, {**fleets.command("id"), "exe": "/bin/id"}], 3: [], 4: None}
+    here = {"from": {"address": "127.0.0.1", "port": 40022}}
     calls["sshtrail_trail.sessions"] = lambda **_given: [
-        fleets.session(one, commands=ran) for one, ran in kinds.items()
+        *(fleets.session(one, commands=ran, **here) for one, ran in kinds.items()),
+        # Who comes from elsewhere, and forwards a port meanwhile, is none.
+        *(
+            fleets.session(5 + at, commands=[mark], **{"from": {"address": peer, "port": 1}})
+            for at, peer in enumerate(["192.0.2.7", "fe80::1%eth0", "a.example", None])
+        ),
     ]
     found = told(calls, tmp_path)["sessions"]
-    assert [one["id"] for one in found] == [fleets.session(one)["id"] for one in (2, 3, 4)]
+    assert [one["id"] for one in found] == [fleets.session(one)["id"] for one in range(2, 9)]
 
 
 def test_since_when_there_are_records(calls, tmp_path):
