@@ -140,7 +140,7 @@ def compliance(tgt="*", tgt_type="glob", framework=None, edition=None, format=No
     """
     by_hand = shown.by_hand(__opts__, "sshtrail.compliance")
     form = format or ("table" if by_hand and not __opts__.get("output") else "data")
-    fleet_audit.check(form, file)
+    fleet_audit.check(form, file, framework)
     site = _master()
     names = _names(site, tgt, tgt_type, by_hand)
     with _waiting(site, by_hand, names, timeout):

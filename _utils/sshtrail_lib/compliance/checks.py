@@ -34,6 +34,10 @@ def _clock(pattern: str, what: str, every: str = "") -> Look:
     return _chrony(lambda facts: system.clock_line(facts, pattern, what, every))
 
 
+def _clock_says(keyword: str, value: str) -> Look:
+    return _chrony(lambda facts: system.clock_says(facts, keyword, value))
+
+
 def _uploads(look: Callable[..., Finding], *given: object) -> Look:
     return lambda facts, _framework: system.upload_part(facts, lambda known: look(known, *given))
 
@@ -43,7 +47,7 @@ def _absent(told: str) -> Look:
 
 
 SERVER, SOURCE = r"\s*(server|pool|peer)\s", "server or pool lines that name a time source"
-MAXPOLL = r"\bmaxpoll\s+(1[0-6]|[0-9])\b"
+MAXPOLL = r"\bmaxpoll\s+(1[0-6]|-?[0-9])(\s|$)"
 ZIPL = _absent("zipl boots s390x alone")
 LOOKS: dict[str, Look] = {
     **{name: _plain(rules.demand, name) for name in sorted(rules.DEMANDED)},
@@ -98,9 +102,9 @@ LOOKS: dict[str, Look] = {
     "chronyd_server_directive": _clock(r"\s*server\s", "server lines that name a time source"),
     "chronyd_run_as_chrony_user": _chrony(system.chrony_user),
     "chronyd_or_ntpd_set_maxpoll": _clock(SERVER, "maxpoll 16 or less for every source", MAXPOLL),
-    "chronyd_sync_clock": _clock(r"\s*makestep\s+1(\.0*)?\s+-1\s*$", "makestep 1 -1"),
-    "chronyd_client_only": _clock(r"\s*port\s+0\s*$", "port 0"),
-    "chronyd_no_chronyc_network": _clock(r"\s*cmdport\s+0\s*$", "cmdport 0"),
+    "chronyd_sync_clock": _clock_says("makestep", r"1(\.0*)?\s+-1"),
+    "chronyd_client_only": _clock_says("port", "0"),
+    "chronyd_no_chronyc_network": _clock_says("cmdport", "0"),
     "chronyd_configure_local_socket": _clock(r"\s*bindcmdaddress\s+/", "bindcmdaddress with a local socket"),
     "ensure_rtc_utc_configuration": _plain(system.utc),
     # --- the journal and syslog

@@ -7,6 +7,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator
 
 from salt.exceptions import SaltException
@@ -16,35 +17,47 @@ from sshtrail_lib.base import files
 Lines = tuple[tuple[str, str], ...]
 #: Files of one configuration that are read at most, and the bytes of each.
 MOST, LARGEST = 200, 2**20
-INCLUDES = re.compile(r'^\s*(?:\$IncludeConfig\s+(\S+)|include\(.*file="([^"]+)")', re.IGNORECASE)
+INCLUDES = re.compile(r'^\s*(?:\$IncludeConfig\s+(\S+)|include\(.*\bfile\s*=\s*"([^"]+)")', re.IGNORECASE)
 SUDO_INCLUDES = re.compile(r"^\s*[@#]include(dir)?\s+(\S+)")
 #: Where systemd's configurations are, the later wins.
-SYSTEMD = ("/usr/lib/systemd", "/run/systemd", "/etc/systemd")
+SYSTEMD = ("/usr/lib/systemd", "/usr/local/lib/systemd", "/run/systemd", "/etc/systemd")
+UNITS = "/etc/systemd/system"
+#: A line of a crontab that runs something, and not one that sets a variable.
+JOB = re.compile(r"(?:@\w+|(?:[\w*/,-]+\s+){4}[\w*/,-]+)\s+\S")
+#: The names that run-parts(8) takes: Debian's, and other distributions'.
+RUN_PARTS = (re.compile(r"[\w-]+"), re.compile(r"(?!.*(~|,v|\.rpm\w+|\.cfsaved)$).*"))
 BOOT = (
     *("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg", "/boot/efi/EFI/*/grub.cfg"),
     *("/boot/loader/entries/*.conf", "/boot/efi/loader/entries/*.conf", "/efi/loader/entries/*.conf"),
 )
+#: chrony.conf(5): what of the directories behind a directive is read.
+CHRONY = {"confdir": "/*.conf", "sourcedir": "/*.sources", "include": ""}
 KERNEL_LINE = re.compile(r"^\s*(?:linux(?:16|efi)?|options)\s+(.*)")
 
 
-def gather() -> dict[str, Lines | None]:
-    """Return the lines of each configuration that a control is about (dict by name), None for one that is not there."""
+def gather(family: str = "") -> dict[str, Lines | None]:
+    """
+    Return the lines of each configuration that a control is about (dict by name), None for one that is not there.
+
+    family
+        Salt's grain ``os_family`` (str): which scripts of a directory cron runs.
+    """
+    run_parts = RUN_PARTS[family != "Debian"]
     chrony = [*_chrony("/etc/chrony/chrony.conf"), *_chrony("/etc/chrony.conf")]
     return {
-        "journald": _systemd("journald.conf"),
-        "journal-upload": _systemd("journal-upload.conf"),
-        "clock": (*chrony, *(_systemd("timesyncd.conf") or ())) or None,
+        "journald": _systemd("journald.conf", "Journal"),
+        "journal-upload": _systemd("journal-upload.conf", "Upload"),
+        "clock": (*chrony, *(_systemd("timesyncd.conf", "Time") or ())) or None,
         "rsyslog": _rsyslog("/etc/rsyslog.conf"),
         "sudo": _sudo("/etc/sudoers"),
         "faillock": _lines("/etc/security/faillock.conf"),
         "aide": _all("/etc/aide/aide.conf", "/etc/aide/aide.conf.d/*", "/etc/aide.conf", "/etc/aide.conf.d/*"),
-        "aide-check": _there(
-            *("/etc/systemd/system/*.wants/dailyaidecheck.timer", "/etc/systemd/system/*.wants/aidecheck.timer"),
-            *("/usr/lib/systemd/system/timers.target.wants/dailyaidecheck.timer", "/etc/cron.daily/*aide*"),
-        )
+        "aide-check": _timers("dailyaidecheck.timer", "aidecheck.timer")
+        + _scripts(run_parts, "/etc/cron.daily/*aide*")
         + _jobs(re.compile(r"\baide(?:\.wrapper)?\b")),
         "aliases": _lines("/etc/aliases"),
-        "offload": _there("/etc/cron.weekly/*audit*", "/etc/cron.daily/*audit-offload*", "/etc/cron.d/*audit*"),
+        "offload": _scripts(run_parts, "/etc/cron.weekly/*audit*", "/etc/cron.daily/*audit-offload*")
+        + tuple(one for one in _all("/etc/cron.d/*audit*") or () if JOB.match(one[1])),
         "plugins": _all("/etc/audit/plugins.d/*.conf", "/etc/audisp/plugins.d/*.conf"),
         "audisp-remote": _all("/etc/audit/audisp-remote.conf", "/etc/audisp/audisp-remote.conf"),
         "logrotate": _all("/etc/logrotate.conf", "/etc/logrotate.d/*"),
@@ -75,27 +88,50 @@ def _there(*patterns: str) -> Lines:
     return tuple((path, "") for pattern in patterns for path in sorted(glob.glob(pattern)))
 
 
+def _timers(*names: str) -> Lines:
+    """Return the links that start timers (str) of systemd, unless they are masked."""
+    good = [name for name in names if os.path.realpath(f"{UNITS}/{name}") != os.devnull]
+    tops = (UNITS, "/usr/lib/systemd/system")
+    return _there(*(f"{top}/*.wants/{name}" for top in tops for name in good))
+
+
+def _scripts(names: re.Pattern[str], *patterns: str) -> Lines:
+    """Return the scripts that run-parts(8) would run, of which it takes such ``names`` (a pattern)."""
+    found = [path for path, _line in _there(*patterns) if os.path.isfile(path) and os.stat(path).st_mode & 0o111]
+    return tuple((path, "") for path in found if names.fullmatch(os.path.basename(path)))
+
+
 def _jobs(program: re.Pattern[str]) -> Lines:
     """Return the lines of root's crontabs that run a program (pattern)."""
     tabs = _all("/etc/crontab", "/etc/cron.d/*", "/var/spool/cron/root", "/var/spool/cron/crontabs/root") or ()
-    return tuple((place, line) for place, line in tabs if not line.startswith("#") and program.search(line))
+    return tuple((place, line) for place, line in tabs if JOB.match(line) and program.search(line))
 
 
-def _systemd(name: str) -> Lines | None:
+def _systemd(name: str, section: str) -> Lines | None:
     mains = [path for top in SYSTEMD if os.path.isfile(path := f"{top}/{name}")]
     # Of the main files one counts; of drop-ins one for each name, and they come in the order of their names.
     drop_ins = {os.path.basename(path): path for top in SYSTEMD for path in glob.glob(f"{top}/{name}.d/*.conf")}
     paths = [*mains[-1:], *(drop_ins[one] for one in sorted(drop_ins))]
-    return _joined(paths) if paths else None
+    return tuple(line for path in paths[:MOST] for line in _below(section, _lines(path) or ())) if paths else None
+
+
+def _below(section: str, lines: Lines) -> Iterator[tuple[str, str]]:
+    """Yield the lines of a ``section`` (str): systemd passes over what stands in another one, or before the first."""
+    inside = False
+    for place, line in lines:
+        if line.startswith("["):
+            inside = line == f"[{section}]"
+        elif inside:
+            yield place, line
 
 
 def _chrony(path: str) -> Iterator[tuple[str, str]]:
     for place, line in _lines(path) or ():
         yield place, line
-        match = re.match(r"(confdir|sourcedir|include)\s+(\S+)", line)
-        if match:
-            pattern = {"confdir": "/*.conf", "sourcedir": "/*.sources", "include": ""}[match[1]]
-            yield from _all(match[2] + pattern) or ()
+        match = re.match(r"(confdir|sourcedir|include)\s+(\S.*)", line, re.IGNORECASE)
+        word, places = (match[1].lower(), match[2].split()) if match else ("", [])
+        for named in places:
+            yield from _all(named + CHRONY[word]) or ()
 
 
 def _rsyslog(path: str, depth: int = 0) -> Lines | None:
@@ -108,13 +144,19 @@ def _rsyslog(path: str, depth: int = 0) -> Lines | None:
             continue
         found.append((place, line))
         match = INCLUDES.match(line)
-        for inner in sorted(glob.glob(match[1] or match[2]))[:MOST] if match else ():
+        for inner in _matching(match[1] or match[2]) if match else ():
             found += _rsyslog(inner, depth + 1) or ()
     return tuple(found)
 
 
+def _matching(pattern: str) -> list[str]:
+    # Of a directory rsyslog takes all that is in it.
+    found = [one for path in sorted(glob.glob(pattern)) for one in ([path, *sorted(glob.glob(f"{path}/*"))])]
+    return [path for path in found if os.path.isfile(path)][:MOST]
+
+
 def _sudo(path: str, depth: int = 0) -> Lines | None:
-    own = _lines(path)
+    own = _lines(path) if _safe(path) else None
     if own is None or depth > 8:
         return own
     found: list[tuple[str, str]] = []
@@ -124,6 +166,16 @@ def _sudo(path: str, depth: int = 0) -> Lines | None:
         for inner in _included(os.path.join(os.path.dirname(path), match[2]), bool(match[1])) if match else ():
             found += _sudo(inner, depth + 1) or ()
     return tuple(found)
+
+
+def _safe(path: str) -> bool:
+    """Tell whether sudo would read a file (str): not one that others than root can write to."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return False
+    group = found.st_mode & stat.S_IWGRP and found.st_gid
+    return found.st_uid in (0, os.geteuid()) and not group and not found.st_mode & stat.S_IWOTH
 
 
 def _continued(lines: Lines) -> Iterator[tuple[str, str]]:
@@ -150,10 +202,13 @@ def boot_entries() -> dict[str, tuple[str, ...]]:
     """Return the words of the kernel's command line in each boot entry (dict of its place to a tuple of str)."""
     found: dict[str, tuple[str, ...]] = {}
     for path in [path for pattern in BOOT for path in sorted(glob.glob(pattern))]:
+        entry = ""
         for place, line in _lines(path) or ():
             match = KERNEL_LINE.match(line)
             if match and "recovery" not in line and "single" not in line.split():
-                found[place] = tuple(_expanded(match[1]).split())
+                # The Boot Loader Specification: of several lines with options in one entry each adds to the others.
+                entry = entry if entry and path.endswith(".conf") else place
+                found[entry] = (*found.get(entry, ()), *_expanded(match[1]).split())
     return found
 
 

@@ -55,7 +55,8 @@ def setting(facts: Facts, name: str, framework: str) -> Finding:
     """Return whether a keyword of auditd.conf is what a demand (str, of :data:`SETTINGS`) of a framework (str) asks."""
     asked = SETTINGS[name]
     allowed = asked.stig if asked.stig and "STIG" in framework else asked.allowed
-    return _value(facts, asked.keyword, allowed[0], lambda value: value.lower() in allowed)
+    # An action may have the path of its program behind it.
+    return _value(facts, asked.keyword, allowed[0], lambda value: value.lower().partition(" ")[0] in allowed)
 
 
 def max_log_file(facts: Facts) -> Finding:

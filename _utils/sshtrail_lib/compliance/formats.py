@@ -29,8 +29,8 @@ COLUMNS = (
     *("host", "control", "version", "level", "title", "status", "evidence", "layer", "since", "by", "remedy"),
     *("exception_reason", "exception_by", "exception_until", "exception_expired"),
 )
-#: A cell that a spreadsheet would take for a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+#: What begins a cell that a spreadsheet would take for a formula, also in the wide letters of East Asia.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 #: OCSF, object compliance: 1 Pass, 2 Warning, 3 Fail, 0 Unknown, 99 Other.
 STATUS_ID = {PASS: 1, ACCEPTED: 2, MANUAL: 99, FAIL: 3, UNKNOWN: 0, NOT_APPLICABLE: 99}
 STATUS_NAME = {0: "Unknown", 1: "Pass", 2: "Warning", 3: "Fail", 99: "Other"}

@@ -37,7 +37,8 @@ SERVICES = (
     *(system.JOURNAL, system.SYSLOG, system.UPLOAD, system.REMOTE, *system.CHRONY, *system.TIMESYNCD),
     *("ntp", "ntpsec", "auditd"),
 )
-CLOCKS = (*system.CHRONY, *system.TIMESYNCD, "ntp", "ntpsec")
+#: The names of each service that synchronizes a clock: several of one are aliases.
+CLOCKS = (system.CHRONY, system.TIMESYNCD, ("ntpsec", "ntp", "ntpd"), ("openntpd",))
 
 
 def gather(minion: Minion, policy: Policy, search: float | None = 0.0) -> Facts:
@@ -48,11 +49,11 @@ def gather(minion: Minion, policy: Policy, search: float | None = 0.0) -> Facts:
         Whether its setuid programs are needed, and how old the answer may be: seconds (float), 0 for a search of now,
         None for not needed.
     """
-    read = configs.gather()
+    family = str(minion.grains.get("os_family", ""))
+    read = configs.gather(family)
     auditd, proof = _auditd(minion, policy), _or(None, lambda: minion.call["sshtrail.proof"]())
     sshd = policy["sshd"]["path"]
     paths = (sshd, _included(minion, sshd), policy["auditd"]["path"], policy["rules"]["file"], auditd.log)
-    family = str(minion.grains.get("os_family", ""))
     return Facts(
         family,
         _audit(minion, policy, system.sudo_logfile(read["sudo"] or ())[0], search),
@@ -284,9 +285,7 @@ def _runs(minion: Minion, name: str) -> bool:
 
 
 def _clock(minion: Minion, read: Mapping[str, configs.Lines | None]) -> Clock:
-    running = tuple(name for name in CLOCKS if _runs(minion, name))
-    # Both names are one service where Debian's is an alias.
-    running = running[1:] if set(system.CHRONY) <= set(running) else running
+    running = tuple(name for names in CLOCKS for name in [one for one in names if _runs(minion, one)][-1:])
     synchronized, said = _synchronized(minion, running)
     local = _text("/etc/adjtime").splitlines()[2:3] == ["LOCAL"]
     user = next((name for pid in places.running("chronyd") if (name := places.owner(f"/proc/{pid}"))), "")
@@ -298,7 +297,8 @@ def _synchronized(minion: Minion, running: tuple[str, ...]) -> tuple[bool | None
         done = minion.run("chronyc", "-n", "tracking", timeout=10)
         leap = re.search(r"Leap status\s*:\s*(.*)", done["stdout"])
         return (
-            leap[1].strip() == "Normal" if leap else None
+            # Before a leap second it says that one is to be inserted or deleted.
+            leap[1].strip() in ("Normal", "Insert second", "Delete second") if leap else None
         ), f"chronyc tracking: {leap[1].strip() if leap else 'no answer'}"
     done = minion.run("timedatectl", "show", "--property=NTPSynchronized", timeout=10)
     value = done["stdout"].strip().partition("=")[2]

@@ -72,6 +72,8 @@ MODES = {
 }
 #: Where there need not be any.
 OPTIONAL = ("sshd drop-ins", "sshd directory", "rules.d", "syslog files", "journal")
+#: The numbers of people's accounts: below are the daemons', which own what they write, and above systemd's.
+PEOPLE = (1000, 60000)
 #: What is below /var/log and is no secret: CIS, "ensure access to all logfiles has been configured".
 OPEN_LOGS = (
     (re.compile(r"(lastlog|wtmp|btmp)([.\-].*)?|README"), 0o664),
@@ -146,12 +148,18 @@ def var_log(facts: Facts) -> Finding:
     found = facts.files.get("var log", {})
     if not found:
         return Finding(UNKNOWN, "there are no files below /var/log")
-    wrong = {path: file for path, file in found.items() if file.mode & ~_allowed(path) & 0o777}
+    people = {name for name, number in facts.accounts if PEOPLE[0] <= number < PEOPLE[1]}
+    wrong = {path: file for path, file in found.items() if file.owner in people or _open_to_many(path, file)}
     if not wrong:
         return judged(True, f"{len(found)} files below /var/log looked at")
     told = [f"{text.line(path)} is {_shown(file)}" for path, file in list(wrong.items())[:NAMED]]
     more = f" and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
-    return judged(False, ", ".join(told) + more, "file", "file.managed: mode 0640 or less")
+    return judged(False, ", ".join(told) + more, "file", "file.managed: user root, mode 0640 or less")
+
+
+def _open_to_many(path: str, file: File) -> bool:
+    mode = _allowed(path)
+    return _beyond(file, Files("var log", mode, readers=JOURNAL), mode)
 
 
 def _allowed(path: str) -> int:

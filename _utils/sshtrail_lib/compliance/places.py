@@ -136,20 +136,24 @@ def files(sshd: str, included: Iterable[str], auditd: str, rules: str, log: str)
     drop_ins, conf, rules_d = f"{sshd}.d", os.path.dirname(auditd), os.path.dirname(rules)
     kinds: dict[str, Iterable[str]] = {
         "sshd config": [sshd, *included],
-        "sshd drop-ins": glob.glob(f"{glob.escape(drop_ins)}/*"),
+        "sshd drop-ins": _files(f"{glob.escape(drop_ins)}/*"),
         "sshd directory": [drop_ins],
         "audit logs": _logs(log) if log else [],
         "audit log directory": [os.path.dirname(log)] if log else [],
         "auditd.conf": [auditd],
         "audit.rules": [os.path.join(os.path.dirname(rules_d), "audit.rules")],
-        "rules.d": glob.glob(f"{glob.escape(rules_d)}/*"),
+        "rules.d": _files(f"{glob.escape(rules_d)}/*"),
         "audit config": [path for top in {conf, rules_d} for path in _below(top, links=True)],
         "audit programs": _tools(),
-        "journal": glob.glob("/var/log/journal/*/*.journal"),
+        "journal": _files("/var/log/journal/*/*.journal*", "/run/log/journal/*/*.journal*"),
         "syslog files": [f"/var/log/{name}" for name in SYSLOG_FILES],
         "var log": _below("/var/log"),
     }
     return {kind: {path: one for path in paths if (one := file(path))} for kind, paths in kinds.items()}
+
+
+def _files(*patterns: str) -> list[str]:
+    return [path for pattern in patterns for path in glob.glob(pattern) if os.path.isfile(path)]
 
 
 def _tools() -> list[str]:
@@ -160,8 +164,7 @@ def _tools() -> list[str]:
 def _logs(log: str) -> list[str]:
     """Return the audit logs (list of str): all that is in their directory, unless that is everybody's."""
     directory = os.path.dirname(log)
-    pattern = f"{glob.escape(log)}*" if directory == "/var/log" else f"{glob.escape(directory)}/*"
-    return [path for path in glob.glob(pattern) if os.path.isfile(path)]
+    return _files(f"{glob.escape(log)}*" if directory == "/var/log" else f"{glob.escape(directory)}/*")
 
 
 def _below(top: str, links: bool = False) -> list[str]:
@@ -182,15 +185,22 @@ def storage(log: str) -> Storage | None:
     if not log or not os.path.isdir(directory):
         return None
     room, real = os.statvfs(directory), os.path.realpath(directory)
-    # Of several on one place the last covers the others.
-    mount = max(reversed([one for one in mounts() if _within(real, one.path)]), key=lambda one: len(one.path))
-    logs = [path for path in glob.glob(f"{glob.escape(log)}*") if os.path.isfile(path)]
+    # What is bound to its own place is on the file system that it was on before.
+    bound = os.stat(real).st_dev == os.stat(os.path.dirname(real)).st_dev
+    mount = _mount(real)
+    on = _mount(os.path.dirname(real)) if bound else mount
+    logs = _files(f"{glob.escape(log)}*")
     size = sum(os.stat(path).st_size for path in logs)
     first = min((begun for path in logs if (begun := _first(path)) is not None), default=None)
     oldest = max(0.0, time.time() - first) if first is not None else None
-    own = mount.path == real
+    own = mount.path == real and not bound
     total, free = (blocks * room.f_frsize for blocks in (room.f_blocks, room.f_bavail))
-    return Storage(directory, mount.path, own, mount.options, total, free, size, oldest)
+    return Storage(directory, on.path, own, mount.options, total, free, size, oldest)
+
+
+def _mount(path: str) -> Mount:
+    # Of several on one place the last covers the others.
+    return max(reversed([one for one in mounts() if _within(path, one.path)]), key=lambda one: len(one.path))
 
 
 def _within(path: str, mount: str) -> bool:

@@ -4,6 +4,7 @@ The kernel's audit rules and settings: is what a control demands recorded, and c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from sshtrail_lib.compliance import matching
@@ -131,7 +132,7 @@ def same(facts: Facts) -> Finding:
 
 def backlog(facts: Facts) -> Finding:
     """Return whether as many records can wait as the standards ask, from boot on."""
-    words = [word for word in facts.boot if word.startswith("audit_backlog_limit=")]
+    words = [word for word in _kernel_s(facts.boot) if word.startswith("audit_backlog_limit=")]
     found = _number(words[-1]) if words else 0
     told = f"/proc/cmdline has {words[-1] if words else 'no audit_backlog_limit'}"
     at_boot = _booted(facts, found >= 8192, told, "audit_backlog_limit=8192", lambda word: _number(word) >= 8192)
@@ -145,7 +146,7 @@ def backlog(facts: Facts) -> Finding:
 
 def from_boot(facts: Facts) -> Finding:
     """Return whether the kernel audits from the first process on."""
-    words = [word for word in facts.boot if word.startswith("audit=")]
+    words = [word for word in _kernel_s(facts.boot) if word.startswith("audit=")]
     told = f"/proc/cmdline has {words[-1] if words else 'no audit='}"
     # Documentation/admin-guide/kernel-parameters.txt: audit=on is the same.
     on = ("audit=1", "audit=on")
@@ -160,14 +161,26 @@ def _booted(facts: Facts, holds: bool, told: str, word: str, good: Callable[[str
         return Finding(UNKNOWN, f"{told}; no boot entries were found, so nobody knows of the next boot", KERNEL)
     name = word.partition("=")[0] + "="
     # The last one counts.
-    said = {place: [one for one in words if one.startswith(name)][-1:] for place, words in facts.entries.items()}
+    said = {
+        place: [one for one in _kernel_s(words) if one.startswith(name)][-1:] for place, words in facts.entries.items()
+    }
     wrong = [place for place, words in said.items() if not any(map(good, words))]
     return judged(not wrong, _several(f"{told}; not in ", wrong) if wrong else told, "file", remedy)
 
 
+def _kernel_s(words: Sequence[str]) -> Sequence[str]:
+    """Return those words (list of str) of a kernel's command line that are for itself: the others are for init."""
+    return words[: words.index("--")] if "--" in words else words
+
+
 def _number(word: str) -> int:
-    value = word.partition("=")[2]
-    return int(value) if value.isascii() and value.isdecimal() else 0
+    # As the kernel reads it: 0x begins a hexadecimal number, 0 an octal one.
+    match = re.fullmatch(
+        r"(?:(0x)([0-9a-f]+)|(0)([0-7]+)|([1-9][0-9]*))", word.partition("=")[2], re.ASCII | re.IGNORECASE
+    )
+    if not match:
+        return 0
+    return int(match[2] or match[4] or match[5], 16 if match[1] else 8 if match[3] else 10)
 
 
 DEMANDED = frozenset(DEMANDS) | frozenset(GONE)

@@ -23,12 +23,16 @@ STATEMENT = re.compile(
 )
 PARAMETER = re.compile(r"([\w.]+)\s*=\s*\"((?:[^\"\\]|\\.)*)\"")
 #: A selector and its action, in the old language: *.* @@host, mail.err -/var/log/mail.err.
-SELECTOR = re.compile(r"^\s*([\w*,]+\.[\w*=!;.,-]+)\s+(\S.*)")
+SELECTOR = re.compile(r"^\s*([\w*,]+\.[\w*=!;.,-]+)\s+(\S.*)", re.DOTALL)
+#: The same as a filter of the new language.
+FILTER = re.compile(r"^\s*if\s+prifilt\(\s*[\"']([^\"']+)[\"']\s*\)\s*then\s+(\S.*)", re.DOTALL)
 DIRECTIVE = re.compile(r"^\s*\$(\w+)\s+(\S+)")
 #: An action that sends: @host by datagrams, @@host by a stream, behind whatever filter.
-REMOTE = re.compile(r"(?:^|[\s{])(@@?)(?:\([^)]*\))?[\w\[.:-]")
+REMOTE = re.compile(r"(?:^|[\s{])(@@?|:omrelp:)(?:\([^)]*\))?(\[[^\]]*\]|[\w.-]+)")
+#: Where no other host is.
+ITSELF = re.compile(r"\[?(localhost(\.localdomain)?\.?|127(\.\d+){3}|::1)\]?", re.IGNORECASE)
 QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'|(?P<comment>#.*|//.*)")
-RECEIVERS = re.compile(r"im(p?tcp|udp|relp|gssapi|3195)")
+RECEIVERS = re.compile(r"im(p?tcp|udp|dtls|relp|gssapi|3195)(\.so)?")
 LEGACY_RECEIVERS = re.compile(r"(Input(TCP|RELP|PTCP|GSS)|UDP)Server(Run)?$|InputPTCPServerRun$", re.IGNORECASE)
 #: The names of a stream's settings (in lower case) in statements, and what begins the next messages' in directives.
 STREAM = {
@@ -37,6 +41,12 @@ STREAM = {
     "StreamDriverAuthMode": (("streamdriverauthmode", "streamdriver.authmode"), "actionsendstreamdriverauthmode"),
 }
 NOBODY = "no action of rsyslog sends to another host"
+SENDERS = ("omfwd", "omrelp")
+#: Actions that end what becomes of a message.
+THROWN = re.compile(r"[{\s]*(~|stop|discard)[}\s]*", re.IGNORECASE)
+ALIASES = {"security": "auth"}
+#: Lines of one rule.
+LONGEST = 100
 
 
 class Statement(typing.NamedTuple):
@@ -48,10 +58,11 @@ class Statement(typing.NamedTuple):
 
 
 class Forward(typing.NamedTuple):
-    """Where messages go: the place and the line (str), and how (dict of :data:`STREAM`'s names to str)."""
+    """Where messages go: place, line and target (str), and how (dict of :data:`STREAM`'s names to str)."""
 
     place: str
     line: str
+    target: str
     stream: dict[str, str]
 
 
@@ -100,17 +111,30 @@ def statements(facts: Facts) -> Iterator[Statement]:
 
 
 def forwards(facts: Facts) -> list[Forward]:
-    """Return where rsyslog sends messages to (list of :class:`Forward`)."""
-    defaults = {"StreamDriver": _global(facts)}
-    found = []
-    for one in statements(facts):
-        if one.kind == "action" and one.parameters.get("type", "").lower() == "omfwd":
-            stream = {key: _first(one.parameters, names) for key, (names, _legacy) in STREAM.items()}
-            stream["StreamDriver"] = stream["StreamDriver"] or defaults["StreamDriver"]
-            found.append(
-                Forward(one.place, f'action(type="omfwd" target="{one.parameters.get("target", "")}")', stream)
-            )
-    return [*found, *_legacy(facts, defaults["StreamDriver"])]
+    """Return where rsyslog sends messages to (list of :class:`Forward`): to another host than this one."""
+    driver = _global(facts)
+    found = [_sent(one, driver) for one in statements(facts) if one.kind == "action" and _type(one) in SENDERS]
+    return [one for one in (*found, *_legacy(facts, driver)) if not ITSELF.fullmatch(one.target)]
+
+
+def _type(one: Statement) -> str:
+    return one.parameters.get("type", "").lower()
+
+
+def _sent(one: Statement, driver: str) -> Forward:
+    """Return what an action of the new language sends (:class:`Forward`)."""
+    # omfwd's protocol is udp by default, and a datagram has no stream.
+    default = {"protocol": "udp"} if _type(one) == "omfwd" else {}
+    said = default | {name: one.parameters[name] for name in ("target", "protocol") if name in one.parameters}
+    line = " ".join([f'action(type="{_type(one)}"', *(f'{name}="{value}"' for name, value in said.items())]) + ")"
+    stream = dict.fromkeys(STREAM, "")
+    if _type(one) == "omfwd" and said["protocol"].lower() == "tcp":
+        stream = {key: _first(one.parameters, names) for key, (names, _legacy) in STREAM.items()}
+        stream["StreamDriver"] = stream["StreamDriver"] or driver
+    if _type(one) == "omrelp" and one.parameters.get("tls", "").lower() == "on":
+        named = {"name": "x509/name"}.get(one.parameters.get("tls.authmode", "").lower(), "")
+        stream = {"StreamDriver": "gtls", "StreamDriverMode": "1", "StreamDriverAuthMode": named}
+    return Forward(one.place, line, said.get("target", ""), stream)
 
 
 def _legacy(facts: Facts, driver: str) -> Iterator[Forward]:
@@ -125,7 +149,8 @@ def _legacy(facts: Facts, driver: str) -> Iterator[Forward]:
             stream = {key: said.get(legacy, "") for key, (_names, legacy) in STREAM.items()}
             stream["StreamDriver"] = stream["StreamDriver"] or driver
             # A datagram has no stream.
-            yield Forward(place, line, stream if action[1] == "@@" else dict.fromkeys(STREAM, ""))
+            how = stream if action[1] == "@@" else dict.fromkeys(STREAM, "")
+            yield Forward(place, line, action[2], how)
 
 
 def _global(facts: Facts) -> str:
@@ -205,34 +230,55 @@ def writes(facts: Facts, *facilities: str) -> Finding:
     if facts.configs.get("rsyslog") is None:
         return judged(False, "rsyslog has no configuration here", "file", "rsyslog: auth,authpriv.* /var/log/auth.log")
     written: dict[str, str] = {}
-    for place, line in lines(facts):
-        match = SELECTOR.match(line)
-        path = _file(match[2]) if match else ""
-        if match and path:
-            taken = [name for name in facilities if name not in written and takes(match[1], name)]
-            written |= dict.fromkeys(taken, f"{text.line(path)} ({place})")
-    missing = [name for name in facilities if name not in written]
+    for place, selector, action in _rules(facts):
+        taken = [name for name in facilities if name not in written and takes(selector, name)]
+        path = _file(action)
+        # What is thrown away reaches no later line.
+        if path or THROWN.fullmatch(action):
+            written |= dict.fromkeys(taken, f"{text.line(path)} ({place})" if path else "")
+    missing = [name for name in facilities if not written.get(name)]
     told = ", ".join(f"{name} to {where}" for name, where in written.items())
     if missing:
         told = f"rsyslog writes no {', '.join(missing)}"
     return judged(not missing, told, "file", f"rsyslog: {','.join(missing)}.* /var/log/…")
 
 
+def _rules(facts: Facts) -> Iterator[tuple[str, str, str]]:
+    """Yield the place, the selector and the action (str each) of each rule, which may have several lines."""
+    known = lines(facts)
+    for at, (place, line) in enumerate(known):
+        match = SELECTOR.match(line) or FILTER.match(line)
+        action = match[2] if match else ""
+        for _place, more in known[at + 1 : at + LONGEST] if match else ():
+            if not _open(action):
+                break
+            action += f"\n{more}"
+        if match:
+            yield place, match[1], action
+
+
+def _open(action: str) -> bool:
+    said = QUOTED.sub("", action)
+    return any(said.count(begun) > said.count(ended) for begun, ended in ("()", "{}"))
+
+
 def _file(action: str) -> str:
-    """Return the file (str) that an action writes to, empty for none."""
-    if action.lstrip("-").startswith("/"):
-        return action.lstrip("-").split(";")[0].split()[0]
-    parameters = (
-        {name.lower(): value for name, value in PARAMETER.findall(action)} if action.startswith("action") else {}
-    )
-    return parameters.get("file", "") if parameters.get("type", "").lower() == "omfile" else ""
+    """Return the file (str) that an action writes to, or the template of its name; empty for none."""
+    said = action.strip("{} \t\n").lstrip("-")
+    if said.startswith(("/", "?")):
+        return re.split(r"[;\s}]", said)[0]
+    for match in STATEMENT.finditer(said):
+        parameters = {name.lower(): value for name, value in PARAMETER.findall(match[2])}
+        if match[1].lower() == "action" and parameters.get("type", "").lower() == "omfile":
+            return parameters.get("file") or parameters.get("dynafile", "")
+    return ""
 
 
 def takes(selector: str, facility: str) -> bool:
     """Tell whether a selector (str) takes all messages of a facility (str): the last word on it counts."""
     taken = False
     # A comma ends a priority as a semicolon does: "auth.*,authpriv.*" is two of them.
-    for names, priority in re.findall(r"([\w*,]+)\.([=!\w*-]+)[,;]?", selector):
-        if {facility, "*"} & set(names.split(",")):
+    for names, priority in re.findall(r"([\w*,]+)\.([=!\w*-]+)[,;]?", selector.lower()):
+        if {facility, "*"} & {ALIASES.get(name, name) for name in names.split(",")}:
             taken = priority in ("*", "debug")
     return taken

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import collections
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 
 from sshtrail_lib.base import text
-from sshtrail_lib.compliance import syslog
+from sshtrail_lib.compliance import aide, syslog
 from sshtrail_lib.compliance.facts import Facts
 from sshtrail_lib.compliance.finding import MANUAL, NOT_APPLICABLE, UNKNOWN, Finding, judged
 
@@ -128,6 +128,10 @@ def journal_storage(facts: Facts) -> Finding:
     return judged(value == "persistent", told, "file", "journald.conf: Storage=persistent")
 
 
+#: The words of journald.conf(5); what is none of them is passed over.
+STORAGES = ("volatile", "persistent", "auto", "none")
+
+
 def journal_compress(facts: Facts) -> Finding:
     """Return whether the journal is compressed."""
     value, where = _journald(facts, "Compress", "yes")
@@ -152,10 +156,22 @@ def _journald(facts: Facts, key: str, default: str) -> tuple[str, str]:
         # What a distribution builds in otherwise than journald.conf(5) tells, it ships commented out.
         shipped = line.startswith("#") and key in BUILT_IN and where.startswith("journald's default")
         name, equals, said = (line.lstrip("#") if shipped else line).partition("=")
-        if equals and name.strip() == key:
-            value = said.strip().lower() or default
+        wanted = said.strip() if key == "Storage" else said.strip().lower()
+        if equals and name.strip() == key and _taken(key, wanted):
+            value = TRUTHS.get(wanted, wanted) or default
             where = f"journald's default, {place}" if shipped else place
-    return TRUTHS.get(value, value), where
+    return value, where
+
+
+def _taken(key: str, said: str) -> bool:
+    """Tell whether journald takes a value (str) for a key (str): another one changes nothing."""
+    if key == "Storage":
+        return said in ("", *STORAGES)
+    truth = said in ("", "yes", "no", *TRUTHS)
+    # A size from which on it is compressed.
+    return (
+        truth or key not in ("Compress", *BUILT_IN) or (key == "Compress" and bool(re.fullmatch(r"\d+[kmgt]?", said)))
+    )
 
 
 # --- The journal and syslog to another host -----------------------------------------------------------------------
@@ -170,9 +186,13 @@ def upload(facts: Facts, *keys: str) -> Finding:
         name, equals, said = line.partition("=")
         if equals and not line.startswith("#"):
             found[name.strip()] = f"{said.strip()} ({place})"
-    missing = [key for key in keys if not found.get(key, " ").strip() or found[key].startswith(" ")]
+    missing = [key for key in keys if not found.get(key, " ").strip() or NOT_ONE.match(found[key])]
     told = f"not set: {', '.join(missing)}" if missing else ", ".join(f"{key}={found[key]}" for key in keys)
     return judged(not missing, told, "file", "journal-upload.conf: " + " ".join(f"{key}=" for key in missing))
+
+
+#: Nothing, and what turns a check of certificates off: systemd-journal-upload(8) under --key and --trust.
+NOT_ONE = re.compile(r"(-|all)? \(")
 
 
 def upload_part(facts: Facts, part: Callable[[Facts], Finding]) -> Finding:
@@ -246,6 +266,16 @@ def chrony_user(facts: Facts) -> Finding:
     return judged(
         facts.clock.user in ("_chrony", "chrony"), f"chronyd runs as {facts.clock.user}", "service", "user _chrony"
     )
+
+
+def clock_says(facts: Facts, keyword: str, value: str) -> Finding:
+    """Return whether the last line of the clock's configuration about a keyword (str) has a ``value`` (a pattern)."""
+    said = [(place, line) for place, line in facts.clock.config if re.match(rf"{keyword}\s", line, re.IGNORECASE)]
+    if not said:
+        return judged(False, f"the clock's configuration has no {keyword}", "file", keyword)
+    place, line = said[-1]
+    holds = bool(re.fullmatch(rf"{keyword}\s+{value}", line, re.IGNORECASE))
+    return judged(holds, f"{text.line(line)} ({place})", "file", keyword)
 
 
 def clock_line(facts: Facts, pattern: str, what: str, every: str = "") -> Finding:
@@ -323,7 +353,8 @@ def faillock(facts: Facts) -> Finding:
     """Return whether locked accounts are recorded with their names."""
     if facts.configs.get("faillock") is None:
         return judged(False, "/etc/security/faillock.conf is not there", "file", "faillock.conf: audit")
-    found = [place for place, line in _lines(facts, "faillock") if line.split("#")[0].strip() == "audit"]
+    # faillock.conf(5): an option is there or not, whatever value it is given.
+    found = [place for place, line in _lines(facts, "faillock") if re.split("[#=]", line)[0].strip() == "audit"]
     told = f"audit ({found[0]})" if found else "/etc/security/faillock.conf does not say audit"
     return judged(bool(found), told, "file", "faillock.conf: audit")
 
@@ -334,8 +365,7 @@ def integrity(facts: Facts) -> Finding:
         return judged(False, "AIDE has no configuration here", "package", "pkg.installed aide")
     tools = list(facts.files.get("audit programs", {}))
     lines = _lines(facts, "aide")
-    groups = _groups(lines)
-    missing = [tool for tool in tools if not any(_watches(line, tool, groups) for _place, line in lines)]
+    missing = [tool for tool, watched in aide.hashed(tools, lines).items() if not watched]
     runs = [place for place, line in _lines(facts, "aide-check")]
     told = (
         f"AIDE does not watch {', '.join(missing[:4])} with sha512"
@@ -346,32 +376,6 @@ def integrity(facts: Facts) -> Finding:
     return judged(
         bool(tools) and not missing and bool(runs), told, "file", "aide.conf: PROGRAM p+i+n+u+g+s+b+acl+xattrs+sha512"
     )
-
-
-def _groups(lines: Lines) -> frozenset[str]:
-    """Return the names of AIDE's groups of attributes (frozenset of str) that sha512 is in: aide.conf(5)."""
-    found: set[str] = set()
-    for _place, line in lines:
-        name, equals, said = line.partition("=")
-        if equals and re.fullmatch(r"\w+\s*", name):
-            (found.add if _hashed(said, found) else found.discard)(name.strip())
-    return frozenset(found)
-
-
-def _hashed(said: str, groups: Collection[str]) -> bool:
-    """Tell whether an expression of attributes (str) comes to have sha512: each part adds to it, or takes away."""
-    has = False
-    for sign, name in re.findall(r"([+-]?)\s*(\w+)", said.partition("#")[0]):
-        if name == "sha512" or name in groups:
-            has = sign != "-"
-    return has
-
-
-def _watches(line: str, tool: str, groups: Collection[str]) -> bool:
-    # Where /sbin is /usr/sbin either will do; a $ ends what would be a beginning of more paths.
-    path, _, said = line.replace("\\", "").partition(" ")
-    names = (tool, tool.removeprefix("/usr")) if tool.startswith("/usr/") else (tool, f"/usr{tool}")
-    return path.rstrip("$") in names and _hashed(said, groups)
 
 
 def alias(facts: Facts, name: str) -> Finding:
@@ -393,7 +397,8 @@ def alias(facts: Facts, name: str) -> Finding:
 def remote_server(facts: Facts) -> Finding:
     """Return whether auditd's own plugin sends the records to a server."""
     active = _active(facts, "au-remote.conf")
-    server = [(place, line) for place, line in _lines(facts, "audisp-remote") if _sets(line, "remote_server")]
+    said = [(place, line) for place, line in _lines(facts, "audisp-remote") if _words(line)[:1] == ["remote_server"]]
+    server = said[-1:] if said and _said(said[-1][1]) else []
     told = f"{text.line(server[-1][1])} ({server[-1][0]})" if server else "audisp-remote.conf names no remote_server"
     told += "; au-remote.conf is active" if active else "; au-remote.conf is not active"
     return judged(
@@ -419,9 +424,17 @@ def offload(facts: Facts) -> Finding:
 def _active(facts: Facts, plugin: str) -> bool:
     lines = [line for place, line in _lines(facts, "plugins") if f"/{plugin} " in f"{place} ".replace(" line", " ")]
     # Of two lines the later counts, and letters of either size are taken.
-    said = [match[1].lower() for line in lines if (match := re.match(r"active\s*=\s*(\w+)", line, re.IGNORECASE))]
+    said = [_said(line).lower() for line in lines if _words(line)[:1] == ["active"]]
     return said[-1:] == ["yes"]
 
 
-def _sets(line: str, keyword: str) -> bool:
-    return bool(re.match(rf"\s*{keyword}\s*=\s*\S", line))
+def _words(line: str) -> list[str]:
+    """Return the words (list of str) of a line of auditd's plugins, the first in small letters."""
+    first, *rest = line.split()
+    return [first.lower(), *rest]
+
+
+def _said(line: str) -> str:
+    """Return the value (str) of such a line, empty for one that auditd refuses: it wants blanks around the sign."""
+    words = _words(line)
+    return words[2] if len(words) == 3 and words[1] == "=" else ""

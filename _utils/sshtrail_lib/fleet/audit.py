@@ -8,7 +8,7 @@ import json
 import os
 import time
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from salt.exceptions import SaltInvocationError
 
@@ -21,7 +21,14 @@ from sshtrail_lib.fleet import master as fleet_master
 from sshtrail_lib.fleet import shapes, shown
 from sshtrail_lib.fleet.master import Master
 from sshtrail_lib.fleet.standing import NO_MODULES, NONSENSE, SILENT
+from sshtrail_lib.policy.controls import EDITIONS
 
+#: Of a host whose distribution has none, where all frameworks that fit were asked for.
+NO_STIG = (
+    "no STIG is for its distribution; name framework=stig and one of "
+    + ", ".join(name.removeprefix("STIG ") for name in EDITIONS if name.startswith("STIG "))
+    + " as edition"
+)
 FORMATS = ("table", "data", "csv", "ocsf", "cklb")
 
 
@@ -86,24 +93,44 @@ def written(hosts: Hosts, form: str, file: str | None) -> typing.Any:
     return said if file is None else shown.put(file, said)
 
 
-def check(form: str, file: str | None) -> None:
-    """Raise SaltInvocationError for a form (str) that there is not, or a file (str or None) that cannot be one."""
+def check(form: str, file: str | None, framework: object = None) -> None:
+    """
+    Raise SaltInvocationError for a form (str) that there is not, or that cannot be one of a ``framework`` (a name, None
+    for all), and for a file (str or None) that cannot be one.
+    """
     if form not in FORMATS:
         raise SaltInvocationError(f"format is {form!r}; allowed are {', '.join(FORMATS)}.")
+    if form == "cklb" and framework is not None and not str(framework).strip().upper().startswith("STIG"):
+        raise SaltInvocationError(f"A checklist (format=cklb) is of a STIG: name framework=stig, not {framework!r}.")
     shown.check_file(file, form == "cklb")
 
 
 def _checklists(hosts: Hosts, directory: str | None) -> typing.Any:
-    found = {name: formats.checklist(name, rows) for name, rows in hosts.items() if not isinstance(rows, str)}
+    told = {name: rows for name, rows in hosts.items() if not isinstance(rows, str) and any(map(_of_a_stig, rows))}
+    why = {name: rows if isinstance(rows, str) else NO_STIG for name, rows in hosts.items() if name not in told}
+    found = {name: formats.checklist(name, rows) for name, rows in told.items()}
+    if not found:
+        raise SaltInvocationError(f"There is no checklist to write: {_said(why) or 'no minion was asked'}")
     if directory is None:
-        return found
+        return found | why
     os.makedirs(directory, mode=0o700, exist_ok=True)
     paths = {name: os.path.join(directory, f"{_file_name(name)}.cklb") for name in found}
-    return {name: shown.put(paths[name], json.dumps(one, indent=1)) for name, one in found.items()} | _why(hosts)
+    return {name: shown.put(paths[name], json.dumps(one, indent=1)) for name, one in found.items()} | why
 
 
-def _why(hosts: Hosts) -> dict[str, str]:
-    return {name: rows for name, rows in hosts.items() if isinstance(rows, str)}
+def _of_a_stig(row: Mapping) -> bool:
+    return row["framework"].startswith("STIG ")
+
+
+def _said(why: Mapping[str, str]) -> str:
+    """Return why there is nothing (str), each reason once, with the hosts that it is true for."""
+    hosts: dict[str, list[str]] = {}
+    for name, reason in why.items():
+        hosts.setdefault(reason, []).append(text.line(name))
+    return " ".join(
+        f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {reason.rstrip('.')}."
+        for reason, names in hosts.items()
+    )
 
 
 def _file_name(name: str) -> str:

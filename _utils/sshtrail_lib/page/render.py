@@ -32,6 +32,7 @@ def page(fleet: Fleet) -> str:
     while True:
         made = template.render(**own, **view.view(fleet, limits))
         # What hosts told can be as long as they like: the page is not.
-        if len(made.encode()) <= LARGEST or not limits.sessions:
+        size = len(made.encode())
+        if size <= LARGEST or limits.least:
             return made
-        limits = limits.shorter()
+        limits = limits.shorter(min(0.5, LARGEST / size))

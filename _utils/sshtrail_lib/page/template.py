@@ -270,14 +270,15 @@ is no pass.</p>
 {% endcall %}
 
 {% call section("exceptions", "Exceptions and their ends") %}
-{% if exceptions %}
+{% if exceptions.rows %}
 {% call table("accepted", "exceptions", ["Until", "Control", "Status", "Reason", "By", "Hosts"]) %}
-{% for row in exceptions %}
+{% for row in exceptions.rows %}
 <tr><td>{{ row.until }}{% if row.expired %} {{ tag("bad", "ended") }}{% endif %}</td>
 <th scope="row">{{ row.control }}</th><td>{{ tag(row.colour, row.status) }}</td><td class="long">{{ row.reason }}</td>
 <td>{{ row.by }}</td><td>{{ names(row.hosts, row.left) }}</td></tr>
 {% endfor %}
 {% endcall %}
+{{ more(exceptions.left, "exceptions") }}
 {% else %}
 <p class="empty">Nobody has accepted a deviation or judged a control in the pillar.</p>
 {% endif %}

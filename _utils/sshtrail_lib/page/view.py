@@ -13,8 +13,8 @@ from sshtrail_lib.compliance.finding import ACCEPTED, FAIL, MANUAL, NOT_APPLICAB
 from sshtrail_lib.compliance.rows import summary
 from sshtrail_lib.page import charts
 
-#: Characters of one text.
-LONGEST = 300
+#: Characters of one text, and what it is cut to at most where all of it is too much.
+LONGEST, SHORTEST = 300, 24
 #: Hosts that are named for an evidence of a control, and different evidences of it that are shown.
 HOSTS, EVIDENCES = 12, 6
 #: What a reader looks at first.
@@ -36,10 +36,18 @@ class Limits(typing.NamedTuple):
     changes: int = 1000
     failures: int = 500
     ways: int = 1000
+    exceptions: int = 500
+    longest: int = LONGEST
 
-    def shorter(self) -> Limits:
-        """Return half of it (:class:`Limits`)."""
-        return Limits(*(most // 2 for most in self))
+    @property
+    def least(self) -> bool:
+        """Whether nothing more can be left off (bool)."""
+        return not self.sessions and self.longest <= SHORTEST
+
+    def shorter(self, share: float) -> Limits:
+        """Return such a ``share`` (float, below 1) of it: of lists first, and of each text where they are short."""
+        fewer = Limits(*(int(most * share) for most in self))
+        return fewer._replace(longest=self.longest if self.sessions > 100 else max(SHORTEST, fewer.longest))
 
 
 class Fleet(typing.NamedTuple):
@@ -68,7 +76,7 @@ def view(fleet: Fleet, limits: Limits = Limits()) -> Told:  # noqa: B008  (it ca
     told = {host: one for host, one in fleet.overviews.items() if isinstance(one, Mapping)}
     hosts = [_host(fleet, host) for host in sorted(fleet.standings)]
     counts = collections.Counter(host["standing"] for host in hosts)
-    return {
+    found = {
         **{"title": text.line(fleet.title), "now": _when(fleet.now), "since": _when(fleet.since), "hosts": hosts},
         "standing_bar": charts.bar(
             "Hosts by standing", [(name, n, f"c-{_colour(name)}") for name, n in counts.items()]
@@ -85,9 +93,21 @@ def view(fleet: Fleet, limits: Limits = Limits()) -> Told:  # noqa: B008  (it ca
         **_sessions(told, limits),
         **_failures(told, limits),
         "frameworks": _frameworks(told),
-        "exceptions": _exceptions(told, fleet.now),
+        "exceptions": _cut(_exceptions(told, fleet.now), limits.exceptions),
         "proofs": _proofs(told),
     }
+    return found if limits.longest >= LONGEST else _shortened(found, limits.longest)
+
+
+def _shortened(value: typing.Any, longest: int) -> typing.Any:
+    """Return what is shown with no text of more than ``longest`` (int) characters, but what the page itself drew."""
+    if type(value) is str:
+        return value if len(value) <= longest else f"{value[: longest - 1]}…"
+    if isinstance(value, Cut):
+        return Cut(_shortened(value.rows, longest), value.left)
+    if isinstance(value, dict):
+        return {name: _shortened(one, longest) for name, one in value.items()}
+    return [_shortened(one, longest) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 def _line(value: typing.Any, longest: int = LONGEST) -> str:

@@ -9,7 +9,8 @@ from unit.compliance.known import PERIOD, PLACE, POLICY, PROOF, audit, facts, li
 
 HELD = audit(())
 NO_SYSLOG = {"services": {"systemd-journald": (True, True), "rsyslog": (False, False)}}
-SENDS = 'action(type="omfwd" target="h" StreamDriver="gtls" StreamDriverMode="1" StreamDriverAuthMode="x509/name")'
+TLS = 'StreamDriver="gtls" StreamDriverMode="1" StreamDriverAuthMode="x509/name"'
+SENDS = f'action(type="omfwd" target="h" protocol="tcp" {TLS})'
 LEGACY = (
     "$DefaultNetstreamDriver gtls",
     "$ActionSendStreamDriverMode 1",
@@ -63,7 +64,16 @@ CASES = [
     ("chronyd_sync_clock", {}, "pass"),
     ("chronyd_sync_clock", clock(config=lines("makestep 1 3")), "fail"),
     ("chronyd_client_only", {}, "fail"),
+    ("chronyd_or_ntpd_set_maxpoll", clock(config=lines("pool x maxpoll 16", "peer z maxpoll -2")), "pass"),
+    ("chronyd_or_ntpd_set_maxpoll", clock(config=lines("pool x maxpoll 160")), "fail"),
+    # Of several lines the last counts.
+    ("chronyd_sync_clock", clock(config=lines("MakeStep 1.0 -1")), "pass"),
+    ("chronyd_sync_clock", clock(config=lines("makestep 1 -1", "makestep 1 3")), "fail"),
     ("chronyd_client_only", clock(config=lines("port 0")), "pass"),
+    ("chronyd_client_only", clock(config=lines("port 0", "port 123")), "fail"),
+    ("chronyd_client_only", clock(config=lines("port 123", "port 0")), "pass"),
+    ("chronyd_client_only", clock(config=lines("# port 0", "acquisitionport 0")), "fail"),
+    ("chronyd_no_chronyc_network", clock(config=lines("cmdport 0", "cmdport 323")), "fail"),
     ("chronyd_no_chronyc_network", clock(config=lines("cmdport 0")), "pass"),
     ("chronyd_run_as_chrony_user", {}, "pass"),
     ("chronyd_run_as_chrony_user", clock(user="root"), "fail"),
@@ -98,6 +108,8 @@ CASES = [
     ("systemd_journal_upload_url", {**configured(journal_upload=("URL=",)), **NO_SYSLOG}, "fail"),
     ("systemd_journal_upload_server_tls", {**configured(journal_upload=UPLOAD), **NO_SYSLOG}, "pass"),
     ("systemd_journal_upload_server_tls", {**configured(journal_upload=UPLOAD[:3]), **NO_SYSLOG}, "fail"),
+    *(("systemd_journal_upload_server_tls", {**configured(journal_upload=(*UPLOAD, said)), **NO_SYSLOG}, "fail")
+      for said in ("TrustedCertificateFile=all", "TrustedCertificateFile = -", "ServerKeyFile=-", "ServerKeyFile=")),
     ("socket_systemd-journal-remote_disabled", {"services": {"systemd-journal-remote.socket": (False, False)}}, "pass"),
     ("socket_systemd-journal-remote_disabled", {"services": {"systemd-journal-remote.socket": (True, False)}}, "fail"),
     # --- rsyslog
@@ -151,6 +163,8 @@ CASES = [
     ("account_unique_name", {}, "pass"),
     ("account_unique_name", {"accounts": (("bob", 1), ("bob", 2))}, "fail"),
     ("accounts_passwords_pam_faillock_audit", configured(faillock=("audit  # names",)), "pass"),
+    ("accounts_passwords_pam_faillock_audit", configured(faillock=("audit = no",)), "pass"),
+    ("accounts_passwords_pam_faillock_audit", configured(faillock=("Audit", "no_audit", "auditd")), "fail"),
     ("accounts_passwords_pam_faillock_audit", configured(faillock=("# audit",)), "fail"),
     ("accounts_passwords_pam_faillock_audit", configured(faillock=None), "fail"),
     ("aide_check_audit_tools", {**configured(aide=AIDE, aide_check=("x",)), "files": TOOLS}, "pass"),
@@ -164,6 +178,27 @@ CASES = [
         (("A = p+i", "/usr/sbin/auditctl A"), "fail"),
         (("!/usr/sbin/auditctl", "/usr/sbin/auditd sha512"), "fail"),
         (("/usr/sbin/auditctl p # sha512",), "fail"),
+        # As aide --path-check of 0.18.3 tells of each.
+        (("/usr/sbin/auditctl\tp+i+sha512",), "pass"),
+        (("/usr/sbin H",), "pass"),
+        (("Checksums = H", "Full = p+i+Checksums", "/usr/sbin Full"), "pass"),
+        (("/usr/sbin/auditctl H", "!/usr/sbin/auditctl$"), "fail"),
+        (("!/usr", "/usr/sbin/auditctl H"), "fail"),
+        (("!/usr/sbin f", "/usr/sbin/auditctl H"), "fail"),
+        (("!/usr/sbin d", "/usr/sbin/auditctl H"), "pass"),
+        (("/usr/sbin/auditctl p", "/usr/sbin sha512"), "fail"),
+        (("/usr/sbin p", "/usr/sbin/auditctl sha512"), "pass"),
+        (("/usr/sbin/audit p", "/usr/sbin/auditctl sha512"), "fail"),
+        (("/usr/sbin/auditctl p", "=/usr/sbin/auditctl sha512"), "pass"),
+        (("=/usr/sbin sha512",), "fail"),
+        (("/usr/(s)?bin p", "/usr/sbin sha512"), "fail"),
+        (("/usr p+i", "/usr/sbin/[a-z]* sha512"), "pass"),
+        (("/usr/sbin/auditctl d sha512",), "fail"),
+        (("/usr/sbin f,l sha512",), "pass"),
+        (("/usr/sbin/auditctl p + sha512",), "pass"),
+        (("/usr/sbin/auditctl R",), "fail"),
+        (("H = p", "/usr/sbin/auditctl H"), "fail"),
+        (("/usr/sbin/au(ditctl sha512",), "fail"),
     )),
     ("aide_check_audit_tools", configured(aide=None), "fail"),
     ("postfix_client_configure_mail_alias", configured(aliases=("root: alice",)), "pass"),
@@ -186,9 +221,11 @@ CASES = [
     }}, "fail"),
     *(("auditd_audispd_configure_remote_server", {"configs": {
         "plugins": tuple(("/etc/audit/plugins.d/au-remote.conf line 1", line) for line in said),
-        "audisp-remote": lines("remote_server=h"),
+        "audisp-remote": lines("remote_server = h"),
     }}, status) for said, status in (
-        (("active=YES",), "pass"), (("active = yes", "active = no"), "fail"), (("# active = yes",), "fail"),
+        (("Active = YES",), "pass"), (("active = yes", "active = no"), "fail"), (("# active = yes",), "fail"),
+        # auditd wants blanks around the sign, and nothing behind the value.
+        (("active=yes",), "fail"), (("active = yes # now",), "fail"), (("inactive = yes",), "fail"),
     )),
     ("auditd_offload_logs", {"configs": {"offload": (("/etc/cron.weekly/audit-offload", ""),)}}, "pass"),
     ("auditd_offload_logs", {}, "fail"),
@@ -207,7 +244,15 @@ CASES = [
     ("records_90_days", {"storage": PLACE._replace(oldest=86400.0)}, "manual"),
     ("permissions_local_var_log", {"files": {"var log": {"/var/log/x.log": File(0o640, "root", "adm")}}}, "pass"),
     ("permissions_local_var_log", {"files": {"var log": {"/var/log/wtmp": File(0o664, "root", "utmp")}}}, "pass"),
-    ("permissions_local_var_log", {"files": {"var log": {"/var/log/x.log": File(0o644, "root", "adm")}}}, "fail"),
+    *(("permissions_local_var_log", {"files": {"var log": {path: one}}}, status) for path, one, status in (
+        ("/var/log/x.log", File(0o644, "root", "adm"), "fail"),
+        ("/var/log/x.log", File(0o4640, "root", "adm"), "fail"),
+        ("/var/log/x.log", File(0o600, "alice", "adm"), "fail"),
+        ("/var/log/x.log", File(0o600, "postgres", "postgres"), "pass"),
+        ("/var/log/x.log", File(0o640, "root", "adm", (Grant("user", "bob", 4),)), "fail"),
+        ("/var/log/journal/x/system.journal", File(0o640, "root", "adm", (Grant("group", "wheel", 4),)), "pass"),
+        ("/var/log/lastlog", File(0o664, "root", "utmp", (Grant("user", "bob", 4),)), "pass"),
+    )),
     # --- what this project knows
     ("login_proven", {}, "pass"),
     ("login_proven", {"proof": None}, "unknown"),
@@ -241,6 +286,13 @@ JOURNALD = [
     ("journald_storage", ("; Storage=persistent",), "fail"),
     ("journald_compress", ("#Compress=no",), "pass"),
     ("journald_compress", ("Compress=FALSE",), "fail"),
+    ("journald_compress", ("Compress=4K",), "pass"),
+    # What journald does not know changes nothing.
+    ("journald_compress", ("Compress=no", "Compress=maybe"), "fail"),
+    ("journald_storage", ("Storage=Persistent",), "fail"),
+    ("journald_storage", ("Storage=persistent", "Storage=disk"), "pass"),
+    ("journald_storage", ("Storage=persistent # on disk",), "fail"),
+    ("journald_forward_to_syslog", ("ForwardToSyslog=yes", "ForwardToSyslog=off please"), "pass"),
     ("journald_forward_to_syslog", ("#ForwardToSyslog=yes",), "pass"),
     ("journald_forward_to_syslog", ("#ForwardToSyslog=no",), "fail"),
     ("journald_forward_to_syslog", ("ForwardToSyslog=1", "#ForwardToSyslog=no"), "pass"),

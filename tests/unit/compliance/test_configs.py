@@ -59,9 +59,11 @@ def test_a_file_that_includes_itself_comes_to_an_end(tmp_path):
 
 
 def test_rsyslog_includes_in_both_forms(tmp_path):
-    said = f'# no\n$IncludeConfig {tmp_path}/d/*.conf\ninclude(file="{tmp_path}/e.conf" mode="optional")\n'
-    base = tree(tmp_path, **{"rsyslog.conf": said, "d__1.conf": "a.* /a\n", "e.conf": "b.* /b\n"})
-    assert [line for _place, line in configs._rsyslog(str(base / "rsyslog.conf"))][1::2] == ["a.* /a", "b.* /b"]
+    several = f'include( mode="optional" file = "{tmp_path}/e.conf" )\n$IncludeConfig {tmp_path}/f/\n'
+    said = f"# no\n$IncludeConfig {tmp_path}/d/*.conf\n{several}"
+    base = tree(tmp_path, **{"rsyslog.conf": said, "d__1.conf": "a.* /a\n", "e.conf": "b.* /b\n", "f__1": "c.* /c\n"})
+    told = [line for _place, line in configs._rsyslog(str(base / "rsyslog.conf"))]
+    assert told[1::2] == ["a.* /a", "b.* /b", "c.* /c"]
 
 
 def test_systemd_s_drop_ins_replace_each_other_by_name(tmp_path, monkeypatch):
@@ -70,15 +72,82 @@ def test_systemd_s_drop_ins_replace_each_other_by_name(tmp_path, monkeypatch):
         **{
             "usr__journald.conf": "[Journal]\nStorage=auto\n",
             "etc__journald.conf": "[Journal]\n#Storage=auto\n",
-            "usr__journald.conf.d__10.conf": "Storage=none\n",
-            "etc__journald.conf.d__10.conf": "Storage=volatile\n",
-            "usr__journald.conf.d__20.conf": "Storage=persistent\n",
+            "usr__journald.conf.d__10.conf": "[Journal]\nStorage=none\n",
+            "etc__journald.conf.d__10.conf": "[Journal]\nStorage=volatile\n",
+            "usr__journald.conf.d__20.conf": "[Journal]\nStorage=persistent\n",
+            # Not for it: no heading, or another one.
+            "usr__journald.conf.d__30.conf": "Storage=none\n",
+            "usr__journald.conf.d__40.conf": "[journal]\nStorage=none\n[Upload]\nStorage=none\n",
         },
     )
+    # A link to nowhere takes away what the distribution has.
+    (tmp_path / "usr" / "journald.conf.d" / "50.conf").write_text("[Journal]\nStorage=none\n")
+    (tmp_path / "etc" / "journald.conf.d" / "50.conf").symlink_to("/dev/null")
     monkeypatch.setattr(configs, "SYSTEMD", (str(tmp_path / "usr"), str(tmp_path / "etc")))
-    told = [line for _place, line in configs._systemd("journald.conf")]
-    assert told == ["[Journal]", "#Storage=auto", "Storage=volatile", "Storage=persistent"]
-    assert configs._systemd("nothing.conf") is None
+    told = [line for _place, line in configs._systemd("journald.conf", "Journal")]
+    assert told == ["#Storage=auto", "Storage=volatile", "Storage=persistent"]
+    assert configs._systemd("nothing.conf", "Journal") is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "group", "read"), [(0o440, 0, 1), (0o644, 4, 1), (0o660, 0, 1), (0o660, 4, 0), (0o646, 0, 0)]
+)
+def test_sudo_reads_no_file_that_others_can_write_to(tmp_path, mode, group, read):
+    if os.geteuid():
+        pytest.skip("needs root: to give a file to a group")
+    base = tree(tmp_path, sudoers=f"@includedir {tmp_path}/d\n", d__more="Defaults logfile=/a\n")
+    os.chown(base / "d" / "more", 0, group)
+    os.chmod(base / "d" / "more", mode)
+    assert len(configs._sudo(str(base / "sudoers"))) == 1 + read
+
+
+SCRIPTS = [
+    ("audit-offload", 0o755, True, True),
+    ("audit-offload", 0o644, False, False),
+    ("audit-offload.disabled", 0o755, False, True),
+    ("audit-offload~", 0o755, False, False),
+    ("audit-offload.rpmsave", 0o755, False, False),
+]
+
+
+@pytest.mark.parametrize(("name", "mode", "debian", "other"), SCRIPTS)
+def test_a_script_runs_where_run_parts_takes_it(tmp_path, name, mode, debian, other):
+    (tmp_path / name).write_text("#!/bin/sh\n")
+    os.chmod(tmp_path / name, mode)
+    taken = [bool(configs._scripts(names, f"{tmp_path}/*audit*")) for names in configs.RUN_PARTS]
+    assert taken == [debian, other]
+
+
+JOBS = [
+    ("0 5 * * * root /usr/bin/aide --check", True),
+    ("@daily root aide --check", True),
+    ("*/5 1-3 1,2 jan mon root aide --check", True),
+    ("MAILTO=aide", False),
+    ("PATH = /usr/lib/aide /bin x y z w", False),
+    ("# 0 5 * * * root aide --check", False),
+    ("0 5 * * * root /usr/bin/aides", False),
+]
+
+
+@pytest.mark.parametrize(("line", "runs"), JOBS)
+def test_a_line_of_a_crontab_that_runs_something(monkeypatch, line, runs):
+    monkeypatch.setattr(configs, "_all", lambda *patterns: (("/etc/crontab line 1", line),))
+    assert bool(configs._jobs(re.compile(r"\baide\b"))) is runs
+
+
+def test_a_masked_timer_starts_nothing(tmp_path, monkeypatch):
+    tree(tmp_path, **{"timers.target.wants__dailyaidecheck.timer": ""})
+    monkeypatch.setattr(configs, "UNITS", str(tmp_path))
+    assert configs._timers("dailyaidecheck.timer")
+    (tmp_path / "dailyaidecheck.timer").symlink_to("/dev/null")
+    assert not configs._timers("dailyaidecheck.timer")
+
+
+def test_chrony_reads_several_directories_whatever_the_size_of_letters(tmp_path):
+    base = tree(tmp_path, **{"a__1.conf": "port 0", "b__1.conf": "cmdport 0", "s__1.sources": "server x"})
+    (base / "chrony.conf").write_text(f"ConfDir {base}/a {base}/b\nsourcedir {base}/s\n")
+    told = [line for _place, line in configs._chrony(str(base / "chrony.conf"))]
+    assert told[1:3] == ["port 0", "cmdport 0"] and told[-1] == "server x"
 
 
 def test_boot_entries_with_their_kernel_lines(tmp_path, monkeypatch):
@@ -86,7 +155,7 @@ def test_boot_entries_with_their_kernel_lines(tmp_path, monkeypatch):
         tmp_path,
         **{
             "grub.cfg": "menuentry x {\n linux /vmlinuz root=x audit=1 quiet\n linux /vmlinuz single audit=0\n}\n",
-            "entries__a.conf": "title x\noptions root=x audit=1\n",
+            "entries__a.conf": "title x\noptions root=x\noptions audit=1\n",
         },
     )
     monkeypatch.setattr(configs, "BOOT", (f"{tmp_path}/grub.cfg", f"{tmp_path}/entries/*.conf"))
@@ -171,6 +240,23 @@ def test_of_two_mounts_on_one_place_the_later_counts(tmp_path, monkeypatch):
     several = [places.Mount("/", "ext4", ("rw",)), *(places.Mount(str(tmp_path), "tmpfs", (one,)) for one in "ab")]
     monkeypatch.setattr(places, "mounts", lambda: several)
     assert places.storage(str(tmp_path / "audit.log")).options == ("b",)
+
+
+def test_what_is_bound_to_its_own_place_is_no_file_system_of_its_own(tmp_path, monkeypatch):
+    several = [places.Mount("/", "ext4", ("rw",)), places.Mount(str(tmp_path), "ext4", ("nodev",))]
+    monkeypatch.setattr(places, "mounts", lambda: several)
+    found = places.storage(str(tmp_path / "audit.log"))
+    assert (found.own, found.mount) == (False, "/")
+
+
+def test_a_directory_among_drop_ins_is_none_of_them(tmp_path):
+    tree(tmp_path, **{"sshd_config.d__a.conf": "", "audit__rules.d__a.rules": "", "sshd_config.d__old__b.conf": ""})
+    (tmp_path / "audit" / "rules.d" / "old").mkdir()
+    found = places.files(
+        f"{tmp_path}/sshd_config", [], f"{tmp_path}/audit/auditd.conf", f"{tmp_path}/audit/rules.d/zz", ""
+    )
+    assert list(found["sshd drop-ins"]) == [f"{tmp_path}/sshd_config.d/a.conf"]
+    assert list(found["rules.d"]) == [f"{tmp_path}/audit/rules.d/a.rules"]
 
 
 def test_the_volume_of_a_log(tmp_path):

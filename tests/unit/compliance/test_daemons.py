@@ -46,6 +46,31 @@ def test_every_keyword_of_the_table_is_tried():
     assert set(daemons.SETTINGS) <= set(WRONG)
 
 
+EDGES = [
+    ("auditd_data_retention_space_left_action", "space_left_action", "exec /usr/local/bin/tell", "pass"),
+    ("auditd_data_retention_space_left_action", "space_left_action", "EXEC /usr/local/bin/tell -x", "pass"),
+    ("auditd_data_retention_space_left_action", "space_left_action", "execute", "fail"),
+    ("auditd_data_retention_admin_space_left_action", "admin_space_left_action", "exec /x", "fail"),
+    ("auditd_data_retention_admin_space_left_action", "admin_space_left_action", "HALT", "pass"),
+    ("auditd_data_retention_space_left_percentage", "space_left", "25%", "pass"),
+    ("auditd_data_retention_space_left_percentage", "space_left", "256", "pass"),
+    ("auditd_data_retention_space_left_percentage", "space_left", "255", "fail"),
+    ("auditd_data_retention_admin_space_left_percentage", "admin_space_left", "4%", "fail"),
+    ("auditd_freq", "freq", "100", "pass"),
+    ("auditd_freq", "freq", "101", "fail"),
+    ("auditd_freq", "freq", "0", "fail"),
+    ("auditd_freq", "flush", "INCREMENTAL_ASYNC", "pass"),
+    ("auditd_log_format", "log_format", "enriched", "pass"),
+    ("auditd_name_format", "name_format", "FQD", "pass"),
+    ("auditd_name_format", "name_format", "user", "fail"),
+]
+
+
+@pytest.mark.parametrize(("name", "keyword", "value", "status"), EDGES)
+def test_values_at_the_edge(name, keyword, value, status):
+    assert checks.look(auditd(**{keyword: value}), name, "CIS").status == status
+
+
 def test_disa_wants_halt_where_cis_lets_a_host_go_to_single():
     known = auditd(disk_full_action="single")
     assert checks.look(known, "auditd_data_disk_full_action", "CIS").status == "pass"

@@ -37,6 +37,13 @@ def test_csv_has_every_row_and_no_formula():
     assert excepted["status"] == "accepted" and excepted["exception_reason"] == "'=cmd()"
 
 
+@pytest.mark.parametrize("begun", ["=", "+", "-", "@", "\t=", "\r=", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
+def test_no_cell_of_a_csv_begins_a_formula(begun):
+    row = {**FOUND[0], "evidence": f'{begun}HYPERLINK("http://x")', "by": f"{begun}1"}
+    [found] = csv.DictReader(io.StringIO(formats.as_csv({f"{begun}host": [row]})))
+    assert not [value for value in found.values() if value.startswith(begun)]
+
+
 def test_ocsf_has_a_finding_for_every_row():
     found = [json.loads(line) for line in formats.ocsf(HOSTS, 1.5).splitlines()]
     assert len(found) == len(FOUND) + 1 and len({one["finding_info"]["uid"] for one in found}) == len(found)

@@ -108,8 +108,23 @@ BOOTS = [
     ({"entries": {"grub.cfg line 1": ("audit=1", "audit=0")}}, "fail"),
     ({"entries": {"grub.cfg line 1": ("audit=0", "audit=1")}}, "pass"),
     ({"entries": {}}, "unknown"),
+    # What stands behind -- is for init.
+    ({"boot": ("audit=0", "--", "audit=1")}, "fail"),
+    ({"boot": ("audit=1", "--", "audit=0")}, "pass"),
+    ({"entries": {"grub.cfg line 1": ("quiet", "--", "audit=1")}}, "fail"),
     ({"entries": {"grub.cfg line 1": ("quiet",), "grub.cfg line 2": ("audit=1",)}}, "fail"),
 ]
+
+
+NUMBERS = [
+    ("8192", "pass"), ("8191", "fail"), ("0x2000", "pass"), ("0X1FFF", "fail"), ("020000", "pass"), ("08192", "fail"),
+    ("8_192", "fail"), ("-8192", "fail"), ("8192k", "fail"), ("", "fail"), ("٨١٩٢", "fail"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("number", "status"), NUMBERS)
+def test_a_number_on_the_kernel_s_command_line(number, status):
+    assert rules.backlog(facts(audit=ALL, boot=("audit=1", f"audit_backlog_limit={number}"))).status == status
 
 
 @pytest.mark.parametrize(("changes", "status"), BOOTS)

@@ -27,6 +27,11 @@ SELECTORS = [
     ("cron.=debug", "cron", False),
     ("cron.*;cron.!err", "cron", False),
     ("mail.*", "auth", False),
+    ("AUTH.*", "auth", True),
+    ("authpriv,Cron.DEBUG", "cron", True),
+    ("security.*", "auth", True),
+    ("*.*;cron.NONE", "cron", False),
+    ("auth.none;auth.*", "auth", True),
 ]
 
 
@@ -37,7 +42,8 @@ def test_a_selector(selector, facility, taken):
 
 TLS = 'StreamDriver="gtls" StreamDriverMode="1" StreamDriverAuthMode="x509/name"'
 MODERN = f'action(type="omfwd" target="h" protocol="tcp" {TLS})'
-DOTTED = 'action(type="omfwd" StreamDriver.Name="ossl" StreamDriver.Mode="1" StreamDriver.AuthMode="x509/name")'
+DOTTED = MODERN.replace("gtls", "ossl").replace("StreamDriver=", "StreamDriver.Name=").replace('="tcp"', '="TCP"')
+DOTTED = DOTTED.replace("DriverMode", "Driver.Mode").replace("DriverAuth", "Driver.Auth")
 BY_DEFAULT = f'global(defaultNetstreamDriver="gtls")\n{MODERN.replace("StreamDriver=", "x=", 1)}'
 LEGACY = """\
 $DefaultNetstreamDriver gtls
@@ -60,8 +66,21 @@ CASES = [
     # Of the old language only what stands before an action is about it.
     (MODE, "*.* @@log.example.net\n$ActionSendStreamDriverMode 1", "fail"),
     (AUTH, MODERN.replace("x509/name", "anon"), "fail"),
-    (AUTH, 'action(type="omfwd"\n  target="h"\n  StreamDriverAuthMode="x509/name"\n)', "pass"),
+    (AUTH, 'action(type="omfwd"\n  target="h" protocol="tcp"\n  StreamDriverAuthMode="x509/name"\n)', "pass"),
     (AUTH, MODERN.replace("=", " = "), "pass"),
+    # A datagram has no stream, and omfwd sends datagrams where nothing else is said.
+    *((name, MODERN.replace("tcp", "udp"), "fail") for name in (MODE, AUTH, DRIVER)),
+    *((name, MODERN.replace(' protocol="tcp"', ""), "fail") for name in (MODE, AUTH, DRIVER)),
+    (AWAY, MODERN.replace("tcp", "udp"), "pass"),
+    (AWAY, 'action(type="omrelp" target="h" port="2514")', "pass"),
+    (AWAY, "*.* :omrelp:log.example.net:2514", "pass"),
+    (MODE, 'action(type="omrelp" target="h" port="2514")', "fail"),
+    *((name, 'action(type="omrelp" target="h" tls="on" tls.authMode="name")', "pass") for name in (MODE, AUTH, DRIVER)),
+    # What goes to this host itself does not leave it.
+    *((AWAY, f"*.* @@{host}:514", "fail") for host in ("127.0.0.1", "localhost", "[::1]", "(o)LOCALHOST")),
+    (AWAY, MODERN.replace('"h"', '"127.0.0.1"'), "fail"),
+    (AWAY, "*.* @@localhost.example.net", "pass"),
+    (MODE, f"{MODERN}\n*.* @localhost", "pass"),
     (DRIVER, "", "fail"),
     (AWAY, f"# {MODERN}", "fail"),
     (AWAY, f"auth.* /var/log/auth.log # {MODERN}", "fail"),
@@ -76,6 +95,20 @@ CASES = [
     (WRITES, 'auth,authpriv,daemon.* action(type="omfwd" target="h")', "fail"),
     (WRITES, "auth,authpriv,daemon.* ~", "fail"),
     (WRITES, "*.* -/var/log/all.log;RSYSLOG_FileFormat", "pass"),
+    (WRITES, 'if prifilt("auth,authpriv,daemon.*") then /var/log/auth.log', "pass"),
+    (WRITES, 'if prifilt("auth.*") then {\n action(type="omfile" file="/x")\n}\nauthpriv,daemon.* /x', "pass"),
+    (
+        WRITES,
+        'auth,authpriv,daemon.* {\n  action(type="omfwd" target="h")\n  action(type="omfile"\n file="/x")\n}',
+        "pass",
+    ),
+    (WRITES, 'auth,authpriv,daemon.* {\n  action(type="omfwd" target="h")\n}\nmail.* /x', "fail"),
+    (WRITES, 'auth,authpriv,daemon.* action(type="omfile"\n  dynaFile="byHost"\n)', "pass"),
+    (WRITES, "auth,authpriv,daemon.* ?ByHost", "pass"),
+    (WRITES, "auth,authpriv,daemon.* |/run/fifo", "fail"),
+    (WRITES, "auth.* stop\n*.* /var/log/all.log", "fail"),
+    (WRITES, "auth.=debug ~\n*.* /var/log/all.log", "pass"),
+    (WRITES, "*.* /var/log/all.log\nauth.* ~", "pass"),
     (WRITES, None, "fail"),
     (CRON, "cron.* /var/log/cron # all of it", "pass"),
     (CRON, "/*cron.* /var/log/cron*/", "fail"),
@@ -93,6 +126,8 @@ CASES = [
     (LISTENS, "$UDPServerRun 514", "fail"),
     (LISTENS, "$InputTCPServerRun 514", "fail"),
     (LISTENS, "# $ModLoad imtcp", "pass"),
+    (LISTENS, 'module(load="imtcp.so")', "fail"),
+    (LISTENS, 'module(load="imdtls")', "fail"),
 ]
 
 

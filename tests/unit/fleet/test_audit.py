@@ -9,6 +9,8 @@ from sshtrail_lib.fleet import audit
 from unit.fleet.masters import Site
 from unit.page import fleets
 
+STIGS = [*fleets.ROWS, {**fleets.ROWS[0], "framework": "STIG RHEL 9", "version": "V2R9"}]
+
 
 def test_compliance_of_a_fleet_is_one_publish(tmp_path):
     answers = {"web1": fleets.ROWS, "web3": "'sshtrail.compliance' is not available.", "web4": []}
@@ -28,7 +30,7 @@ def test_the_status_says_whether_all_is_well():
 
 @pytest.mark.parametrize("form", audit.FORMATS)
 def test_each_form_goes_to_a_file_for_root_alone(tmp_path, form):
-    hosts = {"web1": fleets.ROWS, "../web2": fleets.ROWS, "web3": "no answer"}
+    hosts = {"web1": STIGS, "../web2": STIGS, "web3": "no answer"}
     answer = audit.written(hosts, form, str(tmp_path / "found"))
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert files and {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
@@ -39,10 +41,40 @@ def test_each_form_goes_to_a_file_for_root_alone(tmp_path, form):
 
 
 def test_without_a_file_the_answer_is_the_content():
-    hosts = {"web1": fleets.ROWS, "web2": "no answer"}
+    hosts = {"web1": STIGS, "web2": "no answer"}
     assert audit.written(hosts, "data", None) == hosts
     assert audit.written(hosts, "table", None).startswith("minion ")
-    assert set(audit.written(hosts, "cklb", None)) == {"web1"}
+    told = audit.written(hosts, "cklb", None)
+    assert told["web1"]["stigs"] and told["web2"] == "no answer"
+
+
+DEBIAN = "ERROR: STIG has no one edition 'Debian 12' here: known are RHEL 9 (V2R9). Name one as edition."
+NOTHING = [
+    ({"web1": DEBIAN, "web2": DEBIAN}, f"There is no checklist to write: web1 and 1 more: {DEBIAN}"),
+    ({"web1": fleets.ROWS}, "web1: no STIG is for its distribution; name framework=stig and one of Ubuntu 22.04, "),
+    ({"web1": "no answer", "web2": []}, "web1: no answer. web2: no STIG is for"),
+    ({}, "no minion was asked"),
+]
+
+
+@pytest.mark.parametrize(("hosts", "said"), NOTHING)
+@pytest.mark.parametrize("to_file", [True, False])
+def test_no_checklist_is_a_sentence_and_no_directory(tmp_path, hosts, said, to_file):
+    with pytest.raises(SaltInvocationError) as error:
+        audit.written(hosts, "cklb", str(tmp_path / "found") if to_file else None)
+    assert said in error.value.message and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("framework", ["cis", "PCI DSS", 5, "CIS Debian 12"])
+def test_a_checklist_is_of_a_stig(framework):
+    with pytest.raises(SaltInvocationError, match="name framework=stig, not"):
+        audit.check("cklb", None, framework)
+    audit.check("csv", None, framework)
+
+
+@pytest.mark.parametrize("framework", ["stig", "STIG RHEL 9", "Stig", None])
+def test_a_stig_has_checklists(framework):
+    audit.check("cklb", None, framework)
 
 
 @pytest.mark.parametrize(("form", "file"), [("xml", None), ("csv", "relative"), ("csv", "/nonexistent/x"), (5, None)])

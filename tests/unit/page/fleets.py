@@ -141,3 +141,14 @@ def hostile(size=1):
             **{"failures": [{**dict.fromkeys(FAILURE, text), "count": 2}], "log": {"oldest": text}},
         }
     return Fleet(HOSTILE[0], NOW, SINCE, standings, told)
+
+
+def shouting(count):
+    """Return a Fleet of hosts of which each has more to say than there is room for, and nothing that another said."""
+    told, standings = {}, {}
+    for number in range(count):
+        text = f"{number}" + "<" * 300
+        standings[text] = standing("differs", [text] * 4, environment=text)
+        said = {"reason": text, "by": text, "until": "2027-01-31", "expired": False}
+        told[text] = {**QUIET, "system": text, "compliance": [{**ROWS[0], "evidence": text, "exception": said}]}
+    return Fleet("loud", NOW, SINCE, standings, told)

@@ -170,6 +170,21 @@ def test_a_page_is_cut_until_it_is_small_enough():
     assert len(render.page(fleet).encode()) <= render.LARGEST
 
 
+def test_hosts_that_shout_fit_on_a_page_too():
+    """What no list holds back, each host's own row, is cut where it has to be."""
+    made = render.page(fleets.shouting(500))
+    assert len(made.encode()) < 5_000_000 and Reader(made).open == []
+    assert made.count("<tr data-row data-standing=") == 500
+    assert "more exceptions are left off this page." in made
+
+
+def test_a_shorter_limit_comes_to_an_end():
+    limits, steps = view.Limits(), 0
+    while not limits.least:
+        limits, steps = limits.shorter(0.5), steps + 1
+    assert steps < 20 and limits.longest == view.SHORTEST
+
+
 def test_a_chart_says_in_words_what_it_draws():
     drawn = charts.bar("Hosts", [("<in> policy", 3, "c-good"), ("differs", 1, "c-bad"), ("silent", 0, "c-odd")])
     assert 'aria-label="Hosts: 3 &lt;in&gt; policy, 1 differs"' in drawn and drawn.count("<rect") == 2

@@ -1,0 +1,42 @@
+"""compliance.host: what is asked of a host, where the rooms that judge it cannot see."""
+
+import pytest
+from sshtrail_lib.compliance import host
+
+NAMES = [
+    (("chrony", "chronyd"), ("chronyd",)),
+    (("chronyd",), ("chronyd",)),
+    # ntpsec's unit has the names of the others as aliases.
+    (("ntp", "ntpd", "ntpsec"), ("ntpd",)),
+    (("ntpsec", "chrony"), ("chrony", "ntpsec")),
+    (("systemd-timesyncd", "openntpd"), ("systemd-timesyncd", "openntpd")),
+    ((), ()),
+]
+LEAPS = [
+    ("Normal", True),
+    ("Insert second", True),
+    ("Delete second", True),
+    ("Not synchronised", False),
+]
+
+
+class Asked:
+    """A host whose services run, and whose chronyc says something."""
+
+    def __init__(self, running, said=""):
+        self.call = {"sshtrail_service.status": lambda name: name in running}
+        self.said = said
+
+    def run(self, *command, **_more):
+        return {"retcode": 0, "stdout": self.said, "stderr": ""}
+
+
+@pytest.mark.parametrize(("running", "told"), NAMES)
+def test_a_service_with_several_names_is_one(running, told):
+    assert host._clock(Asked(running), {"clock": None}).running == told
+
+
+@pytest.mark.parametrize(("leap", "holds"), LEAPS)
+def test_a_clock_is_synchronized_before_a_leap_second_too(leap, holds):
+    found = host._clock(Asked(("chrony",), f"Stratum         : 3\nLeap status     : {leap}\n"), {"clock": None})
+    assert found.synchronized is holds and leap in found.said
