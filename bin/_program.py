@@ -81,7 +81,9 @@ def outcome(main):
         print(f"{name()}: interrupted; run it again to finish", file=sys.stderr)
         return INTERRUPTED, None
     except SystemExit as exc:
-        return exc.code if isinstance(exc.code, int) else int(bool(exc.code)), None
+        # argparse has said on stderr what it cannot take.
+        status = exc.code if isinstance(exc.code, int) else int(bool(exc.code))
+        return status, {"errors": ["the arguments are wrong: --help tells them"]} if status else None
     return found if isinstance(found, tuple) else (found or 0, None)
 
 

@@ -47,6 +47,22 @@ def test_each_program_has_a_help_and_does_nothing_then(name, option, tmp_path):
     assert "--json" in done.stdout and not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", sorted({*PROGRAMS} - {"test", "test-salts", "test-vm"}))
+@pytest.mark.parametrize(
+    "given", [["--no-such-option"], ["--quiet", "--no-such-option"], ["--no-such-option", "--json"]]
+)
+def test_an_argument_that_there_is_not_is_refused_before_anything_is_done(name, given, tmp_path):
+    """Those of the tests are pytest's."""
+    if os.geteuid() and name in ("demo", "highstate", "page", "sessions"):
+        pytest.skip("asks for root first")
+    environ = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    command = [sys.executable, BIN / name, *given]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ, timeout=20)
+    assert done.returncode == 2 and f"{name}: error: " in done.stderr and "Traceback" not in done.stderr
+    told = json.loads(done.stdout) if "--json" in given else {"errors": ["--help"]}
+    assert "--help" in told["errors"][0] and not list(tmp_path.iterdir())
+
+
 def test_every_program_is_run_by_it():
     assert len(PROGRAMS) >= 7
     for name in PROGRAMS:

@@ -9,7 +9,7 @@ from sshtrail_lib.fleet import audit
 from unit.fleet.masters import Site
 from unit.page import fleets
 
-STIGS = [*fleets.ROWS, {**fleets.ROWS[0], "framework": "STIG RHEL 9", "version": "V2R9"}]
+STIGS = [*fleets.ROWS, fleets.OF_A_STIG]
 
 
 def test_compliance_of_a_fleet_is_one_publish(tmp_path):

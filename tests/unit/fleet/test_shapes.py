@@ -76,7 +76,7 @@ def strict(text):
 
 def test_no_answer_about_controls_spoils_a_form():
     for value in lies(ROWS, 1500):
-        hosts = {"liar": audit.rows_of(value), "web1": fleets.ROWS[:1]}
+        hosts = {"liar": audit.rows_of(value), "web1": [fleets.OF_A_STIG]}
         assert audit.status(hosts) in (0, 1) and printable(formats.table(hosts))
         assert audit.written(hosts, "csv", None).encode()
         assert strict(audit.written(hosts, "ocsf", None))[-1]["resources"] == [{"name": "web1", "type": "host"}]

@@ -34,6 +34,7 @@ def compliance(accepted=None):
 
 
 ROWS, EXCEPTED = compliance(), compliance(ACCEPTED)
+OF_A_STIG = {**ROWS[0], "framework": "STIG RHEL 9", "version": "V2R9"}
 
 
 def command(*argv, success=True):
