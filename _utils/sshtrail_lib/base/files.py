@@ -85,9 +85,12 @@ def replace(path: str, data: bytes, mode: int = 0o644, owner: tuple[int, int] | 
     owner, mode, ACL and security context; a new one gets ``mode`` (int, permission bits), and an ``owner`` (uid and
     gid, int) where one is given. A file with several names (hard links) gets its new content under this name alone,
     which the log says: to write into it would let a crash leave half of each. Raises
-    :class:`~salt.exceptions.CommandExecutionError` when the file cannot be written; it is then unchanged.
+    :class:`~salt.exceptions.CommandExecutionError` when the file cannot be written, or is a device, a pipe or the like,
+    which a file in its place would break for everybody; it is then unchanged.
     """
     target = os.path.realpath(path)
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise CommandExecutionError(f"Cannot write {path}: it is no regular file")
     try:
         # atomic_open gives a file that is new the mode that the umask leaves.
         with salt.utils.files.set_umask(0o777 & ~mode):

@@ -113,7 +113,10 @@ def _checklists(hosts: Hosts, directory: str | None) -> typing.Any:
         raise SaltInvocationError(f"There is no checklist to write: {_said(why) or 'no minion was asked'}")
     if directory is None:
         return found | why
-    os.makedirs(directory, mode=0o700, exist_ok=True)
+    try:
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+    except OSError as exc:
+        raise SaltInvocationError(f"Cannot make {directory}: {exc.strerror}.") from exc
     paths = {name: os.path.join(directory, f"{_file_name(name)}.cklb") for name in found}
     return {name: shown.put(paths[name], json.dumps(one, indent=1)) for name, one in found.items()} | why
 

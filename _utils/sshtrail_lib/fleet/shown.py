@@ -17,7 +17,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 
 import salt.output
-from salt.exceptions import SaltInvocationError
+from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 from sshtrail_lib.base import files, text
 from sshtrail_lib.fleet.standing import Row
@@ -168,16 +168,27 @@ def check_file(file: str | None, directory: bool = False) -> None:
     directory
         Whether it is that of a directory (bool), which is made with those above it.
     """
-    if file is not None and not os.path.isabs(str(file)):
+    if file is None:
+        return
+    if not os.path.isabs(str(file)):
         raise SaltInvocationError(f"file must be an absolute path, not {file!r}.")
-    if file is not None and not directory and not os.path.isdir(os.path.dirname(file)):
+    if not directory and not os.path.isdir(os.path.dirname(file)):
         raise SaltInvocationError(f"There is no directory {os.path.dirname(file)} for the file.")
+    if os.path.exists(file) and not (os.path.isdir if directory else os.path.isfile)(file):
+        raise SaltInvocationError(f"{file} is there, and is no {'directory' if directory else 'regular file'}.")
 
 
 def put(path: str, content: str) -> str:
-    """Write what was found (``content``, str) to a file, for root alone; return its ``path`` (str)."""
-    # What it tells of a fleet and of people is not for everybody.
-    files.replace(path, content.encode("utf-8", "backslashreplace"), mode=0o600)
+    """
+    Write what was found (``content``, str) to a file, for root alone; return its ``path`` (str).
+
+    Raises SaltInvocationError where that cannot be written.
+    """
+    try:
+        # What it tells of a fleet and of people is not for everybody.
+        files.replace(path, content.encode("utf-8", "backslashreplace"), mode=0o600)
+    except CommandExecutionError as exc:
+        raise SaltInvocationError(f"{exc.message}.") from None
     return path
 
 

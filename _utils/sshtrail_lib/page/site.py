@@ -17,7 +17,7 @@ from salt.exceptions import SaltInvocationError
 from sshtrail_lib.base import files, text
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.drift import answer as drift_answer
-from sshtrail_lib.fleet import heartbeats, shapes, standing
+from sshtrail_lib.fleet import heartbeats, shapes, shown, standing
 from sshtrail_lib.fleet import master as fleet_master
 from sshtrail_lib.fleet.master import Master
 from sshtrail_lib.page import overview, render
@@ -72,7 +72,8 @@ def of_a_host(minion: Minion, condition: typing.Any, file: str, days: int, keep:
 
 def check(file: typing.Any, days: typing.Any, keep: typing.Any) -> None:
     """Raise SaltInvocationError for a ``file``, ``days`` or ``keep`` that cannot be."""
-    if not isinstance(file, str) or not os.path.isabs(file) or os.path.isdir(file):
+    there = isinstance(file, str) and os.path.exists(file)
+    if not isinstance(file, str) or not os.path.isabs(file) or (there and not os.path.isfile(file)):
         raise SaltInvocationError(f"file must be the absolute path of a file, not {file!r}.")
     if not os.path.isdir(os.path.dirname(file)):
         raise SaltInvocationError(f"There is no directory {os.path.dirname(file)} for the page.")
@@ -96,14 +97,14 @@ def _times(days: int) -> tuple[str, str]:
 
 
 def _written(file: str, fleet: Fleet, keep: int) -> dict[str, typing.Any]:
-    content = render.page(fleet).encode("utf-8", "backslashreplace")
+    content = render.page(fleet)
     # It has everybody's commands: it is for root, and for whom root gives it to.
-    files.replace(file, content, mode=0o600)
+    shown.put(file, content)
     if keep:
         start, end = os.path.splitext(file)
-        files.replace(f"{start}-{fleet.now[:10]}{end}", content, mode=0o600)
+        shown.put(f"{start}-{fleet.now[:10]}{end}", content)
         _forget(start, end, keep)
-    return {"file": file, "bytes": len(content), "hosts": len(fleet.standings)}
+    return {"file": file, "bytes": os.path.getsize(file), "hosts": len(fleet.standings)}
 
 
 def _forget(start: str, end: str, keep: int) -> None:

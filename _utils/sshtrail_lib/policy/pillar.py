@@ -247,12 +247,14 @@ def _groups(chosen: Tree, distribution: str | None = None) -> list[Tree]:
 def _strangers(given):
     """Name the layers of other environments: a host that two were assigned to has no policy."""
     environment = given.get("environment")
-    for name in given.get("layers", {}):
-        if name not in (COMMON, environment):
-            yield (
-                f"{KEY}:layers:{name} is a layer of another environment than this host's, {environment}: "
-                "assign one environment to a host."
-            )
+    others = [name for name in given.get("layers", {}) if name not in (COMMON, environment)]
+    if environment is None and others:
+        yield f"{KEY}:environment is missing: name the environment this host belongs to, such as {others[0]}."
+        return
+    for name in others:
+        alike = str(name).lower() == str(environment).lower()
+        advice = "write both in the same letters" if alike else "assign one environment to a host"
+        yield f"{KEY}:layers:{name} is a layer of another environment than this host's, {environment}: {advice}."
 
 
 def _relations(policy, os_family, layers):

@@ -119,6 +119,23 @@ def test_an_immutable_file_is_left_alone_and_named(file):
     assert (file.read_bytes(), _names(file)) == (OLD, ["file"])
 
 
+@pytest.mark.parametrize("kind", ["pipe", "device", "directory", "link"])
+def test_what_is_no_file_is_never_replaced_by_one(tmp_path, kind):
+    path = tmp_path / "x"
+    if kind == "device":
+        try:
+            os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+        except PermissionError:
+            pytest.skip("needs root: to make a device")
+    else:
+        os.mkfifo(tmp_path / "pipe")
+        {"pipe": lambda: os.mkfifo(path), "directory": path.mkdir, "link": lambda: path.symlink_to("pipe")}[kind]()
+    before = path.stat()
+    with pytest.raises(CommandExecutionError, match="Cannot write .*: it is no regular file"):
+        files.replace(str(path), NEW)
+    assert (path.stat().st_mode, path.stat().st_ino) == (before.st_mode, before.st_ino)
+
+
 def test_a_missing_directory_is_one_clear_error(tmp_path):
     with pytest.raises(CommandExecutionError, match="Cannot write .*: No such file or directory"):
         files.replace(tmp_path / "none" / "file", NEW)

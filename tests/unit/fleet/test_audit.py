@@ -48,6 +48,13 @@ def test_without_a_file_the_answer_is_the_content():
     assert told["web1"]["stigs"] and told["web2"] == "no answer"
 
 
+@pytest.mark.parametrize("form", audit.FORMATS)
+def test_a_place_that_cannot_be_written_is_a_sentence(form):
+    place = "/proc/nothing/found" if form == "cklb" else "/proc/found"
+    with pytest.raises(SaltInvocationError, match="Cannot (write|make) /proc"):
+        audit.written({"web1": STIGS}, form, place)
+
+
 DEBIAN = "ERROR: STIG has no one edition 'Debian 12' here: known are RHEL 9 (V2R9). Name one as edition."
 NOTHING = [
     ({"web1": DEBIAN, "web2": DEBIAN}, f"There is no checklist to write: web1 and 1 more: {DEBIAN}"),
@@ -77,7 +84,20 @@ def test_a_stig_has_checklists(framework):
     audit.check("cklb", None, framework)
 
 
-@pytest.mark.parametrize(("form", "file"), [("xml", None), ("csv", "relative"), ("csv", "/nonexistent/x"), (5, None)])
+@pytest.mark.parametrize(
+    ("form", "file"),
+    [
+        *(
+            ("xml", None),
+            ("csv", "relative"),
+            ("csv", "/nonexistent/x"),
+            (5, None),
+            ("csv", "/etc"),
+            ("ocsf", "/dev/null"),
+        ),
+        *(("cklb", "/etc/passwd"), ("cklb", "/dev/null"), ("cklb", "relative")),
+    ],
+)
 def test_a_form_or_a_file_that_cannot_be_is_refused(form, file):
     with pytest.raises(SaltInvocationError):
         audit.check(form, file)

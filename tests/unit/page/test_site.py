@@ -59,6 +59,7 @@ WRONG = [
     ({"file": "trail.html"}, "file must be the absolute path of a file, not 'trail.html'."),
     ({"file": "/nonexistent/trail.html"}, "There is no directory /nonexistent for the page."),
     ({"file": "/tmp"}, "file must be the absolute path of a file, not '/tmp'."),
+    ({"file": "/dev/null"}, "file must be the absolute path of a file, not '/dev/null'."),
     ({"file": None}, "file must be the absolute path of a file, not None."),
     ({"days": 0}, "days must be a whole number from 1 to 92, not 0."),
     ({"days": "7"}, "days must be a whole number from 1 to 92, not '7'."),

@@ -273,6 +273,33 @@ def test_no_policy_is_an_error():
         policy_pillar.build({}, "Debian")
 
 
+NAMED = [
+    # Whoever adds an environment forgets one of the two, or writes them otherwise.
+    (
+        {"layers": {"dmz": {}}},
+        "sshtrail:environment is missing: name the environment this host belongs to, such as dmz.",
+    ),
+    ({"layers": {"common": {}, "dmz": {}}}, "such as dmz."),
+    (
+        {"environment": "DMZ", "layers": {"dmz": {}}},
+        "sshtrail:layers:dmz is a layer of another environment than this host's, DMZ: write both in the same letters.",
+    ),
+    (
+        {"environment": "dmz", "layers": {"dmz": {}, "prod": {}}},
+        "than this host's, dmz: assign one environment to a host.",
+    ),
+    ({"environment": "dmz", "layers": {"dmz": None}}, "sshtrail:layers:dmz must be a mapping, not empty."),
+]
+
+
+@pytest.mark.parametrize(("said", "named"), NAMED)
+def test_an_environment_and_its_layer_have_one_name(said, named):
+    given = {**{name: value for name, value in GOOD.items() if name != "environment"}, **said}
+    with pytest.raises(policy_pillar.PolicyError) as error:
+        policy_pillar.build({"sshtrail": given}, "Debian")
+    assert named in error.value.message and "None" not in error.value.message
+
+
 def test_no_environment_is_an_error():
     pillar = changed("environment", "dev")
     del pillar["sshtrail"]["environment"]
