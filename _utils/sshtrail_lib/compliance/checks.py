@@ -94,9 +94,7 @@ LOOKS: dict[str, Look] = {
     "service_chronyd_disabled": _plain(system.one_clock),
     "service_timesyncd_enabled": lambda facts, _framework: system.by_timesyncd(facts, system.one_clock),
     "service_timesyncd_disabled": _plain(system.one_clock),
-    "service_timesyncd_configured": lambda facts, _framework: system.by_timesyncd(
-        facts, lambda known: system.clock_line(known, r"\s*NTP\s*=\s*\S", "timesyncd.conf: NTP=")
-    ),
+    "service_timesyncd_configured": lambda facts, _framework: system.by_timesyncd(facts, system.timesyncd_asks),
     "chronyd_configure_pool_and_server": _clock(SERVER, SOURCE),
     "chronyd_specify_remote_server": _clock(SERVER, SOURCE),
     "chronyd_server_directive": _clock(r"\s*server\s", "server lines that name a time source"),

@@ -112,7 +112,7 @@ def _valued(row: Mapping, name: str) -> typing.Any:
 
 def _cell(value: typing.Any) -> str:
     said = "" if value is None else text.line(str(value), 4000)
-    return f"'{said}" if said.startswith(FORMULA) else said
+    return f"'{said}" if said.lstrip().startswith(FORMULA) else said
 
 
 # --- OCSF ---------------------------------------------------------------------------------------------------------

@@ -278,6 +278,13 @@ def clock_says(facts: Facts, keyword: str, value: str) -> Finding:
     return judged(holds, f"{text.line(line)} ({place})", "file", keyword)
 
 
+def timesyncd_asks(facts: Facts) -> Finding:
+    """Return whether systemd-timesyncd is told whom to ask: timesyncd.conf(5), an empty line forgets what was said."""
+    said = [(place, line) for place, line in facts.clock.config if re.match(r"NTP\s*=", line)]
+    told = f"{text.line(said[-1][1])} ({said[-1][0]})" if said else "timesyncd.conf has no NTP="
+    return judged(bool(said and said[-1][1].partition("=")[2].strip()), told, "file", "timesyncd.conf: NTP=")
+
+
 def clock_line(facts: Facts, pattern: str, what: str, every: str = "") -> Finding:
     """
     Return whether the clock's configuration has a line like ``pattern`` (str).
@@ -385,7 +392,7 @@ def alias(facts: Facts, name: str) -> Finding:
     found = [
         (place, line)
         for place, line in _lines(facts, "aliases")
-        if re.match(rf'"?{name}"?\s*:\s*[^\s#]', line, re.IGNORECASE)
+        if re.match(rf'"?{name}"?\s*:\s*(?!"?/dev/null"?\s*$)[^\s#]', line, re.IGNORECASE)
     ]
     told = f"{text.line(found[0][1])} ({found[0][0]})" if found else f"/etc/aliases names nobody for {name}"
     return judged(bool(found), told, "file", f"/etc/aliases: {name}: …")

@@ -53,7 +53,11 @@ CASES = [
     ("service_chronyd_enabled", {"services": {}}, "unknown"),
     ("service_timesyncd_configured", {}, "not applicable"),
     ("service_timesyncd_configured", clock(running=("systemd-timesyncd",), config=lines("NTP=ntp")), "pass"),
-    ("service_timesyncd_configured", clock(running=("systemd-timesyncd",), config=lines("#NTP=")), "fail"),
+    *(("service_timesyncd_configured", clock(running=("systemd-timesyncd",), config=lines(*said)), status)
+      for said, status in (
+        (("#NTP=",), "fail"), ((), "fail"), (("NTP=a", "NTP="), "fail"), (("NTP=", "NTP = b"), "pass"),
+        (("ntp=a",), "fail"), (("FallbackNTP=a",), "fail"),
+    )),
     ("chronyd_configure_pool_and_server", {}, "pass"),
     ("chronyd_configure_pool_and_server", clock(config=lines("#pool x")), "fail"),
     ("chronyd_server_directive", {}, "fail"),
@@ -203,6 +207,8 @@ CASES = [
     ("aide_check_audit_tools", configured(aide=None), "fail"),
     ("postfix_client_configure_mail_alias", configured(aliases=("root: alice",)), "pass"),
     ("postfix_client_configure_mail_alias", configured(aliases=("root:",)), "fail"),
+    ("postfix_client_configure_mail_alias", configured(aliases=("root: /dev/null", 'root: "/dev/null"')), "fail"),
+    ("postfix_client_configure_mail_alias", configured(aliases=("root: /dev/null, alice",)), "pass"),
     ("postfix_client_configure_mail_alias", configured(aliases=('"Root"\t:alice',)), "pass"),
     ("postfix_client_configure_mail_alias", configured(aliases=("root: # nobody", "#root: x", "roots: x")), "fail"),
     ("postfix_client_configure_mail_alias_postmaster", configured(aliases=("postmaster: root",)), "pass"),

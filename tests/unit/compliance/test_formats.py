@@ -37,7 +37,7 @@ def test_csv_has_every_row_and_no_formula():
     assert excepted["status"] == "accepted" and excepted["exception_reason"] == "'=cmd()"
 
 
-@pytest.mark.parametrize("begun", ["=", "+", "-", "@", "\t=", "\r=", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
+@pytest.mark.parametrize("begun", ["=", "+", "-", "@", "\t=", "\r=", "\uff1d", "\uff0b", "\uff0d", "\uff20", "  ="])
 def test_no_cell_of_a_csv_begins_a_formula(begun):
     row = {**FOUND[0], "evidence": f'{begun}HYPERLINK("http://x")', "by": f"{begun}1"}
     [found] = csv.DictReader(io.StringIO(formats.as_csv({f"{begun}host": [row]})))
