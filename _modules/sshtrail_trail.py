@@ -71,7 +71,7 @@ def sessions(
         Whether to tell which records and lines are behind each statement (bool).
     logs
         Copied logs to read, instead of this host's (dict): ``audit``, ``sshd`` and ``journal`` (path or list of paths),
-        ``zone`` (that of syslog's time stamps without one: ``UTC``, ``+02:00``) and ``host``.
+        ``zone`` (that of time stamps without one: ``UTC``, ``+02:00``, ``Europe/Berlin``) and ``host``.
 
     Each has ``id host user auid person from method key certificate started ended seconds state tty channels commands
     became files survived proof unknown``. What the logs cannot tell is None, and ``unknown`` says why. Raises

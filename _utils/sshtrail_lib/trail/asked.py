@@ -9,6 +9,7 @@ import datetime
 import os
 import re
 import typing
+import zoneinfo
 from collections.abc import Iterable, Mapping
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
@@ -51,8 +52,8 @@ def of_this_host(log: str, sshd_logs: Iterable[str], host: str) -> Sources:
 def of_copies(logs: object) -> Sources:
     """
     Return the :class:`~sshtrail_lib.trail.history.Sources` of logs that were copied (mapping): ``audit``, ``sshd`` and
-    ``journal`` (path or list of paths; files or directories), ``zone`` (``UTC`` or ``+02:00``: that of syslog's old
-    time stamps) and ``host`` (str).
+    ``journal`` (path or list of paths; files or directories), ``zone`` (``UTC``, ``+02:00`` or ``Europe/Berlin``:
+    that of syslog's old time stamps) and ``host`` (str).
 
     Raises SaltInvocationError for anything else, and for a path that is not there.
     """
@@ -79,12 +80,14 @@ def _zone(value: object) -> datetime.tzinfo | None:
     if value in (None, ""):
         return None
     sign = ZONE.fullmatch(str(value))
-    if str(value) == "UTC" or sign is None:
-        if str(value) != "UTC":
-            raise SaltInvocationError(f"logs:zone is {value!r}; write UTC, or an offset such as +02:00.")
-        return datetime.timezone.utc
-    minutes = int(sign[2]) * 60 + int(sign[3])
-    return datetime.timezone(datetime.timedelta(minutes=-minutes if sign[1] == "-" else minutes))
+    if sign:
+        minutes = int(sign[2]) * 60 + int(sign[3])
+        return datetime.timezone(datetime.timedelta(minutes=-minutes if sign[1] == "-" else minutes))
+    try:
+        return datetime.timezone.utc if value == "UTC" else zoneinfo.ZoneInfo(str(value))
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as exc:
+        known = "write UTC, an offset such as +02:00, or a zone such as Europe/Berlin"
+        raise SaltInvocationError(f"logs:zone is {value!r}; {known}.") from exc
 
 
 def between(since: object, until: object) -> Wanted:

@@ -162,4 +162,5 @@ def files(calls: Iterable[Call]) -> tuple[list[File], list[str]]:
                 doubts.append(f"in which directory {name} was (event {call.serial})")
             path = name if call.below else posixpath.normpath(posixpath.join(call.cwd or "", name))
             found.append(File(call.time, path, what, call.keys, call.exe, call.uid, call.serial))
-    return found, doubts
+    # What is twice in a log was done once.
+    return list(dict.fromkeys(found)), doubts

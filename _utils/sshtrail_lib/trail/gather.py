@@ -79,21 +79,32 @@ class Gathered:
         #: What sshd's processes said before their session began, by node, boot and process.
         self.earlier: dict[Place, collections.deque[Told]] = {}
         self._clocks: dict[str, Clock] = collections.defaultdict(Clock)
+        #: Of which boot each record is, to know it again in a copy of the log.
+        self._known: dict[int, int] = {}
 
     def feed(self, record: Told, late: bool = False) -> None:
         """
-        Take a record (Told) in.
+        Take a record (Told) in, once.
 
         late
             Whether it precedes what was taken in already (bool).
         """
-        if not late:
+        if late:
+            self._sort(record, 0)
+            return
+        boot = self._known.get(mark := hash(record._replace(ran="")))
+        if boot is None:
             self._boot(record)
-        self._sort(record, 0 if late else self.current[record.node])
+            self._known[mark] = self.current[record.node]
+            self._sort(record, self.current[record.node])
+        else:
+            # What follows it may be new.
+            self.current[record.node] = boot
+            self._clocks[record.node].stands(record)
 
     def _boot(self, record):
         if self._clocks[record.node].restarted(record) or self._taken(record):
-            self.current[record.node] += 1
+            self.current[record.node] = 1 + max((boot for node, boot in self.boots if node == record.node), default=0)
         self._of(record.node, self.current[record.node]).saw(record.serial, record.time)
 
     def _taken(self, record):

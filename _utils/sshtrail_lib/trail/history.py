@@ -7,6 +7,7 @@ from __future__ import annotations
 import collections
 import datetime
 import functools
+import itertools
 import marshal
 import os
 import shutil
@@ -32,6 +33,8 @@ BACK = 256 * 2**20
 MARGIN = 120.0
 #: Bytes at the edges of a block of which the events are known, and how many may be elsewhere or nowhere in between.
 EDGE, SPARE = 2**11, 50
+#: Lines that are looked at for one of an event with a number of the kernel's.
+NEXT = 8
 #: Events of a session's beginning that are told one by one.
 EARLY = 512
 # Between a log that was copied and the present many years can lie: which one a line without a year is of, the audit
@@ -39,7 +42,14 @@ EARLY = 512
 HALF_A_YEAR = 182 * 86400
 # What sshd's lines hold that tell of who came in, and not of who did not.
 TELLING = (
-    *(b"Accepted ", b"Connection from ", b"User child is on pid ", b"Starting session: ", b"Close session: "),
+    *(
+        b"Accepted ",
+        b"Partial ",
+        b"Connection from ",
+        b"User child is on pid ",
+        b"Starting session: ",
+        b"Close session: ",
+    ),
     *(b"Disconnected from user ", b"(sshd:session): session "),
     # What is not plain text the journal gives as numbers.
     *(b'"MESSAGE":[', b'"MESSAGE": ['),
@@ -113,8 +123,8 @@ def sessions(sources: Sources, wanted: Wanted = ALL) -> Iterator[Session]:
     with Shelf() as shelf:
         history = _History(sources, wanted, shelf)
         history.read(wanted.commands)
-        if not history.full and inner(history.gathered):
-            # Who did what in these only the commands tell.
+        if not history.full and (history.twice or inner(history.gathered)):
+            # Who did what, and what of it is there twice, only the commands tell.
             history = _History(sources, wanted, shelf)
             history.read(True)
         for session in history.sessions():
@@ -186,8 +196,10 @@ class _History:
         self.gathered = Gathered()
         self.kept: dict[Place, kept.Kept] = collections.defaultdict(lambda: kept.Kept(shelf.get))
         self.full = False
-        #: The last event that was read, and where some are missing.
-        self.last: int | None = None
+        #: Whether commands that were counted are there twice.
+        self.twice = False
+        #: The last event of each boot that was read, and where some are missing.
+        self.last: dict[int, int] = {}
         self.gaps: list[Gap] = []
 
     def read(self, full):
@@ -196,13 +208,19 @@ class _History:
         files = blocks.ordered(self.sources.audit)
         since = None if self.wanted.since is None else self.wanted.since - MARGIN
         parts = blocks.pieces(files, since, moment)
-        for block in blocks.made(files, parts, functools.partial(work, full=full)):
-            first, last, found = block
-            if first is not None and self.last is not None and first > self.last + SPARE:
-                self.gaps.append(Gap(self.gathered.current[""], self.last + 1, first - 1))
-            self.last = last
-            for records, done in found:
+        for first, last, found in blocks.made(files, parts, functools.partial(work, full=full)):
+            boot = self.gathered.current[""]
+            if first is not None and boot in self.last and first > self.last[boot] + SPARE:
+                self.gaps.append(Gap(boot, self.last[boot] + 1, first - 1))
+            for records, done, holes in found:
                 self._take(records, done)
+                boot = self.gathered.current[""]
+                self.gaps += [Gap(boot, *hole) for hole in holes if hole[0] > self.last.get(boot, -1)]
+            boot = self.gathered.current[""]
+            if last is None:
+                self.last.pop(boot, None)
+            else:
+                self.last[boot] = max(last, self.last.get(boot, last))
         if parts and since is not None:
             self._look_back(files, parts[0])
 
@@ -212,12 +230,23 @@ class _History:
         for (name, ses), one in done.items():
             node = name.decode(errors="backslashreplace")
             shelf, (segment, blob, odd, files, names) = self.kept[node, self.gathered.current[node], int(ses)], one
-            if segment[0]:
-                shelf.segments.append(kept.Segment(*segment)._replace(where=blob and self.shelf.put(blob)))
-            shelf.odd += [Call(*call) for call in odd]
+            self._keep(shelf, kept.Segment(*segment), blob, odd)
             if files:
                 shelf.changed.append(self.shelf.put(files))
             shelf.names |= names
+
+    def _keep(self, shelf, part, blob, odd):
+        """Keep commands, but those that are known from a copy of this piece of the log."""
+        again = part.number and part.first <= shelf.last
+        known = {call.serial for call in shelf.calls(part.first - 1)} if again and blob else ()
+        if known:
+            calls = [Call(*call) for call in marshal.loads(blob) if call[1] not in known]
+            part, blob = kept.segment(calls), marshal.dumps([tuple(call) for call in calls])
+        elif again:
+            self.twice = self.twice or part.first < shelf.last - SPARE
+        if part.number:
+            shelf.add(part._replace(where=blob and self.shelf.put(blob)))
+        shelf.odd += [Call(*call) for call in odd if call[1] not in known]
 
     def _look_back(self, files, first):
         """Look for the beginnings of the sessions that had begun before what was read."""
@@ -265,24 +294,80 @@ def moment(line: bytes) -> float | None:
 
 def work(
     block: bytes, more: Iterator[bytes], full: bool | None
-) -> tuple[int | None, int | None, list[tuple[list[tuple], dict[tuple[bytes, bytes], Done]]]]:
+) -> tuple[int | None, int | None, list[tuple[list[tuple], dict[tuple[bytes, bytes], Done], list[tuple[int, int]]]]]:
     """
     Return what a piece of the log (bytes) tells, as plain data: its first event and its last (int, None where that
-    cannot be told), and a list of records and of what sessions did.
+    cannot be told), and a list of records, of what sessions did, and of which events are missing.
 
     It is cut where the numbers of the events begin again, so that what sessions did is of the boot that the records
     beside are of.
     """
     found = []
     parts = _parts(_told(block))
+    later = _Later(more)
     for number, (at, records) in enumerate(parts):
         end = parts[number + 1][0] if number + 1 < len(parts) else len(block)
         # Where nobody looks at what sessions did, to search for zeroes would take as long as to read.
         part = b"" if full is None else blocks.without_holes(block[at:end])
-        rest = more if end == len(block) or not full else iter([block[end : end + scan.LONGEST_EVENT]])
-        found.append((records, _done(part, rest) if full else _numbers(part)))
+        done = _done(part, later.behind(block, end)) if full else _numbers(part)
+        found.append((records, done, [] if full is None else _holes(block, at, end)))
     first, last = _events(block[:EDGE]), _events(block[-EDGE:])
     return min(first, default=None), max(last, default=None), found
+
+
+class _Later:
+    """What follows a block (iterator of bytes), for each part of it anew."""
+
+    def __init__(self, more):
+        self._more, self._read = more, []
+
+    def behind(self, block, end):
+        """Yield what follows the place ``end`` (int) of a block."""
+        if end < len(block):
+            yield block[end:]
+        yield from self._read
+        for piece in self._more:
+            self._read.append(piece)
+            yield piece
+
+
+def _holes(block: bytes, begin: int, end: int) -> list[tuple[int, int]]:
+    """
+    Return which events are missing in a part of one host's log (list of the first and the last, int): from one place up
+    to the line at another.
+
+    Few lines are looked at: only between two that have more numbers between them than are spare.
+    """
+    found: set[tuple[int, int]] = set()
+    before = max(begin, block.rfind(b"\n", begin, end - 1) + 1)
+    waiting = [(begin, before), (before, end)]
+    while waiting:
+        low, high = waiting.pop()
+        first, last = _number(block, low), _number(block, high)
+        # Where a boot ends, smaller numbers follow.
+        if first is None or last is None or first <= last <= first + SPARE:
+            continue
+        at = (low + high) // 2
+        middle = block.find(b"\n", at, high - 1) + 1 or block.rfind(b"\n", low, at) + 1
+        if high - low > EDGE and low < middle < high:
+            waiting += [(low, middle), (middle, high)]
+        elif first < last:
+            near = sorted(_events(block[max(0, low - EDGE) : high + EDGE]))
+            events = [number for number in near if first <= number <= last]
+            found.update((one + 1, two - 1) for one, two in itertools.pairwise(events) if two - one > SPARE)
+    return sorted(found)
+
+
+def _number(block, at):
+    """Return the number of the first of the next few events of one host in its log (int), or None."""
+    for _ in range(NEXT):
+        head = HEAD.match(block, at)
+        if head and head[1] is None and not head[2].startswith(b"DAEMON_"):
+            return int(head[5])
+        at = block.find(b"\n", at) + 1
+        if not at:
+            return None
+    return None
 
 
 def _events(edge):
@@ -321,8 +406,8 @@ def _numbers(part: bytes) -> dict[tuple[bytes, bytes], Done]:
     found: dict[tuple[bytes, bytes], Done] = {}
     for key, serials in scan.numbers(part).items():
         if serials:
-            early = tuple(sorted(serials)[:EARLY])
-            found[key] = ((len(serials), early[0], max(serials), early), None, (), None, {})
+            early = sorted(set(serials))
+            found[key] = ((len(early), early[0], early[-1], tuple(early[:EARLY])), None, (), None, {})
     return found
 
 
@@ -334,7 +419,7 @@ def _done(part: bytes, more: Iterable[bytes]) -> dict[tuple[bytes, bytes], Done]
         odd = scan.odd(commands)
         changed = [tuple(call) for call in calls if call.argv is None and call.keys and call.what != "read"]
         files = marshal.dumps(changed) if changed else None
-        segment = tuple(kept.segment(commands)) if commands else (0, 0, 0)
+        segment = tuple(kept.segment(commands))
         blob = marshal.dumps([tuple(call) for call in commands])
         names = {call.uid: call.name for call in odd if call.name}
         found[key] = segment, blob, [tuple(call) for call in odd], files, names
@@ -345,7 +430,11 @@ def _done(part: bytes, more: Iterable[bytes]) -> dict[tuple[bytes, bytes], Done]
 
 
 def _said(sources, since, last, telling):
-    """Yield sshd's lines from all sources; what the journal has is not taken from syslog's files once more."""
+    """Yield sshd's lines from all sources, once; what the journal has is not taken from syslog's files once more."""
+    yield from sshd_log.once(_every(sources, since, last, telling))
+
+
+def _every(sources, since, last, telling):
     vouched = _Vouched()
     if sources.journal is None:
         yield from sshd_log.journal(_journal(since), vouched.add)

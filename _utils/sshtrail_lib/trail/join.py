@@ -9,6 +9,7 @@ not joined.
 from __future__ import annotations
 
 import collections
+import re
 import typing
 from collections.abc import Iterable, Sequence
 
@@ -16,6 +17,7 @@ from sshtrail_lib.trail.sshd_log import Line
 
 #: Seconds by which a line may be stamped before and after the login that it is about (measured: 23 s late at most).
 BEFORE, AFTER = 61.0, 60.0
+ADDRESS = re.compile(r"[0-9.]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%.*)?")
 
 TWO = "more than one line of sshd's could be about it"
 NONE = "no line of sshd's is about it"
@@ -51,14 +53,20 @@ class Joined(typing.NamedTuple):
 
 
 class Book:
-    """sshd's lines (iterable of Line, those of each process in order), to look up by process."""
+    """
+    sshd's lines (iterable of Line, those of each process in order), to look up by process; ``nodes`` (iterable of str)
+    are the hosts of which the audit log tells.
+    """
 
-    def __init__(self, lines: Iterable[Line]) -> None:
+    def __init__(self, lines: Iterable[Line], nodes: Iterable[str] = ()) -> None:
         self.by_pid: dict[tuple[str, int], list[Line]] = collections.defaultdict(list)
-        self.hosts: dict[str, None] = {}
-        for line in lines:
-            self.hosts.setdefault(_short(line.host))
-            self.by_pid[_short(line.host), line.pid].append(line)
+        said, nodes = list(lines), frozenset(nodes)
+        self.names = _names({*nodes, *(line.host for line in said)})
+        self.hosts = dict.fromkeys(self.names[line.host] for line in said)
+        #: Whether both logs call the hosts by the same names, so that a line of one is of no other.
+        self.tells = len(self.hosts) > 1 or any(self.names[node] in self.hosts for node in nodes)
+        for line in said:
+            self.by_pid[self.names[line.host], line.pid].append(line)
         for own in self.by_pid.values():
             # Older ones can be in a file, and newer ones in the journal.
             if len({line.uid is None for line in own}) > 1:
@@ -109,7 +117,7 @@ class Book:
             -BEFORE <= late <= AFTER
             and login.user in (None, line.fields["user"])
             and login.address in (None, line.fields["address"])
-            and (not login.host or len(self.hosts) < 2 or _short(login.host) == _short(line.host))
+            and (not login.host or not self.tells or self.names.get(login.host) == self.names[line.host])
         )
 
     def whole(self, accepted: Line) -> Joined:
@@ -122,19 +130,26 @@ class Book:
     def _whole(self, login, found):
         if isinstance(found, str):
             return Joined(None, why=found)
-        host = _short(found.host)
+        host = self.names[found.host]
         own = _until_next(self.by_pid[host, login.pid], found)
         children = {line.fields["child"] for line in own if line.event == "child"}
         child = int(children.pop()) if len(children) == 1 else 0
-        lines = self.by_pid.get((host, child), ()) if child not in (0, login.pid) else ()
-        again = [one.when for one in self.by_pid[host, login.pid] if one.event == "accepted" and one.when > found.when]
-        lines = [one for one in lines if found.when <= one.when and not (again and one.when >= again[0])]
-        served = [one for one in lines if _served(one, login, found)]
+        mine = {id(line) for line in own}
+        pids = dict.fromkeys((login.pid, child or login.pid))
+        serves = [line for pid in pids for line in self.by_pid.get((host, pid), ())]
+        lines = [line for line in serves if id(line) not in mine and _served(line, login, found)]
+        again = min((line.when for line in lines if line.event == "accepted" and line.when > found.when), default=None)
+        served = [line for line in lines if found.when <= line.when and not (again and line.when >= again)]
         return Joined(found, (*[one for one in own if _peer(one, found)], *served), child or None)
 
 
-def _short(host):
-    return host.partition(".")[0].lower()
+def _names(hosts):
+    """Return a name for each host (dict): an address is one, and so is the short name where no two hosts have it."""
+    short = {host: host if ADDRESS.fullmatch(host) else host.partition(".")[0].lower() for host in hosts}
+    whole: dict[str, set[str]] = collections.defaultdict(set)
+    for host in hosts:
+        whole[short[host]].update([host.lower()] if "." in host else ())
+    return {host: short[host] if len(whole[short[host]]) < 2 else host.lower() for host in hosts}
 
 
 def _facts(line):

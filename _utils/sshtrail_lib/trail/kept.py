@@ -41,7 +41,9 @@ class Segment(typing.NamedTuple):
 
 
 def segment(calls: Sequence[Call]) -> Segment:
-    """Return what is known of commands (sequence of Call, not empty) as a :class:`Segment`, without where they are."""
+    """Return what is known of commands (sequence of Call) as a :class:`Segment`, without where they are."""
+    if not calls:
+        return Segment(0, 0, 0)
     events = [call.serial for call in calls]
     names = ((posixpath.basename(call.argv[0]), call.serial) for call in calls if call.argv)
     return Segment(
@@ -60,17 +62,23 @@ class Kept:
     """
     What a session did, as far as it was asked for.
 
-    ``segments`` (list of :class:`Segment`), ``odd`` (list of Call: what may tell of a change of user), ``changed``
-    (list of where the calls are that changed files) and ``names`` (dict of int to str: accounts, as auditd looked them
-    up).
+    ``segments`` (list of :class:`Segment`; ``last`` is the last event of them, int), ``odd`` (list of Call: what may
+    tell of a change of user), ``changed`` (list of where the calls are that changed files) and ``names`` (dict of int
+    to str: accounts, as auditd looked them up).
     """
 
     def __init__(self, load: Callable[[typing.Any], Sequence[Call]]) -> None:
         self._load = load
         self.segments: list[Segment] = []
+        self.last = -1
         self.odd: list[Call] = []
         self.changed: list[typing.Any] = []
         self.names: dict[int, str] = {}
+
+    def add(self, part: Segment) -> None:
+        """Add a :class:`Segment`."""
+        self.segments.append(part)
+        self.last = max(self.last, part.last)
 
     def calls(self, after: int = -1) -> Iterator[Call]:
         """Yield the commands (Call) that came after an event (int, its serial number), in the order of the events."""

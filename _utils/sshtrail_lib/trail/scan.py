@@ -197,7 +197,11 @@ def calls(block: bytes, more: Iterable[bytes] = ()) -> dict[tuple[bytes, bytes],
         call = event.call()
         if call:
             found.setdefault((event.head[1] or b"", event.head[17]), []).append(call)
-    return {key: _searched(sorted(calls, key=_serial)) for key, calls in found.items()}
+    # A log may be there twice, or each of its lines.
+    return {
+        key: _searched(sorted({call.serial: call for call in calls}.values(), key=_serial))
+        for key, calls in found.items()
+    }
 
 
 def _serial(call):
@@ -270,28 +274,31 @@ def _rest(waiting, more):
             return
         _lines(piece, waiting, begin=False)
         read += len(piece)
-        # The records of an event come within a moment of each other, unless arguments are still missing.
-        waiting = {key: one for key, one in waiting.items() if one.waiting and (one.missing() or read < SOON)}
+        # The records of an event come within a moment of each other, and of the last of its arguments.
+        for event in waiting.values():
+            event.until = read + SOON if event.missing() else event.until
+        waiting = {key: event for key, event in waiting.items() if event.waiting and read < event.until}
 
 
 class _Event:
     """The records of one system call, as they come."""
 
-    __slots__ = ("head", "line", "argc", "single", "pieces", "lengths", "sizes", "cwd", "paths", "waiting")
+    __slots__ = ("head", "line", "argc", "single", "pieces", "lengths", "sizes", "cwd", "paths", "waiting", "until")
 
     def __init__(self, head: typing.Any, line: bytes) -> None:
         self.head, self.line, self.argc, self.waiting = head, line, -1, True
         self.cwd: bytes | None = None
+        self.until = SOON
         self.single: dict[int, bytes] = {}
         self.pieces: dict[int, dict[int, bytes]] = {}
-        self.paths: list[bytes] = []
+        self.paths: dict[bytes, None] = {}
         self.lengths: dict[int, int] = {}
         self.sizes: dict[int, int] = {}
 
     def add(self, kind, line):
         if kind == b"PATH":
             if not self.argc > 0:
-                self.paths.append(line)
+                self.paths.setdefault(line)
         elif kind == b"PROC":
             self.waiting = False
         elif kind == b"CWD ":
@@ -309,8 +316,10 @@ class _Event:
         for number, piece, quoted, coded in ARGUMENT.findall(line, at + 2):
             value = _plain(coded) if coded else quoted
             if piece:
-                self.sizes[int(number)] = self.sizes.get(int(number), 0) + len(coded or quoted)
-                self.pieces.setdefault(int(number), {})[int(piece)] = value
+                pieces = self.pieces.setdefault(int(number), {})
+                if int(piece) not in pieces:
+                    self.sizes[int(number)] = self.sizes.get(int(number), 0) + len(coded or quoted)
+                    pieces[int(piece)] = value
             else:
                 self.single[int(number)] = value
 

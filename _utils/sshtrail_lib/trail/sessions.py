@@ -49,7 +49,7 @@ class Sessions:
             Whether the commands themselves are known (bool), and not just how many.
         """
         self.gathered, self.kept, self.host, self.full = gathered, kept, host, full
-        self.book = join.Book(lines)
+        self.book = join.Book(lines, {node for node, _ in gathered.boots})
         self.names: dict[str, dict[int, str]] = {}
         self.by_pid: dict[Place, list[Told]] = collections.defaultdict(list)
         for entry in gathered.entries.values():
@@ -197,7 +197,7 @@ class Sessions:
     def _missing(self, login):
         """Return which events of a session are missing (list of str), where files of the log are."""
         last = login.end.serial if login.end else login.first.serial + 10**20
-        gaps = [one for one in self.gaps if ("", one.boot) == (login.entry.node, login.entry.boot)]
+        gaps = [one for one in dict.fromkeys(self.gaps) if ("", one.boot) == (login.entry.node, login.entry.boot)]
         return [
             f"the events {one.first} to {one.last} are missing from the log"
             for one in gaps
@@ -217,12 +217,13 @@ class Sessions:
                 "processes, as far as they are known"
             )
         names = self.names[entry.node] | kept.names
-        odd = [call for call in kept.odd if call.serial > login.serial]
+        # What PAM runs comes before its record, and is nothing that somebody became root for.
+        odd = [call for call in kept.odd if call.serial > login.serial and (login.start or call.parent != login.pid)]
         switches = entry.switches if not login.inner else ()
         known = changes.story(switches, kept.calls() if self.full else (), odd, names, session.auid)
         session.became = known.became
         session.files, doubts = changes.files(kept.files(login.serial))
-        missing = self._missing(login)
+        missing = _unseen(login) + self._missing(login)
         _doubt(session, "became", known.doubts + missing)
         _doubt(session, "files", doubts + missing)
         _doubt(session, "commands", missing)
@@ -244,6 +245,15 @@ class Sessions:
             terminal = next((part.tty for part in mine if part.tty), "")
             # The kernel writes the terminals of /dev/pts without the slash.
             session.tty = re.sub(r"^pts(?=[0-9])", "pts/", terminal) or None
+
+
+def _unseen(login):
+    """Return what is not known of a session's deeds because the log lacks the beginning of it (list of str)."""
+    if login.start:
+        return []
+    if login.login:
+        return ["PAM's record of its beginning is missing, and what PAM itself ran may be among this"]
+    return ["the records of its beginning are missing, and with them what it did"]
 
 
 def _moved(session, joined):
@@ -316,16 +326,29 @@ def _said(session, login, joined, earlier):
     fields = line.fields
     session.address, session.port = fields["address"], int(fields["port"])
     session.method = fields["method"]
-    session.proof["from"] = session.proof["method"] = [_line(line)]
+    session.proof["from"] = [_line(line)]
+    _credential(session, line, joined.others)
+    _channels(session, joined)
+
+
+def _credential(session, line, others):
+    """Add the key and the certificate, be they what was accepted last or before (AuthenticationMethods)."""
+    partial = [one for one in others if one.event == "partial"]
+    session.proof["method"] = [_line(one) for one in (*partial, line)]
+    if "fingerprint" not in line.fields:
+        known = {one.fields["fingerprint"]: one for one in partial if "fingerprint" in one.fields}
+        if len(known) > 1:
+            session.unknown["key"] = "several were accepted before: " + ", ".join(known)
+        line = next(iter(known.values())) if len(known) == 1 else line
+    fields = line.fields
     if "fingerprint" in fields:
-        session.key, proof = _key(session, line, joined.others)
+        session.key, proof = _key(session, line, others)
         session.proof["key"] = [_line(one) for one in proof]
     elif session.method in ("publickey", "hostbased"):
         session.unknown["key"] = "sshd did not log it"
     if "ca" in fields:
         session.certificate = Certificate(fields["id"], fields["serial"], fields["ca"])
         session.proof["certificate"] = [_line(line)]
-    _channels(session, joined)
 
 
 def _key(session, line, others):

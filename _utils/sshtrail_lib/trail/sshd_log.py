@@ -21,9 +21,13 @@ LONGEST = 2048
 TAGS = ("sshd", "sshd-session", "sshd-auth")
 # The journal's times, that of the message before that of its receipt, in microseconds; the last that can be told.
 STAMPS, LATEST = ("_SOURCE_REALTIME_TIMESTAMP", "__REALTIME_TIMESTAMP"), 2**53
-SYSLOG = re.compile(
-    r"(?:<[0-9]{1,3}>)?(?P<time>[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8}|[0-9]{4}-[^ ]{5,40}) "
-    rf"(?P<host>[^ ]+) (?P<tag>{'|'.join(TAGS)})\[(?P<pid>[0-9]{{1,10}})\]: (?P<text>.*)"
+TIME = r"(?P<time>[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8}(?:\.[0-9]{1,6})?|[0-9]{4}-[^ ]{5,40})"
+TAG = rf"(?P<tag>{'|'.join(TAGS)})"
+SYSLOG = re.compile(rf"(?:<[0-9]{{1,3}}>)?{TIME} (?P<host>[^ ]+) {TAG}\[(?P<pid>[0-9]{{1,10}})\]: (?P<text>.*)")
+# RFC 5424: the process is no part of the tag, and structured data (none, or elements in brackets) precede the text.
+DATA = r"(?:-|(?:\[[^\]\"]*(?:\"(?:[^\"\\]|\\.)*\"[^\]\"]*)*\])+)"
+SYSLOG_1 = re.compile(
+    rf"<[0-9]{{1,3}}>1 {TIME} (?P<host>[^ ]+) {TAG} (?P<pid>[0-9]{{1,10}}) [^ ]+ {DATA} +(?:\\ufeff)?(?P<text>.*)"
 )
 PEER = r"(?P<address>[^ ]+) port (?P<port>[0-9]{1,5})"
 CHANNEL = r"(?P<channel>[0-9]{1,10})"
@@ -39,8 +43,14 @@ ATTEMPT = re.compile(r"(Accepted|Failed|Postponed|Partial) ([a-z/-]+) for (inval
 FROM = re.compile(rf" from {PEER} ssh2(?=: |$)")
 REPEATED = re.compile(r"message repeated (?P<times>[0-9]{1,6}) times: \[ ?(?P<text>.*)\]")
 ESCAPED = re.compile(rb"\\(?:([0-3][0-7]{2})|\\)")
+#: By how much a line of a log can be earlier than the one before.
+LATE = datetime.timedelta(minutes=5)
 #: What can come again from one process, and is then written once.
 AGAIN = ("failed", "invalid_user")
+#: What else a process can say twice in a second, and what it says once only.
+OFTEN, ONCE = (*AGAIN, "postponed", "partial", "session", "session_end"), ("connection", "accepted", "child")
+#: Of so many lines, and of as many before, it is known whether they were there already.
+REMEMBERED = 250_000
 MESSAGES = (
     (
         "connection",
@@ -106,8 +116,8 @@ def lines(
     Read what sshd wrote to syslog, on one host or several.
 
     logged
-        Lines (iterable of bytes) with time stamps as in RFC 3164 (local time) or RFC 3339. What is not sshd's, or
-        tells nothing about who came and went, is passed over.
+        Lines (iterable of bytes) as in RFC 3164 (local time), with time stamps of RFC 3339, or as in RFC 5424. What is
+        not sshd's, or tells nothing about who came and went, is passed over.
     now
         The time before which the lines were written (datetime with zone; the present when None): RFC 3164 has no year.
     zone
@@ -116,11 +126,14 @@ def lines(
     Yields :class:`Line`.
     """
     now = now or datetime.datetime.now(datetime.timezone.utc)
+    before: dict[str, datetime.datetime] = {}
     for line in logged:
-        found = SYSLOG.fullmatch(printable(line.rstrip(b"\r\n"))) if len(line) <= LONGEST else None
-        when = _when(found["time"], now, zone) if found else None
+        plain = printable(line.rstrip(b"\r\n")) if len(line) <= LONGEST else ""
+        found = SYSLOG.fullmatch(plain) or SYSLOG_1.fullmatch(plain)
+        when = _when(found["time"], now, zone, before.get(found["host"])) if found else None
         if not found or not when:
             continue
+        before[found["host"]] = when
         event, fields = _repeated(found["text"])
         if event:
             yield Line(when, found["host"], found["tag"], int(found["pid"]), event, fields, None, found["text"])
@@ -158,6 +171,31 @@ def journal(entries: Iterable[bytes], seen: Callable[[Said], object] | None = No
         line = _entry(fields, said) if said else None
         if line:
             yield line
+
+
+def once(said: Iterable[Line]) -> Iterator[Line]:
+    """
+    Yield lines (iterable of :class:`Line`) without those that are there twice: a log may have been joined with a copy
+    of itself, or each line of it written twice.
+
+    A process can say some things twice at a time, where this is told in seconds; not that it let somebody in.
+    """
+    seen: set[int] = set()
+    before: set[int] = set()
+    copied: set[tuple[str, int]] = set()
+    for line in said:
+        mark, process = hash((line.host, line.pid, line.when, line.message)), (line.host, line.pid)
+        known = mark in seen or mark in before
+        if line.event in ONCE:
+            of = {process, (line.host, int(line.fields.get("child", line.pid)))}
+            (copied.update if known else copied.difference_update)(of)
+        exact = line.event not in OFTEN or (line.event in AGAIN and line.when.microsecond)
+        if known and (exact or process in copied):
+            continue
+        seen.add(mark)
+        if len(seen) > REMEMBERED:
+            seen, before = set(), seen
+        yield line
 
 
 def _entry(fields, said):
@@ -206,22 +244,35 @@ def _message(value):
         return None
 
 
-def _when(text, now, zone=None):
-    """Return the time that ``text`` (str) tells, or None when it is none."""
+def _when(text, now, zone=None, before=None):
+    """Return the time that ``text`` (str) tells, or None when it is none; ``before`` is that of the line before."""
     if text[0].isdigit():
         return _parsed(text, "%Y-%m-%dT%H:%M:%S.%f%z") or _parsed(text, "%Y-%m-%dT%H:%M:%S%z")
+    form = "%Y %b %d %H:%M:%S.%f" if "." in text else "%Y %b %d %H:%M:%S"
     # A day's leave, for clocks and zones that differ; nine years, for 29 February is not in every one.
     latest = now.astimezone() + datetime.timedelta(days=1)
-    tries = (_parsed(f"{latest.year - back} {text}", "%Y %b %d %H:%M:%S", zone) for back in range(9))
+    tries = (_parsed(f"{latest.year - back} {text}", form, zone, before) for back in range(9))
     return next((when for when in tries if when and when <= latest), None)
 
 
-def _parsed(text, form, zone=None):
+def _parsed(text, form, zone=None, before=None):
     try:
         when = datetime.datetime.strptime(text, form)
-        return when.replace(tzinfo=zone) if zone and not when.tzinfo else when.astimezone()
+        return when.astimezone() if when.tzinfo else _local(when, zone, before)
     except (ValueError, OverflowError):
         return None
+
+
+def _local(when, zone, before):
+    """Return a time of a zone (datetime); of an hour that a clock shows twice it is the later one if the log is."""
+    first, again = (_fixed(when.replace(tzinfo=zone, fold=fold)) for fold in (0, 1))
+    return again if before and first < before - LATE <= again else first
+
+
+def _fixed(when):
+    """Return a time with what it is off UTC (datetime): two of one zone would be compared by what the clock shows."""
+    offset = when.utcoffset()
+    return when.astimezone() if offset is None else when.replace(tzinfo=datetime.timezone(offset), fold=0)
 
 
 def _told(text):

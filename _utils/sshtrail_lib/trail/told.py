@@ -115,6 +115,10 @@ class Clock:
             self.ses, self.login = record.ses, time
         return back
 
+    def stands(self, record: Told) -> None:
+        """Go on from a record (Told) that is known already."""
+        self.serial, self.time = record.serial, record.time
+
     def _again(self, record):
         """Tell whether a session has a number from before: the kernel counts them up."""
         if record.type != "LOGIN" or record.serial <= self.serial or not record.ses or record.ses > self.ses:

@@ -50,6 +50,10 @@ class Made:
         self.say(pid, f"Connection from {address} port {port} on 10.0.0.1 port 22")
         self.pam("USER_ACCT", pid, UNSET, UNSET, user, SSHD, "accounting", address)
         self.say(pid, f"Accepted publickey for {user} from {address} port {port} ssh2: ED25519 {fingerprint(key)}")
+        self.kernel(ses, pid, auid, user, address)
+
+    def kernel(self, ses, pid, auid, user, address="10.0.0.9"):
+        """Begin a session without a word of sshd's."""
         old = f"old-auid={UNSET} auid={auid} tty=(none) old-ses={UNSET} ses={ses} res=1"
         self.event(("LOGIN", f"pid={pid} uid=0 subj=unconfined {old}"))
         self.pam("USER_START", pid, auid, ses, user, SSHD, address=address)

@@ -7,6 +7,7 @@ import datetime
 import io
 import json
 import pathlib
+import zoneinfo
 
 import pytest
 from salt.exceptions import CommandExecutionError, SaltInvocationError
@@ -115,6 +116,7 @@ def test_what_cannot_be_asked_is_named(trail, about, said):
         ({"audit": "/no/such"}, "logs:audit: there is no /no/such"),
         ({"audit": {}, "sshd": 7}, "logs:sshd must be a path or a list of paths"),
         ({"zone": "Mars"}, "logs:zone is 'Mars'; write UTC"),
+        ({"zone": "../../../etc/passwd"}, "logs:zone is .*; write UTC"),
     ],
 )
 def test_wrong_copies_are_named(logs, said):
@@ -123,6 +125,7 @@ def test_wrong_copies_are_named(logs, said):
 
 
 def test_a_zone_and_times_in_the_wrong_order():
+    assert asked.of_copies({"zone": "Europe/Berlin"}).zone == zoneinfo.ZoneInfo("Europe/Berlin")
     assert asked.of_copies({"zone": "-03:30"}).zone == datetime.timezone(datetime.timedelta(hours=-3, minutes=-30))
     with pytest.raises(SaltInvocationError, match="is later than until"):
         asked.between("today", "yesterday")

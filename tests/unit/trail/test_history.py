@@ -11,6 +11,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import zoneinfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -182,6 +183,10 @@ def rfc3339(log):
     )
 
 
+def rfc5424(log):
+    return re.sub(rb"(?m)^(\S+ \S+) ([^ \[]+)\[(\d+)\]: ", rb'<86>1 \1 \2 \3 - [x@1 y="]\\" [z"] ', log)
+
+
 def newer(log):
     """Return sshd's lines as OpenSSH 9.8 names itself."""
     return log.replace(b" sshd[", b" sshd-session[")
@@ -200,6 +205,8 @@ WRITTEN = {
     "with subj=": (lambda log: log.replace(b" old-auid=", b" subj=unconfined old-auid="), None),
     "with per=": (lambda log: re.sub(rb"(syscall=\d+)", rb"\1 per=400000", log), None),
     "without PROCTITLE": (lambda log: re.sub(rb"type=PROCTITLE[^\n]*\n", b"", log), None),
+    "RFC 5424": (None, lambda log: rfc5424(rfc3339(log))),
+    "with parts of seconds": (None, lambda log: re.sub(rb"(?m)^(Nov .. ..:..:..)", rb"\1.250000", log)),
     "with garbage": (lambda log: log.replace(b"type=CWD", b"\xff\x00garbage\ntype=CWD"), lambda log: b"\xff\n\n" + log),
 }
 
@@ -217,6 +224,27 @@ def test_two_hosts_in_one_log(tmp_path):
     found = read(written(tmp_path, both, auth.replace(b" host ", b" web1.example.org ")))
     for host in ("web1", "web2"):
         agrees([one for one in found if one["host"] == host], NOT_IN_FILES)
+
+
+NAMES = {
+    "of one domain": ("web1.example.org", "web2.example.org", "web1", "web2"),
+    "short names alike": ("web1.example.org", "web1.example.net", "web1.example.org", "web1.example.net"),
+    "addresses": ("192.0.2.5", "192.0.2.6", "192.0.2.5", "192.0.2.6"),
+    "only one has a log of sshd's": ("web1", "web2", "web1", None),
+}
+
+
+@pytest.mark.parametrize("names", NAMES.values(), ids=NAMES)
+def test_two_hosts_of_which_all_numbers_are_alike(tmp_path, names):
+    nodes, said = names[:2], names[2:]
+    logs = zip(*(node(AUDIT, name.encode()).splitlines(True) for name in nodes), strict=True)
+    auth = b"".join(AUTH.replace(b" host ", b" %s " % name.encode()) for name in said if name)
+    found = read(written(tmp_path, b"".join(part for pair in logs for part in pair), auth))
+    for host, name in zip(nodes, said, strict=True):
+        own = [one for one in found if one["host"] == host]
+        if name:
+            agrees(own, NOT_IN_FILES)
+        assert name or not [one for one in own if one["key"] or "key" not in one["unknown"]]
 
 
 COMPRESSED = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress, "zst": None}
@@ -266,6 +294,71 @@ def test_what_is_there_twice_counts_once(tmp_path, files):
         (tmp_path / name).write_bytes(content)
     sources = Sources([str(tmp_path)], RECORDED.sshd)
     assert read(sources) == read(RECORDED) and read(sources, Wanted()) == read(RECORDED, Wanted())
+
+
+def doubled(log):
+    return b"".join(2 * line for line in log.splitlines(True))
+
+
+AGAIN = {
+    "the audit log joined with itself": (AUDIT + AUDIT, AUTH),
+    "a part of it": (AUDIT[:LATE] + AUDIT[EARLY:], AUTH),
+    "each record": (doubled(AUDIT), AUTH),
+    "sshd's log joined with itself": (AUDIT, AUTH + AUTH),
+    "each of its lines": (AUDIT, re.sub(rb"(?m)^[^\n]*127\.0\.1\.15 (?!.* id 0)[^\n]*\n", rb"\g<0>\g<0>", AUTH)),
+}
+
+
+@pytest.mark.parametrize("size", [2**16, 2**20])
+@pytest.mark.parametrize("audit,auth", AGAIN.values(), ids=AGAIN)
+def test_what_is_there_twice_in_one_file_counts_once(tmp_path, monkeypatch, audit, auth, size):
+    monkeypatch.setattr(blocks, "BLOCK", size)
+    sources = written(tmp_path, audit, auth)
+    assert read(sources) == read(RECORDED) and read(sources, Wanted()) == read(RECORDED, Wanted())
+
+
+def test_a_log_of_two_boots_that_is_there_twice(tmp_path):
+    again = moved(AUDIT, 86400)
+    auth = AUTH + AUTH.replace(b"Nov 25", b"Nov 26")
+    once = read(written(tmp_path, AUDIT + again, auth))
+    assert read(written(tmp_path, 2 * (AUDIT + again), auth)) == once
+    # And goes on where it had come to.
+    assert read(written(tmp_path, AUDIT[:LATE] + AUDIT + again, auth)) == once
+
+
+HOLES = {"near the beginning": 300, "in the middle": 1500, "near the end": 2200}
+
+
+@pytest.mark.parametrize("at", HOLES.values(), ids=HOLES)
+def test_events_that_are_missing_in_the_middle_of_a_file(tmp_path, at):
+    lines = AUDIT.splitlines(True)
+    audit = b"".join(lines[:at] + lines[at + 800 :])
+    every = {one["id"]: one for one in read(RECORDED)}
+    known = sorted(int(number) for number in re.findall(rb"audit\([0-9.]+:([0-9]+)", lines[at - 1] + lines[at + 800]))
+    touched = []
+    for one in read(written(tmp_path, audit)):
+        whole = every.get(one["id"], one)
+        same = one["commands"] == whole["commands"] and one["became"] == whole["became"]
+        late = [command for command in whole["commands"] if command in whole["survived"]]
+        assert same or "commands" in one["unknown"] or late, one["id"]
+        touched += [one["unknown"]["commands"]] if "commands" in one["unknown"] else []
+    assert any(f"the events {known[0] + 1} to {known[1] - 1} are missing" in why for why in touched)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.35, 0.5, 0.62, 0.9])
+def test_of_what_began_before_the_log_it_says_that_it_is_not_all(tmp_path, share):
+    every = {one["id"]: one for one in read(RECORDED)}
+    for one in read(written(tmp_path, AUDIT[line_at(share) :])):
+        whole = every.get(one["id"])
+        assert whole or one["started"] is None
+        assert (whole and one["commands"] == whole["commands"]) or "commands" in one["unknown"]
+        assert whole is None or one["key"] == whole["key"]
+
+
+def test_without_pams_record_of_the_beginning_nobody_became_root(tmp_path):
+    for name in ("key two", "terminal", "sftp"):
+        one = named(read(written(tmp_path, without(AUDIT, b"USER_START", address_of(name)))), name)
+        assert one["became"] == [] and "PAM itself" in one["unknown"]["commands"]
 
 
 def test_what_the_journal_and_syslog_both_have_counts_once(tmp_path):
@@ -421,6 +514,32 @@ def test_a_year_that_begins_in_the_middle(tmp_path):
         return when.strftime("%b %e %H:%M:%S").encode()
 
     agrees(read(written(tmp_path, audit, re.sub(rb"(?m)^Nov .. ..:..:..", stamp, AUTH))), NOT_IN_FILES)
+
+
+@pytest.mark.parametrize("minutes", [50, 70])
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Sydney"])
+def test_an_hour_that_comes_twice(tmp_path, zone, minutes):
+    """RFC 3164 has local time, and a log goes on while a clock is set back from summer time."""
+    place = zoneinfo.ZoneInfo(zone)
+    first = int(re.search(rb"audit\((\d+)\.", AUDIT)[1])
+    hours = (datetime.datetime(2025, 1, 1, tzinfo=UTC) + datetime.timedelta(hours=number) for number in range(8760))
+    back = next(when for when in hours if offset(place, when, hours=1) < offset(place, when))
+    moves = [int((back + datetime.timedelta(minutes=minutes + more)).timestamp()) - first for more in (-30, 0, 30)]
+
+    def stamp(found, move):
+        when = datetime.datetime.strptime(f"2026 {found[0].decode()}", "%Y %b %d %H:%M:%S").replace(tzinfo=UTC)
+        return datetime.datetime.fromtimestamp(when.timestamp() + move, place).strftime("%b %e %H:%M:%S").encode()
+
+    audit = b"".join(moved(AUDIT, move, 2000 * at, 100 * at) for at, move in enumerate(moves))
+    auth = [re.sub(rb"(?m)^Nov .. ..:..:..", lambda found, move=move: stamp(found, move), AUTH) for move in moves]
+    sources = written(tmp_path, audit, b"".join(auth))._replace(zone=place)
+    found = [told(one) for one in history.sessions(sources, FULL)]
+    assert len(found) == 3 * len(read(RECORDED))
+    assert len([one for one in found if one["key"]]) == 3 * len([one for one in read(RECORDED) if one["key"]])
+
+
+def offset(zone, when, hours=0):
+    return (when + datetime.timedelta(hours=hours)).astimezone(zone).utcoffset()
 
 
 # --- What is asked ----------------------------------------------------------------------------------------------

@@ -102,6 +102,51 @@ def test_su_that_was_killed_and_its_process_number(tmp_path):
     assert became(one) == [("su", "root", "bob", "success"), ("su", "root", "ana", "success")]
 
 
+PARTIAL = "{} {} for ana from 10.0.0.9 port 1000 ssh2"
+CERTIFIED = f"ED25519-CERT {fingerprint('a')} ID max (ops) (serial 7) CA RSA {fingerprint('c')}"
+KEY_ONE, KEY_TWO = f"ED25519 {fingerprint('a')}", f"RSA {fingerprint('b')}"
+CHAINS = {
+    "a key, then a password": ([("publickey", KEY_ONE), ("password", "")], "a", None),
+    "a key, then PAM": ([("publickey", KEY_ONE), ("keyboard-interactive/pam", "")], "a", None),
+    "a password, then a key": ([("password", ""), ("publickey", KEY_ONE)], "a", None),
+    "two keys": ([("publickey", KEY_TWO), ("publickey", KEY_ONE)], "a", None),
+    "a certificate, then a password": ([("publickey", CERTIFIED), ("password", "")], "a", "max (ops)"),
+    "two keys, then a password": ([("publickey", KEY_ONE), ("publickey", KEY_TWO), ("password", "")], None, None),
+}
+
+
+@pytest.mark.parametrize("steps,key,certificate", CHAINS.values(), ids=CHAINS)
+def test_several_ways_to_log_in_of_which_each_is_asked_for(tmp_path, steps, key, certificate):
+    log = Made()
+    log.say(50, "Connection from 10.0.0.9 port 1000 on 10.0.0.1 port 22")
+    # Who had the process before had another key.
+    log.say(50, PARTIAL.format("Partial", "publickey").replace("port 1000", "port 999") + f": RSA {fingerprint('z')}")
+    for number, (method, shown) in enumerate(steps, 1):
+        said = PARTIAL.format("Accepted" if number == len(steps) else "Partial", method)
+        log.say(50, f"{said}: {shown}" if shown else said)
+    log.kernel(5, 50, 1001, "ana")
+    log.logout(5, 50, 1001, "ana")
+    [one] = read(tmp_path, log)
+    assert (one["method"], prints([one])) == (steps[-1][0], [key and fingerprint(key)])
+    assert (one["certificate"] or {}).get("id") == certificate
+    assert len(one["proof"]["method"]) == len(steps) and (key or "several were accepted" in one["unknown"]["key"])
+
+
+def test_a_line_that_another_wrote_for_the_process_hides_none_of_its_own(tmp_path):
+    log = Made()
+    log.login(5, 50, 1001, "ana")
+    log.say(50, "User child is on pid 51")
+    log.say(51, "Starting session: command for ana from 10.0.0.9 port 1000 id 0")
+    log.say(50, f"Accepted publickey for bob from 10.9.9.9 port 666 ssh2: {KEY_TWO}")
+    log.say(51, "Starting session: subsystem 'sftp' for ana from 10.0.0.9 port 1000 id 1")
+    log.auth = [line.replace(line[:32], "2026-11-25T23:20:00+00:00") for line in log.auth]
+    [one] = read(tmp_path, log)
+    assert prints([one]) == [fingerprint("a")] and [each["kind"] for each in one["channels"]] == [
+        "command",
+        "subsystem",
+    ]
+
+
 # --- What is forged ---------------------------------------------------------------------------------------------
 
 CLAIM = 'op=PAM:session_open acct="bob" exe="{}" hostname=6.6.6.6 addr=6.6.6.6 terminal=/dev/pts/77 res=success'

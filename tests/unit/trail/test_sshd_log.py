@@ -198,3 +198,12 @@ def test_times_of_rfc_3164_get_the_last_possible_year(stamp, now, year):
 )
 def test_a_time_that_is_none_is_passed_over(stamp):
     assert _line("User child is on pid 5", stamp) == []
+
+
+@pytest.mark.parametrize("data", ["-", '[a@1 b="c"]', '[a@1 b="\\]" c="]"][d@2]'])
+@pytest.mark.parametrize("mark", ["", "\ufeff", " "])
+def test_lines_of_rfc_5424(data, mark):
+    said = f"<86>1 2026-11-23T06:45:43.5Z host sshd-session 7 - {data} {mark}User child is on pid 5"
+    [line] = sshd_log.lines([said.encode()], NOW)
+    assert (line.host, line.tag, line.pid, line.fields) == ("host", "sshd-session", 7, {"child": "5"})
+    assert list(sshd_log.lines([said.replace("sshd-session 7", "su 7").encode()], NOW)) == []
