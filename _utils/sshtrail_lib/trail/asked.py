@@ -92,7 +92,8 @@ def _zone(value: object) -> datetime.tzinfo | None:
 
 def between(since: object, until: object) -> Wanted:
     """Return what lies between two times as people write them (:class:`~sshtrail_lib.trail.history.Wanted`)."""
-    now = datetime.datetime.now().astimezone()
+    # Without a zone: that of this host has summer time.
+    now = datetime.datetime.now()
     wanted = Wanted(moments.parse(since, "since", now), moments.parse(until, "until", now))
     if wanted.since is not None and wanted.until is not None and wanted.since > wanted.until:
         raise SaltInvocationError(f"since ({since}) is later than until ({until}).")

@@ -1,5 +1,5 @@
 """
-Times as people write them: ``2h``, ``yesterday``, ``2026-11-25 14:00``.
+Times as people write them: ``2h``, ``yesterday 14:00``, ``2026-11-25 14:00``.
 """
 
 from __future__ import annotations
@@ -9,13 +9,36 @@ import re
 
 from salt.exceptions import SaltInvocationError
 
-UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-SPAN = re.compile(r"([0-9]{1,9})\s*(s|min|m|h|d|w)")
-SPANS = re.compile(rf"(?:{SPAN.pattern}\s*)+(?:ago)?", re.IGNORECASE)
-CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?")
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+UNIT = r"(s|m|h|d|w)(?:(?<=s)ec(?:ond)?s?|(?<=m)in(?:ute)?s?|(?<=h)(?:ou)?rs?|(?<=d)ays?|(?<=w)eeks?)?"
+SPAN = re.compile(rf"([0-9]{{1,9}}(?:\.[0-9]{{1,3}})?|an?\b)\s*{UNIT}(?![a-z])")
+SPANS = re.compile(rf"(?:-|last |past )?\s*(?:{SPAN.pattern}(?:\s+and)?\s*)+(?:ago)?")
 DAYS = {"today": 0, "yesterday": -1, "tomorrow": 1}
+WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+MONTHS = (
+    *("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november"),
+    "december",
+)
+NUMBERS = r"(?P<year>[0-9]{4})(?P<dash>-?)(?P<month>[0-9]{2})(?P=dash)(?P<day>[0-9]{2})"
+MONTH = "|".join(f"{month[:3]}(?:{month[3:]})?" for month in MONTHS)
+NAMED = (
+    rf"(?P<name>{MONTH})\.? (?P<day>[0-9]{{1,2}})(?:,? (?P<year>[0-9]{{4}}))?",
+    rf"(?P<day>[0-9]{{1,2}})\.? (?P<name>{MONTH})(?: (?P<year>[0-9]{{4}}))?",
+)
+DATES = tuple(re.compile(one) for one in (NUMBERS, *NAMED))
+WEEKDAY = re.compile(rf"(?P<last>last )?(?P<name>{'|'.join(f'{day[:3]}(?:{day[3:]})?' for day in WEEK)})")
+CLOCK = re.compile(
+    r"(?P<hour>[0-9]{1,2})(?::?(?P<minute>[0-9]{2})(?::?(?P<second>[0-9]{2})(?:[.,](?P<part>[0-9]{1,9}))?)?)?"
+    r"(?: ?(?P<half>am|pm))?"
+)
+NAMES = {"midnight": datetime.time(0), "noon": datetime.time(12)}
+ZONE = re.compile(
+    r"(?P<rest>.*?[0-9]) ?(?:(?P<utc>z|utc|gmt)|(?P<sign>[+-])(?P<hours>[0-9]{2}):?(?P<minutes>[0-9]{2})?)"
+)
+#: What lies between a day and a time of it.
+BETWEEN = re.compile(r"t(?=[0-9])|,? +at +|, *| +")
 #: Numbers from here on are seconds since the epoch (2001); smaller ones would be anything.
-EPOCH = 10**9
+EPOCH, LATEST = 10**9, 10**11
 ALLOWED = "2h, 3d, yesterday, 14:00, 2026-11-25, 2026-11-25 14:00 or 2026-11-25T14:00:00Z"
 
 
@@ -24,57 +47,107 @@ def parse(value: object, name: str, now: datetime.datetime) -> float | None:
     Return a time (float, seconds since the epoch), None for none.
 
     value
-        A span before now (``2h``, ``1h30m``, ``3d ago``), a day (``today``, ``yesterday``), a time of today
-        (``14:00``), ISO 8601 with or without a zone (text, or the date that YAML made of it), or seconds since the
-        epoch.
+        A span before now (``2h``, ``1h30m``, ``3 days ago``), a day (``today``, ``yesterday``, ``monday``, ``25 Nov``),
+        a time of today (``14:00``, ``2pm``), both (``yesterday 14:00``), ISO 8601 with or without a zone (text, or the
+        date that YAML made of it), or seconds since the epoch (``@1795648800`` too).
     name
         What it is (str), for the error.
     now
-        The present (datetime with the zone that times without one are of).
+        The present (datetime with the zone that times without one are of, or without: this host's).
 
     Raises SaltInvocationError for anything else.
     """
     if value is None or value == "":
         return None
-    found = _number(value) if isinstance(value, (int, float)) else _text(_plain(value), now)
-    if found is None:
+    try:
+        found = _number(value) if isinstance(value, (int, float)) else _text(_plain(value), now)
+    except (ValueError, OverflowError, OSError):
+        found = None
+    if found is None or not 0 <= found < LATEST:
         raise SaltInvocationError(f"{name} is {value!r}, which is no time; write it as {ALLOWED}.")
     return found
 
 
 def _number(value: float) -> float | None:
-    return float(value) if not isinstance(value, bool) and EPOCH <= value < 10**11 else None
+    return float(value) if not isinstance(value, bool) and EPOCH <= value < LATEST else None
 
 
 def _plain(value: object) -> str:
     iso = isinstance(value, (datetime.datetime, datetime.date))
-    return (value.isoformat() if iso else str(value)).strip()  # type: ignore[attr-defined]
+    return " ".join((value.isoformat() if iso else str(value)).lower().split())  # type: ignore[attr-defined]
 
 
 def _text(said: str, now: datetime.datetime) -> float | None:
+    if said == "now":
+        return now.timestamp()
     if SPANS.fullmatch(said):
-        total = sum(int(number) * UNITS[unit.lower()] for number, unit in SPAN.findall(said.lower()))
-        return now.timestamp() - total
-    if said.lower() in DAYS or said.lower() == "now":
-        return now.timestamp() if said.lower() == "now" else _midnight(now, DAYS[said.lower()]).timestamp()
-    clock = CLOCK.fullmatch(said)
-    if clock:
-        hour, minute, second = (int(part or 0) for part in clock.groups())
-        return _midnight(now, 0).replace(hour=hour, minute=minute, second=second).timestamp()
-    return _epoch(said) or _iso(said, now)
+        spans = SPAN.findall(said)
+        return now.timestamp() - sum((1.0 if one[0] == "a" else float(one)) * UNITS[unit] for one, unit in spans)
+    epoch = re.fullmatch(r"@?([0-9]{10,11}(?:\.[0-9]{1,6})?)", said)
+    if epoch:
+        return _number(float(epoch[1]))
+    zone, rest = now.tzinfo, said
+    offset = ZONE.fullmatch(said)
+    # 2026-11-25 has no offset of -25.
+    if offset and _moment(said, now) is None:
+        zone, rest = _zone(offset), offset["rest"]
+    when = _moment(rest, now if zone is now.tzinfo else now.astimezone(zone))
+    return None if when is None else when.replace(tzinfo=zone).timestamp()
 
 
-def _midnight(now: datetime.datetime, days: int) -> datetime.datetime:
-    return (now + datetime.timedelta(days=days)).replace(hour=0, minute=0, second=0, microsecond=0)
+def _zone(found: re.Match) -> datetime.timezone:
+    size = datetime.timedelta(hours=int(found["hours"] or 0), minutes=int(found["minutes"] or 0))
+    return datetime.timezone(-size if found["sign"] == "-" else size)
 
 
-def _epoch(said: str) -> float | None:
-    return _number(float(said)) if re.fullmatch(r"[0-9]{10,11}(\.[0-9]{1,6})?", said) else None
+def _moment(said: str, now: datetime.datetime) -> datetime.datetime | None:
+    """Return the day and the time that somebody wrote, in either order (datetime without a zone), None for neither."""
+    day, clock = _day(said, now), _clock(said) if ":" in said or not said.isdigit() else None
+    if day or clock:
+        return datetime.datetime.combine(day or now.date(), clock or datetime.time(0))
+    for between in BETWEEN.finditer(said):
+        parts = said[: between.start()], said[between.end() :]
+        for first, second in (parts, parts[::-1]):
+            day, clock = _day(first.removeprefix("on "), now), _clock(second)
+            if day and clock:
+                return datetime.datetime.combine(day, clock)
+    return None
 
 
-def _iso(said: str, now: datetime.datetime) -> float | None:
+def _day(said: str, now: datetime.datetime) -> datetime.date | None:
+    if said in DAYS:
+        return now.date() + datetime.timedelta(days=DAYS[said])
+    week = WEEKDAY.fullmatch(said)
+    if week:
+        number = [day[:3] for day in WEEK].index(week["name"][:3])
+        back = (now.weekday() - number) % 7
+        return now.date() - datetime.timedelta(days=back or (7 if week["last"] else 0))
+    for pattern in DATES:
+        found = pattern.fullmatch(said)
+        if found:
+            return _date(found.groupdict(), now)
+    return None
+
+
+def _date(parts: dict[str, str], now: datetime.datetime) -> datetime.date:
+    month = int(parts["month"]) if "month" in parts else [name[:3] for name in MONTHS].index(parts["name"][:3]) + 1
+    year = int(parts["year"] or now.year)
+    found = datetime.date(year, month, int(parts["day"]))
+    # Without a year it is the last one.
+    return found if parts["year"] or found <= now.date() else found.replace(year=year - 1)
+
+
+def _clock(said: str) -> datetime.time | None:
+    found = CLOCK.fullmatch(said)
+    if not found or not (found["minute"] or found["half"] or len(said) == 2):
+        return NAMES.get(said)
+    hour = int(found["hour"])
+    if found["half"]:
+        if not 1 <= hour <= 12:
+            return None
+        hour = hour % 12 + (12 if found["half"] == "pm" else 0)
+    part = int((found["part"] or "")[:6].ljust(6, "0"))
     try:
-        when = datetime.datetime.fromisoformat(re.sub(r"[Zz]$", "+00:00", said))
-        return (when if when.tzinfo else when.replace(tzinfo=now.tzinfo)).timestamp()
-    except (ValueError, OverflowError):
+        return datetime.time(hour, int(found["minute"] or 0), int(found["second"] or 0), part)
+    except ValueError:
         return None

@@ -3,6 +3,7 @@ trail.moments: times as people write them.
 """
 
 import datetime
+import time
 
 import pytest
 from salt.exceptions import SaltInvocationError
@@ -36,6 +37,42 @@ def at(*parts, zone=ZONE):
         ("2026-11-01T08:00:00Z", at(2026, 11, 1, 8, zone=datetime.timezone.utc)),
         ("2026-11-01T08:00:00.250z", at(2026, 11, 1, 8, 0, 0, 250000, zone=datetime.timezone.utc)),
         ("2026-11-01T08:00:00-05:00", at(2026, 11, 1, 13, zone=datetime.timezone.utc)),
+        ("-2h", at(2026, 11, 25, 12, 30)),
+        ("2 hours ago", at(2026, 11, 25, 12, 30)),
+        ("an hour ago", at(2026, 11, 25, 13, 30)),
+        ("last 24 hours", at(2026, 11, 24, 14, 30)),
+        ("1 day and 2 hrs ago", at(2026, 11, 24, 12, 30)),
+        ("1.5h", at(2026, 11, 25, 13)),
+        ("10 minutes", at(2026, 11, 25, 14, 20)),
+        ("30 sec", at(2026, 11, 25, 14, 29, 30)),
+        ("2 weeks", at(2026, 11, 11, 14, 30)),
+        ("yesterday 14:00", at(2026, 11, 24, 14)),
+        ("yesterday at 2pm", at(2026, 11, 24, 14)),
+        ("9:30 yesterday", at(2026, 11, 24, 9, 30)),
+        ("today 12:15 am", at(2026, 11, 25, 0, 15)),
+        ("noon", at(2026, 11, 25, 12)),
+        ("yesterday midnight", at(2026, 11, 24)),
+        ("2:30pm", at(2026, 11, 25, 14, 30)),
+        ("Wednesday", at(2026, 11, 25)),
+        ("last wednesday", at(2026, 11, 18)),
+        ("mon 09:00", at(2026, 11, 23, 9)),
+        ("Nov 25 14:00:05", at(2026, 11, 25, 14, 0, 5)),
+        ("Nov  3", at(2026, 11, 3)),
+        ("3 November 2025, 08:00", at(2025, 11, 3, 8)),
+        ("Dec 24", at(2025, 12, 24)),
+        ("@1700000000", 1700000000.0),
+        ("20261101T080000Z", at(2026, 11, 1, 8, zone=datetime.timezone.utc)),
+        ("20261101", at(2026, 11, 1)),
+        ("2026-11-01 08:00:00 UTC", at(2026, 11, 1, 8, zone=datetime.timezone.utc)),
+        ("2026-11-01 08:00:00 +0100", at(2026, 11, 1, 7, zone=datetime.timezone.utc)),
+        ("2026-11-01T08:00+01", at(2026, 11, 1, 7, zone=datetime.timezone.utc)),
+        ("2026-11-01T08:00:00.123456789Z", at(2026, 11, 1, 8, 0, 0, 123456, zone=datetime.timezone.utc)),
+        ("14:00Z", at(2026, 11, 25, 14, zone=datetime.timezone.utc)),
+        ("2026-11-01T08", at(2026, 11, 1, 8)),
+        (
+            datetime.datetime(2026, 11, 1, 8, tzinfo=datetime.timezone.utc),
+            at(2026, 11, 1, 8, zone=datetime.timezone.utc),
+        ),
         (datetime.date(2026, 11, 1), at(2026, 11, 1)),
         (datetime.datetime(2026, 11, 1, 8), at(2026, 11, 1, 8)),
         (1700000000, 1700000000.0),
@@ -48,7 +85,50 @@ def test_what_is_meant(written, meant):
     assert moments.parse(written, "since", NOW) == meant
 
 
-@pytest.mark.parametrize("written", ["soon", "2", 7, True, "25:00", "2026-13-01", "h", "-2h", [], "9" * 400 + "h"])
+@pytest.mark.parametrize(
+    "written",
+    [
+        *(
+            "soon",
+            "2",
+            7,
+            True,
+            "25:00",
+            "2026-13-01",
+            "h",
+            [],
+            "9" * 400 + "h",
+            "2x",
+            "2 hoursago",
+            "13pm",
+            "monthday",
+        ),
+        *("2026-11-31", "Feb 30", "14:00 14:00", "yesterday today", "2026-11-25T14:00:00+99:00", "@12", "ago", "-"),
+        *("2026-1101", "1 2 3", "99999999d", "0000-01-01", "14:00:00:00", "25", "202611011", "+02:00", "now 2h"),
+    ],
+)
 def test_what_is_no_time_is_named(written):
     with pytest.raises(SaltInvocationError, match="since is .* no time; write it as 2h"):
         moments.parse(written, "since", NOW)
+
+
+@pytest.mark.parametrize(
+    ("now", "written", "meant"),
+    [
+        # Summer time ended on 25 October, and begins on 29 March.
+        ((2026, 11, 25, 14), "2026-07-01 12:00", (2026, 7, 1, 10)),
+        ((2026, 10, 25, 14), "yesterday", (2026, 10, 23, 22)),
+        ((2026, 10, 25, 14), "24h", (2026, 10, 24, 13)),
+        ((2026, 10, 25, 14), "01:00", (2026, 10, 24, 23)),
+        ((2026, 3, 29, 14), "yesterday 14:00", (2026, 3, 28, 13)),
+    ],
+)
+def test_a_zone_with_summer_time(monkeypatch, now, written, meant):
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        found = moments.parse(written, "since", datetime.datetime(*now))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert found == at(*meant, zone=datetime.timezone.utc)
