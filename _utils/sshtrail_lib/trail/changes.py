@@ -14,7 +14,7 @@ from sshtrail_lib.trail.scan import Call
 from sshtrail_lib.trail.session import OTHER, SU, SUDO, Became, File
 from sshtrail_lib.trail.told import SWITCHES, Told
 
-VIA = {"su": SU, "sudo": SUDO, "sudo-rs": SUDO}
+VIA = {"su": SU, "sudo": SUDO, "sudo-rs": SUDO, "sudo.ws": SUDO}
 # What su and sudo start as root to look at a password is not what somebody became root for.
 HELPERS = frozenset(("unix_chkpwd", "unix_update", "utempter", "xauth"))
 KINDS = {"CREATE": "created", "DELETE": "removed"}

@@ -305,12 +305,12 @@ def work(
     found = []
     parts = _parts(_told(block))
     later = _Later(more)
-    for number, (at, records) in enumerate(parts):
-        end = parts[number + 1][0] if number + 1 < len(parts) else len(block)
+    for number, (at, _, records) in enumerate(parts):
+        end, same, _ = parts[number + 1] if number + 1 < len(parts) else (len(block), False, ())
         # Where nobody looks at what sessions did, to search for zeroes would take as long as to read.
         part = b"" if full is None else blocks.without_holes(block[at:end])
         done = _done(part, later.behind(block, end)) if full else _numbers(part)
-        found.append((records, done, [] if full is None else _holes(block, at, end)))
+        found.append((records, done, [] if full is None else _holes(block, at, end, same)))
     first, last = _events(block[:EDGE]), _events(block[-EDGE:])
     return min(first, default=None), max(last, default=None), found
 
@@ -331,16 +331,16 @@ class _Later:
             yield piece
 
 
-def _holes(block: bytes, begin: int, end: int) -> list[tuple[int, int]]:
+def _holes(block: bytes, begin: int, end: int, goes_on: bool) -> list[tuple[int, int]]:
     """
-    Return which events are missing in a part of one host's log (list of the first and the last, int): from one place up
-    to the line at another.
+    Return which events are missing in a part of one host's log (list of the first and the last, int), and before the
+    line behind it, where that ``goes_on``.
 
     Few lines are looked at: only between two that have more numbers between them than are spare.
     """
     found: set[tuple[int, int]] = set()
     before = max(begin, block.rfind(b"\n", begin, end - 1) + 1)
-    waiting = [(begin, before), (before, end)]
+    waiting = [(begin, before), *([(before, end)] if goes_on else [])]
     while waiting:
         low, high = waiting.pop()
         first, last = _number(block, low), _number(block, high)
@@ -389,15 +389,18 @@ def _told(block):
 
 
 def _parts(records):
-    """Return the parts of a block (list of where it begins and its records): from its first record, and each boot's."""
+    """
+    Return the parts of a block, from its first record, and each boot's (list of where it begins, whether what precedes
+    it is of the same boot, and its records).
+    """
     clocks: dict[str, told.Clock] = {}
-    parts: list[tuple[int, list[tuple]]] = [(0, [])]
+    parts: list[tuple[int, bool, list[tuple]]] = [(0, False, [])]
     for at, record in records:
         new = record.node not in clocks
         restarted = clocks.setdefault(record.node, told.Clock()).restarted(record)
         if new or restarted:
-            parts.append((at, []))
-        parts[-1][1].append(tuple(record))
+            parts.append((at, not restarted, []))
+        parts[-1][2].append(tuple(record))
     return parts
 
 

@@ -60,7 +60,7 @@ def parse(value: object, name: str, now: datetime.datetime) -> float | None:
     if value is None or value == "":
         return None
     try:
-        found = _number(value) if isinstance(value, (int, float)) else _text(_plain(value), now)
+        found = _number(value, now) if isinstance(value, (int, float)) else _text(_plain(value), now)
     except (ValueError, OverflowError, OSError):
         found = None
     if found is None or not 0 <= found < LATEST:
@@ -68,8 +68,15 @@ def parse(value: object, name: str, now: datetime.datetime) -> float | None:
     return found
 
 
-def _number(value: float) -> float | None:
-    return float(value) if not isinstance(value, bool) and EPOCH <= value < LATEST else None
+def _number(value: float, now: datetime.datetime) -> float | None:
+    if isinstance(value, bool) or EPOCH <= value < LATEST:
+        return None if isinstance(value, bool) else float(value)
+    # YAML makes numbers of 14:00 and 14:00:05, counted in sixties, and of 20261125.
+    minutes, seconds = divmod(int(value), 60)
+    if value != int(value) or value < 60 or 1440 <= value < 3600 or 86400 <= value < 10**7:
+        return None
+    said = f"{minutes}:{seconds:02}" if value < 1440 else f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
+    return _text(said if value < 86400 else str(value), now)
 
 
 def _plain(value: object) -> str:
@@ -85,7 +92,7 @@ def _text(said: str, now: datetime.datetime) -> float | None:
         return now.timestamp() - sum((1.0 if one[0] == "a" else float(one)) * UNITS[unit] for one, unit in spans)
     epoch = re.fullmatch(r"@?([0-9]{10,11}(?:\.[0-9]{1,6})?)", said)
     if epoch:
-        return _number(float(epoch[1]))
+        return _number(float(epoch[1]), now)
     zone, rest = now.tzinfo, said
     offset = ZONE.fullmatch(said)
     # 2026-11-25 has no offset of -25.

@@ -19,7 +19,7 @@ from sshtrail_lib.trail.sshd_log import Line
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 #: Lines of sshd that tell of somebody who did not come in.
-FAILURES = {"failed", "invalid_user"}
+FAILURES = {"failed", "invalid_user", "left"}
 #: Sources that are told one by one.
 MOST_FAILURES = 10_000
 
@@ -147,9 +147,11 @@ def _failed(lines: Iterable[Line]) -> Iterator[tuple[tuple, float, int]]:
     """
     Yield each attempt once, and how often it came.
 
-    Of an unknown user sshd says that he is none, and then mostly that he has failed.
+    Of an unknown user sshd says that he is none, and then mostly that he has failed; of who leaves before he is let in
+    it says the same in the end, and at LogLevel INFO that alone.
     """
     strangers: dict[tuple, tuple[tuple, float, int]] = {}
+    told: set[tuple] = set()
     for line in lines:
         if line.event not in FAILURES:
             continue
@@ -159,9 +161,16 @@ def _failed(lines: Iterable[Line]) -> Iterator[tuple[tuple, float, int]]:
         when, times = line.when.timestamp(), int(fields.get("times", 1))
         if line.event == "invalid_user":
             strangers[place] = (address, user, None, False), when, times
-        else:
+        elif line.event == "failed":
             strangers.pop(place, None)
+            if len(told) >= 10 * MOST_FAILURES:
+                told.clear()
+            told.add(place)
             yield (address, user, fields.get("method"), "invalid" not in fields), when, times
+        elif place in strangers:
+            yield strangers.pop(place)
+        elif place not in told:
+            yield (address, user, None, fields["how"] == "authenticating"), when, times
     yield from strangers.values()
 
 

@@ -107,6 +107,7 @@ BEHIND = re.compile(rb"(?:node=[^ ]* )?type=(?:SYSCALL|EXECVE|CWD|PATH|PROCTITLE
 WHERE = {kind[5:9]: len(kind) for kind in (b"type=%s msg=audit(" % one for one in TYPES)}
 ARGUMENT = re.compile(rb" a([0-9]{1,9})(?:\[([0-9]{1,9})\])?=(?:\"([^\"]*)\"|([0-9A-Fa-f]*))")
 LENGTH = re.compile(rb" a([0-9]{1,9})_len=([0-9]{1,9})(?= )")
+TITLE = re.compile(rb" proctitle=(\"[^\"]*\"|[0-9A-F]+)")
 ARGC = re.compile(rb"argc=([0-9]{1,9})")
 PATH = re.compile(rb"item=([0-9]{1,9}) name=(\"[^\"]*\"|[^ ]+).* nametype=([A-Z]+)")
 
@@ -283,12 +284,25 @@ def _rest(waiting, more):
 class _Event:
     """The records of one system call, as they come."""
 
-    __slots__ = ("head", "line", "argc", "single", "pieces", "lengths", "sizes", "cwd", "paths", "waiting", "until")
+    __slots__ = (
+        "head",
+        "line",
+        "argc",
+        "single",
+        "pieces",
+        "lengths",
+        "sizes",
+        "cwd",
+        "paths",
+        "waiting",
+        "until",
+        "title",
+    )
 
     def __init__(self, head: typing.Any, line: bytes) -> None:
         self.head, self.line, self.argc, self.waiting = head, line, -1, True
         self.cwd: bytes | None = None
-        self.until = SOON
+        self.until, self.title = SOON, b""
         self.single: dict[int, bytes] = {}
         self.pieces: dict[int, dict[int, bytes]] = {}
         self.paths: dict[bytes, None] = {}
@@ -300,7 +314,7 @@ class _Event:
             if not self.argc > 0:
                 self.paths.setdefault(line)
         elif kind == b"PROC":
-            self.waiting = False
+            self.waiting, self.title = False, line
         elif kind == b"CWD ":
             self.cwd = self.cwd or line
         else:
@@ -338,12 +352,17 @@ class _Event:
         # What the log says is no measure of memory: only what came counts.
         return tuple(_str(self.single[number]) for number in sorted(self.single))
 
+    def titled(self):
+        """Return the arguments (tuple of str) as the record of the title has them: its 128 bytes at most, not all."""
+        found = self.executes() and TITLE.search(self.title)
+        return tuple(_str(word) for word in _bytes(found[1]).split(b"\0")) if found else ()
+
     def call(self) -> Call | None:
         arch, number = self.head[4], self.head[5]
         tried = number in EXEC.get(arch, ())
         if not tried and self.argc < 0 and not self.paths:
             return None
-        argv = self.argv() if self.argc >= 0 else (() if tried else None)
+        argv = self.argv() if self.argc >= 0 else (self.titled() if tried else None)
         paths = tuple(self.named()) if argv is None or not argv else ()
         serial, parent, pid, uid, euid = map(int, self.head.group(3, 11, 12, 14, 15))
         return Call(

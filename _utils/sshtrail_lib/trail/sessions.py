@@ -327,7 +327,11 @@ def _said(session, login, joined, earlier):
     session.address, session.port = fields["address"], int(fields["port"])
     session.method = fields["method"]
     session.proof["from"] = [_line(line)]
+    if session.user is None:
+        session.user = fields["user"]
+        session.unknown.pop("user", None)
     _credential(session, line, joined.others)
+    _contradicted(session, login, earlier)
     _channels(session, joined)
 
 
@@ -349,6 +353,8 @@ def _credential(session, line, others):
     if "ca" in fields:
         session.certificate = Certificate(fields["id"], fields["serial"], fields["ca"])
         session.proof["certificate"] = [_line(line)]
+    elif "cut" in fields:
+        session.unknown["certificate"] = "its id is so long that sshd cut the line"
 
 
 def _key(session, line, others):
@@ -375,11 +381,25 @@ def _same_key(one, fields):
     return one.get("fingerprint") == fields["fingerprint"]
 
 
+def _own(session, login, earlier):
+    """Return what the process of a login sent shortly before (list of Told), and the fingerprints in that (set)."""
+    known = earlier.get((login.entry.node, login.entry.boot, login.pid), ()) if login else ()
+    own = [record for record in known if before([record], login.first) and _of_login(session, record)]
+    return own, {one for record in own if (one := _fingerprint(record))}
+
+
+def _contradicted(session, login, earlier):
+    """Believe no line that tells another key than the audit log: in syslog's files anybody can have written it."""
+    _, prints = _own(session, login, earlier)
+    if session.key and prints and session.key.fingerprint not in prints:
+        session.key = session.certificate = None
+        why = f"sshd's line tells another key than the audit log, which has {', '.join(sorted(prints))}"
+        session.unknown.update(key=why, certificate=why)
+
+
 def _recorded(session, login, earlier):
     """Add how somebody logged in, as far as the records of his process tell that without sshd's line."""
-    known = earlier.get((login.entry.node, login.entry.boot, login.pid), ())
-    own = [record for record in known if before([record], login.first) and _of_login(session, record)]
-    prints = {one for record in own if (one := _fingerprint(record))}
+    own, prints = _own(session, login, earlier)
     by_pam = [record for record in own if record.type == "USER_AUTH" and record.op == "PAM:authentication"]
     if len(prints) == 1:
         session.method, session.key = "publickey", Key("", prints.pop())

@@ -31,6 +31,8 @@ SYSLOG_1 = re.compile(
 )
 PEER = r"(?P<address>[^ ]+) port (?P<port>[0-9]{1,5})"
 CHANNEL = r"(?P<channel>[0-9]{1,10})"
+# A forced command, which stands before it, is in quotes.
+OWNER = r"(?P<user>[^ '][^']*)"
 KEY = r"(?P<key_type>[A-Z0-9@.a-z-]+) (?P<fingerprint>SHA256:[A-Za-z0-9+/]{43}|MD5:[0-9a-f:]{47})"
 CERTIFICATE = (
     r" ID (?P<id>.*) \(serial (?P<serial>[0-9]{1,20})\) CA (?P<ca_type>[A-Z0-9-]+) (?P<ca>SHA256:[A-Za-z0-9+/]{43})"
@@ -38,7 +40,9 @@ CERTIFICATE = (
 # Only this follows the peer; a user name can hold all that precedes it, but no colon (sshd takes that off).
 # Beside the key stands, or in its place, what hostbased and GSSAPI know of the client (auth2.c, format_method_key).
 CLIENT = r", client user \"(?P<client_user>.*)\", client host \"(?P<client_host>[^\" ]*)\""
-AFTER_PEER = re.compile(rf"(?:: (?:{KEY}(?:{CERTIFICATE})?(?:{CLIENT})?|(?P<principal>[^ ]+)))?")
+# The id of a certificate can be so long that sshd cuts the line in it.
+CUT = r" ID (?P<cut>.{500,})"
+AFTER_PEER = re.compile(rf"(?:: (?:{KEY}(?:{CERTIFICATE}|{CUT})?(?:{CLIENT})?|(?P<principal>[^ ]+)))?")
 ATTEMPT = re.compile(r"(Accepted|Failed|Postponed|Partial) ([a-z/-]+) for (invalid user )?")
 FROM = re.compile(rf" from {PEER} ssh2(?=: |$)")
 REPEATED = re.compile(r"message repeated (?P<times>[0-9]{1,6}) times: \[ ?(?P<text>.*)\]")
@@ -67,17 +71,22 @@ MESSAGES = (
         ),
     ),
     ("child", re.compile(r"User child is on pid (?P<child>[0-9]{1,10})")),
-    (
-        "session",
-        re.compile(
-            rf"Starting session: (?P<what>.*?)(?: on (?P<terminal>[^ ]+))? for (?P<user>[^ ]+) from {PEER} id {CHANNEL}"
-        ),
+    *(
+        ("session", re.compile(rf"Starting session: (?P<what>.*){terminal} for {OWNER} from {PEER} id {CHANNEL}"))
+        for terminal in (r" on (?P<terminal>(?:/dev/)?(?:pts/|tty)[^ ']+)", "")
     ),
     ("session_end", re.compile(rf"Close session: user (?P<user>.*) from {PEER} id {CHANNEL}")),
     ("opened", re.compile(r"pam_unix\(sshd:session\): session opened for user (?P<user>[^ ]+)(?: by .*)?")),
     ("closed", re.compile(r"pam_unix\(sshd:session\): session closed for user (?P<user>[^ ]+)")),
     ("disconnect", re.compile(rf"Disconnected from user (?P<user>.*) {PEER}")),
     ("invalid_user", re.compile(rf"Invalid user (?P<user>.*) from {PEER}")),
+    (
+        "left",
+        re.compile(
+            r"(?:Connection (?:closed|reset) by|Disconnected from) (?P<how>authenticating|invalid) user "
+            rf"(?P<user>.*) {PEER}"
+        ),
+    ),
 )
 
 
@@ -90,7 +99,8 @@ class Line(typing.NamedTuple):
     One line that sshd logged.
 
     ``when`` (datetime with zone), ``host``, ``tag`` (str), ``pid`` (int), ``event`` (str: connection, accepted,
-    failed, postponed, partial, key, certificate, child, session, session_end, opened, closed, disconnect, invalid_user)
+    failed, postponed, partial, key, certificate, child, session, session_end, opened, closed, disconnect, invalid_user,
+    left)
     and ``fields`` (dict of str): what the message tells, for example user, address, port, method, key_type,
     fingerprint, of a certificate id, serial, ca_type, ca, and ``times`` where syslog wrote several as one. ``uid``
     (int) is that of the process that sent it, as the journal knows it, and None in a file, which does not tell;

@@ -19,7 +19,7 @@ UNSET = 4294967295
 SSHD = frozenset(("sshd", "sshd-session", "sshd-auth"))
 #: Programs by which somebody becomes another.
 SWITCHES = frozenset(
-    ("su", "sudo", "sudo-rs", "doas", "pkexec", "runuser", "setpriv", "newgrp", "sg", "machinectl", "run0")
+    ("su", "sudo", "sudo-rs", "sudo.ws", "doas", "pkexec", "runuser", "setpriv", "newgrp", "sg", "machinectl", "run0")
 )
 LOGIN = b"type=LOGIN msg=audit("
 JUMP = b"type=TIME_INJOFFSET msg=audit("

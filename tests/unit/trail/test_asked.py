@@ -167,9 +167,14 @@ def test_who_did_not_come_in():
             line("failed", user="root", method="password"),
             line("failed", user="root", method="password", times="3"),
             line("invalid_user", user="scan", port="2"),
+            # Of who failed it is no news that he left.
+            *(line("left", user="root", how="authenticating"), line("left", **stranger, how="invalid")),
+            line("left", user="scan", port="2", how="invalid"),
+            *(line("left", user="bob", port=port, how="authenticating") for port in "34567"),
         ]
     )
     assert [(one["user"], one["method"], one["known"], one["count"]) for one in found] == [
+        ("bob", None, True, 5),
         ("root", "password", True, 4),
         ("oracle\\x1b[2J", "password", False, 2),
         ("scan", None, False, 1),

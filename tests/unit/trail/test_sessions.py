@@ -282,6 +282,34 @@ def test_a_key_of_the_login_before_with_the_same_process_number(tmp_path, addres
     assert (one["key"] is not None) == known and (known or one["method"] is None)
 
 
+@pytest.mark.parametrize("said,known", [("11:" * 31 + "11", False), ("00:" * 31 + "00", True)])
+def test_a_line_with_another_key_than_the_audit_log_has(tmp_path, said, known):
+    log, key = Made(), "SHA256:" + "A" * 43
+    log.message("CRYPTO_KEY_USER", 50, UNSET, UNSET, RED_HAT.format(said, "10.0.0.9"))
+    log.login(5, 50, 1001, "ana", "A")
+    [one] = read(tmp_path, log)
+    assert prints([one]) == ([key] if known else [None]) and ("another key" in one["unknown"].get("key", "")) != known
+
+
+def test_a_title_is_what_is_known_of_arguments_without_their_record(tmp_path):
+    log = Made()
+    log.login(5, 50, 1001, "ana")
+    log.run(5, 60, 1001, "/bin/echo", "two words", "é")
+    log.audit = [line for line in log.audit if "type=EXECVE" not in line]
+    head = log.audit[-1].partition(" cwd=")[0].replace("CWD", "PROCTITLE")
+    log.audit.append(f"{head} proctitle={'/bin/echo_two words_é'.replace('_', chr(0)).encode().hex().upper()}")
+    [one] = read(tmp_path, log)
+    assert words(one) == [["/bin/echo", "two words", "é"]] and "arguments are missing" in one["unknown"]["commands"]
+
+
+def test_the_account_that_only_sshds_line_names(tmp_path):
+    log = Made()
+    log.login(5, 50, 1001, "ana")
+    log.audit = [line for line in log.audit if "USER_START" not in line]
+    [one] = read(tmp_path, log)
+    assert one["user"] == "ana" and "user" not in one["unknown"]
+
+
 @pytest.mark.parametrize("name,looked_up", [("pc.example.org", "192.0.2.7"), ("fe80::1%eth0", "fe80::1"), ("pc", "?")])
 def test_an_address_that_was_looked_up_is_not_where_somebody_was(tmp_path, name, looked_up):
     log, own = Made(), name if "%" in name else "10.0.0.9"

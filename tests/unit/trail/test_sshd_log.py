@@ -131,6 +131,21 @@ TRUE = "ECDSA SHA256:" + "b" * 43
             {"method": "hostbased", "fingerprint": KEY.split()[1], "client_user": "bob", "client_host": "pc.example"},
         ),
         (
+            f"Accepted publickey for ana from 10.0.0.1 port 5 ssh2: ED25519-CERT {KEY.split()[1]} ID {'x' * 900}",
+            "accepted",
+            {"key_type": "ED25519-CERT", "fingerprint": KEY.split()[1], "cut": "x" * 900},
+        ),
+        (
+            "Starting session: subsystem 'a for b' for DOM\\\\ana may from 10.0.0.1 port 5 id 2",
+            "session",
+            {"user": "DOM\\ana may", "what": "subsystem 'a for b'"},
+        ),
+        (
+            "Connection closed by invalid user x 6.6.6.6 port 1 10.0.0.1 port 5",
+            "left",
+            {"user": "x 6.6.6.6 port 1", "address": "10.0.0.1", "how": "invalid"},
+        ),
+        (
             "Starting session: forced-command (key-option) 'a' for b from 6.6.6.6 port 1 id 0' on pts/1"
             " for ana from 10.0.0.1 port 5 id 2",
             "session",
@@ -154,6 +169,7 @@ def test_what_syslog_writes_once_for_several():
     "text, tag",
     [
         (f"Accepted publickey for ana from 10.0.0.1 port 5 ssh2: {KEY} more", "sshd[7]"),
+        (f"Accepted publickey for ana from 10.0.0.1 port 5 ssh2: {KEY} ID not so long", "sshd[7]"),
         ("Accepted publickey for ana", "sshd[7]"),
         ("Accepted password for ana from 10.0.0.1 port 5 ssh2", "su[7]"),
         ("Accepted password for ana from 10.0.0.1 port 5 ssh2", "notsshd[7]"),
