@@ -29,7 +29,7 @@ PURE = {
     "base": {"text", "state", "merge"},
     "trail": {
         *("audit_log", "sshd_log", "author", "proof"),
-        *("moments", "people", "questions", "shown", "export", "notable"),
+        *("moments", "people", "questions", "shown", "export", "notable", "missing"),
         *("session", "told", "scan", "gather", "join", "changes", "kept", "known", "sessions", "weigh"),
     },
     "sshd": {

@@ -7,7 +7,6 @@ from __future__ import annotations
 import collections
 import datetime
 import functools
-import itertools
 import marshal
 import os
 import shutil
@@ -17,7 +16,7 @@ import typing
 from collections.abc import Iterable, Iterator, Sequence
 
 from sshtrail_lib.base import text
-from sshtrail_lib.trail import blocks, kept, scan, sshd_log, told
+from sshtrail_lib.trail import blocks, kept, missing, scan, sshd_log, told
 from sshtrail_lib.trail.audit_log import HEAD
 from sshtrail_lib.trail.gather import Gathered, Place
 from sshtrail_lib.trail.known import inner
@@ -31,10 +30,6 @@ MEMORY = 32 * 2**20
 BACK = 256 * 2**20
 #: Seconds by which records and lines may be out of order.
 MARGIN = 120.0
-#: Bytes at the edges of a block of which the events are known, and how many may be elsewhere or nowhere in between.
-EDGE, SPARE = 2**11, 50
-#: Lines that are looked at for one of an event with a number of the kernel's.
-NEXT = 8
 #: Events of a session's beginning that are told one by one.
 EARLY = 512
 # Between a log that was copied and the present many years can lie: which one a line without a year is of, the audit
@@ -210,7 +205,7 @@ class _History:
         parts = blocks.pieces(files, since, moment)
         for first, last, found in blocks.made(files, parts, functools.partial(work, full=full)):
             boot = self.gathered.current[""]
-            if first is not None and boot in self.last and first > self.last[boot] + SPARE:
+            if first is not None and boot in self.last and first > self.last[boot] + missing.SPARE:
                 self.gaps.append(Gap(boot, self.last[boot] + 1, first - 1))
             for records, done, holes in found:
                 self._take(records, done)
@@ -243,7 +238,7 @@ class _History:
             calls = [Call(*call) for call in marshal.loads(blob) if call[1] not in known]
             part, blob = kept.segment(calls), marshal.dumps([tuple(call) for call in calls])
         elif again:
-            self.twice = self.twice or part.first < shelf.last - SPARE
+            self.twice = self.twice or part.first < shelf.last - missing.SPARE
         if part.number:
             shelf.add(part._replace(where=blob and self.shelf.put(blob)))
         shelf.odd += [Call(*call) for call in odd if call[1] not in known]
@@ -310,9 +305,8 @@ def work(
         # Where nobody looks at what sessions did, to search for zeroes would take as long as to read.
         part = b"" if full is None else blocks.without_holes(block[at:end])
         done = _done(part, later.behind(block, end)) if full else _numbers(part)
-        found.append((records, done, [] if full is None else _holes(block, at, end, same)))
-    first, last = _events(block[:EDGE]), _events(block[-EDGE:])
-    return min(first, default=None), max(last, default=None), found
+        found.append((records, done, [] if full is None else missing.holes(block, at, end, same)))
+    return *missing.ends(block), found
 
 
 class _Later:
@@ -329,52 +323,6 @@ class _Later:
         for piece in self._more:
             self._read.append(piece)
             yield piece
-
-
-def _holes(block: bytes, begin: int, end: int, goes_on: bool) -> list[tuple[int, int]]:
-    """
-    Return which events are missing in a part of one host's log (list of the first and the last, int), and before the
-    line behind it, where that ``goes_on``.
-
-    Few lines are looked at: only between two that have more numbers between them than are spare.
-    """
-    found: set[tuple[int, int]] = set()
-    before = max(begin, block.rfind(b"\n", begin, end - 1) + 1)
-    waiting = [(begin, before), *([(before, end)] if goes_on else [])]
-    while waiting:
-        low, high = waiting.pop()
-        first, last = _number(block, low), _number(block, high)
-        # Where a boot ends, smaller numbers follow.
-        if first is None or last is None or first <= last <= first + SPARE:
-            continue
-        at = (low + high) // 2
-        middle = block.find(b"\n", at, high - 1) + 1 or block.rfind(b"\n", low, at) + 1
-        if high - low > EDGE and low < middle < high:
-            waiting += [(low, middle), (middle, high)]
-        elif first < last:
-            near = sorted(_events(block[max(0, low - EDGE) : high + EDGE]))
-            events = [number for number in near if first <= number <= last]
-            found.update((one + 1, two - 1) for one, two in itertools.pairwise(events) if two - one > SPARE)
-    return sorted(found)
-
-
-def _number(block, at):
-    """Return the number of the first of the next few events of one host in its log (int), or None."""
-    for _ in range(NEXT):
-        head = HEAD.match(block, at)
-        if head and head[1] is None and not head[2].startswith(b"DAEMON_"):
-            return int(head[5])
-        at = block.find(b"\n", at) + 1
-        if not at:
-            return None
-    return None
-
-
-def _events(edge):
-    """Return the numbers of the events (list of int) at an edge of a block of one host's log."""
-    heads = [head for line in edge.split(b"\n") if (head := HEAD.match(line))]
-    # auditd's own records have numbers of its own.
-    return [int(head[5]) for head in heads if head[1] is None and not head[2].startswith(b"DAEMON_")]
 
 
 def _told(block):
