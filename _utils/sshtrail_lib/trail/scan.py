@@ -77,15 +77,47 @@ CALL = re.compile(
 # A program that was started, as most are: its records one after the other, in the usual fields, with arguments that are
 # all in one record. What is not like that is taken apart line by line.
 _STARTS = b"|".join(b"%s syscall=(?:%s)" % (arch, b"|".join(calls)) for arch, calls in EXEC.items())
+_FROM = (
+    rb" a0=[0-9a-f]{1,16} a1=[0-9a-f]{1,16} a2=[0-9a-f]{1,16} a3=[0-9a-f]{1,16} items=[0-9]+ ppid=([0-9]{1,10}) pid="
+)
+_TO = (
+    rb" auid=([0-9]{1,10}) uid=([0-9]{1,10}) gid=[0-9]+ euid=([0-9]{1,10}) suid=[0-9]+ fsuid=[0-9]+ egid=[0-9]+ "
+    rb"sgid=[0-9]+ fsgid=[0-9]+ tty=([^ \n]+) ses="
+)
+_CALL = rb"type=SYSCALL msg=audit\([0-9.:]{1,40}\): arch=(?:" + _STARTS + rb")(?: per=[0-9a-f]+)? success="
+# What a program tries in vain that looks for another along PATH, with the next try right behind it.
+TRIED = (
+    (
+        _CALL.replace(rb"audit\([0-9.:]{1,40}\): ", rb"(?P<tried>audit\([0-9.:]{1,40}\): )")
+        + rb"no exit=-[0-9]+"
+        + _FROM
+        + rb"(?P<pid>[0-9]{1,10})"
+        + _TO
+        + rb"(?P<ses>[0-9]{1,10}) comm=[^\n]*\n(?:type=(?:CWD|PATH|PROCTITLE) msg=(?P=tried)[^\n]*\n)*(?="
+        + _CALL
+        + rb"(?:yes|no) exit=-?[0-9]+"
+        + _FROM
+        + rb"(?P=pid)"
+        + _TO
+        + rb"(?P=ses) comm=)"
+    )
+    .replace(rb"([0-9]{1,10})", rb"[0-9]{1,10}")
+    .replace(rb"([^ \n]+)", rb"[^ \n]+")
+)
 WHOLE = re.compile(
-    rb"^type=SYSCALL msg=(audit\(([0-9]{1,15}\.[0-9]{1,3}):([0-9]{1,20})\): )arch=(?:" + _STARTS + rb")"
-    rb"(?: per=[0-9a-f]+)? success=yes exit=0 a0=[0-9a-f]{1,16} a1=[0-9a-f]{1,16} a2=[0-9a-f]{1,16} a3=[0-9a-f]{1,16} "
-    rb"items=[0-9]+ ppid=([0-9]{1,10}) pid=([0-9]{1,10}) auid=([0-9]{1,10}) uid=([0-9]{1,10}) gid=[0-9]+ "
-    rb"euid=([0-9]{1,10}) suid=[0-9]+ fsuid=[0-9]+ egid=[0-9]+ sgid=[0-9]+ fsgid=[0-9]+ tty=([^ \n]+) "
-    rb"ses=([0-9]{1,10}) comm=(?:\"[^\"\n]*\"|[0-9A-F]+) exe=\"([^\"\n]*)\"([^\n]*)\n"
-    rb"(?:type=BPRM_FCAPS msg=\1[^\n]*\n)?"
-    rb"type=EXECVE msg=\1argc=([0-9]+)((?: a[0-9]+=(?:\"[^\"\n]*\"|(?:[0-9A-F][0-9A-F])+))+)\n"
-    rb"type=CWD msg=\1cwd=([^\n]*)\n(?:type=PATH msg=\1[^\n]*\n)*(?:type=PROCTITLE msg=\1[^\n]*(?:\n|\Z))?",
+    rb"^(?:"
+    + TRIED
+    + rb"|type=SYSCALL msg=(?P<event>audit\(([0-9]{1,15}\.[0-9]{1,3}):([0-9]{1,20})\): )arch=(?:"
+    + _STARTS
+    + rb")(?: per=[0-9a-f]+)? success=yes exit=0"
+    + _FROM
+    + rb"([0-9]{1,10})"
+    + _TO
+    + rb"([0-9]{1,10}) comm=(?:\"[^\"\n]*\"|[0-9A-F]+) exe=\"([^\"\n]*)\"([^\n]*)\n"
+    rb"(?:type=BPRM_FCAPS msg=(?P=event)[^\n]*\n)?"
+    rb"type=EXECVE msg=(?P=event)argc=([0-9]+)((?: a[0-9]+=(?:\"[^\"\n]*\"|(?:[0-9A-F][0-9A-F])+))+)\n"
+    rb"type=CWD msg=(?P=event)cwd=([^\n]*)\n(?:type=PATH msg=(?P=event)[^\n]*\n)*"
+    rb"(?:type=PROCTITLE msg=(?P=event)[^\n]*(?:\n|\Z))?)",
     re.MULTILINE,
 )
 WORD = re.compile(rb"=(?:\"([^\"]*)\"|([0-9A-F]+))")
@@ -190,8 +222,8 @@ def calls(block: bytes, more: Iterable[bytes] = ()) -> dict[tuple[bytes, bytes],
         if match.start() > at:
             _lines(block[at : match.start()], opened, begin=True)
         at = match.end()
-        if match[10] != UNSET:
-            found.setdefault((b"", match[10]), []).append(_whole(match))
+        if match["event"] and match[13] != UNSET:
+            found.setdefault((b"", match[13]), []).append(_whole(match))
     _lines(block[at:], opened, begin=True)
     _rest({key: event for key, event in opened.items() if event.waiting}, more)
     for event in opened.values():
@@ -211,7 +243,7 @@ def _serial(call):
 
 def _whole(match):
     """Return what an event that stands in one piece executed (Call)."""
-    _, time, serial, parent, pid, auid, uid, euid, tty, _ses, exe, rest, argc, words, cwd = match.groups()
+    _, time, serial, parent, pid, auid, uid, euid, tty, _ses, exe, rest, argc, words, cwd = match.groups()[3:]
     argv = tuple(_str(bytes.fromhex(coded.decode()) if coded else quoted) for quoted, coded in WORD.findall(words))
     return Call(
         float(time),
