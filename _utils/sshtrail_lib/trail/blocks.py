@@ -48,6 +48,10 @@ LIBC.memmem.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p, ctype
 Moment = Callable[[bytes], "float | None"]
 
 
+def _never(_line: bytes) -> None:
+    """Tell nothing of a line."""
+
+
 class Piece(typing.NamedTuple):
     """
     A part of the log: the file's place in the list (``number``, int), and the bytes from ``start`` to ``end`` (int;
@@ -72,7 +76,7 @@ def find(block: bytes, mark: bytes, at: int) -> int:
     return -1 if found is None else found - start
 
 
-def ordered(paths: Sequence[str]) -> list[str]:
+def ordered(paths: Sequence[str], moment: Moment = _never) -> list[str]:
     """
     Return the files (list of str) of a log in the order in which they were written.
 
@@ -80,6 +84,9 @@ def ordered(paths: Sequence[str]) -> list[str]:
         Files and directories (sequence of str). What is rotated is known by its number (``audit.log.2.gz``, the higher
         the older) or by its date (``auth.log-20261123.xz``). Of a directory, hidden files are left out; of files that
         begin with the same line only the longest counts, for the others are copies of it.
+    moment
+        Tells of a line when it was written (callable: bytes to float or None): files with other names are in the order
+        of their first records.
     """
     found = []
     for path in paths:
@@ -88,7 +95,15 @@ def ordered(paths: Sequence[str]) -> list[str]:
             found += [os.path.join(path, name) for name in names if not name.startswith(".")]
         else:
             found.append(path)
-    return _distinct(sorted(dict.fromkeys(one for one in found if os.path.isfile(one)), key=_age))
+    files = _distinct(sorted(dict.fromkeys(one for one in found if os.path.isfile(one)), key=_age))
+    groups = [list(group) for _, group in itertools.groupby(files, log_of)]
+    groups.sort(key=lambda group: first(group[0], moment) or 0.0)
+    return [path for group in groups for path in group]
+
+
+def log_of(path: str) -> str:
+    """Return which log a file (str, its path) is a part of (str: the path of its present file)."""
+    return _age(path)[0]
 
 
 def _distinct(files):
@@ -185,15 +200,17 @@ def pieces(files: Sequence[str], since: float | None, moment: Moment) -> list[Pi
         Tells of a line when it was written (callable: bytes to float or None).
     """
     found = []
-    until = b""
+    until, over = b"", set()
     for number, path in list(enumerate(files))[::-1]:
+        if log_of(path) in over:
+            continue
         start = 0 if since is None or is_compressed(path) else place(path, since, moment)
         found += _cut(number, path, start, until, moment)[::-1]
         until = first_line(path) or until
         # What is older than the first line of this file cannot be newer in the one before.
         begin = first(path, moment) if since is not None else None
         if begin is not None and since is not None and begin < since:
-            break
+            over.add(log_of(path))
     return found[::-1]
 
 
@@ -309,11 +326,12 @@ def following(files: Sequence[str], number: int, start: int) -> Iterator[bytes]:
 
 def backwards(files: Sequence[str], first: Piece, most: int) -> Iterator[bytes]:
     """Yield what precedes a piece in its file and the plain ones before (bytes, whole lines), the newest first."""
-    number, end = first.number, first.start
+    number, end, own = first.number, first.start, log_of(files[first.number])
     while number >= 0 and most > 0:
         if end <= 0:
             number -= 1
-            end = 0 if number < 0 or is_compressed(files[number]) else os.path.getsize(files[number])
+            gone = number < 0 or is_compressed(files[number]) or log_of(files[number]) != own
+            end = 0 if gone else os.path.getsize(files[number])
             if end <= 0:
                 return
         start = max(0, end - 4 * BLOCK)

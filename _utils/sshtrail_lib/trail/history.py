@@ -200,7 +200,7 @@ class _History:
     def read(self, full):
         """Read the audit log, with the commands (``full``, bool), just their number, or not even that (None)."""
         self.full = full
-        files = blocks.ordered(self.sources.audit)
+        files = blocks.ordered(self.sources.audit, moment)
         since = None if self.wanted.since is None else self.wanted.since - MARGIN
         parts = blocks.pieces(files, since, moment)
         for first, last, found in blocks.made(files, parts, functools.partial(work, full=full)):
@@ -216,8 +216,10 @@ class _History:
                 self.last.pop(boot, None)
             else:
                 self.last[boot] = max(last, self.last.get(boot, last))
-        if parts and since is not None:
-            self._look_back(files, parts[0])
+        if since is not None:
+            # The last that is put in of each log is the first that was read of it.
+            for part in {blocks.log_of(files[part.number]): part for part in parts[::-1]}.values():
+                self._look_back(files, part)
 
     def _take(self, records, done):
         for record in records:

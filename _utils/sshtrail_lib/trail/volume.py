@@ -36,7 +36,7 @@ def volume(audit: Sequence[str], since: float | None = None, free: int | None = 
 
     Raises ``CommandExecutionError`` for a file that cannot be read.
     """
-    files = blocks.ordered(audit)
+    files = blocks.ordered(audit, moment)
     parts = blocks.pieces(files, since, moment)
     whole = weigh.added(weigh.Weight(*one) for one in blocks.made(files, parts, _work))
     total = sum(size for _, size in whole.by.values())

@@ -563,6 +563,29 @@ def test_since_finds_what_was_still_open(tmp_path, monkeypatch):
     assert [found["id"] for found in read(sources, Wanted(id=one["id"]))] == [one["id"]]
 
 
+def test_since_finds_the_sessions_of_each_host_in_files_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(history, "MARGIN", 0.0)
+    paths = []
+    for host in ("web1", "web2", "db"):
+        (tmp_path / host).mkdir()
+        lines = node(AUDIT, host.encode()).splitlines(True)
+        for name, part in (("audit.log.1", lines[:1800]), ("audit.log", lines[1800:])):
+            paths.append(str(tmp_path / host / name))
+            pathlib.Path(paths[-1]).write_bytes(b"".join(part))
+    every = read(Sources(paths), Wanted())
+    since = datetime.datetime.fromisoformat(every[60]["started"].replace("Z", "+00:00")).timestamp()
+    wanted = {(one["host"], one["id"]) for one in every if not one["ended"] or one["ended"] >= every[60]["started"]}
+    assert {(one["host"], one["id"]) for one in read(Sources(paths), Wanted(since=since))} == wanted
+    assert len({host for host, _ in wanted}) == 3 and len(wanted) < len(every)
+
+
+def test_files_with_any_names_are_in_the_order_of_their_records(tmp_path):
+    parts = {"b.log": AUDIT[:EARLY], "c": AUDIT[EARLY:MIDDLE], "a.gz": gzip.compress(AUDIT[MIDDLE:])}
+    for name, content in parts.items():
+        (tmp_path / name).write_bytes(content)
+    assert read(Sources([str(tmp_path / name) for name in sorted(parts)], RECORDED.sshd)) == read(RECORDED)
+
+
 def test_the_processes_of_this_host_tell_who_was_killed(tmp_path):
     live = frozenset([int(re.search(rb"\[(\d+)\]: Accepted", accepted(AUTH, "open"))[1])])
     found = read(RECORDED._replace(alive=live), Wanted())
