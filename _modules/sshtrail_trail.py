@@ -109,7 +109,7 @@ def session(id, format="text", logs=None):
 
     .. code-block:: bash
 
-        salt web1 sshtrail_trail.session 42@2026-11-25T14:03:07Z
+        salt web1 sshtrail_trail.session 42@20261125T140307Z
     """
     found = asked.session(_trail(logs), id)
     return found if format == "data" else shown.transcript(found)

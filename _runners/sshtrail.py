@@ -233,7 +233,7 @@ def session(host, id, timeout=120):
 
     .. code-block:: bash
 
-        salt-run sshtrail.session web1 42@2026-11-25T14:03:07Z
+        salt-run sshtrail.session web1 42@20261125T140307Z
     """
     told = fleet_sessions.session(_master(), host, str(id), timeout)
     if not shown.by_hand(__opts__, "sshtrail.session"):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import typing
 from collections.abc import Callable, Iterable, Mapping
 
@@ -31,6 +32,8 @@ LOGON = {
     **{"logon_type_id": 99, "is_remote": True},
 }
 METADATA = {"version": OCSF, "product": {"name": "saltext-sshtrail", "vendor_name": "saltext-sshtrail"}}
+#: The time in a session's id.
+STAMP = re.compile(r"@([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z")
 #: What begins a formula where a spreadsheet reads the file.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -90,7 +93,7 @@ def _present(value: typing.Any) -> typing.Any:
 def _ecs(one: Told) -> dict[str, typing.Any]:
     key = one["key"] or {}
     return {
-        "@timestamp": one["started"],
+        "@timestamp": _when(one),
         "ecs": {"version": ECS},
         "event": {
             **{"kind": "event", "category": ["authentication", "session"], "type": ["start"]},
@@ -116,7 +119,11 @@ def _ocsf(one: Told) -> dict[str, typing.Any]:
     ended = text.seconds(one["ended"]) if one["ended"] else None
     return {
         **LOGON,
-        **{"time": _milliseconds(started) or 0, "start_time": _milliseconds(started), "end_time": _milliseconds(ended)},
+        **{
+            "time": _milliseconds(text.seconds(_when(one) or "")) or 0,
+            "start_time": _milliseconds(started),
+            "end_time": _milliseconds(ended),
+        },
         "duration": None if one["seconds"] is None else int(one["seconds"] * 1000),
         "metadata": {**METADATA, "uid": f"{one['host']}/{one['id']}"},
         "logon_type": one["method"] or "unknown",
@@ -126,6 +133,12 @@ def _ocsf(one: Told) -> dict[str, typing.Any]:
         "session": {"uid": one["id"], "created_time": _milliseconds(started)},
         "unmapped": {"state": one["state"], "key": (one["key"] or {}).get("fingerprint")},
     }
+
+
+def _when(one: Told) -> str | None:
+    """Return when a session was (str), also where its beginning is not in the logs: then it is named for what is."""
+    named = STAMP.search(one["id"])
+    return one["started"] or one["ended"] or (named and "{}-{}-{}T{}:{}:{}.000Z".format(*named.groups()))
 
 
 def _source(one: Told) -> dict[str, typing.Any]:

@@ -13,6 +13,7 @@ import re
 import typing
 from collections.abc import Iterable, Sequence
 
+from sshtrail_lib.trail.questions import addresses
 from sshtrail_lib.trail.sshd_log import Line
 
 #: Seconds by which a line may be stamped before and after the login that it is about (measured: 23 s late at most).
@@ -116,7 +117,7 @@ class Book:
         return (
             -BEFORE <= late <= AFTER
             and login.user in (None, line.fields["user"])
-            and login.address in (None, line.fields["address"])
+            and (login.address is None or _same(login.address, line.fields["address"]))
             and (not login.host or not self.tells or self.names.get(login.host) == self.names[line.host])
         )
 
@@ -141,6 +142,11 @@ class Book:
         again = min((line.when for line in lines if line.event == "accepted" and line.when > found.when), default=None)
         served = [line for line in lines if found.when <= line.when and not (again and line.when >= again)]
         return Joined(found, (*[one for one in own if _peer(one, found)], *served), child or None)
+
+
+def _same(one, other):
+    """Tell whether two addresses are the same (bool): one may name the interface, or stand for one of IPv4."""
+    return one == other or not set(addresses(one)).isdisjoint(addresses(other))
 
 
 def _names(hosts):

@@ -8,6 +8,7 @@ import pathlib
 import re
 
 import pytest
+from sshtrail_lib.base import text
 from sshtrail_lib.trail import export
 from sshtrail_lib.trail.session import Certificate, Key, Session, told
 
@@ -107,3 +108,17 @@ def test_events_of_ecs_have_its_fields(session):
     assert {name: ECS[name] for name in found} == {name: type(value) for name, value in found.items()}
     if "source.ip" in found:
         assert str(ipaddress.ip_address(found["source.ip"])) == found["source.ip"]
+
+
+@pytest.mark.parametrize(
+    ("times", "when"),
+    [
+        ({"started": 1795648800.123, "ended": 1795648900.5}, "2026-11-25T23:20:00.123Z"),
+        ({"ended": 1795648900.5}, "2026-11-25T23:21:40.500Z"),
+        ({}, "2026-11-25T23:20:00.000Z"),
+    ],
+)
+def test_an_event_has_a_time_whatever_is_known(times, when):
+    one = told(Session("5@20261125T232000Z.77", "web1", "ana", **times))
+    assert json.loads(export.ecs([one]))["@timestamp"] == when
+    assert json.loads(export.ocsf([one]))["time"] == int(text.seconds(when) * 1000)

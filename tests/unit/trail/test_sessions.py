@@ -269,6 +269,19 @@ def test_an_account_as_sshd_writes_it(tmp_path, account, said):
     assert (one["user"], prints([one])) == (account, [fingerprint("a")])
 
 
+@pytest.mark.parametrize(
+    "recorded,said",
+    [("::ffff:10.0.0.9", "10.0.0.9"), ("2001:db8::1", "2001:DB8:0::1"), ("fe80::1", "fe80::1%eth0")],
+)
+def test_an_address_in_other_words(tmp_path, recorded, said):
+    log = Made()
+    log.login(5, 50, 1001, "ana", address=recorded)
+    log.auth = [line.replace(f"{recorded} port", f"{said} port") for line in log.auth]
+    assert prints(read(tmp_path, log)) == [fingerprint("a")]
+    log.auth = [line.replace(said, "10.0.0.8") for line in log.auth]
+    assert prints(read(tmp_path, log)) == [None]
+
+
 RED_HAT = 'op=negotiate kind=auth-key fp=SHA256:{} exe="/usr/sbin/sshd" hostname=? addr={} terminal=? res=success'
 
 
