@@ -275,8 +275,11 @@ def _parsed(text, form, zone=None, before=None):
 
 def _local(when, zone, before):
     """Return a time of a zone (datetime); of an hour that a clock shows twice it is the later one if the log is."""
-    first, again = (_fixed(when.replace(tzinfo=zone, fold=fold)) for fold in (0, 1))
-    return again if before and first < before - LATE <= again else first
+    first = _fixed(when.replace(tzinfo=zone))
+    if not before or first >= before - LATE:
+        return first
+    again = _fixed(when.replace(tzinfo=zone, fold=1))
+    return again if again >= before - LATE else first
 
 
 def _fixed(when):
