@@ -193,8 +193,9 @@ class _History:
         self.full = False
         #: Whether commands that were counted are there twice.
         self.twice = False
-        #: The last event of each boot that was read, and where some are missing.
-        self.last: dict[int, int] = {}
+        #: The last events that were read, the highest of each boot, and where some are missing.
+        self.last: dict[str, int] = {}
+        self.most: dict[tuple[str, int], int] = {}
         self.gaps: list[Gap] = []
 
     def read(self, full):
@@ -203,23 +204,27 @@ class _History:
         files = blocks.ordered(self.sources.audit, moment)
         since = None if self.wanted.since is None else self.wanted.since - MARGIN
         parts = blocks.pieces(files, since, moment)
-        for first, last, found in blocks.made(files, parts, functools.partial(work, full=full)):
-            boot = self.gathered.current[""]
-            if first is not None and boot in self.last and first > self.last[boot] + missing.SPARE:
-                self.gaps.append(Gap(boot, self.last[boot] + 1, first - 1))
+        for ends, found in blocks.made(files, parts, functools.partial(work, full=full)):
+            begins = ((node, self.last[node] + 1, first - 1) for node, first in ends[0].items() if node in self.last)
+            self._miss(hole for hole in begins if hole[2] - hole[1] >= missing.SPARE)
             for records, done, holes in found:
                 self._take(records, done)
-                boot = self.gathered.current[""]
-                self.gaps += [Gap(boot, *hole) for hole in holes if hole[0] > self.last.get(boot, -1)]
-            boot = self.gathered.current[""]
-            if last is None:
-                self.last.pop(boot, None)
-            else:
-                self.last[boot] = max(last, self.last.get(boot, last))
+                self._miss(holes)
+            self.last = ends[1]
+            for node, last in self.last.items():
+                place = node, self.gathered.current[node]
+                self.most[place] = max(last, self.most.get(place, last))
         if since is not None:
             # The last that is put in of each log is the first that was read of it.
             for part in {blocks.log_of(files[part.number]): part for part in parts[::-1]}.values():
                 self._look_back(files, part)
+
+    def _miss(self, holes):
+        """Take note of events that are missing, unless this is a copy of what was read."""
+        for node, first, last in holes:
+            place = node, self.gathered.current[node]
+            if last > self.most.get(place, -1):
+                self.gaps.append(Gap(*place, first, last))
 
     def _take(self, records, done):
         for record in records:
@@ -291,10 +296,13 @@ def moment(line: bytes) -> float | None:
 
 def work(
     block: bytes, more: Iterator[bytes], full: bool | None
-) -> tuple[int | None, int | None, list[tuple[list[tuple], dict[tuple[bytes, bytes], Done], list[tuple[int, int]]]]]:
+) -> tuple[
+    tuple[dict[str, int], dict[str, int]],
+    list[tuple[list[tuple], dict[tuple[bytes, bytes], Done], list[tuple[str, int, int]]]],
+]:
     """
-    Return what a piece of the log (bytes) tells, as plain data: its first event and its last (int, None where that
-    cannot be told), and a list of records, of what sessions did, and of which events are missing.
+    Return what a piece of the log (bytes) tells, as plain data: the events at its ends, and a list of records, of what
+    sessions did, and of which events are missing.
 
     It is cut where the numbers of the events begin again, so that what sessions did is of the boot that the records
     beside are of.
@@ -308,7 +316,7 @@ def work(
         part = b"" if full is None else blocks.without_holes(block[at:end])
         done = _done(part, later.behind(block, end)) if full else _numbers(part)
         found.append((records, done, [] if full is None else missing.holes(block, at, end, same)))
-    return *missing.ends(block), found
+    return missing.ends(block), found
 
 
 class _Later:

@@ -25,8 +25,9 @@ FOUND = re.compile(r"(?P<file>.*):(?P<line>[0-9]{1,9})")
 
 
 class Gap(typing.NamedTuple):
-    """Events of a host's ``boot`` (int) that are missing: the ``first`` and the ``last`` (int, serial numbers)."""
+    """Events of a ``node`` (str) in a ``boot`` (int) that are missing: the ``first`` and the ``last`` (int)."""
 
+    node: str
     boot: int
     first: int
     last: int
@@ -197,7 +198,7 @@ class Sessions:
     def _missing(self, login):
         """Return which events of a session are missing (list of str), where files of the log are."""
         last = login.end.serial if login.end else login.first.serial + 10**20
-        gaps = [one for one in dict.fromkeys(self.gaps) if ("", one.boot) == (login.entry.node, login.entry.boot)]
+        gaps = [one for one in dict.fromkeys(self.gaps) if one[:2] == (login.entry.node, login.entry.boot)]
         return [
             f"the events {one.first} to {one.last} are missing from the log"
             for one in gaps

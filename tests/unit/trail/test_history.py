@@ -329,9 +329,10 @@ def test_a_log_of_two_boots_that_is_there_twice(tmp_path):
 HOLES = {"near the beginning": 300, "in the middle": 1500, "near the end": 2200}
 
 
+@pytest.mark.parametrize("name", [b"", b"web1"])
 @pytest.mark.parametrize("at", HOLES.values(), ids=HOLES)
-def test_events_that_are_missing_in_the_middle_of_a_file(tmp_path, at):
-    lines = AUDIT.splitlines(True)
+def test_events_that_are_missing_in_the_middle_of_a_file(tmp_path, at, name):
+    lines = (node(AUDIT, name) if name else AUDIT).splitlines(True)
     audit = b"".join(lines[:at] + lines[at + 800 :])
     every = {one["id"]: one for one in read(RECORDED)}
     known = sorted(int(number) for number in re.findall(rb"audit\([0-9.]+:([0-9]+)", lines[at - 1] + lines[at + 800]))
