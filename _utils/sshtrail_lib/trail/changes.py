@@ -62,6 +62,8 @@ def story(
         if one:
             found.append(one)
             told.add(pid)
+        if one and one.to_user is None and one.result != "failed":
+            doubts.append(f"no record tells whom process {pid} became (event {one.serial})")
     found += _others(odd, told, {one.to_user for one in found}, names, auid)
     return Story(sorted(found, key=lambda one: (one.time, one.serial)), doubts)
 

@@ -7,6 +7,8 @@ plain data, for another process may do it. Every function takes time in proporti
 
 from __future__ import annotations
 
+import array
+import bisect
 import posixpath
 import re
 import typing
@@ -101,19 +103,32 @@ class Clock:
     def __init__(self) -> None:
         self.serial, self.time = -1, 0.0
         self.ses, self.login = 0, 0.0
+        self._serials, self._times = array.array("Q"), array.array("d")
 
     def restarted(self, record: Told) -> bool:
         """Tell whether a record (Told) is the first known of another boot (bool)."""
         serial, time = record.serial, record.time
-        back = serial < self.serial - self.EVENTS
         # The number and the time of an event are taken together: what came late has both from before.
-        back = back or (serial < self.serial and abs(time - self.time) > self.SECONDS)
+        far = serial < self.serial - self.EVENTS or abs(time - self.time) > self.SECONDS
+        back = serial < self.serial and far and not self._late(record)
         back = back or record.type == BOOT or self._again(record)
+        if back:
+            self._serials, self._times = array.array("Q"), array.array("d")
         if back or serial > self.serial:
             self.serial, self.time = serial, time
+            if serial < 2**64 and (not self._serials or serial > self._serials[-1]):
+                self._serials.append(serial)
+                self._times.append(time)
         if record.type == "LOGIN" and record.ses and (back or record.ses > self.ses):
             self.ses, self.login = record.ses, time
         return back
+
+    def _late(self, record):
+        """Tell whether a record fits, by its number and its time, between two that are known of this boot (bool)."""
+        after = bisect.bisect(self._serials, record.serial)
+        if not 0 < after < len(self._serials):
+            return False
+        return self._times[after - 1] - self.SECONDS <= record.time <= self._times[after] + self.SECONDS
 
     def stands(self, record: Told) -> None:
         """Go on from a record (Told) that is known already."""

@@ -80,6 +80,22 @@ def test_a_reboot_ends_what_was_open(tmp_path, first, second, ses, again):
             assert [one["commands"] for one in found] == [1, 1]
 
 
+@pytest.mark.parametrize("seconds", [4, 40, 4000])
+def test_records_that_come_much_too_late_begin_no_boot(tmp_path, seconds):
+    log = Made()
+    for number in range(4):
+        log.login(5 + number, 50 + number, 1001, "ana", "abcd"[number], 1000 + number)
+        log.run(5 + number, 60, 1001, "/bin/echo", str(number))
+        log.logout(5 + number, 50 + number, 1001, "ana")
+        log.time += seconds
+    whole = read(tmp_path, log)
+    per = len(log.audit) // 4
+    parts = [log.audit[at : at + per] for at in range(0, 4 * per, per)]
+    for order in ((0, 2, 1, 3), (0, 3, 1, 2, 3), (0, 2, 3, 1)):
+        found = read(tmp_path, log, audit=[line for at in order for line in parts[at]])
+        assert sorted(found, key=lambda one: one["id"]) == whole
+
+
 def test_a_reboot_that_only_systemd_tells_of(tmp_path):
     before, rest = Made(serial=10), 'comm="systemd-update-utmp" exe="/usr/lib/systemd/systemd-update-utmp" hostname=?'
     before.login(3, 50, 1001, "ana")
@@ -227,6 +243,16 @@ def test_a_chain_of_su_and_sudo(tmp_path):
         ("su", "root", "bob", "success"),
         ("su", "1002", "root", "failed"),
     ]
+
+
+def test_a_change_of_which_the_record_of_whom_is_missing(tmp_path):
+    log = Made()
+    log.login(5, 50, 1001, "ana")
+    log.run(5, 60, 1001, SUDO, "id", euid=0)
+    log.message("USER_CMD", 60, 1001, 5, f'cwd="/" cmd="id" exe="{SUDO}" terminal=pts/0 res=success', 1001)
+    [one] = read(tmp_path, log)
+    assert became(one) == [("sudo", "ana", None, "success")]
+    assert one["unknown"]["became"] == "no record tells whom process 60 became (event 105)"
 
 
 # --- What is missing, and what is written in other letters ------------------------------------------------------
