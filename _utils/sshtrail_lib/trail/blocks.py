@@ -25,8 +25,6 @@ import subprocess
 import typing
 from collections.abc import Callable, Iterator, Sequence
 
-from salt.exceptions import CommandExecutionError
-
 from sshtrail_lib.base import opening
 
 #: Bytes that are taken apart at once: what a processor's own memory holds, for they are gone through repeatedly.
@@ -63,6 +61,13 @@ class Piece(typing.NamedTuple):
     start: int
     end: int | None
     until: bytes = b""
+
+
+def _failed(why: str) -> Exception:
+    # Salt takes as long to import as a log of 100 MB to be read: who needs it has done so.
+    from salt.exceptions import CommandExecutionError
+
+    return CommandExecutionError(why)
 
 
 def find(block: bytes, mark: bytes, at: int) -> int:
@@ -175,7 +180,7 @@ def opened(path: str) -> Iterator[typing.IO[bytes]]:
 @contextlib.contextmanager
 def _zstd(path):
     if not shutil.which("zstd"):
-        raise CommandExecutionError(f"{path}: nothing here can read it (the program zstd)")
+        raise _failed(f"{path}: nothing here can read it (the program zstd)")
     with subprocess.Popen(
         ["zstd", "-dc", "--", path], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
@@ -370,7 +375,7 @@ def _results(files, part, work):
         for block, more in blocks(files, part):
             yield work(block, more)
     except (OSError, EOFError, lzma.LZMAError) as exc:
-        raise CommandExecutionError(f"{files[part.number]} cannot be read: {exc}") from exc
+        raise _failed(f"{files[part.number]} cannot be read: {exc}") from exc
 
 
 def _keep_memory():
@@ -397,9 +402,7 @@ class _Worker:
         """Yield what it made of the next of its parts."""
         while (size := int.from_bytes(self.pipe.read(4) or b"\xff" * 4, "big")) != ENDED:
             if size == FAILED:
-                raise CommandExecutionError(
-                    self.pipe.read().decode(errors="replace") or "a process that read the log was killed"
-                )
+                raise _failed(self.pipe.read().decode(errors="replace") or "a process that read the log was killed")
             yield marshal.loads(self.pipe.read(size))
 
     def end(self):
@@ -422,7 +425,7 @@ def _child(files, parts, work, pipe):
                         out.write(len(data).to_bytes(4, "big") + data)
                     out.write(ENDED.to_bytes(4, "big"))
                     out.flush()
-            except CommandExecutionError as exc:
+            except Exception as exc:  # noqa: BLE001 - whatever it is, the parent tells it
                 out.write(FAILED.to_bytes(4, "big") + str(exc).encode())
     finally:
         os._exit(0)

@@ -15,7 +15,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 
 from sshtrail_lib.base import text
-from sshtrail_lib.trail.questions import addresses
+from sshtrail_lib.trail.session import addresses
 
 Told = Mapping[str, typing.Any]
 ECS, OCSF = "8.11.0", "1.3.0"

@@ -92,7 +92,8 @@ class Gathered:
         if late:
             self._sort(record, 0)
             return
-        boot = self._known.get(mark := hash(record._replace(ran="")))
+        # All but the program, which is looked up.
+        boot = self._known.get(mark := hash(record[:-1]))
         if boot is None:
             self._boot(record)
             self._known[mark] = self.current[record.node]

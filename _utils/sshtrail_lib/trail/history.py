@@ -180,7 +180,7 @@ class Shelf:
     def get(self, where: tuple[int, int]) -> list[Call]:
         """Return the calls (list of Call) that were kept somewhere."""
         self.file.seek(where[0])
-        return [Call(*one) for one in marshal.loads(self.file.read(where[1]))]
+        return list(map(Call._make, marshal.loads(self.file.read(where[1]))))
 
 
 class _History:
@@ -228,7 +228,7 @@ class _History:
 
     def _take(self, records, done):
         for record in records:
-            self.gathered.feed(told.Told(*record))
+            self.gathered.feed(told.Told._make(record))
         for (name, ses), one in done.items():
             node = name.decode(errors="backslashreplace")
             shelf, (segment, blob, odd, files, names) = self.kept[node, self.gathered.current[node], int(ses)], one
@@ -242,13 +242,13 @@ class _History:
         again = part.number and part.first <= shelf.last
         known = {call.serial for call in shelf.calls(part.first - 1)} if again and blob else ()
         if known:
-            calls = [Call(*call) for call in marshal.loads(blob) if call[1] not in known]
+            calls = [Call._make(call) for call in marshal.loads(blob) if call[1] not in known]
             part, blob = kept.segment(calls), marshal.dumps([tuple(call) for call in calls])
         elif again:
             self.twice = self.twice or part.first < shelf.last - missing.SPARE
         if part.number:
             shelf.add(part._replace(where=blob and self.shelf.put(blob)))
-        shelf.odd += [Call(*call) for call in odd if call[1] not in known]
+        shelf.odd += [Call._make(call) for call in odd if call[1] not in known]
 
     def _look_back(self, files, first):
         """Look for the beginnings of the sessions that had begun before what was read."""

@@ -13,7 +13,7 @@ import re
 import typing
 from collections.abc import Iterable, Sequence
 
-from sshtrail_lib.trail.questions import addresses
+from sshtrail_lib.trail.session import addresses
 from sshtrail_lib.trail.sshd_log import Line
 
 #: Seconds by which a line may be stamped before and after the login that it is about (measured: 23 s late at most).

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping
 from salt.exceptions import SaltInvocationError
 
 from sshtrail_lib.base import text
-from sshtrail_lib.trail.questions import Network, addresses
+from sshtrail_lib.trail.questions import Network
+from sshtrail_lib.trail.session import addresses
 
 #: What :func:`sshtrail_lib.trail.session.told` makes of a session.
 Told = Mapping[str, typing.Any]

@@ -13,11 +13,10 @@ from collections.abc import Iterable, Iterator
 from salt.exceptions import SaltInvocationError
 
 from sshtrail_lib.base import text
-from sshtrail_lib.trail.session import STATES, Session
+from sshtrail_lib.trail.session import STATES, Session, addresses
 from sshtrail_lib.trail.sshd_log import Line
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 #: Lines of sshd that tell of somebody who did not come in.
 FAILURES = {"failed", "invalid_user", "left"}
 #: Sources that are told one by one.
@@ -62,6 +61,8 @@ def query(**asked: object) -> Query:
         network = ipaddress.ip_network(address, strict=False) if address else None
     except ValueError as exc:
         raise SaltInvocationError(f"address is {address!r}, which is no address and no network.") from exc
+    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= 96 and network.network_address.ipv4_mapped:
+        network = ipaddress.ip_network((network.network_address.ipv4_mapped, network.prefixlen - 96))
     return Query(address=network, **given)
 
 
@@ -88,20 +89,6 @@ def started(session: Session) -> int:
 def _has_key(session: Session, wanted: str) -> bool:
     known = session.key.fingerprint if session.key else ""
     return bool(known) and (known.startswith(wanted) or known.partition(":")[2].startswith(wanted))
-
-
-def addresses(written: str | None) -> list[Address]:
-    """
-    Return what an address of a session is (list of addresses): itself, and the one of IPv4 that it may stand for.
-
-    Empty for what is no address.
-    """
-    try:
-        own = ipaddress.ip_address((written or "").partition("%")[0])
-    except ValueError:
-        return []
-    mapped = getattr(own, "ipv4_mapped", None)
-    return [own, mapped] if mapped else [own]
 
 
 def _commands(session: Session) -> Iterable:

@@ -89,17 +89,9 @@ _CALL = rb"type=SYSCALL msg=audit\([0-9.:]{1,40}\): arch=(?:" + _STARTS + rb")(?
 TRIED = (
     (
         _CALL.replace(rb"audit\([0-9.:]{1,40}\): ", rb"(?P<tried>audit\([0-9.:]{1,40}\): )")
-        + rb"no exit=-[0-9]+"
-        + _FROM
-        + rb"(?P<pid>[0-9]{1,10})"
-        + _TO
-        + rb"(?P<ses>[0-9]{1,10}) comm=[^\n]*\n(?:type=(?:CWD|PATH|PROCTITLE) msg=(?P=tried)[^\n]*\n)*(?="
-        + _CALL
-        + rb"(?:yes|no) exit=-?[0-9]+"
-        + _FROM
-        + rb"(?P=pid)"
-        + _TO
-        + rb"(?P=ses) comm=)"
+        + (rb"no exit=-[0-9]+" + _FROM + rb"(?P<pid>[0-9]{1,10})" + _TO + rb"(?P<ses>[0-9]{1,10}) comm=[^\n]*\n")
+        + (rb"(?:type=(?:CWD|PATH|PROCTITLE) msg=(?P=tried)[^\n]*\n)*(?=" + _CALL + rb"(?:yes|no) exit=-?[0-9]+")
+        + (_FROM + rb"(?P=pid)" + _TO + rb"(?P=ses) comm=)")
     )
     .replace(rb"([0-9]{1,10})", rb"[0-9]{1,10}")
     .replace(rb"([^ \n]+)", rb"[^ \n]+")

@@ -5,6 +5,7 @@ The session: what one login by SSH was, and what is behind each word that is sai
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import typing
 from collections.abc import Sequence
 
@@ -14,6 +15,9 @@ from sshtrail_lib.base import text
 OPEN, CLOSED, KILLED, LOST = STATES = ("open", "closed", "killed", "lost")
 #: How somebody became another user.
 SU, SUDO, OTHER = VIAS = ("su", "sudo", "other")
+
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Key(typing.NamedTuple):
@@ -179,6 +183,20 @@ class Session:
         if self.started is None or self.ended is None or "seconds" in self.unknown:
             return None
         return round(self.ended - self.started, 3)
+
+
+def addresses(written: str | None) -> list[Address]:
+    """
+    Return what an address of a session is (list of addresses): itself, and the one of IPv4 that it may stand for.
+
+    Empty for what is no address.
+    """
+    try:
+        own = ipaddress.ip_address((written or "").partition("%")[0])
+    except ValueError:
+        return []
+    mapped = getattr(own, "ipv4_mapped", None)
+    return [own, mapped] if mapped else [own]
 
 
 def told(session: Session) -> dict[str, typing.Any]:

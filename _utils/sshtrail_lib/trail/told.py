@@ -39,6 +39,8 @@ OTHERS = frozenset(("USER_START", "USER_END", "CRED_DISP", "USER_AUTH", "USER_AC
 BOOT, UPDATE_UTMP = "SYSTEM_BOOT", "systemd-update-utmp"
 KINDS = frozenset(kind.encode() for kind in (*EARLY, *OWN, *OTHERS, BOOT))
 HEAD = re.compile(rb"(?:node=([^ ]*) )?type=([A-Z_0-9]+) msg=audit\(([0-9]{1,15})\.([0-9]{1,3}):([0-9]{1,20})\):")
+# What PAM says at each login and nobody asks for: it is known by its first letters.
+IDLE, MARK = (b"type=CRED_ACQ ", b"type=CRED_REFR "), b" msg=audit("
 FREE = re.compile(rb" (?:msg=['\"]|data=)")
 HEADS = re.compile(rb"(?:node=[^ ]* )?type=[A-Z_0-9]+ msg=audit\(")
 # What libpam writes, as most messages are: nothing else is in the line, so that it need not be taken apart.
@@ -190,6 +192,8 @@ def _marked(block: bytes, mark: bytes, before: bytes = b"", find: Find = bytes.f
 
 def _record(line: bytes) -> Told | None:
     """Return what a line tells (Told), None where it is of no concern."""
+    if line.startswith(IDLE) and line.find(MARK, line.find(MARK) + 1) < 0:
+        return None
     pam = PAM.fullmatch(line)
     if pam:
         return _by_pam(pam)
