@@ -34,6 +34,11 @@ LARGE, WORKERS = 48 * 2**20, 4
 #: Bytes by which a moment is approached in a file before the rest is read line by line.
 NEAR = 2**16
 COMPRESSED = (".gz", ".xz", ".bz2", ".zst")
+#: What a program turns into plain text, by the ending of the name: the journal's own files are read as JSON.
+PROGRAMS = {
+    ".zst": ("zstd", "-dc", "--"),
+    **dict.fromkeys((".journal", ".journal~"), ("journalctl", "--no-pager", "-q", "-o", "json", "--file")),
+}
 ROTATED = re.compile(
     r"(?P<name>.*?)(?:[.-](?P<date>20[0-9]{6}(?:[-_.]?[0-9]{2,6})?|[0-9]{10})|\.(?P<number>[0-9]{1,4}))?"
 )
@@ -167,9 +172,10 @@ def _age(path):
 
 @contextlib.contextmanager
 def opened(path: str) -> Iterator[typing.IO[bytes]]:
-    """Give the plain content of a file (a handle to read bytes from), however it is compressed."""
-    if path.endswith(".zst"):
-        with _zstd(path) as handle:
+    """Give the plain content of a file (a handle to read bytes from), however it is written."""
+    command = PROGRAMS.get(os.path.splitext(path)[1])
+    if command:
+        with _piped(command, path) as handle:
             yield handle
         return
     opener = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}.get(os.path.splitext(path)[1])
@@ -178,11 +184,15 @@ def opened(path: str) -> Iterator[typing.IO[bytes]]:
 
 
 @contextlib.contextmanager
-def _zstd(path):
-    if not shutil.which("zstd"):
-        raise _failed(f"{path}: nothing here can read it (the program zstd)")
+def _piped(command, path):
+    if not shutil.which(command[0]):
+        raise _failed(f"{path}: nothing here can read it (the program {command[0]})")
     with subprocess.Popen(
-        ["zstd", "-dc", "--", path], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        [*command, path],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "LC_ALL": "C"},
     ) as process:
         try:
             yield process.stdout

@@ -362,6 +362,23 @@ def test_without_pams_record_of_the_beginning_nobody_became_root(tmp_path):
         assert one["became"] == [] and "PAM itself" in one["unknown"]["commands"]
 
 
+def test_the_files_of_the_journal_are_read_by_its_program(tmp_path, monkeypatch):
+    sources = written(tmp_path, journal=JOURNAL)
+    own = tmp_path / "system@0005.journal~"
+    (tmp_path / "journal.json").rename(own)
+    found = sources._replace(journal=[str(own)])
+    program = tmp_path / "bin" / "journalctl"
+    program.parent.mkdir()
+    monkeypatch.setenv("PATH", str(program.parent))
+    with pytest.raises(CommandExecutionError, match="nothing here can read it .the program journalctl"):
+        read(found)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    program.write_text('#!/bin/sh\n[ "$*" = "--no-pager -q -o json --file $5" ] || exec echo "$@"\nexec cat "$6"\n')
+    program.chmod(0o755)
+    program.write_text(program.read_text().replace("$5", str(own)))
+    agrees(read(found))
+
+
 def test_what_the_journal_and_syslog_both_have_counts_once(tmp_path):
     journal = written(tmp_path, journal=JOURNAL)
     both = journal._replace(sshd=RECORDED.sshd)
