@@ -52,12 +52,15 @@ def story(
     for call in calls if switches else ():
         if call.pid in programs and call.success:
             programs[call.pid].append((call.serial, posixpath.basename(call.exe or "")))
-    found, doubts, told = [], [], set()
+    found, doubts, told, turns = [], [], set(), []
     for pid, records in _turns(switches):
         true = _ran_as(programs[pid], records[0].serial) or posixpath.basename(records[0].ran)
         if true and true != records[0].exe:
             doubts.append(f"process {pid} said that it was {records[0].exe}, and was {true}")
-            continue
+        else:
+            turns.append((pid, records))
+    names = {**_learned(turns, odd), **names}
+    for pid, records in turns:
         one = _turn(pid, records, odd, names)
         if one:
             found.append(one)
@@ -110,6 +113,21 @@ def _turn(pid, records, odd, names):
         "failed" if refused else "success" if start or (asked and asked.worked) else "unknown",
         first.serial,
     )
+
+
+def _learned(turns, odd):
+    """Return the names (dict of int to str) of whom somebody became: PAM tells the name, the kernel the number."""
+    found: dict[int, str] = {}
+    known = set()
+    for pid, records in turns:
+        start = next((one for one in records if one.type == "USER_START" and one.worked and one.acct), None)
+        call = _started_by(pid, start.serial, odd) if start else None
+        if start and call and call.uid == call.euid and call.uid not in (0, start.uid):
+            known.add((call.uid, start.acct))
+            found[call.uid] = start.acct
+    # Two names for one number are none.
+    numbers = [uid for uid, _ in known]
+    return {uid: name for uid, name in found.items() if numbers.count(uid) == 1}
 
 
 def _started_by(pid, serial, odd):
