@@ -4,6 +4,7 @@ Times as people write them: ``2h``, ``yesterday 14:00``, ``2026-11-25 14:00``.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import re
 
@@ -136,12 +137,17 @@ def _day(said: str, now: datetime.datetime) -> datetime.date | None:
     return None
 
 
-def _date(parts: dict[str, str], now: datetime.datetime) -> datetime.date:
+def _date(parts: dict[str, str], now: datetime.datetime) -> datetime.date | None:
     month = int(parts["month"]) if "month" in parts else [name[:3] for name in MONTHS].index(parts["name"][:3]) + 1
-    year = int(parts["year"] or now.year)
-    found = datetime.date(year, month, int(parts["day"]))
-    # Without a year it is the last one.
-    return found if parts["year"] or found <= now.date() else found.replace(year=year - 1)
+    if parts["year"]:
+        return datetime.date(int(parts["year"]), month, int(parts["day"]))
+    # Without a year it is the last one; 29 February is not in every one.
+    for year in range(now.year, now.year - 9, -1):
+        with contextlib.suppress(ValueError):
+            found = datetime.date(year, month, int(parts["day"]))
+            if found <= now.date():
+                return found
+    return None
 
 
 def _clock(said: str) -> datetime.time | None:

@@ -65,8 +65,12 @@ class Sessions:
     def _name(self, entry):
         names = self.names.setdefault(entry.node, {0: "root"})
         for record in (entry.login, *entry.starts):
-            if record and record.auid is not None and (record.acct or record.name):
-                names.setdefault(record.auid, record.acct or record.name)
+            if not record or record.auid is None:
+                continue
+            # Who logs in to a sshd that somebody has started has another account, and that one's login id.
+            own = not entry.login or record.pid == entry.login.pid
+            if name := (own and record.acct) or record.name:
+                names.setdefault(record.auid, name)
 
     def made(self) -> Iterator[Session]:
         """Yield the sessions (:class:`~sshtrail_lib.trail.session.Session`), in the order of their events."""

@@ -2,10 +2,13 @@
 trail.moments: times as people write them.
 """
 
+import contextlib
 import datetime
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from salt.exceptions import SaltInvocationError
 from sshtrail_lib.trail import moments
 
@@ -60,6 +63,7 @@ def at(*parts, zone=ZONE):
         ("Nov  3", at(2026, 11, 3)),
         ("3 November 2025, 08:00", at(2025, 11, 3, 8)),
         ("Dec 24", at(2025, 12, 24)),
+        ("29 Feb 12:00", at(2024, 2, 29, 12)),
         ("@1700000000", 1700000000.0),
         ("20261101T080000Z", at(2026, 11, 1, 8, zone=datetime.timezone.utc)),
         ("20261101", at(2026, 11, 1)),
@@ -150,3 +154,10 @@ def test_a_zone_with_summer_time(monkeypatch, now, written, meant):
         monkeypatch.undo()
         time.tzset()
     assert found == at(*meant, zone=datetime.timezone.utc)
+
+
+@given(st.text(max_size=30) | st.text("0123456789:-+.@ TZhdamp", max_size=20) | st.floats() | st.integers())
+def test_any_words_are_a_time_or_named(written):
+    with contextlib.suppress(SaltInvocationError):
+        found = moments.parse(written, "since", NOW)
+        assert found is None or 0 <= found < moments.LATEST

@@ -258,6 +258,16 @@ def test_a_change_of_which_the_record_of_whom_is_missing(tmp_path):
     assert one["unknown"]["became"] == "no record tells whom process 60 became (event 105)"
 
 
+def test_an_account_is_not_named_for_who_logs_in_to_a_sshd_of_its_own(tmp_path):
+    log = Made()
+    log.login(5, 50, 1001, "ana")
+    log.audit = [line for line in log.audit if "USER_START" not in line]
+    log.run(5, 70, 1001, SSHD, "-R", parent=60)
+    log.pam("USER_START", 70, 1001, 5, "bob", SSHD, address="10.0.0.8")
+    log.pam("USER_AUTH", 80, 1001, 5, "root", SU, "authentication", uid=1001, result="failed")
+    assert ("su", "1001", "root", "failed") in became(read(tmp_path, log)[0])
+
+
 # --- What is missing, and what is written in other letters ------------------------------------------------------
 
 
