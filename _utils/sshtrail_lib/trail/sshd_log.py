@@ -47,6 +47,7 @@ ATTEMPT = re.compile(r"(Accepted|Failed|Postponed|Partial) ([a-z/-]+) for (inval
 FROM = re.compile(rf" from {PEER} ssh2(?=: |$)")
 REPEATED = re.compile(r"message repeated (?P<times>[0-9]{1,6}) times: \[ ?(?P<text>.*)\]")
 ESCAPED = re.compile(rb"\\(?:([0-3][0-7]{2})|\\)")
+MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()  # noqa: SIM905
 #: By how much a line of a log can be earlier than the one before.
 LATE = datetime.timedelta(minutes=5)
 #: What can come again from one process, and is then written once.
@@ -258,11 +259,19 @@ def _when(text, now, zone=None, before=None):
     """Return the time that ``text`` (str) tells, or None when it is none; ``before`` is that of the line before."""
     if text[0].isdigit():
         return _iso(text) or _parsed(text, "%Y-%m-%dT%H:%M:%S.%f%z") or _parsed(text, "%Y-%m-%dT%H:%M:%S%z")
-    form = "%Y %b %d %H:%M:%S.%f" if "." in text else "%Y %b %d %H:%M:%S"
     # A day's leave, for clocks and zones that differ; nine years, for 29 February is not in every one.
     latest = now.astimezone() + datetime.timedelta(days=1)
-    tries = (_parsed(f"{latest.year - back} {text}", form, zone, before) for back in range(9))
+    tries = (_in_year(latest.year - back, text, zone, before) for back in range(9))
     return next((when for when in tries if when and when <= latest), None)
+
+
+def _in_year(year, text, zone, before):
+    """Return a time without a year (``Nov 25 23:20:16``, with or without a fraction) in a year, None for none."""
+    try:
+        clock = int(text[4:6]), int(text[7:9]), int(text[10:12]), int(text[13:15]), int(text[16:].ljust(6, "0"))
+        return _local(datetime.datetime(year, MONTHS.index(text[:3]) + 1, *clock), zone, before)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _iso(text):
@@ -274,10 +283,10 @@ def _iso(text):
     return when if when and when.tzinfo else None
 
 
-def _parsed(text, form, zone=None, before=None):
+def _parsed(text, form):
     try:
         when = datetime.datetime.strptime(text, form)
-        return when.astimezone() if when.tzinfo else _local(when, zone, before)
+        return when if when.tzinfo else None
     except (ValueError, OverflowError):
         return None
 
