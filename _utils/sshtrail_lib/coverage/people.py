@@ -27,8 +27,6 @@ SFTP = re.compile(r"\b(?:internal-sftp|sftp-server)\b")
 #: Options of a shell that take the next word, and names of what somebody types at.
 TAKES = re.compile(r"--(?:rcfile|init-file)|[-+]\w*[oO]")
 TYPED_AT = ("/dev/stdin", "/dev/tty", "/dev/fd/0", "/proc/self/fd/0")
-#: Transient units that systemd-run makes, as a control group's path has them.
-TRANSIENT = re.compile(r"/run-(?:u[0-9]+|r[0-9a-f]{32}|p[0-9]+-i[0-9]+)\.service(?:/|$)")
 
 
 class Process(typing.NamedTuple):
@@ -37,7 +35,8 @@ class Process(typing.NamedTuple):
 
     ``pid``, ``parent`` (int), ``comm`` (str), ``uid`` and ``login`` (int: its login id), ``program`` (str: its
     executable, empty when it cannot be told), ``argv`` (tuple of str), ``started`` (float, seconds since the epoch),
-    ``terminal`` (bool: whether it has one of a person's, or reads from somebody), ``group`` (str: its control group).
+    ``terminal`` (bool: whether it has one of a person's, or reads from somebody), ``group`` (str: its control group)
+    and whether that is of a unit that somebody made for the moment (``transient``, bool).
     """
 
     pid: int
@@ -50,6 +49,7 @@ class Process(typing.NamedTuple):
     started: float
     terminal: bool
     group: str
+    transient: bool = False
 
 
 class Door(typing.NamedTuple):
@@ -384,7 +384,7 @@ def _unknown_shells(people: People) -> Verdict:
     shells = [
         one
         for one in people.processes.values()
-        if one.login == UNSET and one.terminal and (TRANSIENT.search(one.group) or _types(one.program, one.argv))
+        if one.login == UNSET and one.terminal and (one.transient or _types(one.program, one.argv))
     ]
     told = "; ".join(f"{_shown(one)}{f' in {one.group}' if one.group else ''}" for one in shells)
     return verdict("shell-without-login", told, since=shells[0].started if shells else None)

@@ -18,7 +18,7 @@ from sshtrail_lib.base import files, processes, sockets
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.coverage import demand
 from sshtrail_lib.coverage.marks import DELETED, LISTENS, SSHD, UNSET, called, user_of
-from sshtrail_lib.coverage.people import PROGRAMS, TRANSIENT, Door, People, Process, Server
+from sshtrail_lib.coverage.people import PROGRAMS, Door, People, Process, Server
 from sshtrail_lib.policy.arguments import Policy
 from sshtrail_lib.sshd import commandline
 from sshtrail_lib.sshd import host as sshd_host
@@ -29,6 +29,8 @@ from sshtrail_lib.sshd.commandline import CommandLine
 
 #: Majors of the terminals that people sit at through the network: Unix98 pseudo terminals.
 PSEUDO = range(136, 144)
+#: Where systemd keeps the units that somebody made for the moment.
+TRANSIENT = "/run/systemd/transient"
 #: A place that a network reaches has a port.
 _PORT = re.compile(r"^(?:vsock|[0-9.]+|\[[^]]*\]):.*[0-9]$")
 #: What processes of one host share, of which a container has its own: either will do.
@@ -151,23 +153,32 @@ def process(pid: int, origin: float) -> Process | None:
         return None
     started = origin + int(fields[19]) / os.sysconf("SC_CLK_TCK")
     shown, program, argv = processes.comm(pid).decode("utf-8", "replace"), _program(pid), processes.argv(pid)
-    terminal, group = int(fields[4]) >> 8 & 0xFFF in PSEUDO, ""
+    terminal, group, transient = int(fields[4]) >> 8 & 0xFFF in PSEUDO, "", False
     if login == UNSET and (terminal or called(program, argv)[0] in demand.SHELLS):
         group = _group(pid)
-        terminal = terminal or _reads_somebody(pid, group)
-    return Process(pid, int(fields[1]), shown, uid, login, program, argv, started, terminal, group)
+        transient = _is_transient(group)
+        terminal = terminal or _reads_somebody(pid, transient)
+    return Process(pid, int(fields[1]), shown, uid, login, program, argv, started, terminal, group, transient)
 
 
-def _reads_somebody(pid: int, group: str) -> bool:
+def _is_transient(group: str) -> bool:
+    """Tell whether a control group (str) is that of a service which somebody made for the moment: systemd-run(1)."""
+    unit = next((name for name in reversed(group.split("/")) if name.endswith(".service")), "")
+    return bool(unit) and os.path.exists(f"{TRANSIENT}/{unit}")
+
+
+def _reads_somebody(pid: int, transient: bool) -> bool:
     """
     Tell whether a process reads from somebody: a terminal or a socket, or what ``systemd-run --pipe`` hands on.
 
-    group
-        Its control group (str). A socket is none of this host's own: an agent talks by those.
+    transient
+        Whether somebody made its unit for the moment (bool).
+
+    A socket of this host's own is none: an agent talks by those.
     """
     link = _link(f"/proc/{pid}/fd/0")
     if link.startswith(("/dev/pts/", "pipe:")):
-        return link.startswith("/dev") or bool(TRANSIENT.search(group))
+        return link.startswith("/dev") or transient
     reads = link.removeprefix("socket:[").removesuffix("]").encode()
     if not reads.isdigit():
         return False

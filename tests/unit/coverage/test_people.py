@@ -111,7 +111,9 @@ DROPBEAR = Door(process(60, 1, "dropbear", comm="dropbear", program="/usr/sbin/d
 SOCAT = process(61, 1, "socat\0TCP-LISTEN:4444,fork\0EXEC:/bin/bash", comm="socat", program="/usr/bin/socat1")
 AGENTS = process(71, 1, "bash\0--login", comm="bash", program="/usr/bin/bash", terminal=True)
 OTHER = SERVER._replace(config="/run/other", ours=False, keywords={"usepam": "yes"})
+EDITOR = process(70, 1, "vim", comm="vim", program="/usr/bin/vim", terminal=True, transient=True)
 HIDING = {
+    "an editor of systemd-run": (with_processes(EDITOR), "shell-without-login", True),
     "UsePAM no": (WELL._replace(keywords={**KEYWORDS, "usepam": "no"}), "sshd-without-pam", True),
     "-o UsePAM=no": (with_server(argv=(PATH, "-o", "UsePAM=no")), "sshd-options", True),
     "-oUsePAM no, as a title shows it": (with_server(argv=(PATH, "-oUsePAM", "no", "-D")), "sshd-options", True),
@@ -218,7 +220,14 @@ HIDING = {
     "systemd-run": (
         with_processes(
             process(
-                70, 1, "bash", comm="bash", program="/bin/bash", terminal=True, group="/system.slice/run-u7.service"
+                70,
+                1,
+                "bash",
+                comm="bash",
+                program="/bin/bash",
+                terminal=True,
+                group="/system.slice/run-u7.service",
+                transient=True,
             )
         ),
         "shell-without-login",

@@ -55,8 +55,8 @@ def test_who_listens_in_a_network_of_his_own(start):
     assert places(child.pid, os.getpid()) == {child.pid: {"127.0.0.1:4242"}}
 
 
-def reads(pid, group="/system.slice/cron.service"):
-    return ways._reads_somebody(pid, group)
+def reads(pid, transient=False):
+    return ways._reads_somebody(pid, transient)
 
 
 def test_a_shell_that_reads_from_the_network():
@@ -77,8 +77,7 @@ def test_a_shell_that_reads_from_the_network():
 def test_a_shell_that_reads_from_a_terminal_or_from_systemd_run():
     near, far = os.openpty()
     shells = [subprocess.Popen(["/bin/sh"], stdin=one) for one in (far, subprocess.PIPE, subprocess.DEVNULL)]
-    groups = ("/system.slice/x.service", "/system.slice/run-u7.service")
-    found = [[reads(one.pid, group) for group in groups] for one in shells]
+    found = [[reads(one.pid, transient) for transient in (False, True)] for one in shells]
     for one in shells:
         one.kill()
         one.wait()
@@ -176,3 +175,19 @@ def test_which_keywords_name_another_program(tmp_path, monkeypatch):
     assert ways._replaced(None, {"sshdsessionpath": str(other)}) == (f"SshdSessionPath {other}",)
     # One that knows no such keyword refuses it.
     assert ways._replaced(None, {"sshdauthpath": str(other)}) == ()
+
+
+@pytest.mark.parametrize(
+    "group,transient",
+    [
+        ("/system.slice/mine.service", True),
+        ("/system.slice/mine.service/payload", True),
+        ("/system.slice/ssh.service", False),
+        ("/user.slice/user-0.slice/session-1.scope", False),
+        ("", False),
+    ],
+)
+def test_a_unit_for_the_moment_whatever_its_name(tmp_path, monkeypatch, group, transient):
+    monkeypatch.setattr(ways, "TRANSIENT", str(tmp_path))
+    (tmp_path / "mine.service").write_text("")
+    assert ways._is_transient(group) == transient
