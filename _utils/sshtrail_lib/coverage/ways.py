@@ -106,10 +106,10 @@ def _loads(minion: Minion, pid: int) -> str:
 
 def alive() -> dict[int, Process]:
     """Return the processes of this host (dict of pid to :class:`Process`), without those of its containers."""
-    own, origin = _namespaces("self"), time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
-    found = {}
+    kinds, origin = _kinds(), time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    own, found = _namespaces("self", kinds), {}
     for name in os.listdir("/proc"):
-        if name.isdigit() and own & _namespaces(name):
+        if name.isdigit() and own & _namespaces(name, kinds):
             one = process(int(name), origin)
             if one:
                 found[one.pid] = one
@@ -126,9 +126,17 @@ def in_session(pid: int) -> bool:
     return False
 
 
-def _namespaces(pid: str) -> set[tuple[str, int]]:
+def _kinds() -> tuple[str, ...]:
+    """
+    Return what tells the processes of this host (tuple of str): where we are with its first process, all whose numbers
+    it gives, also those that have left all else (unshare(1)); a container has numbers of its own.
+    """
+    return (*NAMESPACES, "pid") if _namespaces("1", NAMESPACES) == _namespaces("self", NAMESPACES) else NAMESPACES
+
+
+def _namespaces(pid: str, kinds: Iterable[str]) -> set[tuple[str, int]]:
     found = set()
-    for kind in NAMESPACES:
+    for kind in kinds:
         try:
             found.add((kind, os.stat(f"/proc/{pid}/ns/{kind}").st_ino))
         except OSError:

@@ -14,6 +14,8 @@ from sshtrail_lib.coverage import ways
 #: Listens, tells that it does, and waits.
 LISTENS = "import socket; s = socket.create_server(('127.0.0.1', 4242)); print(flush=True); input()"
 OTHER = "import ctypes, os; assert not ctypes.CDLL(None).unshare(0x40000000); os.system('ip link set lo up'); "
+#: Goes where neither the mounts nor the name are the host's.
+LEFT = "import ctypes; assert not ctypes.CDLL(None).unshare(0x04020000); print(flush=True); input()"
 
 
 @pytest.fixture
@@ -57,6 +59,24 @@ def test_who_listens_in_a_network_of_his_own(start):
 
 def reads(pid, transient=False):
     return ways._reads_somebody(pid, transient)
+
+
+def test_who_has_left_the_hosts_mounts_and_its_name(start, monkeypatch):
+    child = start(sys.executable, "-c", LEFT)
+    assert child.stdout.readline(), "it could not leave"
+    monkeypatch.setattr(ways, "_kinds", lambda: ways.NAMESPACES)
+    assert child.pid not in ways.alive() and os.getpid() in ways.alive()
+    monkeypatch.setattr(ways, "_kinds", lambda: (*ways.NAMESPACES, "pid"))
+    assert child.pid in ways.alive()
+
+
+def test_by_what_the_processes_of_a_host_are_known(monkeypatch):
+    told = {"1": {("mnt", 1), ("uts", 2)}, "self": {("mnt", 1), ("uts", 2)}}
+    monkeypatch.setattr(ways, "_namespaces", lambda pid, kinds: told[pid])
+    assert ways._kinds() == ("mnt", "uts", "pid")
+    for other in ({("mnt", 3), ("uts", 2)}, set()):
+        told["1"] = other
+        assert ways._kinds() == ("mnt", "uts")
 
 
 def test_a_shell_that_reads_from_the_network():
