@@ -357,6 +357,12 @@ def lost(host):
     return next(one["evidence"] for one in rows if one["check"] == "records-lost")
 
 
+def test_records_that_were_lost_and_counted_no_more(host):
+    host.call("sshtrail.coverage", "fresh=True")
+    host.sh("auditctl -r 1; for i in 1 2 3 4 5 6 7 8; do auditctl -m $i; done; auditctl -r 0; auditctl --reset-lost")
+    assert "their count was set back" in lost(host)
+
+
 def test_what_was_off_between_two_looks(host):
     host.call("sshtrail.coverage", "fresh=True")
     host.sh("auditctl -e 0; auditctl -e 1")

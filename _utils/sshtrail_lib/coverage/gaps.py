@@ -86,6 +86,24 @@ def unseen(records: Sequence[Record], since: float, before: Mapping[str, int], n
             yield Gap(told, _when(gone[-1]))
 
 
+def set_back(records: Sequence[Record], since: float, lost: int) -> Iterator[Gap]:
+    """
+    Yield when the kernel's count of lost records was set back (``auditctl --reset-lost``) after it had grown.
+
+    records, since
+        As for :func:`find`.
+    lost
+        How many it had counted then (int).
+    """
+    for one in records:
+        old = one.text("old") or ""
+        if (one.type, one.text("lost"), one.text("res")) != ("CONFIG_CHANGE", "0", "1") or _when(one) <= since:
+            continue
+        if old.isdigit() and int(old) > lost:
+            yield Gap(f"{int(old) - lost} records were lost, and their count was set back {_by(one)}", _when(one))
+        lost = 0
+
+
 def _when(one: Record) -> float:
     return one.seconds + one.milliseconds / 1000
 

@@ -29,6 +29,7 @@ from sshtrail_lib.policy.arguments import Policy
 from sshtrail_lib.rules import accounts, compile, fields, layout, overlap, privileged, target, watches
 from sshtrail_lib.sshd import started as sshd_started
 from sshtrail_lib.trail import reader
+from sshtrail_lib.trail.audit_log import Record
 
 Ask = Callable[[str], list[dict[str, typing.Any]]]
 #: Seconds within which a message arrives; and where the log still grows, so that auditd only is behind.
@@ -131,15 +132,6 @@ def _verdicts(
     return found, before
 
 
-def _gaps(policy: Policy, log: str, since: float) -> list[gaps.Gap]:
-    """Return what was open after ``since`` (float, seconds) and is closed again."""
-    commands = [line for group in policy["rules"]["groups"] for line in group["rules"] if "execve" in line]
-    keys = {key for line in commands for key in watches.keys(line) or ()}
-    named = [data for line in policy["rules"].get("allowed", ()) if (data := _compiled(line))]
-    lists = {layout.unpack(rule)[0].filter for rule in named}
-    return list(gaps.find(logs.records(log, gaps.KINDS), since, keys, lists, functools.partial(logs.title, log)))
-
-
 def _logins(minion: Minion, policy: Policy, known: people.People, before: Memory, now: float) -> Iterator[Verdict]:
     since = memory.judges(before, now - logins.APART)
     facility = str(known.keywords.get("syslogfacility") or "AUTH")
@@ -179,14 +171,16 @@ def _audited(minion: Minion, policy: Policy, before: Memory, now: float) -> tupl
     if status is None:
         return list(daemon.judge(_audit(policy, None, error, before, None, ""))), before
     path = facts.log(conf).path
-    before, extent = memory.lost(before, processes.boot(), status["lost"], now), pulse.extent(path)
+    extent, lost = pulse.extent(path), before.lost if before.boot == processes.boot() else 0
+    before = memory.lost(before, processes.boot(), status["lost"], now)
     counted, rules = time.time(), _rules(policy)
     hidden = list(coverage_rules.judge(rules))
     auditd = facts.auditd(status["pid"], conf)
     heard = _heard(status, auditd, facts.log(conf), [one.evidence for one in hidden if one.check == "rules-hide"])
-    before = _missing(policy, path, extent, before, now, rules) if status["enabled"] else before
+    seen = _Seen(path, extent, _held(rules.held), lost or 0, now)
+    before = _missing(policy, seen, before) if status["enabled"] else before
     judged = list(daemon.judge(_audit(policy, status, error, before, auditd, heard)))
-    moved, after = _moved(rules, path, before._replace(held=_held(rules.held), counted=counted), now)
+    moved, after = _moved(rules, path, before._replace(held=seen.held, counted=counted), now)
     return [*judged, *hidden, moved], after
 
 
@@ -195,28 +189,51 @@ def _held(rules: Iterable[bytes]) -> dict[str, int]:
     return dict(collections.Counter(str(layout.unpack(rule)[0].filter) for rule in rules))
 
 
-def _missing(
-    policy: Policy, path: str, extent: Sequence[typing.Any], before: Memory, now: float, rules: coverage_rules.Rules
-) -> Memory:
+class _Seen(typing.NamedTuple):
+    """
+    What a look has seen: the audit ``log`` (str) and its ``extent``, how many rules each list ``held`` (dict of str to
+    int), how many records had been ``lost`` at the look before (int), and ``now`` (float, seconds since the epoch).
+    """
+
+    log: str
+    extent: Sequence[typing.Any]
+    held: Mapping[str, int]
+    lost: int
+    now: float
+
+
+def _missing(policy: Policy, seen: _Seen, before: Memory) -> Memory:
     """Return the memory with what is missing in the log since the last look."""
-    changed = before.log and (before.log[0] != extent[0] or marks.cut(before.log, extent))
-    after = memory.log(before, path, extent, now, bool(changed) and facts.kept(path, before.log, before.looked))
+    changed = before.log and (before.log[0] != seen.extent[0] or marks.cut(before.log, seen.extent))
+    kept = bool(changed) and facts.kept(seen.log, before.log, before.looked)
+    after = memory.log(before, seen.log, seen.extent, seen.now, kept)
     if not before.looked:
         # Nobody promised anything.
         return after
-    found = [*_gaps(policy, path, before.looked), *_unseen(path, before, _held(rules.held))]
+    found = _gaps(policy, seen, before)
     given = [*after.given, *((gap.pid, gap.when, gap.told) for gap in found if gap.pid)]
     # In an open session it is told as long as it lasts.
     told = "; ".join(gap.told for gap in found if not (gap.pid and ways.in_session(gap.pid)))
-    return memory.missing(after._replace(given=given), told, now)
+    return memory.missing(after._replace(given=given), told, seen.now)
 
 
-def _unseen(path: str, before: Memory, held: Mapping[str, int]) -> list[gaps.Gap]:
-    if not before.counted or (logs.reaches(path) or math.inf) > before.counted:
+def _gaps(policy: Policy, seen: _Seen, before: Memory) -> list[gaps.Gap]:
+    """Return what was open after the last look and is closed again."""
+    commands = [line for group in policy["rules"]["groups"] for line in group["rules"] if "execve" in line]
+    keys = {key for line in commands for key in watches.keys(line) or ()}
+    named = [data for line in policy["rules"].get("allowed", ()) if (data := _compiled(line))]
+    lists = {layout.unpack(rule)[0].filter for rule in named}
+    records = logs.records(seen.log, gaps.KINDS)
+    found = [*gaps.find(records, before.looked, keys, lists, functools.partial(logs.title, seen.log))]
+    return [*found, *gaps.set_back(records, before.looked, seen.lost), *_unseen(seen, before, records)]
+
+
+def _unseen(seen: _Seen, before: Memory, records: Sequence[Record]) -> list[gaps.Gap]:
+    if not before.counted or (logs.reaches(seen.log) or math.inf) > before.counted:
         return []
-    found = list(gaps.unseen(logs.records(path, gaps.KINDS), before.counted, before.held, held))
+    found = list(gaps.unseen(records, before.counted, before.held, seen.held))
     # Whoever changes the rules at this moment is told of by the next look.
-    return found if found and _held(kernel.rules()) == held else []
+    return found if found and _held(kernel.rules()) == seen.held else []
 
 
 def _audit(

@@ -29,10 +29,10 @@ DELETED = " (deleted)"
 MANY = ("busybox", "toybox", "dropbearmulti")
 #: Variables for which the loader puts a library into a program, as a line of its environment: ld.so(8).
 LOADS = re.compile(r"LD_(?:PRELOAD|AUDIT)=.")
-#: Lines of the log for which a host is looked at as a whole: auditing was switched off, a rule came or went, a login id
-#: was given up.
+#: Lines of the log for which a host is looked at as a whole: auditing was switched off, a rule came or went, the count
+#: of lost records was set back, a login id was given up.
 INTERRUPTED = re.compile(
-    rb"type=(?:CONFIG_CHANGE [^\n]*(?:op=(?:add|remove)_rule|audit_enabled=0)"
+    rb"type=(?:CONFIG_CHANGE [^\n]*(?:op=(?:add|remove)_rule|audit_enabled=0|lost=0 old=[1-9])"
     rb"|LOGIN [^\n]* old-auid=(?!4294967295)[0-9]+ auid=4294967295 )"
 )
 #: What such a line has: the pattern alone would take ten times as long to go through a log.

@@ -96,6 +96,29 @@ def test_a_rule_that_hid_that_it_came(records, before, now, told):
     assert ["the list exclude" in one and "login id 1001" in one for one in found] == [True] * told
 
 
+RESET = f"CONFIG_CHANGE T: op=set lost=0 old={{}} {BY} res=1"
+
+
+@pytest.mark.parametrize(
+    "records,lost,told",
+    [
+        ([(20, RESET.format(500))], 0, ["500 records were lost"]),
+        ([(20, RESET.format(500))], 490, ["10 records were lost"]),
+        ([(20, RESET.format(500)), (21, RESET.format(7))], 500, ["7 records were lost"]),
+        # What was counted before was told before.
+        ([(20, RESET.format(500))], 500, []),
+        ([(9, RESET.format(500))], 0, []),
+        ([(20, RESET.format(500).replace("lost=", "audit_rate_limit="))], 0, []),
+        ([(20, RESET.format(500).replace("res=1", "res=0"))], 0, []),
+    ],
+)
+def test_a_count_that_was_set_back(records, lost, told):
+    known = list(audit_log.records(lines(*records)))
+    found = [one.told for one in gaps.set_back(known, 10.0, lost)]
+    assert len(found) == len(told) and all(one.startswith(begins) for one, begins in zip(found, told, strict=True))
+    assert interrupted(b"\n".join(lines(*records)) + b"\n") == ("lost=0" in records[0][1])
+
+
 BOTH = [(20, LOADED.format("(null)", 4)), (23, GONE.format("(null)", 4))]
 AGAIN = [*BOTH, (24, LOADED.format("(null)", 4))]
 NOBODYS = [(when, one.replace("auid=1001", f"auid={UNSET}")) for when, one in BOTH]
