@@ -5,8 +5,10 @@ What a host tells of its audit and its log: the kernel, the process that it spea
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 import os
+import re
 import stat
 import time
 import typing
@@ -28,6 +30,13 @@ OFF = ("audit=0", "audit=off")
 #: Bytes of a log's beginning that are read.
 HEAD = 2**20
 AUDIT_PROTOCOL = "9"
+#: A login (LOGIN, USER_START) or what somebody does in it (SYSCALL), as the kernel prints it (kernel/audit.c,
+#: kauditd_printk_skb), and the bytes of a message.
+PRINTED = re.compile(
+    rb";audit: type=(?:1006|1105|1300) (?P<event>audit\((?P<when>\d+\.\d+):\d+\)): (?=.* auid=(?!4294967295 ))",
+    re.DOTALL,
+)
+LONGEST_MESSAGE = 8192
 #: What the names of compressed files end in.
 COMPRESSED = (".gz", ".xz", ".bz2", ".zst", ".lz4", ".lzma", ".Z")
 
@@ -262,6 +271,39 @@ def place(path: str) -> tuple[str, str]:
 def admin_space(data: bytes) -> str:
     """Return the ``admin_space_left`` of a configuration file (bytes) as auditd takes it (str): MiB, or per cent."""
     return language.effective(data, "admin_space_left")
+
+
+def printed(since: float, path: str = "/dev/kmsg") -> list[bytes]:
+    """
+    Return which events of sessions the kernel has printed to its own log, having nobody who takes its records (list of
+    bytes, as a record names its event). It prints a few at a time, and leaves out the others.
+
+    since
+        From when on (float, seconds since the epoch).
+    path
+        Of that log (str): dev-kmsg, a message with each read.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return []
+    with contextlib.closing(os.fdopen(handle, "rb", buffering=0)) as messages:
+        found = [told for one in _messages(messages) if (told := PRINTED.search(one))]
+    return [told["event"] for told in found if float(told["when"]) > since]
+
+
+def _messages(messages: io.RawIOBase) -> Iterator[bytes]:
+    while True:
+        try:
+            one = messages.read(LONGEST_MESSAGE)
+        except BrokenPipeError:
+            # What was next has been overwritten.
+            continue
+        except OSError:
+            return
+        if not one:
+            return
+        yield one
 
 
 def readers(own: int) -> tuple[str, ...]:

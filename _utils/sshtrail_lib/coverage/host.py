@@ -177,7 +177,7 @@ def _audited(minion: Minion, policy: Policy, before: Memory, now: float) -> tupl
     hidden = list(coverage_rules.judge(rules))
     auditd = facts.auditd(status["pid"], conf)
     heard = _heard(status, auditd, facts.log(conf), [one.evidence for one in hidden if one.check == "rules-hide"])
-    seen = _Seen(path, extent, _held(rules.held), lost or 0, now)
+    seen = _Seen(path, extent, _held(rules.held), lost or 0, ways.began(status["pid"]), now)
     before = _missing(policy, seen, before) if status["enabled"] else before
     judged = list(daemon.judge(_audit(policy, status, error, before, auditd, heard)))
     moved, after = _moved(rules, path, before._replace(held=seen.held, counted=counted), now)
@@ -192,13 +192,15 @@ def _held(rules: Iterable[bytes]) -> dict[str, int]:
 class _Seen(typing.NamedTuple):
     """
     What a look has seen: the audit ``log`` (str) and its ``extent``, how many rules each list ``held`` (dict of str to
-    int), how many records had been ``lost`` at the look before (int), and ``now`` (float, seconds since the epoch).
+    int), how many records had been ``lost`` at the look before (int), since when this ``auditd`` runs, and ``now``
+    (float, seconds since the epoch).
     """
 
     log: str
     extent: Sequence[typing.Any]
     held: Mapping[str, int]
     lost: int
+    auditd: float
     now: float
 
 
@@ -225,7 +227,19 @@ def _gaps(policy: Policy, seen: _Seen, before: Memory) -> list[gaps.Gap]:
     lists = {layout.unpack(rule)[0].filter for rule in named}
     records = logs.records(seen.log, gaps.KINDS)
     found = [*gaps.find(records, before.looked, keys, lists, functools.partial(logs.title, seen.log))]
-    return [*found, *gaps.set_back(records, before.looked, seen.lost), *_unseen(seen, before, records)]
+    found += [*gaps.set_back(records, before.looked, seen.lost), *_unseen(seen, before, records)]
+    return [*found, *_printed(seen, before)]
+
+
+def _printed(seen: _Seen, before: Memory) -> list[gaps.Gap]:
+    """Return what the kernel printed for want of an auditd, before this one began."""
+    if seen.auditd <= before.looked:
+        return []
+    lost = logs.without(seen.log, facts.printed(before.looked))
+    told = (
+        f"{len(lost)} commands of sessions went to the kernel's own log (dmesg) alone, for no auditd took their records"
+    )
+    return [gaps.Gap(told, seen.auditd)] if lost else []
 
 
 def _unseen(seen: _Seen, before: Memory, records: Sequence[Record]) -> list[gaps.Gap]:

@@ -133,6 +133,12 @@ def title(log: str, about: Record) -> str | None:
     return text.printable(next(titles, b"").replace(b"\0", b" "))
 
 
+def without(log: str, events: Iterable[bytes]) -> list[bytes]:
+    """Return those of the ``events`` (iterable of bytes, as records name them) that the audit ``log`` (str) lacks."""
+    known = b"".join(_file(log))
+    return [one for one in events if one not in known]
+
+
 def _of(lines: Iterable[bytes], kinds: Iterable[str]) -> list[Record]:
     marks = tuple(f"type={kind} ".encode() for kind in kinds)
     return list(audit_log.records(line for line in lines if any(mark in line for mark in marks)))

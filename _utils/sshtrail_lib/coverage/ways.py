@@ -116,6 +116,12 @@ def alive() -> dict[int, Process]:
     return found
 
 
+def began(pid: int) -> float:
+    """Return when a process (int) was started (float, seconds since the epoch), 0 for none."""
+    one = process(pid, time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)) if pid else None
+    return one.started if one else 0.0
+
+
 def in_session(pid: int) -> bool:
     """Tell whether a process (int) runs in an open session of sshd's (bool)."""
     while pid > 1:

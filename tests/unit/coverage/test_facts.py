@@ -4,6 +4,7 @@ coverage.facts: what processes, files and the kernel's command line tell.
 
 import math
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -128,3 +129,27 @@ def test_a_library_that_was_put_into_a_program(value, told):
         assert facts._loads(one.pid) == told
         one.stdin.close()
     assert facts._loads(one.pid) == ""
+
+
+MESSAGES = [
+    b"6,1,2,-;audit: type=1300 audit(20.500:7): arch=c000003e syscall=59 auid=1001 uid=0\n SUBSYSTEM=x\n",
+    b"6,1,2,-;audit: type=1309 audit(20.500:7): argc=1 a0=id\n",
+    b"6,1,2,-;audit: type=1006 audit(20.600:8): pid=7 uid=0 old-auid=4294967295 auid=1001 tty=(none) res=1\n",
+    b"6,1,2,-;audit: type=1006 audit(20.600:9): pid=7 uid=0 old-auid=1001 auid=4294967295 tty=(none) res=1\n",
+    b"6,1,2,-;audit: type=1300 audit(20.500:8): arch=c000003e syscall=59 auid=4294967295 uid=0\n",
+    b"6,1,2,-;audit: type=1300 audit(9.500:9): arch=c000003e syscall=59 auid=1001 uid=0\n",
+    # Whoever writes to that log himself.
+    b"12,1,2,-;x audit: type=1300 audit(20.500:10): auid=1001 \n",
+]
+
+
+def test_what_the_kernel_printed_for_want_of_an_auditd(tmp_path, monkeypatch):
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with near, far:
+        for one in MESSAGES:
+            near.send(one)
+        near.shutdown(socket.SHUT_WR)
+        monkeypatch.setattr(facts.os, "open", lambda path, flags: os.dup(far.fileno()))
+        assert facts.printed(10.0) == [b"audit(20.500:7)", b"audit(20.600:8)"]
+    monkeypatch.undo()
+    assert facts.printed(10.0, str(tmp_path / "none")) == []
