@@ -315,20 +315,6 @@ def test_an_auditd_that_was_killed(host):
     assert host.open_ways() == {}
 
 
-def test_commands_for_which_there_was_no_auditd(host):
-    """The kernel prints their records, counts nothing as lost, and all is well again when one looks."""
-    host.call("sshtrail.coverage", "fresh=True")
-    end_auditd(host)
-    try:
-        assert host.session(USER, "/bin/echo marked-without-auditd").wait() == 0
-    finally:
-        host.run("auditd")
-        wait_for(host.auditd, "auditd")
-    assert b"marked-without-auditd" not in host.read(LOG)
-    assert "no auditd took them" in lost(host)
-    assert host.open_ways() == {}
-
-
 def test_an_auditd_that_shows_its_records(host):
     end_auditd(host)
     try:

@@ -221,7 +221,8 @@ CHECKS = {
     "records-lost": Check(
         False,
         "no record was lost",
-        "Records were lost: the kernel dropped them, or made none for a while, or they were cut out of the log",
+        "Records were lost: the kernel dropped them, or made none for a while, nobody took them, or they were cut out "
+        "of the log",
         "Find out who did it; where the kernel dropped them, raise rules:status:backlog_limit. What was lost cannot be "
         "recovered.",
     ),

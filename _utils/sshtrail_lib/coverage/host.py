@@ -235,10 +235,8 @@ def _printed(seen: _Seen, before: Memory) -> list[gaps.Gap]:
     """Return what the kernel printed for want of an auditd, before this one began."""
     if seen.auditd <= before.looked:
         return []
-    lost = logs.without(seen.log, facts.printed(before.looked))
-    told = (
-        f"{len(lost)} commands of sessions went to the kernel's own log (dmesg) alone, for no auditd took their records"
-    )
+    lost = set(logs.without(seen.log, facts.printed(before.looked)))
+    told = f"at least {len(lost)} events of sessions are in the kernel's own log (dmesg) alone: no auditd took them"
     return [gaps.Gap(told, seen.auditd)] if lost else []
 
 
