@@ -1,7 +1,8 @@
-"""What the findings depend on: where it changes, a host is looked at again."""
+"""What the findings depend on: where it changes, a host is looked at again; and what is missing since the last look."""
 
 import pytest
 from sshtrail_lib.coverage import host
+from sshtrail_lib.coverage.memory import Memory
 from sshtrail_lib.policy import pillar as policy_pillar
 
 
@@ -18,3 +19,36 @@ def test_a_directory_that_may_come_and_the_one_that_it_comes_into(directory):
 @pytest.mark.parametrize("directory", ["/usr/bin", "/sbin", "/usr/local/bin"])
 def test_where_privileged_programs_come_and_go(directory):
     assert directory in sources(privileged=True) and directory not in sources(session=True)
+
+
+@pytest.fixture
+def log(tmp_path):
+    path = tmp_path / "audit.log"
+    went = "type=CONFIG_CHANGE msg=audit(20.000:8): op=remove_rule key=x list=5 res=1"
+    path.write_text(f"type=SYSCALL msg=audit(9.000:7): auid=1001\n{went}\n")
+    return str(path)
+
+
+def test_what_the_kernel_printed_and_nobody_took(log, monkeypatch):
+    printed = [b"audit(9.000:7)", b"audit(9.000:9)", b"audit(9.000:9)"]
+    monkeypatch.setattr(host.facts, "printed", lambda since: printed)
+    seen = host._Seen(log, (), {}, 0, 50.0, 60.0)
+    [gap] = host._printed(seen, Memory(looked=40.0))
+    assert gap.told.startswith("at least 1 events of sessions") and gap.when == 50.0
+    # This auditd was there before.
+    assert host._printed(seen, Memory(looked=50.0)) == []
+    monkeypatch.setattr(host.facts, "printed", lambda since: printed[:1])
+    assert host._printed(seen, Memory(looked=40.0)) == []
+
+
+def test_what_went_from_a_list_and_never_came(log, monkeypatch):
+    records = host.logs.records(log, ("CONFIG_CHANGE",))
+    seen, before = host._Seen(log, (), {"4": 3}, 0, 0.0, 60.0), Memory(looked=10.0, counted=10.0, held={"4": 3})
+    monkeypatch.setattr(host, "_held", lambda rules: {"4": 3})
+    monkeypatch.setattr(host.kernel, "rules", list)
+    assert [gap.when for gap in host._unseen(seen, before, records)] == [20.0]
+    # Nobody has counted, the log does not reach back so far, it was there, somebody changes them at this moment.
+    for other in (before._replace(counted=0.0), before._replace(counted=8.0), before._replace(held={"5": 1})):
+        assert host._unseen(seen, other, records) == []
+    monkeypatch.setattr(host, "_held", lambda rules: {"4": 2})
+    assert host._unseen(seen, before, records) == []
