@@ -116,11 +116,13 @@ class _Edit(Lines):
             target = next((one for one in deciding if one in ours), None)
         else:
             target = ours[-1 if self.keyword.repeat == keywords.LAST else 0] if ours else None
-        if target and not self._beside_section(target):
+        beside = target is not None and self._beside_section(target)
+        if target and not beside:
             self._rewrite(target, self._arguments_for(target))
         elif not target:
             self._insert(self._arguments_for(None))
-        self._drop_rivals(ours, target)
+        if not beside or not holds(self.wanted, self.tree):
+            self._drop_rivals(ours, target)
         if self.wanted.criteria is not None and not (sshd_wish.at_least(self.wanted) or holds(self.wanted, self.tree)):
             self._move()
 

@@ -314,9 +314,23 @@ def _block(wanted: Wish) -> Criteria | None:
 
 def _current(wanted: Wish, tree: Tree, connection: Connection) -> typing.Any:
     found = sshd_effective.effective(tree, connection).get(wanted.keyword.name)
-    if found is None or (wanted.criteria is not None and not ours(_leading(found, wanted), wanted)):
+    if found is None or (wanted.criteria is not None and not _said(found, wanted)):
         return None
+    if wanted.criteria is not None and wanted.keyword.kind in _SETS:
+        # What two blocks say for the same people is no other list.
+        return list(dict.fromkeys(found.value or [])) or None
     return _as_written(found, wanted, tree.daemon.names) if wanted.keyword.kind == "listen" else found.value
+
+
+#: Kinds of lists in which an item that is there twice means nothing.
+_SETS = ("users", "words", "accept")
+
+
+def _said(found: Effective, wanted: Wish) -> bool:
+    """Whether the block of ``wanted`` says the value; the blocks that a connection meets add to one list."""
+    if wanted.keyword.kind in _SETS:
+        return any(ours([one], wanted) for one in found.deciding)
+    return ours(_leading(found, wanted), wanted)
 
 
 def _leading(found: Effective, wanted: Wish) -> tuple[Setting, ...]:
@@ -358,7 +372,8 @@ def holds_for(wanted: Wish, tree: Tree, connection: Connection) -> bool:
     if not isinstance(want, list):
         return now == want
     if wanted.exact:
-        return sorted(now or []) == sorted(want)
+        plain: type = set if wanted.criteria is not None and wanted.keyword.kind in _SETS else list
+        return sorted(plain(now or [])) == sorted(plain(want))
     return set(want) <= set(now or [])
 
 
