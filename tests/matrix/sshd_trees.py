@@ -196,7 +196,7 @@ def parsed(text):
 
 def loaded(daemon, tree, main=MAIN):
     """Return the Tree of ``tree`` (``{path: bytes}``) as ``daemon`` (Daemon) reads it."""
-    return sshd_include.load(main, daemon, DISK, tree)
+    return sshd_include.load(main, daemon, DISK._replace(has_directory=lambda _path: True), tree)
 
 
 def golden(release):

@@ -91,11 +91,15 @@ def before_block(lines: Sequence[Line], head: Line) -> int:
     return number
 
 
-def drop_in_of(line: Line) -> str | None:
-    """Return the path (str) at which the Include that ``line`` is would find our drop-in, None where it would not."""
+def drop_in_of(tree: Tree, line: Line) -> str | None:
+    """
+    Return the path (str) at which the Include that ``line`` of ``tree`` is would find our drop-in, None where it would
+    not, or there is no such directory.
+    """
     for word in line.arguments.words:
-        path = posixpath.join(posixpath.dirname(include.pattern_of(word)), DROP_IN)
-        if include.matches(path, include.pattern_of(word)):
+        directory = posixpath.dirname(include.pattern_of(word))
+        path = posixpath.join(directory, DROP_IN)
+        if include.matches(path, include.pattern_of(word)) and include.has_directory(tree, directory):
             return path
     return None
 
@@ -103,4 +107,4 @@ def drop_in_of(line: Line) -> str | None:
 def own_file(tree: Tree) -> str | None:
     """Return the path (str) of the file of our own that sshd reads before all else, None where there can be none."""
     first = next((line for line in tree.files[tree.path] if line.keyword), None)
-    return drop_in_of(first) if first and first.name == "Include" else None
+    return drop_in_of(tree, first) if first and first.name == "Include" else None

@@ -355,7 +355,7 @@ class _Edit(Lines):
 
     def _drop_in_path(self) -> str:
         lines = [line for line in self.tree.files[self.tree.path] if line.name == "Include" and not line.problem]
-        found = next(filter(None, map(blocks.drop_in_of, lines)), None)
+        found = next(filter(None, (blocks.drop_in_of(self.tree, line) for line in lines)), None)
         if found is None:
             raise ShadowedError(
                 f"{self.tree.path} includes no directory in which a drop-in {blocks.DROP_IN} would be read"

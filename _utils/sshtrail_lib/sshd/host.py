@@ -11,10 +11,11 @@ import contextlib
 import difflib
 import glob
 import os
+import pathlib
 import typing
 from collections.abc import Collection, Sequence
 
-from salt.exceptions import SaltInvocationError
+from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 from sshtrail_lib.base import files, state
 from sshtrail_lib.base import memory as base_memory
@@ -44,12 +45,16 @@ _UNREAD = {"sshd": {"old": "runs with other files", "new": "runs with the presen
 
 
 def _read(path: str) -> bytes | None:
+    if pathlib.Path(path).is_fifo():
+        raise CommandExecutionError(
+            f"{path} is a pipe, at which sshd would wait for ever for somebody who writes to it"
+        )
     # sshd opens a directory without complaint, and reads nothing from it.
     return b"" if os.path.isdir(path) else files.read(path)
 
 
 #: This host's disk.
-DISK = Disk(_read, glob.glob, os.path.realpath)
+DISK = Disk(_read, glob.glob, os.path.realpath, os.path.isdir)
 
 
 class Asked(typing.NamedTuple):

@@ -36,6 +36,10 @@ def _itself(path: str) -> str:
     return path
 
 
+def _there(_path: str) -> bool:
+    return True
+
+
 class Disk(typing.NamedTuple):
     """
     Where files are read; by default an empty one.
@@ -47,11 +51,14 @@ class Disk(typing.NamedTuple):
         Called with a pattern (str) of Python's ``glob``; returns the paths of what is there (str, in any order).
     real
         Called with a path (str); returns the path without symbolic links (str).
+    has_directory
+        Called with a path (str); returns whether it is a directory (bool).
     """
 
     read: Callable[[str], bytes | None] = _nothing
     glob: Callable[[str], Iterable[str]] = _nobody
     real: Callable[[str], str] = _itself
+    has_directory: Callable[[str], bool] = _there
 
 
 class Tree:
@@ -167,6 +174,11 @@ def _times(tree: Tree, path: str, depth: int) -> int:
         file for (file, _line), groups in tree.includes.items() for group in groups for one in group if one == path
     ]
     return (path == tree.path) + (sum(_times(tree, one, depth - 1) for one in above) if depth else 0)
+
+
+def has_directory(tree: Tree, path: str) -> bool:
+    """Return whether there is, or will be, the directory ``path`` (str) in which a file of ``tree`` (Tree) can be."""
+    return path in map(posixpath.dirname, (*tree.data, *tree.overlay)) or tree.disk.has_directory(path)
 
 
 def directories(tree: Tree) -> set[str]:

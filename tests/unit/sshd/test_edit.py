@@ -2,7 +2,7 @@
 
 import pytest
 from matrix.sshd_trees import golden, loaded
-from sshtrail_lib.sshd import edit, lines, plan, wish
+from sshtrail_lib.sshd import edit, include, lines, plan, wish
 
 MAIN = "/t/sshd_config"
 DAEMON = golden("9.2")
@@ -46,3 +46,14 @@ def test_a_line_elsewhere_that_may_not_be_changed(shadowed, words):
     tree = loaded(DAEMON, {MAIN: b"Include /t/a\n", "/t/a": b"MaxSessions 3\n"}, MAIN)
     with pytest.raises(lines.ShadowedError, match=words):
         edit.edited(tree, wish.wish("MaxSessions", 4, DAEMON), shadowed)
+
+
+@pytest.mark.parametrize(
+    ("there", "others", "path"),
+    [(True, {}, "/t/d/00-sshtrail.conf"), (False, {}, MAIN), (False, {"/t/d/5.conf": b""}, "/t/d/00-sshtrail.conf")],
+)
+def test_a_file_of_ours_needs_its_directory(there, others, path):
+    disk = include.Disk(has_directory=lambda _path: there)
+    tree = include.load(MAIN, DAEMON, disk, {MAIN: b"Include /t/d/*.conf\n", **others})
+    done = plan.plan(tree, [wish.wish("MaxSessions", 4, DAEMON)], "own")
+    assert list(done.files) == [path]

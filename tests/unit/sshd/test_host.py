@@ -1,7 +1,9 @@
 """What is asked of the host room before any sshd is; the functional tests have a real one."""
 
+import os
+
 import pytest
-from salt.exceptions import SaltInvocationError
+from salt.exceptions import CommandExecutionError, SaltInvocationError
 from sshtrail_lib.base import state
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.sshd import host, oracle
@@ -19,6 +21,10 @@ def test_the_disk(tmp_path):
     assert host.DISK.read(str(tmp_path / "file")) == b"x"
     assert (host.DISK.read(str(tmp_path)), host.DISK.read(str(tmp_path / "none"))) == (b"", None)
     assert list(host.DISK.glob(f"{tmp_path}/*")) == [str(tmp_path / "file")]
+    assert [host.DISK.has_directory(str(path)) for path in (tmp_path, tmp_path / "file")] == [True, False]
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CommandExecutionError, match="pipe is a pipe, at which sshd would wait"):
+        host.DISK.read(str(tmp_path / "pipe"))
 
 
 def test_one_keyword():
