@@ -10,6 +10,7 @@ import sshtrail_lib
 sshtrail_lib.refresh()
 
 from sshtrail_lib.base import minion
+from sshtrail_lib.sshd import asked as sshd_asked
 from sshtrail_lib.sshd import host as sshd_host
 from sshtrail_lib.sshd.running import DEFAULT
 
@@ -111,7 +112,7 @@ def set_(keyword, value, match=None, path=DEFAULT, shadowed="fix", exact=True, a
     exact
         For a list: True for exactly these items, False for at least these (bool).
     admins
-        Accounts that must still be able to log in (list of str); without any, somebody must.
+        Accounts that must still be able to log in (list of str, or one str with commas); without any, somebody must.
     force
         Change it even though it may lock the administrator out (bool).
 
@@ -126,7 +127,7 @@ def set_(keyword, value, match=None, path=DEFAULT, shadowed="fix", exact=True, a
         salt '*' sshd_config.set X11Forwarding no match='User bob'
     """
     options = {"path": path, "shadowed": shadowed, "exact": exact, "admins": admins, "force": force}
-    return sshd_host.apply(_minion(), sshd_host.one_value(keyword, value, match, **options))
+    return sshd_host.apply(_minion(), sshd_asked.one_value(keyword, value, match, **options))
 
 
 def unset(keyword, match=None, path=DEFAULT, shadowed="fix", admins=None, force=False):
@@ -143,7 +144,7 @@ def unset(keyword, match=None, path=DEFAULT, shadowed="fix", admins=None, force=
         salt '*' sshd_config.unset MaxAuthTries
     """
     options = {"path": path, "shadowed": shadowed, "admins": admins, "force": force}
-    return sshd_host.apply(_minion(), sshd_host.one_keyword(keyword, None, match, **options))
+    return sshd_host.apply(_minion(), sshd_asked.one_keyword(keyword, None, match, **options))
 
 
 def diff(
@@ -186,7 +187,7 @@ def diff(
 
         salt '*' sshd_config.diff '{LogLevel: VERBOSE, SyslogFacility: AUTHPRIV}'
     """
-    asked = sshd_host.Asked(path, config, matches, shadowed, exact, admins, force, lowered, remember, beside)
+    asked = sshd_asked.Asked(path, config, matches, shadowed, exact, admins, force, lowered, remember, beside)
     return sshd_host.diff(_minion(), asked)
 
 
@@ -219,7 +220,7 @@ def apply_(
 
         salt '*' sshd_config.apply '{LogLevel: VERBOSE, X11Forwarding: no}'
     """
-    asked = sshd_host.Asked(path, config, matches, shadowed, exact, admins, force, lowered, remember, beside)
+    asked = sshd_asked.Asked(path, config, matches, shadowed, exact, admins, force, lowered, remember, beside)
     return sshd_host.apply(_minion(), asked)
 
 

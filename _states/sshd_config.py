@@ -50,7 +50,7 @@ def present(name, value, match=None, path=DEFAULT, shadowed="fix", exact=True, a
     exact
         For a list: True for exactly these items, False for at least these (bool).
     admins
-        Accounts that must still be able to log in (list of str); without any, somebody must.
+        Accounts that must still be able to log in (list of str, or one str with commas); without any, somebody must.
     force
         Change it even though it may lock the administrator out (bool).
 

@@ -23,11 +23,13 @@ from sshtrail_lib.base.memory import Memory
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.base.transaction import Transaction
 from sshtrail_lib.sshd import accounts, guard, include, keywords, language, match, oracle, values
+from sshtrail_lib.sshd import asked as sshd_asked
 from sshtrail_lib.sshd import beside as sshd_beside
 from sshtrail_lib.sshd import effective as sshd_effective
 from sshtrail_lib.sshd import plan as sshd_plan
 from sshtrail_lib.sshd import running as sshd_running
 from sshtrail_lib.sshd import wish as sshd_wish
+from sshtrail_lib.sshd.asked import Asked
 from sshtrail_lib.sshd.effective import Effective
 from sshtrail_lib.sshd.include import Disk, Tree
 from sshtrail_lib.sshd.listener import Listener
@@ -57,69 +59,6 @@ def _read(path: str) -> bytes | None:
 DISK = Disk(_read, glob.glob, os.path.realpath, os.path.isdir)
 
 
-class Asked(typing.NamedTuple):
-    """
-    What sshd should be; the fields are the arguments of ``sshd_config.apply``.
-
-    path
-        The main configuration file (str).
-    config
-        ``{keyword: value}`` of the global part; None as a value is sshd's default (dict or None).
-    matches
-        A list of ``{criteria: {keyword: value}}``, one for each Match block (or None).
-    shadowed
-        What to do where a line outside the main file decides: ``fix``, ``drop_in``, ``fail`` or ``own`` (str).
-    exact
-        For a list: True for exactly these items, False for at least these (bool).
-    admins
-        Accounts that must still be able to log in (list of str, one str, or None).
-    force
-        Whether to change it even though it may lock the administrator out (bool).
-    lowered
-        What to do with the LogLevel of a Match block that is not asked for: ``remove`` or ``keep`` (str).
-    remember
-        Whether to remember what stood there before, and to give back what an earlier call with this changed and this
-        one does not ask for (bool).
-    beside
-        What other states of the same run ask of the file (see :func:`sshtrail_lib.sshd.beside.asked`).
-    """
-
-    path: str
-    config: typing.Any = None
-    matches: typing.Any = None
-    shadowed: str = "fix"
-    exact: bool = True
-    admins: typing.Any = None
-    force: bool = False
-    lowered: str = "remove"
-    remember: bool = False
-    beside: typing.Any = None
-
-
-def one_keyword(keyword: str, value: typing.Any, match: str | None, **options: typing.Any) -> Asked:
-    """
-    Return the Asked that one keyword has one value.
-
-    keyword
-        The keyword (str).
-    value
-        The value, None for sshd's default.
-    match
-        The criteria of the Match block that it is for (str), None for the global part.
-    options
-        Other fields of Asked.
-    """
-    config, matches = ({keyword: value}, None) if match is None else (None, [{match: {keyword: value}}])
-    return Asked(config=config, matches=matches, lowered="keep", **options)
-
-
-def one_value(keyword: str, value: typing.Any, match: str | None, **options: typing.Any) -> Asked:
-    """Return what :func:`one_keyword` does; raises SaltInvocationError for None, which is no value."""
-    if value is None:
-        raise SaltInvocationError("set needs a value; unset returns a keyword to sshd's default")
-    return one_keyword(keyword, value, match, **options)
-
-
 def get(minion: Minion, keyword: str, match: str | None, path: str) -> dict[str, typing.Any] | None:
     """Return a keyword as it is written, and where; arguments and what is returned as for ``sshd_config.get``."""
     wanted = sshd_wish.wish(keyword, None, oracle.daemon(minion), match)
@@ -144,7 +83,7 @@ def effective(minion: Minion, path: str, **connection: typing.Any) -> dict[str, 
     port = connection.get("lport")
     if port is not None and not str(port).isdecimal():
         raise SaltInvocationError(f"lport takes the number of a port, not {port!r}")
-    given = Connection(**{**connection, "lport": None if port is None else int(port)})
+    given = Connection(**{**sshd_asked.words(connection), "lport": None if port is None else int(port)})
     found = sshd_effective.effective(_load(minion, path), given)
     return {name: _described(one) for name, one in sorted(found.items())}
 
@@ -256,6 +195,7 @@ def running(minion: Minion, path: str, names: Collection[str]) -> tuple[bool, di
 
 def diff(minion: Minion, asked: Asked) -> Changes:
     """Return what :func:`apply` would change (dict), and touch nothing; errors as for it."""
+    asked = sshd_asked.checked(asked)
     plan = _plan(minion, asked, Memory(minion, _transaction(minion, asked.path), asked.path))
     _guard(plan, asked)
     listener = sshd_running.listening(minion, plan.tree)
@@ -269,6 +209,7 @@ def apply(minion: Minion, asked: Asked) -> Changes:
     Raises :class:`sshtrail_lib.base.state.NotInstalled`, BadWish, LockOutError, RefusedError, ListenerError and what
     planning raises; nothing is changed then.
     """
+    asked = sshd_asked.checked(asked)
     transaction = _transaction(minion, asked.path)
     with transaction.locked():
         memory = Memory(minion, transaction, asked.path)
@@ -316,7 +257,7 @@ def forget(minion: Minion, path: str, test: bool = False) -> Changes:
 
 
 def _transaction(minion: Minion, path: str) -> Transaction:
-    return Transaction(minion, _KIND, path)
+    return Transaction(minion, _KIND, sshd_asked.path_of(path))
 
 
 def _without(tree: Tree, memory: Memory) -> Tree:
@@ -348,6 +289,8 @@ def _plan(minion: Minion, asked: Asked, memory: Memory) -> Plan:
     if not oracle.binary() or not os.path.exists(asked.path):
         missing = f"{asked.path} is" if oracle.binary() else "OpenSSH's sshd is"
         raise state.NotInstalled(f"{missing} not on this host yet", sshd_wish.predicted(wishes, daemon))
+    if os.path.isdir(asked.path):
+        raise CommandExecutionError(f"{asked.path} is a directory")
     tree = _load(minion, asked.path)
     base = _without(tree, memory) if asked.remember else tree
     base = tree if sshd_effective.problems(base) else base
@@ -358,8 +301,7 @@ def _plan(minion: Minion, asked: Asked, memory: Memory) -> Plan:
 
 def _guard(plan: Plan, asked: Asked) -> None:
     if plan.files and not asked.force:
-        admins = [asked.admins] if isinstance(asked.admins, str) else asked.admins or ()
-        guard.judge(plan, accounts.known(), admins)
+        guard.judge(plan, accounts.known(), asked.admins)
 
 
 def _unread(minion: Minion, tree: Tree, listener: Listener | None) -> Changes:

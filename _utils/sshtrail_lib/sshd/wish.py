@@ -118,8 +118,12 @@ def _keyword(name: typing.Any, daemon: Daemon) -> Keyword:
     return keyword
 
 
+#: What can be on no line, or in no file: half of a character that has two, too.
+_NO_LINE = "[\n\r\0\ud800-\udc7f\udd00-\udfff]"
+
+
 def _criteria(match: typing.Any, daemon: Daemon) -> Criteria:
-    if not isinstance(match, str) or re.search(r"[\n\r\0]", match):
+    if not isinstance(match, str) or re.search(_NO_LINE, match):
         raise BadWish(f"match takes the criteria of one Match line, such as 'User bob', not {match!r}")
     line = language.parse_line(f"Match {match}".encode(), 1, daemon.release, frozenset(daemon.defaults))
     try:
@@ -140,7 +144,7 @@ _MANY_WORDS = (*_WORDS, "pubkeyoptions", "revoked", "opaque", "subsystem")
 
 def _occurrences(keyword: Keyword, value: typing.Any, daemon: Daemon) -> tuple[Arguments, ...]:
     if keyword.kind == "subsystem" and hasattr(value, "items"):
-        value = [f"{name} {command}" for name, command in value.items()]
+        value = [f"{name} {_text(keyword, command)}" for name, command in value.items()]
     items = [_text(keyword, item) for item in (value if isinstance(value, (list, tuple)) else [value])]
     if not items:
         raise BadWish(f"{keyword.name} takes at least one value; for none, null in a policy, or the state absent")
@@ -190,7 +194,7 @@ def _text(keyword: Keyword, item: typing.Any) -> str:
             f"{keyword.name} takes START or START:RATE:FULL, not {item}, which YAML makes of {meant}: quote it"
         )
     text = str(item).strip(" \t")
-    if not text or re.search(r"[\n\r\0]", text):
+    if not text or re.search(_NO_LINE, text):
         raise BadWish(f"{keyword.name} takes a value on one line, not {item!r}")
     if keyword.kind == "mask" and not re.fullmatch("[0-7]+", text):
         # sshd takes what stands before the first other character: of 0o177 the 0, with which a socket is open to all.
@@ -256,6 +260,8 @@ def blocks(config: typing.Any, matches: typing.Any) -> list[tuple[str | None, ty
     told = [] if matches is None else [matches] if hasattr(matches, "items") else matches
     if not isinstance(told, (list, tuple)) or not all(hasattr(block, "items") for block in told):
         raise SaltInvocationError(f"matches takes a list of {{criteria: {{keyword: value}}}}, not {matches!r}")
+    if any(match is None for block in told for match in block):
+        raise SaltInvocationError("matches takes the criteria of Match blocks; what is for all belongs into config")
     return [(None, config or {}), *(pair for block in told for pair in block.items())]
 
 

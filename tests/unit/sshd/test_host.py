@@ -6,7 +6,7 @@ import pytest
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 from sshtrail_lib.base import state
 from sshtrail_lib.base.minion import Minion
-from sshtrail_lib.sshd import host, oracle
+from sshtrail_lib.sshd import asked, host, oracle
 
 
 @pytest.fixture
@@ -27,19 +27,6 @@ def test_the_disk(tmp_path):
         host.DISK.read(str(tmp_path / "pipe"))
 
 
-def test_one_keyword():
-    asked = host.one_keyword("LogLevel", "INFO", None, path="/a", force=True)
-    assert (asked.config, asked.matches, asked.lowered, asked.force) == ({"LogLevel": "INFO"}, None, "keep", True)
-    asked = host.one_keyword("LogLevel", "INFO", "User bob", path="/a")
-    assert (asked.config, asked.matches) == (None, [{"User bob": {"LogLevel": "INFO"}}])
-
-
-def test_one_value_is_one():
-    assert host.one_value("LogLevel", "INFO", None, path="/a").config == {"LogLevel": "INFO"}
-    with pytest.raises(SaltInvocationError, match="set needs a value; unset returns"):
-        host.one_value("LogLevel", None, None, path="/a")
-
-
 def test_get_reads_includes_too(minion, tmp_path):
     (tmp_path / "main").write_text(f"Include {tmp_path}/*.conf\n")
     (tmp_path / "1.conf").write_text("\nLogLevel DEBUG # why\nAcceptEnv A B\n")
@@ -53,6 +40,9 @@ def test_effective(minion, tmp_path):
     (tmp_path / "main").write_text("LogLevel INFO\nMatch User bob\nLogLevel DEBUG\n")
     found = host.effective(minion, str(tmp_path / "main"), user="bob")["LogLevel"]
     assert (found["value"], found["line"], [one["line"] for one in found["shadowed"]]) == ("DEBUG", 3, [1])
+    assert host.effective(minion, str(tmp_path / "main"), user=5)["LogLevel"]["value"] == "INFO"
+    with pytest.raises(SaltInvocationError, match=r"user takes text, not \['bob'\]"):
+        host.effective(minion, str(tmp_path / "main"), user=["bob"])
     with pytest.raises(SaltInvocationError, match="lport takes the number of a port, not 'ssh'"):
         host.effective(minion, str(tmp_path / "main"), lport="ssh")
 
@@ -67,7 +57,7 @@ def test_check_without_sshd(minion, tmp_path):
 def test_a_host_without_sshd_is_predicted(minion, tmp_path):
     for act in (host.diff, host.apply):
         with pytest.raises(state.NotInstalled, match="OpenSSH's sshd is not on this host yet") as missing:
-            act(minion, host.Asked(str(tmp_path / "main"), {"LogLevel": "verbose"}))
+            act(minion, asked.Asked(str(tmp_path / "main"), {"LogLevel": "verbose"}))
         assert missing.value.changes == {"LogLevel": {"old": None, "new": "VERBOSE"}}
 
 

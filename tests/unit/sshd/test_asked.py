@@ -1,0 +1,53 @@
+"""What can be asked, and what cannot be meant."""
+
+import pytest
+from salt.exceptions import SaltInvocationError
+from sshtrail_lib.sshd import asked
+
+
+def test_one_keyword():
+    one = asked.one_keyword("LogLevel", "INFO", None, path="/a", force=True)
+    assert (one.config, one.matches, one.lowered, one.force) == ({"LogLevel": "INFO"}, None, "keep", True)
+    one = asked.one_keyword("LogLevel", "INFO", "User bob", path="/a")
+    assert (one.config, one.matches) == (None, [{"User bob": {"LogLevel": "INFO"}}])
+
+
+def test_one_value_is_one():
+    assert asked.one_value("LogLevel", "INFO", None, path="/a").config == {"LogLevel": "INFO"}
+    with pytest.raises(SaltInvocationError, match="set needs a value; unset returns"):
+        asked.one_value("LogLevel", None, None, path="/a")
+
+
+@pytest.mark.parametrize(
+    ("admins", "expected"),
+    [
+        (None, ()),
+        ("root", ("root",)),
+        ("root,bob", ("root", "bob")),
+        (" root bob, eve", ("root", "bob", "eve")),
+        (["root", 1000], ("root", "1000")),
+        (("CORP\\the admin",), ("CORP\\the admin",)),
+        ([], ()),
+    ],
+)
+def test_the_admins(admins, expected):
+    assert asked.checked(asked.Asked("/a", admins=admins)).admins == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"force": "no"}, "force takes True or False, not 'no'"),
+        ({"exact": None}, "exact takes True or False"),
+        ({"remember": 1}, "remember takes True or False"),
+        ({"lowered": "drop"}, "lowered takes remove or keep, not 'drop'"),
+        *(
+            ({"admins": one}, "admins takes a list of accounts")
+            for one in (5, True, {"root": 1}, [""], [None], "", "root,")
+        ),
+        *(({"path": one}, "path takes the name of a file") for one in (None, 5, "", "/a\0")),
+    ],
+)
+def test_what_cannot_be_meant(options, words):
+    with pytest.raises(SaltInvocationError, match=words):
+        asked.checked(asked.Asked(**{"path": "/a", **options}))
