@@ -74,7 +74,7 @@ ACTS = {
     "threading",
 }
 # The only things of these that are asked with.
-QUESTIONS = re.compile(r"socket\.(getaddrinfo|getservbyname|[A-Z0-9_]+)")
+QUESTIONS = re.compile(r"socket\.(getaddrinfo|getnameinfo|getservbyname|[A-Z0-9_]+)")
 LONGEST_FUNCTION, LONGEST_FILE = 25, 500
 TABLES = {"sshd/keywords.py", "auditd/keywords.py", "policy/controls.py", "policy/groups.py"}
 OLD_HOUSE = re.compile(

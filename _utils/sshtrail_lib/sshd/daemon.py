@@ -63,6 +63,10 @@ def _no_addresses(_host: str, _family: str) -> list[str]:
     return []
 
 
+def _no_interface(_name: str) -> bool:
+    return False
+
+
 class Names(typing.NamedTuple):
     """
     What the host makes of names; by default one that has no account, no service and no address.
@@ -80,6 +84,8 @@ class Names(typing.NamedTuple):
     addresses
         Called with a host (str, empty for the wildcard) and an AddressFamily (str: any, inet, inet6); returns what it
         resolves to, in the order of getaddrinfo(3) (list of str), empty when it does not.
+    interface
+        Called with the name of a network interface (str); returns whether there is one (bool).
     """
 
     groups: Callable[[str], list[str]] = _no_groups
@@ -87,6 +93,7 @@ class Names(typing.NamedTuple):
     service: Callable[[str], int | None] = _no_service
     number: Callable[[str], IPAddress | None] = _no_number
     addresses: Callable[[str, str], list[str]] = _no_addresses
+    interface: Callable[[str], bool] = _no_interface
 
 
 def _no_sshd(keyword: str, _occurrences: Sequence[Arguments]) -> list[str]:

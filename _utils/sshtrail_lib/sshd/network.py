@@ -96,10 +96,11 @@ def _split_host(word: str) -> tuple[str | None, str | None]:
 
 
 class Address(typing.NamedTuple):
-    """One ListenAddress as written: host (str), port (int or None)."""
+    """One ListenAddress as written: host (str), port (int or None), and routing domain (str, empty for none)."""
 
     host: str
     port: int | None
+    domain: str = ""
 
 
 def listen_address(arguments: Arguments, names: Names) -> Address:
@@ -114,17 +115,24 @@ def listen_address(arguments: Arguments, names: Names) -> Address:
     words = arguments.words
     if not words or not words[0]:
         raise BadValue("needs an address")
-    if len(words) > 1:
-        raise BadValue("takes ADDRESS or ADDRESS:PORT; routing domains do not exist on this platform", 1)
-    word = words[0]
+    word, domain = words[0], _domain(words, names)
     if "[" not in word and word.count(":") > 1:
-        return Address(word, None)
+        return Address(word, None, domain)
     host, number = _split_host(word)
     if not host:
         raise BadValue(f"takes ADDRESS or ADDRESS:PORT, not {word!r}")
-    return Address(
-        host[1:-1] if host.startswith("[") else host, None if number is None else _port_number(number, names)
-    )
+    host = host[1:-1] if host.startswith("[") else host
+    return Address(host, None if number is None else _port_number(number, names), domain)
+
+
+def _domain(words: Sequence[str], names: Names) -> str:
+    if len(words) == 1:
+        return ""
+    if len(words) != 3 or words[1] != "rdomain":
+        raise BadValue("takes ADDRESS or ADDRESS:PORT, and rdomain with the name of a routing domain", 1)
+    if not names.interface(words[2]):
+        raise BadValue(f"names the routing domain {words[2]!r}, which this host does not have", 2)
+    return words[2]
 
 
 def listen(_keyword: Keyword, occurrences: Sequence[Arguments], daemon: Daemon) -> list[str]:
@@ -132,7 +140,11 @@ def listen(_keyword: Keyword, occurrences: Sequence[Arguments], daemon: Daemon) 
     for arguments in occurrences:
         bare(arguments, daemon)
     found = [listen_address(arguments, daemon.names) for arguments in occurrences]
-    return [address.host if address.port is None else f"{address.host}:{address.port}" for address in found]
+    return [f"{one.host}{'' if one.port is None else f':{one.port}'}{_suffix(one.domain)}" for one in found]
+
+
+def _suffix(domain: str) -> str:
+    return f" rdomain {domain}" if domain else ""
 
 
 def endpoints(listens: Sequence[Address], ports: Sequence[int], family: str, names: Names) -> list[str]:
@@ -150,11 +162,14 @@ def endpoints(listens: Sequence[Address], ports: Sequence[int], family: str, nam
 
     Raises BadValue for a host name that cannot be resolved.
     """
-    printed: list[str] = []
+    printed: dict[str, list[str]] = {}
     for address in listens or [Address("", None)]:
+        # What is of one routing domain is printed together.
+        lines = printed.setdefault(address.domain, [])
         for number in [address.port] if address.port else ports:
-            printed += reversed(_resolved(address.host, number, family, names))
-    return printed
+            found = reversed(_resolved(address.host, number, family, names))
+            lines += [f"{one}{_suffix(address.domain)}" for one in found]
+    return [line for lines in printed.values() for line in lines]
 
 
 def _resolved(host: str, number: int, family: str, names: Names) -> list[str]:

@@ -6,15 +6,19 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import os
 from socket import (
     AF_INET,
     AF_INET6,
     AF_UNSPEC,
     AI_NUMERICHOST,
     AI_PASSIVE,
+    NI_NUMERICHOST,
+    NI_NUMERICSERV,
     SOCK_DGRAM,
     SOCK_STREAM,
     getaddrinfo,
+    getnameinfo,
     getservbyname,
 )
 
@@ -52,9 +56,15 @@ def addresses(host: str, family: str) -> list[str]:
     flags = 0 if host else AI_PASSIVE
     try:
         found = getaddrinfo(_encoded(host) or None, 0, family=_FAMILIES[family], type=SOCK_STREAM, flags=flags)
+        # With the interface of an address that is only known on one.
+        return [getnameinfo(to, NI_NUMERICHOST | NI_NUMERICSERV)[0] for _family, _type, _protocol, _name, to in found]
     except (OSError, UnicodeError):
         return []
-    return [str(to[0]) for _family, _type, _protocol, _name, to in found]
+
+
+def interface(name: str) -> bool:
+    """Return whether there is the network interface ``name`` (str): on Linux each can be a routing domain."""
+    return name not in ("", ".", "..") and "/" not in name and os.path.isdir(os.path.join("/sys/class/net", name))
 
 
 def _encoded(word: str) -> bytes:
@@ -63,4 +73,4 @@ def _encoded(word: str) -> bytes:
 
 
 #: What this host makes of names.
-NAMES = Names(accounts.groups, accounts.home, service, number, addresses)
+NAMES = Names(accounts.groups, accounts.home, service, number, addresses, interface)

@@ -169,7 +169,8 @@ def _split(keyword: Keyword, text: str, daemon: Daemon) -> list[str]:
 def _arguments(keyword: Keyword, text: str, daemon: Daemon) -> Arguments:
     if keyword.kind in language.RAW:
         return Arguments((text,), text)
-    return Arguments(_words(keyword, text, daemon) if keyword.kind in _MANY_WORDS else (text,), text)
+    several = keyword.kind in (*_MANY_WORDS, "listen")
+    return Arguments(_words(keyword, text, daemon) if several else (text,), text)
 
 
 def _words(keyword: Keyword, text: str, daemon: Daemon) -> tuple[str, ...]:

@@ -31,5 +31,10 @@ def test_addresses():
     assert resolver.addresses("", "inet") == ["0.0.0.0"]
 
 
+def test_an_address_on_an_interface():
+    assert resolver.addresses("fe80::1%lo", "any") == ["fe80::1%lo"]
+    assert [resolver.interface(name) for name in ("lo", "no such", "", ".", "../net/lo")] == [True, *[False] * 4]
+
+
 def test_service():
     assert resolver.service("no such service") is None
