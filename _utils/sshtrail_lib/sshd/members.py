@@ -49,6 +49,15 @@ def of(
     if criteria is None:
         left = [one for one in [anybody(tree)] if not any(match.meets(other, one, tree.daemon) for other in others)]
         return [sample, *(left if keyword.in_match else ())]
+    key = "members", keyword.name, criteria, sample, tuple(others)
+    if key not in tree.answers:
+        tree.answers[key] = _of_block(tree, keyword, criteria, sample, others)
+    return list(tree.answers[key])
+
+
+def _of_block(
+    tree: Tree, keyword: Keyword, criteria: Criteria, sample: Connection, others: Sequence[Criteria]
+) -> list[Connection]:
     own = match.canonical(criteria)
     lines = effective.match_lines(tree, keyword.name)
     rivals = dict.fromkeys(one for one, _path, _line in lines if match.canonical(one) != own)
