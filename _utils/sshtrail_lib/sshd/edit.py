@@ -357,8 +357,10 @@ class _Edit(Lines):
         lines = [line for line in self.tree.files[self.tree.path] if line.name == "Include" and not line.problem]
         found = next(filter(None, (blocks.drop_in_of(self.tree, line) for line in lines)), None)
         if found is None:
+            where = ", ".join(f"{one.file}:{one.line.number}" for one in self.foreign()[:1])
             raise ShadowedError(
-                f"{self.tree.path} includes no directory in which a drop-in {blocks.DROP_IN} would be read"
+                f"{self.wanted.key} is decided by {where}, and {self.tree.path} includes no directory in which "
+                f"a drop-in {blocks.DROP_IN} would be read before it"
             )
         return found
 
