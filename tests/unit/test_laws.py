@@ -38,7 +38,7 @@ PURE = {
         *("members", "asked"),
     },
     "auditd": {"language", "keywords", "plan", "space"},
-    "rules": {"language", "fields", "layout", "files", "kept", "overlap", "plan", "watches"},
+    "rules": {"language", "words", "fields", "layout", "files", "kept", "overlap", "plan", "watches"},
     "pam": {"lines", "language", "keywords", "dispatch", "check", "plan"},
     "policy": {"controls", "groups", "platforms", "arguments", "needs", "persons", "verdicts", "claims", "kinds"},
     "coverage": {"checks", "daemon", "rules", "people", "memory", "logins", "marks", "gaps", "demand"},
@@ -54,7 +54,7 @@ PURE = {
 ASKING = {
     "trail": {"reader"},
     "sshd": {"accounts", "resolver"},
-    "rules": {"compile", "check", "target", "accounts", "wish", "hiding", "privileged", "places"},
+    "rules": {"compile", "check", "target", "load", "accounts", "wish", "hiding", "privileged", "places"},
     "policy": {"pillar", "schema"},
     "coverage": {"facts", "ways", "pulse"},
     "drift": {"fingerprint", "report"},

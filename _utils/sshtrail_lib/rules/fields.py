@@ -202,17 +202,26 @@ def read_number(text: str) -> int | None:
 
     strtoul(3), which reads it first, stops at the largest that it knows.
     """
-    found = NUMBER.match(text)
-    number = int(found[0], 8 if OCTAL.fullmatch(found[0]) else 0) if found else None
+    number = _leading(text)
     if number is None or LOWEST <= number <= UNSET:
         return number
     return UNSET if abs(number) > LARGEST else number & UNSET
 
 
+def overflows(text: str) -> bool:
+    """Tell whether ``text`` (str) begins with a number that is too large for strtoul(3)."""
+    return abs(_leading(text) or 0) > LARGEST
+
+
+def _leading(text):
+    found = NUMBER.match(text)
+    return int(found[0], 8 if OCTAL.fullmatch(found[0]) else 0) if found else None
+
+
 def _as_read(name, text):
     """Return ``text`` with the number in its place that auditctl reads at its beginning, where it looks for one."""
-    signed = name in (*IDENTITIES, *ARGUMENTS, "sessionid", "exit")
-    number = read_number(text) if signed or (name in READ_AS_NUMBERS and text[0] != "-") else None
+    signed = name in (*UIDS, *ARGUMENTS, "sessionid", "exit")
+    number = read_number(text) if signed or (name in (*GIDS, *READ_AS_NUMBERS) and text[0] != "-") else None
     if number is None:
         return "0" if (name == "saddr_fam" and text[0] != "-") or (name == "sessionid" and text != "unset") else text
     return (

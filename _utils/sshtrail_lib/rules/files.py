@@ -23,6 +23,12 @@ MANAGED = f"{RULES_DIR}/zz-sshtrail.rules"
 LOCAL = f"{RULES_DIR}/zz-local.rules"
 #: The file with which a load gets past other people's wrong lines; its name makes it the first of the directory.
 PASSING = "0-0-sshtrail.rules"
+#: How the name ends of the file that is read last, where others would undo what ours says.
+BEHIND = "-behind-sshtrail.rules"
+BEHIND_TEXT = """\
+# This file belongs to Salt (audit_rules.managed), which removes it when it is not needed any more.
+# Lines of other files, which are read after the one of Salt, would undo these.
+"""
 PASSING_TEXT = b"""\
 # This file belongs to Salt (audit_rules.managed), which removes it when it is not needed any more.
 # A line of another file does not load; without the next one a load would stop there.
@@ -36,6 +42,8 @@ EXTENSIONS = re.compile(r"(\.[A-Za-z~][A-Za-z0-9~]*)*$")
 GAWK, MAWK = rb"\s*", rb"s*"
 END, TILDE = -1, -2
 HOISTED = ("-D", "-b", "-f", "-e")
+#: A line of those.
+FIRST = re.compile("-(D|[bfe].*)")
 SETTING_OF = {option: name for name, option in language.SETTINGS.items()}
 
 
@@ -155,8 +163,14 @@ def is_left_out(line: str, space: bytes) -> bool:
 
 
 def needs_awk(contents: Iterable[bytes]) -> bool:
-    """Tell whether the result depends on the host's awk: a line begins with white space or the letter s."""
-    return any(re.search(rb"^[ \t\rs]+(#|-[Dbfe])", content, re.MULTILINE) for content in contents)
+    """Tell whether the result depends on the host's awk: white space, or the letter s, before or behind an option."""
+    return any(re.search(rb"^[ \t\rs]+(#|-[Dbfe])|^-D[ \t\rs]+$", content, re.MULTILINE) for content in contents)
+
+
+def without_spaces(data: bytes) -> bytes:
+    """Return ``data`` (bytes) without the white space around options that is nothing to :data:`GAWK`."""
+    begins = re.sub(rb"^[ \t]+(?=-[bfe])", b"", data, flags=re.MULTILINE)
+    return re.sub(rb"^[ \t]*-D[ \t\r]*$", b"-D", begins, flags=re.MULTILINE)
 
 
 def parse_all(files: Mapping[str, bytes]) -> list[Origin]:
@@ -165,19 +179,35 @@ def parse_all(files: Mapping[str, bytes]) -> list[Origin]:
 
     The order is the one of the compiled file. Wrong lines are left out: :func:`broken` tells them.
     """
-    found = [Origin(line.value, path, line.number) for path, line in _lines_of(files) if line.value]
-    last = {entry.value.option: entry for entry in found if _hoisted(entry)}
-    rest = [entry for entry in found if not _hoisted(entry)]
-    ends = [last.get(option) for option in HOISTED]
-    return [entry for entry in (*ends[:3], *rest, ends[3]) if entry]
+    return [Origin(line.value, path, line.number) for path, line in arranged(files) if line.value]
+
+
+def arranged(files: Mapping[str, bytes]) -> list[tuple[str, language.Line]]:
+    """
+    Return what the lines of ``files`` (``{path: bytes}``, in order) hold, right or wrong, with the path of each.
+
+    The order is the one of the compiled file. A line in whose place another one comes there is left out.
+    """
+    rest = []
+    hoisted: dict[str, list[tuple[str, language.Line]]] = {option: [] for option in HOISTED}
+    for path, line in _lines_of(files):
+        option = line.text[:2]
+        if not _is_hoisted(line):
+            rest.append((path, line))
+        elif [(path, line.number)] == [(where, other.number) for where, other in hoisted[option][:1]]:
+            hoisted[option].append((path, line))
+        else:
+            hoisted[option] = [(path, line)]
+    ends = [hoisted[option] for option in HOISTED]
+    return [*ends[0], *ends[1], *ends[2], *rest, *ends[3]]
+
+
+def _is_hoisted(line):
+    return line.text[:2] in HOISTED and bool(FIRST.fullmatch(line.text))
 
 
 def _lines_of(files):
     return [(path, line) for path, data in files.items() for line in read(path, data)]
-
-
-def _hoisted(entry):
-    return isinstance(entry.value, Control) and entry.value.option in HOISTED and not entry.value.value.startswith("-k")
 
 
 def controls(files: Mapping[str, bytes]) -> list[Origin]:
@@ -186,16 +216,16 @@ def controls(files: Mapping[str, bytes]) -> list[Origin]:
     return [entry for entry in found if isinstance(entry.value, Control)]
 
 
-#: How a line begins that is a control.
-CONTROL = re.compile(rb"^ *-(?:-|[Dbferictq])[^\n]*", re.MULTILINE)
+#: What a line has that holds a control.
+CONTROL = re.compile(rb"^(?:[^\n#]* )?-(?:-|[Dbferictq])[^\n]*", re.MULTILINE)
 
 
 def _settings_of(files):
-    """Yield the lines that may be controls, each with its file: most others are many, and cost more to read."""
+    """Yield what lines say that may have controls, each with its file: most others are many, and cost more to read."""
     for path, data in files.items():
         for match in CONTROL.finditer(data):
-            [found] = language.read(match[0].decode("utf-8", "surrogateescape"))
-            yield path, found._replace(number=data.count(b"\n", 0, match.start()) + 1)
+            for found in language.read(match[0].decode("utf-8", "surrogateescape")):
+                yield path, found._replace(number=data.count(b"\n", 0, match.start()) + 1)
 
 
 def broken(files: Mapping[str, bytes]) -> list[Broken]:
@@ -203,19 +233,15 @@ def broken(files: Mapping[str, bytes]) -> list[Broken]:
     return [Broken(path, line.number, line.text, line.reason) for path, line in _lines_of(files) if line.reason]
 
 
-def goes_on(files: Mapping[str, bytes]) -> tuple[str, int] | None:
-    """Return the file (str) and line (int) from which on a load of ``files`` goes on after errors, None for nowhere."""
-    places = ((path, line) for path, line in _settings_of(files) if isinstance(line.value, Control))
-    return next(((path, line.number) for path, line in places if line.value.option in language.GO_ON), None)
-
-
 def judged(files: Mapping[str, bytes], found: Iterable[Broken]) -> list[Broken]:
     """Return ``found`` (lines of ``files``, which are in order, that do not load), with where a load stops (list)."""
     order_of = {path: at for at, path in enumerate(files)}
-    start = goes_on(files)
-    free = (order_of[start[0]], start[1]) if start else (len(order_of), 0)
+    ran = arranged(files)
+    options = [line.value.option if isinstance(line.value, Control) else "" for _, line in ran]
+    free = next((at for at, option in enumerate(options) if option in language.GO_ON), len(ran))
+    place_of = {(path, line.number): at for at, (path, line) in enumerate(ran)}
     ordered = sorted(found, key=lambda one: (order_of.get(one.file, -1), one.line))
-    return [one._replace(stops=one.line > 0 and (order_of[one.file], one.line) < free) for one in ordered]
+    return [one._replace(stops=place_of.get((one.file, one.line), free) < free) for one in ordered]
 
 
 def ended(files: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -316,21 +342,43 @@ def render(
     return "\n".join([*blocks, *(["-e 2\n"] if immutable else [])]).encode("utf-8", "surrogateescape")
 
 
-#: A line that augenrules puts before all others, however wrong it is.
-FIRST = re.compile(r"\s*(-[Dbf])")
+#: What an awk that knows white space puts first, and what auditctl refuses there.
+DELETION = re.compile(rb"^\s*-D[ \t]*\r", re.MULTILINE)
 
 
-def mending(others: Mapping[str, bytes], status: Mapping[str, int]) -> list[str]:
+def deletions(files: Mapping[str, bytes]) -> list[str]:
+    """Return the line (list of str) that takes the place of a wrong ``-D`` of ``files`` (``{path: bytes}``), if any."""
+    return ["-D"] if any(map(DELETION.search, files.values())) else []
+
+
+def mending(others: Mapping[str, bytes], settings: Mapping[str, int]) -> list[str]:
     """
-    Return lines (list of str) for wrong ones of ``others`` (``{path: bytes}``) that augenrules puts before any ``-i``.
+    Return lines (list of str) for what of ``others`` (``{path: bytes}``, in order) would be lost, or end a load.
 
-    Of each such option the last line counts. What is in ``status`` (``{name: int}``) stands in the managed file anyway.
+    augenrules puts the last line of some options before any ``-i``, however wrong it is, and leaves the others out with
+    whatever else stands in them. What is in ``settings`` (``{name: int}``) stands in the managed file anyway.
     """
-    wrong = {found[1] for one in broken(others) if (found := FIRST.match(one.text))}
-    stock = {language.SETTINGS[name]: value for name, value in STOCK.items() if name not in status}
-    return [
-        f"{option} {stock.get(option, '')}".strip() for option in sorted(wrong) if option == "-D" or option in stock
-    ]
+    ran = arranged(others)
+    theirs = effective_status(Origin(line.value, path, line.number) for path, line in ran if line.value)
+    wrong = {line.text[:2] for _, line in ran if line.reason and _is_hoisted(line)} & {"-b", "-f"}
+    taken = {language.SETTINGS[name] for name in settings} | wrong
+    begins = {(path, line.number): line.text[:2] for path, line in ran if _is_hoisted(line)}
+    lost = {name for name, entry in theirs.items() if begins.get(entry[1:]) in taken}
+    lost |= {SETTING_OF[option] for option in wrong}
+    values = {name: theirs[name].value.value if name in theirs else STOCK[name] for name in lost - {*settings}}
+    return sorted(f"{language.SETTINGS[name]} {value}" for name, value in values.items())
+
+
+def behind(files: Mapping[str, bytes], own: str) -> list[str]:
+    """
+    Return the settings (list of str, lines) of the file ``own`` (str) in whose place wrong lines of later ones come.
+
+    files
+        All of them (``{path: bytes}``, in order).
+    """
+    later = [*files][[*files].index(own) + 1 :]
+    wrong = {line.text[:2] for path, line in arranged(files) if path in later and line.reason and _is_hoisted(line)}
+    return [str(entry.value) for entry in controls({own: files[own]}) if entry.value.option in wrong]
 
 
 def _setting(name, value, other):

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from sshtrail_lib.base import text
 from sshtrail_lib.rules import language
 from sshtrail_lib.rules.files import Broken, Origin, Place
-from sshtrail_lib.rules.language import Control
+from sshtrail_lib.rules.language import Control, Rule
 
 #: Of the form of what is kept: another one is nothing.
 FORMAT = 1
@@ -50,7 +50,8 @@ class Late:
     def value(self) -> typing.Any:
         """The rule that the line says."""
         line = self._lines[self.line - 1].rstrip(b"\n")
-        return language.parse(line.decode("utf-8", "surrogateescape"), strict=False)
+        found = language.taken(line.decode("utf-8", "surrogateescape"))
+        return next(one for one in found if isinstance(one, Rule))
 
 
 def digest(files: Iterable[tuple[str, bytes]], basis: str) -> str:

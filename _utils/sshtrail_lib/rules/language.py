@@ -12,34 +12,23 @@ import re
 import typing
 from collections.abc import Callable
 
-from sshtrail_lib.rules import fields
+from sshtrail_lib.rules import fields, words
 from sshtrail_lib.rules.fields import FILTERS, UNSET, Part, RuleError, escape, integer, near
 
 ACTIONS = ("always", "never")
-# Options with an argument, as auditctl hands them to getopt_long(3).
-WITH_ARGUMENT = "CefrbaAdSFmRwWkpq"
-ALONE = frozenset(f"-{letter}" for letter in WITH_ARGUMENT)
-WITHOUT_ARGUMENT = "hicslDvt"
-LONG = {
-    "--backlog_wait_time": True,
-    "--loginuid-immutable": False,
-    "--reset-lost": False,
-    "--reset_backlog_wait_time_actual": False,
-}
-CONTROLS = ("-D", "-b", "-f", "-e", "-r", "-i", "-c", "-t", "-q", *LONG)
+CONTROLS = ("-D", "-b", "-f", "-e", "-r", "-i", "-c", "-t", "-q", *words.LONG)
 #: With these a load goes on after an error.
 GO_ON = ("-i", "-c")
-#: Commands that change nothing, also in a file; -m is one when a single word follows it.
-ASKING = ("-l", "-s", "-v")
 #: What auditctl passes over without a word: a rule with an action that there was once.
 EATEN = re.compile(rf" *-[aAd] *({'|'.join(FILTERS)}),possible( |$)")
 COMMANDS = ("-h", "-l", "-s", "-v", "-m", "-R")
+#: Behind these auditctl reads no further in a line.
+ENDS = ("-D", "-q", "-t", *GO_ON, *COMMANDS, *(name for name, value in words.LONG.items() if not value))
 
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 LONGEST_LINE = 6142
 LONGEST_KEY = 256
 COMMENT = re.compile(r"\s*#")
-ESCAPED_WORD, ESCAPED = re.compile(r"(?:\\[ \\]|[^ ])+"), re.compile(r"\\([ \\])")
 # auditctl skips spaces only; augenrules leaves out what its awk takes for a comment.
 AS_READ = re.compile(r" *#")
 
@@ -87,7 +76,7 @@ class Control(typing.NamedTuple):
     value: str = ""
 
     def __str__(self) -> str:
-        return f"{self.option} {escape(self.value)}".strip()
+        return f"{self.option} {self.value if self.option == '-D' else escape(self.value)}".strip()
 
 
 class Line(typing.NamedTuple):
@@ -110,18 +99,21 @@ def read(text: str) -> list[Line]:
     text
         Content of the file (str).
     """
-    return [_line(number, line) for number, line in enumerate(text.split("\n"), start=1)]
+    return [line for number, one in enumerate(text.split("\n"), start=1) for line in _lines(number, one)]
 
 
-def _line(number, text):
-    try:
-        return Line(number, text, parse(text, strict=False))
-    except RuleError as exc:
-        return Line(number, text, reason=exc.reason)
+def _lines(number, text):
+    found = taken(text)
+    if not found:
+        return [Line(number, text)]
+    return [
+        Line(number, text, reason=one.reason) if isinstance(one, RuleError) else Line(number, text, one)
+        for one in found
+    ]
 
 
 @functools.lru_cache(maxsize=16384)
-def parse(text: str, exists: Callable[[str, str], None] | None = None, strict: bool = True) -> Rule | Control | None:
+def parse(text: str, exists: Callable[[str, str], None] | None = None) -> Rule | Control | None:
     """
     Return what one line (str) says: a :class:`Rule`, a :class:`Control`, or None for a comment or nothing.
 
@@ -129,29 +121,25 @@ def parse(text: str, exists: Callable[[str, str], None] | None = None, strict: b
         Called with the field (str) and the name (str) of each user and group that the line names, to raise
         :class:`RuleError` for one that is not there: :func:`sshtrail_lib.rules.accounts.exists` asks the host. Without
         it any name will do.
-    strict
-        False for a line of somebody else's file: what auditctl takes is taken, and as it takes it, though it may not
-        be what was meant (bool).
 
-    Raises :class:`RuleError` with the column and what is allowed.
+    Raises :class:`RuleError` with the column and what is allowed, and also for what auditctl takes otherwise than it
+    may be meant: :func:`taken` is for somebody else's line.
     """
-    if (COMMENT if strict else AS_READ).match(text) or not text.strip(" "):
+    if COMMENT.match(text) or not text.strip(" "):
         return None
-    _check_characters(text, strict)
-    if not strict and EATEN.match(text):
-        return None
-    options = _options(_words(text))
+    _check_characters(text, True)
+    found = words.split(text)
+    most = words.most(text)
+    if len(found) > most:
+        raise RuleError(f"Of so short a line auditctl reads the first {most} words only.", found[most][0])
+    options = words.options(found)
     first = next(options)
-    if first[0] in GO_ON or (not strict and (first[0] in ASKING or _is_message(text))):
+    if first[0] in GO_ON:
         # With -i auditctl passes over errors from here on, and already over those that follow in the same line.
         return Control(first[0])
     rest = [first, *options]
     control = next((option for option in rest if option[0] in CONTROLS), None)
-    return _control(rest, strict) if control else _rule(rest, exists, strict)
-
-
-def _is_message(text):
-    return re.fullmatch(r" *-m *[^ ]+ *", text)
+    return _control(rest) if control else _rule(rest, exists)
 
 
 def parse_rule(text: str, exists: Callable[[str, str], None] | None = None) -> Rule:
@@ -187,9 +175,6 @@ def validate_status(name: str, value: object) -> None:
         raise RuleError(f"{name} takes a number from 0 to {most}{locked}, not {value!r}.")
 
 
-# ---- words and options ------------------------------------------------------------------------------------------
-
-
 def _check_characters(text, strict):
     # A character is at most four bytes.
     if 4 * len(text) > LONGEST_LINE and len(text.encode("utf-8", "surrogateescape")) > LONGEST_LINE:
@@ -198,65 +183,10 @@ def _check_characters(text, strict):
     if found:
         name = {"\t": "a tab", "\r": "a carriage return"}.get(found[0], f"the control character {found[0]!r}")
         raise RuleError(f"The line holds {name}; auditctl separates words by spaces only.", found.start() + 1)
+    if strict and words.ESCAPED.search(text.lstrip(" ").partition(" ")[0] + " "):
+        raise RuleError("auditctl undoes no backslash in the first word of a line: leave a space behind the option.", 1)
     if strict and text.endswith("\\") and (len(text) - len(text.rstrip("\\"))) % 2:
         raise RuleError("The line ends in a backslash; auditctl cannot continue a line on the next one.", len(text))
-
-
-def _words(text):
-    r"""Return ``(column, word)`` of each word, with ``\ `` and ``\\`` undone as auditctl does."""
-    if "\\" not in text:
-        words, column = [], 1
-        for word in text.split(" "):
-            if word:
-                words.append((column, word))
-            column += len(word) + 1
-        return words
-    return [(found.start() + 1, ESCAPED.sub(r"\1", found[0])) for found in ESCAPED_WORD.finditer(text)]
-
-
-def _options(words):
-    """Yield ``(option, argument, column of the argument)``, split as getopt_long(3) does."""
-    words = iter(words)
-    for column, word in words:
-        if word in ALONE:
-            # As most are: an option, and its value in a word of its own.
-            yield (word, *_argument(word, words, column))
-        elif word.startswith("--"):
-            yield _long(word, column, words)
-        elif word.startswith("-") and len(word) > 1:
-            yield from _cluster(word, column, words)
-        else:
-            hint = " (auditctl knows no comments behind a rule)" if word.startswith("#") else ""
-            raise RuleError(f"{word!r} stands alone; every word belongs to an option such as -F{hint}.", column)
-
-
-def _long(word, column, words):
-    name, equals, value = word.partition("=")
-    full = [known for known in LONG if known == name] or [known for known in LONG if known.startswith(name)]
-    if len(full) != 1 or name == "--":
-        raise RuleError(f"Unknown option {name!r}{near(name, LONG)}.", column)
-    if not LONG[full[0]]:
-        return full[0], value, column
-    return (full[0], value, column + len(name) + 1) if equals else (full[0], *_argument(full[0], words, column))
-
-
-def _cluster(word, column, words):
-    for at, letter in enumerate(word[1:], start=1):
-        option = "-" + letter
-        if letter in WITH_ARGUMENT:
-            rest = word[at + 1 :]
-            yield (option, rest, column + at + 1) if rest else (option, *_argument(option, words, column))
-            return
-        if letter not in WITHOUT_ARGUMENT:
-            raise RuleError(f"Unknown option {option!r}.", column)
-        yield option, "", column
-
-
-def _argument(option, words, column):
-    argument_column, argument = next(words, (None, None))
-    if argument is None:
-        raise RuleError(f"{option} needs a value.", column)
-    return argument, argument_column
 
 
 # ---- control lines ----------------------------------------------------------------------------------------------
@@ -264,7 +194,7 @@ def _argument(option, words, column):
 RANGES = {"-e": 2, "-f": 2, "-b": UNSET, "-r": UNSET, "--backlog_wait_time": UNSET}
 
 
-def _control(options, strict):
+def _control(options):
     option, value, column = options[0]
     if option == "-D" and len(options) == 2 and options[1][0] == "-k":
         return Control("-D", f"-k {options[1][1]}")
@@ -273,34 +203,107 @@ def _control(options, strict):
     if option == "-q" and len(value.split(",")) != 2:
         raise RuleError(f"-q takes two paths joined by a comma, not {value!r}.", column)
     if option in RANGES:
-        value = str(_checked_range(option, value, column, strict))
+        value = str(_checked_range(option, value, column, integer))
     return Control(option, value)
 
 
-def _checked_range(option, value, column, strict):
-    if option in ("-e", "-f"):
-        # auditctl compares the letters.
-        number = int(value) if value in ("0", "1", "2") else None
-    else:
-        number = integer(value) if strict or value.startswith("-") else fields.read_number(value)
+def _checked_range(option, value, column, read_number):
+    # Of these auditctl compares the letters.
+    letters = option in ("-e", "-f") and value not in ("0", "1", "2")
+    number = None if letters else read_number(value)
     if number is None or not 0 <= number <= RANGES[option]:
         raise RuleError(f"{option} takes a number from 0 to {RANGES[option]}, not {value!r}.", column)
     return number
 
 
+# ---- what auditctl does with somebody's line --------------------------------------------------------------------
+
+
+@functools.lru_cache(maxsize=16384)
+def taken(text: str) -> tuple[Rule | Control | RuleError, ...]:
+    """
+    Return what auditctl does with one line (str) of a file, though it may not be what was meant: one after the other.
+
+    Those are settings, a deletion and a rule, and a :class:`RuleError` where it refuses the rest. It is nothing for a
+    comment. Source: auditctl.c, setopt().
+    """
+    return () if AS_READ.match(text) or not text.strip(" ") or EATEN.match(text) else tuple(_taken(text))
+
+
+def _taken(text):
+    draft = _Draft(None, False)
+    try:
+        _check_characters(text, False)
+        found = words.split(text)[: words.most(text)]
+        # Two dashes end the options.
+        found = found[:-1] if found[-1][1] == "--" else found
+        for option, argument, column in words.options(found):
+            if option in RANGES:
+                yield Control(option, str(_checked_range(option, argument, column, _as_counted)))
+            elif option in ENDS:
+                yield from _end(option, argument, column, [word for _, word in found])
+                return
+            else:
+                draft.take(option, argument)
+        if draft.verb or draft.parts:
+            yield draft.rule()
+    except RuleError as exc:
+        yield exc
+
+
+def _as_counted(value):
+    """Return the number (int) that auditctl takes for ``value`` (str), None for what it refuses."""
+    return fields.read_number(value) if value[:1].isdigit() and not fields.overflows(value) else None
+
+
+def _end(option, argument, column, line):
+    """Yield what an ``option`` does behind which auditctl reads no further: a rule before it in the line is dropped."""
+    if option == "-D":
+        yield from _deletion(line, column)
+    elif option in COMMANDS:
+        if not _asks(option, line):
+            raise _no_rule(option, column)
+    elif option == "-q" and not re.fullmatch("[^,]+,[^,]+", argument):
+        raise RuleError(f"-q takes two paths joined by a comma, not {argument!r}.", column)
+    else:
+        yield Control(option, argument if option == "-q" else "")
+
+
+def _deletion(line, column):
+    if len(line) == 3 and line[:2] == ["-D", "-k"]:
+        yield Control("-D", f"-k {line[2]}")
+        return
+    if len(line) == 1:
+        yield Control("-D")
+    if line != ["-D"]:
+        raise RuleError("-D must stand alone on its line, or with -k and a key.", column)
+
+
+def _asks(option, line):
+    """Tell whether ``line`` are a command that changes nothing."""
+    if option == "-m":
+        return len(line) <= 2 and line[0].startswith("-m")
+    ways = {"-l": ([], ["-i"], ["-k", line[-1]]), "-s": ([], ["-i"]), "-v": ([],)}
+    return (line[0] == option and line[1:] in ways.get(option, ())) or line[-1] == option == "-v"
+
+
 # ---- rules ------------------------------------------------------------------------------------------------------
 
 
-def _rule(options, exists, strict):
-    draft = _Draft(exists, strict)
+def _rule(options, exists):
+    draft = _Draft(exists, True)
     for option, argument, column in options:
         if option in COMMANDS:
-            raise RuleError(f"{option} is a command of auditctl, not a rule.", column)
+            raise _no_rule(option, column)
         try:
             draft.take(option, argument)
         except RuleError as exc:
             raise exc if exc.column else RuleError(exc.reason, column) from exc
     return draft.rule()
+
+
+def _no_rule(option, column):
+    return RuleError(f"{option} is a command of auditctl, not a rule.", column)
 
 
 #: What a draft does with each option of a rule.
@@ -417,7 +420,7 @@ def _merged(parts):
         # As most are: there is nothing to join.
         return tuple(parts)
     calls = ",".join(dict.fromkeys(name for part in parts if part.option == "-S" for name in part.value.split(",")))
-    merged = {"-S": Part("-S", "all" if "all" in calls.split(",") else calls)}
+    merged = {"-S": Part("-S", calls)}
     merged.update((part.option, part) for part in parts if part.option == "-p")
     if parts and parts[0].option == "-w":
         perms = merged.get("-p", Part("-p", "rwxa"))

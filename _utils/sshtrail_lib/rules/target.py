@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
 from sshtrail_lib.base import kernel, text
-from sshtrail_lib.rules import accounts, compile, fields, layout, overlap, plan
+from sshtrail_lib.rules import accounts, compile, fields, layout, load, overlap, plan
 from sshtrail_lib.rules import files as rules_files
 from sshtrail_lib.rules import hiding as rules_hiding
 from sshtrail_lib.rules.fields import RuleError
@@ -50,11 +50,18 @@ class Host(typing.NamedTuple):
     stale: Collection[bytes] = frozenset()
     strips: bool = False
 
-    def heard(self, files: Mapping[str, bytes]) -> Mapping[str, bytes]:
-        """Return ``files`` (``{path: bytes}``) as auditctl gets to know their lines on this host."""
+    def merged(self, files: Mapping[str, bytes]) -> Mapping[str, bytes]:
+        """Return ``files`` (``{path: bytes}``) as augenrules merges them on this host."""
         if not self.strips:
             return files
         return {path: rules_files.without_returns(data) for path, data in files.items()}
+
+    def heard(self, files: Mapping[str, bytes]) -> Mapping[str, bytes]:
+        """Return ``files`` (``{path: bytes}``) as auditctl gets to know their lines on this host."""
+        merged = self.merged(files)
+        if self.space == rules_files.MAWK:
+            return merged
+        return {path: rules_files.without_spaces(data) for path, data in merged.items()}
 
 
 class Target(typing.NamedTuple):
@@ -108,7 +115,7 @@ def aim(
     edits = edits or {}
     files = rules_files.ended(arranged({**host.files, **edits}))
     heard = host.heard(files)
-    compiled = _text(host.rules_dir, tuple(heard.values()), host.space)
+    compiled = _text(host.rules_dir, tuple(host.merged(files).values()), host.space)
     found = desired(heard)
     wanted, refused = _loadable(host, found.rules, found.controls)
     unread = [Broken(path, 0, "", reason) for path, reason in host.unread.items()]
@@ -131,14 +138,10 @@ def _loadable(host, rules, controls):
     pairs = [(rules[data], needed) for data, needed in absent.items()]
     pairs += [(entry, needed) for entry in controls if (needed := absent_directory(entry))]
     refused = [
-        broken_line(entry, f"{needed} does not exist, so the kernel refuses {entry.value}") for entry, needed in pairs
+        load.broken_line(entry, f"{needed} does not exist, so the kernel refuses {entry.value}")
+        for entry, needed in pairs
     ]
     return {data: entry for data, entry in rules.items() if data not in absent}, refused
-
-
-def broken_line(entry: Origin, reason: str) -> Broken:
-    """Return that the line of ``entry`` does not load for a ``reason`` (str)."""
-    return Broken(entry.file, entry.line, str(entry.value), reason)
 
 
 def _stays(rule, host, unknown, drop, keep):
@@ -226,66 +229,17 @@ def _read(items):
     parts = [part for entry in entries if isinstance(entry.value, Rule) for part in entry.value.parts]
     watched = dict.fromkeys(part.value for part in parts if part.option == "-w")
     named = dict.fromkeys((part.name, part.value) for part in parts if fields.is_account(part))
-    load = Load()
+    left = load.Load()
     for entry in entries:
-        load.take(entry)
+        left.take(entry)
     return Said(
         [entry for entry in entries if isinstance(entry.value, Control)],
-        load.rules,
-        [*rules_files.broken(files), *load.broken],
-        frozenset(load.repeated),
+        left.rules,
+        [*rules_files.broken(files), *left.broken],
+        frozenset(left.repeated),
         [(path, os.path.isdir(path)) for path in watched],
         [(field, name, _number(field, name)) for field, name in named],
     )
-
-
-class Load:
-    """What a load of rules leaves in an empty kernel, entry by entry, as auditctl does it."""
-
-    def __init__(self) -> None:
-        self._behind: dict[bytes, Origin] = {}
-        self._before: dict[bytes, Origin] = {}
-        self.broken: list[Broken] = []
-        self.repeated: set[bytes] = set()
-
-    @property
-    def rules(self) -> dict[bytes, Origin]:
-        """The rules in the kernel's order (``{bytes: Origin}``)."""
-        return {**dict(reversed(self._before.items())), **self._behind}
-
-    def take(self, entry: Origin) -> None:
-        """Do what an ``entry`` says; one that is refused is among the ``broken``, and nothing is done."""
-        if not isinstance(entry.value, Rule):
-            self._clear(entry.value)
-            return
-        try:
-            self._add(entry, compile.compile(entry.value))
-        except RuleError as exc:
-            self.broken.append(broken_line(entry, exc.reason))
-
-    def _clear(self, control):
-        key = control.value.removeprefix("-k ") if control.option == "-D" else ""
-        for held in (self._behind, self._before) if key else ():
-            # auditctl-listing.c, key_match: also a part of a key is enough.
-            for data in [data for data, entry in held.items() if any(key in one for one in entry.value.keys)]:
-                del held[data]
-
-    def _add(self, entry, data):
-        held = next((rules for rules in (self._before, self._behind) if data in rules), None)
-        if entry.value.verb == "-d":
-            if held is None:
-                raise RuleError("There is no such rule to delete; a load stops here")
-            del held[data]
-        elif entry.value.verb == "-A":
-            # The kernel takes any number of copies in front, and decides by the first.
-            self.repeated |= {data} if held is not None else set()
-            self._behind.pop(data, None)
-            self._before.pop(data, None)
-            self._before[data] = entry
-        elif held is not None:
-            raise RuleError(f"The same rule as {held[data].file}, line {held[data].line}; a load stops here")
-        else:
-            self._behind[data] = entry
 
 
 def differences(host: Host, target: Target) -> dict[str, typing.Any]:

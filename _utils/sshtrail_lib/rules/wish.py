@@ -88,6 +88,8 @@ class OneRule:
         if self.present:
             wanted = target.aim(host, {} if places else self._added(host, rule))
             _check_loads(wanted, {self.path: (), **places})
+            if data not in wanted.rules:
+                raise RuleError(f"Another line, which is read later, deletes {rule}.")
             return _installed(host, wanted)
         edits = {path: rules_files.without(host.files[path], lines) for path, lines in places.items()}
         return _installed(host, target.aim(host, edits, drop={data}))
@@ -157,11 +159,12 @@ class Managed:
         own = [compile.compile(rule) for group in groups for rule in group["rules"] if rules_hiding.looks(rule)]
         named = rules_hiding.Named([*own, *keep])
         drop = rules_hiding.unnamed(host.rules, named) if self.hiding == "remove" else []
-        stricter = rules_files.stricter(rules_files.controls(self._others(host, {})), self._settings())
+        stricter = rules_files.stricter(rules_files.controls(host.heard(self._others(host, {}))), self._settings())
         wanted = target.aim(host, self._edits(host, groups, named, stricter), self.unknown, self.immutable, drop, keep)
         wanted = _not_loaded_now(host, wanted, named)
         left = self._left(host, wanted, named)
-        wanted = wanted._replace(hiding=left, stricter=stricter, lacking=_lacking(groups))
+        told = [*_lacking(groups), *self._undone(host, wanted.files)]
+        wanted = wanted._replace(hiding=left, stricter=stricter, lacking=told)
         if self.loginuid_immutable:
             wanted.status[target.FIXED_LOGINS] = 1
         _check_loads(wanted, {self.name: ()})
@@ -173,9 +176,9 @@ class Managed:
 
     def _others(self, host, edits):
         """Return the other files as they will be, in order, without the one that passes over wrong lines."""
-        ours = (self.name, os.path.join(host.rules_dir, rules_files.PASSING))
+        ours = (self.name, os.path.join(host.rules_dir, rules_files.PASSING), *_behind(host.files))
         files = target.arranged({name: data for name, data in {**host.files, **edits}.items() if name not in ours})
-        return host.heard(rules_files.ended(files))
+        return rules_files.ended(files)
 
     def _left(self, host, wanted, named):
         """Return what hides records, is not the policy's, and stays (list of Hiding)."""
@@ -188,17 +191,48 @@ class Managed:
 
     def _edits(self, host, groups, named, stricter):
         edits: dict[str, bytes | None] = _without(host, self.name, self._unwanted(named), self.unknown == "remove")
-        others = self._others(host, edits)
+        others, merged = (kind(self._others(host, edits)) for kind in (host.heard, host.merged))
         held = target.desired(others).rules
         elsewhere = {rule for group in groups for rule in group["rules"] if compile.compile(rule) in held}
         own = (groups, self.status, self.immutable, elsewhere, self.loginuid_immutable, stricter)
-        edits[self.name] = rules_files.render(*own, rules_files.mending(others, self.status))
+        mending = [*rules_files.deletions(merged), *rules_files.mending(others, self._settings())]
+        edits[self.name] = rules_files.render(*own, mending)
+        edits |= self._behind(host, edits, groups)
         passing = os.path.join(host.rules_dir, rules_files.PASSING)
         if any(one.stops for one in target.aim(host, {**edits, passing: None}).broken):
             edits[passing] = rules_files.PASSING_TEXT
         elif passing in host.files:
             edits[passing] = None
         return edits
+
+    def _behind(self, host, edits, groups):
+        """Return the file that is read last (dict), with what lines of others would undo; None for one that goes."""
+        gone: dict[str, bytes | None] = dict.fromkeys(_behind(host.files))
+        files = rules_files.ended(target.arranged({**host.files, **edits, **gone}))
+        held = target.desired(host.heard(files)).rules
+        wanted = {compile.compile(rule): rule for group in groups for rule in group["rules"]}
+        lost = [rule for data, rule in wanted.items() if data not in held and not compile.absent_directory(rule)]
+        mended = rules_files.deletions(host.merged(self._later(files)))
+        mended += rules_files.behind(host.heard(files), self.name)
+        if not mended and not lost:
+            return gone
+        path = os.path.join(host.rules_dir, os.path.basename([*files][-1]).removesuffix(rules_files.SUFFIX))
+        text = rules_files.BEHIND_TEXT + "".join(f"{line}\n" for line in [*mended, *lost])
+        return {**gone, path + rules_files.BEHIND: text.encode("utf-8", "surrogateescape")}
+
+    def _later(self, files):
+        """Return those of ``files`` that are read after the managed one, without the one that is for that."""
+        paths = [*files][[*files].index(self.name) + 1 :]
+        return {path: files[path] for path in paths if not path.endswith(rules_files.BEHIND)}
+
+    def _undone(self, host, files):
+        """Return a sentence (list of str) on what deletes rules of the managed file, if one brings them back."""
+        if not _behind(files):
+            return []
+        later = rules_files.parse_all(host.heard(self._later(files)))
+        found = [entry for entry in later if getattr(entry.value, "verb", "") == "-d" or str(entry.value)[:2] == "-D"]
+        places = ", ".join(f"{entry.file} line {entry.line} ({entry.value})" for entry in found)
+        return [f"What these delete of {self.name} is loaded again behind them: {places}."] if places else []
 
     def _unwanted(self, named):
         """Return a function that tells which rules go out of the other files, None for none."""
@@ -215,6 +249,10 @@ class Managed:
             if entry.file != self.name and entry.value.value != ours:
                 reason = f"{entry.value} overrides {setting} of {self.name}, which is read earlier"
                 raise RuleError(reason, None, entry.line, entry.file)
+
+
+def _behind(files):
+    return [path for path in files if path.endswith(rules_files.BEHIND)]
 
 
 def _check_loads(wanted, places):

@@ -5,12 +5,14 @@ import json
 import pathlib
 
 import pytest
-from sshtrail_lib.rules import accounts, compile, target
+from sshtrail_lib.rules import accounts, compile, load, target
 from sshtrail_lib.rules import files as rules_files
 from sshtrail_lib.rules.fields import RuleError
+from sshtrail_lib.rules.language import GO_ON, Control
 
 DATA = pathlib.Path(__file__).parents[2] / "data" / "rules"
 LOADS = json.loads((DATA / "loads-3.0.9.json").read_text())["loads"]
+LINES = json.loads((DATA / "lines-3.0-4.1.2.json").read_text())
 #: What auditctl 3.0.9 takes and others do not: a key says what a record is called, and is compared with nothing.
 REFUSED = {("key", "!=")}
 
@@ -66,28 +68,39 @@ def shown(part):
     return known.get(part.value, part.value)
 
 
-def from_boot(text):
-    """What a load of one file leaves in an empty kernel: the rules before the line at which it stops."""
-    files = {"a.rules": text.encode()}
-    load, stop = target.Load(), None
-    broken = target.desired(files).broken
-    absent = [
-        target.broken_line(entry, "")
-        for entry in target.desired(files).rules.values()
-        if target.absent_directory(entry)
-    ]
-    judged = rules_files.judged(files, [*broken, *absent])
-    stop = next((one.line for one in judged if one.stops), None)
-    wrong = {one.line for one in judged}
-    for entry in rules_files.parse_all(files):
-        if entry.line not in wrong and (stop is None or entry.line < stop):
-            load.take(entry)
-    return [listed(rule) for rule in load.rules for _ in range(2 if rule in load.repeated else 1)], stop
+def from_boot(lines):
+    """What a load of lines leaves in an empty kernel, with its settings, and the line at which it stops."""
+    left, goes_on, settings = load.Load(), False, []
+    for line in lines:
+        entry = rules_files.Origin(line.value, "a.rules", line.number)
+        refused = bool(line.reason) or target.absent_directory(entry) is not None
+        if isinstance(line.value, Control) and not refused:
+            goes_on = goes_on or line.value.option in GO_ON
+            settings += [str(line.value)] if line.value.option in rules_files.SETTING_OF else []
+        if not refused:
+            known = len(left.broken)
+            left.take(entry)
+            refused = len(left.broken) > known
+        if refused and not goes_on:
+            return left, settings, line.number
+    return left, settings, None
 
 
 @pytest.mark.parametrize("case", LOADS, ids=lambda case: repr(case["text"]))
 def test_a_file_loads_as_it_does_with_auditctl(case):
-    rules, stop = from_boot(case["text"])
+    left, _, stop = from_boot(rules_files.read("a.rules", case["text"].encode()))
+    rules = [listed(rule) for rule in left.rules for _ in range(2 if rule in left.repeated else 1)]
     assert sorted(rules) == sorted(case["listed"])
     if "-c\n" not in case["text"]:
         assert (stop is not None) == bool(case["exit"])
+
+
+@pytest.mark.parametrize("case", LINES["lines"], ids=lambda case: repr(case["text"]))
+def test_a_line_does_what_it_does_with_auditctl(case):
+    """Several settings in one line, what stands behind one, what deletes and then is refused, lines of few letters."""
+    text = LINES["before"] + case["text"] + LINES["after"]
+    lines = rules_files.arranged({"a.rules": text.encode("utf-8", "surrogateescape")})
+    left, settings, stop = from_boot(line for _, line in lines)
+    assert [str(compile.decompile(rule)) for rule in left.rules] == case["rules"]
+    assert dict(one.split(" ") for one in settings) == case["settings"]
+    assert (stop is not None) == case["stops"]

@@ -31,7 +31,24 @@ def test_the_managed_file_is_read_after_the_distributions_own():
 
 LINES = st.lists(
     st.sampled_from(
-        ["", "# c", "  # c", "\t# c", "-D", " -D", "-D -k x", "-D ", "-b 1", "-b 2", "-f 1", "-e 1", "-e 2", " -e 0"]
+        [
+            "",
+            "# c",
+            "  # c",
+            "\t# c",
+            "-D",
+            " -D",
+            "-D -k x",
+            "-D ",
+            "-D\r",
+            "-b 1",
+            "-b 3 -f 2",
+            "-b 2",
+            "-f 1",
+            "-e 1",
+            "-e 2",
+            " -e 0",
+        ]
         + ["-w /a -p wa -k a", "-w /b", " -w /c", "--backlog_wait_time 5", "s# odd", "s-e 1", "-i", "-r 5", "-b"]
     ),
     max_size=8,
@@ -71,11 +88,16 @@ def test_the_compiled_text_is_that_of_augenrules(augenrules, first, second):
     assert ours == augenrules(contents)
 
 
-@pytest.mark.parametrize("line", ["  # c", "\t-e 1", "s-e 2", " -b 5"])
+@pytest.mark.parametrize("line", ["  # c", "\t-e 1", "s-e 2", " -b 5", "-D ", "-D\r"])
 def test_lines_that_awk_programs_read_differently_are_known(line):
     assert rules_files.needs_awk([f"-D\n{line}\n".encode()])
     texts = [rules_files.compile_text("/r", [f"{line}\n-w /a\n".encode()], space) for space in (rb"\s*", rb"s*")]
     assert texts[0] != texts[1]
+
+
+def test_an_awk_that_knows_white_space_passes_over_it():
+    text = b" -b 5\n\t-e 2\n -D \n-D\r\n -D -k x\n -w /a\n# -b\n"
+    assert rules_files.without_spaces(text) == b"-b 5\n-e 2\n-D\n-D\n -D -k x\n -w /a\n# -b\n"
 
 
 def test_a_file_without_a_final_newline_gets_one_where_another_follows():

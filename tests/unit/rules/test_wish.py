@@ -181,6 +181,69 @@ def test_what_the_package_ships_is_nobodys_wish(host):
     assert wanted.stricter == {} and wanted.status["backlog_limit"] == 4096
 
 
+LATER = {
+    "a limit that is none": (b"-b x\n", [b"-b 8192"]),
+    "a limit without its number": (b"-b\n", [b"-b 8192"]),
+    "a limit and a comment": (b"-b 65536 # big\n", [b"-b 65536"]),
+    "a failure that there is not": (b"-f 3\r\n", [b"-f 1"]),
+    "a lock and a carriage return": (b"-e 2\r\n", [b"-e 1"]),
+    "a deletion and a carriage return": (b"-D\r\n", [b"-D", OURS.encode()]),
+    "a deletion that stays where it is": (b" -D\n", [OURS.encode()]),
+    "a deletion with a space behind": (b"-D \n", [OURS.encode()]),
+    "a deletion by the key": (b"-w /etc/hosts -p wa -k our\n-D -k our\n", [OURS.encode()]),
+    "a deletion by the rule": (OURS.replace("-a", "-d", 1).encode() + b"\n", [OURS.encode()]),
+    "a deletion of nothing": (b"-D ours\n", []),
+}
+
+
+@pytest.mark.parametrize("content, again", LATER.values(), ids=LATER)
+def test_what_is_read_after_ours_undoes_nothing_of_it(host, content, again):
+    there = host({"zz-pl-later.rules": content})
+    wanted = managed(there).target(there)
+    assert data(OURS) in wanted.rules and wanted.status["failure"] == 1 and wanted.status["backlog_limit"] >= 8192
+    paths = [path for path in wanted.files if path.endswith("zz-pl-later-behind-sshtrail.rules")]
+    assert [line for path in paths for line in wanted.files[path].splitlines() if line[:1] != b"#"] == again
+    lines = wanted.compiled.splitlines()
+    assert all(line in lines for line in again) and OURS.encode() in lines
+    loaded = target.desired(there.heard(wanted.files))
+    assert data(OURS) in loaded.rules
+    told = target.comment(there, wanted, "report")
+    assert "zz-pl-later.rules line" in told
+    again = host({os.path.basename(path): content for path, content in wanted.files.items()})
+    assert managed(again).target(again).files == wanted.files
+    gone = again._replace(files={path: data for path, data in again.files.items() if "zz-pl-later.rules" not in path})
+    assert not any("behind" in path for path in managed(gone).target(gone).files)
+
+
+@pytest.mark.parametrize(
+    "line, status, kept",
+    [
+        (b"-f 2 -b 65536", {"failure": 1}, {"failure": 2, "backlog_limit": 65536}),
+        (b"-b 65536 # big", {}, {"backlog_limit": 65536}),
+        (b"-b 5 -r 7", {"backlog_limit": 8192}, {"backlog_limit": 8192, "rate_limit": 7}),
+        (b"-b 5 -e 2", POLICY, {"enabled": 1, "backlog_limit": 8192}),
+    ],
+)
+def test_what_else_stands_in_a_line_in_whose_place_ours_comes_stays(host, line, status, kept):
+    there = host({"50-a.rules": line + b"\n"})
+    wanted = managed(there, status=status).target(there)
+    assert kept.items() <= wanted.status.items()
+    assert (b"-e 2" in wanted.compiled.splitlines()) == (b"-e 2" in line)
+
+
+@pytest.mark.parametrize("line", [b" -e 2", b"-w /etc/hosts -p wa -k x -e 2", b"-r 5 -e 2"])
+def test_a_lock_before_the_end_of_a_load_is_told(host, line):
+    there = host({"50-a.rules": line + b"\n"})
+    told = target.comment(there, managed(there).target(there), "report")
+    assert "50-a.rules line 1: It locks the kernel before " in told
+
+
+def test_a_rule_that_a_later_line_deletes_cannot_be_added(host):
+    there = host({"zz-z.rules": b"-D -k one\n"})
+    with pytest.raises(RuleError, match="Another line, which is read later, deletes"):
+        wish.OneRule("-w /etc/hosts -p wa -k one", True, f"{there.rules_dir}/zz-local.rules").target(there)
+
+
 def test_a_file_without_an_end_is_not_glued_to_the_next(host):
     there = host({"50-a.rules": b"-w /etc/hosts -p wa -k x", "60-b.rules": b"-w /etc/issue -p wa -k y\n"})
     wanted = managed(there).target(there)

@@ -1,0 +1,82 @@
+"""
+What a load of rules leaves in an empty kernel, line by line, as auditctl and the kernel do it.
+
+Source: auditctl.c, auditctl-listing.c, the kernel's auditfilter.c.
+"""
+
+from __future__ import annotations
+
+from sshtrail_lib.rules import compile
+from sshtrail_lib.rules.fields import RuleError
+from sshtrail_lib.rules.files import Broken, Origin
+from sshtrail_lib.rules.language import Control, Rule
+
+#: Behind it the kernel takes no rule.
+LOCK = Control("-e", "2")
+
+
+class Load:
+    """What a load of rules leaves in an empty kernel, entry by entry, as auditctl does it."""
+
+    def __init__(self) -> None:
+        self._behind: dict[bytes, Origin] = {}
+        self._before: dict[bytes, Origin] = {}
+        self.broken: list[Broken] = []
+        self.repeated: set[bytes] = set()
+        self._lock: Origin | None = None
+
+    @property
+    def rules(self) -> dict[bytes, Origin]:
+        """The rules in the kernel's order (``{bytes: Origin}``)."""
+        return {**dict(reversed(self._before.items())), **self._behind}
+
+    def take(self, entry: Origin) -> None:
+        """Do what an ``entry`` says; one that is refused is among the ``broken``, and nothing is done."""
+        if not isinstance(entry.value, Rule):
+            self._control(entry)
+            return
+        if self._lock:
+            self.broken.append(broken_line(self._lock, f"It locks the kernel before {entry.file} line {entry.line}"))
+            self._lock = None
+        try:
+            self._add(entry, compile.compile(entry.value))
+        except RuleError as exc:
+            self.broken.append(broken_line(entry, exc.reason))
+
+    def _control(self, entry):
+        if entry.value.option == "-D":
+            self._clear(entry.value.value.removeprefix("-k "))
+        elif entry.value == LOCK:
+            self._lock = entry
+
+    def _clear(self, key):
+        for held in (self._behind, self._before):
+            for data in [data for data, entry in held.items() if _has_key(entry.value, key)]:
+                del held[data]
+
+    def _add(self, entry, data):
+        held = next((rules for rules in (self._before, self._behind) if data in rules), None)
+        if entry.value.verb == "-d":
+            if held is None:
+                raise RuleError("There is no such rule to delete; a load stops here")
+            del held[data]
+        elif entry.value.verb == "-A":
+            # The kernel takes any number of copies in front, and decides by the first.
+            self.repeated |= {data} if held is not None else set()
+            self._behind.pop(data, None)
+            self._before.pop(data, None)
+            self._before[data] = entry
+        elif held is not None:
+            raise RuleError(f"The same rule as {held[data].file}, line {held[data].line}; a load stops here")
+        else:
+            self._behind[data] = entry
+
+
+def _has_key(rule, key):
+    # auditctl-listing.c, key_match: also a part of a key is enough, and without one it is every rule.
+    return not key or any(key in one for one in rule.keys)
+
+
+def broken_line(entry: Origin, reason: str) -> Broken:
+    """Return that the line of ``entry`` does not load for a ``reason`` (str)."""
+    return Broken(entry.file, entry.line, str(entry.value), reason)
