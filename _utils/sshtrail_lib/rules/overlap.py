@@ -74,19 +74,28 @@ class Index:
     def __init__(self, execs: Callable[[int], int]) -> None:
         self.execs = execs
         self.groups: dict[tuple, _Group] = {}
-        self.general: list[_Group] = []
-        self.points: dict[int, dict[int, list[_Group]]] = {}
+        self.general: dict[tuple, _Group] = {}
+        self.points: dict[int, dict[int, dict[tuple, _Group]]] = {}
 
     def add(self, rule: bytes) -> None:
         """Take ``rule`` (bytes) in."""
         view = view_of(rule)
         group = self.groups.get(view.shape)
         if group is None:
-            group = self.groups[view.shape] = _Group(view)
-            point = _point(view)
-            where = self.points.setdefault(point[0], {}).setdefault(point[1], []) if point else self.general
-            where.append(group)
+            group = self.groups[view.shape] = self.beside(view)[view.shape] = _Group(view)
         group.add(rule, view)
+
+    def discard(self, rule: bytes) -> None:
+        """Take ``rule`` (bytes) out, if it is one of these."""
+        view = view_of(rule)
+        group = self.groups.get(view.shape)
+        if group and group.discard(rule, view):
+            del self.groups[view.shape], self.beside(view)[view.shape]
+
+    def beside(self, view):
+        """Return the groups (dict) among which the one of ``view`` is looked for."""
+        point = _point(view)
+        return self.points.setdefault(point[0], {}).setdefault(point[1], {}) if point else self.general
 
     def take(self, rules: Iterable[bytes]) -> None:
         """Take each of ``rules`` (iterable of bytes) in."""
@@ -107,13 +116,14 @@ class Index:
                 yield from group.colliding(view)
 
     def near(self, view):
-        yield from self.general
+        yield from self.general.values()
         for field, values in self.points.items():
             low, high, _never = view.limits.get(field, (0, TOP, None))
             if low == high:
-                yield from values.get(low, ())
+                yield from values.get(low, {}).values()
             else:
-                yield from (group for value, groups in values.items() if low <= value <= high for group in groups)
+                found = (groups for value, groups in values.items() if low <= value <= high)
+                yield from (group for groups in found for group in groups.values())
 
 
 def _point(view):
@@ -131,15 +141,26 @@ class _Group:
 
     def __init__(self, view):
         self.view = view
-        self.keys: dict[str, list[bytes]] = {}
-        self.at: dict[str, dict[str, list[bytes]]] = {}
-        self.below: dict[str, dict[str, list[bytes]]] = {}
+        self.keys: dict[str, dict[bytes, None]] = {}
+        self.at: dict[str, dict[str, dict[bytes, None]]] = {}
+        self.below: dict[str, dict[str, dict[bytes, None]]] = {}
 
     def add(self, rule, view):
-        self.keys.setdefault(view.key, []).append(rule)
-        self.at.setdefault(view.place, {}).setdefault(view.key, []).append(rule)
-        for directory in _directories(view.place):
-            self.below.setdefault(directory, {}).setdefault(view.key, []).append(rule)
+        for keys in self.lists(view):
+            keys.setdefault(view.key, {})[rule] = None
+
+    def discard(self, rule, view):
+        """Take ``rule`` out, and tell whether it was the last one."""
+        for keys in self.lists(view):
+            keys.get(view.key, {}).pop(rule, None)
+            if not keys.get(view.key, True):
+                del keys[view.key]
+        return not self.keys
+
+    def lists(self, view):
+        """Return the places (list of dict, by keys) where a rule with a ``view`` stands."""
+        directories = [self.below.setdefault(directory, {}) for directory in _directories(view.place)]
+        return [self.keys, self.at.setdefault(view.place, {}), *directories]
 
     def colliding(self, view):
         differs = view.action != self.view.action

@@ -95,7 +95,9 @@ class _List:
         self.common = [rule for rule in kept if rule in self.rank]
         self.place_of = {rule: at for at, rule in enumerate(self.common)}
         self.known = overlap.Index(execs)
-        self.recording = overlap.Index(execs)
+        # What is in front: the rules that record, and the others.
+        self.recording, self.hiding = overlap.Index(execs), overlap.Index(execs)
+        self.hides = not all(overlap.view_of(rule).action for rule in desired)
         self.front: set[bytes] = set()
         self.back: set[bytes] = set()
         self.place_new(set(self.common))
@@ -116,11 +118,11 @@ class _List:
                 self.prepend({rule})
             else:
                 self.place(rule, common)
-                gone = len(common & (self.front | self.back))
-                if gone > moved:
-                    # What has gone to one end ties nobody there any more.
+                gone = len(common & self.front) + len(common & self.back)
+                if gone > 2 * moved:
+                    # What has gone to one end ties nobody there any more; to look at all again each time is too much.
                     drags, pulls = self.ties(common)
-                moved = gone
+                    moved = gone
 
     def ties(self, common):
         """Return the new rules (two sets) that cannot just be appended, and those that cannot just be prepended."""
@@ -186,34 +188,40 @@ class _List:
 
     def prepend(self, rules):
         self.front |= rules
-        self.recording.take(rule for rule in rules if overlap.view_of(rule).action)
+        for rule in rules:
+            (self.recording if overlap.view_of(rule).action else self.hiding).add(rule)
 
     def safe(self, rules):
         """Tell whether prepending ``rules`` too never lets a ``never`` hide what an earlier one records."""
-        together = self.front | rules
-        if all(overlap.view_of(rule).action for rule in together):
+        if not self.hides:
             return True
-        earlier = overlap.Index(self.execs)
-        for rule in sorted(together, key=self.rank.__getitem__):
-            if overlap.view_of(rule).action:
-                earlier.add(rule)
-            elif earlier.meets(rule):
-                return False
-        return True
+        new = overlap.Index(self.execs)
+        new.take(rule for rule in rules if overlap.view_of(rule).action)
+        return not any(self.unsafe(rule, new) for rule in rules)
+
+    def unsafe(self, rule, new):
+        if overlap.view_of(rule).action:
+            return any(self.rank[never] > self.rank[rule] for never in self.hiding.colliding(rule))
+        earlier = itertools.chain(self.recording.colliding(rule), new.colliding(rule))
+        return any(self.rank[other] < self.rank[rule] for other in earlier)
 
     def mend_order(self):
         """Move what stands in the wrong order, by whichever end drags fewer rules along."""
         everything = set(self.desired)
         self.known.take(self.common)
-        for first, second in self.inverted():
+        gone: set[bytes] = set()
+        for first, second in self.inverted(gone):
             behind, before = self.cheaper(second, first, everything)
             shorter = behind is None or (
                 before is not None and self.weight(before, first) < self.weight(behind, second)
             )
             if shorter and not before & self.back and self.safe(before):
+                gone |= before
                 self.prepend(before)
             else:
-                self.back |= self.behind(second) if behind is None else behind
+                behind = self.behind(second) if behind is None else behind
+                gone |= behind
+                self.back |= behind
         # What must be behind wins: a rule cannot be at both ends.
         self.front -= self.back
 
@@ -221,13 +229,19 @@ class _List:
         """Return what tells which of two ways is shorter: the rules that move, and what is right then."""
         return len(moved), -sum(1 for _ in itertools.islice(self.wrong(rule), ENOUGH))
 
-    def inverted(self):
-        """Yield each pair that collides and stands the other way round in the kernel than desired, and yet stays."""
+    def inverted(self, gone):
+        """
+        Yield each pair that collides and stands the other way round in the kernel than desired, and yet stays.
+
+        What has ``gone`` (set) meanwhile collides with nothing any more that stays, for that goes with it.
+        """
         for at in _out_of_order([self.rank[rule] for rule in self.common]):
             for pair in self.wrong(self.common[at]):
                 yield pair
                 if self.common[at] in self.back:
                     break
+            while gone:
+                self.known.discard(gone.pop())
 
     def wrong(self, rule):
         """Yield those of the pairs that ``rule`` is one of, in the order that is desired (tuple of bytes)."""
@@ -257,7 +271,8 @@ class _List:
             *(Step("prepend", rule) for rule in reversed(front) if rule in front_twins),
             *(Step("append", rule) for rule in back if rule in back_twins),
         ]
-        twins = [rule for rule in (*front, *reversed(back)) if rule in (front_twins | back_twins) - self.anew]
+        stood_in = (front_twins | back_twins) - self.anew
+        twins = [rule for rule in (*front, *reversed(back)) if rule in stood_in]
         yield [self.step("delete", rule, True) for rule in twins]
 
     def step(self, do, rule, stands_in):
