@@ -17,6 +17,7 @@ from sshtrail_lib.drift import look as drift_look
 from sshtrail_lib.drift import report as drift_report
 from sshtrail_lib.policy import arguments as policy_arguments
 from sshtrail_lib.policy import claims
+from sshtrail_lib.policy import host as policy_host
 from sshtrail_lib.policy import pillar as policy_pillar
 from sshtrail_lib.policy import removal as policy_removal
 
@@ -38,7 +39,8 @@ def policy(provenance=False, refresh=False):
     refresh
         Ask the master for the pillar as it is now, instead of the one this minion holds (bool).
 
-    Raises an error that names every path in the pillar that is unknown, of the wrong type or impossible.
+    Raises an error that names every path in the pillar that is unknown, of the wrong type or impossible; also for
+    ``space_left`` and ``admin_space_left`` in MiB and per cent that do not fit together on this host's disk.
 
     CLI Example:
 
@@ -50,7 +52,7 @@ def policy(provenance=False, refresh=False):
     given, family = _pillar(refresh), __grains__["os_family"]
     if provenance:
         return policy_pillar.provenance(given, family)
-    return policy_pillar.build(given, family, claims.distribution(__grains__))
+    return policy_host.demand(policy_pillar.build(given, family, claims.distribution(__grains__)))
 
 
 def arguments():

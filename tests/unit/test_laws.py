@@ -55,7 +55,7 @@ ASKING = {
     "trail": {"reader"},
     "sshd": {"accounts", "resolver"},
     "rules": {"compile", "check", "target", "load", "accounts", "wish", "hiding", "privileged", "places"},
-    "policy": {"pillar", "schema"},
+    "policy": {"pillar", "schema", "host"},
     "coverage": {"facts", "ways", "pulse"},
     "drift": {"fingerprint", "report"},
     "compliance": {"demanded", "places", "configs"},

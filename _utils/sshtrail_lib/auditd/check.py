@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import grp
 import os
+import pathlib
 import stat
 import sys
 import tempfile
@@ -14,7 +15,7 @@ from collections.abc import Callable, Mapping
 
 import salt.utils.path
 
-from sshtrail_lib.auditd import language
+from sshtrail_lib.auditd import language, plan
 from sshtrail_lib.auditd.plan import Problem
 from sshtrail_lib.base import files
 from sshtrail_lib.base.minion import Minion
@@ -36,15 +37,32 @@ def host_problems(data: bytes) -> list[Problem]:
     """
     lines = language.deciding(data)
     reasons = {keyword: HOST.get(keyword, _program)(line.value) for keyword, line in lines.items()}
-    reasons["space_left"] = "" if reasons.get("log_file") else _space_of(data)
+    directory = os.path.dirname(language.effective(data, "log_file"))
+    reasons["space_left"] = "" if reasons.get("log_file") else _space_of(data, directory)
     places = {keyword: line.number for keyword, line in lines.items()}
     return [Problem(places.get(keyword, 0), keyword, reason) for keyword, reason in reasons.items() if reason]
 
 
-def _space_of(data: bytes) -> str:
+def space(config: Mapping[str, object]) -> str:
+    """
+    Return why ``space_left`` and ``admin_space_left`` of ``config`` (as for :func:`plan.wanted`) do not fit together on
+    the disk of this host's log (str), "" where they do or where it does not name both.
+
+    Where the directory of the log is not there yet, it is the disk on which it will be made.
+    """
+    named = {name: config[name] for name in (*SPACES, "log_file") if config.get(name) is not None}
+    data = plan.edit(b"", plan.wanted(named))
+    above = (str(path) for path in pathlib.PurePath(language.effective(data, "log_file")).parents)
+    return _space_of(data, next(filter(os.path.isdir, above), "/")) if named.keys() >= {*SPACES} else ""
+
+
+#: What is compared, in MiB or as a share of the disk.
+SPACES = ("space_left", "admin_space_left")
+
+
+def _space_of(data: bytes, directory: str) -> str:
     """Compare MiB with a percentage, as auditd does when it starts (it only complains in syslog then)."""
-    left, admin = language.effective(data, "space_left"), language.effective(data, "admin_space_left")
-    directory = os.path.dirname(language.effective(data, "log_file"))
+    left, admin = (language.effective(data, name) for name in SPACES)
     if left.endswith("%") == admin.endswith("%") or not os.path.isdir(directory):
         return ""
     disk = os.statvfs(directory)

@@ -212,6 +212,7 @@ OURS_LARGE = functools.partial(lines, "-a always,exit -F arch=b64 -S openat -F a
 THEIRS = functools.partial(lines, "-a always,exit -F arch=b64 -S openat -F uid={0} -k t{0}")
 NEVERS = functools.partial(lines, "-a never,exit -F arch=b64 -S openat -F uid={0}")
 FILES = functools.partial(lines, "-a always,exit -F path=/etc/x{0} -F perm=wa -k w{0}")
+LIMITS = functools.partial(lines, "-a always,exit -F arch=b64 -S openat -F auid>={0} -k l{0}")
 ALL = "-a always,exit -S all -F auid>=1000 -k all"
 
 
@@ -224,6 +225,9 @@ def large():
     yield "ours comes before another file", theirs, ours + theirs, LARGE
     yield "everything is new", [], theirs + ours, 2 * LARGE
     yield "watches in reversed order", watches[::-1], watches, 0
+    limits = LIMITS(LARGE)
+    yield "limits that all meet, reversed", limits[::-1], limits, 4 * LARGE
+    yield "every other one of them is new", limits[::2], limits, 4 * LARGE
     yield "one that meets all is in the wrong place", [*watches[::-1], every], [every, *watches], 4
 
 
