@@ -400,6 +400,14 @@ def _lines(lines):
 
 
 def without(data: bytes, unwanted: Collection[int]) -> bytes:
-    """Return ``data`` (bytes) without the lines whose number (int, from 1) is in ``unwanted``."""
-    kept = [line for number, line in enumerate(text.lines(data), start=1) if number not in unwanted]
-    return b"".join(kept)
+    """
+    Return ``data`` (bytes) without the lines whose number (int, from 1) is in ``unwanted``.
+
+    What such a line sets besides stays, in a line of its own.
+    """
+    told: dict[int, list[bytes]] = {line.number: [] for line in _read(data) if line.number in unwanted}
+    for line in _read(data):
+        if line.number in told and isinstance(line.value, Control) and line.value.option in SETTING_OF:
+            told[line.number].append(f"{line.value}\n".encode())
+    lines = enumerate(text.lines(data), start=1)
+    return b"".join(part for number, line in lines for part in (told[number] if number in unwanted else [line]))

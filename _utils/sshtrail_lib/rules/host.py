@@ -374,7 +374,7 @@ def _replaced(host, wanted):
     old = {**host.files, host.compiled_path: host.compiled}
     gone = {path: None for path in host.files if path not in wanted.files}
     new = {**gone, **wanted.files, host.compiled_path: wanted.compiled}
-    if target.handmade(host):
+    if target.handmade(host, wanted):
         # As augenrules keeps it.
         new = {f"{host.compiled_path}.prev": host.compiled, **new}
     return old, {path: data for path, data in new.items() if data != old.get(path)}

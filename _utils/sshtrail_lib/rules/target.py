@@ -387,21 +387,25 @@ def _waiting_for(host, target):
     moved = [describe(rule) for rule in target.rules if rule in host.stale]
     if moved:
         told.append(f"Another directory stands where these watch: {', '.join(moved)}.")
-    lost = handmade(host)
+    lost = handmade(host, target)
     if lost:
         told.append(f"{host.compiled_path} was written by hand: {lost} lines of it stand in no file of rules.d.")
     return told
 
 
-def handmade(host: Host) -> int:
-    """Return how many lines (int) of the compiled file nobody made of ``rules.d``, where none of its files has any."""
-    if (
-        not host.compiled
-        or host.compiled.startswith(rules_files.GENERATED)
-        or any(map(_says_rules, host.files.items()))
-    ):
+def handmade(host: Host, target: Target) -> int:
+    """
+    Return how many lines (int) of the compiled file nobody made of ``rules.d``, where none of its files has any.
+
+    Where augenrules has made that file, those are the rules that somebody put in and that it will not have any more.
+    """
+    if not host.compiled or any(map(_says_rules, host.files.items())):
         return 0
-    return len(rules_files.read(host.compiled_path, host.compiled))
+    lines = rules_files.read(host.compiled_path, host.compiled)
+    if not host.compiled.startswith(rules_files.GENERATED):
+        return len(lines)
+    kept = set(target.compiled.decode("utf-8", "surrogateescape").split("\n"))
+    return len([line for line in lines if isinstance(line.value, Rule) and line.text not in kept])
 
 
 def _says_rules(item):
