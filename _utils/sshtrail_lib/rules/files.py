@@ -188,16 +188,19 @@ def arranged(files: Mapping[str, bytes]) -> list[tuple[str, language.Line]]:
 
     The order is the one of the compiled file. A line in whose place another one comes there is left out.
     """
+    return _arranged(_lines_of(files))
+
+
+def _arranged(lines):
     rest = []
     hoisted: dict[str, list[tuple[str, language.Line]]] = {option: [] for option in HOISTED}
-    for path, line in _lines_of(files):
-        option = line.text[:2]
+    for path, line in lines:
         if not _is_hoisted(line):
             rest.append((path, line))
-        elif [(path, line.number)] == [(where, other.number) for where, other in hoisted[option][:1]]:
-            hoisted[option].append((path, line))
-        else:
-            hoisted[option] = [(path, line)]
+            continue
+        last = hoisted[line.text[:2]]
+        same = last and (last[0][0], last[0][1].number) == (path, line.number)
+        hoisted[line.text[:2]] = [*(last if same else ()), (path, line)]
     ends = [hoisted[option] for option in HOISTED]
     return [*ends[0], *ends[1], *ends[2], *rest, *ends[3]]
 
@@ -236,12 +239,24 @@ def broken(files: Mapping[str, bytes]) -> list[Broken]:
 def judged(files: Mapping[str, bytes], found: Iterable[Broken]) -> list[Broken]:
     """Return ``found`` (lines of ``files``, which are in order, that do not load), with where a load stops (list)."""
     order_of = {path: at for at, path in enumerate(files)}
-    ran = arranged(files)
-    options = [line.value.option if isinstance(line.value, Control) else "" for _, line in ran]
-    free = next((at for at, option in enumerate(options) if option in language.GO_ON), len(ran))
-    place_of = {(path, line.number): at for at, (path, line) in enumerate(ran)}
     ordered = sorted(found, key=lambda one: (order_of.get(one.file, -1), one.line))
-    return [one._replace(stops=place_of.get((one.file, one.line), free) < free) for one in ordered]
+    if not ordered:
+        return []
+    ran = _arranged(_settings_of(files))
+    ends = {(path, line.number): len(files) if line.text[:2] == "-e" else -1 for path, line in ran if _is_hoisted(line)}
+
+    def place(path, number):
+        return (ends[path, number], 0) if (path, number) in ends else (order_of.get(path, len(files)), number)
+
+    settings = [(path, line) for path, line in ran if isinstance(line.value, Control)]
+    free = [place(path, line.number) for path, line in settings if line.value.option in language.GO_ON]
+    first = min(free, default=(len(files) + 1, 0))
+    # In the place of the others that augenrules moves another one comes.
+    moved = [bool(FIRST.fullmatch(one.text)) and (one.file, one.line) not in ends for one in ordered]
+    return [
+        one._replace(stops=one.line > 0 and not gone and place(one.file, one.line) < first)
+        for one, gone in zip(ordered, moved)  # noqa: B905
+    ]
 
 
 def ended(files: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -358,7 +373,7 @@ def mending(others: Mapping[str, bytes], settings: Mapping[str, int]) -> list[st
     augenrules puts the last line of some options before any ``-i``, however wrong it is, and leaves the others out with
     whatever else stands in them. What is in ``settings`` (``{name: int}``) stands in the managed file anyway.
     """
-    ran = arranged(others)
+    ran = _arranged(_settings_of(others))
     theirs = effective_status(Origin(line.value, path, line.number) for path, line in ran if line.value)
     wrong = {line.text[:2] for _, line in ran if line.reason and _is_hoisted(line)} & {"-b", "-f"}
     taken = {language.SETTINGS[name] for name in settings} | wrong
@@ -377,7 +392,11 @@ def behind(files: Mapping[str, bytes], own: str) -> list[str]:
         All of them (``{path: bytes}``, in order).
     """
     later = [*files][[*files].index(own) + 1 :]
-    wrong = {line.text[:2] for path, line in arranged(files) if path in later and line.reason and _is_hoisted(line)}
+    wrong = {
+        line.text[:2]
+        for path, line in _arranged(_settings_of(files))
+        if path in later and line.reason and _is_hoisted(line)
+    }
     return [str(entry.value) for entry in controls({own: files[own]}) if entry.value.option in wrong]
 
 
