@@ -98,6 +98,26 @@ def test_policies_in_a_row_leave_nothing(minion, rules_dir, there, order):
     assert not os.listdir(minion.state_dir)
 
 
+UNDOES = [
+    b"-D -k ours\n",
+    b"-b x\n-D\r\n",
+    b"-W /etc/passwd -p wa -k ours\n",
+    b" -D",
+    b"-f 2 # ours\n",
+]
+
+
+@pytest.mark.parametrize("later", UNDOES)
+def test_policies_in_a_row_beside_a_file_that_undoes_them_leave_nothing(minion, rules_dir, there, later):
+    (rules_dir / "zz-t.rules").write_bytes(later)
+    before, held = content(rules_dir), set(there.held)
+    for groups, options in POLICIES:
+        apply(minion, policy(rules_dir, *groups, **{"status": {"backlog_limit": 1000}, **options}))
+        assert {data(line) for group in groups for line in group["rules"]} <= set(there.held)
+    host.forget(minion, str(rules_dir))
+    assert (content(rules_dir), set(there.held), there.settings) == (before, held, SETTINGS)
+
+
 def test_a_policy_that_asks_for_less(minion, rules_dir, there):
     apply(minion, policy(rules_dir, GROUP, OTHER, unknown="remove", status={"failure": 2}))
     assert data(CRON) not in there.held
