@@ -21,7 +21,7 @@ from sshtrail_lib.rules.language import Control, Rule
 RULES_DIR = "/etc/audit/rules.d"
 MANAGED = f"{RULES_DIR}/zz-sshtrail.rules"
 LOCAL = f"{RULES_DIR}/zz-local.rules"
-#: The file with which a load gets past other people's wrong lines; its name makes it the first of the directory.
+#: The file with which a load gets past other people's wrong lines; its name makes it the first of most directories.
 PASSING = "0-0-sshtrail.rules"
 #: How the name ends of the file that is read last, where others would undo what ours says.
 BEHIND = "-behind-sshtrail.rules"
@@ -97,6 +97,19 @@ def order(names: Iterable[str]) -> list[str]:
 def is_read(name: str) -> bool:
     """Tell whether every augenrules reads a file of that ``name`` (str): before 4.2 it splits names at white space."""
     return name.endswith(SUFFIX) and not name.startswith(".") and not WHITE.search(name)
+
+
+def is_passing(path: str) -> bool:
+    """Tell whether the file at ``path`` (str) is the one with which a load gets past wrong lines."""
+    return posixpath.basename(path).lstrip("~") == PASSING
+
+
+def passing(paths: Iterable[str]) -> str:
+    """Return the name (str) that such a file needs to be read before the others (``paths``, iterable of str)."""
+    names = [posixpath.basename(path) for path in paths if not is_passing(path)]
+    tildes = 1 + max((len(name) - len(name.lstrip("~")) for name in names), default=0)
+    # Nothing comes before a tilde but two of them.
+    return next(name for name in (PASSING, "~" * tildes + PASSING) if order([*names, name])[0] == name)
 
 
 def _compare(one, other):

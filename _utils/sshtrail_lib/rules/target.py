@@ -121,7 +121,7 @@ def aim(
     unread = [Broken(path, 0, "", reason) for path, reason in host.unread.items()]
     wrong = [one for one in found.broken if not rules_files.is_left_out(one.text, host.space)]
     # Where a load stops without our help.
-    alone = {path: content for path, content in heard.items() if os.path.basename(path) != rules_files.PASSING}
+    alone = {path: content for path, content in heard.items() if not rules_files.is_passing(path)}
     broken = rules_files.judged(alone, [*unread, *wrong, *refused])
     strangers = [rule for rule in dict.fromkeys(host.rules) if rule not in found.rules]
     taken_out = set(desired(host.heard(arranged({path: host.files.get(path) for path in edits}))).rules)

@@ -176,7 +176,7 @@ class Managed:
 
     def _others(self, host, edits):
         """Return the other files as they will be, in order, without the one that passes over wrong lines."""
-        ours = (self.name, os.path.join(host.rules_dir, rules_files.PASSING), *_behind(host.files))
+        ours = (self.name, *filter(rules_files.is_passing, host.files), *_behind(host.files))
         files = target.arranged({name: data for name, data in {**host.files, **edits}.items() if name not in ours})
         return rules_files.ended(files)
 
@@ -198,11 +198,10 @@ class Managed:
         mending = [*rules_files.deletions(merged), *rules_files.mending(others, self._settings())]
         edits[self.name] = rules_files.render(*own, mending)
         edits |= self._behind(host, edits, groups)
-        passing = os.path.join(host.rules_dir, rules_files.PASSING)
-        if any(one.stops for one in target.aim(host, {**edits, passing: None}).broken):
-            edits[passing] = rules_files.PASSING_TEXT
-        elif passing in host.files:
-            edits[passing] = None
+        edits |= dict.fromkeys(filter(rules_files.is_passing, host.files))
+        if any(one.stops for one in target.aim(host, edits).broken):
+            name = rules_files.passing({**host.files, **edits})
+            edits[os.path.join(host.rules_dir, name)] = rules_files.PASSING_TEXT
         return edits
 
     def _behind(self, host, edits, groups):

@@ -29,6 +29,28 @@ def test_the_managed_file_is_read_after_the_distributions_own():
     assert rules_files.order(names) == ["90-site.rules", "audit.rules", "stig.rules", "zz-sshtrail.rules"]
 
 
+@settings(max_examples=60, deadline=None)
+@given(names=NAMES)
+def test_what_gets_past_wrong_lines_is_read_first(names):
+    name = rules_files.passing([f"/etc/audit/rules.d/{name}" for name in names])
+    assert rules_files.order([*names, name])[0] == name and rules_files.is_passing(f"/etc/audit/rules.d/{name}")
+    assert rules_files.is_read(name)
+
+
+@pytest.mark.parametrize(
+    "others, name",
+    [
+        (["00-a.rules", "audit.rules", "-x.rules"], "0-0-sshtrail.rules"),
+        ([], "0-0-sshtrail.rules"),
+        (["0.rules"], "~0-0-sshtrail.rules"),
+        (["00.rules", "~0-0-sshtrail.rules"], "~0-0-sshtrail.rules"),
+        (["~backup.rules"], "~~0-0-sshtrail.rules"),
+    ],
+)
+def test_the_name_of_what_is_read_first(others, name):
+    assert rules_files.passing(others) == name
+
+
 LINES = st.lists(
     st.sampled_from(
         [
