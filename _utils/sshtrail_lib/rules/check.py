@@ -8,9 +8,9 @@ import os
 import typing
 from collections.abc import Iterable
 
-from sshtrail_lib.rules import accounts, compile, fields, overlap
+from sshtrail_lib.rules import accounts, compile, fields, language, overlap
 from sshtrail_lib.rules.fields import Part, RuleError
-from sshtrail_lib.rules.language import Rule
+from sshtrail_lib.rules.language import Control, Rule
 
 ERROR, WARNING = "error", "warning"
 #: What means nothing in a path, and what auditctl calls it.
@@ -55,9 +55,16 @@ def problems(lines: Iterable[str]) -> list[Problem]:
         try:
             known += _compiled(number, line)
         except RuleError as exc:
-            found.append(Problem(number, line, exc.reason, ERROR, exc.column))
+            found.append(Problem(number, line, exc.reason, WARNING if _sets(line) else ERROR, exc.column))
     found += [problem for about in (_alone, _against_earlier) for problem in about(known)]
     return sorted(found, key=lambda problem: problem.number)
+
+
+def _sets(line):
+    """Tell whether ``line`` loads, though it should not be written so: it sets something, and says more than that."""
+    taken = language.taken(line)
+    sets = any(isinstance(one, Control) for one in taken)
+    return sets and not any(isinstance(one, RuleError) for one in taken)
 
 
 def _compiled(number, line):

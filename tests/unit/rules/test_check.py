@@ -20,6 +20,11 @@ def test_a_good_set_has_no_problem():
         (["-w /no/such/file -p wa -k a"], 1, "error", "/no/such does not exist"),
         (["-a always,exit -F dir=/no/such -F perm=wa -k a"], 1, "error", "/no/such does not exist"),
         ([B64, B32, B64], 3, "error", "the same rule as in line 1"),
+        (["-b 8192 -f 1"], 1, "warning", "-b must stand alone"),
+        (["-b 8192 -w /etc/passwd -p wa -k a"], 1, "warning", "-b must stand alone"),
+        (["-b 8192 -f 3"], 1, "error", "-b must stand alone"),
+        (["-b 8192 # large"], 1, "error", "no comments behind a rule"),
+        (["-D\r"], 1, "error", "a carriage return"),
         (
             [B64, B32, B64.replace("exit -F", "exit -F auid!=unset -F").replace("-F auid!=unset -F key", "-F key")],
             3,
