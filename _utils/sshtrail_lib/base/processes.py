@@ -23,6 +23,8 @@ from sshtrail_lib.base import files
 
 # The kernel keeps so many bytes of a process's name (TASK_COMM_LEN without the NUL).
 LONGEST_COMM = 15
+#: Bytes of a command line of somebody else.
+LONGEST_CMDLINE = 16384
 #: Seconds in which a process of somebody else tells its command line, and for which nobody of his is asked who did not.
 PATIENCE, FORGIVEN = 1.0, 600.0
 _HUNG: dict[int, float] = {}
@@ -36,15 +38,16 @@ def comm(pid: int) -> bytes:
 
 def argv(pid: int) -> tuple[str, ...]:
     """Return the command line (tuple of str) of the process ``pid`` (int); empty when it has ended."""
-    words = _cmdline(pid)
+    words = cmdline(pid)
     return tuple(map(os.fsdecode, words.removesuffix(b"\0").split(b"\0"))) if words else ()
 
 
-def _cmdline(pid: int) -> bytes:
+def cmdline(pid: int) -> bytes:
     """
-    Return the command line (bytes) of a process, b"" where its owner has it read for ever.
+    Return the command line (bytes) of the process ``pid`` (int), b"" where its owner has it read for ever.
 
-    It lies in the process's own memory, which can be a file of a file system that never answers.
+    It lies in the process's own memory, which can be a file of a file system that never answers; and of somebody else's
+    no more than :data:`LONGEST_CMDLINE` bytes are told, for he may have thousands of megabytes.
     """
     uid = owner(pid)
     if uid in (0, os.geteuid()):
@@ -57,7 +60,7 @@ def _cmdline(pid: int) -> bytes:
     reader.join(PATIENCE)
     if not said:
         _HUNG[uid] = time.monotonic() + FORGIVEN
-    return said[0] if said else b""
+    return said[0][:LONGEST_CMDLINE] if said else b""
 
 
 def owner(pid: int) -> int:

@@ -11,6 +11,8 @@ import typing
 #: Characters of a value that are shown.
 LONGEST = 200
 LINE = re.compile(rb"[^\n]*\n|[^\n]+")
+#: What begins a formula where a spreadsheet reads a file, be it as wide as a letter of Japanese.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def lines(data: bytes) -> list[bytes]:
@@ -36,6 +38,12 @@ def line(text: str, longest: int = LONGEST) -> str:
     text = text[: longest + 1]
     safe = text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
     return safe if len(safe) <= longest else safe[: longest - 1] + "…"
+
+
+def cell(value: str, longest: int) -> str:
+    """Return text (str) for a table that a spreadsheet reads: a line of at most ``longest`` characters, no formula."""
+    safe = line(value, longest)
+    return f"'{safe}" if safe.lstrip().startswith(FORMULA) else safe
 
 
 def bounded(value: typing.Any, most: int, keys: int = 50) -> typing.Any:

@@ -29,8 +29,8 @@ COLUMNS = (
     *("host", "control", "version", "level", "title", "status", "evidence", "layer", "since", "by", "remedy"),
     *("exception_reason", "exception_by", "exception_until", "exception_expired"),
 )
-#: What begins a cell that a spreadsheet would take for a formula, also in the wide letters of East Asia.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+#: Characters of a cell.
+LONGEST = 4000
 #: OCSF, object compliance: 1 Pass, 2 Warning, 3 Fail, 0 Unknown, 99 Other.
 STATUS_ID = {PASS: 1, ACCEPTED: 2, MANUAL: 99, FAIL: 3, UNKNOWN: 0, NOT_APPLICABLE: 99}
 STATUS_NAME = {0: "Unknown", 1: "Pass", 2: "Warning", 3: "Fail", 99: "Other"}
@@ -63,7 +63,7 @@ def table(hosts: Hosts) -> str:
 
 def _counted(name: str, counts: Mapping) -> tuple[str, ...]:
     percent = "-" if counts["percent"] is None else f"{counts['percent']} %"
-    return (name, counts["version"], *(str(counts[status]) for status in STATUSES), percent)
+    return (text.line(name), text.line(counts["version"]), *(str(counts[status]) for status in STATUSES), percent)
 
 
 def _unmet(hosts: Hosts) -> list[str]:
@@ -77,7 +77,7 @@ def _unmet(hosts: Hosts) -> list[str]:
     for (control, status), several in wrong.items():
         host, row = several[0]
         names = text.line(host) if len(several) == 1 else f"{text.line(host)} and {len(several) - 1} more"
-        lines.append((control, status, names, text.line(row["evidence"])))
+        lines.append((text.line(control), status, names, text.line(row["evidence"])))
     return _aligned(lines)
 
 
@@ -111,8 +111,7 @@ def _valued(row: Mapping, name: str) -> typing.Any:
 
 
 def _cell(value: typing.Any) -> str:
-    said = "" if value is None else text.line(str(value), 4000)
-    return f"'{said}" if said.lstrip().startswith(FORMULA) else said
+    return "" if value is None else text.cell(str(value), LONGEST)
 
 
 # --- OCSF ---------------------------------------------------------------------------------------------------------

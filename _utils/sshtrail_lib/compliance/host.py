@@ -288,7 +288,9 @@ def _clock(minion: Minion, read: Mapping[str, configs.Lines | None]) -> Clock:
     running = tuple(name for names in CLOCKS for name in [one for one in names if _runs(minion, one)][-1:])
     synchronized, said = _synchronized(minion, running)
     local = _text("/etc/adjtime").splitlines()[2:3] == ["LOCAL"]
-    user = next((name for pid in places.running("chronyd") if (name := places.owner(f"/proc/{pid}"))), "")
+    users = [name for pid in places.running("chronyd") if (name := places.owner(f"/proc/{pid}"))]
+    # Anybody may run it as himself, and nobody else as these.
+    user = next((one for one in (*system.CHRONY_USERS, "root", *users) if one in users), "")
     return Clock(running, synchronized, said, read["clock"] or (), user, local)
 
 

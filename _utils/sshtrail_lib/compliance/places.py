@@ -96,9 +96,9 @@ def owner(path: str) -> str:
 
 
 def running(name: str) -> list[int]:
-    """Return the processes (list of int) with a name (str)."""
+    """Return the processes (list of int) with a name (str) whose program is root's: anybody may call himself so."""
     pids = [int(entry) for entry in os.listdir("/proc") if entry.isdecimal()]
-    return [pid for pid in pids if processes.comm(pid) == name.encode()]
+    return [pid for pid in pids if processes.comm(pid) == name.encode() and owner(f"/proc/{pid}/exe") == _user(0)]
 
 
 def _user(uid: int) -> str:

@@ -29,6 +29,8 @@ JOURNAL, SYSLOG, UPLOAD, REMOTE = (
 )
 #: The services that synchronize a clock.
 CHRONY, TIMESYNCD = ("chrony", "chronyd"), ("systemd-timesyncd",)
+#: The accounts that distributions have for it.
+CHRONY_USERS = ("_chrony", "chrony")
 
 
 def package(facts: Facts, name: str) -> Finding:
@@ -263,9 +265,7 @@ def chrony_user(facts: Facts) -> Finding:
     """Return whether chronyd runs as an account of its own."""
     if not facts.clock.user:
         return judged(False, "chronyd does not run", "service", "service.running chrony")
-    return judged(
-        facts.clock.user in ("_chrony", "chrony"), f"chronyd runs as {facts.clock.user}", "service", "user _chrony"
-    )
+    return judged(facts.clock.user in CHRONY_USERS, f"chronyd runs as {facts.clock.user}", "service", "user _chrony")
 
 
 def clock_says(facts: Facts, keyword: str, value: str) -> Finding:

@@ -116,7 +116,7 @@ def lost(memory: Memory, boot: str, count: int, now: float) -> Memory:
     fresh = count - memory.lost if count >= memory.lost else count
     if fresh:
         return memory._replace(lost=count, loss=Loss(fresh, now))
-    old = memory.loss and now - memory.loss.seen > TOLD
+    old = memory.loss and abs(now - memory.loss.seen) > TOLD
     return memory._replace(lost=count, loss=None if old else memory.loss)
 
 

@@ -36,7 +36,8 @@ class Process(typing.NamedTuple):
     ``pid``, ``parent`` (int), ``comm`` (str), ``uid`` and ``login`` (int: its login id), ``program`` (str: its
     executable, empty when it cannot be told), ``argv`` (tuple of str), ``started`` (float, seconds since the epoch),
     ``terminal`` (bool: whether it has one of a person's, or reads from somebody), ``group`` (str: its control group)
-    and whether that is of a unit that somebody made for the moment (``transient``, bool).
+    and whether that is of a unit that somebody made for the moment (``transient``, bool), and ``foreign`` (bool:
+    whether its program is a file of somebody else than root).
     """
 
     pid: int
@@ -50,6 +51,7 @@ class Process(typing.NamedTuple):
     terminal: bool
     group: str
     transient: bool = False
+    foreign: bool = False
 
 
 class Door(typing.NamedTuple):
@@ -230,7 +232,8 @@ def _who(one: Server | Door) -> str:
 
 
 def _inherited(people: People) -> Verdict:
-    heirs = [server.process for server in people.servers if server.process.login != UNSET]
+    # Somebody else's gives nobody a login id, and what comes by it has his own.
+    heirs = [one.process for one in people.servers if one.process.login != UNSET and not one.process.uid]
     told = "; ".join(f"{_shown(one)} has the login id {one.login}" for one in heirs)
     return verdict("sshd-inherited-login", told, since=heirs[0].started if heirs else None)
 
@@ -264,8 +267,14 @@ def _other_servers(people: People) -> Iterator[Verdict]:
             pam = " and goes without PAM" if without else f" and asks PAM for {service}" if service != SSHD[0] else ""
             told = f"{_who(server)} listens at {', '.join(server.places)}{other}, {reads}{pam}"
             # What another program makes of UsePAM nobody knows.
-            hides = people.audited and (without or service != SSHD[0] or not server.installed)
+            otherwise = without or service != SSHD[0] or not server.installed
+            hides = people.audited and otherwise and _without_login(server.process)
             yield Verdict("other-way-in", False, told, since=server.process.started, hides=hides)
+
+
+def _without_login(process: Process) -> bool:
+    """Tell whether what comes by a process has no login id without PAM (bool): somebody else's gives his own."""
+    return not process.uid or process.login == UNSET
 
 
 def _other_doors(people: People) -> Iterator[Verdict]:
@@ -304,7 +313,8 @@ def _speaks(door: Door, shell: demand.Started) -> bool:
 
 def sessions(processes: Mapping[int, Process]) -> dict[int, str]:
     """Return the processes that serve an open session (dict of pid to whose it is)."""
-    found = {pid: user_of(one.comm, one.program, one.argv) for pid, one in processes.items()}
+    # Whoever calls his own program sshd serves no session.
+    found = {pid: user_of(one.comm, one.program, one.argv) for pid, one in processes.items() if not one.foreign}
     return {pid: user for pid, user in found.items() if user}
 
 

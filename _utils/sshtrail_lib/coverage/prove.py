@@ -89,7 +89,9 @@ def due(found: Mapping[str, typing.Any] | None, age: float) -> str:
         return "No login has been proven to be recorded here."
     if not found["holds"]:
         return f"The last login that was tried was not recorded: {found['said']}"
-    if age and text.iso(time.time() - age) > found["time"]:
+    now = time.time()
+    # One of a time to come was made while the clock was ahead.
+    if age and not text.iso(now - age) <= found["time"] <= text.iso(now):
         return f"The last login was proven to be recorded at {found['time']}."
     return ""
 

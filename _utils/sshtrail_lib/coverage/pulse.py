@@ -14,7 +14,7 @@ import time
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from sshtrail_lib.base import sockets
+from sshtrail_lib.base import processes, sockets
 from sshtrail_lib.coverage.marks import FREEZERS, NEARLY, SSHD, STOPPED, UNSET, cut, interrupted, user_of
 
 #: Processes of sessions that are looked at: more would take longer than a tick may.
@@ -283,10 +283,10 @@ def _ours(pid: int) -> bool:
 
 
 def _serves(pid: int, comm: bytes) -> bool:
-    if comm not in NAMES:
+    # A program that is not root's is no sshd, whatever it calls itself.
+    if comm not in NAMES or _stat(f"/proc/{pid}/exe")[3:4] != [0]:
         return False
-    words = _read(f"/proc/{pid}/cmdline").decode("utf-8", "replace").split("\0")
-    return bool(user_of(comm.decode(), _link(f"/proc/{pid}/exe"), words))
+    return bool(user_of(comm.decode(), _link(f"/proc/{pid}/exe"), processes.argv(pid)))
 
 
 def _children(pid: int) -> list[int]:

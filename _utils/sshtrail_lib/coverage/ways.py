@@ -7,6 +7,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -172,7 +173,8 @@ def process(pid: int, origin: float) -> Process | None:
         group = _group(pid)
         transient = _is_transient(group)
         terminal = terminal or _reads_somebody(pid, transient)
-    return Process(pid, int(fields[1]), shown, uid, login, program, argv, started, terminal, group, transient)
+    told = (program, argv, started, terminal, group, transient, _is_foreign(pid, program))
+    return Process(pid, int(fields[1]), shown, uid, login, *told)
 
 
 def _is_transient(group: str) -> bool:
@@ -219,6 +221,19 @@ def _link(path: str) -> str:
         return ""
 
 
+def _is_foreign(pid: int, program: str) -> bool:
+    """Tell whether what is called sshd is a file of somebody else than root (bool)."""
+    found = _file_of(pid) if os.path.basename(program).startswith(SSHD[0]) else None
+    return found is not None and found.st_uid != 0
+
+
+def _file_of(pid: int) -> os.stat_result | None:
+    try:
+        return os.stat(f"/proc/{pid}/exe")
+    except OSError:
+        return None
+
+
 def _group(pid: int) -> str:
     try:
         lines = (files.read(f"/proc/{pid}/cgroup") or b"").decode("utf-8", "replace").splitlines()
@@ -247,13 +262,26 @@ def _listening(
 
 
 def _called(process: Process) -> str:
-    """Return what a sshd is called (str), by its title whatever its program; empty for any other process."""
-    title = LISTENS.match(process.argv[0]) if process.argv else None
+    """
+    Return what a sshd is called (str), empty for any other process.
+
+    What root started says so by its title, whatever its program; what somebody else calls himself is nothing.
+    """
+    title = LISTENS.match(process.argv[0]) if process.argv and _is_believed(process) else None
     if title:
         return title["name"]
     name = os.path.basename(process.program).removesuffix(DELETED)
     # What serves a connection listens for what somebody in it forwards.
     return SSHD[0] if name.startswith(SSHD[0]) and name not in SSHD[1:] else ""
+
+
+def _is_believed(process: Process) -> bool:
+    """Tell whether nobody but root has started a process, and given it its words (bool)."""
+    if process.uid or not sshd_started.of_root_alone(process.pid):
+        return False
+    found = _file_of(process.pid)
+    # One that anybody may start as root, such as sudo, has the words and the sockets that he gave it.
+    return found is None or not found.st_mode & stat.S_ISUID
 
 
 def _command(minion: Minion, pid: int) -> CommandLine | None:
@@ -303,6 +331,9 @@ def _links(pid: int) -> list[str]:
 
 
 def _server(minion: Minion, path: str, one: Process, command: CommandLine, places: tuple[str, ...]) -> Server:
+    if not _is_believed(one):
+        # What somebody else names can be a file without an end, and is not read.
+        return Server(one, (one.program,), places, "", False, {}, installed=_installed(one.program))
     config = command.config(sshd_running.DEFAULT)
     theirs = auditd_daemon.rooted(one.pid, config)
     ours = _same(theirs, path)
@@ -339,7 +370,8 @@ def _awaited(
         one = everybody[pid]
         name, arguments = called(one.program, one.argv)
         if name in demand.TABLES:
-            found += [_door(one, told, places) for told in _tabled(name, arguments)]
+            # A file that somebody else's command line names can be one without an end.
+            found += [_door(one, told, places) for told in _tabled(name, arguments)] if _is_believed(one) else []
         elif name in demand.SERVERS:
             found.append(_door(one, demand.Started(one.program, one.argv, name), places))
         elif pid == 1 and salt.utils.systemd.booted(minion.context):

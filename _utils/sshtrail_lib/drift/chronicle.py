@@ -50,7 +50,7 @@ def looked(before: Chronicle, differences: Iterable[Mapping[str, typing.Any]], n
     return _bounded(
         {
             **before,
-            **{"began": before["began"] or now, "last": now, "open": [*stays, *begins]},
+            **{"began": min(before["began"] or now, now), "last": now, "open": [*stays, *begins]},
             **{"spans": [*before["spans"], *ended], "gaps": gaps},
         },
         now,
@@ -60,7 +60,7 @@ def looked(before: Chronicle, differences: Iterable[Mapping[str, typing.Any]], n
 def proven(before: Chronicle, proof: Mapping[str, typing.Any], now: float) -> Chronicle:
     """Return the history (dict) once a ``proof`` (dict) was made at ``now`` (float)."""
     told = {"time": now, "holds": bool(proof["holds"]), "lost_at": proof.get("lost_at")}
-    return _bounded({**before, "began": before["began"] or now, "proofs": [*before["proofs"], told]}, now)
+    return _bounded({**before, "began": min(before["began"] or now, now), "proofs": [*before["proofs"], told]}, now)
 
 
 def over(known: Chronicle, days: float, now: float) -> dict[str, typing.Any]:
@@ -100,7 +100,7 @@ def _told(one, begin, now):
     start, end = max(one["from"], begin), one.get("to")
     told = {name: one[name] for name in ("what", "layer", "expected", "actual", "by")}
     times = {"from": text.iso(one["from"]), "to": text.iso(end) if end else None}
-    return {**told, **times, "seconds": round((end or now) - start)}
+    return {**told, **times, "seconds": max(0, round((end or now) - start))}
 
 
 def _name(one):

@@ -160,12 +160,13 @@ def next_claim(told: Told, differences: list[Difference], clean: float, now: flo
 
 def silent(told: Told, now: float) -> bool:
     """Return whether nothing is to be told (bool)."""
-    return now < told.until
+    # One that lasts longer than any may was asked for while the clock was ahead.
+    return now < told.until <= now + 60 * LONGEST_SILENCE
 
 
 def over(told: Told, now: float) -> bool:
     """Return whether a silence has ended by itself, and nobody was told (bool)."""
-    return 0 < told.until <= now
+    return told.until > 0 and not silent(told, now)
 
 
 def silence(told: Told, minutes: int, reason: str, now: float) -> Told:

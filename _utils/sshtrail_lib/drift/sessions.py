@@ -41,6 +41,7 @@ class _Round:
         self.minion, self.known, self.now, self.boot = minion, known, time.time(), processes.boot()
         # The clock may have been set back.
         self.since = min(known["mark"], self.now) - LATE
+        known["from"] = known["from"] if known["from"] <= self.now else self.since
         self.sent = 0
         #: The times of what cannot be told yet, and is looked at again.
         self.waits: list[float] = []
@@ -65,7 +66,7 @@ class _Round:
         """Tell whether the process of an open session has gone, and no record of its end can come any more (bool)."""
         if logins.lives(one, self.boot):
             return False
-        late = self.now - one.setdefault("gone", self.now) > PATIENCE
+        late = abs(self.now - one.setdefault("gone", self.now)) > PATIENCE
         if not late:
             self.waits.append(self.now)
         return late
@@ -77,7 +78,7 @@ class _Round:
             return False
         proof_ = _may_be_proof(self.known, session)
         early = session["method"] is None or (proof_ and not session["ended"])
-        if early and self.now - began <= PATIENCE:
+        if early and abs(self.now - began) <= PATIENCE:
             self.waits.append(began)
             return False
         if proof_ and self._is_proof(name, began):

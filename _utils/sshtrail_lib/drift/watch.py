@@ -136,6 +136,8 @@ def _ticked(minion: Minion, pillar: Mapping, due: bool, looks: list[Look]) -> st
     looks.append(look)
     suspension.attend(minion, look.get("full"))
     clean = fingerprint.last_clean(minion.cachedir) if look["differences"] else now
+    # What a clock said that was ahead comes after nothing.
+    clean = clean if clean <= now else 0.0
     claim = drift_claim.next_claim(told, look["differences"], clean, now)
     return _tell(minion, told, claim, look) if claim != told.claim else "nothing new"
 

@@ -42,7 +42,7 @@ def fleet(master: Master, names: list[str], batch: int | str | None = None, time
     rows = fleet_master.rows(master, names, batch, timeout)
     known, now = _remembered(master), time.time()
     # Where no round is made, nobody knows whether the master has listened all the time.
-    since, found = (known.since if now - known.ran <= vigil.GAP else now), {}
+    since, found = vigil.listens(known, now), {}
     for name, mined in _mined(master, names).items():
         # An answer is written to the mine too: that says nothing of when the heartbeat came.
         mined = before[name] if before[name].beat == mined.beat else mined

@@ -132,7 +132,7 @@ def tried(record: Record, claim: Claim, worked: bool, now: float, limits: Limits
     now
         When (float, seconds since the epoch).
     """
-    tries = [*(one for one in record.tries if now - one[0] < HOUR), [now, worked]]
+    tries = [*_recent(record, now), [now, worked]]
     failed = sum(not good for _, good in tries)
     reason = ""
     if failed >= limits.attempts:
@@ -144,7 +144,12 @@ def tried(record: Record, claim: Claim, worked: bool, now: float, limits: Limits
 
 def attempt(record: Record, now: float) -> int:
     """Return the number (int, from 1) of the next try within the hour."""
-    return 1 + sum(now - one[0] < HOUR for one in record.tries)
+    return 1 + len(_recent(record, now))
+
+
+def _recent(record: Record, now: float) -> list[list]:
+    # A clock that was set back makes what was done lie far ahead: that is no try of this hour either.
+    return [one for one in record.tries if abs(now - one[0]) < HOUR]
 
 
 def can_be_file(minion: typing.Any) -> bool:
@@ -209,7 +214,7 @@ def stranger(claim: Claim) -> str:
 
 def shown(record: Record, now: float) -> dict[str, typing.Any]:
     """Return a :class:`Record` for a person to read (dict), as ``salt-run sshtrail.repairs`` tells it."""
-    recent = [one for one in record.tries if now - one[0] < HOUR]
+    recent = _recent(record, now)
     good = sum(worked for _, worked in recent)
     last = text.iso(record.tries[-1][0]) if record.tries else None
     return {"repaired": good, "failed": len(recent) - good, "last": last, "stopped": record.stopped}

@@ -107,6 +107,8 @@ def heard(record: Record | None, mined: Mined, now: float) -> Record:
     that was there the last time came before that.
     """
     beat, known = mined.beat, record or Record(arrived=now)
+    # The master's clock may have been set back.
+    known = known._replace(arrived=min(known.arrived, now), asked=min(known.asked, now))
     if beat is None or (beat.number, beat.time) == (known.number, known.time):
         return known
     arrived = min(now, mined.written or now)

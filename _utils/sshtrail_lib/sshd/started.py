@@ -34,7 +34,7 @@ def genuine(pid: int) -> bool:
     """Return whether the process ``pid`` (int) is root's, and runs the installed sshd, or one that was installed."""
     program = oracle.binary()
     try:
-        if not program or os.stat(f"/proc/{pid}").st_uid or not _root_alone(pid):
+        if not program or os.stat(f"/proc/{pid}").st_uid or not of_root_alone(pid):
             return False
         link = os.readlink(f"/proc/{pid}/exe")
         if link.endswith(_GONE):
@@ -44,8 +44,8 @@ def genuine(pid: int) -> bool:
         return False
 
 
-def _root_alone(pid: int) -> bool:
-    """Whether all user numbers of the process are root's: proc(5), status."""
+def of_root_alone(pid: int) -> bool:
+    """Return whether all user numbers of the process ``pid`` (int) are root's: proc(5), status."""
     found = re.search(rb"^Uid:\s+(.*)$", files.read(f"/proc/{pid}/status") or b"", re.MULTILINE)
     return found is not None and set(found[1].split()) == {b"0"}
 
@@ -59,7 +59,7 @@ def command(pid: int, config: str, minion: Minion | None = None) -> CommandLine 
     minion
         What asks the service manager (Minion); without it, only the kernel and init's settings are asked.
     """
-    raw, numbers = files.read(f"/proc/{pid}/cmdline") or b"", processes.fields(pid)
+    raw, numbers = processes.cmdline(pid), processes.fields(pid)
     length = int(numbers[_ARG_END]) - int(numbers[_ARG_START]) if len(numbers) > _ARG_END else 0
     found = commandline.known(raw, length, _by_settings(), config)
     if found and not found.sure and minion:

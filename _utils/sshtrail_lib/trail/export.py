@@ -18,6 +18,8 @@ from sshtrail_lib.base import text
 from sshtrail_lib.trail.session import addresses
 
 Told = Mapping[str, typing.Any]
+#: Characters of a cell.
+LONGEST = 2000
 ECS, OCSF = "8.11.0", "1.3.0"
 COLUMNS = (
     *("host", "id", "person", "user", "auid", "address", "port", "method", "key", "certificate", "started", "ended"),
@@ -34,8 +36,6 @@ LOGON = {
 METADATA = {"version": OCSF, "product": {"name": "saltext-sshtrail", "vendor_name": "saltext-sshtrail"}}
 #: The time in a session's id.
 STAMP = re.compile(r"@([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z")
-#: What begins a formula where a spreadsheet reads the file.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def as_csv(sessions: Iterable[Told]) -> str:
@@ -44,23 +44,18 @@ def as_csv(sessions: Iterable[Told]) -> str:
     writer = csv.writer(written, lineterminator="\n")
     writer.writerow(COLUMNS)
     for one in sessions:
-        writer.writerow([_harmless(value) for value in _row(one)])
+        writer.writerow([text.cell(value, LONGEST) if isinstance(value, str) else value for value in _row(one)])
     return written.getvalue()
 
 
 def _row(one: Told) -> Iterable[typing.Any]:
     key, certificate, commands = one["key"] or {}, one["certificate"] or {}, one["commands"]
-    plain = {**one, **one["from"], "key": key.get("fingerprint"), "certificate": certificate.get("id")}
+    # Of where somebody came from nothing else, which could stand for another column.
+    source = {name: one["from"][name] for name in ("address", "port")}
+    plain = {**one, **source, "key": key.get("fingerprint"), "certificate": certificate.get("id")}
     plain["commands"] = len(commands) if isinstance(commands, list) else commands
     plain["unknown"] = "; ".join(f"{name}: {why}" for name, why in one["unknown"].items())
     return (plain[name] for name in COLUMNS)
-
-
-def _harmless(value: typing.Any) -> typing.Any:
-    if not isinstance(value, str):
-        return value
-    safe = text.line(value, 2000)
-    return f"'{safe}" if safe.startswith(FORMULA) else safe
 
 
 def jsonl(sessions: Iterable[Told]) -> str:

@@ -263,5 +263,11 @@ def test_who_never_tells_his_command_line_is_asked_once(foreign, monkeypatch):
     assert time.monotonic() - started < 10 and asked == [7001, 7002]
 
 
+def test_the_command_line_of_somebody_else_has_an_end(foreign, monkeypatch):
+    monkeypatch.setattr(processes, "_proc", lambda pid, name: b"a\0" * 10**6)
+    assert len(processes.cmdline(7003)) == processes.LONGEST_CMDLINE
+    assert set(processes.argv(7003)) == {"a"}
+
+
 def test_a_process_has_an_owner_while_it_lives():
     assert processes.owner(os.getpid()) == os.geteuid() and processes.owner(2**22 + 5) == -1

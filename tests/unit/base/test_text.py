@@ -89,3 +89,18 @@ def test_what_is_told_is_bounded_and_printable():
     [cut] = [value for value in found.values() if isinstance(value, list)]
     assert len(cut) == 3 and all(one.isprintable() and len(one) <= text.LONGEST for one in cut)
     assert text.bounded((1, "b"), 3) == [1, "b"]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("=1+1", "'=1+1"),
+        ("\uff1d1", "'\uff1d1"),
+        ("-2", "'-2"),
+        ("a=1", "a=1"),
+        ("\t=1", "\\t=1"),
+        ("abcdefg", "abcde…"),
+    ],
+)
+def test_a_cell_is_no_formula(value, shown):
+    assert text.cell(value, 6) == shown

@@ -25,6 +25,16 @@ def test_the_table_names_every_host_and_what_is_not_met():
     assert all(line.isprintable() for line in lines)
 
 
+@pytest.mark.parametrize("name", ["framework", "version", "control", "evidence"])
+def test_no_row_of_a_table_is_another_hosts(name):
+    """What a host tells may have line ends, and be as long as its mine."""
+    lie = {**FOUND[0], "status": "fail", name: "x\nprod-1  CIS  1.0  9  0  0  0  0  0  100 %\t" + "y" * 300_000}
+    told = formats.table({"liar": [lie], **HOSTS})
+    assert not any(line.startswith("prod-1") for line in told.splitlines())
+    assert len(told.splitlines()) <= len(formats.table(HOSTS).splitlines()) + 2 and "\t" not in told
+    assert max(map(len, told.splitlines())) < 2000
+
+
 def test_nobody_asked_is_a_table_without_rows():
     assert formats.table({}).split() == formats.table({}).split()[:12] and "%" not in formats.table({})
 

@@ -403,3 +403,13 @@ def test_who_gave_up_his_login_id_in_his_session_is_told_once():
 def test_what_is_started_cannot_be_told():
     [one] = [one for one in people.judge(WELL._replace(untold=("[::]:22",))) if one.check == "other-way-in"]
     assert one.holds is None and "[::]:22" in one.evidence
+
+
+OWN = OTHER._replace(process=LISTENER._replace(uid=65534, login=1001), keywords={"usepam": "no"})
+
+
+@pytest.mark.parametrize(("login", "hides"), [(1001, False), (UNSET, True)])
+def test_a_sshd_of_somebodys_own_gives_his_login_id(login, hides):
+    """What comes by it is recorded as what he does himself, unless he has none."""
+    [bad] = found(WELL._replace(servers=(SERVER, OWN._replace(process=OWN.process._replace(login=login))))).values()
+    assert (bad.check, checks.row(bad, None, None)["hides"]) == ("other-way-in", hides)

@@ -2,14 +2,20 @@
 coverage.ways: who listens where, as this host's kernel tells it.
 """
 
+import contextlib
 import os
+import pathlib
+import shutil
 import socket
 import subprocess
 import sys
+import threading
 import types
 
 import pytest
-from sshtrail_lib.coverage import ways
+from sshtrail_lib.base import processes
+from sshtrail_lib.coverage import people, pulse, ways
+from sshtrail_lib.sshd import started
 
 #: Listens, tells that it does, and waits.
 LISTENS = "import socket; s = socket.create_server(('127.0.0.1', 4242)); print(flush=True); input()"
@@ -211,3 +217,102 @@ def test_a_unit_for_the_moment_whatever_its_name(tmp_path, monkeypatch, group, t
     monkeypatch.setattr(ways, "TRANSIENT", str(tmp_path))
     (tmp_path / "mine.service").write_text("")
     assert ways._is_transient(group) == transient
+
+
+# --- Who calls himself what he is not -----------------------------------------------------------------------------
+
+#: Listens and has a sshd's name: who is asked how it was started is told what stands in its title.
+PRETENDS = """
+import ctypes, socket, sys
+with socket.create_server(("127.0.0.1", 0)):
+    ctypes.CDLL(None).prctl(15, b"sshd", 0, 0, 0)
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+PYTHON = "/usr/bin/python3"
+LISTENER = "sshd: /usr/sbin/sshd -D {} [listener] 0 of 10-100 startups"
+
+
+@pytest.fixture
+def nobody(tmp_path):
+    """Start a process of nobody's: ``nobody(TITLE, …)`` returns its pid."""
+    with contextlib.ExitStack() as stack:
+
+        def start(title, program=PYTHON, uid=65534):
+            ids = {"user": uid, "group": uid, "extra_groups": []}
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "cwd": "/"}
+            process = stack.enter_context(subprocess.Popen([title, "-c", PRETENDS], executable=program, **pipes, **ids))
+            stack.callback(process.stdin.close)
+            assert process.stdout.readline() == b"ready\n"
+            return process.pid
+
+        yield start
+
+
+@pytest.fixture
+def own_sshd():
+    """A program that is called sshd, and is a file of nobody's (str)."""
+    # Where nobody may run it, which pytest's own directories are not.
+    directory = pathlib.Path("/run/sshtrail-test-ways")
+    directory.mkdir(mode=0o755)
+    try:
+        shutil.copy(os.path.realpath(PYTHON), directory / "sshd")
+        os.chown(directory / "sshd", 65534, 65534)
+        yield str(directory / "sshd")
+    finally:
+        shutil.rmtree(directory)
+
+
+def found(pid):
+    """Return the servers and the other doors of a process, and whether it serves a session."""
+    everybody = {pid: ways.process(pid, 0.0)}
+    servers, doors = ways._listening(None, "/etc/ssh/sshd_config", everybody, ways._owners(everybody))
+    return servers, doors, people.sessions(everybody)
+
+
+@pytest.mark.parametrize("options", ["", "-o UsePAM=no", "-f /dev/zero", "-f /etc/shadow", "-E /etc/planted -q"])
+def test_who_calls_himself_a_sshd_is_none(nobody, options, monkeypatch):
+    monkeypatch.setattr(ways, "_effective", lambda *given: pytest.fail("his file was read"))
+    servers, [door], sessions = found(nobody(LISTENER.format(options)))
+    assert (servers, sessions, door.process.foreign) == ((), {}, False)
+
+
+@pytest.mark.parametrize("options", ["-o UsePAM=no", "-f /dev/zero"])
+def test_a_sshd_of_somebodys_own_is_told_and_its_file_is_not_read(nobody, own_sshd, options, monkeypatch):
+    monkeypatch.setattr(ways, "_effective", lambda *given: pytest.fail("his file was read"))
+    [server], doors, _ = found(nobody(LISTENER.format(options), own_sshd))
+    assert (server.ours, server.argv, server.config, doors) == (False, (own_sshd,), "", ())
+
+
+def test_who_calls_himself_a_session_serves_none(nobody, own_sshd):
+    for program in (PYTHON, own_sshd):
+        pid = nobody("sshd: root@pts/0", program)
+        assert found(pid)[2] == {} and not pulse._serves(pid, b"sshd")
+
+
+def test_what_root_started_says_what_it_is(nobody):
+    [server], doors, _ = found(nobody(LISTENER.format("-o UsePAM=no"), uid=0))
+    assert server.ours and server.argv[-1] == "UsePAM=no" and doors == ()
+
+
+def test_a_program_that_anybody_may_start_as_root_is_not_believed(monkeypatch):
+    one = ways.process(os.getpid(), 0.0)
+    assert ways._is_believed(one)
+    with monkeypatch.context() as inside:
+        inside.setattr(ways, "_file_of", lambda pid: os.stat("/usr/bin/su"))
+        assert not ways._is_believed(one)
+    monkeypatch.setattr(started, "of_root_alone", lambda pid: False)
+    assert not ways._is_believed(one)
+
+
+def test_a_command_line_that_never_comes_keeps_nobody_waiting(nobody, own_sshd, monkeypatch):
+    pid, over, real = nobody(LISTENER.format(""), own_sshd), threading.Event(), processes._proc
+    monkeypatch.setattr(processes, "PATIENCE", 0.2)
+    monkeypatch.setattr(processes, "_HUNG", {})
+    monkeypatch.setattr(
+        processes, "_proc", lambda pid, name: over.wait(60) and b"" if name == "cmdline" else real(pid, name)
+    )
+    try:
+        assert found(pid) == ((), (), {})
+    finally:
+        over.set()

@@ -86,3 +86,8 @@ def test_what_is_no_history_is_an_empty_one(value):
 def test_what_was_kept_is_read_again():
     known = after((START, [A]))
     assert chronicle.parse(known) == known
+
+
+def test_a_clock_that_was_set_back_makes_no_span_less_than_nothing():
+    known = after((START + HOUR, [A]), (START, []))
+    assert [one["seconds"] for one in chronicle.over(known, 1, START + 60)["spans"]] == [0]

@@ -53,6 +53,12 @@ def test_a_silence_ends_by_itself():
     assert not claim.over(NONE, 4600) and not claim.silent(NONE, 4600)
 
 
+@pytest.mark.parametrize("ahead", [86400, 10 * 365 * 86400])
+def test_a_silence_that_a_wrong_clock_made_too_long_is_over(ahead):
+    told = claim.silence(TOLD, 60, "change 4711", 1000 + ahead)
+    assert claim.over(told, 1000) and not claim.silent(told, 1000)
+
+
 WRONG = [
     (0, "x", "minutes is 0; allowed is a number from 1 to 1440."),
     (1441, "x", "minutes is 1441; "),

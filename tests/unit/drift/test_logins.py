@@ -136,6 +136,13 @@ def test_logins_before_the_policy_are_no_news(host):
     assert host.tick() == []
 
 
+def test_a_clock_that_was_set_back_hides_no_login(host):
+    host.now -= 86400
+    assert host.tick() == []
+    host.come(session(7, began=host.now + 5))
+    assert host.tick() == ["opened"]
+
+
 def test_it_waits_for_what_sshd_says(host):
     host.come(session(7, began=NOW + 11, method=None))
     assert host.tick() == []

@@ -105,6 +105,12 @@ def test_drift_is_told_once_and_its_end_once(master):
     assert master.events[1][1]["digest"] == claim.name_of(LOOSE)
 
 
+def test_a_clock_that_was_ahead_makes_no_new_drift_of_the_same(master, monkeypatch):
+    monkeypatch.setattr(watch.fingerprint, "last_clean", lambda cachedir: time.time() + 86400)
+    master.differences = LOOSE
+    assert [master.tick() for _ in range(3)] == ["drift told", "nothing new", "nothing new"]
+
+
 def test_what_could_not_be_told_is_told_at_the_next_tick(master):
     master.differences, master.away = LOOSE, True
     assert [master.tick(), master.tick()] == ["the master could not be told"] * 2

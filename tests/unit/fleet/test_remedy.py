@@ -51,6 +51,14 @@ def test_failures_are_forgotten_after_an_hour():
     assert after([False] * 10, step=1801)[1] == []
 
 
+@pytest.mark.parametrize("jump", [86400, -86400, 10 * 365 * 86400])
+def test_a_clock_that_jumps_counts_no_repair_of_another_hour(jump):
+    known = after([True] * 19)[0]
+    known, last = remedy.tried(known, CLAIM, True, 20 * 60 + jump, LIMITS)
+    assert not last and len(known.tries) == 1 and remedy.attempt(known, jump + 20 * 60) == 2
+    assert remedy.shown(known, jump + 20 * 60)["repaired"] == 1
+
+
 def test_repairs_that_are_undone_again_and_again():
     known, stops = after([True] * 21)
     assert stops == [21] and known.stopped == "21 repairs within an hour: something undoes them"

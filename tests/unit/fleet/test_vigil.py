@@ -133,3 +133,13 @@ def test_a_host_has_its_time_from_when_its_pillar_asks_for_it():
     free = vigil.asked(RECORD, 0, NOW)
     assert free.limit == 0 and vigil.trouble(free, BEAT, NOW + 9999) == ""
     assert vigil.asked(free, 910, NOW + 500).arrived == NOW + 500
+
+
+@pytest.mark.parametrize("ahead", [3600, 10 * 365 * 86400])
+def test_a_clock_that_was_set_back_hides_no_silence(ahead):
+    """A host ended while the master's clock was ahead: nobody waits until it is that late again."""
+    known = RECORD._replace(arrived=NOW + ahead, asked=NOW + ahead)
+    known = vigil.heard(known, Mined(BEAT, NOW + ahead), NOW)
+    assert (known.arrived, known.asked) == (NOW, NOW) and vigil.trouble(known, BEAT, NOW + 900) == ""
+    assert vigil.trouble(known, BEAT, NOW + 911).startswith("the last heartbeat came 15 min ago")
+    assert vigil.listens(Memory(NOW + ahead, NOW + ahead), NOW) == NOW

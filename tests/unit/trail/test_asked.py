@@ -198,6 +198,13 @@ def test_csv_holds_no_formula(every):
     assert [row["id"] for row in rows[1:]] == [one["id"] for one in every]
 
 
+def test_where_somebody_came_from_stands_for_no_other_column(every):
+    plain = {name: value for name, value in every[0].items() if name != "from"}
+    told = {**every[0], "from": {**plain, "address": "192.0.2.9", "port": 4, "host": "prod-1", "user": "root"}}
+    [row] = csv.DictReader(io.StringIO(export.as_csv([told])))
+    assert (row["host"], row["user"], row["address"]) == (every[0]["host"] or "", every[0]["user"], "192.0.2.9")
+
+
 def test_json_lines_are_the_sessions(every):
     assert [json.loads(one) for one in export.jsonl(every).splitlines()] == every
 
