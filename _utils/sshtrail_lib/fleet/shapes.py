@@ -53,6 +53,12 @@ OVERVIEW: Mapping[str, Shape] = {
     **{"drift": [dict], "coverage": [dict], "compliance": [ROW], "history": _HISTORY, "sessions": [_SHOWN]},
     **{"failures": [dict], "log": {"oldest": TEXT}},
 }
+#: Rows that a host tells at most: of a question of their own, and of each part of an overview. Who tells more would
+#: leave no place for others.
+MOST = 5000
+PARTS: Mapping[str, int] = {
+    **{"drift": 200, "coverage": 200, "compliance": MOST, "history": 200, "sessions": 200, "failures": 100, "log": 0}
+}
 #: Numbers beside the parts of an overview, and of its sessions.
 COUNTS = ("more_sessions", "more_commands")
 
@@ -79,7 +85,7 @@ def _holds(value: dict[str, typing.Any], shape: Shape) -> bool:
 def several(value: typing.Any, shape: Shape) -> list[dict[str, typing.Any]] | None:
     """Return an answer that is a list of things of a :data:`Shape`, made harmless; None where it is none."""
     value = text.plain(value)
-    return value if fits(value, [shape]) else None
+    return value if fits(value, [shape]) and len(value) <= MOST else None
 
 
 def overview(value: typing.Any) -> dict[str, typing.Any] | None:
@@ -91,17 +97,27 @@ def overview(value: typing.Any) -> dict[str, typing.Any] | None:
     told = text.plain(value)
     if not isinstance(told, dict) or "coverage" not in told:
         return None
-    parts = {name: _part(told[name], shape) for name, shape in OVERVIEW.items() if name in told}
+    parts = {name: _part(told[name], shape, PARTS[name]) for name, shape in OVERVIEW.items() if name in told}
     return {**_counted(told), **parts}
 
 
-def _part(value: typing.Any, shape: Shape) -> typing.Any:
+def _part(value: typing.Any, shape: Shape, most: int) -> typing.Any:
     if fits(value, _UNTOLD) and value["error"]:
         return {"error": value["error"]}
-    if not fits(value, shape):
+    if not fits(value, shape) or _rows(value) > most:
         return {"error": "its answer makes no sense"}
     return [_counted(one) for one in value] if isinstance(value, list) else value
 
 
+def _rows(part: typing.Any) -> int:
+    lists = [part] if isinstance(part, list) else [one for one in part.values() if isinstance(one, list)]
+    return max(map(len, lists), default=0)
+
+
 def _counted(told: dict[str, typing.Any]) -> dict[str, typing.Any]:
-    return {name: one for name, one in told.items() if name not in COUNTS or (type(one) is int and 0 <= one < 2**31)}
+    return {name: one for name, one in told.items() if name not in COUNTS or is_count(one)}
+
+
+def is_count(value: typing.Any) -> bool:
+    """Return whether ``value`` (anything) is a number of things (bool)."""
+    return type(value) is int and 0 <= value < 2**31

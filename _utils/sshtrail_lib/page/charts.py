@@ -24,19 +24,19 @@ def bar(label: str, parts: Sequence[Part]) -> Markup:
     parts
         Each one's name, number and colour (sequence of tuple).
     """
+    parts = [part for part in parts if part[1] > 0]
     total = sum(count for _name, count, _colour in parts)
-    said = ", ".join(f"{count} {name}" for name, count, _colour in parts if count) or "nothing to show"
+    said = ", ".join(f"{count} {name}" for name, count, _colour in parts) or "nothing to show"
     drawn, at = [], 0.0
     for name, count, colour in parts:
-        if count:
-            width = WIDTH * count / total
-            title = Markup("<title>{} {}</title>").format(count, name)
-            drawn.append(
-                Markup('<rect class="{}" x="{:.1f}" y="0" width="{:.1f}" height="{}">{}</rect>').format(
-                    colour, at, width, HEIGHT, title
-                )
+        width = WIDTH * count / total
+        title = Markup("<title>{} {}</title>").format(count, name)
+        drawn.append(
+            Markup('<rect class="{}" x="{:.1f}" y="0" width="{:.1f}" height="{}">{}</rect>').format(
+                colour, at, width, HEIGHT, title
             )
-            at += width
+        )
+        at += width
     return Markup(
         '<svg role="img" aria-label="{}" viewBox="0 0 {} {}" preserveAspectRatio="none" class="chart">{}</svg>'
     ).format(f"{label}: {said}", WIDTH, HEIGHT, Markup("").join(drawn))

@@ -17,12 +17,14 @@ from sshtrail_lib.base import sockets, text
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.compliance import places
 from sshtrail_lib.drift import history
+from sshtrail_lib.fleet import shapes
 from sshtrail_lib.trail import proof, reader
 
 log = logging.getLogger(__name__)
 
 #: Sessions and failures that a host hands over at most, commands of each session, differences and changes.
-SESSIONS, COMMANDS, FAILURES, DIFFERENCES, SPANS = 200, 100, 100, 200, 200
+SESSIONS, FAILURES, DIFFERENCES, SPANS = (shapes.PARTS[name] for name in ("sessions", "failures", "drift", "history"))
+COMMANDS = 100
 #: And how many parts each list in them has.
 PARTS = 20
 #: Bytes of all of it: sessions with their commands are what there can be millions of. A master takes no more.

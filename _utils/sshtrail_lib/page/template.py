@@ -267,6 +267,7 @@ is no pass.</p>
 {% endfor %}
 </div>
 {% endfor %}
+{{ more(unshown, "controls") }}
 {% endcall %}
 
 {% call section("exceptions", "Exceptions and their ends") %}

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from sshtrail_lib.base import text
 from sshtrail_lib.compliance.finding import ACCEPTED, FAIL, MANUAL, NOT_APPLICABLE, PASS, STATUSES, UNKNOWN
 from sshtrail_lib.compliance.rows import summary
+from sshtrail_lib.fleet import shapes
 from sshtrail_lib.page import charts
+from sshtrail_lib.policy.controls import CONTROLS
 
 #: Characters of one text, and what it is cut to at most where all of it is too much.
 LONGEST, SHORTEST = 300, 24
@@ -19,6 +21,8 @@ LONGEST, SHORTEST = 300, 24
 HOSTS, EVIDENCES = 12, 6
 #: What a reader looks at first.
 ORDER = (FAIL, UNKNOWN, MANUAL, ACCEPTED, PASS, NOT_APPLICABLE)
+#: The frameworks and controls that there are.
+KNOWN = frozenset((name, f"{name} {control.id}") for name, controls in CONTROLS.items() for control in controls)
 COLOURS = {
     **{PASS: "good", FAIL: "bad", ACCEPTED: "warn", MANUAL: "info", NOT_APPLICABLE: "dim", UNKNOWN: "odd"},
     **{"in policy": "good", "waits for a reboot": "warn", "at risk": "warn", "differs": "bad", "no policy": "bad"},
@@ -36,6 +40,7 @@ class Limits(typing.NamedTuple):
     changes: int = 1000
     failures: int = 500
     ways: int = 1000
+    controls: int = 2000
     exceptions: int = 500
     longest: int = LONGEST
 
@@ -89,10 +94,10 @@ def view(fleet: Fleet, limits: Limits = Limits()) -> Told:  # noqa: B008  (it ca
         "ways": _cut(_ways(told), limits.ways),
         "unseen": [host["name"] for host in hosts if host["recording"] == "not told"],
         "differences": _cut(_differences(told), limits.differences),
-        "changes": _cut(_changes(told), limits.changes),
-        **_sessions(told, limits),
+        "changes": _cut(_changes(told, _when(fleet.now)), limits.changes),
+        **_sessions(told, limits, _when(fleet.now)),
         **_failures(told, limits),
-        "frameworks": _frameworks(told),
+        **_compliance(told, limits),
         "exceptions": _cut(_exceptions(told, fleet.now), limits.exceptions),
         "proofs": _proofs(told),
     }
@@ -231,7 +236,7 @@ def _undiffered(fleet: Fleet) -> Iterator[Told]:
             yield {"host": _line(host), "why": error, "colour": "odd"}
 
 
-def _changes(told: Mapping[str, Mapping]) -> list[Told]:
+def _changes(told: Mapping[str, Mapping], now: str) -> list[Told]:
     """Return what changed lately, the newest first: what began to differ, and what was put right."""
     rows = [
         {
@@ -245,7 +250,7 @@ def _changes(told: Mapping[str, Mapping]) -> list[Told]:
         if isinstance(known.get("history"), Mapping)
         for one in _list(known["history"].get("spans"))
     ]
-    return sorted(rows, key=lambda row: row["from"], reverse=True)
+    return sorted(rows, key=lambda row: min(row["from"], now), reverse=True)
 
 
 def _proofs(told: Mapping[str, Mapping]) -> list[Told]:
@@ -268,9 +273,10 @@ def _proofs(told: Mapping[str, Mapping]) -> list[Told]:
 # --- Sessions -----------------------------------------------------------------------------------------------------
 
 
-def _sessions(told: Mapping[str, Mapping], limits: Limits) -> Told:
+def _sessions(told: Mapping[str, Mapping], limits: Limits, now: str) -> Told:
     raw = [(host, one) for host, known in told.items() for one in _list(known.get("sessions"))]
-    raw.sort(key=lambda pair: _when(pair[1].get("started")), reverse=True)
+    # What has yet to begin, by a host's wrong clock, is not newer than what has just begun.
+    raw.sort(key=lambda pair: min(_when(pair[1].get("started")), now), reverse=True)
     people = collections.Counter(_person(one) for _host, one in raw)
     days = collections.Counter(_when(one.get("started"))[5:10] for _host, one in raw)
     # Only what is shown is made ready: a fleet can have told of millions of commands.
@@ -374,7 +380,8 @@ def _failure(host: str, one: Mapping) -> Told:
     count = one.get("count", one.get("attempts", 1))
     return {
         **{"host": _line(host), "source": _line(address) or "not known", "user": _line(one.get("user")) or "not known"},
-        **{"method": _line(one.get("method")) or "not known", "count": count if isinstance(count, int) else 1},
+        # Below nothing, and without an end, is no number of failures.
+        **{"method": _line(one.get("method")) or "not known", "count": count if shapes.is_count(count) else 1},
         **{"first": _when(one.get("first")), "last": _when(one.get("last"))},
     }
 
@@ -382,12 +389,18 @@ def _failure(host: str, one: Mapping) -> Told:
 # --- Compliance ---------------------------------------------------------------------------------------------------
 
 
-def _frameworks(told: Mapping[str, Mapping]) -> list[Told]:
-    found: dict[str, dict[str, list[tuple[str, Mapping]]]] = {}
+def _compliance(told: Mapping[str, Mapping], limits: Limits) -> Told:
+    """Return the ``frameworks``, and how many controls are ``unshown``: first those that this project knows."""
+    found: dict[tuple[str, str], list[tuple[str, Mapping]]] = {}
     for host, known in sorted(told.items()):
         for row in _list(known.get("compliance")):
-            found.setdefault(row["framework"], {}).setdefault(row["control"], []).append((host, row))
-    return [_framework(name, controls) for name, controls in found.items()]
+            found.setdefault((row["framework"], row["control"]), []).append((host, row))
+    # What a host makes up takes the place of nothing.
+    ordered = _cut(sorted(found.items(), key=lambda item: item[0] not in KNOWN), limits.controls)
+    frameworks: dict[str, dict[str, list[tuple[str, Mapping]]]] = {}
+    for (framework, control), several in ordered.rows:
+        frameworks.setdefault(framework, {})[control] = several
+    return {"frameworks": [_framework(*one) for one in frameworks.items()], "unshown": ordered.left}
 
 
 def _framework(name: str, controls: Mapping[str, Sequence[tuple[str, Mapping]]]) -> Told:

@@ -102,6 +102,37 @@ def test_no_overview_spoils_the_page():
         assert "web1" in page and "<script>alert" not in page and "\x1b" not in page
 
 
+AHEAD = {"started": "9999-12-31T00:00:00Z", "from": None, "key": None, "certificate": None, "unknown": {}}
+#: What a host tells of a kind, by a number: as much as it may, and each row before everybody else's.
+CROWDS = {
+    "sessions": lambda at: {**AHEAD, "became": [], "person": f"p{at}"},
+    "failures": lambda at: {"count": (-1) ** at * at, "source": f"s{at}"},
+    "drift": lambda at: {"what": f"w{at}"},
+    "coverage": lambda at: {"holds": False, "hides": True, "check": f"c{at}"},
+    "compliance": lambda at: {**ROWS[0], "framework": f"A{at % 700}", "control": f"A {at}", "status": "fail"},
+    "one framework": lambda at: {**ROWS[0], "control": f"A {at}", "status": "fail"},
+    "exceptions": lambda at: {**ROWS[0], "exception": {**ROWS[0]["exception"], "by": str(at), "until": "0"}},
+}
+
+
+@pytest.mark.parametrize("rows", [None, 5001])
+@pytest.mark.parametrize("kind", CROWDS)
+def test_liars_crowd_nobody_off_the_page(kind, rows):
+    part = kind if kind in shapes.PARTS else "compliance"
+    told = [CROWDS[kind](at) for at in range(rows or min(shapes.PARTS[part], 3000))]
+    answers = dict.fromkeys(["liar1", "liar2"], site._answer({**fleets.QUIET, part: told}))
+    answers |= {"web1": site._answer(OVERVIEW)}
+    standings = dict.fromkeys(answers, fleets.standing("in policy"))
+    page = render.page(Fleet("x", fleets.NOW, fleets.SINCE, standings, answers))
+    assert len(page.encode()) <= render.LARGEST
+    for seen in (
+        OVERVIEW["sessions"][0]["id"],
+        OVERVIEW["failures"][0]["user"],
+        *(f"<b>{row['id']}</b>" for row in ROWS),
+    ):
+        assert seen in page
+
+
 @pytest.mark.parametrize("good", [[SESSION], fleets.ROWS, fleets.EXCEPTED])
 def test_a_good_answer_stays_as_it_is(good):
     assert shapes.several(good, shapes.SESSION if good == [SESSION] else shapes.ROW) == good
