@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from salt.exceptions import CommandExecutionError
 
-from sshtrail_lib.base import files
+from sshtrail_lib.base import files, store
 
 # The kernel keeps so many bytes of a process's name (TASK_COMM_LEN without the NUL).
 LONGEST_COMM = 15
@@ -201,7 +201,11 @@ def forget(pid: int, run_dir: str) -> None:
 
 def _left(pid: int, run_dir: str) -> tuple[bytes, bytes] | None:
     """Return the mark and the content that this very process left behind, or None."""
-    head, _, content = (files.read(mark_path(pid, run_dir)) or b"").partition(b"\n")
+    data = None
+    # What somebody else could have written is no mark.
+    with contextlib.suppress(store.StoreError):
+        data = store.load_bytes(mark_path(pid, run_dir))
+    head, _, content = (data or b"").partition(b"\n")
     return (head, content) if head.split(b" ")[0] == birth(pid) else None
 
 

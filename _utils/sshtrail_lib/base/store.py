@@ -12,7 +12,7 @@ import typing
 
 from salt.exceptions import CommandExecutionError
 
-from sshtrail_lib.base import files
+from sshtrail_lib.base import files, opening
 
 
 class StoreError(CommandExecutionError):
@@ -44,9 +44,10 @@ def remembered(path: str) -> dict[str, typing.Any]:
 def load_bytes(path: str) -> bytes | None:
     """Return the bytes that the file at ``path`` (str) holds; else as :func:`load`."""
     try:
-        with open(path, "rb") as handle:
+        with open(path, "rb", opener=opening.at_once) as handle:
             found = os.fstat(handle.fileno())
-            if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o022:
+            good = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
+            if not good or stat.S_IMODE(found.st_mode) & 0o022:
                 raise StoreError(f"{path} is not this user's alone, so nothing in it is believed.")
             return handle.read()
     except FileNotFoundError:

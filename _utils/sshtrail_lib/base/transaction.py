@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
 import os
+import stat
 import time
 import typing
 from collections.abc import Iterator, Mapping
@@ -19,7 +21,7 @@ from collections.abc import Iterator, Mapping
 import salt.utils.files
 from salt.exceptions import CommandExecutionError
 
-from sshtrail_lib.base import files
+from sshtrail_lib.base import files, store
 from sshtrail_lib.base.minion import Minion
 
 #: Seconds to wait for another change of the same kind; the longest one waits 30 s for each of two answers of sshd.
@@ -86,7 +88,7 @@ class Transaction:
         # The journal is replaced atomically: a broken one was never a journal.
         found: dict[str, typing.Any] = {}
         with contextlib.suppress(ValueError):
-            found = json.loads(files.read(self._journal) or b"{}")
+            found = json.loads(store.load_bytes(self._journal) or b"{}")
         return found
 
     def write(
@@ -175,13 +177,22 @@ def lock(path: str, deadline: float = DEADLINE) -> Iterator[None]:
 
 def _opened(path: str) -> int:
     directory = os.path.dirname(path)
-    try:
-        os.makedirs(directory, mode=0o700, exist_ok=True)
-        os.chmod(directory, 0o700)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        os.fchmod(handle, 0o600)
-    except OSError as exc:
-        raise CommandExecutionError(f"Cannot hold the lock {path}: {exc.strerror}; nothing was touched.") from exc
+    with contextlib.ExitStack() as stack:
+        try:
+            os.makedirs(directory, mode=0o700, exist_ok=True)
+            # Who owns the directory, or a link to it, could put another file there at any time.
+            if {os.lstat(directory).st_uid, os.stat(directory).st_uid} != {os.geteuid()}:
+                raise PermissionError(errno.EPERM, "its directory is somebody else's")
+            os.chmod(directory, 0o700)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+            stack.callback(os.close, handle)
+            found = os.fstat(handle)
+            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+                raise PermissionError(errno.EPERM, "it is no file of this user's")
+            os.fchmod(handle, 0o600)
+        except OSError as exc:
+            raise CommandExecutionError(f"Cannot hold the lock {path}: {exc.strerror}; nothing was touched.") from exc
+        stack.pop_all()
     return handle
 
 

@@ -16,7 +16,7 @@ import time
 import typing
 from collections.abc import Iterable, Iterator
 
-from sshtrail_lib.base import processes
+from sshtrail_lib.base import opening, processes
 from sshtrail_lib.compliance.facts import File, Grant, Storage
 from sshtrail_lib.trail import audit_log
 
@@ -210,7 +210,7 @@ def _within(path: str, mount: str) -> bool:
 def _first(path: str) -> float | None:
     """Return the time (float) of the first record of a log (str)."""
     try:
-        with open(path, "rb") as handle:
+        with open(path, "rb", opener=opening.regular) as handle:
             lines = handle.read(HEAD).splitlines()
     except OSError:
         return None

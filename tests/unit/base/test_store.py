@@ -38,6 +38,12 @@ def test_another_users_file_is_not_believed(tmp_path):
         store.load(str(path))
 
 
+def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(tmp_path):
+    os.mkfifo(tmp_path / "facts.json", 0o600)
+    with pytest.raises(store.StoreError, match="not this user's alone"):
+        store.load(str(tmp_path / "facts.json"))
+
+
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe", b"{}x"])
 def test_a_broken_file_is_named(tmp_path, data):
     path = tmp_path / "facts.json"

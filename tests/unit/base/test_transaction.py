@@ -3,6 +3,7 @@ base.transaction: one at a time, whole or not at all, and what a crash left is p
 """
 
 import os
+import pathlib
 import shutil
 import stat
 import subprocess
@@ -11,7 +12,8 @@ import time
 
 import pytest
 from salt.exceptions import CommandExecutionError
-from sshtrail_lib.base import files, minion, transaction
+from sshtrail_lib.base import files, minion, processes, transaction
+from support import require_root
 
 
 @pytest.fixture
@@ -92,6 +94,68 @@ def test_one_at_a_time_and_not_for_ever(tmp_path):
     with transaction.lock(path, 30):
         assert oct(os.stat(path).st_mode & 0o777) == "0o600"
         assert oct(os.stat(tmp_path / "run").st_mode & 0o777) == "0o700"
+
+
+def held(path):
+    """Have somebody without rights hold the file at ``path``, as he can hold what is his."""
+    path.touch()
+    os.chown(path, 65534, 65534)
+    held.by = subprocess.Popen(
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "flock", str(path), "sleep", "30"]
+    )
+
+
+TRAPS = {
+    "a pipe": os.mkfifo,
+    "a directory": os.mkdir,
+    "somebody else's": lambda path: (path.touch(0o666), os.chown(path, 65534, 65534)),
+    "in a directory of somebody else's": lambda path: os.chown(path.parent, 65534, 65534),
+    "in a directory to which somebody else's link leads": lambda path: (
+        path.parent.rename(f"{path.parent}.real"),
+        path.parent.symlink_to(f"{path.parent}.real"),
+        os.chown(path.parent, 65534, 65534, follow_symlinks=False),
+    ),
+    "held by somebody else": held,
+}
+
+
+@pytest.mark.parametrize("trap", TRAPS.values(), ids=TRAPS)
+def test_a_lock_is_this_users_own_file_in_his_own_directory(tmp_path, trap):
+    require_root()
+    tmp_path.chmod(0o755)
+    path = tmp_path / "run" / "some.lock"
+    path.parent.mkdir(0o777)
+    trap(path)
+    begun = time.monotonic()
+    with pytest.raises(CommandExecutionError, match="Cannot hold the lock .*some.lock"), transaction.lock(str(path)):
+        pytest.fail("somebody else's lock was taken")
+    assert time.monotonic() - begun < 5
+    if trap is held:
+        held.by.kill()
+        held.by.wait()
+
+
+@pytest.mark.parametrize("kind", ["journal", "mark"])
+def test_what_somebody_else_wrote_is_no_journal_and_no_mark(change, tmp_path, kind):
+    require_root()
+    victim = tmp_path / "main"
+    victim.write_text("new")
+    change.write({str(victim): b"old"}, {str(victim): b"new"})
+    processes.mark(os.getpid(), [str(victim)], str(tmp_path / "run"))
+    path = pathlib.Path(change._journal if kind == "journal" else processes.mark_path(os.getpid(), tmp_path / "run"))
+    for somebody in (lambda: path.chmod(0o666), lambda: os.chown(path, 65534, 65534), lambda: fifo(path)):
+        somebody()
+        if kind == "journal":
+            with pytest.raises(CommandExecutionError, match="not this user's alone"), change.locked():
+                pytest.fail("it was believed")
+        else:
+            assert processes.marked(os.getpid(), str(tmp_path / "run")) is None
+    assert victim.read_text() == "new"
+
+
+def fifo(path):
+    path.unlink()
+    os.mkfifo(path)
 
 
 def test_a_lock_is_no_link(tmp_path):
