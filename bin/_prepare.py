@@ -42,6 +42,11 @@ TEST_PACKAGES = ["auditd", "openssh-client", "openssh-server", "iproute2", "proc
 SALT_CALL = ["/opt/saltstack/salt/salt-call", "/usr/local/bin/salt-call"]
 
 
+if os.geteuid() == 0:
+    # sudo may keep the caller's HOME, below which Pythons look for modules of their own, which they all run.
+    os.environ["PYTHONNOUSERSITE"] = "1"
+
+
 class Failed(Exception):
     """The preparation cannot go on; the message says why, in one line."""
 
@@ -95,7 +100,7 @@ def roots(path):
 
 def salt_version(path):
     """Return the major version (int) of the salt-call at ``path``; 0 when it does not work."""
-    done = subprocess.run([path, "--version"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+    done = subprocess.run([path, "--version"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False, cwd="/")
     match = re.search(rb"(\d{4})\.", done.stdout)
     return int(match.group(1)) if match else 0
 
@@ -144,7 +149,8 @@ def version_of(python):
     if python == sys.executable:
         return sys.version
     done = subprocess.run(
-        [python, "-c", "import sys, venv; print(sys.version, end='')"], capture_output=True, text=True, check=False
+        [python, "-c", "import sys, venv; print(sys.version, end='')"],
+        **{"capture_output": True, "text": True, "check": False, "cwd": "/"},
     )
     return done.stdout if done.returncode == 0 else ""
 
@@ -266,7 +272,8 @@ def empty_wheel(directory, name):
 @contextlib.contextmanager
 def pip(python):
     """Give the command line of a pip for ``python``: its own, or else that of Debian's package, unpacked."""
-    if subprocess.run([python, "-m", "ensurepip", "--default-pip"], capture_output=True, check=False).returncode == 0:
+    ensured = subprocess.run([python, "-m", "ensurepip", "--default-pip"], capture_output=True, check=False, cwd="/")
+    if ensured.returncode == 0:
         yield [python, "-m", "pip"]
         return
     with tempfile.TemporaryDirectory() as directory:
@@ -313,6 +320,8 @@ def installed(package):
 
 def run(command, **options):
     """Run a command; when it fails, raise :class:`Failed` with the last lines of what it said."""
+    # A Python that is given a module or a line to run looks in the current directory first, which can be anybody's.
+    options.setdefault("cwd", "/")
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, **options)
     if done.returncode:
         said = done.stdout.decode(errors="replace").strip().splitlines()[-15:]

@@ -4,6 +4,7 @@ bin/highstate: how it tells what Salt did, and its exit status; bin/_prepare.py:
 
 import argparse
 import fcntl
+import functools
 import importlib.machinery
 import importlib.util
 import os
@@ -216,6 +217,28 @@ def test_root_runs_nothing_that_others_can_change(prepare, tmp_path, monkeypatch
     monkeypatch.setattr(prepare, "SALT_CALL", [str(bad), str(good)])
     monkeypatch.setenv("PATH", str(bad.parent))
     assert prepare.salt_call() == str(good)
+
+
+@pytest.mark.parametrize("module", ["sitecustomize.py", "usercustomize.py", "argparse.py", "venv.py", "x.pth"])
+def test_no_module_of_the_callers_is_run(prepare, tmp_path, module):
+    """Neither below his HOME, which sudo may keep, nor where he happens to be."""
+    home, planted = tmp_path / "home", tmp_path / "planted"
+    # That of a virtual environment looks nowhere else.
+    python = os.path.realpath(f"{sys.base_prefix}/bin/python3")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python3").symlink_to(python)
+    site = home / ".local" / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
+    site.mkdir(parents=True)
+    for directory in (site, home):
+        (directory / module).write_text(f"import sys; open({str(planted)!r}, 'w')\n")
+    environ = {**os.environ, "HOME": str(home), "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+    environ.pop("PYTHONNOUSERSITE", None)
+    run = functools.partial(subprocess.run, env=environ, cwd=home, capture_output=True, text=True, check=False)
+    script = os.path.join(prepare.ROOT, "bin", "highstate")
+    assert "usage: sudo bin/highstate" in run([script, "--help"]).stdout and not planted.exists()
+    asks = "import sys; sys.path.insert(0, sys.argv[1]); import _prepare; print(_prepare.version_of(sys.argv[2]))"
+    done = run([python, "-I", "-c", asks, os.path.dirname(script), python])
+    assert done.stdout.strip() and not planted.exists(), done.stderr
 
 
 def test_what_a_highstate_keeps_is_for_nobody_else(prepare, tmp_path):
