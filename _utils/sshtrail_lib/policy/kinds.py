@@ -7,7 +7,7 @@ from __future__ import annotations
 import difflib
 import re
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from salt.exceptions import SaltException
 
@@ -21,6 +21,8 @@ Check = Callable[[typing.Any, str, list[str]], typing.Any]
 A_DAY = 86400
 #: Of a package or a service: it goes into command lines and paths.
 A_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@+-]{0,254}")
+#: What no SLS file hands on as it is: control characters, what YAML takes for the end of a line, halves of characters.
+NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
 class Kind(typing.NamedTuple):
@@ -72,6 +74,19 @@ def plain(value: typing.Any) -> typing.Any:
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+def no_text(value: typing.Any, path: str) -> Iterator[str]:
+    """Yield a problem (str) for each text below ``path`` (str), keys included, with a character of :data:`NO_TEXT`."""
+    if isinstance(value, str) and NO_TEXT.search(value):
+        yield f"{text.line(path)} has a character that is no text: {shown(value)}."
+    elif isinstance(value, dict):
+        for name, one in value.items():
+            yield from no_text(name, path)
+            yield from no_text(one, f"{path}:{name}")
+    elif isinstance(value, list):
+        for number, one in enumerate(value):
+            yield from no_text(one, f"{path}:{number}")
 
 
 def told_by(validate: Callable, arguments: tuple, path: str, problems: list[str]) -> None:

@@ -23,7 +23,7 @@ from sshtrail_lib.auditd import keywords as auditd_keywords
 from sshtrail_lib.auditd import plan as auditd_plan
 from sshtrail_lib.base import text
 from sshtrail_lib.policy import arguments, claims, groups, needs, platforms
-from sshtrail_lib.policy.kinds import Tree, allowed
+from sshtrail_lib.policy.kinds import Tree, allowed, no_text
 from sshtrail_lib.policy.schema import ANY_SSHD, DEFAULTS, KEY, POLICY, checked
 from sshtrail_lib.sshd import keywords as sshd_keywords
 from sshtrail_lib.sshd import wish as sshd_wish
@@ -128,7 +128,8 @@ def _checked(pillar: Mapping) -> Tree:
         raise PolicyError(
             f"The pillar has no key '{KEY}', so this host has no policy: assign an environment to it in pillar/top.sls"
         )
-    problems: list[str] = []
+    if problems := list(no_text(pillar[KEY], KEY)):
+        raise _wrong(problems)
     given = checked(pillar[KEY], POLICY, KEY, problems)
     if not problems:
         problems += _strangers(given)

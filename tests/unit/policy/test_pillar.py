@@ -507,3 +507,25 @@ def test_an_environment_asks_for_what_others_do_not():
     policy = policy_pillar.build({"sshtrail": given}, "Debian")
     assert policy["sshd"]["matches"] == ours["sshd"]["matches"]
     assert (policy["auditd"]["config"]["freq"], policy["rules"]["status"]["failure"]) == (9, 2)
+
+
+NO_TEXT = ["\x00", "\x1b[2J", "\x7f", "\x85", "\u2028", "\ufeff", "\ufffe", "\ud800"]
+
+
+@pytest.mark.parametrize("sign", NO_TEXT)
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda text: {"sshd": {"config": {"Banner": f"/etc/issue{text}"}}},
+        lambda text: {"sshd": {"config": {f"Banner{text}": "/etc/issue"}}},
+        lambda text: {"sshd": {"admins": ["alice", f"bob{text}"]}},
+        lambda text: {"sshd": {"matches": [{f"User bob{text}": {"LogLevel": "DEBUG"}}]}},
+        lambda text: {"auditd": {"config": {"name": text}}},
+        lambda text: {f"x{text}": 1},
+        lambda text: {"layers": {"prod": {"rules": {"groups": {"own": {"title": text}}}}}},
+    ],
+)
+def test_what_no_sls_file_could_hand_on_is_refused(wrong, sign):
+    with pytest.raises(policy_pillar.PolicyError, match="has a character that is no text: ") as caught:
+        policy_pillar.build({"sshtrail": {"environment": "prod", **wrong(sign)}}, "Debian")
+    assert caught.value.message.isprintable() and "sshtrail" in caught.value.message
