@@ -5,6 +5,7 @@ Small facts that this project keeps for itself, as JSON, in files that only the 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import stat
 import tempfile
@@ -13,6 +14,11 @@ import typing
 from salt.exceptions import CommandExecutionError
 
 from sshtrail_lib.base import files, opening
+
+log = logging.getLogger(__name__)
+
+#: What a disk did not take, by the path where it would be: this process knows it for as long as it lives.
+_HELD: dict[str, typing.Any] = {}
 
 
 class StoreError(CommandExecutionError):
@@ -25,6 +31,8 @@ def load(path: str) -> typing.Any:
 
     Raises :class:`StoreError` when others could have written it, or when it is no JSON.
     """
+    if path in _HELD:
+        return _HELD[path]
     data = load_bytes(path)
     try:
         return None if data is None else json.loads(data)
@@ -60,6 +68,21 @@ def save(path: str, value: object) -> None:
     """Make ``value`` what the file at ``path`` (str) holds, of this user alone; a crash leaves the old or the new."""
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     files.replace(path, json.dumps(value).encode(), mode=0o600)
+
+
+def remember(path: str, value: object) -> None:
+    """Do so; where the disk takes nothing, only this process remembers it, which the log says."""
+    try:
+        save(path, value)
+        _HELD.pop(path, None)
+    except (OSError, CommandExecutionError) as exc:
+        hold(path, value, exc)
+
+
+def hold(path: str, value: object, why: Exception) -> None:
+    """Remember ``value`` for as long as this process lives, for a reason that the log tells (``why``, Exception)."""
+    log.error("Not kept: %s", getattr(why, "message", why))
+    _HELD[path] = value
 
 
 def keep(path: str, data: bytes) -> None:

@@ -64,7 +64,7 @@ def findings(minion: Minion, policy: Policy, pam: Ask | None = None) -> list[Row
     verdicts, after = _verdicts(minion, policy, pam, before, now)
     after = memory.since(after, verdicts, now)._replace(looked=now)
     rows = [_row(one, after, policy, minion) for one in verdicts]
-    store.save(_path(minion), {"memory": memory.kept(after), "rows": rows})
+    store.remember(_path(minion), {"memory": memory.kept(after), "rows": rows})
     return rows
 
 

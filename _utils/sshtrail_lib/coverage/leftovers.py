@@ -123,7 +123,9 @@ def write(path: str, data: bytes, mode: int, group: int = -1) -> None:
     try:
         os.fchown(handle, -1, group)
         os.fchmod(handle, mode)
-        os.write(handle, data)
+        # A disk that is nearly full takes a part.
+        while data:
+            data = data[os.write(handle, data) :]
         os.fsync(handle)
     finally:
         os.close(handle)

@@ -8,6 +8,8 @@ import os
 import typing
 from collections.abc import Mapping
 
+from salt.exceptions import CommandExecutionError
+
 from sshtrail_lib.base import store, transaction
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.drift import answer, watch
@@ -28,9 +30,13 @@ def give(minion: Minion, ret: Mapping[str, typing.Any]) -> None:
     if function not in answer.FUNCTIONS:
         return
     # First kept: what is lost on the way to the mine, where each write replaces all, is asked for again.
-    with transaction.lock(_path(minion, "answers.lock"), DEADLINE):
-        known = answer.keep(_stored(minion), answer.packed(jid, function, ret.get("return")))
-        store.save(_path(minion, "answers.json"), known)
+    path, packed = _path(minion, "answers.json"), answer.packed(jid, function, ret.get("return"))
+    try:
+        with transaction.lock(_path(minion, "answers.lock"), DEADLINE):
+            store.remember(path, answer.keep(_stored(minion), packed))
+    except CommandExecutionError as exc:
+        # A disk that takes nothing, or somebody who was stopped with the lock in his hand, is no reason to be silent.
+        store.hold(path, [packed], exc)
     watch.into_mine(minion, answer.key(function), "sshtrail_answer.answer", jid)
 
 

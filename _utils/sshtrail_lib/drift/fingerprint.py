@@ -88,7 +88,7 @@ def keep(cachedir: str, seen: Seen, pillar: Mapping, look: Look) -> None:
     """
     clean = last_clean(cachedir) if look["differences"] else seen["time"] / 1e9
     kept = {"format": FORMAT, "pillar": asked(pillar), "clean": clean, "seen": seen, "look": look}
-    store.save(_path(cachedir), kept)
+    store.remember(_path(cachedir), kept)
 
 
 def last_clean(cachedir: str) -> float:

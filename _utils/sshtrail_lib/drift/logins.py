@@ -13,6 +13,8 @@ import re
 import time
 import typing
 
+from salt.exceptions import SaltException
+
 from sshtrail_lib.base import opening, processes, store, text, transaction
 from sshtrail_lib.base.minion import Minion
 
@@ -47,10 +49,10 @@ def attend(minion: Minion, asked: str) -> str:
     except transaction.Busy:
         return str(known.get("failed") or "")
     except Exception as exc:  # noqa: BLE001 - whatever it is, the heartbeat has to tell it
-        log.exception("Logins cannot be told")
+        log.error("Logins cannot be told: %s", exc, exc_info=not isinstance(exc, SaltException))
         why = text.line(f"{getattr(exc, 'message', exc)}" or type(exc).__name__)
         failed = f"logins cannot be told: {why}"
-        _keep(minion, {"format": FORMAT, **_known(minion), "again": True, "failed": failed})
+        store.remember(_path(minion), {"format": FORMAT, **_known(minion), "again": True, "failed": failed})
         return failed
 
 
@@ -64,6 +66,8 @@ def _attend(minion: Minion, asked: str) -> str:
     before, boot = known["at"], processes.boot()
     known["at"], grown = _grown(known["log"], before)
     if grown or known["again"] or not all(lives(one, boot) for one in known["open"].values()):
+        # What cannot be remembered would be told at each tick.
+        _keep(minion, {**known, "at": before})
         _keep(minion, {**minion.call["sshtrail_trail.tell"](known), "failed": ""})
     elif known["at"] != before:
         # Lost at a crash, it is read once more.

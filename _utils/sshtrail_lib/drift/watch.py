@@ -16,7 +16,7 @@ import typing
 from collections.abc import Mapping
 
 import salt.utils.minion
-from salt.exceptions import CommandExecutionError
+from salt.exceptions import CommandExecutionError, SaltException
 
 from sshtrail_lib import RELEASE, stale
 from sshtrail_lib.base import store, text, transaction
@@ -44,12 +44,20 @@ def tick(minion: Minion, pillar: Mapping) -> str:
     if stale():
         # This tick still looks with what the minion has loaded; the next one does with what is installed now.
         minion.call["saltutil.refresh_modules"]()
-    with uncollected():
-        return _tick(minion, pillar)
+    try:
+        with uncollected():
+            return _tick(minion, pillar)
+    except CommandExecutionError as exc:
+        # Not even a lock can be had: the master has to learn it by the silence.
+        log.error("Nobody can look for drift: %s", exc.message)
+        return f"failed: {text.line(exc.message)}"
 
 
 def _tick(minion: Minion, pillar: Mapping) -> str:
-    leftovers.clear(minion)
+    try:
+        leftovers.clear(minion)
+    except (OSError, CommandExecutionError) as exc:
+        log.error("What a proof left behind cannot be removed: %s", exc)
     asked = fingerprint.asked(pillar)
     untold = logins.attend(minion, asked)
     # Salt counts no ticks that run at once, and one can last: a sshd that hangs is waited for.
@@ -69,7 +77,7 @@ def _alone(minion: Minion, pillar: Mapping, asked: str, untold: str) -> str:
     try:
         done, failed = _ticked(minion, pillar, due, looks), untold
     except Exception as exc:  # noqa: BLE001 - whatever it is, the master has to hear that nobody looks
-        log.exception("The look for drift failed")
+        log.error("The look for drift failed: %s", exc, exc_info=not isinstance(exc, SaltException))
         failed = text.line(f"{getattr(exc, 'message', exc)}" or type(exc).__name__)
         done = f"failed: {failed}"
     _beat(minion, last, looks[0] if looks else None, failed)
@@ -108,7 +116,7 @@ def agree(minion: Minion, pillar: Mapping) -> bool:
 
 def _note_pillar(minion: Minion, name: str) -> None:
     if _noted_pillar(minion) != name:
-        store.save(_pillar_path(minion), name)
+        store.remember(_pillar_path(minion), name)
 
 
 def _noted_pillar(minion: Minion) -> str | None:
@@ -201,14 +209,14 @@ def _beat(minion: Minion, last: Beat, look: Look | None, failed: str) -> None:
 
 def _send_beat(minion: Minion, last: Beat, beat: Beat) -> None:
     # The mine's function reads what is kept. That it arrived is for the master to see.
-    store.save(_beat_path(minion), heartbeat.stored(beat))
+    store.remember(_beat_path(minion), heartbeat.stored(beat))
     if not into_mine(minion, heartbeat.MINE_KEY, "sshtrail_watch.heartbeat"):
-        store.save(_beat_path(minion), heartbeat.stored(last))
+        store.remember(_beat_path(minion), heartbeat.stored(last))
 
 
 def _withdraw_beat(minion: Minion, last: Beat) -> None:
     minion.call["mine.delete"](heartbeat.MINE_KEY)
-    store.save(_beat_path(minion), heartbeat.stored(last._replace(time=0.0)))
+    store.remember(_beat_path(minion), heartbeat.stored(last._replace(time=0.0)))
 
 
 def into_mine(minion: Minion, key: str, function: str, *args: str) -> bool:

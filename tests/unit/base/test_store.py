@@ -5,7 +5,8 @@ base.store: what is kept comes back, and only from a file that nobody else could
 import os
 
 import pytest
-from sshtrail_lib.base import store
+from salt.exceptions import CommandExecutionError
+from sshtrail_lib.base import files, store
 from support import require_root
 
 
@@ -76,3 +77,23 @@ def test_what_is_remembered_is_a_mapping_or_nothing(tmp_path, content, known):
     if content:
         path.chmod(0o666)
         assert store.remembered(str(path)) == {}
+
+
+def test_what_a_full_disk_does_not_take_is_remembered_by_this_process(tmp_path, monkeypatch):
+    path, room = str(tmp_path / "facts.json"), {"free": False}
+    store.save(path, "old")
+
+    def full(path, data, mode):
+        if not room["free"]:
+            raise CommandExecutionError(f"Cannot write {path}: No space left on device")
+        files.replace(path, data, mode)
+
+    monkeypatch.setattr(store.files, "replace", full, raising=True)
+    store.remember(path, "new")
+    assert store.load(path) == "new"
+    with open(path, encoding="ascii") as kept:
+        assert kept.read() == '"old"'
+    room["free"] = True
+    monkeypatch.undo()
+    store.remember(path, "newer")
+    assert store.load(path) == "newer" and path not in store._HELD

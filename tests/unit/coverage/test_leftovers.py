@@ -2,6 +2,9 @@
 coverage.leftovers: what a killed proof left goes, and nothing that is somebody's.
 """
 
+import errno
+import os
+
 import pytest
 from sshtrail_lib.base import minion, transaction
 from sshtrail_lib.coverage import leftovers
@@ -53,3 +56,22 @@ def test_what_is_going_on_is_left_alone(host, tmp_path):
         assert leftovers.clear(host) is False
     assert (tmp_path / "home").exists()
     assert leftovers.clear(host) is True
+
+
+@pytest.mark.parametrize("takes", [1, 7, 10**6])
+def test_a_disk_that_takes_a_part_gets_the_rest_or_says_so(tmp_path, monkeypatch, takes):
+    """A file of which only the beginning is there would take the place of what was kept for a year."""
+    real, room = os.write, {"left": 100}
+
+    def write(handle, data):
+        if not room["left"]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        part = data[: min(takes, room["left"])]
+        room["left"] -= len(part)
+        return real(handle, part)
+
+    monkeypatch.setattr(leftovers.os, "write", write)
+    leftovers.write(str(tmp_path / "whole"), b"x" * 60, 0o600)
+    assert (tmp_path / "whole").read_bytes() == b"x" * 60
+    with pytest.raises(OSError, match="No space left"):
+        leftovers.write(str(tmp_path / "part"), b"x" * 60, 0o600)

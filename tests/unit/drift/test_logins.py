@@ -170,6 +170,19 @@ def test_what_the_master_did_not_hear_is_told_again(host):
     assert [host.tick(), host.tick()] == [["closed"], []]
 
 
+def test_a_full_disk_tells_no_login_again_and_again(host, monkeypatch):
+    host.come(session(7, began=NOW + 11))
+
+    def full(path, value):
+        raise CommandExecutionError(f"Cannot write {path}: No space left on device")
+
+    with monkeypatch.context() as inside:
+        inside.setattr(logins.store, "save", full)
+        assert [host.tick(), host.tick()] == [[], []] and "No space left" in host.failed
+    monkeypatch.setattr(logins.store, "_HELD", {})
+    assert [host.tick(), host.tick()] == [["opened"], []]
+
+
 def test_a_storm_of_logins_is_told_in_parts(host):
     host.come(*[session(number, began=NOW + 11) for number in range(50)])
     told = [len(host.tick()) for _ in range(4)]

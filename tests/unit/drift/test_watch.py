@@ -111,6 +111,27 @@ def test_a_clock_that_was_ahead_makes_no_new_drift_of_the_same(master, monkeypat
     assert [master.tick() for _ in range(3)] == ["drift told", "nothing new", "nothing new"]
 
 
+def test_a_full_disk_is_told_and_not_by_a_crash(master, monkeypatch):
+    monkeypatch.setattr(watch.store, "_HELD", {})
+    master.tick()
+    master.differences = LOOSE
+
+    def full(path, data, mode):
+        raise CommandExecutionError(f"Cannot write {path}: No space left on device")
+
+    monkeypatch.setattr(watch.store.files, "replace", full)
+    assert master.tick().endswith("told.json: No space left on device") and master.mine == {}
+    assert heartbeat.parse(master.beats["sshtrail_heartbeat"]).failed.endswith("No space left on device")
+
+
+def test_a_disk_that_cannot_be_written_ends_a_tick_with_a_sentence(master, monkeypatch):
+    def locked(path, deadline=0.0):
+        raise CommandExecutionError(f"Cannot hold the lock {path}: Read-only file system; nothing was touched.")
+
+    monkeypatch.setattr(watch.transaction, "lock", locked)
+    assert master.tick().startswith("failed: Cannot hold the lock ")
+
+
 def test_what_could_not_be_told_is_told_at_the_next_tick(master):
     master.differences, master.away = LOOSE, True
     assert [master.tick(), master.tick()] == ["the master could not be told"] * 2
