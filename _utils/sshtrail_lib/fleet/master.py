@@ -166,19 +166,18 @@ def answers(
         found |= told
         silent = asked.away | asked.late
         if silent:
-            found |= _unproven(master.returned(asked.jid), silent)
+            found |= _unproven(function, master.returned(asked.jid), silent)
     return found
 
 
-def _unproven(returned: Answers, silent: set[str]) -> Answers:
-    there = [name for name in silent if name in returned]
-    return {name: _unsynced(returned[name]) if isinstance(returned[name], str) else standing.UNPROVEN for name in there}
-
-
-def _unsynced(said: str) -> str:
-    # Salt's own sentence for a function that a minion does not know says nothing of what to do.
-    unknown = said.endswith(" is not available.")
-    return f"{said.removesuffix('.')}: run saltutil.sync_all on it." if unknown else said
+def _unproven(function: str, returned: Answers, silent: set[str]) -> Answers:
+    """Return what is told of those that have answered over the bus alone (dict): nothing of what came, by whomever."""
+    lacks = f"'{function}' is not available"
+    return {
+        name: f"{lacks}: run saltutil.sync_all on it." if returned[name] == f"{lacks}." else standing.UNPROVEN
+        for name in silent
+        if name in returned
+    }
 
 
 def rows(master: Master, names: list[str], batch: int | str | None = None, timeout: int = 60) -> dict[str, Row]:

@@ -156,6 +156,15 @@ def test_a_return_that_somebody_sent_is_no_answer(site):
     assert rows["web1"]["differences"] == ["'sshtrail.condition' is not available: run saltutil.sync_all on it."]
 
 
+@pytest.mark.parametrize(
+    "said", ["ERROR: it was taken out of service", "\x1b[2J'x' is not available.", "", "a\nb", 5, {}]
+)
+def test_nothing_of_a_return_that_somebody_sent_is_shown(site, said):
+    site.opts["pillars"]["gone"] = {"sshtrail": POLICY}
+    site.opts["returned"]["gone"] = said
+    assert master.answers(Site(*site), ["gone"], "sshtrail.compliance", None, 0.2) == {"gone": standing.UNPROVEN}
+
+
 def test_an_id_that_was_never_accepted_is_not_queued(site):
     for number in range(2000):
         assert repairs.remediate(site, f"ghost-{number}") == {}
