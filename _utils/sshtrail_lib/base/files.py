@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import stat
+import tempfile
 import typing
 
 import salt.utils.atomicfile
@@ -117,6 +118,50 @@ def _replace(target: str, data: bytes, owner: tuple[int, int] | None) -> int:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(handle.name)
     return names
+
+
+def deliver(path: str, data: bytes) -> None:
+    """
+    Make ``data`` (bytes) what stands at ``path`` (str), a place that somebody has named and that others may write to.
+
+    It is for this user alone, unless he has given a file of his own that was there to others. No link is followed, and
+    nothing that somebody else has put there is written to: it is replaced. Raises
+    :class:`~salt.exceptions.CommandExecutionError` when the file cannot be written, or is a device or the like.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise CommandExecutionError(f"Cannot write {path}: it is no regular file")
+    directory = os.path.dirname(os.path.abspath(path))
+    try:
+        handle, name = tempfile.mkstemp(prefix=".sshtrail-", dir=directory)
+        try:
+            with open(handle, "wb") as new:
+                new.write(data)
+                new.flush()
+                _dress_as_own(handle, path)
+                os.fsync(handle)
+            os.replace(name, path)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name)
+        sync_directory(directory)
+    except OSError as exc:
+        raise CommandExecutionError(f"Cannot write {path}: {exc.strerror}") from exc
+
+
+def _dress_as_own(handle: int, path: str) -> None:
+    """Give an open file what the file at ``path`` has on, where that is this user's own and has no other name."""
+    try:
+        old = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        found = os.fstat(old)
+        if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_nlink == 1:
+            os.fchown(handle, -1, found.st_gid)
+            shutil.copystat(f"/proc/self/fd/{old}", f"/proc/self/fd/{handle}")
+            os.utime(handle)
+    finally:
+        os.close(old)
 
 
 def remove(path: str) -> None:

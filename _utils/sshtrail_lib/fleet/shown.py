@@ -186,7 +186,7 @@ def put(path: str, content: str) -> str:
     """
     try:
         # What it tells of a fleet and of people is not for everybody.
-        files.replace(path, content.encode("utf-8", "backslashreplace"), mode=0o600)
+        files.deliver(path, content.encode("utf-8", "backslashreplace"))
     except CommandExecutionError as exc:
         raise SaltInvocationError(f"{exc.message}.") from None
     return path

@@ -217,3 +217,44 @@ def test_a_pipe_keeps_no_reader_waiting(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     assert files.read(str(pipe)) == b""
+
+
+PLANTED = {
+    "nothing": lambda path: None,
+    "a link to a file of root's": lambda path: path.symlink_to(path.parent / "precious"),
+    "a link to nothing": lambda path: path.symlink_to(path.parent / "nothing"),
+    "a file of somebody's": lambda path: (path.touch(), path.chmod(0o666), os.chown(path, 65534, 65534)),
+    "another name of a file that all may read": lambda path: os.link(path.parent / "precious", path),
+}
+
+
+@pytest.mark.parametrize("plant", PLANTED.values(), ids=PLANTED)
+def test_what_is_delivered_is_for_this_user_alone_whatever_lies_there(tmp_path, plant):
+    require_root()
+    precious, path = tmp_path / "precious", tmp_path / "page.html"
+    precious.write_text("precious")
+    precious.chmod(0o644)
+    plant(path)
+    files.deliver(str(path), b"secret")
+    found = path.lstat()
+    assert (oct(found.st_mode), found.st_uid, path.read_bytes()) == (oct(0o100600), 0, b"secret")
+    assert precious.read_text() == "precious" and sorted(os.listdir(tmp_path)) == ["page.html", "precious"]
+
+
+def test_whom_this_user_has_given_his_file_to_may_read_the_next_one(tmp_path):
+    require_root()
+    path = tmp_path / "page.html"
+    files.deliver(str(path), b"old")
+    os.chown(path, 0, 33)
+    path.chmod(0o640)
+    files.deliver(str(path), b"new")
+    assert (path.read_bytes(), path.stat().st_gid, oct(path.stat().st_mode)) == (b"new", 33, oct(0o100640))
+
+
+@pytest.mark.parametrize("there", [os.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/null")])
+def test_what_cannot_be_delivered_leaves_nothing(tmp_path, there):
+    there(tmp_path / "page.html")
+    before = (tmp_path / "page.html").lstat()
+    with pytest.raises(CommandExecutionError, match="Cannot write .*page.html: it is no regular file"):
+        files.deliver(str(tmp_path / "page.html"), b"x")
+    assert os.listdir(tmp_path) == ["page.html"] and (tmp_path / "page.html").lstat() == before
