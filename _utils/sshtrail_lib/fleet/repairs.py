@@ -23,7 +23,7 @@ from sshtrail_lib.drift import event
 from sshtrail_lib.drift.claim import MINE_KEY
 from sshtrail_lib.fleet import crew, remedy
 from sshtrail_lib.fleet.crew import Outcome
-from sshtrail_lib.fleet.master import Master
+from sshtrail_lib.fleet.master import Master, Send
 from sshtrail_lib.fleet.pillars import Pillars
 from sshtrail_lib.fleet.remedy import Limits, Record
 from sshtrail_lib.policy import arguments
@@ -175,7 +175,8 @@ def _worked(master: Master, limits: Limits) -> dict[str, str]:
     """Repair whoever has to be, until nobody is left; return what was done."""
     done: dict[str, str] = {}
     mine = master.mine()
-    with master.publisher() as publish, Pillars(functools.partial(_asked_for, master)) as pillars:
+    compiled = Pillars(functools.partial(_asked_for, master))
+    with master.publisher() as publish, compiled as pillars, master.events() as send:
         team, again, looked = crew.Crew(publish, mine, pillars, limits), set[str](), 0.0
         while team.hosts or again or _left(master):
             due = not team.hosts or time.monotonic() - looked >= crew.TOGETHER
@@ -184,20 +185,20 @@ def _worked(master: Master, limits: Limits) -> dict[str, str]:
             again = names & set(team.hosts) if due else again
             claims = remedy.claims({name: mine.told(name, MINE_KEY) for name in names - again})
             team.take(crew.due(claims, records(master) if claims else {}, team.hosts))
-            done |= _noted(master, team.step(), limits)
+            done |= _noted(master, send, team.step(), limits)
             if again or not names:
                 crew.pause(team)
     return done
 
 
-def _noted(master: Master, ended: Mapping[str, Outcome], limits: Limits) -> dict[str, str]:
+def _noted(master: Master, send: Send, ended: Mapping[str, Outcome], limits: Limits) -> dict[str, str]:
     """Tell how repairs went, and remember it; return what was done (dict by id)."""
     if not ended:
         return {}
     with transaction.lock(_place(master, "records.lock"), DEADLINE):
         known = records(master)
         for name, outcome in ended.items():
-            known[name] = _told(master, name, outcome, known.get(name, Record()), limits)
+            known[name] = _told(send, name, outcome, known.get(name, Record()), limits)
         _store(master, known)
     said = {name: f"failed: {one.said}" if one.failed else f"repaired. {one.said}" for name, one in ended.items()}
     return {name: one if ended[name].failed else one.rstrip(". ") for name, one in said.items()}
@@ -206,18 +207,18 @@ def _noted(master: Master, ended: Mapping[str, Outcome], limits: Limits) -> dict
 def _asked_for(master: Master, name: str) -> str | None:
     """Return the digest of a minion's policy if its pillar says that it be repaired, else None."""
     pillar, os_family = master.pillar(name)
-    policy = policy_pillar.build(pillar, os_family)
-    return policy_pillar.digest(pillar) if arguments.repairs(policy) else None
+    policy, digest = policy_pillar.named(pillar, os_family)
+    return digest if arguments.repairs(policy) else None
 
 
-def _told(master: Master, name: str, outcome: Outcome, record: Record, limits: Limits) -> Record:
+def _told(send: Send, name: str, outcome: Outcome, record: Record, limits: Limits) -> Record:
     """Tell how a repair went, and return what is to be remembered of it."""
     now, (claim, started), failed = time.time(), outcome.repair[:2], outcome.failed
     number = remedy.attempt(record, now)
     record, last = remedy.tried(record, claim, not failed, now, limits)
     told = event.outcome(name, claim, number, now - started, outcome.said)
-    master.call["event.send"](event.FAILED if failed else event.REPAIRED, told)
+    send(event.FAILED if failed else event.REPAIRED, told)
     if last:
         why = f"{record.stopped}. {outcome.said}".rstrip()
-        master.call["event.send"](event.STOPPED, event.outcome(name, claim, number, now - started, why))
+        send(event.STOPPED, event.outcome(name, claim, number, now - started, why))
     return record

@@ -58,7 +58,7 @@ def build(pillar: Mapping, os_family: str, distribution: str | None = None) -> T
     return _built(_checked(pillar), os_family, distribution)
 
 
-def named(pillar: Mapping, os_family: str, distribution: str | None) -> tuple[Tree, str]:
+def named(pillar: Mapping, os_family: str, distribution: str | None = None) -> tuple[Tree, str]:
     """Return what :func:`build` returns (dict), and :func:`digest` (str): the pillar is checked only once for both."""
     given = _checked(pillar)
     return _built(given, os_family, distribution), _digest(given)

@@ -63,6 +63,10 @@ class Site(Master):
     def publisher(self):
         yield self.publish
 
+    @contextlib.contextmanager
+    def events(self):
+        yield self.call["event.send"]
+
     def publish(self, minions, function, *args, **kwargs):
         self.opts["published"].append((function, list(minions)))
         jid = str(len(self.opts["published"]))
