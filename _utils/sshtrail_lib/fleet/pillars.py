@@ -16,6 +16,7 @@ import multiprocessing
 import multiprocessing.pool
 import os
 import signal
+import threading
 import time
 import typing
 from collections.abc import Callable, Iterable, Iterator
@@ -32,6 +33,8 @@ WORTHWHILE, MOST = 8, 4
 PAUSE = 0.02
 #: Seconds after which a process that compiles a pillar is not waited for any more.
 DEADLINE = 60
+#: Seconds that a pillar may take: what it is made from can be what its minion says of itself.
+LONGEST, AGAIN = 30, 1.0
 #: linux/prctl.h: which signal a process gets when the one that has started it ends.
 PR_SET_PDEATHSIG = 1
 #: What Salt's loader finds by listing directories.
@@ -180,7 +183,32 @@ def _of(name: str) -> typing.Any:
 
 def _or_none(compile_: Asked, name: str) -> typing.Any:
     try:
-        return compile_(name)
+        with _limited(LONGEST):
+            return compile_(name)
     except Exception as exc:  # noqa: BLE001 - a pillar may use what the minion says of itself: the others go on
         log.error("The pillar of %s cannot be used: %s", text.line(name), text.line(str(exc), 5 * text.LONGEST))
         return None
+
+
+@contextlib.contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError in what takes longer (float), as far as this thread can be told."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def over(_signal: int, _frame: object) -> None:
+        raise TimeoutError(f"it takes longer than {seconds:g} seconds")
+
+    before = signal.signal(signal.SIGALRM, over)
+    # Salt makes an error of one file of what is raised there, and goes on with the next.
+    signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
+    try:
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:
+        # It may have come while it was turned off.
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before or signal.SIG_DFL)

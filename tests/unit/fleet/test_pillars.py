@@ -59,6 +59,33 @@ def test_a_process_that_hangs_is_not_waited_for(monkeypatch):
     assert found == dict.fromkeys(NAMES, "here") and time.monotonic() - started < 60
 
 
+def endless(name):
+    """What Salt does: an error of one file is kept, and the next file is read."""
+    files = 0
+    while name == "web1" and files < 3:
+        try:
+            while True:
+                pass
+        except TimeoutError:
+            files += 1
+    if files:
+        raise KeyError("three files that have no end")
+    return name
+
+
+@pytest.mark.parametrize("count", [2, 12])
+def test_a_pillar_without_an_end_holds_up_nobody_else(monkeypatch, count):
+    monkeypatch.setattr(pillars, "LONGEST", 0.3)
+    monkeypatch.setattr(pillars, "AGAIN", 0.1)
+    before, started = signal.getsignal(signal.SIGALRM), time.monotonic()
+    with pillars.Pillars(endless) as asked:
+        asked.ask(NAMES[:count])
+        found = told(asked)
+    assert found == {name: None if name == "web1" else name for name in NAMES[:count]}
+    assert time.monotonic() - started < 30
+    assert signal.getsignal(signal.SIGALRM) == before and signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
 KILLED = """
 import os, sys, time
 from sshtrail_lib.fleet import pillars
