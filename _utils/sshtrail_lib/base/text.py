@@ -11,6 +11,9 @@ import typing
 #: Characters of a value that are shown.
 LONGEST = 200
 LINE = re.compile(rb"[^\n]*\n|[^\n]+")
+#: What Python takes for printable, and nobody sees (Unicode: Default_Ignorable_Code_Point, and a blank of Braille's):
+#: two names can differ by it alone.
+UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]")
 #: What begins a formula where a spreadsheet reads a file, be it as wide as a letter of Japanese.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
@@ -36,7 +39,7 @@ def line(text: str, longest: int = LONGEST) -> str:
     """Return ``text`` (str) as one printable line of at most ``longest`` characters; what is no such is escaped."""
     # What is not shown is not escaped: somebody may have written megabytes.
     text = text[: longest + 1]
-    safe = text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    safe = text if _shows(text) else "".join(map(_escaped, text))
     return safe if len(safe) <= longest else safe[: longest - 1] + "…"
 
 
@@ -68,7 +71,7 @@ def plain(value: typing.Any, levels: int = 20) -> typing.Any:
     one that no 64 bits hold) or lies deeper than ``levels`` (int) is None; what is neither is shown as text.
     """
     if isinstance(value, str):
-        return value if value.isprintable() else "".join(map(_harmless, value))
+        return value if _shows(value) else "".join(map(_harmless, value))
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, (int, float)):
@@ -81,7 +84,15 @@ def plain(value: typing.Any, levels: int = 20) -> typing.Any:
 
 
 def _harmless(sign: str) -> str:
-    return sign if sign.isprintable() or sign in "\n\t" else ascii(sign)[1:-1]
+    return sign if sign in "\n\t" else _escaped(sign)
+
+
+def _escaped(sign: str) -> str:
+    return sign if _shows(sign) else ascii(sign)[1:-1]
+
+
+def _shows(text: str) -> bool:
+    return text.isprintable() and (text.isascii() or not UNSEEN.search(text))
 
 
 def iso(seconds: float) -> str:

@@ -51,9 +51,22 @@ def test_what_is_not_printable_is_escaped(data, shown):
     assert text.printable(data) == shown
 
 
+#: Directions that turn around, and what takes no room.
+UNSEEN = "\u202e\u2066\u200b\u200f\u00ad\ufeff\u034f\u115f\u3164\ufe0f\uffa0\u2800\U000e0041\U000e0100"
+
+
+@pytest.mark.parametrize("sign", UNSEEN)
+def test_what_nobody_sees_is_made_visible_in_data(sign):
+    assert text.plain({f"a{sign}": [f"b{sign}"]}) == {f"a{ascii(sign)[1:-1]}": [f"b{ascii(sign)[1:-1]}"]}
+
+
 @pytest.mark.parametrize(
     ("given_text", "longest", "shown"),
-    [("short", 5, "short"), ("longer", 5, "long…"), ("a\nb", 9, "a\\nb"), ("\x1b[2J", 9, "\\x1b[2J")],
+    [
+        *[("short", 5, "short"), ("longer", 5, "long…"), ("a\nb", 9, "a\\nb"), ("\x1b[2J", 9, "\\x1b[2J")],
+        *[(f"ro{sign}ot", 20, f"ro{ascii(sign)[1:-1]}ot") for sign in UNSEEN],
+        *[("אבג é 名", 20, "אבג é 名")],
+    ],
 )
 def test_a_line_has_an_end(given_text, longest, shown):
     assert text.line(given_text, longest) == shown
