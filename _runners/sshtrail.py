@@ -235,7 +235,7 @@ def session(host, id, timeout=120):
 
         salt-run sshtrail.session web1 42@20261125T140307Z
     """
-    told = fleet_sessions.session(_master(), host, str(id), timeout)
+    told = fleet_sessions.session(_master(), str(host), str(id), timeout)
     if not shown.by_hand(__opts__, "sshtrail.session"):
         return told
     return _answer(told, 0, trail_shown.transcript(told))

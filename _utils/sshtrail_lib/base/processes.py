@@ -134,11 +134,17 @@ def process(pidfile: str, names: Iterable[str]) -> int | None:
     names
         The process names (comm) that the daemon may have (list of str): a recycled pid is no daemon.
     """
+    pid = named(pidfile)
+    called = [os.fsencode(name)[:LONGEST_COMM] for name in names]
+    return pid if pid is not None and comm(pid) in called else None
+
+
+def named(pidfile: str) -> int | None:
+    """Return the pid (int) that the file ``pidfile`` (str) holds, whosever it is now, None for none."""
     try:
-        pid = int(files.read(pidfile) or b"")
+        return int(files.read(pidfile) or b"")
     except ValueError:
         return None
-    return pid if comm(pid) in [os.fsencode(name)[:LONGEST_COMM] for name in names] else None
 
 
 def boot() -> str:

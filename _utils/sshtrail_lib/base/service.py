@@ -181,7 +181,7 @@ def _runs(minion: Minion, name: str) -> bool:
     key, process = f"sshtrail_service.{name}", _process(name)
     if (process and minion.context.get(key) == process) or lost(minion, name):
         return True
-    if not _has_script(name):
+    if not _has_script(name) or _is_anothers(name):
         return False
     runs = _run(minion, _script(name), "status")["retcode"] == 0
     minion.context[key] = process if runs else None
@@ -192,7 +192,15 @@ def _process(name: str) -> tuple[int, bytes] | None:
     """Return the service's living process (pid, and when it started), or None where nothing tells which it is."""
     known = PROCESSES.get(name)
     pid = processes.process(known.pidfile, [known.name]) if known else None
-    return (pid, processes.birth(pid)) if pid else None
+    # Anybody can call himself so, and wait for the pid.
+    return (pid, processes.birth(pid)) if pid and processes.owner(pid) in (0, os.geteuid()) else None
+
+
+def _is_anothers(name: str) -> bool:
+    """Tell whether the pid that a daemon left is another's now (bool): scripts ask only whether there is such."""
+    known = PROCESSES.get(name)
+    pid = processes.named(known.pidfile) if known else None
+    return pid is not None and processes.owner(pid) >= 0 and not _process(name)
 
 
 def _script(name: str) -> str:

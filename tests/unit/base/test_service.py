@@ -6,12 +6,14 @@ Salt's ``service`` module is a stand-in: the machines that these tests run on ne
 
 import os
 import pathlib
+import subprocess
 import threading
 
 import pytest
 import salt.utils.systemd
 from sshtrail_lib.base import processes, service
 from sshtrail_lib.base.minion import Minion
+from support import require_root
 
 
 @pytest.fixture
@@ -90,6 +92,23 @@ def test_a_process_that_is_gone_is_asked_about(scripted, monkeypatch, happens):
     happens(scripted, monkeypatch)
     scripted.answer["retcode"] = 3
     assert not scripted.status("ssh")
+
+
+@pytest.mark.parametrize("uid", [0, 65534])
+@pytest.mark.parametrize("name", ["sshd", "sleep"])
+def test_a_pid_that_is_another_s_now_is_no_daemon(scripted, monkeypatch, name, uid):
+    """The scripts of LSB say that a daemon runs where its pid file names a process that lives (pidofproc)."""
+    require_root()
+    monkeypatch.setattr(service, "PROCESSES", {"ssh": service.Process(str(scripted.pidfile), "sshd")})
+    code = "import ctypes, sys; ctypes.CDLL(None).prctl(15, sys.argv[1].encode()); print(1, flush=True); input()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(["/usr/bin/python3", "-c", code, name], user=uid, group=uid, **pipes) as process:
+        process.stdout.readline()
+        scripted.pidfile.write_text(str(process.pid))
+        assert scripted.status("ssh") is (name == "sshd" and not uid)
+        process.stdin.close()
+    # One that is nobody's any more is for the script to judge.
+    assert scripted.status("ssh")
 
 
 def test_a_script_that_said_no_is_asked_again(scripted):
