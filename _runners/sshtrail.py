@@ -90,6 +90,7 @@ def fleet(tgt="*", tgt_type="glob", batch=None, timeout=60, table=None):
     return _answer(rows, status, text, shown.states(rows, fleet_standing.good))
 
 
+@shown.refusing
 def roots():
     """
     Return this master's ``file_roots`` and ``pillar_roots`` with the SLS files and the pillar of this project (dict).
@@ -278,6 +279,7 @@ def page(file, tgt="*", tgt_type="glob", days=7, keep=0, batch=None, timeout=120
     return _answer(made, shown.FAILED if made["silent"] else 0) if by_hand else made
 
 
+@shown.refusing
 def watch():
     """
     Take in the heartbeats of all hosts, and tell of those that have fallen silent (dict of minion id to why, str).
@@ -369,6 +371,7 @@ def remediate(minion=None):
     return fleet_repairs.remediate(_master(), minion)
 
 
+@shown.refusing
 def repairs():
     """
     Return what was repaired within the last hour, and who is left to a person (dict by minion id).

@@ -17,7 +17,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 
 import salt.output
-from salt.exceptions import CommandExecutionError, SaltInvocationError
+from salt.exceptions import CommandExecutionError, SaltException, SaltInvocationError
 
 from sshtrail_lib.base import files, text
 from sshtrail_lib.fleet.standing import Row
@@ -94,7 +94,8 @@ def demand(names: list[str], tgt: object, tgt_type: str) -> None:
 def refusing(runner: Callable) -> Callable:
     """
     Have a function of the runner end with a sentence and status 1 where somebody on a command line gave it what cannot
-    be: Salt shows the whole help for that, and ends with 0, as if all were well. After Ctrl-C it ends with 130.
+    be, or where it fails: Salt shows the whole help or a traceback for that, and can end with 0, as if all were well.
+    After Ctrl-C it ends with 130.
 
     runner
         The function, whose module has Salt's dunders and which has the name of the module before its own.
@@ -108,11 +109,11 @@ def refusing(runner: Callable) -> Callable:
         try:
             _bound(runner, args, kwargs)
             return runner(*args, **kwargs)
-        except (SaltInvocationError, *INTERRUPTS) as exc:
+        except (SaltException, *INTERRUPTS) as exc:
             if not by_hand(salts["__opts__"], name):
                 raise
-            refused = isinstance(exc, SaltInvocationError)
-            said, status = (f"{exc}", FAILED) if refused else ("Interrupted.", INTERRUPTED)
+            refused = isinstance(exc, SaltException)
+            said, status = (text.line(f"{exc}", 5 * text.LONGEST), FAILED) if refused else ("Interrupted.", INTERRUPTED)
         salts["__context__"]["retcode"] = status
         return answer(salts["__opts__"], event, {"Error": said}, status, f"{name}: {said}")
 

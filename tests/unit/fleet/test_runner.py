@@ -70,6 +70,19 @@ def test_what_cannot_be_asked_is_one_sentence_and_no_success(runner, capsys, nam
         function(*given, **named)
 
 
+@pytest.mark.parametrize(
+    ("name", "given"), [("repairs", []), ("remediate", ["web1"]), ("clear", ["web1"]), ("watch", [])]
+)
+def test_what_fails_is_one_sentence_and_no_traceback(runner, monkeypatch, capsys, name, given):
+    def full(*_given):
+        raise CommandExecutionError("Cannot hold the lock x: No space left\non \x1b[2Jdevice; nothing was touched.")
+
+    room = runner.module.fleet_heartbeats if name == "watch" else runner.module.fleet_repairs
+    monkeypatch.setattr(room, "shown" if name == "repairs" else name, full)
+    assert runner(name)(*given)["retcode"] == 1
+    assert json.loads(capsys.readouterr().out)["Error"].startswith("Cannot hold the lock x: No space left\\non \\x1b")
+
+
 @pytest.mark.parametrize("name", ["fleet", "compliance", "sessions", "page"])
 def test_a_target_that_is_nobody_is_no_success(runner, monkeypatch, capsys, tmp_path, name):
     monkeypatch.setattr(runner.module.master.Master, "minions", lambda *_: [])
@@ -136,5 +149,9 @@ def test_an_error_stays_one(runner, monkeypatch):
         raise CommandExecutionError("why")
 
     monkeypatch.setattr(runner.module.master, "roll_out", wrong)
+    function = runner("rollout")
+    assert function("dev")["retcode"] == runner.module.__context__["retcode"] == 1
+    # Whoever is no person on a command line gets the error itself.
+    runner.module.__opts__["fun"] = "state.orchestrate"
     with pytest.raises(CommandExecutionError, match="why"):
-        runner("rollout")("dev")
+        function("dev")
