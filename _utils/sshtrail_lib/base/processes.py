@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import re
 import threading
@@ -25,6 +26,8 @@ from sshtrail_lib.base import files, store
 LONGEST_COMM = 15
 #: Bytes of a command line of somebody else.
 LONGEST_CMDLINE = 16384
+#: Open files of a process of somebody else that are looked at.
+MOST_FILES = 4096
 #: Seconds in which a process of somebody else tells its command line, and for which nobody of his is asked who did not.
 PATIENCE, FORGIVEN = 1.0, 600.0
 _HUNG: dict[int, float] = {}
@@ -69,6 +72,27 @@ def owner(pid: int) -> int:
         return os.stat(f"/proc/{pid}").st_uid
     except OSError:
         return -1
+
+
+def of_root_alone(pid: int) -> bool:
+    """Return whether all user numbers of the process ``pid`` (int) are root's (bool): proc(5), status."""
+    found = re.search(rb"^Uid:\s+(.*)$", _proc(pid, "status"), re.MULTILINE)
+    return found is not None and set(found[1].split()) == {b"0"}
+
+
+def links(pid: int) -> list[str]:
+    """
+    Return where the open files of the process ``pid`` (int) lead (list of str), as far as it tells.
+
+    Of somebody else's these are :data:`MOST_FILES` at most: he may have half a million in each of a thousand processes.
+    """
+    found, most = [], None if owner(pid) in (0, os.geteuid()) else MOST_FILES
+    with contextlib.suppress(OSError), os.scandir(f"/proc/{pid}/fd") as entries:
+        for entry in itertools.islice(entries, most):
+            # One that is closed meanwhile leads nowhere.
+            with contextlib.suppress(FileNotFoundError):
+                found.append(os.readlink(entry.path))
+    return found
 
 
 def state(pid: int) -> str:

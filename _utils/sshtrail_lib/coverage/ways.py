@@ -277,7 +277,7 @@ def _called(process: Process) -> str:
 
 def _is_believed(process: Process) -> bool:
     """Tell whether nobody but root has started a process, and given it its words (bool)."""
-    if process.uid or not sshd_started.of_root_alone(process.pid):
+    if process.uid or not processes.of_root_alone(process.pid):
         return False
     found = _file_of(process.pid)
     # One that anybody may start as root, such as sudo, has the words and the sockets that he gave it.
@@ -301,7 +301,7 @@ def _owners(pids: Iterable[int]) -> dict[int, tuple[str, ...]]:
         if network not in networks:
             networks.add(network)
             held |= {f"socket:[{one.inode}]": f"{_shown(one.address)}:{one.port}" for one in _heard(pid, network)}
-    found = {pid: tuple(held[link] for link in _links(pid) if link in held) for pid in sorted(pids)}
+    found = {pid: tuple(held[link] for link in processes.links(pid) if link in held) for pid in sorted(pids)}
     return {pid: places for pid, places in found.items() if places}
 
 
@@ -318,16 +318,6 @@ def _network(pid: int) -> int:
 
 def _shown(address: str) -> str:
     return f"[{address}]" if ":" in address else address
-
-
-def _links(pid: int) -> list[str]:
-    found, top = [], f"/proc/{pid}/fd"
-    try:
-        for name in os.listdir(top):
-            found.append(os.readlink(f"{top}/{name}"))
-    except OSError:
-        return found
-    return found
 
 
 def _server(minion: Minion, path: str, one: Process, command: CommandLine, places: tuple[str, ...]) -> Server:

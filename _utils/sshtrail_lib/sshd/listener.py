@@ -293,11 +293,7 @@ def _refusing(pid: str) -> bool:
 
 def _held_by(pid: str) -> set[bytes]:
     """Return what the open files of a process are (set of bytes), as far as it tells."""
-    found = set()
-    with contextlib.suppress(OSError):
-        for number in os.listdir(f"/proc/{pid}/fd"):
-            found.add(os.fsencode(os.readlink(f"/proc/{pid}/fd/{number}")))
-    return found
+    return set(map(os.fsencode, processes.links(int(pid))))
 
 
 def stamp(pidfile: str) -> Stamp | None:

@@ -34,7 +34,7 @@ def genuine(pid: int) -> bool:
     """Return whether the process ``pid`` (int) is root's, and runs the installed sshd, or one that was installed."""
     program = oracle.binary()
     try:
-        if not program or os.stat(f"/proc/{pid}").st_uid or not of_root_alone(pid):
+        if not program or os.stat(f"/proc/{pid}").st_uid or not processes.of_root_alone(pid):
             return False
         link = os.readlink(f"/proc/{pid}/exe")
         if link.endswith(_GONE):
@@ -42,12 +42,6 @@ def genuine(pid: int) -> bool:
         return os.path.samefile(f"/proc/{pid}/exe", program)
     except OSError:
         return False
-
-
-def of_root_alone(pid: int) -> bool:
-    """Return whether all user numbers of the process ``pid`` (int) are root's: proc(5), status."""
-    found = re.search(rb"^Uid:\s+(.*)$", files.read(f"/proc/{pid}/status") or b"", re.MULTILINE)
-    return found is not None and set(found[1].split()) == {b"0"}
 
 
 def command(pid: int, config: str, minion: Minion | None = None) -> CommandLine | None:

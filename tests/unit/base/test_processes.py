@@ -2,6 +2,7 @@
 What a running daemon has read, asked about real processes.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import time
 
 import pytest
 from sshtrail_lib.base import processes
+from support import require_root
 
 
 @pytest.fixture
@@ -267,6 +269,28 @@ def test_the_command_line_of_somebody_else_has_an_end(foreign, monkeypatch):
     monkeypatch.setattr(processes, "_proc", lambda pid, name: b"a\0" * 10**6)
     assert len(processes.cmdline(7003)) == processes.LONGEST_CMDLINE
     assert set(processes.argv(7003)) == {"a"}
+
+
+def test_the_open_files_of_somebody_else_have_an_end(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.touch()
+    with contextlib.ExitStack() as stack:
+        for _ in range(50):
+            stack.enter_context(path.open())
+        assert processes.links(os.getpid()).count(str(path)) == 50
+        monkeypatch.setattr(processes, "owner", lambda pid: 65534)
+        monkeypatch.setattr(processes, "MOST_FILES", 20)
+        assert len(processes.links(os.getpid())) == 20
+    assert processes.links(2**22 + 5) == []
+
+
+@pytest.mark.parametrize("uid", [0, 65534])
+def test_whether_a_process_is_roots_alone(uid):
+    require_root()
+    with subprocess.Popen(["sleep", "60"], user=uid) as process:
+        assert processes.of_root_alone(process.pid) is (uid == 0)
+        process.kill()
+    assert not processes.of_root_alone(2**22 + 5)
 
 
 def test_a_process_has_an_owner_while_it_lives():

@@ -15,7 +15,6 @@ import types
 import pytest
 from sshtrail_lib.base import processes
 from sshtrail_lib.coverage import people, pulse, ways
-from sshtrail_lib.sshd import started
 
 #: Listens, tells that it does, and waits.
 LISTENS = "import socket; s = socket.create_server(('127.0.0.1', 4242)); print(flush=True); input()"
@@ -172,7 +171,8 @@ def test_the_tables_of_a_server(tmp_path):
     ],
 )
 def test_what_a_sshd_is_called(program, title, called):
-    one = ways.Process(9, 1, "x", 0, 0, program, (title,), 0.0, False, "")
+    # That of root alone: what somebody else calls himself is nothing.
+    one = ways.Process(os.getpid(), 1, "x", 0, 0, program, (title,), 0.0, False, "")
     assert ways._called(one) == called
 
 
@@ -285,7 +285,7 @@ def test_a_program_that_anybody_may_start_as_root_is_not_believed(monkeypatch):
     with monkeypatch.context() as inside:
         inside.setattr(ways, "_file_of", lambda pid: os.stat("/usr/bin/su"))
         assert not ways._is_believed(one)
-    monkeypatch.setattr(started, "of_root_alone", lambda pid: False)
+    monkeypatch.setattr(processes, "of_root_alone", lambda pid: False)
     assert not ways._is_believed(one)
 
 
