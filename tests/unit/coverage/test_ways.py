@@ -203,6 +203,22 @@ def test_which_keywords_name_another_program(tmp_path, monkeypatch):
     assert ways._replaced(None, {"sshdauthpath": str(other)}) == ()
 
 
+@pytest.mark.parametrize(
+    "group,transient",
+    [
+        ("/system.slice/mine.service", True),
+        ("/system.slice/mine.service/payload", True),
+        ("/system.slice/ssh.service", False),
+        ("/user.slice/user-0.slice/session-1.scope", False),
+        ("", False),
+    ],
+)
+def test_a_unit_for_the_moment_whatever_its_name(tmp_path, monkeypatch, group, transient):
+    monkeypatch.setattr(ways, "TRANSIENT", str(tmp_path))
+    (tmp_path / "mine.service").write_text("")
+    assert ways._is_transient(group) == transient
+
+
 # --- Who calls himself what he is not -----------------------------------------------------------------------------
 
 #: Listens and has a sshd's name: who is asked how it was started is told what stands in its title.
