@@ -189,7 +189,9 @@ def effective(facts: Facts, name: str) -> Finding:
     if sshd.error:
         return Finding(UNKNOWN, sshd.error, "effective")
     remedy, seen, wrong = f"sshtrail:sshd:config:{keyword}: {proposed}", [], []
-    for criteria, values in sshd.branches.items():
+    # How others than root come in says nothing of root.
+    asked = sshd.root if keyword == "PermitRootLogin" and sshd.root else sshd.branches
+    for criteria, values in asked.items():
         now = values.get(keyword.lower(), Value("unset", "default"))
         if not criteria and keyword.lower() in sshd.overruled:
             now = Value(sshd.overruled[keyword.lower()], "the command line of the sshd that runs")

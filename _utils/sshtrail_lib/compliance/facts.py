@@ -108,6 +108,8 @@ class Sshd(typing.NamedTuple):
         For everybody (under ""), and for whom each Match block is (str): each keyword's :class:`Value`.
     unread
         Why the running sshd does otherwise (str), empty when it does not, None where that cannot be told.
+    root
+        The same for root alone, without the blocks that root never meets; empty where that was not asked.
     overruled
         What its command line decides instead (dict of keyword in lower case to str).
     pam
@@ -119,6 +121,7 @@ class Sshd(typing.NamedTuple):
     unread: str | None
     pam: tuple[str, ...] | None
     overruled: Mapping[str, str] = {}
+    root: Mapping[str, Mapping[str, Value]] = {}
 
 
 class Auditd(typing.NamedTuple):

@@ -22,7 +22,7 @@ from sshtrail_lib.base import memory as base_memory
 from sshtrail_lib.base.memory import Memory
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.base.transaction import Transaction
-from sshtrail_lib.sshd import accounts, guard, include, keywords, language, match, oracle, values
+from sshtrail_lib.sshd import accounts, guard, include, keywords, language, match, members, oracle, values
 from sshtrail_lib.sshd import asked as sshd_asked
 from sshtrail_lib.sshd import beside as sshd_beside
 from sshtrail_lib.sshd import effective as sshd_effective
@@ -99,18 +99,27 @@ def _described(found: Effective) -> dict[str, typing.Any]:
     }
 
 
-def branches(minion: Minion, path: str) -> dict[str, dict[str, dict[str, typing.Any]]]:
+def branches(minion: Minion, path: str, user: str | None = None) -> dict[str, dict[str, dict[str, typing.Any]]]:
     """
     Return what sshd does for everybody (under ""), and for whom each Match block is (dict of criteria to dict).
 
     path
         The main configuration file (str).
+    user
+        An account (str): then only for it, and without the blocks that it can never meet. None for all accounts.
 
     Each is as :func:`effective` has it, for an example of a connection that the block is for.
     """
     tree = _load(minion, path)
-    samples = {match.text(one): match.sample(one, tree.daemon.names) for one in sshd_plan.criteria(tree)}
-    found = {name: sshd_effective.effective(tree, one) for name, one in {"": Connection(), **samples}.items()}
+    samples = {"": members.anybody(tree)._replace(user=user)}
+    for one in sshd_plan.criteria(tree):
+        sample = match.sample(one, tree.daemon.names)._replace(anybody=True)
+        if user is not None:
+            others = tuple(given for given in one if given[0] not in ("user", "group", "invalid-user"))
+            sample = sample._replace(user=user, criteria=others)
+        if match.meets(one, sample, tree.daemon):
+            samples[match.text(one)] = sample
+    found = {name: sshd_effective.effective(tree, one) for name, one in samples.items()}
     return {name: {key: _described(one) for key, one in sorted(values.items())} for name, values in found.items()}
 
 

@@ -161,6 +161,17 @@ def test_a_value_of_sshd_passes_and_fails_in_each_branch(name):
     assert found.status == "fail" and "for Match User bob" in found.evidence
 
 
+def test_how_others_than_root_come_in_says_nothing_of_root():
+    good, bad = (values({**KEYWORDS, "permitrootlogin": one, "loglevel": "QUIET"}, SSHD) for one in ("no", "yes"))
+    known = sshd({"": bad, "User bob": bad}, root={"": good})
+    assert checks.look(known, "sshd_disable_root_login", "CIS").status == "pass"
+    found = checks.look(
+        sshd({"": good}, root={"": good, "Address 192.0.2.0/24": bad}), "sshd_disable_root_login", "CIS"
+    )
+    assert found.status == "fail" and "for Match Address 192.0.2.0/24" in found.evidence
+    assert checks.look(sshd(root={"": bad}), "sshd_set_loglevel_info", "CIS").status == "pass"
+
+
 def test_a_sshd_that_has_not_read_its_files_fails():
     found = checks.look(sshd(unread="the sshd that runs has not read it"), "sshd_disable_root_login", "CIS")
     assert (found.status, found.layer) == ("fail", "daemon")

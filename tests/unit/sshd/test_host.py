@@ -61,6 +61,29 @@ def test_a_host_without_sshd_is_predicted(minion, tmp_path):
         assert missing.value.changes == {"LogLevel": {"old": None, "new": "VERBOSE"}}
 
 
+#: What stands in the file, and PermitRootLogin for everybody and for root: under "", and in each block.
+ROOTS = [
+    ("PermitRootLogin yes\nMatch User root\nPermitRootLogin no", ["yes", "no"], ["no", "no"]),
+    ("PermitRootLogin no\nMatch User bob\nPermitRootLogin yes", ["no", "yes"], ["no"]),
+    ("PermitRootLogin no\nMatch User r*,!bob\nPermitRootLogin yes", ["no", "yes"], ["yes", "yes"]),
+    ("PermitRootLogin no\nMatch User bob Address 192.0.2.0/24\nPermitRootLogin yes", ["no", "yes"], ["no"]),
+    ("PermitRootLogin no\nMatch Address 192.0.2.0/24\nPermitRootLogin yes", ["no", "yes"], ["no", "yes"]),
+    ("PermitRootLogin no\nMatch Group root\nPermitRootLogin yes", ["no", "yes"], ["yes", "yes"]),
+    ("PermitRootLogin no\nMatch Group nogroup\nPermitRootLogin yes", ["no", "yes"], ["no"]),
+    ("PermitRootLogin yes\nMatch User *\nPermitRootLogin no", ["no", "no"], ["no", "no"]),
+    ("PermitRootLogin yes\nMatch Address *\nPermitRootLogin no\nMatch User bob\nMaxSessions 1", ["no"] * 3, ["no"] * 2),
+    ("PermitRootLogin yes\nMatch all\nPermitRootLogin no", ["no"], ["no"]),
+]
+
+
+@pytest.mark.parametrize(("said", "everybody", "root"), ROOTS)
+def test_what_each_match_block_comes_to_for_whom(minion, tmp_path, said, everybody, root):
+    (tmp_path / "main").write_text(f"{said}\n")
+    for user, told in ((None, everybody), ("root", root)):
+        found = host.branches(minion, str(tmp_path / "main"), user)
+        assert [one["PermitRootLogin"]["value"] for one in found.values()] == told
+
+
 def test_what_each_match_block_comes_to(minion, tmp_path):
     (tmp_path / "main").write_text(
         "LogLevel INFO\nMatch User bob\nLogLevel ERROR\nMatch Address 192.0.2.0/24\nMaxSessions 3\nMatch all\n"
