@@ -1,6 +1,7 @@
 {%- set wanted = salt["sshtrail.wanted"]() if "sshtrail.wanted" in salt else {} %}
-{%- if "auditd config" in wanted %}
 include:
+  - sshtrail.problem
+{%- if "auditd config" in wanted %}
   - sshtrail.packages
   - sshtrail.rules
 

@@ -1,5 +1,5 @@
 {#- One sentence for a host that has no policy, whichever of these SLS files it is that cannot do without. -#}
-{%- if "sshtrail.wanted" not in salt %}
+{%- if "sshtrail.wanted" not in salt or "sshtrail.removal" not in salt %}
 {%- set problem = "The modules of this project are not on this minion, or older than these SLS files: run saltutil.sync_all on it, then this again." %}
 {%- else %}
 {%- set problem = salt["sshtrail.wanted"]().get("problem") %}

@@ -1,6 +1,7 @@
 {%- set wanted = salt["sshtrail.wanted"]() if "sshtrail.wanted" in salt else {} %}
-{%- if "rules" in wanted %}
 include:
+  - sshtrail.problem
+{%- if "rules" in wanted %}
   - sshtrail.packages
 
 # Before auditd is started: its start scripts load the compiled file, which is right by then.

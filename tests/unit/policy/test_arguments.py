@@ -167,7 +167,7 @@ def sls(root):
     opts.update(file_client="remote", file_roots={"base": [str(root / "salt")]})
 
     def render(policy):
-        return rendered({"sshtrail.wanted": lambda: arguments.states(policy)})
+        return rendered({"sshtrail.wanted": lambda: arguments.states(policy), "sshtrail.removal": list})
 
     def rendered(functions, test=False):
         opts["test"] = test
@@ -179,7 +179,17 @@ def sls(root):
             found |= salt.template.compile_template(str(path), renderers, "jinja|yaml", None, None) or {}
         return {name.removeprefix("sshtrail "): asked(state) for name, state in found.items() if name != "include"}
 
-    render.by = rendered
+    def alone(name, functions):
+        """Render one SLS file with those that it includes, as state.apply does that is given its name."""
+        path = str(root / "salt" / "sshtrail" / f"{name}.sls")
+        found = (
+            salt.template.compile_template(path, salt.loader.render(opts, functions), "jinja|yaml", None, None) or {}
+        )
+        for included in found.pop("include", []):
+            found |= alone(included.removeprefix("sshtrail."), functions)
+        return found
+
+    render.by, render.alone = rendered, alone
     return render
 
 
@@ -236,9 +246,38 @@ def test_text_of_the_pillar_stays_text(sls, text):
         ({}, "run saltutil.sync_all"),
         # What a minion has after saltutil.sync_modules alone, or had before an update.
         ({"sshtrail.arguments": lambda: {}}, "run saltutil.sync_all"),
-        ({"sshtrail.wanted": lambda: {"problem": "It is 'wrong': {{ 1 }}"}}, "It is 'wrong': {{ 1 }}"),
+        ({"sshtrail.wanted": dict}, "run saltutil.sync_all"),
+        (
+            {"sshtrail.wanted": lambda: {"problem": "It is 'wrong': {{ 1 }}"}, "sshtrail.removal": list},
+            "It is 'wrong': {{ 1 }}",
+        ),
     ],
 )
 def test_a_host_without_a_policy_is_told_in_one_sentence(sls, functions, said, test):
     [(name, state)] = sls.by(functions, test).items()
     assert name == "policy" and said in state["test.fail_without_changes"]["name" if test else "comment"]
+
+
+EACH = ("auditd", "drift", "init", "packages", "proof", "rules", "sshd", "remove")
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_each_sls_file_alone_tells_a_minion_that_was_never_synced(sls, root, name):
+    """An SLS file of which nothing is left succeeds, and says nothing."""
+    assert {path.stem for path in (root / "salt" / "sshtrail").glob("*.sls")} == {*EACH, "problem"}
+    for functions in ({}, {"sshtrail.wanted": dict}):
+        [state] = sls.alone(name, functions).values()
+        assert "run saltutil.sync_all" in str(state["test.fail_without_changes"])
+
+
+@pytest.mark.parametrize("name", [one for one in EACH if one != "remove"])
+def test_each_sls_file_alone_tells_what_is_wrong_in_the_pillar(sls, name):
+    functions = {"sshtrail.wanted": lambda: {"problem": "It is wrong."}, "sshtrail.removal": list}
+    [state] = sls.alone(name, functions).values()
+    assert "It is wrong." in str(state["test.fail_without_changes"])
+
+
+def test_a_policy_is_taken_away_whatever_the_pillar_says(sls):
+    removal = [("sshtrail removed", "sshtrail.removed", {"left": "x"})]
+    functions = {"sshtrail.wanted": lambda: {"problem": "It is wrong."}, "sshtrail.removal": lambda: removal}
+    assert list(sls.alone("remove", functions)) == ["sshtrail removed"]
