@@ -64,7 +64,8 @@ def check(rules):
     Return every problem of a list of rule lines; nothing is touched.
 
     rules
-        Lines as in a rules file (list of str).
+        Lines as in a rules file (list of str, or a str with one or several). Raises SaltInvocationError for another
+        type.
 
     Returns a list of dicts with ``line`` (int, from 1), ``column`` (int or None), ``rule`` (str), ``level``
     (``error``: it would not load; ``warning``: it would, and not do what it seems to) and ``reason`` (str).
@@ -78,7 +79,7 @@ def check(rules):
     """
     return [
         {"line": found.number, "column": found.column, "rule": found.rule, "level": found.level, "reason": found.reason}
-        for found in rules_check.problems(rules)
+        for found in rules_check.problems(rules_check.listed(rules))
     ]
 
 
@@ -96,7 +97,7 @@ def diff(rules):
 
         salt '*' audit_rules.diff '["-w /etc/passwd -p wa -k identity"]'
     """
-    return host.diff(rules)
+    return host.diff(rules_check.listed(rules))
 
 
 def groups(groups):

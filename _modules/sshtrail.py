@@ -278,7 +278,7 @@ def history(days=90):
     Return what differed on this host, from when to when, and which proofs were made (dict).
 
     days
-        How far back (number), 400 at most.
+        How far back (number), 400 at most. Raises SaltInvocationError for what is none.
 
     Keys: ``from`` and ``to`` (str, ISO 8601 in UTC; the history may begin later than was asked), ``looks`` (int, 0 for
     no history), ``spans`` (list of dict: ``what``, ``layer``, ``expected``, ``actual``, ``by``, ``from``, ``to``, None

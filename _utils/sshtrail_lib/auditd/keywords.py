@@ -255,6 +255,8 @@ def lookup(name: str, version: Version | None = None) -> Keyword:
 
     Raises :class:`UnknownKeyword`, which says what was meant or which version is needed.
     """
+    # Who asks for the keyword 5 has a number from YAML.
+    name = str(name)
     entries = ENTRIES.get(name.lower(), [])
     for keyword in entries:
         if keyword.known_to(version or NEWEST):

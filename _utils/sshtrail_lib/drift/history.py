@@ -11,9 +11,9 @@ import time
 import typing
 from collections.abc import Callable, Iterable, Mapping
 
-from salt.exceptions import CommandExecutionError
+from salt.exceptions import CommandExecutionError, SaltInvocationError
 
-from sshtrail_lib.base import files, store, transaction
+from sshtrail_lib.base import files, store, text, transaction
 from sshtrail_lib.coverage import leftovers
 from sshtrail_lib.drift import chronicle
 from sshtrail_lib.drift.chronicle import Chronicle
@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds that somebody else may take to write his part.
 PATIENCE = 5
+#: Days that nobody asks for: there is no time so long ago.
+MOST = 1e6
 
 
 def looked(cachedir: str, differences: Iterable[Mapping[str, typing.Any]]) -> None:
@@ -35,7 +37,13 @@ def proven(cachedir: str, proof: Mapping[str, typing.Any]) -> None:
 
 
 def over(cachedir: str, days: float) -> dict[str, typing.Any]:
-    """Return what was in the last ``days`` (float), as :func:`sshtrail_lib.drift.chronicle.over` tells it (dict)."""
+    """
+    Return what was in the last ``days`` (float), as :func:`sshtrail_lib.drift.chronicle.over` tells it (dict).
+
+    Raises SaltInvocationError for ``days`` that cannot be.
+    """
+    if isinstance(days, bool) or not isinstance(days, (int, float)) or not 0 <= days < MOST:
+        raise SaltInvocationError(f"days must be a number from 0, not {text.line(repr(days))}.")
     return chronicle.over(_read(cachedir), days, time.time())
 
 

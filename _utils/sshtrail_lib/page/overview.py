@@ -11,7 +11,7 @@ import time
 import typing
 from collections.abc import Callable
 
-from salt.exceptions import SaltException
+from salt.exceptions import SaltException, SaltInvocationError
 
 from sshtrail_lib.base import sockets, text
 from sshtrail_lib.base.minion import Minion
@@ -22,6 +22,8 @@ from sshtrail_lib.trail import proof, reader
 
 log = logging.getLogger(__name__)
 
+#: The days that a page may go back.
+MOST = 92
 #: Sessions and failures that a host hands over at most, commands of each session, differences and changes.
 SESSIONS, FAILURES, DIFFERENCES, SPANS = (shapes.PARTS[name] for name in ("sessions", "failures", "drift", "history"))
 COMMANDS = 100
@@ -39,8 +41,10 @@ def overview(minion: Minion, days: int) -> Told:
     Return what a host tells for the page (dict), as ``sshtrail.overview`` has it.
 
     days
-        How far back sessions, failures and changes go (int).
+        How far back sessions, failures and changes go (int). Raises SaltInvocationError for what cannot be.
     """
+    if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= MOST:
+        raise SaltInvocationError(f"days must be a whole number from 1 to {MOST}, not {text.line(repr(days))}.")
     call, since = minion.call, text.iso(time.time() - days * 86400)
     policy = _part(lambda: call["sshtrail.policy"]())
     drift = _part(lambda: call["sshtrail.drift"]())

@@ -23,8 +23,6 @@ from sshtrail_lib.fleet.master import Master
 from sshtrail_lib.page import overview, render
 from sshtrail_lib.page.view import Fleet
 
-#: Days of sessions and changes, and the most that a page may go back.
-DAYS, MOST = 7, 92
 #: The day in the name of a copy that is kept.
 DATED = re.compile(r"-(\d{4}-\d{2}-\d{2})(\.[^./]*)?$")
 
@@ -77,7 +75,7 @@ def check(file: typing.Any, days: typing.Any, keep: typing.Any) -> None:
         raise SaltInvocationError(f"file must be the absolute path of a file, not {file!r}.")
     if not os.path.isdir(os.path.dirname(file)):
         raise SaltInvocationError(f"There is no directory {os.path.dirname(file)} for the page.")
-    for name, value, least, most in (("days", days, 1, MOST), ("keep", keep, 0, 3660)):
+    for name, value, least, most in (("days", days, 1, overview.MOST), ("keep", keep, 0, 3660)):
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             raise SaltInvocationError(f"{name} must be a whole number from {least} to {most}, not {value!r}.")
 

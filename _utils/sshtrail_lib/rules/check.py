@@ -8,6 +8,9 @@ import os
 import typing
 from collections.abc import Iterable
 
+from salt.exceptions import SaltInvocationError
+
+from sshtrail_lib.base import text
 from sshtrail_lib.rules import accounts, compile, fields, language, overlap
 from sshtrail_lib.rules.fields import Part, RuleError
 from sshtrail_lib.rules.language import Control, Rule
@@ -40,6 +43,18 @@ class _Known(typing.NamedTuple):
 
 
 @accounts.asked_once()
+def listed(lines: object) -> list[str]:
+    """
+    Return lines (list of str) as somebody gave them: a list of texts, or a text of one or several lines.
+
+    Raises SaltInvocationError for what is neither.
+    """
+    given = lines.splitlines() if isinstance(lines, str) else lines
+    if not isinstance(given, (list, tuple)) or not all(isinstance(one, str) for one in given):
+        raise SaltInvocationError(f"rules must be a list of lines, as in a rules file, not {text.line(repr(lines))}.")
+    return list(given)
+
+
 def problems(lines: Iterable[str]) -> list[Problem]:
     """
     Return every problem of a list of rule lines (list of :class:`Problem`), in the order of the lines.

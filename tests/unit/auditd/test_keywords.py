@@ -65,6 +65,7 @@ def test_an_impossible_value_names_the_keyword(name, value):
     [
         ("max_log_fil", None, "did you mean 'max_log_file'"),
         ("zzz", None, "auditd.conf has no keyword 'zzz'."),
+        (5, None, "auditd.conf has no keyword '5'."),
         ("tls_auth", (4, 1, 2), "auditd 4.1.2 does not know the keyword 'tls_auth': it came with 4.2."),
         ("end_of_event_timeout", (3, 0), "it came with 3.0.1"),
     ],

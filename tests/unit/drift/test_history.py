@@ -3,6 +3,8 @@
 import os
 import stat
 
+import pytest
+from salt.exceptions import SaltInvocationError
 from sshtrail_lib.drift import history
 
 A = {"layer": "kernel", "what": "a", "expected": 1, "actual": 2, "since": None, "by": None}
@@ -15,6 +17,12 @@ def test_looks_and_proofs_are_kept_for_this_user_alone(tmp_path):
     assert [one["what"] for one in told["spans"]] == ["a"] and len(told["proofs"]) == 1
     path = tmp_path / "sshtrail" / "history.json"
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+
+
+@pytest.mark.parametrize("days", ["x", -1, None, True, float("nan"), float("inf"), [1], 1e18])
+def test_days_that_cannot_be_are_a_sentence(tmp_path, days):
+    with pytest.raises(SaltInvocationError, match="days must be a number from 0, not "):
+        history.over(str(tmp_path), days)
 
 
 def test_what_others_could_have_written_is_not_believed(tmp_path, caplog):

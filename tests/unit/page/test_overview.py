@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from salt.exceptions import CommandExecutionError
+from salt.exceptions import CommandExecutionError, SaltInvocationError
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.drift import answer
 from sshtrail_lib.page import overview
@@ -31,6 +31,12 @@ def calls(tmp_path):
         "sshtrail_trail.failures": lambda **_given: [fleets.FAILURE] * 500,
         "auditd_conf.get": lambda _keyword, path: {"value": str(tmp_path / "audit.log")},
     }
+
+
+@pytest.mark.parametrize("days", ["x", 0, -1, 93, None, True, 1.5, float("nan")])
+def test_days_that_cannot_be_are_a_sentence(days, tmp_path):
+    with pytest.raises(SaltInvocationError, match="days must be a whole number from 1 to 92, not "):
+        overview.overview(Minion({}, {"cachedir": str(tmp_path)}, {}, {}), days)
 
 
 def told(calls, tmp_path):

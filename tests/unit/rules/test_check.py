@@ -1,10 +1,31 @@
 """What is told about a set of rules: each kind of problem once, and nothing about a set that has none."""
 
 import pytest
+from salt.exceptions import SaltInvocationError
 from sshtrail_lib.rules import check
 
 EXEC = "-S execve -F auid!=unset -F key=a"
 B64, B32 = f"-a always,exit -F arch=b64 {EXEC}", f"-a always,exit -F arch=b32 {EXEC}"
+
+
+LISTED = [
+    ("-w /etc/x -p wa", ["-w /etc/x -p wa"]),
+    ("# a\n-w /etc/x -p wa\n", ["# a", "-w /etc/x -p wa"]),
+    (["-w /etc/x -p wa"], ["-w /etc/x -p wa"]),
+    ([], []),
+    ("", []),
+]
+
+
+@pytest.mark.parametrize(("given", "lines"), LISTED)
+def test_a_text_is_lines_too(given, lines):
+    assert check.listed(given) == lines
+
+
+@pytest.mark.parametrize("given", [5, None, True, {"a": 1}, [None], ["-D", 5], [["-D"]]])
+def test_what_is_no_list_of_lines_is_a_sentence(given):
+    with pytest.raises(SaltInvocationError, match="rules must be a list of lines, as in a rules file, not "):
+        check.listed(given)
 
 
 def test_a_good_set_has_no_problem():
