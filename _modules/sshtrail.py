@@ -339,12 +339,14 @@ def page(file, days=7, keep=0):
     return __salt__["sshtrail_show.page"](file, days, keep)
 
 
-def converge(test=False):
+def converge(test=False, environment=None):
     """
     Check the policy, run the highstate and tell what is true afterwards, in one go.
 
     test
         Only predict what would change (bool).
+    environment
+        Whose policy is meant (str): that of another one is an error then. None for whichever the pillar has.
 
     Returns a dict: ``result`` (bool, True when every state succeeded), ``errors`` (list of str, what kept the
     highstate from running), ``states`` (list of dict, in the order of execution) and ``report``
@@ -357,7 +359,7 @@ def converge(test=False):
         salt-call sshtrail.converge test=True
     """
     try:
-        policy()
+        policy_pillar.demand(policy(), environment)
     except SaltInvocationError as exc:
         return drift_report.outcome([exc.message], report)
     return drift_report.outcome(__salt__["state.highstate"](test=test), report)

@@ -39,6 +39,8 @@ def configure(base, environment):
         # The first root's top file decides, so the environment comes from the command line alone.
         "pillar_roots": {"base": [os.path.join(base, "pillar"), PILLAR]},
         "module_dirs": [_prepare.ROOT],
+        # There is no master whose log would tell what is wrong with a file.
+        "pillar_safe_render_error": False,
         "autoload_dynamic_modules": False,
         "enable_fqdns_grains": False,
         "enable_gpu_grains": False,

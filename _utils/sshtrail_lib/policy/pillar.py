@@ -74,6 +74,15 @@ def _built(given: Tree, os_family: str, distribution: str | None) -> Tree:
     return policy
 
 
+def demand(policy: Mapping, environment: str | None) -> None:
+    """Raise :class:`PolicyError` where a policy is that of another ``environment`` (str, None for any)."""
+    if environment is not None and policy["environment"] != str(environment):
+        raise PolicyError(
+            f"The policy of {environment} was asked for, and {KEY}:environment is {policy['environment']}: "
+            "write the same name there, and give its layer that name."
+        )
+
+
 def provenance(pillar: Mapping, os_family: str) -> Tree:
     """
     Return where each value of the policy came from (dict of the path in the policy to dict).

@@ -300,6 +300,16 @@ def test_an_environment_and_its_layer_have_one_name(said, named):
     assert named in error.value.message and "None" not in error.value.message
 
 
+def test_the_policy_that_was_asked_for_is_of_that_environment():
+    policy = policy_pillar.build(changed("environment", "dev"), "Debian")
+    policy_pillar.demand(policy, None)
+    policy_pillar.demand(policy, "dev")
+    with pytest.raises(
+        policy_pillar.PolicyError, match="The policy of dmz was asked for, and sshtrail:environment is dev:"
+    ):
+        policy_pillar.demand(policy, "dmz")
+
+
 def test_no_environment_is_an_error():
     pillar = changed("environment", "dev")
     del pillar["sshtrail"]["environment"]
