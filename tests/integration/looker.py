@@ -53,6 +53,9 @@ def look(minion, policy, asked):
     if asked.get("script"):
         assert ctypes.CDLL(None).unshare(CLONE_NEWNS) == 0
         sh("mount --make-rprivate /")
+        # The host itself remembers nothing of what is there in these mounts alone, such as another log.
+        sh(f"rm -rf /run/memory && cp -a {minion.cachedir}/sshtrail /run/memory")
+        sh(f"mount --bind /run/memory {minion.cachedir}/sshtrail")
         sh(asked["script"])
     readings = {name: sh(reading, check=False) for name, reading in asked["readings"].items()}
     if not asked["looks"]:

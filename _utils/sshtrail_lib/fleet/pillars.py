@@ -35,11 +35,15 @@ PAUSE = 0.02
 DEADLINE = 60
 #: Seconds that a pillar may take: what it is made from can be what its minion says of itself.
 LONGEST, AGAIN = 30, 1.0
+#: So often a pillar is tried that takes longer: the process may hang, which is none of the pillar's doing.
+TRIES = 2
 #: linux/prctl.h: which signal a process gets when the one that has started it ends.
 PR_SET_PDEATHSIG = 1
 #: What Salt's loader finds by listing directories.
 LISTED = ("file_mapping", "suffix_map", "suffix_order")
 
+#: What a process tells instead of what is asked, where that takes too long.
+LATE = ("late",)
 #: Tells what is asked of a host (anything), None for nothing: what it raises is logged, and counts as that.
 Asked = Callable[[str], typing.Any]
 
@@ -60,6 +64,7 @@ class Pillars:
         self._names: collections.deque[str] = collections.deque()
         self._pool: multiprocessing.pool.Pool | None = None
         self._out: dict[str, tuple[multiprocessing.pool.AsyncResult, float]] = {}
+        self._late: collections.Counter[str] = collections.Counter()
 
     def __enter__(self) -> Pillars:
         return self
@@ -81,7 +86,7 @@ class Pillars:
 
     def told(self) -> Iterator[tuple[str, typing.Any]]:
         """Yield the id of each host of which it is known now what is asked, and that."""
-        if not self._pool and len(self._names) >= WORTHWHILE and not multiprocessing.current_process().daemon:
+        if not self._pool and self._worthwhile() and not multiprocessing.current_process().daemon:
             self._start()
         if self._pool:
             self._hand_out(self._pool)
@@ -89,6 +94,10 @@ class Pillars:
         elif self._names:
             name = self._names.popleft()
             yield name, _or_none(self._compile, name)
+
+    def _worthwhile(self) -> bool:
+        # What may have no end is for a process that can be ended.
+        return len(self._names) >= WORTHWHILE or any(self._late[name] for name in self._names)
 
     def _start(self) -> None:
         # A child of this process knows all that it needs.
@@ -101,13 +110,25 @@ class Pillars:
             self._out[name] = pool.apply_async(_of, [name]), time.monotonic()
 
     def _handed_in(self) -> Iterator[tuple[str, typing.Any]]:
-        for name in [name for name, (result, _) in self._out.items() if result.ready()]:
-            yield name, self._out.pop(name)[0].get()
+        ready = {name: result.get() for name, (result, _) in self._out.items() if result.ready()}
+        late = [name for name, found in ready.items() if found == LATE and self._is_tried_again(name)]
+        for name, found in ready.items():
+            del self._out[name]
+            if name not in late:
+                yield name, None if found == LATE else found
+        if late:
+            # A fork of a process with threads can hang for ever, whatever it is asked: others are begun.
+            self._names.extend([*self._out, *late])
+            self._close()
         if self._out and time.monotonic() - max(since for _, since in self._out.values()) > DEADLINE:
             # Whatever hangs there: this process compiles what is left itself.
             log.error("The processes that compile pillars do not come to an end")
             self._names.extend(self._out)
             self._close()
+
+    def _is_tried_again(self, name: str) -> bool:
+        self._late[name] += 1
+        return self._late[name] < TRIES
 
     def _close(self) -> None:
         self._out = {}
@@ -178,29 +199,32 @@ def count_never() -> None:
 
 
 def _of(name: str) -> typing.Any:
-    return _or_none(_COMPILE[0], name)
+    return _or_none(_COMPILE[0], name, LATE)
 
 
-def _or_none(compile_: Asked, name: str) -> typing.Any:
+def _or_none(compile_: Asked, name: str, late: typing.Any = None) -> typing.Any:
+    """Return what is asked of a host, None for what cannot be told, and ``late`` where that took too long."""
+    over: list[float] = []
     try:
-        with _limited(LONGEST):
+        with _limited(LONGEST, over):
             return compile_(name)
     except Exception as exc:  # noqa: BLE001 - a pillar may use what the minion says of itself: the others go on
         log.error("The pillar of %s cannot be used: %s", text.line(name), text.line(str(exc), 5 * text.LONGEST))
-        return None
+        return late if over else None
 
 
 @contextlib.contextmanager
-def _limited(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in what takes longer (float), as far as this thread can be told."""
+def _limited(seconds: float, over: list[float]) -> Iterator[None]:
+    """Raise TimeoutError in what takes longer (float), as far as this thread can be told, and note it (``over``)."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def over(_signal: int, _frame: object) -> None:
+    def raise_(_signal: int, _frame: object) -> None:
+        over.append(seconds)
         raise TimeoutError(f"it takes longer than {seconds:g} seconds")
 
-    before = signal.signal(signal.SIGALRM, over)
+    before = signal.signal(signal.SIGALRM, raise_)
     # Salt makes an error of one file of what is raised there, and goes on with the next.
     signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
     try:

@@ -86,6 +86,25 @@ def test_a_pillar_without_an_end_holds_up_nobody_else(monkeypatch, count):
     assert signal.getsignal(signal.SIGALRM) == before and signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
+def test_processes_that_hang_are_begun_anew(monkeypatch):
+    """What a fork of a process with threads can do: wait for a lock that nobody has any more, whatever it is asked."""
+    monkeypatch.setattr(pillars, "LONGEST", 0.3)
+    begun, start = [], pillars.Pillars._start
+    monkeypatch.setattr(pillars.Pillars, "_start", lambda self: [begun.append(self), start(self)])
+
+    def hung(name):
+        # A child knows what its parent had begun before it.
+        if len(begun) == 1 or name == "web7":
+            time.sleep(600)
+        return f"{name} {os.getpid() == PARENT}"
+
+    with pillars.Pillars(hung) as asked:
+        asked.ask(NAMES)
+        found = told(asked)
+    assert found == {name: None if name == "web7" else f"{name} False" for name in NAMES}
+    assert 2 <= len(begun) <= 4
+
+
 KILLED = """
 import os, sys, time
 from sshtrail_lib.fleet import pillars
