@@ -42,7 +42,6 @@ class _Known(typing.NamedTuple):
     data: bytes
 
 
-@accounts.asked_once()
 def listed(lines: object) -> list[str]:
     """
     Return lines (list of str) as somebody gave them: a list of texts, or a text of one or several lines.
@@ -55,6 +54,7 @@ def listed(lines: object) -> list[str]:
     return list(given)
 
 
+@accounts.asked_once()
 def problems(lines: Iterable[str]) -> list[Problem]:
     """
     Return every problem of a list of rule lines (list of :class:`Problem`), in the order of the lines.

@@ -84,3 +84,10 @@ def test_each_kind_of_problem(lines, number, level, reason):
 )
 def test_a_never_that_leaves_something_shadows_nothing(first):
     assert not [problem for problem in check.problems([first, B64, B32]) if "comes first" in problem.reason]
+
+
+def test_a_name_is_asked_for_once_however_many_rules_have_it(monkeypatch):
+    asked = []
+    monkeypatch.setattr(check.accounts, "_ask", lambda *name: asked.append(name) or 1004)
+    lines = [f"-a always,exit -F path=/etc/of-{number} -F perm=wa -F auid=somebody -F key=a" for number in range(5)]
+    assert check.problems(lines) == [] and asked == [("user", "somebody")]
