@@ -56,7 +56,7 @@ class CommandLine(typing.NamedTuple):
 
     def keyword(self, name: str) -> str:
         """Return what its first option ``-o`` for a keyword (str) says, empty for none: sshd takes the first."""
-        said = [re.split(r"[ \t]*=[ \t]*|[ \t]+", value.strip(), maxsplit=1) for value in self._set()]
+        said = map(_halves, self._set())
         return next((words[1] for words in said if len(words) == 2 and words[0].lower() == name.lower()), "")
 
     def _set(self):
@@ -83,15 +83,19 @@ def parsed(words: Sequence[str]) -> list[Option] | None:
         word = left.pop(0)
         if not word.startswith("-") or word == "-":
             return None
-        letters = word[1:]
-        while letters:
-            letter, letters = letters[0], letters[1:]
-            if letter in _WITH:
-                found.append((letter, letters or (left.pop(0) if left else None)))
-                break
-            if letter not in _WITHOUT:
-                return None
-            found.append((letter, None))
+        found += _of_word(word, left)
+    return found if all(letter in (*_WITH, *_WITHOUT) for letter, _value in found) else None
+
+
+def _of_word(word: str, left: list[str]) -> list[Option]:
+    """Return the options that ``word`` is; an argument that is not in it is taken out of what is ``left``."""
+    found: list[Option] = []
+    letters = word[1:]
+    while letters:
+        letter, letters = letters[0], letters[1:]
+        if letter in _WITH:
+            return [*found, (letter, letters or (left.pop(0) if left else None))]
+        found.append((letter, None))
     return found
 
 
@@ -106,21 +110,19 @@ def loose(words: Sequence[str]) -> list[Option]:
         word = left.pop(0)
         if not word.startswith("-") or word == "-":
             found = [*found[:-1], (found[-1][0], f"{found[-1][1] or ''} {word}".lstrip())] if found else []
-            continue
-        letters = word[1:]
-        while letters:
-            letter, letters = letters[0], letters[1:]
-            if letter in _WITH:
-                found.append((letter, letters or (left.pop(0) if left else "")))
-                break
-            found.append((letter, None))
+        else:
+            found += _of_word(word, left)
     return found
 
 
 def keyword(option: str) -> tuple[str, str]:
     """Return the keyword that an argument of ``-o`` (str) sets (str in lower case), and its value (str), unquoted."""
-    name, *value = re.split(r"[ \t]*=[ \t]*|[ \t]+", option.strip(), maxsplit=1)
+    name, *value = _halves(option)
     return name.lower(), value[0].strip('"') if value else ""
+
+
+def _halves(option: str) -> list[str]:
+    return re.split(r"[ \t]*=[ \t]*|[ \t]+", option.strip(), maxsplit=1)
 
 
 class Shown(typing.NamedTuple):
