@@ -11,6 +11,7 @@ import shutil
 import stat
 import tempfile
 import typing
+from collections.abc import Iterator
 
 import salt.utils.atomicfile
 import salt.utils.files
@@ -130,22 +131,32 @@ def deliver(path: str, data: bytes) -> None:
     """
     if os.path.exists(path) and not os.path.isfile(path):
         raise CommandExecutionError(f"Cannot write {path}: it is no regular file")
-    directory = os.path.dirname(os.path.abspath(path))
     try:
-        handle, name = tempfile.mkstemp(prefix=".sshtrail-", dir=directory)
-        try:
-            with open(handle, "wb") as new:
-                new.write(data)
-                new.flush()
-                _dress_as_own(handle, path)
-                os.fsync(handle)
-            os.replace(name, path)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name)
-        sync_directory(directory)
+        with instead(path) as new:
+            new.write(data)
+            new.flush()
+            _dress_as_own(new.fileno(), path)
+            os.fsync(new.fileno())
+        sync_directory(os.path.dirname(os.path.abspath(path)))
     except OSError as exc:
         raise CommandExecutionError(f"Cannot write {path}: {exc.strerror}") from exc
+
+
+@contextlib.contextmanager
+def instead(path: str) -> Iterator[typing.IO[bytes]]:
+    """
+    Give a new file of this user alone (a handle to write bytes to) that takes the place of whatever is at ``path``
+    (str) when all has gone well, and is gone otherwise. Nothing waits for the disk. Raises OSError.
+    """
+    directory = os.path.dirname(os.path.abspath(path))
+    with tempfile.NamedTemporaryFile(prefix=".sshtrail-", dir=directory, delete=False) as new:
+        try:
+            yield new
+            new.flush()
+            os.replace(new.name, path)
+        except BaseException:
+            os.unlink(new.name)
+            raise
 
 
 def _dress_as_own(handle: int, path: str) -> None:

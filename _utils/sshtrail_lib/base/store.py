@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import stat
-import tempfile
 import typing
 
 from salt.exceptions import CommandExecutionError
@@ -92,11 +91,5 @@ def keep(path: str, data: bytes) -> None:
     For what is worth nothing after the next boot, and says to which it belongs. Raises OSError.
     """
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=os.path.dirname(path), delete=False) as handle:
-        try:
-            handle.write(data)
-            handle.flush()
-            os.replace(handle.name, path)
-        except BaseException:
-            os.unlink(handle.name)
-            raise
+    with files.instead(path) as new:
+        new.write(data)
