@@ -10,9 +10,10 @@ from __future__ import annotations
 import posixpath
 import re
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from sshtrail_lib.coverage.marks import LOADS, SSHD, called
+from sshtrail_lib.base import text
+from sshtrail_lib.coverage.marks import SSHD, called
 from sshtrail_lib.sshd import commandline
 
 #: What systemd tells of its sockets, and of the services that these start.
@@ -21,6 +22,8 @@ OF_SERVICES = ("Id", "Names", "ExecStart", "Environment", "EnvironmentFiles")
 #: What takes connections: at an address of the network or of VSOCK (``vsock:CID:PORT``), or a path of this host's.
 _STREAM = re.compile(r"(?P<place>.+) \((?:Stream|SequentialPacket)\)")
 _COMMAND = re.compile(r"path=(?P<path>\S+) ; argv\[\]=(?P<argv>.*?) ; ignore_errors=")
+#: Variables for which the loader puts a library into a program, as a line of its environment: ld.so(8).
+_LOADS = re.compile(r"LD_(?:PRELOAD|AUDIT)=.")
 _FILE = re.compile(r" \(ignore_errors=(?:yes|no)\)\Z")
 #: Programs that begin others by a table, and where the table is: files, and directories with more of them.
 TABLES = {
@@ -48,20 +51,8 @@ TOLD["nc"] = TOLD["nc.traditional"] = TOLD["netcat"] = TOLD["ncat"]
 SERVERS = ("tcpserver", "sslserver", "tcpsvd", "s6-tcpserver", "systemd-socket-activate", "websocketd", "faucet")
 #: Programs that become another one, or begin it as it is.
 WRAPPERS = (
-    *(
-        "env",
-        "nice",
-        "ionice",
-        "nohup",
-        "setsid",
-        "stdbuf",
-        "timeout",
-        "chrt",
-        "taskset",
-        "unshare",
-        "nsenter",
-        "chroot",
-    ),
+    *("env", "nice", "ionice", "nohup", "setsid", "stdbuf", "timeout", "chrt", "taskset"),
+    *("unshare", "nsenter", "chroot"),
     *("setpriv", "prlimit", "runuser", "sudo", "doas", "capsh", "script", "flock", "tini", "dumb-init", "systemd-run"),
     *("ip", "tcpd", "strace", "ltrace", "daemon", "start-stop-daemon", "softlimit", "setuidgid", "envdir", "chpst"),
 )
@@ -133,7 +124,12 @@ def commands(told: Mapping[str, list[str]]) -> list[tuple[str, str]]:
 
 def loads(variables: Mapping[str, str]) -> str:
     """Return those of a program's ``variables`` (dict of str) that put a library into it (str), empty for none."""
-    return " ".join(line for name, value in variables.items() if LOADS.match(line := f"{name}={value}"))
+    return loading(f"{name}={value}" for name, value in variables.items())
+
+
+def loading(variables: Iterable[str]) -> str:
+    """Return what :func:`loads` does of ``variables`` as an environment has them (iterable of str: ``NAME=value``)."""
+    return " ".join(text.line(one) for one in variables if _LOADS.match(one))
 
 
 def environment(told: Mapping[str, list[str]]) -> tuple[dict[str, str], list[str]]:

@@ -19,10 +19,10 @@ from salt.exceptions import CommandExecutionError
 
 from sshtrail_lib.auditd import daemon as auditd_daemon
 from sshtrail_lib.auditd import language
-from sshtrail_lib.base import files, kernel, opening, processes, text
-from sshtrail_lib.coverage import pulse
+from sshtrail_lib.base import files, kernel, opening, processes
+from sshtrail_lib.coverage import demand, pulse
 from sshtrail_lib.coverage.daemon import Auditd, File, Log
-from sshtrail_lib.coverage.marks import DELETED, FREEZERS, LOADS
+from sshtrail_lib.coverage.marks import DELETED, FREEZERS
 from sshtrail_lib.trail import audit_log
 
 PLACES = ("/usr/sbin", "/sbin", "/usr/bin", "/usr/local/sbin")
@@ -128,7 +128,7 @@ def _loads(pid: int) -> str:
         words = (files.read(f"/proc/{pid}/environ") or b"").decode("utf-8", "replace").split("\0")
     except CommandExecutionError:
         return ""
-    return " ".join(text.line(word) for word in words if LOADS.match(word))
+    return demand.loading(words)
 
 
 def _tracer(pid: int) -> str:

@@ -225,23 +225,24 @@ def _gaps(policy: Policy, seen: _Seen, before: Memory) -> list[gaps.Gap]:
     keys = {key for line in commands for key in watches.keys(line) or ()}
     named = [data for line in policy["rules"].get("allowed", ()) if (data := _compiled(line))]
     lists = {layout.unpack(rule)[0].filter for rule in named}
-    records = logs.records(seen.log, gaps.KINDS)
-    found = [*gaps.find(records, before.looked, keys, lists, functools.partial(logs.title, seen.log))]
-    found += [*gaps.set_back(records, before.looked, seen.lost), *_unseen(seen, before, records)]
-    return [*found, *_printed(seen, before)]
+    lines = logs.end(seen.log)
+    records = logs.records(lines, gaps.KINDS)
+    found = [*gaps.find(records, before.looked, keys, lists, functools.partial(logs.title, lines))]
+    found += [*gaps.set_back(records, before.looked, seen.lost), *_unseen(seen, before, lines, records)]
+    return [*found, *_printed(seen, before, lines)]
 
 
-def _printed(seen: _Seen, before: Memory) -> list[gaps.Gap]:
+def _printed(seen: _Seen, before: Memory, lines: Sequence[bytes]) -> list[gaps.Gap]:
     """Return what the kernel printed for want of an auditd, before this one began."""
     if seen.auditd <= before.looked:
         return []
-    lost = set(logs.without(seen.log, facts.printed(before.looked)))
+    lost = set(logs.without(lines, facts.printed(before.looked)))
     told = f"at least {len(lost)} events of sessions are in the kernel's own log (dmesg) alone: no auditd took them"
     return [gaps.Gap(told, seen.auditd)] if lost else []
 
 
-def _unseen(seen: _Seen, before: Memory, records: Sequence[Record]) -> list[gaps.Gap]:
-    if not before.counted or (logs.reaches(seen.log) or math.inf) > before.counted:
+def _unseen(seen: _Seen, before: Memory, lines: Sequence[bytes], records: Sequence[Record]) -> list[gaps.Gap]:
+    if not before.counted or (logs.reaches(lines) or math.inf) > before.counted:
         return []
     found = list(gaps.unseen(records, before.counted, before.held, seen.held))
     # Whoever changes the rules at this moment is told of by the next look.

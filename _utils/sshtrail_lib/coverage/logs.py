@@ -45,8 +45,8 @@ def read(minion: Minion, policy: Policy, facility: str, log: str, since: float, 
         lines = [*lines, *_journal(minion, since)]
     spoken = [(one, one.when.timestamp()) for one in sshd_log.lines(lines)]
     accepted = [Accepted(when, one.pid, one.fields["user"]) for one, when in spoken if one.event == "accepted"]
-    known, reaches = _known(log)
-    return Logs(since, until, accepted, [when for _, when in spoken], known, reaches, _suppressed(minion, since))
+    known, oldest = _known(log)
+    return Logs(since, until, accepted, [when for _, when in spoken], known, oldest, _suppressed(minion, since))
 
 
 def _written_since(path: str, when: float) -> bool:
@@ -106,46 +106,43 @@ def _suppressed(minion: Minion, since: float) -> str:
     return next((text.line(one) for one in reversed(told) if SUPPRESSED.search(one)), "")
 
 
-def records(log: str, kinds: Iterable[str]) -> list[Record]:
-    """Return the records of some ``kinds`` (iterable of str) at the end of the audit ``log`` (str), in its order."""
-    return _of(_file(log), kinds)
+def end(log: str) -> list[bytes]:
+    """Return the lines (list of bytes) at the end of the audit ``log`` (str), and at that of the file before it."""
+    return _file(log)
 
 
-def reaches(log: str) -> float | None:
-    """Return when the oldest record was made that is read of the audit ``log`` (float), None where there is none."""
-    return _oldest(_file(log))
+def records(lines: Iterable[bytes], kinds: Iterable[str]) -> list[Record]:
+    """Return the records of some ``kinds`` (iterable of str) in ``lines`` of an audit log (bytes), in their order."""
+    marks = tuple(f"type={kind} ".encode() for kind in kinds)
+    return list(audit_log.records(line for line in lines if any(mark in line for mark in marks)))
 
 
-def _oldest(lines: Iterable[bytes]) -> float | None:
+def reaches(lines: Iterable[bytes]) -> float | None:
+    """Return when the oldest record in ``lines`` of an audit log (bytes) was made (float), None where there is none."""
     return next((float(one.seconds) for line in lines if (one := audit_log.record(line))), None)
 
 
-def title(log: str, about: Record) -> str | None:
+def title(lines: Iterable[bytes], about: Record) -> str | None:
     """
-    Return the command line (str) of what a record (:class:`~sshtrail_lib.trail.audit_log.Record`) of the audit ``log``
-    (str) came of, None where its system call was not recorded.
+    Return the command line (str) of what a record (:class:`~sshtrail_lib.trail.audit_log.Record`) in ``lines`` of an
+    audit log (bytes) came of, None where its system call was not recorded.
     """
     mark = b"%d.%03d:%d):" % (about.seconds, about.milliseconds, about.serial)
-    found = [one for one in audit_log.records(line for line in _file(log) if mark in line) if one.event == about.event]
+    found = [one for one in audit_log.records(line for line in lines if mark in line) if one.event == about.event]
     if all(one.type != "SYSCALL" for one in found):
         return None
     titles = (one.fields.get("proctitle", b"") for one in found if one.type == "PROCTITLE")
     return text.printable(next(titles, b"").replace(b"\0", b" "))
 
 
-def without(log: str, events: Iterable[bytes]) -> list[bytes]:
-    """Return those of the ``events`` (iterable of bytes, as records name them) that the audit ``log`` (str) lacks."""
-    known = b"".join(_file(log))
+def without(lines: Iterable[bytes], events: Iterable[bytes]) -> list[bytes]:
+    """Return those of the ``events`` (bytes, as records name them) that ``lines`` of an audit log (bytes) lack."""
+    known = b"".join(lines)
     return [one for one in events if one not in known]
 
 
-def _of(lines: Iterable[bytes], kinds: Iterable[str]) -> list[Record]:
-    marks = tuple(f"type={kind} ".encode() for kind in kinds)
-    return list(audit_log.records(line for line in lines if any(mark in line for mark in marks)))
-
-
 def _known(log: str) -> tuple[list[Known], float | None]:
-    lines = _file(log)
-    records = _of(lines, KINDS)
-    found = [Known(one.seconds, int(pid)) for one in records if (pid := one.text("pid") or "").isdigit()]
-    return found, _oldest(lines)
+    lines = end(log)
+    known = records(lines, KINDS)
+    found = [Known(one.seconds, int(pid)) for one in known if (pid := one.text("pid") or "").isdigit()]
+    return found, reaches(lines)

@@ -27,8 +27,6 @@ LISTENS = re.compile(r"(?P<name>[^\s:/]+): /.* \[listener\] [0-9]+ of [0-9]+-[0-
 DELETED = " (deleted)"
 #: Programs that are many: which one, they are told by their name, or by their first argument.
 MANY = ("busybox", "toybox", "dropbearmulti")
-#: Variables for which the loader puts a library into a program, as a line of its environment: ld.so(8).
-LOADS = re.compile(r"LD_(?:PRELOAD|AUDIT)=.")
 #: Lines of the log for which a host is looked at as a whole: auditing was switched off, a rule came or went, the count
 #: of lost records was set back, a login id was given up.
 INTERRUPTED = re.compile(

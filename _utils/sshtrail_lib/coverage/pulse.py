@@ -131,8 +131,7 @@ def _terminals() -> list[str]:
 def _of_systemd(pid: int = 1) -> list[list[int]]:
     """Return where systemd (a process, int) waits for whom no network brings: in the place of a port, and inode."""
     held = {f"socket:[{one.inode}]": one.inode for one in sockets.local()}
-    links = [_link(f"/proc/{pid}/fd/{name}") for name in _names(f"/proc/{pid}/fd")] if held else []
-    return [[0, held[link]] for link in links if link in held]
+    return [[0, held[link]] for link in (processes.links(pid) if held else ()) if link in held]
 
 
 def _auditd(pid: int) -> list[typing.Any]:

@@ -32,23 +32,24 @@ def log(tmp_path):
 def test_what_the_kernel_printed_and_nobody_took(log, monkeypatch):
     printed = [b"audit(9.000:7)", b"audit(9.000:9)", b"audit(9.000:9)"]
     monkeypatch.setattr(host.facts, "printed", lambda since: printed)
-    seen = host._Seen(log, (), {}, 0, 50.0, 60.0)
-    [gap] = host._printed(seen, Memory(looked=40.0))
+    seen, lines = host._Seen(log, (), {}, 0, 50.0, 60.0), host.logs.end(log)
+    [gap] = host._printed(seen, Memory(looked=40.0), lines)
     assert gap.told.startswith("at least 1 events of sessions") and gap.when == 50.0
     # This auditd was there before.
-    assert host._printed(seen, Memory(looked=50.0)) == []
+    assert host._printed(seen, Memory(looked=50.0), lines) == []
     monkeypatch.setattr(host.facts, "printed", lambda since: printed[:1])
-    assert host._printed(seen, Memory(looked=40.0)) == []
+    assert host._printed(seen, Memory(looked=40.0), lines) == []
 
 
 def test_what_went_from_a_list_and_never_came(log, monkeypatch):
-    records = host.logs.records(log, ("CONFIG_CHANGE",))
+    lines = host.logs.end(log)
+    records = host.logs.records(lines, ("CONFIG_CHANGE",))
     seen, before = host._Seen(log, (), {"4": 3}, 0, 0.0, 60.0), Memory(looked=10.0, counted=10.0, held={"4": 3})
     monkeypatch.setattr(host, "_held", lambda rules: {"4": 3})
     monkeypatch.setattr(host.kernel, "rules", list)
-    assert [gap.when for gap in host._unseen(seen, before, records)] == [20.0]
+    assert [gap.when for gap in host._unseen(seen, before, lines, records)] == [20.0]
     # Nobody has counted, the log does not reach back so far, it was there, somebody changes them at this moment.
     for other in (before._replace(counted=0.0), before._replace(counted=8.0), before._replace(held={"5": 1})):
-        assert host._unseen(seen, other, records) == []
+        assert host._unseen(seen, other, lines, records) == []
     monkeypatch.setattr(host, "_held", lambda rules: {"4": 2})
-    assert host._unseen(seen, before, records) == []
+    assert host._unseen(seen, before, lines, records) == []

@@ -25,10 +25,10 @@ OTHER = "type=SYSCALL msg=audit(20.005:17): arch=c000003e syscall=44 success=yes
 def test_the_command_line_that_a_record_came_of(tmp_path, lines, title):
     log = tmp_path / "audit.log"
     log.write_text("".join(f"{line}\n" for line in lines))
-    assert logs.title(str(log), audit_log.record(CHANGE.encode())) == title
+    assert logs.title(logs.end(str(log)), audit_log.record(CHANGE.encode())) == title
 
 
 def test_what_a_log_lacks(tmp_path):
     log = tmp_path / "audit.log"
     log.write_text(f"{CHANGE}\n")
-    assert logs.without(str(log), [b"audit(20.005:7)", b"audit(20.005:8)"]) == [b"audit(20.005:8)"]
+    assert logs.without(logs.end(str(log)), [b"audit(20.005:7)", b"audit(20.005:8)"]) == [b"audit(20.005:8)"]
