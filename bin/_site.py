@@ -34,6 +34,9 @@ QUICK = {"enable_fqdns_grains": False, "enable_gpu_grains": False, "log_level": 
 QUICK |= {"recon_default": 100, "recon_max": 1000, "recon_randomize": False}
 #: Seconds after which a minion that has not answered is asked whether it still works on it.
 ANSWER = 60
+#: Settings of a master all of whose minions live: on a slow machine one that syncs a whole tree needs a while to say
+#: that it still works on it.
+PATIENT = {"timeout": ANSWER, "gather_job_timeout": ANSWER}
 
 
 class Site:

@@ -18,7 +18,7 @@ import sys
 
 import pytest
 from _sandbox import Sandbox
-from _site import AUDITED, HOSTS, QUICK, Site
+from _site import AUDITED, HOSTS, PATIENT, QUICK, Site
 from _waiting import wait_for
 from pytestshellutils.utils.processes import terminate_process
 from salt_call import SaltCall
@@ -47,6 +47,8 @@ CHECKOUT = "/srv/saltext-sshtrail"
 EMPTY = "/srv/empty"
 REPOSITORY = "https://git.example.org/saltext-sshtrail.git"
 HOOK = "http://127.0.0.1:8097/"
+#: Characters that are shown of what a block printed that failed.
+LAST = 3000
 # What a webhook gets, a line for each: written to the file that it is given.
 RECEIVER = """
 import http.server, sys
@@ -95,7 +97,7 @@ class Newcomer(Site):
         return self.network.inside("/run/salt/master/master_event_pub.ipc")
 
     def configure_master(self):
-        self.write("/etc/salt/master", {"interface": "127.0.0.1", "auto_accept": True, "timeout": 60})
+        self.write("/etc/salt/master", {"interface": "127.0.0.1", "auto_accept": True, **PATIENT})
 
     def configure_minion(self, name):
         self.write("/etc/salt/minion", {"id": name, "master": "127.0.0.1", **QUICK}, self.houses[name])
@@ -132,8 +134,10 @@ class Newcomer(Site):
             self.restart_master()
             return ""
         done = typed(block, self.network)
-        assert done.returncode == 0, f"{block}\n{done.stdout}{done.stderr}"
-        return done.stdout + done.stderr
+        said = done.stdout + done.stderr
+        # Most blocks stop at the command that fails: what it said stands at the end.
+        assert done.returncode == 0, f"{block}\nends with {done.returncode}\n{said[-LAST:]}"
+        return said
 
 
 def typed(block, house, **environment):

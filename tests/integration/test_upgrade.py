@@ -14,6 +14,7 @@ import sys
 
 import pytest
 from _sandbox import Sandbox
+from _site import PATIENT
 from _waiting import stop, wait_for
 from salt_call import copied
 from support import require_root
@@ -76,7 +77,7 @@ class Pair:
         """Start both, and wait for the minion's first answer."""
         roots = {"file_roots": {"base": [str(self.served / "salt")]}, "fileserver_list_cache_time": 0}
         roots |= {"pillar_roots": {"base": [str(self.base / "pillar"), str(self.served / "pillar")]}}
-        master = {"interface": "127.0.0.1", "auto_accept": True, "worker_threads": 3, "timeout": 60, **roots}
+        master = {"interface": "127.0.0.1", "auto_accept": True, "worker_threads": 3, **PATIENT, **roots}
         write(self.base / "pillar" / "top.sls", {"base": {"*": ["sshtrail.common", "sshtrail.dev", "own"]}})
         quick = {"interval": 1, "splay": 0, "action": "report"}
         write(self.base / "pillar" / "own.sls", {"sshtrail": {"audit": False, "drift": quick}})
