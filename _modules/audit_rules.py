@@ -5,8 +5,6 @@ Rules are compiled by the installed libaudit and compared as the kernel holds th
 means the kernel itself. Source: auditctl(8), augenrules(8), audit.rules(7).
 """
 
-import os
-
 import sshtrail_lib
 
 sshtrail_lib.refresh()
@@ -309,4 +307,4 @@ def sources(name=MANAGED, rules_dir=None, compiled=None):
 
         salt '*' audit_rules.sources
     """
-    return [name, *host.sources(rules_dir or os.path.dirname(name), compiled)]
+    return host.sources(name, rules_dir, compiled)

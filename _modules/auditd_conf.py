@@ -110,6 +110,8 @@ def set_(keyword=None, value=None, config=None, path=auditd_language.PATH, remem
     """
     if (keyword is None) == (config is None) or (keyword is None) != (value is None):
         raise SaltInvocationError("auditd_conf.set needs either a keyword with its value, or config.")
+    if not (keyword is None or isinstance(keyword, str)):
+        raise SaltInvocationError(f"keyword takes text, not {keyword!r}.")
     return auditd_host.change(_minion(), {keyword: value} if config is None else config, path, remember)
 
 

@@ -18,8 +18,9 @@ import sshtrail_lib
 
 sshtrail_lib.refresh()
 
+from salt.exceptions import SaltInvocationError
 from sshtrail_lib.base import state
-from sshtrail_lib.sshd import beside
+from sshtrail_lib.sshd import asked, beside
 from sshtrail_lib.sshd.running import DEFAULT, OVERRULED
 
 # Salt puts a run of states here, and the one of them that goes on; there is none where a function is called by itself.
@@ -58,7 +59,7 @@ def present(name, value, match=None, path=DEFAULT, shadowed="fix", exact=True, a
     """
     if value is None:
         return _failed(name, f"{name} needs a value; sshd_config.absent returns it to sshd's default")
-    return _bring(name, path, match, {name: value}, shadowed=shadowed, exact=exact, admins=admins, force=force)
+    return _bring(name, path, match, value, shadowed=shadowed, exact=exact, admins=admins, force=force)
 
 
 def absent(name, match=None, path=DEFAULT, shadowed="fix", admins=None, force=False):
@@ -68,7 +69,7 @@ def absent(name, match=None, path=DEFAULT, shadowed="fix", admins=None, force=Fa
     name, match, path, shadowed, admins, force
         As for :func:`present`. With ``match`` only that Match block is changed; it goes when it is empty.
     """
-    return _bring(name, path, match, {name: None}, shadowed=shadowed, admins=admins, force=force)
+    return _bring(name, path, match, None, shadowed=shadowed, admins=admins, force=force)
 
 
 def managed(
@@ -122,8 +123,11 @@ def forgotten(name):
     return state.bring(name, __opts__["test"], plan, lambda: __salt__["sshd_config.forget"](name))
 
 
-def _bring(name, path, match, keywords, **options):
-    config, matches = (keywords, None) if match is None else (None, [{match: keywords}])
+def _bring(name, path, match, value, **options):
+    try:
+        config, matches = asked.parts(name, value, match)
+    except SaltInvocationError as exc:
+        return _failed(name, exc.message)
     return _run(name, config, matches, {"path": path, "lowered": "keep", **options})
 
 

@@ -17,7 +17,7 @@ import salt.utils.path
 
 from sshtrail_lib.auditd import language, space
 from sshtrail_lib.auditd.keywords import Version
-from sshtrail_lib.base import kernel, opening, processes, text
+from sshtrail_lib.base import files, kernel, opening, processes, text
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.trail import audit_log
 from sshtrail_lib.trail.audit_log import Record
@@ -83,6 +83,7 @@ def find(path: str) -> Daemon:
 
     A host that has no audit of its own (a container) has no daemon; ``note`` says so.
     """
+    files.named(path)
     try:
         pid = kernel.status()["pid"]
     except (kernel.KernelError, kernel.LibraryError) as exc:

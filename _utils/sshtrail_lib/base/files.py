@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -15,11 +16,27 @@ from collections.abc import Iterator
 
 import salt.utils.atomicfile
 import salt.utils.files
-from salt.exceptions import CommandExecutionError
+from salt.exceptions import CommandExecutionError, SaltInvocationError
 
-from sshtrail_lib.base import opening
+from sshtrail_lib.base import opening, text
 
 log = logging.getLogger(__name__)
+
+
+def named(path: typing.Any) -> str:
+    """
+    Return ``path`` if it can be the name of a file (str); raises :class:`~salt.exceptions.SaltInvocationError` for
+    another. Python takes a number for a file that the process has open.
+    """
+    if not isinstance(path, str) or not path or re.search(f"[\0{text.HALF}]", path) or not _fits(path):
+        raise SaltInvocationError(f"path takes the name of a file, not {text.line(repr(path))}")
+    return path
+
+
+def _fits(path: str) -> bool:
+    """Whether it is not too long for Linux (``PATH_MAX`` and ``NAME_MAX``)."""
+    data = os.fsencode(path)
+    return len(data) < 4096 and all(len(part) <= 255 for part in data.split(b"/"))
 
 
 def read(path: str) -> bytes | None:

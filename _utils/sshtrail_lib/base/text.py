@@ -14,6 +14,8 @@ LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 #: What Python takes for printable, and nobody sees (Unicode: Default_Ignorable_Code_Point, and a blank of Braille's):
 #: two names can differ by it alone.
 UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]")
+#: Half of a character that has two: no file can hold it.
+HALF = "\ud800-\udc7f\udd00-\udfff"
 #: What begins a formula where a spreadsheet reads a file, be it as wide as a letter of Japanese.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 

@@ -49,10 +49,11 @@ class Transaction:
         kind
             What is changed, ``sshd_config`` for example (str): one change of a kind at a time.
         main
-            The main file (str): each has a journal of its own.
+            The main file (str): each has a journal of its own. Raises :class:`~salt.exceptions.SaltInvocationError` for
+            what cannot be the name of one.
         """
         self._lock = os.path.join(minion.run_dir, f"{kind}.lock")
-        digest = hashlib.sha256(os.path.realpath(main).encode()).hexdigest()[:16]
+        digest = hashlib.sha256(os.path.realpath(files.named(main)).encode()).hexdigest()[:16]
         #: What a file of ours about this configuration is called (str).
         self.name = f"{kind}-{digest}.json"
         self._journal = os.path.join(minion.cachedir, "sshtrail", self.name)

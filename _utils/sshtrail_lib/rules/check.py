@@ -5,6 +5,7 @@ What is wrong with a set of audit rules that loads, and what would keep it from 
 from __future__ import annotations
 
 import os
+import re
 import typing
 from collections.abc import Iterable
 
@@ -49,9 +50,13 @@ def listed(lines: object) -> list[str]:
     Raises SaltInvocationError for what is neither.
     """
     given = lines.splitlines() if isinstance(lines, str) else lines
-    if not isinstance(given, (list, tuple)) or not all(isinstance(one, str) for one in given):
+    if not isinstance(given, (list, tuple)) or not all(map(_is_line, given)):
         raise SaltInvocationError(f"rules must be a list of lines, as in a rules file, not {text.line(repr(lines))}.")
     return list(given)
+
+
+def _is_line(given):
+    return isinstance(given, str) and not re.search(f"[{text.HALF}]", given)
 
 
 @accounts.asked_once()

@@ -59,16 +59,19 @@ def _compiled(number, line):
         raise exc.at(number) from exc
 
 
-def sources(rules_dir: str, compiled: str | None = None) -> list[str]:
+def sources(name: str, rules_dir: str | None = None, compiled: str | None = None) -> list[str]:
     """
     Return the files and directories (list of str) that an answer about rules depends on.
 
+    name
+        The managed file (str).
     rules_dir
-        The directory of ``*.rules`` files (str).
+        The directory of ``*.rules`` files (str); that of ``name`` by default.
     compiled
         The file that augenrules makes of them (str); ``audit.rules`` beside the directory by default.
     """
-    return [rules_dir, *_paths(rules_dir), compiled or _compiled_of(rules_dir)]
+    directory = base_files.named(rules_dir or os.path.dirname(base_files.named(name)))
+    return [name, directory, *_paths(directory), base_files.named(compiled or _compiled_of(directory))]
 
 
 @accounts.asked_once()
@@ -105,7 +108,7 @@ def _transaction(minion, rules_dir):
 
 def _read(minion, rules_dir, compiled, replaced):
     """Return the :class:`Host`, its files as they were before ``replaced`` (dict), what an interrupted change did."""
-    path = compiled or _compiled_of(rules_dir)
+    path = base_files.named(compiled or _compiled_of(rules_dir))
     files, unread = _files(rules_dir, replaced)
     text = replaced[path] if path in replaced else _compiled_text(path)
     space = _awk_space(minion) if rules_files.needs_awk(files.values()) else rules_files.MAWK

@@ -12,6 +12,7 @@ import re
 import typing
 from collections.abc import Callable
 
+from sshtrail_lib.base.text import HALF
 from sshtrail_lib.rules import fields, words
 from sshtrail_lib.rules.fields import FILTERS, UNSET, Part, RuleError, escape, integer, near
 
@@ -25,7 +26,7 @@ COMMANDS = ("-h", "-l", "-s", "-v", "-m", "-R")
 #: Behind these auditctl reads no further in a line.
 ENDS = ("-D", "-q", "-t", *GO_ON, *COMMANDS, *(name for name, value in words.LONG.items() if not value))
 
-CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
+CONTROL_CHARACTER = re.compile(f"[\x00-\x1f\x7f{HALF}]")
 LONGEST_LINE = 6142
 LONGEST_KEY = 256
 COMMENT = re.compile(r"\s*#")
@@ -176,13 +177,13 @@ def validate_status(name: str, value: object) -> None:
 
 
 def _check_characters(text, strict):
-    # A character is at most four bytes.
-    if 4 * len(text) > LONGEST_LINE and len(text.encode("utf-8", "surrogateescape")) > LONGEST_LINE:
-        raise RuleError(f"The line is longer than the {LONGEST_LINE} bytes that auditctl reads at once.")
     found = CONTROL_CHARACTER.search(text) if strict or "\0" in text else None
     if found:
         name = {"\t": "a tab", "\r": "a carriage return"}.get(found[0], f"the control character {found[0]!r}")
         raise RuleError(f"The line holds {name}; auditctl separates words by spaces only.", found.start() + 1)
+    # A character is at most four bytes.
+    if 4 * len(text) > LONGEST_LINE and len(text.encode("utf-8", "surrogateescape")) > LONGEST_LINE:
+        raise RuleError(f"The line is longer than the {LONGEST_LINE} bytes that auditctl reads at once.")
     if strict and words.ESCAPED.search(text.lstrip(" ").partition(" ")[0] + " "):
         raise RuleError("auditctl undoes no backslash in the first word of a line: leave a space behind the option.", 1)
     if strict and text.endswith("\\") and (len(text) - len(text.rstrip("\\"))) % 2:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from salt.exceptions import SaltInvocationError
 
+from sshtrail_lib.base import files as base_files
 from sshtrail_lib.base import kernel, state
 from sshtrail_lib.rules import accounts, compile, language, privileged, target
 from sshtrail_lib.rules import files as rules_files
@@ -73,7 +74,9 @@ class OneRule:
     unknown = "keep"
 
     def __init__(self, rule: str, present: bool, path: str) -> None:
-        self.rule, self.present, self.path = rule, present, path
+        if not isinstance(rule, str):
+            raise SaltInvocationError(f"rule: a line as in a rules file is needed, not {rule!r}.")
+        self.rule, self.present, self.path = rule, present, base_files.named(path)
 
     @property
     def directory(self) -> str:
@@ -302,6 +305,7 @@ def read_groups(groups: Iterable[Mapping[str, typing.Any]]) -> list[dict[str, ty
     With ``privileged`` it has a rule for each such program of this host (:func:`privileged.lines`); ``unnamed`` (int)
     is how many of them have none.
     """
+    _check_groups(groups)
     seen: set[bytes] = set()
     result = []
     for group in groups:
@@ -354,15 +358,16 @@ def check_arguments(
         raise SaltInvocationError(f"unknown: {unknown!r} is none of {', '.join(UNKNOWN)}.")
     if not isinstance(immutable, bool):
         raise SaltInvocationError(f"immutable: True or False, not {immutable!r}.")
-    if not os.path.isabs(name) or not rules_files.is_read(os.path.basename(name)):
+    if not os.path.isabs(base_files.named(name)) or not rules_files.is_read(os.path.basename(name)):
         raise SaltInvocationError(
             f"name: {name!r} is no absolute path that ends in .rules, without white space in the name; augenrules "
             f"reads no other."
         )
+    if not isinstance(status or {}, Mapping):
+        raise SaltInvocationError(f"status: a mapping of settings to numbers is needed, not {status!r}.")
     for setting, value in (status or {}).items():
         language.validate_status(setting, value)
-    for number, group in enumerate(groups, start=1):
-        _check_group(number, group)
+    _check_groups(groups)
 
 
 def _check_hiding(allowed, hiding, loginuid_immutable):
@@ -370,8 +375,15 @@ def _check_hiding(allowed, hiding, loginuid_immutable):
         raise SaltInvocationError(f"hiding: {hiding!r} is none of {', '.join(rules_hiding.CHOICES)}.")
     if not isinstance(loginuid_immutable, bool):
         raise SaltInvocationError(f"loginuid_immutable: True or False, not {loginuid_immutable!r}.")
-    if isinstance(allowed, str) or not all(isinstance(line, str) for line in allowed):
+    if not isinstance(allowed, (list, tuple)) or not all(isinstance(line, str) for line in allowed):
         raise SaltInvocationError("allowed: a list of rule lines is needed.")
+
+
+def _check_groups(groups):
+    if not isinstance(groups, (list, tuple)):
+        raise SaltInvocationError(f"groups: a list of groups is needed, not {groups!r}.")
+    for number, group in enumerate(groups, start=1):
+        _check_group(number, group)
 
 
 def _check_group(number, group):
@@ -380,10 +392,11 @@ def _check_group(number, group):
     odd = next((key for key in group if key not in GROUP_KEYS), None)
     if odd is not None:
         raise SaltInvocationError(f"groups: {group['name']} has an unknown key {odd!r}{near(str(odd), GROUP_KEYS)}.")
-    told = [group["name"], group.get("title") or "", *(group.get("controls") or [])]
+    controls = group.get("controls") or []
+    told = [group["name"], group.get("title") or "", *(controls if isinstance(controls, (list, tuple)) else [None])]
     if any(not isinstance(text, str) or not text.isprintable() for text in told):
         raise SaltInvocationError(f"groups: name, title and controls of {group['name']!r} must be text on one line.")
-    if isinstance(group["rules"], str) or not all(isinstance(line, str) for line in group["rules"]):
+    if not isinstance(group["rules"], (list, tuple)) or not all(isinstance(line, str) for line in group["rules"]):
         raise SaltInvocationError(f"groups: the rules of {group['name']} must be a list of lines.")
     if not isinstance(group.get("optional", False), bool):
         raise SaltInvocationError(f"groups: optional of {group['name']} must be True or False.")

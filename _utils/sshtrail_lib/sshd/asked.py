@@ -50,6 +50,17 @@ class Asked(typing.NamedTuple):
     beside: typing.Any = None
 
 
+def parts(keyword: typing.Any, value: typing.Any, match: typing.Any) -> tuple[typing.Any, typing.Any]:
+    """
+    Return ``config`` and ``matches`` (fields of Asked) for one keyword; arguments as for :func:`one_keyword`. Raises
+    SaltInvocationError for what can be no key of these.
+    """
+    if not isinstance(keyword, str) or not (match is None or isinstance(match, str)):
+        told = ("keyword", keyword) if not isinstance(keyword, str) else ("match", match)
+        raise SaltInvocationError("{} takes text, not {!r}".format(*told))
+    return ({keyword: value}, None) if match is None else (None, [{match: {keyword: value}}])
+
+
 def one_keyword(keyword: str, value: typing.Any, match: str | None, **options: typing.Any) -> Asked:
     """
     Return the Asked that one keyword has one value.
@@ -63,7 +74,7 @@ def one_keyword(keyword: str, value: typing.Any, match: str | None, **options: t
     options
         Other fields of Asked.
     """
-    config, matches = ({keyword: value}, None) if match is None else (None, [{match: {keyword: value}}])
+    config, matches = parts(keyword, value, match)
     return Asked(config=config, matches=matches, lowered="keep", **options)
 
 
@@ -88,14 +99,7 @@ def checked(asked: Asked) -> Asked:
     told = asked.beside or {}
     if not isinstance(told, dict) or not all(isinstance(one, list) for one in told.values()):
         raise SaltInvocationError(f"beside takes what the states of a run give it, not {told!r}")
-    return asked._replace(path=path_of(asked.path), admins=_accounts(asked.admins))
-
-
-def path_of(path: typing.Any) -> str:
-    """Return ``path`` (str) if it can be the name of a file; raises SaltInvocationError otherwise."""
-    if not isinstance(path, str) or not path or "\0" in path:
-        raise SaltInvocationError(f"path takes the name of a file, not {path!r}")
-    return path
+    return asked._replace(admins=_accounts(asked.admins))
 
 
 def words(given: Mapping[str, typing.Any]) -> dict[str, typing.Any]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from salt.exceptions import SaltInvocationError
 
+from sshtrail_lib.sshd import asked as sshd_asked
 from sshtrail_lib.sshd import wish
 from sshtrail_lib.sshd.daemon import Daemon
 from sshtrail_lib.sshd.wish import BadWish, Wish
@@ -52,8 +53,10 @@ def _told(chunk: Chunk, path: str, default: str) -> dict[str, typing.Any] | None
     if fun == "managed" and chunk.get("name") == path:
         return {**told, "config": chunk.get("config"), "matches": chunk.get("matches")}
     if fun in ("present", "absent") and chunk.get("path", default) == path:
-        keyword, match = {chunk.get("name"): chunk.get("value")}, chunk.get("match")
-        return {**told, **({"config": keyword} if match is None else {"matches": [{match: keyword}]})}
+        # What is wrong with it, the other state tells.
+        with contextlib.suppress(SaltInvocationError):
+            config, matches = sshd_asked.parts(chunk.get("name"), chunk.get("value"), chunk.get("match"))
+            return {**told, "config": config, "matches": matches}
     return None
 
 
@@ -95,7 +98,7 @@ def _theirs(wishes: Sequence[Wish], others: Sequence[dict[str, typing.Any]], dae
 
 
 def _wishes(told: Mapping[str, typing.Any], daemon: Daemon) -> Iterator[Wish]:
-    # What is wrong with it, the other state tells.
+    # As above.
     with contextlib.suppress(SaltInvocationError):
         yield from wish.wishes(told.get("config"), told.get("matches"), daemon, told["exact"])
 

@@ -266,7 +266,7 @@ def forget(minion: Minion, path: str, test: bool = False) -> Changes:
 
 
 def _transaction(minion: Minion, path: str) -> Transaction:
-    return Transaction(minion, _KIND, sshd_asked.path_of(path))
+    return Transaction(minion, _KIND, path)
 
 
 def _without(tree: Tree, memory: Memory) -> Tree:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from salt.exceptions import SaltInvocationError
 
+from sshtrail_lib.base.text import HALF
 from sshtrail_lib.sshd import effective as sshd_effective
 from sshtrail_lib.sshd import keywords, language, values
 from sshtrail_lib.sshd import match as sshd_match
@@ -118,8 +119,8 @@ def _keyword(name: typing.Any, daemon: Daemon) -> Keyword:
     return keyword
 
 
-#: What can be on no line, or in no file: half of a character that has two, too.
-_NO_LINE = "[\n\r\0\ud800-\udc7f\udd00-\udfff]"
+#: What can be on no line, or in no file.
+_NO_LINE = f"[\n\r\0{HALF}]"
 
 
 def _criteria(match: typing.Any, daemon: Daemon) -> Criteria:

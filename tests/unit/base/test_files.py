@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 import pytest
-from salt.exceptions import CommandExecutionError
+from salt.exceptions import CommandExecutionError, SaltInvocationError
 from sshtrail_lib.base import files
 from support import require_root
 
@@ -24,6 +24,19 @@ def test_reading(tmp_path):
     assert files.read(tmp_path / "none") is None
     with pytest.raises(CommandExecutionError, match="Cannot read"):
         files.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "path", [None, 5, True, b"/a", ["/a"], "", "/a\0", "/\ud800", "x" * 256, "/x" * 2048, pathlib.Path("/a")]
+)
+def test_what_is_no_name_of_a_file(path):
+    with pytest.raises(SaltInvocationError, match="path takes the name of a file, not"):
+        files.named(path)
+
+
+@pytest.mark.parametrize("path", ["a", "/a b\n", "/caf\udce9", "/" + "x" * 255])
+def test_what_is_the_name_of_a_file(path):
+    assert files.named(path) == path
 
 
 @pytest.fixture

@@ -117,6 +117,29 @@ def test_a_file_that_augenrules_does_not_read_is_no_place_for_rules(name):
         wish.Managed(f"/etc/audit/rules.d/{name}", GROUPS)
 
 
+@pytest.mark.parametrize(
+    ("argument", "given", "words"),
+    [
+        *(("groups", one, "a list of groups is needed") for one in (None, 5, "x", {"name": "x"})),
+        *(("groups", [one], "number 1 needs at least a name and rules") for one in (None, "x", {"name": "x"}, ["x"])),
+        *(("groups", [{"name": "x", "rules": one}], "must be a list of lines") for one in (None, 5, OURS, [OURS, 5])),
+        *(("groups", [{**GROUPS[0], "controls": one}], "must be text on one line") for one in (5, "x", [None])),
+        *(("status", one, "a mapping of settings to numbers is needed") for one in (5, "failure", ["failure"])),
+        *(("allowed", one, "a list of rule lines is needed") for one in (None, 5, OURS, {OURS: 1}, [5])),
+        *(("name", one, "takes the name of a file") for one in (None, 5, ["/a.rules"], "/\ud800.rules")),
+    ],
+)
+def test_what_cannot_be_meant(argument, given, words):
+    with pytest.raises(SaltInvocationError, match=words):
+        wish.Managed(**{"name": "/etc/audit/rules.d/zz.rules", "groups": GROUPS, argument: given})
+
+
+@pytest.mark.parametrize(("rule", "path"), [(5, "/a"), (None, "/a"), ([OURS], "/a"), (OURS, 5), (OURS, ["/a"])])
+def test_what_can_be_no_rule_of_a_file(rule, path):
+    with pytest.raises(SaltInvocationError, match="is needed|takes the name"):
+        wish.OneRule(rule, True, path)
+
+
 def test_when_nothing_is_broken_any_more_the_file_that_gets_past_goes(host):
     there = host({PASSING: rules_files.PASSING_TEXT, "50-app.rules": b"-w /etc/hosts -p wa -k x\n"})
     wanted = managed(there).target(there)

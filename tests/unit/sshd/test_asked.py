@@ -19,6 +19,18 @@ def test_one_value_is_one():
 
 
 @pytest.mark.parametrize(
+    ("keyword", "match", "words"),
+    [
+        *((one, None, "keyword takes text, not") for one in (None, 5, ["LogLevel"], {"LogLevel": "INFO"})),
+        *(("LogLevel", one, "match takes text, not") for one in (5, ["User bob"], {"User": "bob"}, False)),
+    ],
+)
+def test_what_can_be_no_key(keyword, match, words):
+    with pytest.raises(SaltInvocationError, match=words):
+        asked.parts(keyword, "INFO", match)
+
+
+@pytest.mark.parametrize(
     ("admins", "expected"),
     [
         (None, ()),
@@ -45,7 +57,6 @@ def test_the_admins(admins, expected):
             ({"admins": one}, "admins takes a list of accounts")
             for one in (5, True, {"root": 1}, [""], [None], "", "root,")
         ),
-        *(({"path": one}, "path takes the name of a file") for one in (None, 5, "", "/a\0")),
     ],
 )
 def test_what_cannot_be_meant(options, words):

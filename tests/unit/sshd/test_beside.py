@@ -44,6 +44,7 @@ NETWORK = chunk("present", "PermitTTY", value="yes", match="Address 10.0.0.0/8")
         ([BOTH, chunk("absent", "PermitTTY", match="User bob")], [[], []]),
         ([BOTH, {**BOB, "name": "MaxSessions", "value": 3}], [[], []]),
         ([BOTH, {**BOB, "value": "perhaps"}], [[], None]),
+        ([BOTH, {**BOB, "match": ["User bob"]}], [[], None]),
         ([BOTH, {**BOB, "onlyif": "true"}], [["User bob"], []]),
         ([chunk("present", "PermitTTY", value="yes"), BOB], [["User bob"], []]),
         ([chunk("managed", MAIN, matches=({"User bob": {"PermitTTY": True}},)), BOTH], [[], ["User bob"]]),
