@@ -110,10 +110,11 @@ def test_the_second_file_cannot_be_written(server, states):
     assert greeting(server.port)
 
 
-def test_no_host_key_can_be_read(server, states):
+@pytest.mark.parametrize("test", [True, False])
+def test_no_host_key_can_be_read(server, states, test):
     server.start()
     before = server.path.read_bytes()
-    result = states.sshd_config.present(name="HostKey", value="/nonexistent/key", path=str(server.path))
+    result = states.sshd_config.present(name="HostKey", value="/nonexistent/key", path=str(server.path), test=test)
     assert result.result is False and "/nonexistent/key" in result.comment
     assert unharmed(server, before)
 

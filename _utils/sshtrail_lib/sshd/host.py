@@ -205,8 +205,7 @@ def running(minion: Minion, path: str, names: Collection[str]) -> tuple[bool, di
 def diff(minion: Minion, asked: Asked) -> Changes:
     """Return what :func:`apply` would change (dict), and touch nothing; errors as for it."""
     asked = sshd_asked.checked(asked)
-    plan = _plan(minion, asked, Memory(minion, _transaction(minion, asked.path), asked.path))
-    _guard(plan, asked)
+    plan = _judged(minion, asked, Memory(minion, _transaction(minion, asked.path), asked.path))
     listener = sshd_running.listening(minion, plan.tree)
     return {**plan.changes, **_unread(minion, plan.tree, listener), **_overruled(minion, plan, listener)}
 
@@ -222,13 +221,10 @@ def apply(minion: Minion, asked: Asked) -> Changes:
     transaction = _transaction(minion, asked.path)
     with transaction.locked():
         memory = Memory(minion, transaction, asked.path)
-        plan = _plan(minion, asked, memory)
-        _guard(plan, asked)
+        plan = _judged(minion, asked, memory)
         listener = sshd_running.listening(minion, plan.tree)
         unread = _unread(minion, plan.tree, listener)
         changes = {**plan.changes, **unread, **_overruled(minion, plan, listener)}
-        if plan.files:
-            _prove(minion, plan)
         if unread or plan.files:
             remember = memory if asked.remember and plan.files else None
             _carry_out(transaction, plan, sshd_running.running(minion, plan.tree), remember)
@@ -258,9 +254,9 @@ def forget(minion: Minion, path: str, test: bool = False) -> Changes:
             return {}
         tree = _load(minion, path)
         plan = sshd_plan.restoring(tree, _without(tree, memory), _earlier(memory, tree))
+        if plan.files:
+            _prove(minion, plan)
         if not test:
-            if plan.files:
-                _prove(minion, plan)
             _carry_out(transaction, plan, sshd_running.running(minion, tree), memory)
     return plan.changes or {path: {"old": "remembered", "new": "forgotten"}}
 
@@ -308,9 +304,14 @@ def _plan(minion: Minion, asked: Asked, memory: Memory) -> Plan:
     return sshd_plan.plan(tree, wishes, asked.shadowed, base, _earlier(memory, tree) if asked.remember else ())
 
 
-def _guard(plan: Plan, asked: Asked) -> None:
+def _judged(minion: Minion, asked: Asked, memory: Memory) -> Plan:
+    """Return the plan for what is asked, if it locks nobody out and sshd takes it: a preview finds what a run would."""
+    plan = _plan(minion, asked, memory)
     if plan.files and not asked.force:
         guard.judge(plan, accounts.known(), asked.admins)
+    if plan.files:
+        _prove(minion, plan)
+    return plan
 
 
 def _unread(minion: Minion, tree: Tree, listener: Listener | None) -> Changes:
