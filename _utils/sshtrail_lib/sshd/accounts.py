@@ -5,11 +5,18 @@ What the host's account database says, for Match, for paths below a home and for
 from __future__ import annotations
 
 import contextlib
+import functools
 import grp
 import os
 import pwd
 
+from salt.exceptions import CommandExecutionError
+
+from sshtrail_lib.base import files
 from sshtrail_lib.sshd import guard
+
+#: shadow(5).
+SHADOW = "/etc/shadow"
 
 _NO_SHELL = ("nologin", "false", "sync", "halt", "shutdown")
 
@@ -47,7 +54,7 @@ def has_key(account: str, words: list[str]) -> bool:
     """
     try:
         found = pwd.getpwnam(account)
-    except KeyError:
+    except (KeyError, UnicodeError):
         return False
     return any(_filled(word, found) for word in words)
 
@@ -55,7 +62,14 @@ def has_key(account: str, words: list[str]) -> bool:
 def _filled(word: str, account: pwd.struct_passwd) -> bool:
     path = word.replace("%%", "\0").replace("%h", account.pw_dir).replace("%u", account.pw_name)
     path = os.path.join(account.pw_dir, path.replace("%U", str(account.pw_uid)).replace("\0", "%"))
-    return word != "none" and os.path.isfile(path) and os.path.getsize(path) > 0
+    if word == "none" or not os.path.isfile(path):
+        return False
+    try:
+        lines = (files.read(path) or b"").splitlines()
+    except CommandExecutionError:
+        # On a file system where root may not, sshd reads it as the account.
+        return True
+    return any(line.strip() and not line.lstrip().startswith(b"#") for line in lines)
 
 
 def is_root(account: str) -> bool:
@@ -66,6 +80,27 @@ def is_root(account: str) -> bool:
         return account == "root"
 
 
+def hashes() -> dict[str, str]:
+    """Return what stands in the place of each local account's password (dict of str), as far as this user may know."""
+    with contextlib.suppress(CommandExecutionError):
+        lines = (files.read(SHADOW) or b"").decode("utf-8", "surrogateescape").splitlines()
+        return {name: rest.partition(":")[0] for name, _colon, rest in (line.partition(":") for line in lines)}
+    return {}
+
+
 def known() -> guard.Accounts:
     """Return what the guard must know of this host's accounts."""
-    return guard.Accounts(with_shell(), has_key, is_root)
+    found = functools.cache(hashes)
+
+    def begins(account: str, *marks: str) -> bool:
+        return found().get(account, "").startswith(marks)
+
+    # platform.c: with PAM alone sshd lets in whose password is locked. No password is a hash of either mark.
+    return guard.Accounts(
+        with_shell(),
+        has_key,
+        is_root,
+        has_password=lambda account: not begins(account, "!", "*"),
+        is_locked=lambda account: begins(account, "!"),
+        is_file=os.path.isfile,
+    )

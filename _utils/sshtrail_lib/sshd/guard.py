@@ -22,14 +22,13 @@ from sshtrail_lib.sshd.plan import Plan
 
 #: What sshd does for an account: ``{keyword: value}``.
 _Values = Mapping[str, typing.Any]
-_HasKey = Callable[[str, list[str]], bool]
 #: What bears on who can log in; a change of anything else takes nobody's way.
 _BEARING = frozenset(
     ["DenyUsers", "AllowUsers", "DenyGroups", "AllowGroups", "PermitRootLogin", "RefuseConnection", "UsePAM", "UseDNS"]
     + ["AuthenticationMethods", "PubkeyAuthentication", "PasswordAuthentication", "KbdInteractiveAuthentication"]
     + ["ChallengeResponseAuthentication", "HostbasedAuthentication", "GSSAPIAuthentication", "AuthorizedKeysFile"]
     + ["AuthorizedKeysCommand", "TrustedUserCAKeys", "Port", "ListenAddress", "AddressFamily"]
-    + ["MaxSessions", "MaxAuthTries"]
+    + ["MaxSessions", "MaxAuthTries", "PerSourceMaxStartups", "RevokedKeys"]
 )
 
 
@@ -52,6 +51,14 @@ def _is_root(account: str) -> bool:
     return account == "root"
 
 
+def _so(_told: str) -> bool:
+    return True
+
+
+def _not_so(_told: str) -> bool:
+    return False
+
+
 class Accounts(typing.NamedTuple):
     """
     What the guard must know of the host's accounts.
@@ -63,11 +70,20 @@ class Accounts(typing.NamedTuple):
         these files holds something for it (bool).
     is_root
         Called with an account's name (str); returns whether it is root, under whatever name (bool).
+    has_password
+        The same; returns whether it has a password, as far as the host knows (bool).
+    is_locked
+        The same; returns whether sshd lets it in with PAM only, if at all (bool).
+    is_file
+        Called with a path (str); returns whether there is such a file (bool).
     """
 
     with_shell: Sequence[str]
     has_key: Callable[[str, list[str]], bool]
     is_root: Callable[[str], bool] = _is_root
+    has_password: Callable[[str], bool] = _so
+    is_locked: Callable[[str], bool] = _not_so
+    is_file: Callable[[str], bool] = _so
 
 
 def judge(done: Plan, accounts: Accounts, admins: Sequence[str] = ()) -> None:
@@ -82,11 +98,12 @@ def judge(done: Plan, accounts: Accounts, admins: Sequence[str] = ()) -> None:
         Accounts that must be able to log in (list of str). Without any, somebody must: an account with a shell.
     """
     if _BEARING & _concerned(done):
-        ways = _Ways(done, accounts, places.named((done.tree, done.after)))
-        for account in admins:
-            if (obstacle := ways.lost(account, accounts.has_key)) and obstacle is not _NEVER:
+        named = places.named((done.tree, done.after))
+        # Another source than the host's own can have a password for who has none here: then it may be the last way.
+        for account, who in itertools.product(admins, (accounts._replace(has_password=_so), accounts)):
+            if (obstacle := _Ways(done, who, named).lost(account)) and obstacle is not _NEVER:
                 raise LockOutError(f"This would lock out {account}: {_told(done, obstacle)}")
-        _judge_everybody(ways)
+        _judge_everybody(_Ways(done, accounts._replace(has_password=_so, has_key=_has_file), named))
     _judge_endpoints(done)
 
 
@@ -101,24 +118,24 @@ class _Ways(typing.NamedTuple):
     accounts: Accounts
     named: places.Named
 
-    def lost(self, account: str, has_key: _HasKey | None = None) -> Obstacle | None:
+    def lost(self, account: str) -> Obstacle | None:
         """
         Return what takes the last way in of ``account`` (str): None when one is left, _NEVER when there was none.
 
-        With ``has_key`` (as in Accounts) a key login needs a key. Who comes in by IPv4 may have nothing else, so that
-        a way by IPv6 is none for such an account, and neither is one from the host itself.
+        Who comes in by IPv4 may have nothing else, so that a way by IPv6 is none for such an account, and neither is
+        one from the host itself.
         """
         for kind in places.KINDS:
-            if self._barred(self.done.tree, account, kind, has_key) is None:
-                return self._barred(self.done.after, account, kind, has_key)
+            if self._barred(self.done.tree, account, kind) is None:
+                return self._barred(self.done.after, account, kind)
         return _NEVER
 
-    def _barred(self, tree: Tree, account: str, kind: str, has_key: _HasKey | None) -> Obstacle | None:
+    def _barred(self, tree: Tree, account: str, kind: str) -> Obstacle | None:
         """Return what keeps ``account`` out wherever it comes from, None when it comes in from somewhere."""
         ways = itertools.islice(places.connections(tree, account, self.named, kind), places.LIMIT)
         found = []
         for connection in ways:
-            obstacle = _obstacle(tree, connection, self.accounts, has_key)
+            obstacle = _obstacle(tree, connection, self.accounts)
             if obstacle is None:
                 return None
             found.append(obstacle._replace(connection=connection))
@@ -192,7 +209,7 @@ def _line(done: Plan, connection: Connection, keyword: str) -> str:
     return f" ({setting.file}:{setting.line.number}: {text})"
 
 
-def _obstacle(tree: Tree, connection: Connection, accounts: Accounts, has_key: _HasKey | None) -> Obstacle | None:
+def _obstacle(tree: Tree, connection: Connection, accounts: Accounts) -> Obstacle | None:
     """Return what keeps out the account of ``connection``, None when it comes in."""
     account = connection.user or ""
     found = effective.effective(tree, connection)
@@ -200,10 +217,11 @@ def _obstacle(tree: Tree, connection: Connection, accounts: Accounts, has_key: _
     root = accounts.is_root(account)
     return (
         _refused(values)
+        or _locked(values, account, accounts)
         or _user_lists(values, connection, tree.daemon.names)
         or _group_lists(values, account, tree.daemon.names.groups(account))
         or (_root(values, account) if root else None)
-        or _methods(values, account, root, has_key)
+        or _methods(values, account, root, accounts)
     )
 
 
@@ -211,8 +229,17 @@ def _refused(values: _Values) -> Obstacle | None:
     if values.get("RefuseConnection") == "yes":
         return Obstacle("RefuseConnection", "RefuseConnection refuses every connection")
     # The first question of most clients is which methods there are, and that is a try.
-    none = next((name for name in ("MaxSessions", "MaxAuthTries") if values.get(name) == "0"), None)
+    none = next((name for name in _NOBODY_AT_0 if values.get(name) == "0"), None)
     return Obstacle(none, f"{none} 0 lets nobody in") if none else None
+
+
+_NOBODY_AT_0 = ("MaxSessions", "MaxAuthTries", "PerSourceMaxStartups")
+
+
+def _locked(values: _Values, account: str, accounts: Accounts) -> Obstacle | None:
+    if values.get("UsePAM", "no") == "yes" or not accounts.is_locked(account):
+        return None
+    return Obstacle("UsePAM", f"the password of {account} is locked, and without PAM sshd lets no such account in")
 
 
 def _user_lists(values: _Values, connection: Connection, names: Names) -> Obstacle | None:
@@ -268,17 +295,19 @@ _KEYWORD_OF = {
 }
 
 
-def _methods(values: _Values, account: str, root: bool, has_key: _HasKey | None) -> Obstacle | None:
+def _methods(values: _Values, account: str, root: bool, accounts: Accounts) -> Obstacle | None:
     ways = {method for method, keyword in _KEYWORD_OF.items() if values.get(keyword) == "yes"}
     if root and values.get("PermitRootLogin") in ("prohibit-password", "without-password"):
         ways -= {"password", "keyboard-interactive"}
     # Keyboard-interactive is PAM's; without PAM it has nothing to ask.
     ways -= {"keyboard-interactive"} if values.get("UsePAM", "no") != "yes" else set()
-    if not _finds_key(values, account, has_key or _has_file):
-        ways -= {"publickey"}
+    ways -= set() if accounts.has_password(account) else {"password"}
+    ways -= set() if _finds_key(values, account, accounts) else {"publickey"}
     lists = values.get("AuthenticationMethods") or "any"
     if lists != "any":
-        enough = any({one.partition(":")[0] for one in each.split(",")} <= ways for each in lists.split(" "))
+        # The one device that there is; sshd takes any name, and waits for it in vain.
+        named = {*ways, *(f"{one}:pam" for one in ways & {"keyboard-interactive"})}
+        enough = any(named.issuperset(each.split(",")) for each in lists.split(" "))
         reason = f"no list of AuthenticationMethods lets {account} in"
         return None if enough else Obstacle(f"AuthenticationMethods {_METHODS}", reason)
     return None if ways else Obstacle(_METHODS, f"neither a password nor a key would let {account} in")
@@ -287,7 +316,7 @@ def _methods(values: _Values, account: str, root: bool, has_key: _HasKey | None)
 #: What can take a method.
 _METHODS = (
     "PasswordAuthentication PubkeyAuthentication KbdInteractiveAuthentication ChallengeResponseAuthentication "
-    "PermitRootLogin UsePAM AuthorizedKeysFile AuthorizedKeysCommand TrustedUserCAKeys"
+    "PermitRootLogin UsePAM AuthorizedKeysFile AuthorizedKeysCommand TrustedUserCAKeys RevokedKeys"
 )
 
 
@@ -296,8 +325,15 @@ def _has_file(_account: str, words: list[str]) -> bool:
     return words != ["none"]
 
 
-def _finds_key(values: _Values, account: str, has_key: _HasKey) -> bool:
-    """Whether sshd would find any key for ``account``: a file with some content, or a source that it is told to ask."""
+def _finds_key(values: _Values, account: str, accounts: Accounts) -> bool:
+    """
+    Whether sshd would find any key for ``account``, a file with some content, or a source that it is told to ask, and
+    take it: without the list of those that are revoked it takes none.
+    """
+    revoked = values.get("RevokedKeys") or "none"
+    there = accounts.is_file(revoked) or all(map(accounts.is_file, revoked.split(" ")))
+    if revoked.lower() != "none" and not there:
+        return False
     if any(values.get(name, "none") != "none" for name in ("AuthorizedKeysCommand", "TrustedUserCAKeys")):
         return True
-    return has_key(account, (values.get("AuthorizedKeysFile") or "none").split(" "))
+    return accounts.has_key(account, (values.get("AuthorizedKeysFile") or "none").split(" "))

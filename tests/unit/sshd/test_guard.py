@@ -43,6 +43,9 @@ def judge(config, admins=(), before=OPEN, match=None, who=None):
         ({"Port": [2222]}, "no longer listen where it does now"),
         ({"MaxSessions": 0}, "MaxSessions 0 lets nobody in .*:3: MaxSessions 0"),
         ({"MaxAuthTries": 0}, "MaxAuthTries 0 lets nobody in"),
+        ({"PerSourceMaxStartups": 0}, "PerSourceMaxStartups 0 lets nobody in .*:3: PerSourceMaxStartups 0"),
+        ({"AuthenticationMethods": ["publickey:x"]}, "no list of AuthenticationMethods lets root in"),
+        ({"AuthenticationMethods": ["keyboard-interactive:bsdauth"]}, "no list of AuthenticationMethods lets root in"),
     ],
 )
 def test_what_would_lock_root_out(config, words):
@@ -198,6 +201,46 @@ def test_where_nobody_would_arrive(config, listens):
     before = OPEN + "".join(f"ListenAddress {one}\n" for one in listens)
     with pytest.raises(guard.LockOutError, match="no longer listen where it does now"):
         judge(config, ["root"], before)
+
+
+#: An account of a cloud's image: a key, and no password; and what its last way in is then.
+CLOUD = guard.Accounts(
+    ["root"],
+    lambda _account, words: ".ssh/authorized_keys" in words,
+    has_password=lambda _account: False,
+    is_locked=lambda _account: True,
+    is_file=lambda path: path == "/there",
+)
+KEYS_ONLY = "PermitRootLogin yes\nUsePAM yes\nKbdInteractiveAuthentication no\n"
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"UsePAM": "no"}, "password of root is locked, and without PAM sshd lets .*:2: UsePAM no"),
+        ({"UsePAM": None}, "password of root is locked, and without PAM sshd lets .* would be sshd's default"),
+        ({"PubkeyAuthentication": "no"}, "neither a password nor a key .* PubkeyAuthentication no"),
+        ({"AuthorizedKeysFile": ["/etc/keys/%u"]}, "neither a password nor a key .* AuthorizedKeysFile /etc/keys/%u"),
+        ({"AuthenticationMethods": ["password"]}, "no list of AuthenticationMethods lets root in"),
+        ({"RevokedKeys": "/none"}, "neither a password nor a key .* RevokedKeys /none"),
+    ],
+)
+def test_the_key_of_an_account_without_a_password_is_its_last_way(config, words):
+    with pytest.raises(guard.LockOutError, match=f"lock out root: .*{words}"):
+        judge(config, ["root"], KEYS_ONLY, who=CLOUD)
+
+
+def test_what_is_left_of_such_an_account():
+    judge({"PasswordAuthentication": "no", "RevokedKeys": "/there"}, ["root"], KEYS_ONLY, who=CLOUD)
+    judge({"RevokedKeys": "none"}, ["root"], KEYS_ONLY + "RevokedKeys /none\n", who=CLOUD)
+    # Another source than the host's own can have a password.
+    judge({"AuthorizedKeysFile": ["/etc/keys/%u"]}, before=KEYS_ONLY, who=CLOUD)
+    with pytest.raises(guard.LockOutError, match="PermitRootLogin no"):
+        judge({"PermitRootLogin": "no"}, ["root"], KEYS_ONLY, who=CLOUD._replace(has_key=lambda *_told: False))
+    for who in (CLOUD, CLOUD._replace(has_password=lambda _account: True)):
+        with pytest.raises(guard.LockOutError, match="root, the only account that can log in: the password"):
+            judge({"UsePAM": "no"}, before=KEYS_ONLY, who=who)
+    judge({"UsePAM": "no"}, ["root"], KEYS_ONLY, who=CLOUD._replace(is_locked=lambda _account: False))
 
 
 def test_an_administrator_without_an_account_yet_is_guarded_too():
