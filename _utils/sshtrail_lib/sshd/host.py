@@ -13,7 +13,7 @@ import glob
 import os
 import pathlib
 import typing
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
@@ -252,13 +252,39 @@ def forget(minion: Minion, path: str, test: bool = False) -> Changes:
         memory = Memory(minion, transaction, path)
         if memory.asked is None:
             return {}
+        if not oracle.binary() or not os.path.exists(path):
+            return _left_behind(transaction, memory, path, test)
         tree = _load(minion, path)
         plan = sshd_plan.restoring(tree, _without(tree, memory), _earlier(memory, tree))
         if plan.files:
             _prove(minion, plan)
         if not test:
             _carry_out(transaction, plan, sshd_running.running(minion, tree), memory)
-    return plan.changes or {path: {"old": "remembered", "new": "forgotten"}}
+    return plan.changes or _forgotten(path)
+
+
+def _left_behind(transaction: Transaction, memory: Memory, path: str, test: bool) -> Changes:
+    """sshd was removed, maybe with its files: give back what is left of those that were changed."""
+    left = transaction.interrupted()
+    now = {one: left[one] if one in left else files.read(one) for one in memory.paths}
+    base = {one: memory.without(one, data) for one, data in now.items()}
+    if not test:
+        _change(transaction, lambda: memory.write(now, base, base))
+        transaction.close()
+    changed = {one: data for one, data in base.items() if now[one] != data}
+    return sshd_plan.restored(changed) or _forgotten(path)
+
+
+def _forgotten(path: str) -> Changes:
+    return {path: {"old": "remembered", "new": "forgotten"}}
+
+
+def _change(transaction: Transaction, write: Callable[[], None]) -> None:
+    try:
+        write()
+    except BaseException:
+        transaction.undo()
+        raise
 
 
 def _transaction(minion: Minion, path: str) -> Transaction:
@@ -375,11 +401,7 @@ def _carry_out(transaction: Transaction, plan: Plan, running: Running, memory: M
     """Replace the files, have sshd take them up, and undo all of it when it does not answer."""
     running.check(plan.after)
     endpoints = running.endpoints_with(plan.after)
-    try:
-        _write(transaction, plan, memory)
-    except BaseException:
-        transaction.undo()
-        raise
+    _change(transaction, lambda: _write(transaction, plan, memory))
     try:
         running.take_up(plan.after, endpoints)
     except BaseException as exc:

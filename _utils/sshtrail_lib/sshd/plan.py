@@ -115,8 +115,12 @@ def restoring(tree: Tree, base: Tree, earlier: Sequence[Wish]) -> Plan:
     if refused:
         raise ConfigError("sshd would refuse what was there before: " + "\n".join(map(str, refused)))
     found = _files(tree, base)
-    told = {path: {"old": "changed", "new": "as before" if data is not None else None} for path, data in found.items()}
-    return Plan(tree, base, found, {**told, **_changes(tree, base, earlier)}, (), base, tuple(earlier))
+    return Plan(tree, base, found, {**restored(found), **_changes(tree, base, earlier)}, (), base, tuple(earlier))
+
+
+def restored(files: Mapping[str, bytes | None]) -> dict[str, dict[str, typing.Any]]:
+    """Return the changes that tell of ``files`` (``{path: bytes}``, None for no file) that are as before again."""
+    return {path: {"old": "changed", "new": None if data is None else "as before"} for path, data in files.items()}
 
 
 def _files(tree: Tree, after: Tree) -> dict[str, bytes | None]:

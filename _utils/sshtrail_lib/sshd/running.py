@@ -39,8 +39,10 @@ class ListenerError(CommandExecutionError):
 
 
 def pidfile_of(tree: Tree) -> str:
-    """Return the path (str) of the PidFile that ``tree`` (Tree) tells, ``none`` for none."""
-    return effective.effective(tree)["PidFile"].value
+    """Return the path (str) of the PidFile that ``tree`` (Tree) tells, ``none`` for none, or for sshd's own default
+    where there is no sshd."""
+    found = effective.effective(tree).get("PidFile")
+    return found.value if found else "none"
 
 
 def pidfile(minion: Minion, tree: Tree) -> str:

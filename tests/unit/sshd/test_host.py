@@ -5,7 +5,9 @@ import os
 import pytest
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 from sshtrail_lib.base import state
+from sshtrail_lib.base.memory import Memory
 from sshtrail_lib.base.minion import Minion
+from sshtrail_lib.base.transaction import Transaction
 from sshtrail_lib.sshd import asked, host, oracle
 
 
@@ -94,3 +96,38 @@ def test_what_each_match_block_comes_to(minion, tmp_path):
     assert found["Address 192.0.2.0/24"]["MaxSessions"] == {
         **{"value": "3", "file": str(tmp_path / "main"), "line": 5, "default": False, "shadowed": []}
     }
+
+
+def test_the_daemon_of_a_host_without_sshd(minion, tmp_path):
+    path = str(tmp_path / "main")
+    (tmp_path / "main").write_text("UsePAM yes\n")
+    assert (host.listening(minion, path), host.reload(minion, path)) == (None, [])
+    assert host.running(minion, path, ["UsePAM"]) == (True, {})
+    assert host.sources(minion, path)["pidfile"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("left", "changed"),
+    [
+        (("main", "ours", "50"), {"main": "as before", "ours": None, "50": "as before"}),
+        (("ours", "50"), {"ours": None, "50": "as before"}),
+        (("50",), {"50": "as before"}),
+        ((), {"main": "forgotten"}),
+    ],
+)
+def test_what_is_given_back_when_sshd_was_removed(minion, tmp_path, left, changed):
+    before = {"main": b"Port 22\n", "50": b"LogLevel QUIET\n", "ours": None}
+    after = {"main": b"", "50": b"", "ours": b"LogLevel VERBOSE\n"}
+    files = [{str(tmp_path / name): data for name, data in one.items()} for one in (before, after)]
+    transaction = Transaction(minion, "sshd_config", str(tmp_path / "main"))
+    with transaction.locked():
+        Memory(minion, transaction, str(tmp_path / "main")).write({}, files[0], files[1], [["LogLevel", None]])
+        transaction.close()
+    for name in set(after) - set(left):
+        (tmp_path / name).unlink()
+    paths = {str(tmp_path / name): new for name, new in changed.items()}
+    told = [host.forget(minion, str(tmp_path / "main"), test) for test in (True, False)]
+    assert told[0] == told[1] and {path: one["new"] for path, one in told[0].items()} == paths
+    now = {name: (tmp_path / name).read_bytes() for name in before if (tmp_path / name).exists()}
+    assert now == {name: data for name, data in before.items() if name in left and data is not None}
+    assert host.forget(minion, str(tmp_path / "main")) == {}
