@@ -60,6 +60,9 @@ def _compile(rule, _is_directory, numbers):
     lib = kernel.library()
     if _flag(rule.filter) != FILTER_NUMBERS[rule.filter]:
         raise RuleError(f"The installed libaudit does not know the list {rule.filter}; it is too old.")
+    # Since the release that brought this list (3.1) auditctl looks the names up in libaudit, as small letters.
+    if rule.spelled and _flag("io_uring") < 0:
+        raise RuleError(f"The installed auditctl knows the list {rule.filter} only so, and not as {rule.spelled}.")
     with _Compiler(lib, numbers) as compiler:
         for part in rule.parts:
             compiler.take(part, rule.filter)

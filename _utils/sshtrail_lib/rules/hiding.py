@@ -22,8 +22,8 @@ from sshtrail_lib.rules.layout import ACTION_NUMBERS, FILTER_NUMBERS
 LISTS = ("exclude", "task", "user", "filesystem")
 #: What becomes of such rules that a policy does not name.
 CHOICES = ("report", "remove")
-#: What a line holds that hides.
-MAY_HIDE = re.compile("|".join(("never", *LISTS)).encode())
+#: What a line holds that hides; an auditctl since 3.1 takes the names of lists in any case.
+MAY_HIDE = re.compile("|".join(("never", *LISTS)).encode(), re.IGNORECASE)
 _NUMBERS = tuple(FILTER_NUMBERS[name] for name in LISTS)
 
 

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import json
 import os
+import stat
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -33,6 +34,8 @@ MODE = 0o640
 _KIND = "audit_rules"
 #: What an augenrules has in it that takes carriage returns from lines (3.1.2), and one that splits names (until 4.2).
 _STRIPS, _SPLITS = rb"\r$/", b"ls -1v"
+#: What an auditctl has in it that loads nothing of a file which others may write, or which is not root's (until 4.0).
+_ASKS_WHOSE = b"is world writable"
 #: Settings of the kernel that are given back; that it records at all is left to whoever starts auditd.
 _GIVEN_BACK = tuple(name for name in kernel.SETTINGS if name != "enabled")
 
@@ -110,6 +113,7 @@ def _read(minion, rules_dir, compiled, replaced):
     """Return the :class:`Host`, its files as they were before ``replaced`` (dict), what an interrupted change did."""
     path = base_files.named(compiled or _compiled_of(rules_dir))
     files, unread = _files(rules_dir, replaced)
+    unread |= _refused(path)
     text = replaced[path] if path in replaced else _compiled_text(path)
     space = _awk_space(minion) if rules_files.needs_awk(files.values()) else rules_files.MAWK
     held, now = kernel.rules(), {**kernel.status(), target.FIXED_LOGINS: _fixed_logins()}
@@ -123,9 +127,23 @@ def _compiled_text(path):
     return base_files.read_regular(path) if os.path.exists(path) else None
 
 
+def _refused(path):
+    """Return why the host's auditctl loads nothing of the compiled file (``{path: str}``), empty where it does."""
+    worn = base_files.dress(path)
+    if not worn or not (worn.uid or worn.mode & stat.S_IWOTH) or _ASKS_WHOSE not in _program("auditctl"):
+        return {}
+    who = "everybody may write to it" if worn.mode & stat.S_IWOTH else "it is not root's"
+    return {path: f"{who}, so auditctl loads nothing of it at boot."}
+
+
 def _augenrules():
     """Return the script that merges the files on this host (bytes, empty for none)."""
-    path = salt.utils.path.which("augenrules")
+    return _program("augenrules")
+
+
+def _program(name):
+    """Return what the program called ``name`` (str) has in it (bytes, empty where there is none)."""
+    path = salt.utils.path.which(name)
     return (base_files.read(path) if path else None) or b""
 
 

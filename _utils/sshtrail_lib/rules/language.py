@@ -28,6 +28,8 @@ ENDS = ("-D", "-q", "-t", *GO_ON, *COMMANDS, *(name for name, value in words.LON
 
 CONTROL_CHARACTER = re.compile(f"[\x00-\x1f\x7f{HALF}]")
 LONGEST_LINE = 6142
+#: What auditctl reads at once, with the end of the line: a longer one it takes for several.
+AT_ONCE = LONGEST_LINE + 1
 LONGEST_KEY = 256
 COMMENT = re.compile(r"\s*#")
 # auditctl skips spaces only; augenrules leaves out what its awk takes for a comment.
@@ -45,6 +47,8 @@ class Rule(typing.NamedTuple):
     parts: tuple[Part, ...] = ()
     keys: tuple[str, ...] = ()
     verb: str = "-a"
+    #: The list as somebody has written it, where that is not in small letters.
+    spelled: str = ""
 
     def __str__(self) -> str:
         keys = [f"{'-k ' if self.watch else '-F key='}{escape(key)}" for key in self.keys]
@@ -128,7 +132,7 @@ def parse(text: str, exists: Callable[[str, str], None] | None = None) -> Rule |
     """
     if COMMENT.match(text) or not text.strip(" "):
         return None
-    _check_characters(text, True)
+    _check_characters(text)
     found = words.split(text)
     most = words.most(text)
     if len(found) > most:
@@ -176,17 +180,16 @@ def validate_status(name: str, value: object) -> None:
         raise RuleError(f"{name} takes a number from 0 to {most}{locked}, not {value!r}.")
 
 
-def _check_characters(text, strict):
-    found = CONTROL_CHARACTER.search(text) if strict or "\0" in text else None
+def _check_characters(text):
+    found = CONTROL_CHARACTER.search(text)
     if found:
         name = {"\t": "a tab", "\r": "a carriage return"}.get(found[0], f"the control character {found[0]!r}")
         raise RuleError(f"The line holds {name}; auditctl separates words by spaces only.", found.start() + 1)
-    # A character is at most four bytes.
-    if 4 * len(text) > LONGEST_LINE and len(text.encode("utf-8", "surrogateescape")) > LONGEST_LINE:
+    if _is_long(text):
         raise RuleError(f"The line is longer than the {LONGEST_LINE} bytes that auditctl reads at once.")
-    if strict and words.ESCAPED.search(text.lstrip(" ").partition(" ")[0] + " "):
+    if words.ESCAPED.search(text.lstrip(" ").partition(" ")[0] + " "):
         raise RuleError("auditctl undoes no backslash in the first word of a line: leave a space behind the option.", 1)
-    if strict and text.endswith("\\") and (len(text) - len(text.rstrip("\\"))) % 2:
+    if text.endswith("\\") and (len(text) - len(text.rstrip("\\"))) % 2:
         raise RuleError("The line ends in a backslash; auditctl cannot continue a line on the next one.", len(text))
 
 
@@ -228,13 +231,30 @@ def taken(text: str) -> tuple[Rule | Control | RuleError, ...]:
     Those are settings, a deletion and a rule, and a :class:`RuleError` where it refuses the rest. It is nothing for a
     comment. Source: auditctl.c, setopt().
     """
-    return () if AS_READ.match(text) or not text.strip(" ") or EATEN.match(text) else tuple(_taken(text))
+    return tuple(one for part in _got(text) if _says_something(part) for one in _taken(part))
+
+
+def _got(text):
+    """Return what auditctl gets of a line ``text``: a few thousand bytes at once, of which a NUL is the end."""
+    if not _is_long(text):
+        return [text.partition("\0")[0]]
+    data = text.encode("utf-8", "surrogateescape")
+    parts = (data[at : at + AT_ONCE] for at in range(0, len(data), AT_ONCE))
+    return [part.partition(b"\0")[0].decode("utf-8", "surrogateescape") for part in parts]
+
+
+def _is_long(text):
+    # A character is at most four bytes.
+    return 4 * len(text) > LONGEST_LINE and len(text.encode("utf-8", "surrogateescape")) > LONGEST_LINE
+
+
+def _says_something(text):
+    return not (AS_READ.match(text) or not text.strip(" ") or EATEN.match(text))
 
 
 def _taken(text):
     draft = _Draft(None, False)
     try:
-        _check_characters(text, False)
         found = words.split(text)[: words.most(text)]
         # Two dashes end the options.
         found = found[:-1] if found[-1][1] == "--" else found
@@ -317,7 +337,7 @@ class _Draft:
     def __init__(self, exists: Callable[[str, str], None] | None, strict: bool) -> None:
         self.exists, self.strict = exists, strict
         # Nothing of them has been named yet.
-        self.verb = self.action = self.filter = ""
+        self.verb = self.action = self.filter = self.spelled = ""
         self.parts: list[Part] = []
         self.keys: list[str] = []
 
@@ -333,7 +353,9 @@ class _Draft:
         if self.verb:
             raise RuleError("A rule has one -a, -A, -d, -w or -W; there is another before this one.")
         self.verb = verb
-        self.action, self.filter = _action_and_filter(argument)
+        self.action, spelled = _action_and_filter(argument, self.strict)
+        self.filter = spelled.lower()
+        self.spelled = spelled if spelled != self.filter else ""
         if self.parts and self.filter != "exit":
             raise RuleError("-S stands before the list; begin the rule with -a action,list.")
 
@@ -401,7 +423,7 @@ class _Draft:
         keys = "\1".join(self.keys)
         if 4 * len(keys) > LONGEST_KEY and len(keys.encode("utf-8", "surrogateescape")) > LONGEST_KEY:
             raise RuleError(f"The keys are longer than {LONGEST_KEY} bytes together.")
-        return Rule(self.action, self.filter, _merged(self.parts), tuple(self.keys), self.verb)
+        return Rule(self.action, self.filter, _merged(self.parts), tuple(self.keys), self.verb, self.spelled)
 
 
 def _check_once(parts):
@@ -432,10 +454,10 @@ def _merged(parts):
 
 
 @functools.lru_cache(maxsize=64)
-def _action_and_filter(argument):
+def _action_and_filter(argument, strict):
     words = argument.split(",")
     action = [word for word in words if word in ACTIONS]
-    filters = [word for word in words if word in FILTERS]
+    filters = [word for word in words if (word if strict else word.lower()) in FILTERS]
     if len(words) == 2 and len(action) == len(filters) == 1:
         return action[0], filters[0]
     wrong = next((word for word in words if word not in (*ACTIONS, *FILTERS)), argument)

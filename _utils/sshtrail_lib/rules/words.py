@@ -73,7 +73,9 @@ def _long(word, column, words):
     if len(full) != 1 or name == "--":
         raise RuleError(f"Unknown option {name!r}{near(name, LONG)}.", column)
     if not LONG[full[0]]:
-        return full[0], value, column
+        if equals:
+            raise RuleError(f"{full[0]} takes no value, and {value!r} follows it.", column)
+        return full[0], "", column
     return (full[0], value, column + len(name) + 1) if equals else (full[0], *_argument(full[0], words, column))
 
 

@@ -5,7 +5,7 @@ import json
 import pathlib
 
 import pytest
-from sshtrail_lib.rules import accounts, compile, load, target
+from sshtrail_lib.rules import accounts, compile, hiding, load, target
 from sshtrail_lib.rules import files as rules_files
 from sshtrail_lib.rules.fields import RuleError
 from sshtrail_lib.rules.language import GO_ON, Control
@@ -104,3 +104,17 @@ def test_a_line_does_what_it_does_with_auditctl(case):
     assert [str(compile.decompile(rule)) for rule in left.rules] == case["rules"]
     assert dict(one.split(" ") for one in settings) == case["settings"]
     assert (stop is not None) == case["stops"]
+
+
+@pytest.mark.parametrize("line", ["-a Exit,always -S open -k z", "-A never,TASK", "-a Exclude,always -F msgtype=CWD"])
+@pytest.mark.parametrize("known, loaded", [(-1, 0), (7, 1)], ids=["3.0", "3.1"])
+def test_lists_in_capitals_are_taken_by_the_releases_that_know_io_uring(monkeypatch, line, known, loaded):
+    """Measured with auditctl 3.0, 3.0.9, 4.0.2 and 4.1.2; the first one is 3.1."""
+    compile._compile.cache_clear()
+    numbers = {**compile.FILTER_NUMBERS, "io_uring": known}
+    monkeypatch.setattr(compile, "_flag", numbers.get)
+    left, _, stop = from_boot(rules_files.read("a.rules", line.encode()))
+    assert (len(left.rules), stop) == (loaded, None if loaded else 1)
+    assert [hiding.hides(rule) for rule in left.rules] == [line[1] == "A" or "Exclude" in line] * loaded
+    with pytest.raises(RuleError, match="is no action,list"):
+        accounts.parse_rule(line)

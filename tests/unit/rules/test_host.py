@@ -170,3 +170,21 @@ def test_a_compiled_file_that_is_none_is_an_error_and_no_waiting(minion, there, 
     make(compiled)
     with pytest.raises(CommandExecutionError, match="audit.rules.* (no regular file|Is a directory)"):
         host.preview(minion, wish.Whole(), str(rules_dir))
+
+
+@pytest.mark.parametrize("release, said", [(b"Error - %s is world writable", True), (b"of 4.0", False)])
+@pytest.mark.parametrize("mode, owner", [(0o646, 0), (0o640, 1)])
+def test_a_compiled_file_that_auditctl_refuses_is_told(
+    minion, there, rules_dir, tmp_path, monkeypatch, release, said, mode, owner
+):
+    program = tmp_path / "auditctl"
+    program.write_bytes(b"#!" + release)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    compiled = rules_dir.parent / "audit.rules"
+    assert not host.preview(minion, policy(rules_dir, GROUP), str(rules_dir))["broken"]
+    compiled.chmod(mode)
+    os.chown(compiled, owner, 0)
+    planned = host.preview(minion, policy(rules_dir, GROUP), str(rules_dir))
+    assert [(one["file"], one["line"]) for one in planned["broken"]] == [(str(compiled), 0)] * said
+    assert ("auditctl loads nothing of it at boot" in planned["comment"]) is said

@@ -90,3 +90,29 @@ def test_a_file_is_read_line_by_line():
     assert [line.value for line in lines] == [None, None, None, Control("-b", "1"), None]
     wrong = read("-D\n-e 9\n")[1]
     assert wrong.value is None and wrong.reason == "-e takes a number from 0 to 2, not '9'."
+
+
+WATCH = "-w /etc/hosts -p wa -k z"
+AT_ONCE = 6143
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        (WATCH + " " * 7000, ["-w /etc/hosts -p wa -k z"]),
+        (WATCH.ljust(AT_ONCE) + "-w /etc/group", ["-w /etc/hosts -p wa -k z", "-w /etc/group -p rwxa"]),
+        (WATCH.ljust(AT_ONCE - 1) + "-b 77", ["'-' stands alone", "'b' stands alone"]),
+        (WATCH.ljust(AT_ONCE - 1) + " \0" + "-b 77", ["-w /etc/hosts -p wa -k z"]),
+        (" #".ljust(AT_ONCE) + "-b 77", ["-b 77"]),
+        (" #".ljust(AT_ONCE - 1) + "ü", ["'\\udcbc' stands alone"]),
+    ],
+)
+def test_a_line_that_is_longer_than_auditctl_reads_at_once_is_several(text, said):
+    """Measured with auditctl 3.0, 3.0.9, 4.0.2 and 4.1.2: each part is a line of its own."""
+    found = [str(line.value) if line.value else line.reason for line in read(text)]
+    assert len(found) == len(said) and all(one.startswith(start) for one, start in zip(found, said, strict=True))
+
+
+def test_a_policy_has_no_line_that_is_longer_than_auditctl_reads_at_once():
+    with pytest.raises(RuleError, match="longer than the 6142 bytes"):
+        parse(WATCH.ljust(AT_ONCE))
