@@ -399,7 +399,8 @@ def handmade(host: Host, target: Target) -> int:
 
     Where augenrules has made that file, those are the rules that somebody put in and that it will not have any more.
     """
-    if not host.compiled or any(map(_says_rules, host.files.items())):
+    # Where a policy is taken back, that file may go with it.
+    if not host.compiled or target.compiled is None or any(map(_says_rules, host.files.items())):
         return 0
     lines = rules_files.read(host.compiled_path, host.compiled)
     if not host.compiled.startswith(rules_files.GENERATED):

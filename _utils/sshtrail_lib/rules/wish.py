@@ -195,7 +195,7 @@ class Managed:
     def _edits(self, host, groups, named, stricter):
         edits: dict[str, bytes | None] = _without(host, self.name, self._unwanted(named), self.unknown == "remove")
         others, merged = (kind(self._others(host, edits)) for kind in (host.heard, host.merged))
-        held = target.desired(others).rules
+        held = self._held(others)
         elsewhere = {rule for group in groups for rule in group["rules"] if compile.compile(rule) in held}
         own = (groups, self.status, self.immutable, elsewhere, self.loginuid_immutable, stricter)
         mending = [*rules_files.deletions(merged), *rules_files.mending(others, self._settings())]
@@ -206,6 +206,12 @@ class Managed:
             name = rules_files.passing({**host.files, **edits})
             edits[os.path.join(host.rules_dir, name)] = rules_files.PASSING_TEXT
         return edits
+
+    def _held(self, others):
+        """Return the rules (set of bytes) of ``others`` that are there when ours is read, and those that they leave."""
+        later = self._later(target.arranged({**others, self.name: b""}))
+        earlier = {path: data for path, data in others.items() if path not in later}
+        return {*target.desired(earlier).rules, *target.desired(others).rules}
 
     def _behind(self, host, edits, groups):
         """Return the file that is read last (dict), with what lines of others would undo; None for one that goes."""

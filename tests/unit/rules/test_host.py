@@ -118,6 +118,15 @@ def test_policies_in_a_row_beside_a_file_that_undoes_them_leave_nothing(minion, 
     assert (content(rules_dir), set(there.held), there.settings) == (before, held, SETTINGS)
 
 
+def test_a_compiled_file_that_was_not_there_goes_again(minion, rules_dir, there):
+    (rules_dir / "10-theirs.rules").unlink()
+    (rules_dir.parent / "audit.rules").unlink()
+    there.held.clear()
+    apply(minion, policy(rules_dir, status={"failure": 2}))
+    assert host.forget(minion, str(rules_dir), test=True) == host.forget(minion, str(rules_dir)) != {}
+    assert (content(rules_dir), there.held) == ({}, [])
+
+
 def test_a_policy_that_asks_for_less(minion, rules_dir, there):
     apply(minion, policy(rules_dir, GROUP, OTHER, unknown="remove", status={"failure": 2}))
     assert data(CRON) not in there.held

@@ -247,6 +247,17 @@ def test_what_is_read_after_ours_undoes_nothing_of_it(host, content, again):
     assert not any("behind" in path for path in managed(gone).target(gone).files)
 
 
+@pytest.mark.parametrize("later", [OURS.replace("-a", "-d", 1), "-D -k our", " -D"])
+def test_what_an_earlier_file_has_and_a_later_one_deletes_is_ours_once_more_behind_it(host, later):
+    there = host({"50-a.rules": f"{OURS}\n".encode(), "zz-pl.rules": f"{later}\n".encode()})
+    wanted = managed(there).target(there)
+    assert not wanted.broken and f"# in another file: {OURS}" in text(there, wanted)
+    assert OURS in text(there, wanted, "zz-pl-behind-sshtrail.rules").splitlines()
+    assert data(OURS) in target.desired(there.heard(wanted.files)).rules
+    again = host({os.path.basename(path): content for path, content in wanted.files.items()})
+    assert managed(again).target(again).files == wanted.files
+
+
 @pytest.mark.parametrize(
     "line, status, kept",
     [
