@@ -370,6 +370,8 @@ def render(
     return "\n".join([*blocks, *(["-e 2\n"] if immutable else [])]).encode("utf-8", "surrogateescape")
 
 
+#: What a line has that deletes rules which others have added.
+DELETES = re.compile(rb"(^| )-[dDW]", re.MULTILINE)
 #: What an awk that knows white space puts first, and what auditctl refuses there.
 DELETION = re.compile(rb"^\s*-D[ \t]*\r", re.MULTILINE)
 

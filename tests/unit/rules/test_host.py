@@ -197,3 +197,16 @@ def test_a_compiled_file_that_auditctl_refuses_is_told(
     planned = host.preview(minion, policy(rules_dir, GROUP), str(rules_dir))
     assert [(one["file"], one["line"]) for one in planned["broken"]] == [(str(compiled), 0)] * said
     assert ("auditctl loads nothing of it at boot" in planned["comment"]) is said
+
+
+@pytest.mark.parametrize("unknown", ["report", "remove"])
+def test_what_a_policy_had_goes_though_a_file_of_others_deletes_it(minion, rules_dir, there, unknown):
+    later = rules_dir / "zz-t.rules"
+    later.write_bytes(b"-W /etc/passwd -p wa -k ours\n-w /etc/fstab -p wa -k fstab\n")
+    there.held.append(data("-w /etc/fstab -p wa -k fstab"))
+    before, held = content(rules_dir), set(there.held)
+    apply(minion, policy(rules_dir, GROUP, unknown=unknown))
+    apply(minion, policy(rules_dir, OTHER, unknown=unknown))
+    assert data(GROUP["rules"][0]) not in there.held
+    host.forget(minion, str(rules_dir))
+    assert (content(rules_dir), set(there.held)) == (before, held)
