@@ -33,14 +33,17 @@ def host_problems(data: bytes) -> list[Problem]:
     """
     Return what ``data`` (bytes) names and this host does not have: a list of :class:`Problem`.
 
-    Looks at the log's directory and file and at its disk, the group, and the programs of ``exec`` actions.
+    Looks at the log's directory and file and at its disk, the group, and the programs of ``exec`` actions, also in
+    lines that later ones override: auditd looks at each.
     """
-    lines = language.deciding(data)
-    reasons = {keyword: HOST.get(keyword, _program)(line.value) for keyword, line in lines.items()}
-    directory = os.path.dirname(language.effective(data, "log_file"))
-    reasons["space_left"] = "" if reasons.get("log_file") else _space_of(data, directory)
-    places = {keyword: line.number for keyword, line in lines.items()}
-    return [Problem(places.get(keyword, 0), keyword, reason) for keyword, reason in reasons.items() if reason]
+    lines = [line for line in language.parse(data) if line.sets]
+    about = ((line, HOST.get(line.keyword, _program)(line.value)) for line in lines)
+    found = [Problem(line.number, line.keyword, reason) for line, reason in about if reason]
+    if not any(one.keyword == "log_file" for one in found):
+        reason = _space_of(data, os.path.dirname(language.effective(data, "log_file")))
+        line = language.deciding(data).get("space_left")
+        found += [Problem(line.number if line else 0, "space_left", reason)] if reason else []
+    return found
 
 
 def space(config: Mapping[str, object]) -> str:

@@ -4,6 +4,7 @@ What only this host can tell against an auditd.conf.
 
 import os
 
+import pytest
 from sshtrail_lib.auditd import check
 from support import require_root
 
@@ -16,6 +17,15 @@ def test_what_the_host_does_not_have(tmp_path):
     data += b"admin_space_left_action = exec /no/such\n"
     found = {problem.keyword: problem.line for problem in check.host_problems(data)}
     assert found == {"log_file": 1, "log_group": 2, "space_left_action": 3, "admin_space_left_action": 4}
+
+
+@pytest.mark.parametrize(
+    "bad", ["log_file = /no/such/a.log", "log_group = no-such-group", "disk_full_action = exec /no/such"]
+)
+def test_auditd_looks_at_each_line_of_a_keyword_also_where_a_later_one_counts(bad, tmp_path):
+    """Measured with auditd 3.0, 3.0.9, 4.0.2 and 4.1.2: it does not start."""
+    good = f"log_file = {tmp_path}/a.log\nlog_group = root\ndisk_full_action = suspend\n"
+    assert [problem.line for problem in check.host_problems(f"# first\n{bad}\n{good}".encode())] == [2]
 
 
 def test_free_space_in_two_units_is_compared_on_the_disk(tmp_path):
