@@ -97,7 +97,7 @@ class _List:
         self.known = overlap.Index(execs)
         # What is in front: the rules that record, and the others.
         self.recording, self.hiding = overlap.Index(execs), overlap.Index(execs)
-        self.hides = not all(overlap.view_of(rule).action for rule in desired)
+        self.hides = not all(map(layout.records, desired))
         self.front: set[bytes] = set()
         self.back: set[bytes] = set()
         self.place_new(set(self.common))
