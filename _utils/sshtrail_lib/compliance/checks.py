@@ -42,6 +42,10 @@ def _uploads(look: Callable[..., Finding], *given: object) -> Look:
     return lambda facts, _framework: system.upload_part(facts, lambda known: look(known, *given))
 
 
+def _syslog(look: Callable[..., Finding], *given: object) -> Look:
+    return lambda facts, framework: system.by_rsyslog(facts, lambda known: look(known, *given), framework)
+
+
 def _absent(told: str) -> Look:
     return lambda _facts, _framework: Finding(NOT_APPLICABLE, told)
 
@@ -122,19 +126,19 @@ LOOKS: dict[str, Look] = {
     "socket_systemd-journal-remote_disabled": _plain(system.service, system.REMOTE, False),
     "package_rsyslog_installed": _framed(system.syslog_package),
     "service_rsyslog_enabled": _framed(system.syslog_service),
-    "rsyslog_filecreatemode": _plain(syslog.file_mode),
+    "rsyslog_filecreatemode": _syslog(syslog.file_mode),
     "rsyslog_rules": _plain(system.shown, "rsyslog", syslog.SELECTOR.pattern, "rsyslog has no rules here"),
-    "rsyslog_forwards": _plain(syslog.forwards_away),
+    "rsyslog_forwards": _syslog(syslog.forwards_away),
     "rsyslog_nolisten": _plain(syslog.listens_to_nobody),
     "package_rsyslog-gnutls_installed": _plain(system.package, "rsyslog-gnutls"),
-    "rsyslog_encrypt_offload_actionsendstreamdriverauthmode": _plain(
+    "rsyslog_encrypt_offload_actionsendstreamdriverauthmode": _syslog(
         *(syslog.stream, "StreamDriverAuthMode", ("x509/name",))
     ),
-    "rsyslog_encrypt_offload_actionsendstreamdrivermode": _plain(*(syslog.stream, "StreamDriverMode", ("1",))),
-    "rsyslog_encrypt_offload_defaultnetstreamdriver": _plain(*(syslog.stream, "StreamDriver", ("gtls", "ossl"))),
-    "rsyslog_remote_loghost": _plain(syslog.forwards_away),
-    "rsyslog_remote_access_monitoring": _plain(syslog.writes, *syslog.REMOTE_ACCESS),
-    "rsyslog_cron_logging": _plain(syslog.writes, "cron"),
+    "rsyslog_encrypt_offload_actionsendstreamdrivermode": _syslog(*(syslog.stream, "StreamDriverMode", ("1",))),
+    "rsyslog_encrypt_offload_defaultnetstreamdriver": _syslog(*(syslog.stream, "StreamDriver", ("gtls", "ossl"))),
+    "rsyslog_remote_loghost": _syslog(syslog.forwards_away),
+    "rsyslog_remote_access_monitoring": _syslog(syslog.writes, *syslog.REMOTE_ACCESS),
+    "rsyslog_cron_logging": _syslog(syslog.writes, "cron"),
     "logrotate_rules": _plain(system.shown, "logrotate", r"^\s*(/\S.*\{|rotate|daily|weekly)", "logrotate has none"),
     # --- sudo, accounts, PAM, integrity
     "sudo_custom_logfile": _plain(system.sudo_log),

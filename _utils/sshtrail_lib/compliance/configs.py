@@ -18,7 +18,9 @@ Lines = tuple[tuple[str, str], ...]
 #: Files of one configuration that are read at most, and the bytes of each.
 MOST, LARGEST = 200, 2**20
 INCLUDES = re.compile(r'^\s*(?:\$IncludeConfig\s+(\S+)|include\(.*\bfile\s*=\s*"([^"]+)")', re.IGNORECASE)
-SUDO_INCLUDES = re.compile(r"^\s*[@#]include(dir)?\s+(\S+)")
+SUDO_INCLUDES = re.compile(r'^\s*[@#]include(dir)?\s+(?:"([^"]+)"|((?:\\.|\S)+))')
+#: What comes before a comment in sudoers(5): a # before a digit begins a number, and a comment is never continued.
+SUDO_COMMENT = re.compile(r'(?:"(?:\\.|[^"\\])*"|\\.|[^"\\#]|#\d)*#(?!\d)')
 #: Where systemd's configurations are, the later wins.
 SYSTEMD = ("/usr/lib/systemd", "/usr/local/lib/systemd", "/run/systemd", "/etc/systemd")
 UNITS = "/etc/systemd/system"
@@ -30,9 +32,14 @@ BOOT = (
     *("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg", "/boot/efi/EFI/*/grub.cfg"),
     *("/boot/loader/entries/*.conf", "/boot/efi/loader/entries/*.conf", "/efi/loader/entries/*.conf"),
 )
-#: chrony.conf(5): what of the directories behind a directive is read.
+#: chrony.conf(5): what of the directories behind a directive is read, and what of a file of sources counts.
 CHRONY = {"confdir": "/*.conf", "sourcedir": "/*.sources", "include": ""}
+CHRONY_SOURCE = re.compile(r"(server|pool|peer)\s", re.IGNORECASE)
+FAILLOCK = re.compile(r"-?auth\s.*\bpam_faillock\.so\b")
 KERNEL_LINE = re.compile(r"^\s*(?:linux(?:16|efi)?|options)\s+(.*)")
+#: Boot entries of what is no Linux, and the words of those that are for repairs.
+OTHERS = re.compile(r"\S*(memtest|memdisk|\.lkrn\b)")
+REPAIRS = {"recovery", "single"}
 
 
 def gather(family: str = "") -> dict[str, Lines | None]:
@@ -51,6 +58,7 @@ def gather(family: str = "") -> dict[str, Lines | None]:
         "rsyslog": _rsyslog("/etc/rsyslog.conf"),
         "sudo": _sudo("/etc/sudoers"),
         "faillock": _lines("/etc/security/faillock.conf"),
+        "pam-faillock": tuple(one for one in _all("/etc/pam.d/*") or () if FAILLOCK.match(one[1])),
         "aide": _all("/etc/aide/aide.conf", "/etc/aide/aide.conf.d/*", "/etc/aide.conf", "/etc/aide.conf.d/*"),
         "aide-check": _timers("dailyaidecheck.timer", "aidecheck.timer")
         + _scripts(run_parts, "/etc/cron.daily/*aide*")
@@ -64,7 +72,7 @@ def gather(family: str = "") -> dict[str, Lines | None]:
     }
 
 
-def _lines(path: str) -> Lines | None:
+def _lines(path: str, blank: bool = False) -> Lines | None:
     try:
         data = files.read(path) if os.path.isfile(path) else None
     except SaltException:
@@ -72,7 +80,9 @@ def _lines(path: str) -> Lines | None:
     if data is None:
         return None
     found = data[:LARGEST].decode("utf-8", "replace").splitlines()
-    return tuple((f"{path} line {number}", line.strip()) for number, line in enumerate(found, 1) if line.strip())
+    return tuple(
+        (f"{path} line {number}", line.strip()) for number, line in enumerate(found, 1) if blank or line.strip()
+    )
 
 
 def _all(*patterns: str) -> Lines | None:
@@ -125,13 +135,17 @@ def _below(section: str, lines: Lines) -> Iterator[tuple[str, str]]:
             yield place, line
 
 
-def _chrony(path: str) -> Iterator[tuple[str, str]]:
+def _chrony(path: str, depth: int = 0) -> Iterator[tuple[str, str]]:
     for place, line in _lines(path) or ():
         yield place, line
         match = re.match(r"(confdir|sourcedir|include)\s+(\S.*)", line, re.IGNORECASE)
-        word, places = (match[1].lower(), match[2].split()) if match else ("", [])
-        for named in places:
-            yield from _all(named + CHRONY[word]) or ()
+        word, places = (match[1].lower(), match[2].split()) if match and depth < 10 else ("", [])
+        found = [one for named in places for one in sorted(glob.glob(named + CHRONY[word]))]
+        # Of several directories the first that has a file of a name counts, and they come in the order of the names.
+        named = {os.path.basename(one): one for one in reversed(found)}
+        for inner in found if word == "include" else [named[name] for name in sorted(named)]:
+            told = _chrony(inner, depth + 1)
+            yield from told if word != "sourcedir" else (one for one in told if CHRONY_SOURCE.match(one[1]))
 
 
 def _rsyslog(path: str, depth: int = 0) -> Lines | None:
@@ -156,16 +170,22 @@ def _matching(pattern: str) -> list[str]:
 
 
 def _sudo(path: str, depth: int = 0) -> Lines | None:
-    own = _lines(path) if _safe(path) else None
-    if own is None or depth > 8:
-        return own
+    own = _lines(path, blank=True)
+    if own is None or depth > 8 or not _safe(path):
+        return own and ()
     found: list[tuple[str, str]] = []
     for place, line in _continued(own):
         found.append((place, line))
         match = SUDO_INCLUDES.match(line)
-        for inner in _included(os.path.join(os.path.dirname(path), match[2]), bool(match[1])) if match else ():
+        for inner in _included(_sudo_path(path, match[2] or match[3]), bool(match[1])) if match else ():
             found += _sudo(inner, depth + 1) or ()
     return tuple(found)
+
+
+def _sudo_path(path: str, said: str) -> str:
+    """Return what a line of the file at ``path`` (str) includes: sudoers(5), %h is this host's short name."""
+    named = re.sub(r"\\(.)", r"\1", said).replace("%h", os.uname().nodename.partition(".")[0])
+    return os.path.join(os.path.dirname(path), named)
 
 
 def _safe(path: str) -> bool:
@@ -179,12 +199,13 @@ def _safe(path: str) -> bool:
 
 
 def _continued(lines: Lines) -> Iterator[tuple[str, str]]:
-    """Yield each line (place and str) with those that a backslash at its end joins to it."""
+    """Yield each line (place and str) that says something, with those that a backslash at its end joins to it."""
     began, said = "", ""
     for place, line in lines:
-        began, said = began or place, said + line.removesuffix("\\")
-        if not line.endswith("\\"):
-            yield began, said
+        goes_on = line.endswith("\\") and not SUDO_COMMENT.match(said + line)
+        began, said = began or place, said + (line.removesuffix("\\") if goes_on else line)
+        if not goes_on:
+            yield from [(began, said)] if said else ()
             began, said = "", ""
     if said:
         yield began, said
@@ -205,7 +226,7 @@ def boot_entries() -> dict[str, tuple[str, ...]]:
         entry = ""
         for place, line in _lines(path) or ():
             match = KERNEL_LINE.match(line)
-            if match and "recovery" not in line and "single" not in line.split():
+            if match and not OTHERS.match(match[1]) and not REPAIRS & set(match[1].split()):
                 # The Boot Loader Specification: of several lines with options in one entry each adds to the others.
                 entry = entry if entry and path.endswith(".conf") else place
                 found[entry] = (*found.get(entry, ()), *_expanded(match[1]).split())

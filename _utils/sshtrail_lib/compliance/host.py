@@ -98,8 +98,9 @@ def _drift(minion: Minion) -> tuple[Mapping, ...] | None:
 
 
 def _accounts() -> tuple[tuple[str, int], ...]:
-    # What NSS tells may hide that passwd has a line twice.
-    written = [line.split(":") for line in _text("/etc/passwd").splitlines() if line.count(":") >= 6]
+    # What NSS tells may hide that passwd has a line twice; a commented one it passes over.
+    lines = [line.lstrip() for line in _text("/etc/passwd").splitlines()]
+    written = [line.split(":") for line in lines if line.count(":") >= 6 and not line.startswith("#")]
     found = [(words[0], int(words[2])) for words in written if words[2].isdecimal()]
     known = [(one.pw_name, one.pw_uid) for one in pwd.getpwall()]
     return (*found, *(one for one in dict.fromkeys(known) if one not in found))
@@ -271,10 +272,12 @@ def _services(minion: Minion, policy: Policy) -> dict[str, tuple[bool, bool] | N
 
 
 def _service(minion: Minion, name: str) -> tuple[bool, bool] | None:
+    # journald's socket has its name, and waits also where the service itself is masked.
+    itself = f"{name}.service" if name == system.JOURNAL else name
     return _or(
         None,
         lambda: (
-            bool(minion.call["sshtrail_service.status"](name)),
+            bool(minion.call["sshtrail_service.status"](itself)),
             bool(minion.call["sshtrail_service.enabled"](name)),
         ),
     )

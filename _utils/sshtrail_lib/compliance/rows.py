@@ -111,14 +111,15 @@ def _row(told: _Told, framework: str, control: Control, found: Finding) -> Row:
 def _decided(found: Finding, name: str, asked: Mapping, now: str) -> tuple[str, dict[str, typing.Any] | None]:
     """Return the status (str) once people have said what they have to say, and that (dict or None)."""
     accepted, verdict = asked.get("accepted", {}).get(name), asked.get("verdicts", {}).get(name)
-    if found.status == FAIL and accepted:
-        return (ACCEPTED if _valid(accepted, now) else FAIL), _told(accepted, now)
-    if found.status == MANUAL and verdict:
-        return (verdict["status"] if _valid(verdict, now) else FAIL), _told(verdict, now)
-    if found.status == MANUAL and accepted:
-        return (ACCEPTED if _valid(accepted, now) else FAIL), _told(accepted, now)
-    given = accepted or verdict
-    return found.status, _told(given, now) if given else None
+    status, given = found.status, accepted or verdict
+    if status == MANUAL and verdict:
+        status, given = (verdict["status"] if _valid(verdict, now) else FAIL), verdict
+    elif status == MANUAL and accepted:
+        status = FAIL
+    # Who has taken it upon himself has done so as well where a person has judged that it fails.
+    if status == FAIL and accepted and (_valid(accepted, now) or given is not verdict):
+        status, given = (ACCEPTED if _valid(accepted, now) else FAIL), accepted
+    return status, _told(given, now) if given else None
 
 
 def _valid(given: Mapping, now: str) -> bool:

@@ -19,16 +19,28 @@ Lines = tuple[tuple[str, str], ...]
 REMOTE_ACCESS = ("auth", "authpriv", "daemon")
 #: A statement such as ``action(type="omfwd" …)``, which may have several lines: its kind and its parameters.
 STATEMENT = re.compile(
-    r"\b(action|module|input|global)\s*\(((?:[^()\"]|\"(?:[^\"\\]|\\.)*\")*)\)", re.IGNORECASE | re.DOTALL
+    r"\b(action|module|input|global|ruleset)\s*\(((?:[^()\"]|\"(?:[^\"\\]|\\.)*\")*)\)", re.IGNORECASE | re.DOTALL
 )
 PARAMETER = re.compile(r"([\w.]+)\s*=\s*\"((?:[^\"\\]|\\.)*)\"")
 #: A selector and its action, in the old language: *.* @@host, mail.err -/var/log/mail.err.
 SELECTOR = re.compile(r"^\s*([\w*,]+\.[\w*=!;.,-]+)\s+(\S.*)", re.DOTALL)
 #: The same as a filter of the new language.
 FILTER = re.compile(r"^\s*if\s+prifilt\(\s*[\"']([^\"']+)[\"']\s*\)\s*then\s+(\S.*)", re.DOTALL)
+#: One that asks for a facility by its name.
+FACILITY = re.compile(r"^\s*if\s*\(?\s*\$syslogfacility-text\s*==\s*[\"'](\w+)[\"']\s*\)?\s*then\s+(\S.*)", re.DOTALL)
+#: More that becomes of the messages of the rule before, and what becomes of all messages.
+MORE, ALL = re.compile(r"^\s*&\s*(\S.*)", re.DOTALL), re.compile(r"^\s*(action\s*\(.*)", re.DOTALL | re.IGNORECASE)
 DIRECTIVE = re.compile(r"^\s*\$(\w+)\s+(\S+)")
 #: An action that sends: @host by datagrams, @@host by a stream, behind whatever filter.
 REMOTE = re.compile(r"(?:^|[\s{])(@@?|:omrelp:)(?:\([^)]*\))?(\[[^\]]*\]|[\w.-]+)")
+#: An action of the old language that writes a file, which nothing below /dev is.
+WRITES = re.compile(r"(?:^|[\s{])(?:-?/(?!dev/)|-?\?\w|:omfile:\$)")
+OMFILE, DEVICES = ("omfile", "builtin:omfile"), "/dev/"
+#: rsyslog takes a mode that begins with a zero alone, and what is not told otherwise has its own.
+MODE, OWN_MODE = re.compile(r"0[0-7]{3,4}"), 0o644
+#: The ruleset that messages of this host come to.
+DEFAULT_RULESET = "rsyslog_defaultruleset"
+CALLS = re.compile(r"\bcall\s+(\w+)|^\s*\$DefaultRuleset\s+(\S+)", re.IGNORECASE | re.MULTILINE)
 #: Where no other host is.
 ITSELF = re.compile(r"\[?(localhost(\.localdomain)?\.?|127(\.\d+){3}|::1)\]?", re.IGNORECASE)
 QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'|(?P<comment>#.*|//.*)")
@@ -68,13 +80,49 @@ class Forward(typing.NamedTuple):
 
 def lines(facts: Facts) -> Lines:
     """Return the lines of rsyslog's configuration without their comments (tuple of ``(place, line)``)."""
-    found = []
+    found: list[tuple[str, str]] = []
     inside = False
     for place, line in facts.configs.get("rsyslog") or ():
         said, inside = _uncommented(line, inside)
+        if found and found[-1][1].endswith("\\"):
+            begun, before = found.pop()
+            place, said = begun, before[:-1] + said.lstrip()
         if said.strip():
             found.append((place, said.strip()))
     return tuple(found)
+
+
+def _local(facts: Facts) -> Lines:
+    """Return the lines that messages of this host come to: without the rulesets of what receives those of others."""
+    known = lines(facts)
+    whole = "\n".join(line for _place, line in known)
+    used = {name.lower() for pair in CALLS.findall(whole) for name in pair if name}
+    used |= {one.parameters["ruleset"].lower() for one in _statements(known)
+             if "ruleset" in one.parameters and not _receiver(one)} | {DEFAULT_RULESET}  # fmt: skip
+    for match in STATEMENT.finditer(whole):
+        if match[1].lower() == "ruleset" and _parameters(match[2]).get("name", "").lower() not in used:
+            end = match.end() + _length(whole[match.end() :])
+            whole = whole[: match.end()] + re.sub(r"[^\n]", " ", whole[match.end() : end]) + whole[end:]
+    found: list[tuple[str, str]] = []
+    ruleset = DEFAULT_RULESET
+    for (place, _line), line in zip(known, whole.split("\n")):  # noqa: B905  (without a line there is one text)
+        directive = DIRECTIVE.match(line)
+        if directive and directive[1].lower() == "ruleset":
+            ruleset = directive[2].lower()
+        # What a directive says is said to all that follows.
+        if line.strip() and (directive or ruleset in used):
+            found.append((place, line.strip()))
+    return tuple(found)
+
+
+def _length(said: str) -> int:
+    """Return how long the block is (int) that a text (str) begins with, 0 for none."""
+    depth, bare = 0, QUOTED.sub(lambda match: "x" * len(match[0]), said)
+    for match in re.finditer(r"[{}]", bare if bare.lstrip().startswith("{") else ""):
+        depth += 1 if match[0] == "{" else -1
+        if not depth:
+            return match.end()
+    return 0
 
 
 def _uncommented(line: str, inside: bool) -> tuple[str, bool]:
@@ -103,18 +151,27 @@ def _untailed(line: str) -> str:
 
 def statements(facts: Facts) -> Iterator[Statement]:
     """Yield the statements (:class:`Statement`) of rsyslog's configuration, in their order."""
-    known = lines(facts)
+    return _statements(lines(facts))
+
+
+def _statements(known: Lines) -> Iterator[Statement]:
     whole = "\n".join(line for _place, line in known)
     for match in STATEMENT.finditer(whole):
-        parameters = {name.lower(): value for name, value in PARAMETER.findall(match[2])}
-        yield Statement(known[whole.count("\n", 0, match.start())][0], match[1].lower(), parameters)
+        parameters = _parameters(match[2])
+        # Of what is switched off rsyslog takes nothing.
+        if parameters.get("config.enabled", "on") == "on":
+            yield Statement(known[whole.count("\n", 0, match.start())][0], match[1].lower(), parameters)
+
+
+def _parameters(said: str) -> dict[str, str]:
+    return {name.lower(): value for name, value in PARAMETER.findall(said)}
 
 
 def forwards(facts: Facts) -> list[Forward]:
     """Return where rsyslog sends messages to (list of :class:`Forward`): to another host than this one."""
-    driver = _global(facts)
-    found = [_sent(one, driver) for one in statements(facts) if one.kind == "action" and _type(one) in SENDERS]
-    return [one for one in (*found, *_legacy(facts, driver)) if not ITSELF.fullmatch(one.target)]
+    driver, local = _global(facts), _local(facts)
+    found = [_sent(one, driver) for one in _statements(local) if one.kind == "action" and _type(one) in SENDERS]
+    return [one for one in (*found, *_legacy(local, driver)) if not ITSELF.fullmatch(one.target)]
 
 
 def _type(one: Statement) -> str:
@@ -137,10 +194,10 @@ def _sent(one: Statement, driver: str) -> Forward:
     return Forward(one.place, line, said.get("target", ""), stream)
 
 
-def _legacy(facts: Facts, driver: str) -> Iterator[Forward]:
+def _legacy(local: Lines, driver: str) -> Iterator[Forward]:
     """Yield the forwards of the old language: each has what the directives before it say."""
     said: dict[str, str] = {}
-    for place, line in lines(facts):
+    for place, line in local:
         directive = DIRECTIVE.match(line)
         if directive:
             said[directive[1].lower()] = directive[2]
@@ -212,17 +269,54 @@ def _receives(line: str) -> bool:
 
 
 def file_mode(facts: Facts) -> Finding:
-    """Return whether rsyslog makes its files readable by few."""
-    modes = [(place, match[2]) for place, line in lines(facts) if (match := DIRECTIVE.match(line))
-             and match[1].lower() == "filecreatemode"]  # fmt: skip
-    modes += [(one.place, one.parameters["filecreatemode"]) for one in statements(facts)
-              if "filecreatemode" in one.parameters]  # fmt: skip
-    remedy = "rsyslog: $FileCreateMode 0640"
-    if not modes:
-        return judged(False, "rsyslog sets no $FileCreateMode: its own is 0644", "file", remedy)
-    wrong = [one for one in modes if not re.fullmatch("[0-7]+", one[1]) or int(one[1], 8) & ~0o640]
-    place, mode = (wrong or modes)[0]
-    return judged(not wrong, f"$FileCreateMode {text.line(mode)} ({place})", "file", remedy)
+    """Return whether rsyslog makes each of its files readable by few."""
+    masked, remedy = _masked(facts), "rsyslog: $FileCreateMode 0640"
+    told, files = _created(facts)
+    # Where nothing is written yet, what is said of files that come counts.
+    seen = files or told[1:] or told
+    wrong = [(said, mode) for said, mode in seen if mode & ~masked & ~0o640]
+    return judged(not wrong, text.line((wrong or seen)[0][0]), "file", remedy)
+
+
+def _masked(facts: Facts) -> int:
+    """Return the bits (int) that no file of rsyslog's gets: the last umask counts."""
+    said = [match[2] for _place, line in lines(facts) if (match := DIRECTIVE.match(line))
+            and match[1].lower() == "umask"]  # fmt: skip
+    said += [one.parameters["umask"] for one in statements(facts) if one.kind == "global" and "umask" in one.parameters]
+    return next((int(one, 8) for one in reversed(said) if MODE.fullmatch(one)), 0)
+
+
+Made = tuple[str, int]
+
+
+def _created(facts: Facts) -> tuple[list[Made], list[Made]]:
+    """
+    Return what is said of the modes of files, and what each file gets (two lists of str and int).
+
+    The directive is for actions of the old language that come after it, the module's parameter for those of the new.
+    """
+    own = ("rsyslog sets no $FileCreateMode: its own is 0644", OWN_MODE)
+    old, new, told, files = own, own, [own], []
+    for place, line in lines(facts):
+        directive = DIRECTIVE.match(line)
+        if directive and directive[1].lower() == "filecreatemode" and MODE.match(directive[2]):
+            old = (f"$FileCreateMode {directive[2]} ({place})", int(directive[2][:4], 8))
+            told = [*told[:1], old]
+        elif not directive and WRITES.search(QUOTED.sub('""', line)):
+            files.append((f"{line} ({place}): {old[0]}", old[1]))
+    for one in statements(facts):
+        mode = one.parameters.get("filecreatemode", "")
+        said = (f"$FileCreateMode {mode} ({one.place})", int(mode, 8)) if MODE.fullmatch(mode) else None
+        if one.kind == "module" and one.parameters.get("load", "").lower() == OMFILE[1] and said and new is own:
+            new = said
+            told.append(new)
+        elif one.kind == "action" and _type(one) in OMFILE and not _device(one.parameters):
+            files.append(said or (f"omfile ({one.place}): {new[0]}", new[1]))
+    return told, files
+
+
+def _device(parameters: dict[str, str]) -> bool:
+    return parameters.get("file", "").startswith(DEVICES)
 
 
 def writes(facts: Facts, *facilities: str) -> Finding:
@@ -245,32 +339,46 @@ def writes(facts: Facts, *facilities: str) -> Finding:
 
 def _rules(facts: Facts) -> Iterator[tuple[str, str, str]]:
     """Yield the place, the selector and the action (str each) of each rule, which may have several lines."""
-    known = lines(facts)
+    known, selector, depth = _local(facts), "", 0
     for at, (place, line) in enumerate(known):
-        match = SELECTOR.match(line) or FILTER.match(line)
-        action = match[2] if match else ""
-        for _place, more in known[at + 1 : at + LONGEST] if match else ():
-            if not _open(action):
+        begun, action = _begun(line, selector, depth)
+        selector = begun if begun or not depth else selector
+        depth += _depth(line)
+        for _place, more in known[at + 1 : at + LONGEST] if begun else ():
+            if _depth(action) <= 0:
                 break
             action += f"\n{more}"
-        if match:
-            yield place, match[1], action
+        if begun:
+            yield place, begun, action
 
 
-def _open(action: str) -> bool:
-    said = QUOTED.sub("", action)
-    return any(said.count(begun) > said.count(ended) for begun, ended in ("()", "{}"))
+def _begun(line: str, before: str, depth: int) -> tuple[str, str]:
+    """Return the selector and the action (two str) that a line begins, empty for none; ``before`` it that was (str)."""
+    match = SELECTOR.match(line) or FILTER.match(line)
+    if match:
+        return match[1], match[2]
+    if match := FACILITY.match(line):
+        return f"{match[1]}.*", match[2]
+    if match := MORE.match(line):
+        return before, match[1]
+    match = ALL.match(line)
+    return ("*.*", match[1]) if match and not depth else ("", "")
+
+
+def _depth(said: str) -> int:
+    """Return how many brackets and braces a text (str) opens and does not close (int)."""
+    said = QUOTED.sub("", said)
+    return sum(map(said.count, "({")) - sum(map(said.count, ")}"))
 
 
 def _file(action: str) -> str:
     """Return the file (str) that an action writes to, or the template of its name; empty for none."""
     said = action.strip("{} \t\n").lstrip("-")
-    if said.startswith(("/", "?")):
-        return re.split(r"[;\s}]", said)[0]
-    for match in STATEMENT.finditer(said):
-        parameters = {name.lower(): value for name, value in PARAMETER.findall(match[2])}
-        if match[1].lower() == "action" and parameters.get("type", "").lower() == "omfile":
-            return parameters.get("file") or parameters.get("dynafile", "")
+    if said.startswith(("/", "?", ":omfile:$")):
+        return "" if said.startswith(DEVICES) else re.split(r"[;\s}]", said)[0]
+    for one in _statements(tuple(("", line) for line in said.split("\n"))):
+        if one.kind == "action" and _type(one) in OMFILE and not _device(one.parameters):
+            return one.parameters.get("file") or one.parameters.get("dynafile", "")
     return ""
 
 

@@ -94,6 +94,15 @@ def _unless_journal(facts: Facts, framework: str) -> Finding | None:
     return Finding(NOT_APPLICABLE, "the journal is the logging system here, rsyslog does not run", "service")
 
 
+def by_rsyslog(facts: Facts, part: Callable[[Facts], Finding], framework: str) -> Finding:
+    """Return what another look says of rsyslog's configuration, where it runs; CIS asks only those who log by it."""
+    state = facts.services.get(SYSLOG)
+    if state is None or state[0]:
+        return part(facts)
+    remedy = "service.running rsyslog: enable True"
+    return _unless_journal(facts, framework) or judged(False, "rsyslog does not run", "service", remedy)
+
+
 def one_system(facts: Facts) -> Finding:
     """Return whether one logging system is responsible, and gets the messages."""
     if facts.services.get(JOURNAL) is None:
@@ -127,6 +136,8 @@ def journal_storage(facts: Facts) -> Finding:
     value, where = _journald(facts, "Storage", "auto")
     there = "is there" if facts.journal_log else "is not there"
     told = f"Storage={value} ({where}); /var/log/journal {there}"
+    if value == "persistent" and not facts.journal_log:
+        return judged(False, f"{told}: journald has not made it", "daemon", "restart systemd-journald")
     return judged(value == "persistent", told, "file", "journald.conf: Storage=persistent")
 
 
@@ -162,6 +173,12 @@ def _journald(facts: Facts, key: str, default: str) -> tuple[str, str]:
         if equals and name.strip() == key and _taken(key, wanted):
             value = TRUTHS.get(wanted, wanted) or default
             where = f"journald's default, {place}" if shipped else place
+    for word in facts.boot if key == "ForwardToSyslog" else ():
+        # kernel-command-line(7): it decides over the files, and a dash is as good as a line.
+        name, equals, said = word.partition("=")
+        truth = TRUTHS.get(said.lower(), said.lower()) if equals else "yes"
+        if name.replace("-", "_") == "systemd.journald.forward_to_syslog" and truth in ("yes", "no"):
+            value, where = truth, "/proc/cmdline"
     return value, where
 
 
@@ -329,8 +346,10 @@ def sudo_logfile(lines: Iterable[tuple[str, str]]) -> tuple[str, str]:
         defaults, said = re.match(r"Defaults\s+(?=\S)", line), SUDO_SAID.match(line)
         for parameter in SUDO_PARAMETER.finditer(said[0], defaults.end()) if defaults and said else ():
             match = SUDO_LOG.match(parameter[1].lstrip())
-            if match:
-                path, where = (match[2] or match[3] or "").replace("\\", ""), place
+            named = (match[2] or match[3] or "").replace("\\", "") if match else ""
+            # sudo takes no other path.
+            if match and (not named or named.startswith("/")):
+                path, where = named, place
     return path, where
 
 
@@ -358,12 +377,16 @@ def unique(facts: Facts, at: int) -> Finding:
 
 def faillock(facts: Facts) -> Finding:
     """Return whether locked accounts are recorded with their names."""
-    if facts.configs.get("faillock") is None:
-        return judged(False, "/etc/security/faillock.conf is not there", "file", "faillock.conf: audit")
+    asked = facts.configs.get("pam-faillock")
+    if asked == ():
+        return judged(False, "no service of PAM's asks pam_faillock.so", "file", "/etc/pam.d: auth … pam_faillock.so")
+    # pam_faillock(8): its arguments say what the file can say.
+    found = [place for place, line in asked or () if "audit" in line.partition("#")[0].split()]
     # faillock.conf(5): an option is there or not, whatever value it is given.
-    found = [place for place, line in _lines(facts, "faillock") if re.split("[#=]", line)[0].strip() == "audit"]
-    told = f"audit ({found[0]})" if found else "/etc/security/faillock.conf does not say audit"
-    return judged(bool(found), told, "file", "faillock.conf: audit")
+    found += [place for place, line in _lines(facts, "faillock") if re.split(r"[#=\s]", line)[0] == "audit"]
+    there = facts.configs.get("faillock") is not None
+    told = f"/etc/security/faillock.conf {'does not say audit' if there else 'is not there'}"
+    return judged(bool(found), f"audit ({found[0]})" if found else told, "file", "faillock.conf: audit")
 
 
 def integrity(facts: Facts) -> Finding:
@@ -421,7 +444,7 @@ def offload(facts: Facts) -> Finding:
     remote = remote_server(facts)
     if remote.holds:
         return remote
-    if _active(facts, "syslog.conf") and syslog.forwards(facts):
+    if _active(facts, "syslog.conf") and _runs(facts, SYSLOG) and syslog.forwards(facts):
         return judged(True, "auditd's syslog plugin is active, and rsyslog forwards")
     jobs = [place for place, line in _lines(facts, "offload")]
     told = f"a job takes them away ({jobs[0]}); whether they arrive is not seen here" if jobs else remote.evidence

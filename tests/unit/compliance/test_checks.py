@@ -171,6 +171,15 @@ CASES = [
     ("accounts_passwords_pam_faillock_audit", configured(faillock=("Audit", "no_audit", "auditd")), "fail"),
     ("accounts_passwords_pam_faillock_audit", configured(faillock=("# audit",)), "fail"),
     ("accounts_passwords_pam_faillock_audit", configured(faillock=None), "fail"),
+    *(("accounts_passwords_pam_faillock_audit", configured(faillock=said, pam_faillock=asked), status)
+      for said, asked, status in (
+        (("audit yes",), ("auth required pam_faillock.so preauth",), "pass"),
+        (("audit\t= 1 # names",), ("auth [default=die] pam_faillock.so authfail",), "pass"),
+        (("audit",), (), "fail"),
+        ((), ("auth required pam_faillock.so preauth audit silent",), "pass"),
+        ((), ("auth required pam_faillock.so preauth # audit",), "fail"),
+        (None, ("auth required pam_faillock.so preauth noaudit",), "fail"),
+    )),
     ("aide_check_audit_tools", {**configured(aide=AIDE, aide_check=("x",)), "files": TOOLS}, "pass"),
     ("aide_check_audit_tools", {**configured(aide=AIDE, aide_check=()), "files": TOOLS}, "fail"),
     ("aide_check_audit_tools", {**configured(aide=("/sbin/auditctl p",), aide_check=("x",)), "files": TOOLS}, "fail"),
@@ -304,6 +313,19 @@ JOURNALD = [
     ("journald_forward_to_syslog", ("ForwardToSyslog=1", "#ForwardToSyslog=no"), "pass"),
 ]
 CASES += [(name, configured(journald=said), status) for name, said, status in JOURNALD]
+CASES += [("journald_storage", {**configured(journald=("Storage=persistent",)), "journal_log": False}, "fail")]
+# systemd.journald.forward_to_syslog on the kernel's command line decides over all files.
+BOOTED = [
+    ("systemd.journald.forward_to_syslog=1", ("ForwardToSyslog=no",), "fail"),
+    ("systemd.journald.forward-to-syslog", ("ForwardToSyslog=no",), "fail"),
+    ("systemd.journald.forward_to_syslog=off", ("ForwardToSyslog=yes",), "pass"),
+    ("systemd.journald.forward_to_syslog=perhaps", ("ForwardToSyslog=no",), "pass"),
+    ("systemd.journald.forward_to_kmsg=1", ("ForwardToSyslog=no",), "pass"),
+]
+CASES += [
+    ("journald_disable_forward_to_syslog", {**journald(*said, **NO_SYSLOG), "boot": ("quiet", word)}, status)
+    for word, said, status in BOOTED
+]
 
 
 @pytest.mark.parametrize(("name", "changes", "status"), CASES)

@@ -5,7 +5,7 @@ import re
 import struct
 
 import pytest
-from sshtrail_lib.compliance import configs, places
+from sshtrail_lib.compliance import configs, places, system
 from sshtrail_lib.compliance.facts import Grant
 
 
@@ -39,6 +39,32 @@ def test_a_line_of_sudoers_goes_on_after_a_backslash(tmp_path):
         (f"{tmp_path}/sudoers line 1", "Defaults use_pty, logfile=/a"),
         (f"{tmp_path}/sudoers line 3", "Defaults x"),
     )
+
+
+#: What is said in the file and in one beside it, and the log that sudo 1.9.13 has then (cvtsudoers).
+SUDO = [
+    ("Defaults logfile=/x\n# note \\\nDefaults !logfile", ""),
+    ("Defaults logfile=/x # note \\\nDefaults !logfile", ""),
+    ("# note \\\nDefaults logfile=/x", "/x"),
+    ("Defaults logfile=/x\nroot ALL=(ALL) ALL \\\n\nDefaults !logfile", ""),
+    ('Defaults badpass_message="no #", \\\n logfile=/x', "/x"),
+    ('@include "more files/a"', "/more"),
+    ("@include more\\ files/a", "/more"),
+    ("#includedir more\\ files", "/more"),
+    ("Defaults logfile=/x\nDefaults logfile=relative", "/x"),
+]
+
+
+@pytest.mark.parametrize(("said", "log"), SUDO)
+def test_the_log_that_sudo_has(tmp_path, said, log):
+    base = tree(tmp_path, **{"sudoers": f"{said}\n", "more files__a": "Defaults logfile=/more\n"})
+    assert system.sudo_logfile(configs._sudo(str(base / "sudoers")))[0] == log
+
+
+def test_sudoers_that_sudo_refuses_are_there_all_the_same(tmp_path):
+    path = tree(tmp_path, sudoers="Defaults logfile=/x\n") / "sudoers"
+    path.chmod(0o666)
+    assert configs._sudo(str(path)) == () and configs._sudo(str(tmp_path / "nothing")) is None
 
 
 def test_a_job_of_root_is_found_in_his_crontabs(tmp_path, monkeypatch):
@@ -144,23 +170,48 @@ def test_a_masked_timer_starts_nothing(tmp_path, monkeypatch):
 
 
 def test_chrony_reads_several_directories_whatever_the_size_of_letters(tmp_path):
-    base = tree(tmp_path, **{"a__1.conf": "port 0", "b__1.conf": "cmdport 0", "s__1.sources": "server x"})
+    base = tree(tmp_path, **{"a__1.conf": "port 0", "b__2.conf": "cmdport 0", "s__1.sources": "server x"})
     (base / "chrony.conf").write_text(f"ConfDir {base}/a {base}/b\nsourcedir {base}/s\n")
     told = [line for _place, line in configs._chrony(str(base / "chrony.conf"))]
     assert told[1:3] == ["port 0", "cmdport 0"] and told[-1] == "server x"
+
+
+#: What chronyd 4.3 prints of it (chronyd -p), but for the lines that lead elsewhere.
+CHRONY = [
+    ({"c": "include {d}/m", "m": "include {d}/n", "n": "server deep"}, ["server deep"]),
+    ({"c": "confdir {d}/a", "a__x.conf": "confdir {d}/b", "b__y.conf": "server deep"}, ["server deep"]),
+    ({"c": "confdir {d}/b {d}/a", "a__x.conf": "server no", "b__x.conf": "server x", "a__a.conf": "port 0"},
+     ["port 0", "server x"]),
+    ({"c": "confdir {d}/a\nconfdir {d}/b", "a__x.conf": "server one", "b__x.conf": "server two"},
+     ["server one", "server two"]),
+    ({"c": "include {d}/*.inc", "b.inc": "port 0", "a.inc": "server x"}, ["server x", "port 0"]),
+    # Of a file of sources nothing else is taken.
+    ({"c": "sourcedir {d}/a", "a__x.sources": "port 0\nSERVER x\nserverx y", "a__x.conf": "server no"}, ["SERVER x"]),
+    ({"c": "include {d}/c\nserver x"}, ["server x"] * 11),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("files", "told"), CHRONY)
+def test_what_chrony_reads(tmp_path, files, told):
+    base = tree(tmp_path, **{name: said.replace("{d}", str(tmp_path)) for name, said in files.items()})
+    led = ("include", "confdir", "sourcedir")
+    assert [line for _place, line in configs._chrony(str(base / "c")) if not line.startswith(led)] == told
 
 
 def test_boot_entries_with_their_kernel_lines(tmp_path, monkeypatch):
     tree(
         tmp_path,
         **{
-            "grub.cfg": "menuentry x {\n linux /vmlinuz root=x audit=1 quiet\n linux /vmlinuz single audit=0\n}\n",
+            "grub.cfg": "menuentry x {\n linux /vmlinuz root=x audit=1 quiet\n linux /vmlinuz single audit=0\n}\n"
+            " linux16 /boot/memtest86+.bin\n\tlinux /memtest86+x64.efi console=ttyS0\n linux /vmlinuz ro recovery\n"
+            " linux /vmlinuz root=LABEL=recovery\n",
             "entries__a.conf": "title x\noptions root=x\noptions audit=1\n",
         },
     )
     monkeypatch.setattr(configs, "BOOT", (f"{tmp_path}/grub.cfg", f"{tmp_path}/entries/*.conf"))
     assert configs.boot_entries() == {
         f"{tmp_path}/grub.cfg line 2": ("/vmlinuz", "root=x", "audit=1", "quiet"),
+        f"{tmp_path}/grub.cfg line 8": ("/vmlinuz", "root=LABEL=recovery"),
         f"{tmp_path}/entries/a.conf line 2": ("root=x", "audit=1"),
     }
 

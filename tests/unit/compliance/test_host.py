@@ -40,3 +40,31 @@ def test_a_service_with_several_names_is_one(running, told):
 def test_a_clock_is_synchronized_before_a_leap_second_too(leap, holds):
     found = host._clock(Asked(("chrony",), f"Stratum         : 3\nLeap status     : {leap}\n"), {"clock": None})
     assert found.synchronized is holds and leap in found.said
+
+
+def test_a_journald_that_is_masked_does_not_run_though_its_socket_waits():
+    assert host._service(Asked(("systemd-journald",)), "systemd-journald") is None
+    answers = {"sshtrail_service.status": lambda name: name == "systemd-journald", "sshtrail_service.enabled": bool}
+    asked = Asked(())
+    asked.call = answers
+    assert host._service(asked, "systemd-journald") == (False, True)
+    asked.call = {**answers, "sshtrail_service.status": lambda name: name == "systemd-journald.service"}
+    assert host._service(asked, "systemd-journald") == (True, True)
+
+
+PASSWD = """\
+root:x:0:0:root:/root:/bin/bash
+#toor:x:0:0::/root:/bin/sh
+  # bin:x:0:0::/:/bin/sh
+ alice:x:1001:1001::/home/alice:/bin/sh
+root:x:7:7:twice:/:/bin/sh
+broken:x
++::::::
+"""
+
+
+def test_accounts_are_those_that_the_c_library_reads(tmp_path, monkeypatch):
+    (tmp_path / "passwd").write_text(PASSWD)
+    monkeypatch.setattr(host, "_text", lambda path: (tmp_path / "passwd").read_text())
+    monkeypatch.setattr(host.pwd, "getpwall", lambda: [])
+    assert host._accounts() == (("root", 0), ("alice", 1001), ("root", 7))

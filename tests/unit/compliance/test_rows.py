@@ -78,9 +78,18 @@ SAID = [
     ({"verdicts": {MANUAL: {**ACCEPTED, "status": "fail"}}}, MANUAL, "fail", False),
     ({"verdicts": {MANUAL: {**ACCEPTED, "status": "not applicable"}}}, MANUAL, "not applicable", False),
     ({"verdicts": {MANUAL: {**ACCEPTED, "status": "pass", "until": "2026-11-24"}}}, MANUAL, "fail", True),
+    *(({"verdicts": {MANUAL: {**ACCEPTED, "status": word, "until": judged}},
+        "accepted": {MANUAL: {**ACCEPTED, "until": until}}}, MANUAL, status, expired)
+      for word, judged, until, status, expired in (
+        ("fail", "2026-11-25", "2026-11-25", "accepted", False),
+        ("pass", "2026-11-24", "2026-11-25", "accepted", False),
+        ("pass", "2026-11-25", "2026-11-24", "pass", False),
+        ("fail", "2026-11-25", "2026-11-24", "fail", False),
+        ("pass", "2026-11-24", "2026-11-24", "fail", True),
+    )),
     # A person's word is no answer where a program has seen it wrong.
     ({"verdicts": {FAILS: {**ACCEPTED, "status": "pass"}}}, FAILS, "fail", False),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("asked", "control", "status", "expired"), SAID)

@@ -58,6 +58,56 @@ DRIVER, AWAY = "rsyslog_encrypt_offload_defaultnetstreamdriver", "rsyslog_remote
 WRITES, CRON = "rsyslog_remote_access_monitoring", "rsyslog_cron_logging"
 CREATES, LISTENS = "rsyslog_filecreatemode", "rsyslog_nolisten"
 
+#: A ruleset of what comes from other hosts.
+RULESET = """\
+ruleset(queue.type="linkedList"
+        name="Remote") {
+  if $fromhost == "x" then { action(type="omfile" file="/r") }
+  action(type="omfwd" target="h" protocol="tcp")
+}
+"""
+#: What rsyslogd 8.2302 gives to the files that it makes: what is more than 0640 is more.
+MODES_OF_FILES = [
+    ('*.* action(type="omfile" file="/x" fileCreateMode="0640")', "pass"),
+    ('*.* action(type="omfile" file="/x" fileCreateMode="0640")\n*.* /y', "fail"),
+    ('*.* action(type="omfile" file="/x" fileCreateMode="0640")\n*.* action(type="omfile" file="/y")', "fail"),
+    ('$FileCreateMode 0600\n*.* action(type="omfile" file="/x")\n*.* /y', "fail"),
+    ('module(load="builtin:omfile" fileCreateMode="0600")\n*.* /x', "fail"),
+    ('module(load="builtin:omfile" fileCreateMode="0600")\n*.* action(type="omfile" file="/x")', "pass"),
+    ('*.* action(type="omfile" file="/x")\nmodule(load="builtin:omfile" fileCreateMode="0600")', "fail"),
+    ("*.* /x\n$FileCreateMode 0640\n*.* /y", "fail"),
+    ("$FileCreateMode 0640\n*.* /x\n*.* -/y;RSYSLOG_FileFormat\n& /z", "pass"),
+    ("$FileCreateMode 0644\n$FileCreateMode 0640\n*.* /x", "pass"),
+    ("$FileCreateMode 0640\n*.* /x\n$FileCreateMode 0644\nif $msg contains 'x' then {\n /y\n}", "fail"),
+    ("$FileCreateMode 640\n*.* /x", "fail"),
+    ("*.* /x\n$Umask 0077", "pass"),
+    ("*.* /x\n$Umask 77", "fail"),
+    ('global(umask="0027")\n*.* /x', "pass"),
+    ("$FileCreateMode 0640\n*.* ?ByHost", "pass"),
+    ("*.* ?ByHost\n$FileCreateMode 0640", "fail"),
+    ("*.* /dev/console\n*.* |/run/x\n*.* :omusrmsg:*\n$FileCreateMode 0640\n*.* /x", "pass"),
+    ('$FileCreateMode 0640\n*.* /x\n*.* action(type="omfile" file="/y" config.enabled="off")', "pass"),
+]
+#: What it writes of cron's messages.
+WRITTEN = [
+    ("cron.* /dev/null", "fail"),
+    ("cron.* /dev/null\n& stop\n*.* /x", "fail"),
+    ("cron.* @@h\n& stop\n*.* /x", "fail"),
+    ("cron.* @@h\n& ~\n*.* /x", "fail"),
+    ("cron.* @@h\n& -/var/log/cron.log", "pass"),
+    ("auth.* @@h\n& /x", "fail"),
+    ('action(type="omfile" file="/x")', "pass"),
+    ('action(type="omfile" file="/dev/tty12")', "fail"),
+    ('cron.* action(type="omfile" file="/x" config.enabled="off")', "fail"),
+    ('if prifilt("auth.*") then {\n action(type="omfile" file="/x")\n}', "fail"),
+    ("if $syslogfacility-text == 'cron' then /x", "pass"),
+    ('if ($syslogfacility-text == "cron") then {\n action(type="omfile" file="/x")\n}', "pass"),
+    ("if $syslogfacility-text == 'cron' then stop\n*.* /x", "fail"),
+    ("*.*;\\\n\tauth,authpriv.none\t-/x", "pass"),
+    ("*.*;\\\n\tcron.none\t-/x", "fail"),
+    (f"{RULESET}auth.* /x", "fail"),
+    ("$outchannel log,/x,1000\ncron.* :omfile:$log", "pass"),
+]
 CASES = [
     *((name, said, "pass") for name in (MODE, AUTH, DRIVER, AWAY) for said in (MODERN, DOTTED, BY_DEFAULT, LEGACY)),
     # Each of them has to send so: one that does is no excuse for another.
@@ -119,6 +169,25 @@ CASES = [
     (CREATES, "#$FileCreateMode 0640", "fail"),
     (CREATES, 'module(load="builtin:omfile" fileCreateMode = "0644")', "fail"),
     (CREATES, '$FileCreateMode 0640\n*.* action(type="omfile" file="/x" fileCreateMode="0644")', "fail"),
+    *((CREATES, said, status) for said, status in MODES_OF_FILES),
+    *(
+        (AWAY, f"{RULESET}{more}", status)
+        for more, status in (
+            ("", "fail"),
+            ("*.* call Remote", "pass"),
+            ('input(type="imtcp" port="514" ruleset="remote")', "fail"),
+            ('input(type="imuxsock" Socket="/run/x" Ruleset="REMOTE")', "pass"),
+            ("*.* @@192.0.2.1", "pass"),
+        )
+    ),
+    (AWAY, "$RuleSet remote\n*.* @@h\n$RuleSet RSYSLOG_DefaultRuleset\n*.* /x", "fail"),
+    (AWAY, "$RuleSet own\n*.* @@h\n$DefaultRuleset own", "pass"),
+    *(
+        (AWAY, MODERN.replace('"omfwd"', f'"omfwd" config.enabled="{said}"'), status)
+        for said, status in (("off", "fail"), ("0", "fail"), ("on", "pass"))
+    ),
+    *((CRON, said, status) for said, status in WRITTEN),
+    (LISTENS, 'module(load="imtcp" config.enabled="off")', "pass"),
     (LISTENS, 'module(load="imuxsock")\ninput(type="imfile" file="/x" tag="imtcp")', "pass"),
     (LISTENS, 'module( load = "imtcp" )', "fail"),
     (LISTENS, 'input(\n  type="imudp"\n  port="514"\n)', "fail"),
@@ -138,6 +207,27 @@ def test_a_configuration(name, said, status):
     assert found.evidence.isprintable()
 
 
+#: rsyslog runs, journald runs, the framework, what is found.
+RUNNING = [
+    (True, True, "CIS", "pass"),
+    (False, True, "CIS", "not applicable"),
+    (False, False, "CIS", "fail"),
+    (False, True, "STIG", "fail"),
+    (None, True, "STIG", "pass"),
+]
+
+
+@pytest.mark.parametrize("name", [MODE, AUTH, DRIVER, AWAY, WRITES, CRON, CREATES, "rsyslog_forwards"])
+@pytest.mark.parametrize(("runs", "journal", "framework", "status"), RUNNING)
+def test_files_of_a_rsyslog_that_does_not_run_do_nothing(name, runs, journal, framework, status):
+    services = {"rsyslog": None if runs is None else (runs, runs), "systemd-journald": (journal, False)}
+    said = f"{LEGACY}\n$FileCreateMode 0640\n*.* /var/log/all.log"
+    known = tuple((f"/etc/x line {at}", line) for at, line in enumerate(said.splitlines(), 1))
+    found = checks.look(facts(audit=HELD, configs={"rsyslog": known}, services=services), name, framework)
+    assert found.status == status, found
+
+
 def test_the_line_that_decides_is_named():
+    assert "/etc/x line 1): rsyslog sets no" in look(CREATES, "*.* /x\n$FileCreateMode 0640").evidence
     assert "/etc/x line 2" in look(MODE, f"{MODERN}\n*.* @@plain.example.net").evidence
     assert "/etc/x line 3" in look(WRITES, "x\n\nauth,authpriv,daemon.* /x").evidence
