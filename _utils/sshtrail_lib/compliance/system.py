@@ -206,12 +206,12 @@ def upload(facts: Facts, *keys: str) -> Finding:
         if equals and not line.startswith("#"):
             found[name.strip()] = f"{said.strip()} ({place})"
     missing = [key for key in keys if not found.get(key, " ").strip() or NOT_ONE.match(found[key])]
-    told = f"not set: {', '.join(missing)}" if missing else ", ".join(f"{key}={found[key]}" for key in keys)
+    told = ", ".join(f"{key}={found[key]}" if key in found else f"{key} is not set" for key in missing or keys)
     return judged(not missing, told, "file", "journal-upload.conf: " + " ".join(f"{key}=" for key in missing))
 
 
-#: Nothing, and what turns a check of certificates off: systemd-journal-upload(8) under --key and --trust.
-NOT_ONE = re.compile(r"(-|all)? \(")
+#: Nothing, what turns a check of certificates off, and what has none: systemd-journal-upload(8), --key, --trust, --url.
+NOT_ONE = re.compile(r"(-|all)? \(|http:", re.IGNORECASE)
 
 
 def upload_part(facts: Facts, part: Callable[[Facts], Finding]) -> Finding:

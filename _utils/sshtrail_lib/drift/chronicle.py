@@ -44,7 +44,8 @@ def looked(before: Chronicle, differences: Iterable[Mapping[str, typing.Any]], n
     known = {_name(one): one for one in before["open"]}
     stays = [known[name] for name in found if name in known]
     begins = [_opened(one, before["last"], now) for name, one in found.items() if name not in known]
-    ended = [{**one, "to": now} for name, one in known.items() if name not in found]
+    # A clock that was set back must not hide what was seen before.
+    ended = [{**one, "to": max(now, one["from"])} for name, one in known.items() if name not in found]
     gap = before["last"] and now - before["last"] > LONGEST
     gaps = [*before["gaps"], {"from": before["last"], "to": now}] if gap else before["gaps"]
     return _bounded(
@@ -71,7 +72,7 @@ def over(known: Chronicle, days: float, now: float) -> dict[str, typing.Any]:
     there is to tell), ``spans`` (list of dict: ``what``, ``layer``, ``expected``, ``actual``, ``by``, ``from``, ``to``,
     None while it lasts, and ``seconds``), ``gaps`` (when nobody looked) and ``proofs`` (list of dict).
     """
-    begin = max(now - days * 86400, known["began"]) if known["began"] else now
+    begin = min(max(now - days * 86400, known["began"]), now) if known["began"] else now
     spans = [one for one in (*known["spans"], *known["open"]) if one.get("to", now) >= begin]
     proofs = [one for one in known["proofs"] if one["time"] >= begin]
     gaps = [one for one in known["gaps"] if one["to"] >= begin]
@@ -122,10 +123,22 @@ def _seconds(stamp):
 
 def _bounded(known, now):
     oldest = now - KEPT
+    spans, gaps = (known[name] for name in ("spans", "gaps"))
+    proofs = _telling(known["proofs"])
+    # What was cut off is not told of: the history begins after it.
+    cut = [*(one["to"] for one in (*spans[:-SPANS], *gaps[:-GAPS])), *(one["time"] for one in proofs[: -2 * PROOFS])]
     return {
         **known,
-        "began": max(known["began"], oldest),
-        "spans": [one for one in known["spans"] if one["to"] >= oldest][-SPANS:],
-        "gaps": [one for one in known["gaps"] if one["to"] >= oldest][-GAPS:],
-        "proofs": [one for one in known["proofs"] if one["time"] >= oldest][-PROOFS:],
+        "began": max(known["began"], oldest, *cut),
+        "spans": [one for one in spans if one["to"] >= oldest][-SPANS:],
+        "gaps": [one for one in gaps if one["to"] >= oldest][-GAPS:],
+        "proofs": [one for one in proofs if one["time"] >= oldest][-2 * PROOFS :],
     }
+
+
+def _telling(proofs):
+    """Return the last proofs, and of those before them the lost ones with what came next: the others only say when."""
+    early = proofs[:-PROOFS]
+    before = [None, *early]
+    told = [one for one, last in zip(early, before) if not one["holds"] or (last and not last["holds"])]  # noqa: B905
+    return [*told, *proofs[-PROOFS:]]

@@ -110,6 +110,10 @@ CASES = [
     ("systemd_journal_upload_url", {**configured(journal_upload=UPLOAD), **NO_SYSLOG}, "pass"),
     ("systemd_journal_upload_url", {**configured(journal_upload=("#URL=",)), **NO_SYSLOG}, "fail"),
     ("systemd_journal_upload_url", {**configured(journal_upload=("URL=",)), **NO_SYSLOG}, "fail"),
+    *(("systemd_journal_upload_url", {**configured(journal_upload=(said,)), **NO_SYSLOG}, status) for said, status in (
+        ("URL=http://log.example.net", "fail"), ("URL=HTTP://log.example.net:80", "fail"),
+        ("URL=log.example.net", "pass"), ("URL = https://log.example.net", "pass"),
+    )),
     ("systemd_journal_upload_server_tls", {**configured(journal_upload=UPLOAD), **NO_SYSLOG}, "pass"),
     ("systemd_journal_upload_server_tls", {**configured(journal_upload=UPLOAD[:3]), **NO_SYSLOG}, "fail"),
     *(("systemd_journal_upload_server_tls", {**configured(journal_upload=(*UPLOAD, said)), **NO_SYSLOG}, "fail")

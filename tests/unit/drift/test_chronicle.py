@@ -1,6 +1,7 @@
 """drift.chronicle: what differed from when to when, bounded whatever happens."""
 
 import pytest
+from sshtrail_lib.base import text
 from sshtrail_lib.drift import chronicle
 
 HOUR = 3600.0
@@ -73,6 +74,45 @@ def test_it_is_bounded():
         known = chronicle.proven(known, {"holds": True}, START + 1e4 + at)
     assert len(known["proofs"]) == chronicle.PROOFS
     assert chronicle.looked(known, [], START + 2 * chronicle.KEPT)["proofs"] == []
+
+
+def test_a_lost_proof_is_kept_whatever_comes_after_it():
+    known = after((START, []))
+    found = [True, False, True, *[True] * (chronicle.PROOFS + 500)]
+    for at, holds in enumerate(found):
+        known = chronicle.proven(known, {"holds": holds, "lost_at": None if holds else "file"}, START + 60 * at)
+    told = chronicle.over(known, 90, START + 60 * len(found))
+    assert [(one["what"], one["seconds"]) for one in told["spans"]] == [("proof", 60)]
+    assert len(told["proofs"]) == chronicle.PROOFS + 2 and told["from"] == "1970-01-02T00:00:00.000Z"
+
+
+def test_a_history_that_was_cut_begins_later():
+    known = chronicle.empty()
+    for at in range(2 * chronicle.SPANS + 20):
+        known = chronicle.looked(known, [A] if at % 2 else [], START + at * 600)
+    told = chronicle.over(known, 400, START + at * 600)
+    assert len(told["spans"]) == chronicle.SPANS + 1
+    # It begins where the last of those ended that were cut off.
+    assert text.seconds(told["from"]) == text.seconds(told["spans"][0]["from"]) - 600 > START
+
+
+#: When it is looked (hours) and whether something differs, and when each span begins and ends.
+BACK = [
+    ([(48, 1), (24, 0)], [(48, 48)]),
+    ([(48, 0), (24, 1), (25, 0)], [(24, 25)]),
+    ([(9000, 0), (24, 1), (25, 0)], [(24, 25)]),
+    ([(48, 1), (24, 1)], [(48, None)]),
+    ([(24, 0), (25, 1), (26, 0), (9000, 0), (27, 0)], [(25, 26)]),
+]
+
+
+@pytest.mark.parametrize(("looks", "spans"), BACK)
+def test_a_clock_that_was_set_back_hides_nothing(looks, spans):
+    known = after(*((at * HOUR, [A] if differs else []) for at, differs in looks))
+    told = chronicle.over(known, 90, (looks[-1][0] + 1) * HOUR)
+    at = [tuple(stamp and text.seconds(stamp) / HOUR for stamp in (one["from"], one["to"])) for one in told["spans"]]
+    assert at == spans and all(one["seconds"] >= 0 for one in told["spans"])
+    assert told["from"] <= told["to"]
 
 
 BAD = [None, [], {"version": 0}, {"version": 1, "spans": []}, "x"]
