@@ -23,7 +23,7 @@ def planned(case, daemon, files=None):
     asked = case["with"]
     if case["state"] == "managed":
         wishes = wish.wishes(asked.get("config"), asked.get("matches"), daemon, asked.get("exact", True))
-        wishes += plan.lowering(tree, wishes)
+        wishes += plan.lowering(tree, wishes, shadowed=asked.get("shadowed", "fix"))
     else:
         exact = asked.get("exact", True)
         wishes = [wish.wish(asked["name"], asked.get("value"), daemon, asked.get("match"), exact)]

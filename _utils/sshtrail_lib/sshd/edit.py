@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
-from sshtrail_lib.sshd import blocks, effective, include, keywords, language, match, sections, values
+from sshtrail_lib.sshd import blocks, effective, include, keywords, language, match, members, sections, values
 from sshtrail_lib.sshd import wish as sshd_wish
 from sshtrail_lib.sshd.daemon import Arguments, BadValue
 from sshtrail_lib.sshd.effective import Setting
@@ -253,8 +253,21 @@ class _Edit(Lines):
         missing = self._replace(unwanted, missing)
         for arguments in self._gathered(missing):
             self._insert(arguments)
-        if self.wanted.criteria is not None and not holds(self.wanted, self.tree):
-            self._move()
+        if self.wanted.criteria is not None and self.wanted.exact:
+            self._take_from_within()
+
+    def _take_from_within(self) -> None:
+        """Take what is not wanted from other Match blocks, where these are about nobody but some of the wish's own."""
+        unwanted: list[Setting] = []
+        for rival in self._deciding():
+            alone = include.times(self.tree, rival.file) == 1 and not self._is_theirs(rival)
+            if rival.criteria and alone and members.within(rival.criteria, self._criteria(), self.tree.daemon):
+                self._keep(rival, list(self._occurrences()), unwanted)
+        self._remove(unwanted)
+
+    def _is_theirs(self, setting: Setting) -> bool:
+        """Whether the line of ``setting`` stands in another tool's section."""
+        return sections.around(self.tree.files[setting.file], setting.line.number) is not None
 
     def _counting(self) -> list[Setting]:
         """Return the lines of the wish that count; those of the global part do not where "Match all" has some."""
@@ -293,7 +306,7 @@ class _Edit(Lines):
 
     def _can_say(self, setting: Setting, new: Arguments, others: bool) -> bool:
         """Whether the line of ``setting`` can say ``new``; where ``others`` stay, one without a comment need not."""
-        if sections.around(self.tree.files[setting.file], setting.line.number):
+        if self._is_theirs(setting):
             return False
         if self.keyword.kind == "subsystem":
             return setting.line.arguments.words[:1] == new.words[:1]
@@ -420,7 +433,7 @@ class _Edit(Lines):
     def _move(self) -> None:
         """Another Match block decides for the same connection: put a block of our own where it comes first."""
         rival = self._rival()
-        if rival is None or self.keyword.repeat == keywords.ACCUMULATE:
+        if rival is None:
             return
         self._remove(lines_of(self.wanted, self.tree))
         rival = self._rival() or rival

@@ -326,7 +326,7 @@ def _plan(minion: Minion, asked: Asked, memory: Memory) -> Plan:
     base = _without(tree, memory) if asked.remember else tree
     base = tree if sshd_effective.problems(base) else base
     if asked.lowered == "remove":
-        wishes += sshd_plan.lowering(base, wishes)
+        wishes += sshd_plan.lowering(base, wishes, shadowed=asked.shadowed)
     return sshd_plan.plan(tree, wishes, asked.shadowed, base, _earlier(memory, tree) if asked.remember else ())
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import posixpath
 import re
 import typing
 from collections.abc import Mapping, Sequence
 
 from salt.exceptions import CommandExecutionError
 
-from sshtrail_lib.sshd import edit, effective, language, match, members, sections, values
+from sshtrail_lib.sshd import blocks, edit, effective, language, match, members, sections, values
 from sshtrail_lib.sshd import wish as sshd_wish
 from sshtrail_lib.sshd.effective import Effective
 from sshtrail_lib.sshd.include import Tree
@@ -272,13 +273,13 @@ def _beyond_c(connection: Connection) -> bool:
 _LEVELS = ("SILENT", "FATAL", "ERROR", "INFO", "VERBOSE", "DEBUG", "DEBUG2", "DEBUG3")
 
 
-def lowering(tree: Tree, wishes: Sequence[Wish], common: bool = False) -> list[Wish]:
+def lowering(tree: Tree, wishes: Sequence[Wish], common: bool = False, shadowed: str = "fix") -> list[Wish]:
     """
     Return the wishes (list of Wish) that take back what Match blocks log less than ``wishes`` want for all.
 
     LogLevel is allowed in Match, so a block can quietly lower it for some. A block whose LogLevel is itself
     among ``wishes`` is left to that. With ``common`` (bool) also those blocks count that everybody meets, else
-    a matter of the wish for all.
+    a matter of the wish for all. ``shadowed`` is as for :func:`plan`.
     """
     wanted = next((one for one in wishes if one.keyword.name == "LogLevel" and one.criteria is None), None)
     if wanted is None or wanted.occurrences is None:
@@ -288,7 +289,7 @@ def lowering(tree: Tree, wishes: Sequence[Wish], common: bool = False) -> list[W
     first = {match.canonical(line[0]): line for line in reversed(list(effective.match_lines(tree, "LogLevel")))}
     left = [first[one] for one in reversed(first) if one not in set(map(match.canonical, wanted.others))]
     return [
-        _raising(tree, wanted, criteria, path, line)
+        _raising(tree, wanted, criteria, path, line, shadowed)
         for criteria, path, line in left
         if _LEVELS.index(values.spell(wanted.keyword, [line.arguments], tree.daemon)[0]) < floor
         and ("all", None) not in criteria
@@ -296,10 +297,11 @@ def lowering(tree: Tree, wishes: Sequence[Wish], common: bool = False) -> list[W
     ]
 
 
-def _raising(tree: Tree, wanted: Wish, criteria: Criteria, path: str, line: Line) -> Wish:
+def _raising(tree: Tree, wanted: Wish, criteria: Criteria, path: str, line: Line, shadowed: str) -> Wish:
     """Return the wish that takes back what one line of a Match block logs less; of another tool's, which that would
-    write again, the one for a block that comes before it."""
-    theirs = sections.around(tree.files[path], line.number)
+    write again, or where it is to stay, the one for a block that comes before it."""
+    stays = shadowed == "drop_in" and path != tree.path and posixpath.basename(path) != blocks.DROP_IN
+    theirs = stays or sections.around(tree.files[path], line.number)
     sample = match.sample(criteria, tree.daemon.names)
     return Wish(wanted.keyword, wanted.occurrences if theirs else None, criteria, connection=sample)
 
