@@ -142,6 +142,8 @@ def _run(name, config, matches, options):
         __salt__["sshd_config.apply"](config, matches, **options)
 
     done = state.bring(name, __opts__["test"], plan, act)
+    if done["result"] is not False:
+        done["comment"] = ". ".join([done["comment"], *asked.unrecorded(config)])
     return state.twice(done, __opts__["test"], __salt__["sshtrail_watch.again"], options["path"])
 
 

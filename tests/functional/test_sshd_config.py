@@ -288,3 +288,11 @@ def test_a_template_that_undoes_it_is_told(server, states):
         server.path.write_text(before)
         done = states.sshd_config.present(name="LogLevel", value="DEBUG", path=path)
         assert done["result"] is True and ("two writers undo each other" in done["comment"]) is often, done["comment"]
+
+
+def test_that_nobody_would_be_on_record_is_told(server, states):
+    server.write("UsePAM yes")
+    options = {"name": str(server.path), "config": {"usepam": False}, "force": True}
+    for result in (states.sshd_config.managed(**options, test=test) for test in (True, False, True)):
+        assert result.result is not False
+        assert "UsePAM is off: no session has a login id" in result.comment

@@ -10,6 +10,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 
 from sshtrail_lib.auditd import keywords as auditd_keywords
+from sshtrail_lib.sshd import asked as sshd_asked
 
 #: The lowest layer of every policy: what a pillar does not name is so.
 DEFAULTS: dict[str, typing.Any] = {
@@ -21,11 +22,6 @@ DEFAULTS: dict[str, typing.Any] = {
 }
 
 
-def _off(value: typing.Any) -> bool:
-    # None is sshd's default, which is no.
-    return value is None or value is False or str(value).lower() == "no"
-
-
 def _means(keyword: str, word: str) -> Callable[[typing.Any], bool]:
     return lambda value: auditd_keywords.same(keyword, auditd_keywords.written(keyword, value), word)
 
@@ -33,7 +29,7 @@ def _means(keyword: str, word: str) -> Callable[[typing.Any], bool]:
 Path = tuple[str, str, str]
 #: Where in a policy, which values of it, and what comes of them.
 HIDES: tuple[tuple[Path, Callable[[typing.Any], bool], str], ...] = (
-    (("sshd", "config", "UsePAM"), _off, "no session has a login id, so that its commands are not recorded"),
+    (("sshd", "config", "UsePAM"), sshd_asked.is_off, sshd_asked.WITHOUT_PAM),
     (("auditd", "config", "write_logs"), _means("write_logs", "no"), "auditd writes no log"),
     (("auditd", "config", "local_events"), _means("local_events", "no"), "auditd takes no record of this host"),
     (("auditd", "config", "log_format"), _means("log_format", "nolog"), "auditd writes no log"),

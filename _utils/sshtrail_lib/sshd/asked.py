@@ -50,6 +50,21 @@ class Asked(typing.NamedTuple):
     beside: typing.Any = None
 
 
+#: What comes of a sshd without PAM.
+WITHOUT_PAM = "no session has a login id, so that its commands are not recorded"
+
+
+def is_off(value: typing.Any) -> bool:
+    """Return whether ``value`` of a keyword turns off what is off by default (bool)."""
+    return value is None or value is False or str(value).lower() == "no"
+
+
+def unrecorded(config: typing.Any) -> list[str]:
+    """Return a sentence (list of str) where ``config`` (a field of Asked) takes people off the record."""
+    values = [one for name, one in config.items() if str(name).lower() == "usepam"] if hasattr(config, "items") else []
+    return [f"UsePAM is off: {WITHOUT_PAM}."] if any(map(is_off, values)) else []
+
+
 def parts(keyword: typing.Any, value: typing.Any, match: typing.Any) -> tuple[typing.Any, typing.Any]:
     """
     Return ``config`` and ``matches`` (fields of Asked) for one keyword; arguments as for :func:`one_keyword`. Raises

@@ -30,6 +30,18 @@ def test_what_can_be_no_key(keyword, match, words):
         asked.parts(keyword, "INFO", match)
 
 
+@pytest.mark.parametrize("config", [{"UsePAM": False}, {"usepam": "NO", "LogLevel": "INFO"}, {"UsePAM": None}])
+def test_what_takes_people_off_the_record(config):
+    assert asked.unrecorded(config) == [
+        "UsePAM is off: no session has a login id, so that its commands are not recorded."
+    ]
+
+
+@pytest.mark.parametrize("config", [None, {}, {"UsePAM": True}, {"UsePAM": "yes"}, {"PrintMotd": False}, ["UsePAM"]])
+def test_what_does_not(config):
+    assert asked.unrecorded(config) == []
+
+
 @pytest.mark.parametrize(
     ("admins", "expected"),
     [
