@@ -15,8 +15,12 @@ from sshtrail_lib.fleet.standing import Row
 
 #: Seconds between two rounds of the master after which it may not have heard what was told: it was down itself.
 GAP = 240
-#: Seconds until the pillar of a host that was never heard is read again.
+#: Seconds until the pillar of a host that was never heard, or that claims more than it allows, is read again.
 AGAIN = 300
+#: Seconds until what a pillar allows is read again where nothing calls for it, and between two rounds, mostly.
+DAY, ROUND = 86400, 60
+#: Who says that it may be silent for longer (seconds) has its pillar read for that.
+USUAL = heartbeat.longest_silence(heartbeat.INTERVAL, heartbeat.HEARTBEAT)
 
 
 class Mined(typing.NamedTuple):
@@ -42,11 +46,15 @@ class Record(typing.NamedTuple):
     arrived
         When that came at the latest (float); of a host that was never heard, since when it is missed.
     limit
-        How many seconds it may be silent (int), as the host or its pillar says; 0 while it does not have to look.
+        How many seconds it may be silent (int): what the host says, and no more than its pillar; 0 while it does not
+        have to look.
     asked
         When its pillar was last read to learn whether it is to look at all (float), 0 for never.
     told
         Why it was told to be silent (str), "" while it is not.
+    claimed, allowed
+        How many seconds the host says that it may be silent (int), 0 for nothing heard; and its pillar, as the master
+        compiles it (int), 0 for not read yet.
     """
 
     number: int = 0
@@ -55,6 +63,8 @@ class Record(typing.NamedTuple):
     limit: int = 0
     asked: float = 0.0
     told: str = ""
+    claimed: int = 0
+    allowed: int = 0
 
 
 class Memory(typing.NamedTuple):
@@ -112,7 +122,10 @@ def heard(record: Record | None, mined: Mined, now: float) -> Record:
     if beat is None or (beat.number, beat.time) == (known.number, known.time):
         return known
     arrived = min(now, mined.written or now)
-    return known._replace(number=beat.number, time=beat.time, arrived=arrived, limit=heartbeat.limit(beat))
+    claimed = heartbeat.limit(beat)
+    # Until its pillar is read, which is soon for a long one, a host is believed.
+    limit = min(claimed, known.allowed or claimed)
+    return known._replace(number=beat.number, time=beat.time, arrived=arrived, claimed=claimed, limit=limit)
 
 
 def trouble(record: Record, beat: Beat | None, now: float, since: float = 0.0) -> str:
@@ -130,7 +143,8 @@ def trouble(record: Record, beat: Beat | None, now: float, since: float = 0.0) -
     if not record.number:
         return f"no heartbeat has come in {text.span(age)}" if silent > record.limit else ""
     if silent > record.limit:
-        return f"the last heartbeat came {text.span(age)} ago; at most {text.span(record.limit)} are allowed"
+        more = f", not {text.span(record.claimed)} as it says itself" if record.claimed > record.limit else ""
+        return f"the last heartbeat came {text.span(age)} ago; at most {text.span(record.limit)} are allowed{more}"
     if beat and beat.failed:
         return f"its look at itself has failed for {text.span(age + beat.time - beat.failing)}: {beat.failed}"
     looked = looked_ago(record, beat, now)
@@ -159,7 +173,7 @@ def row(found: Row, record: Record, beat: Beat | None, now: float, since: float 
     looked, agreed = looked_ago(record, beat, now), found["watch"]
     found = {key: value for key, value in found.items() if key != "watch"}
     found = {**found, "looked": None if looked is None else int(looked)}
-    if not agreed.get("interval") or not agreed.get("heartbeat"):
+    if not record.allowed and not (agreed.get("interval") and agreed.get("heartbeat")):
         return found
     why = trouble(record, beat, now, since)
     if not record.number:
@@ -181,11 +195,18 @@ def due(known: Memory, missed: Mapping[str, str], now: float) -> list[str]:
     missed
         Who is in trouble, and why (dict by id).
 
-    Those that are about to be told as silent, and those that did not have to look, or were never heard.
+    Those that are about to be told as silent, those that claim to be allowed more than is known, those that did not
+    have to look, or were never heard; and of those whose pillars were not read for a day as many as there are in a
+    round.
     """
     silent = [name for name, why in missed.items() if why and not known.records[name].told]
-    never = [name for name, one in known.records.items() if not one.limit and now - one.asked > AGAIN]
-    return [*silent, *sorted(never, key=lambda name: known.records[name].asked)]
+    waiting = {name: one for name, one in known.records.items() if now - one.asked > AGAIN}
+    more = [name for name, one in waiting.items() if one.claimed > (one.allowed or USUAL)]
+    never = [name for name, one in waiting.items() if not one.limit]
+    old = [name for name, one in waiting.items() if now - one.asked > DAY]
+    rest = [sorted(names, key=lambda name: known.records[name].asked) for names in (more, never, old)]
+    few = 1 + len(known.records) * ROUND // DAY
+    return list(dict.fromkeys([*silent, *rest[0], *rest[1], *rest[2][:few]]))
 
 
 def asked(record: Record, expected: int, now: float) -> Record:
@@ -196,7 +217,8 @@ def asked(record: Record, expected: int, now: float) -> Record:
         How many seconds it may be silent by that (int), 0 when it does not have to look at all.
     """
     if not expected:
-        return record._replace(limit=0, asked=now)
+        return record._replace(limit=0, asked=now, allowed=0)
     # Who did not have to look has that long from the moment in which the master's pillar asks for it.
     arrived = record.arrived if record.limit else now
-    return record._replace(asked=now, limit=record.limit or expected, arrived=arrived)
+    limit = min(record.claimed or expected, expected)
+    return record._replace(asked=now, limit=limit, arrived=arrived, allowed=expected)

@@ -103,6 +103,30 @@ def test_a_wrong_pillar_is_told_with_it(fleet):
     assert (kind, name) == ("silent", "web1") and "sshtrail:confg is unknown" in reason
 
 
+def test_who_claims_to_be_allowed_a_long_silence_is_told_in_time(fleet):
+    fleet.beats("web1", 1, heartbeat=10**9)
+    assert fleet.rounds(900) == []
+    [(kind, name, reason)] = fleet.rounds(120)
+    assert (kind, name) == ("silent", "web1")
+    assert reason.endswith("17 min ago; at most 15 min are allowed, not 34722 days as it says itself")
+    # Whose pillar says so has that time.
+    drift = {"interval": 10, "heartbeat": 1200}
+    fleet.site.opts["pillars"]["web1"] = {"sshtrail": {**POLICY, "drift": drift}}
+    fleet.beats("web1", 2, heartbeat=1200)
+    assert fleet.rounds(3600) == [("heard", "web1", "")]
+    assert [one[:2] for one in fleet.rounds(120)] == [("silent", "web1")]
+
+
+def test_a_pillar_that_is_wrong_for_a_moment_takes_nobody_his_time(fleet):
+    right = {"sshtrail": {**POLICY, "drift": {"interval": 10, "heartbeat": 1200}}}
+    fleet.site.opts["pillars"]["web1"] = right
+    fleet.beats("web1", 1, heartbeat=1200)
+    fleet.rounds(60)
+    fleet.site.opts["pillars"]["web1"] = {"sshtrail": {**POLICY, "confg": 1}}
+    fleet.beats("web1", 2, heartbeat=1300)
+    assert fleet.rounds(3540) == []
+
+
 def test_who_does_not_have_to_look_any_more_is_not_missed(fleet):
     fleet.beats("web1", 1)
     fleet.rounds(60)

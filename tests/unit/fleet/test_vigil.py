@@ -13,7 +13,7 @@ from sshtrail_lib.fleet.vigil import Memory, Mined, Record
 # The host's clock is an hour wrong; the master's says 10,000.
 BEAT = Beat(3, 6400.0, 6390.0, "abc", 0, 12, 300)
 NOW = 10_000.0
-RECORD = Record(3, 6400.0, NOW - 20, 910)
+RECORD = Record(3, 6400.0, NOW - 20, 910, claimed=910)
 AGREED = {"interval": 10, "heartbeat": 300}
 GOOD = {"environment": "prod", "digest": "abc", "drift": [], "reboot": {}, "silent": "", "error": None}
 
@@ -46,6 +46,13 @@ TROUBLES = [
     (Record(arrived=NOW - 5000, limit=910), None, 0, "no heartbeat has come in 83 min"),
     (Record(arrived=NOW - 900, limit=910), None, 0, ""),
     (RECORD._replace(arrived=NOW - 5000), None, 0, "the last heartbeat came 83 min ago; at most 15 min are allowed"),
+    # It says that it may be silent for ten days.
+    (
+        RECORD._replace(arrived=NOW - 911, claimed=864010, allowed=910),
+        BEAT,
+        0,
+        "the last heartbeat came 15 min ago; at most 15 min are allowed, not 10 days as it says itself",
+    ),
     # Its pillar does not ask for it any more.
     (RECORD._replace(arrived=NOW - 5000, limit=0), BEAT, 0, ""),
 ]
@@ -80,6 +87,10 @@ def test_who_is_not_watched_is_not_in_its_policy():
 @pytest.mark.parametrize("agreed", [{}, {"interval": 0, "heartbeat": 300}, {"interval": 10, "heartbeat": 0}])
 def test_a_policy_that_asks_for_no_watch_misses_none(agreed):
     assert row(agreed, Record(arrived=NOW), None)["standing"] == "in policy"
+    # That is for the master's pillar to say.
+    assert row(agreed, Record(arrived=NOW, limit=910, allowed=910), None)["standing"] == "not watched"
+    silent = RECORD._replace(arrived=NOW - 1000, allowed=910)
+    assert row(agreed, silent)["standing"] == "not watched" and row(agreed, RECORD)["standing"] == "in policy"
 
 
 def test_the_table_says_when_a_host_looked():
@@ -120,19 +131,38 @@ def test_a_master_that_was_down_listens_anew():
 
 
 def test_which_pillars_are_read():
-    records = {"old": RECORD, "told": RECORD._replace(told="x"), "late": RECORD, "new": Record(arrived=NOW)}
+    known = RECORD._replace(asked=NOW - 400, allowed=910)
+    records = {"old": known, "told": known._replace(told="x"), "late": known, "new": Record(arrived=NOW)}
     records |= {"asked": Record(arrived=0.0, asked=NOW - 10), "free": RECORD._replace(limit=0, asked=1.0)}
+    records |= {"more": known._replace(claimed=911), "long": RECORD._replace(claimed=911)}
+    records |= {"again": known._replace(claimed=911, asked=NOW - 10), "short": known._replace(claimed=16)}
+    records |= {f"unread{number}": RECORD._replace(asked=NOW - 90_000 - number) for number in range(9)}
     missed = {**dict.fromkeys(records, ""), "told": "x", "late": "y"}
-    assert vigil.due(Memory(0, NOW, records), missed, NOW) == ["late", "new", "free"]
+    urgent = ["late", "long", "more", "new", "free"]
+    assert vigil.due(Memory(0, NOW, records), missed, NOW) == [*urgent, "unread8"]
+    many = {**records, **{f"web{number}": known for number in range(3000)}}
+    assert vigil.due(Memory(0, NOW, many), {}, NOW)[-3:] == ["unread8", "unread7", "unread6"]
 
 
 def test_a_host_has_its_time_from_when_its_pillar_asks_for_it():
     new = vigil.asked(Record(arrived=1.0), 910, NOW)
     assert (new.arrived, new.limit, new.asked) == (NOW, 910, NOW)
-    assert vigil.asked(RECORD, 100, NOW) == RECORD._replace(asked=NOW)
+    assert vigil.asked(RECORD, 1000, NOW) == RECORD._replace(asked=NOW, allowed=1000)
     free = vigil.asked(RECORD, 0, NOW)
     assert free.limit == 0 and vigil.trouble(free, BEAT, NOW + 9999) == ""
     assert vigil.asked(free, 910, NOW + 500).arrived == NOW + 500
+
+
+def test_a_host_is_not_allowed_more_than_its_pillar_says():
+    long = Mined(BEAT._replace(number=4, heartbeat=288_000), NOW)
+    # Until that was read, it is believed.
+    assert vigil.heard(RECORD, long, NOW).limit == 864_010
+    assert vigil.heard(RECORD._replace(allowed=910), long, NOW).limit == 910
+    known = vigil.asked(vigil.heard(RECORD, long, NOW), 910, NOW)
+    assert (known.limit, known.claimed, known.allowed) == (910, 864_010, 910)
+    # One that asks for less of itself is held to that.
+    short = vigil.heard(known, Mined(BEAT._replace(number=5, heartbeat=20), NOW), NOW)
+    assert short.limit == 70 and vigil.asked(short, 910, NOW).limit == 70
 
 
 @pytest.mark.parametrize("ahead", [3600, 10 * 365 * 86400])
