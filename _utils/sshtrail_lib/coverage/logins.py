@@ -73,9 +73,13 @@ def judge(logs: Logs, processes: Mapping[int, Process]) -> Iterator[Verdict]:
 def _unknown_to_audit(logs: Logs) -> Verdict:
     if logs.reaches is None:
         return unknown("login-unmatched", "the audit log is empty")
-    first = max(logs.since, logs.reaches + APART)
-    missing = [one for one in logs.accepted if first < one.when <= logs.until and not _near(one, logs.known)]
-    return verdict("login-unmatched", _told(f"{one.user} (pid {one.pid})" for one in missing))
+    return verdict("login-unmatched", _told(f"{one.user} (pid {one.pid})" for one in missing(logs)))
+
+
+def missing(logs: Logs) -> list[Accepted]:
+    """Return whom sshd accepted, and the audit log does not know (list of :class:`Accepted`)."""
+    first = max(logs.since, logs.reaches + APART) if logs.reaches is not None else logs.until
+    return [one for one in logs.accepted if first < one.when <= logs.until and not _near(one, logs.known)]
 
 
 def _near(one: Accepted, known: Iterable[Known]) -> bool:
@@ -86,14 +90,14 @@ def _unknown_to_sshd(logs: Logs, processes: Mapping[int, Process]) -> Verdict:
     if not logs.spoken:
         return unknown("accepted-unmatched", "sshd's log has no line of sshd")
     first, accepted = min(logs.spoken), {one.pid for one in logs.accepted}
-    missing = []
+    untold = []
     for pid, user in sessions(processes).items():
         one = processes[pid]
         # Only what its log certainly was written for: sshd said something before.
         within = max(logs.since, first) + APART < one.started < logs.until
         if within and not {pid, one.parent} & accepted:
-            missing.append(f"{user} (pid {one.parent})")
-    return verdict("accepted-unmatched", _told(missing))
+            untold.append(f"{user} (pid {one.parent})")
+    return verdict("accepted-unmatched", _told(untold))
 
 
 def _told(names: Iterable[str]) -> str:

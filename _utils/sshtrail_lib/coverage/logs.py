@@ -4,21 +4,24 @@ The ends of the two logs that tell of logins: sshd's, in a file of syslog's or t
 
 from __future__ import annotations
 
+import collections
 import datetime
 import json
 import os
 import re
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import salt.utils.path
 
 from sshtrail_lib.base import opening, text
 from sshtrail_lib.base.minion import Minion
+from sshtrail_lib.coverage import logins
 from sshtrail_lib.coverage.logins import APART, KINDS, Accepted, Known, Logs
 from sshtrail_lib.policy.arguments import Policy
 from sshtrail_lib.trail import audit_log, sshd_log
 from sshtrail_lib.trail.audit_log import Record
+from sshtrail_lib.trail.sshd_log import Line
 
 #: Bytes of a log's end that are read, and lines of the journal.
 MOST, LINES = 2**20, 5000
@@ -43,10 +46,51 @@ def read(minion: Minion, policy: Policy, facility: str, log: str, since: float, 
     if not _written_since(path, until):
         # Nobody may write that file any more.
         lines = [*lines, *_journal(minion, since)]
-    spoken = [(one, one.when.timestamp()) for one in sshd_log.lines(lines)]
-    accepted = [Accepted(when, one.pid, one.fields["user"]) for one, when in spoken if one.event == "accepted"]
+    spoken = of_host(sshd_log.lines(lines), os.uname().nodename)
+    times = [one.when.timestamp() for one in spoken]
     known, oldest = _known(log)
-    return Logs(since, until, accepted, [when for _, when in spoken], known, oldest, _suppressed(minion, since))
+    found = Logs(since, until, _accepted(spoken), times, known, oldest, _suppressed(minion, since))
+    if logins.missing(found):
+        found = found._replace(accepted=_accepted(genuine(spoken, _entries(minion, since, *TAGS))))
+    return found
+
+
+def _accepted(spoken: Iterable[Line]) -> list[Accepted]:
+    said = (one for one in spoken if one.event == "accepted")
+    return [Accepted(one.when.timestamp(), one.pid, one.fields["user"]) for one in said]
+
+
+def of_host(spoken: Iterable[Line], name: str) -> list[Line]:
+    """
+    Return what the host with a ``name`` (str) has logged itself of what was ``spoken`` (iterable of
+    :class:`~sshtrail_lib.trail.sshd_log.Line`): others may send their lines to it.
+
+    What only one host has logged is this one's, by whatever name: that may have changed since. So is a line that is
+    the only one of its name.
+    """
+    every = list(spoken)
+    count, own = collections.Counter(_short(one.host) for one in every), _short(name)
+    return [one for one in every if _short(one.host) == own or count[_short(one.host)] in (1, len(every))]
+
+
+def _short(name: str) -> str:
+    """Return a host's name as it is in a log (str): whether with its domain is for syslog to say."""
+    return name.partition(".")[0].lower()
+
+
+def genuine(spoken: Iterable[Line], entries: Iterable[Mapping[str, typing.Any]]) -> list[Line]:
+    """
+    Return the lines (iterable of :class:`~sshtrail_lib.trail.sshd_log.Line`) without what somebody else than root has
+    logged in sshd's name, as far as ``entries`` (iterable of mappings) of the journal tell.
+    """
+    by: dict[tuple[str, str], set[bool]] = {}
+    for one in entries:
+        by.setdefault((str(one.get("SYSLOG_PID")), str(one.get("MESSAGE"))), set()).add(_by_root(one))
+    return [one for one in spoken if by.get((str(one.pid), one.message)) != {False}]
+
+
+def _by_root(entry: Mapping[str, typing.Any]) -> bool:
+    return str(entry.get("_UID")) == "0"
 
 
 def _written_since(path: str, when: float) -> bool:
@@ -73,14 +117,14 @@ def _end(path: str) -> list[bytes]:
 
 def _journal(minion: Minion, since: float) -> Iterator[bytes]:
     """Yield the messages of sshd in the journal as lines of syslog's."""
-    for entry in _entries(minion, since, *TAGS):
+    for entry in filter(_by_root, _entries(minion, since, *TAGS)):
         pid, message = entry.get("_PID"), entry.get("MESSAGE")
         stamp = entry.get("_SOURCE_REALTIME_TIMESTAMP") or entry.get("__REALTIME_TIMESTAMP") or "0"
         if isinstance(message, str) and str(pid).isdigit() and str(stamp).isdigit():
             when = datetime.datetime.fromtimestamp(int(stamp) / 1e6, datetime.timezone.utc).isoformat(
                 "T", "microseconds"
             )
-            yield f"{when} journal sshd[{pid}]: {message}\n".encode("utf-8", "replace")
+            yield f"{when} {os.uname().nodename} sshd[{pid}]: {message}\n".encode("utf-8", "replace")
 
 
 def _entries(minion: Minion, since: float, *options: str) -> list[dict[str, typing.Any]]:

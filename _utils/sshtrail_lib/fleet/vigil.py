@@ -196,8 +196,7 @@ def due(known: Memory, missed: Mapping[str, str], now: float) -> list[str]:
         Who is in trouble, and why (dict by id).
 
     Those that are about to be told as silent, those that claim to be allowed more than is known, those that did not
-    have to look, or were never heard; and of those whose pillars were not read for a day as many as there are in a
-    round.
+    have to look, or were never heard; and a round's share of those whose pillars were not read for a day.
     """
     silent = [name for name, why in missed.items() if why and not known.records[name].told]
     waiting = {name: one for name, one in known.records.items() if now - one.asked > AGAIN}

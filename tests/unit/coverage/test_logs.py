@@ -2,9 +2,13 @@
 coverage.logs: what the ends of the two logs tell.
 """
 
+import datetime
+import os
+import time
+
 import pytest
-from sshtrail_lib.coverage import logs
-from sshtrail_lib.trail import audit_log
+from sshtrail_lib.coverage import logins, logs
+from sshtrail_lib.trail import audit_log, sshd_log
 
 CHANGE = "type=CONFIG_CHANGE msg=audit(20.005:7): auid=1001 ses=3 op=add_rule key=(null) list=4 res=1"
 CALL = 'type=SYSCALL msg=audit(20.005:7): arch=c000003e syscall=44 success=yes exe="/usr/sbin/auditctl"'
@@ -32,3 +36,77 @@ def test_what_a_log_lacks(tmp_path):
     log = tmp_path / "audit.log"
     log.write_text(f"{CHANGE}\n")
     assert logs.without(logs.end(str(log)), [b"audit(20.005:7)", b"audit(20.005:8)"]) == [b"audit(20.005:8)"]
+
+
+# --- Whose lines sshd's log has --------------------------------------------------------------------------------------
+
+NOW, HERE = time.time(), os.uname().nodename.partition(".")[0]
+CAME = "Accepted publickey for {} from 192.0.2.1 port 50022 ssh2: ED25519 SHA256:" + 43 * "x"
+LEFT = "Disconnected from user {} 192.0.2.1 port 50022"
+
+
+def line(pid, text, host=HERE, ago=500.0):
+    when = datetime.datetime.fromtimestamp(NOW - ago, datetime.timezone.utc).isoformat("T", "microseconds")
+    return f"{when} {host} sshd[{pid}]: {text}\n"
+
+
+def entry(pid, text, uid=0, by=None):
+    stamp = str(int((NOW - 500) * 1e6))
+    return {
+        "SYSLOG_PID": str(pid),
+        "_PID": str(by or pid),
+        "_UID": str(uid),
+        "MESSAGE": text,
+        sshd_log.STAMPS[0]: stamp,
+    }
+
+
+@pytest.fixture
+def unmatched(tmp_path, monkeypatch):
+    """Return whom the audit log does not know: ``unmatched(LINES, ENTRIES of the journal)``, a list of str."""
+
+    def unmatched(lines, entries=(), old=False):
+        log, audit = tmp_path / "auth.log", tmp_path / "audit.log"
+        log.write_text("".join(lines))
+        if old:
+            os.utime(log, (NOW - 900, NOW - 900))
+        known = [(NOW - 3000, 1), (NOW - 500, 70)]
+        text = "type=LOGIN msg=audit({:.3f}:{}): pid={} uid=0 old-auid=4294967295 auid=1001 res=1\n"
+        audit.write_text("".join(text.format(when, serial, pid) for serial, (when, pid) in enumerate(known, 1)))
+        told = {"-t systemd-journald": []}
+        monkeypatch.setattr(logs, "_entries", lambda minion, since, *how: told.get(" ".join(how), list(entries)))
+        policy = {"sshd": {"logs": {"AUTH": str(log)}}}
+        found = logs.read(None, policy, "AUTH", str(audit), NOW - 1000, NOW)
+        return [one.user for one in logins.missing(found)]
+
+    return unmatched
+
+
+OWN = [line(70, CAME.format("alice")), line(70, LEFT.format("alice"))]
+OTHERS = [line(81, CAME.format("bob"), "web7"), line(81, LEFT.format("bob"), "web7")]
+
+
+def test_what_other_hosts_send_is_their_own(unmatched):
+    assert unmatched(OWN) == unmatched([*OWN, *OTHERS]) == []
+    assert unmatched([*OWN, line(82, CAME.format("eve"))]) == ["eve"]
+    assert unmatched([*OWN, *OTHERS, line(82, CAME.format("eve"))]) == ["eve"]
+    assert unmatched([*OWN, *OTHERS, line(82, CAME.format("eve"), f"{HERE.upper()}.example.org")]) == ["eve"]
+    # Two hosts send, and here nobody has come.
+    assert unmatched([*OTHERS, *(one.replace("web7", "web8") for one in OTHERS)]) == []
+
+
+def test_what_has_another_name_may_be_this_host(unmatched):
+    assert unmatched([one.replace(HERE, "old") for one in [*OWN, line(82, CAME.format("eve"))]]) == ["eve"]
+    assert unmatched([*OWN, line(82, CAME.format("eve"), "other")]) == ["eve"]
+
+
+def test_what_somebody_logs_in_the_name_of_sshd_is_nothing(unmatched):
+    text = CAME.format("eve")
+    forged = [*OWN, line(82, text)]
+    assert unmatched(forged, [entry(82, text, 1001, 5000)]) == []
+    # He cannot take back what sshd has said.
+    assert unmatched(forged, [entry(82, text, 1001, 5000), entry(82, text)]) == ["eve"]
+    assert unmatched(forged, [entry(83, text, 1001, 5000)]) == unmatched(forged, []) == ["eve"]
+    # In the journal alone.
+    assert unmatched(OWN, [entry(82, text, 1001)], old=True) == []
+    assert unmatched(OWN, [entry(82, text)], old=True) == ["eve"]
