@@ -22,8 +22,10 @@ NEARLY = 0.75
 SSHD = ("sshd", "sshd-session", "sshd-auth")
 #: The title of a process that serves an open session; its monitor's ends in "[priv]", and before the login in "[net]".
 SESSION = re.compile(r"sshd(?:-session)?: (?P<user>.+)@(?:notty|(?:pts/|tty)[0-9A-Za-z/,]+|internal-sftp)")
-#: The title of a sshd that listens: what it is called, and its command line.
-LISTENS = re.compile(r"(?P<name>[^\s:/]+): /.* \[listener\] [0-9]+ of [0-9]+-[0-9]+ startups")
+#: The title of a sshd that listens: what it is called, and its command line; what it does, unless that is cut off.
+LISTENS = re.compile(
+    r"(?P<name>[^\s:/]+): (?P<program>/\S*)(?P<listens>.* \[listener\] [0-9]+ of [0-9]+-[0-9]+ startups)?"
+)
 DELETED = " (deleted)"
 #: Programs that are many: which one, they are told by their name, or by their first argument.
 MANY = ("busybox", "toybox", "dropbearmulti")

@@ -77,7 +77,8 @@ class Server(typing.NamedTuple):
     ``keywords`` that this file comes to (dict of str in lower case to str; empty when that cannot be told), and what it
     was ``called`` (str): until 9.7 that is the service that it asks of PAM. One that is not there yet will be started
     ``by`` another (str) when somebody comes. Its program may be another than the ``installed`` (bool) one, and be given
-    variables for which its loader ``loads`` a library into it (str, empty for none).
+    variables for which its loader ``loads`` a library into it (str, empty for none). What begins the keyword at which
+    its command line is ``cut`` off (str, empty for one that is all there) is all that is known of what follows.
     """
 
     process: Process
@@ -90,6 +91,7 @@ class Server(typing.NamedTuple):
     by: str = ""
     installed: bool = True
     loads: str = ""
+    cut: str = ""
 
 
 class People(typing.NamedTuple):
@@ -211,8 +213,17 @@ def _options(people: People) -> Iterator[Verdict]:
             told = f"{_who(server)} at {', '.join(server.places)} has {' '.join(over)}{where}"
             hides = people.audited and _runs_otherwise(server)
             yield Verdict("sshd-options", False, told, since=server.process.started, hides=hides)
-    if not bad:
+    cut = [one for one in people.servers if one.ours and _is_cut(one, people.asked)]
+    if cut and not bad:
+        told = "; ".join(f"what follows -o {one.cut}… in the command line of {_who(one)}" for one in cut)
+        yield unknown("sshd-options", f"{told} cannot be read any more: its title lies over it", hides=people.audited)
+    elif not bad:
         yield Verdict("sshd-options", True)
+
+
+def _is_cut(server: Server, asked: Mapping[str, str]) -> bool:
+    """Tell whether what cannot be read of a command line may be a keyword that bears on the trail (bool)."""
+    return bool(server.cut) and any(name.startswith(server.cut.lower()) for name in (*TELLING, *asked))
 
 
 def _runs_otherwise(server: Server) -> bool:

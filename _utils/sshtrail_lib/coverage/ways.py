@@ -267,10 +267,11 @@ def _called(process: Process) -> str:
 
     What root started says so by its title, whatever its program; what somebody else calls himself is nothing.
     """
-    title = LISTENS.match(process.argv[0]) if process.argv and _is_believed(process) else None
-    if title:
-        return title["name"]
     name = os.path.basename(process.program).removesuffix(DELETED)
+    title = LISTENS.match(process.argv[0]) if process.argv and _is_believed(process) else None
+    # One that is cut off, for want of variables whose place it could take, tells its program, or how that begins.
+    if title and (title["listens"] or name == SSHD[0] or process.program.startswith(title["program"])):
+        return title["name"]
     # What serves a connection listens for what somebody in it forwards.
     return SSHD[0] if name.startswith(SSHD[0]) and name not in SSHD[1:] else ""
 
@@ -328,9 +329,10 @@ def _server(minion: Minion, path: str, one: Process, command: CommandLine, place
     theirs = auditd_daemon.rooted(one.pid, config)
     ours = _same(theirs, path)
     # Its includes are files of its own mounts, which are ours only where the file is the same here.
-    known = {} if ours or not _same(theirs, config) else _effective(minion, config)
-    keywords = {name: str(value) for name, value in known.items()}
-    return Server(one, command.words, places, config, ours, keywords, installed=_installed(one.program))
+    read = {} if ours or not _same(theirs, config) else _effective(minion, config)
+    keywords = {name: str(value) for name, value in read.items()}
+    known = {"installed": _installed(one.program), "cut": command.cut}
+    return Server(one, command.words, places, config, ours, keywords, **known)
 
 
 def _installed(program: str) -> bool:

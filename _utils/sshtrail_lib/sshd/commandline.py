@@ -18,7 +18,7 @@ _WITH, _WITHOUT = "CEbcfghkopu", "46DGQRTVdeiqrt"
 _BEARING = "46cghopq"
 _TITLE, _MARK = "sshd: ", " [listener]"
 #: The same of a sshd that was started by another name.
-_NAMED = re.compile(r"[^\s:/]+: (?=/[^\0]* \[listener\] )")
+_NAMED = re.compile(r"[^\s:/]+: (?=/)")
 
 
 class CommandLine(typing.NamedTuple):
@@ -151,7 +151,7 @@ def known(raw: bytes, length: int, candidates: Sequence[Sequence[str]], config: 
     """
     text = raw.decode("utf-8", "surrogateescape")
     named = _NAMED.match(text)
-    if named:
+    if named and (_MARK in text or _fills(raw, length)):
         text = _TITLE + text[named.end() :]
     if not text.startswith(_TITLE):
         words = text.removesuffix("\0").split("\0")
@@ -162,6 +162,11 @@ def known(raw: bytes, length: int, candidates: Sequence[Sequence[str]], config: 
         return None
     certain = next((words for words in candidates if fits(words, shown)), None)
     return CommandLine(tuple(certain)) if certain else _read(shown, config)
+
+
+def _fills(raw: bytes, length: int) -> bool:
+    """Tell whether a title takes all the room that the words had: it may have been cut off."""
+    return length - 2 <= len(raw.partition(b"\0")[0]) < length
 
 
 def _shown(title: str, length: int) -> Shown:

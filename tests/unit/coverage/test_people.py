@@ -400,6 +400,20 @@ def test_who_gave_up_his_login_id_in_his_session_is_told_once():
     assert "has no login id" in one.evidence
 
 
+@pytest.mark.parametrize(
+    "cut,holds", [("", True), ("U", None), ("LogLev", None), ("SyslogF", None), ("Cipher", True), ("UseDNS", True)]
+)
+def test_what_cannot_be_read_of_a_command_line(cut, holds):
+    """A sshd that was started without a variable has no room for its title but that of its words."""
+    known = with_server(argv=(PATH, "-D", f"-o{cut}"), cut=cut)
+    told = {one.check: one for one in people.judge(known)}["sshd-options"]
+    assert told.holds is holds and (
+        holds or (told.hides and f"-o {cut}…" in told.evidence and "pid 10" in told.evidence)
+    )
+    bad = with_server(argv=(PATH, "-oUsePAM=no", f"-o{cut}"), cut=cut)
+    assert set(found(bad)) == {"sshd-options"}
+
+
 def test_what_is_started_cannot_be_told():
     [one] = [one for one in people.judge(WELL._replace(untold=("[::]:22",))) if one.check == "other-way-in"]
     assert one.holds is None and "[::]:22" in one.evidence

@@ -164,6 +164,13 @@ def test_the_tables_of_a_server(tmp_path):
         ("/usr/sbin/sshd", "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups", "sshd"),
         ("/usr/sbin/sshd (deleted)", "/usr/sbin/sshd", "sshd"),
         ("/opt/x", "webd: /opt/x -D [listener] 0 of 10-100 startups", "webd"),
+        # Cut off.
+        ("/opt/x", "webd: /opt/x -D -f /etc/ss", "webd"),
+        ("/opt/webd (deleted)", "webd: /opt/we", "webd"),
+        ("/usr/sbin/sshd", "webd: /run/web", "webd"),
+        ("/usr/sbin/sshd", "sshd: /usr/sbi", "sshd"),
+        ("/usr/sbin/nginx", "nginx: /etc/nginx.conf", ""),
+        ("/usr/sbin/nginx", "nginx: master process /usr/sbin/nginx", ""),
         # It listens for what somebody forwards: a port, an agent.
         ("/usr/lib/openssh/sshd-session", "sshd-session: alice@pts/0", ""),
         ("/usr/lib/openssh/sshd-session (deleted)", "sshd-session: alice@notty", ""),

@@ -100,6 +100,9 @@ def test_a_sshd_by_another_name():
     found = commandline.known(raw.replace(b"sshd: ", b"webd: "), length, (), CONFIG)
     assert (found.words, found.config(CONFIG)) == (words, "/run/conf")
     assert commandline.known(b"nginx: /usr/sbin/nginx -g x\0", 9, (), CONFIG).words == ("nginx: /usr/sbin/nginx -g x",)
+    # OpenSSH 9.2 without a variable: the last byte of the words is still there.
+    found = commandline.known(b"webd: /tmp/x/webd -D -f /t\0f\0", 28, (), "/tmp/conf")
+    assert (found.words, found.sure) == (("/tmp/x/webd", "-D", "-f", "/tmp/conf"), False)
 
 
 def test_what_is_cut_is_not_made_up():
