@@ -24,6 +24,9 @@ _STREAM = re.compile(r"(?P<place>.+) \((?:Stream|SequentialPacket)\)")
 _COMMAND = re.compile(r"path=(?P<path>\S+) ; argv\[\]=(?P<argv>.*?) ; ignore_errors=")
 #: Variables for which the loader puts a library into a program, as a line of its environment: ld.so(8).
 _LOADS = re.compile(r"LD_(?:PRELOAD|AUDIT)=.")
+#: The one that names directories in which the loader looks first; and where a distribution has its libraries.
+_LOOKS = "LD_LIBRARY_PATH="
+_USUAL = re.compile(r"(?:/usr)?/lib(?:64|32|x32)?(?:/[^/]+-linux-[^/]+)?(?:/gconv|/glibc-hwcaps/[^/]+)?/[^/]+")
 _FILE = re.compile(r" \(ignore_errors=(?:yes|no)\)\Z")
 #: Programs that begin others by a table, and where the table is: files, and directories with more of them.
 TABLES = {
@@ -130,6 +133,22 @@ def loads(variables: Mapping[str, str]) -> str:
 def loading(variables: Iterable[str]) -> str:
     """Return what :func:`loads` does of ``variables`` as an environment has them (iterable of str: ``NAME=value``)."""
     return " ".join(text.line(one) for one in variables if _LOADS.match(one))
+
+
+def replaced(variables: Iterable[str], mapped: Iterable[str]) -> str:
+    """
+    Return the variable for which a process that runs may have another library than the distribution's (str), empty for
+    none.
+
+    variables
+        Its environment (iterable of str: ``NAME=value``).
+    mapped
+        The lines of its ``/proc/PID/maps`` (iterable of str).
+    """
+    looks = next((one for one in variables if one.startswith(_LOOKS) and one != _LOOKS), "")
+    files = [words[5] for words in (line.split(maxsplit=5) for line in mapped) if len(words) > 5]
+    found = next((one for one in files if ".so" in posixpath.basename(one) and not _USUAL.fullmatch(one)), "")
+    return text.line(f"{looks}, and has {found}") if looks and found else ""
 
 
 def environment(told: Mapping[str, list[str]]) -> tuple[dict[str, str], list[str]]:

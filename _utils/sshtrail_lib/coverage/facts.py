@@ -26,7 +26,8 @@ from sshtrail_lib.coverage.marks import DELETED, FREEZERS
 from sshtrail_lib.trail import audit_log
 
 PLACES = ("/usr/sbin", "/sbin", "/usr/bin", "/usr/local/sbin")
-OFF = ("audit=0", "audit=off")
+#: What turns the kernel's audit off and on at boot, in any case (kernel/audit.c, audit_enable).
+OFF, ON = ("audit=0", "audit=off"), ("audit=1", "audit=on")
 #: Bytes of a log's beginning that are read.
 HEAD = 2**20
 AUDIT_PROTOCOL = "9"
@@ -43,9 +44,13 @@ COMPRESSED = (".gz", ".xz", ".bz2", ".zst", ".lz4", ".lzma", ".Z")
 
 def boot() -> str:
     """Return the word of the kernel's command line that turns audit off (str), empty for none: the last counts."""
+    told = _at_boot()
+    return told if told.lower() in OFF else ""
+
+
+def _at_boot() -> str:
     words = (files.read("/proc/cmdline") or b"").decode("utf-8", "replace").split()
-    told = [word for word in words if word.startswith("audit=")]
-    return told[-1] if told and told[-1] in OFF else ""
+    return next((word for word in reversed(words) if word.startswith("audit=")), "")
 
 
 def since(log: str) -> float | None:
@@ -56,8 +61,7 @@ def since(log: str) -> float | None:
         The audit log (str), in which that stands when the kernel was not told on its command line: then it is 0. None
         when the log does not tell.
     """
-    words = (files.read("/proc/cmdline") or b"").split()
-    if [word for word in words if word.startswith(b"audit=")][-1:] == [b"audit=1"]:
+    if _at_boot().lower() in ON:
         return 0.0
     for record in _of_this_boot(line for line in _heads(log) if line.startswith(b"type=CONFIG_CHANGE ")):
         if record.text("audit_enabled") == "1":
@@ -124,11 +128,16 @@ def auditd(pid: int, path: str) -> Auditd | None:
 
 def _loads(pid: int) -> str:
     """Return the variables with which a process was started that put a library into it (str), empty for none."""
+    words, mapped = (_text(pid, name) for name in ("environ", "maps"))
+    found = [demand.loading(words.split("\0")), demand.replaced(words.split("\0"), mapped.splitlines())]
+    return " ".join(filter(None, found))
+
+
+def _text(pid: int, name: str) -> str:
     try:
-        words = (files.read(f"/proc/{pid}/environ") or b"").decode("utf-8", "replace").split("\0")
+        return (files.read(f"/proc/{pid}/{name}") or b"").decode("utf-8", "replace")
     except CommandExecutionError:
         return ""
-    return demand.loading(words)
 
 
 def _tracer(pid: int) -> str:

@@ -243,9 +243,11 @@ def _later(moments: Iterable[float], log: str) -> float:
 
 def _written(path: str) -> float:
     try:
-        return os.stat(path).st_mtime
+        found = os.stat(path)
     except OSError:
         return 0
+    # The one can be set to any time (touch(1)), and the other changes with a mode.
+    return min(found.st_mtime, found.st_ctime)
 
 
 def _walk(pidfile: str) -> Iterator[tuple[int, list[bytes], bool, bytes, bytes]]:

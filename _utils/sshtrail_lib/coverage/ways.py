@@ -136,18 +136,21 @@ def in_session(pid: int) -> bool:
 def _kinds() -> tuple[str, ...]:
     """
     Return what tells the processes of this host (tuple of str): where we are with its first process, all whose numbers
-    it gives, also those that have left all else (unshare(1)); a container has numbers of its own.
+    it gives, also those that have left all else (unshare(1)); a container has numbers of its own. Whoever has this
+    host's files for his own is here, too, be it from within a container (chroot(1)).
     """
-    return (*NAMESPACES, "pid") if _namespaces("1", NAMESPACES) == _namespaces("self", NAMESPACES) else NAMESPACES
+    own = (*NAMESPACES, "root")
+    return (*own, "pid") if _namespaces("1", NAMESPACES) == _namespaces("self", NAMESPACES) else own
 
 
-def _namespaces(pid: str, kinds: Iterable[str]) -> set[tuple[str, int]]:
+def _namespaces(pid: str, kinds: Iterable[str]) -> set[tuple[str, int, int]]:
     found = set()
     for kind in kinds:
         try:
-            found.add((kind, os.stat(f"/proc/{pid}/ns/{kind}").st_ino))
+            one = os.stat(f"/proc/{pid}/{kind if kind == 'root' else f'ns/{kind}'}")
         except OSError:
             continue
+        found.add((kind, one.st_dev, one.st_ino))
     return found
 
 

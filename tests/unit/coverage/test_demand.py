@@ -144,6 +144,33 @@ def test_what_is_put_into_a_program():
     assert demand.begun(started) == Started("/usr/sbin/sshd", ("/usr/sbin/sshd", "-i"), "x.socket", "LD_AUDIT=/x")
 
 
+# Linux 6.18, shortened.
+MAPS = """55d000-55d100 r--p 00000000 fe:00 131 /usr/sbin/auditd
+7f3000-7f3100 r-xp 00001000 fe:00 132 {}/libaudit.so.1.0.0
+7f4000-7f4100 rw-p 00000000 00:00 0
+7f4200-7f4300 r--s 00000000 fe:00 133 /var/lib/sss/mc/passwd
+7f4400-7f4500 r--p 00000000 fe:00 134 /usr/lib64/ld-linux-x86-64.so.2
+7f5000-7f5100 rw-p 00000000 00:00 0 [stack]
+"""
+
+
+@pytest.mark.parametrize(
+    "path,place,told",
+    [
+        ("/tmp/x", "/tmp/x", True),
+        ("/opt:.", "/tmp/x/glibc-hwcaps/x86-64-v3", True),
+        ("/usr/lib/x86_64-linux-gnu/x", "/usr/lib/x86_64-linux-gnu/x", True),
+        ("/tmp/x", "/usr/lib/x86_64-linux-gnu", False),
+        ("/opt/oracle/lib:/lib64", "/usr/lib64", False),
+        ("/opt/oracle/lib", "/lib/aarch64-linux-gnu/gconv", False),
+        ("", "/tmp/x", False),
+    ],
+)
+def test_where_a_library_was_looked_for_first(path, place, told):
+    found = demand.replaced(["A=b", f"LD_LIBRARY_PATH={path}"], MAPS.format(place).splitlines())
+    assert found == (f"LD_LIBRARY_PATH={path}, and has {place}/libaudit.so.1.0.0" if told else "")
+
+
 @pytest.mark.parametrize(
     "words,begun",
     [

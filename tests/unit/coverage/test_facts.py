@@ -17,7 +17,9 @@ BOOT = {
     b"audit=1 quiet": "",
     b"quiet audit=0": "audit=0",
     b"audit=off": "audit=off",
+    b"audit=OFF": "audit=OFF",
     b"audit=0 audit=1": "",
+    b"audit=off audit=On": "",
     b"audit=1 audit=0\n": "audit=0",
     b"noaudit=0 audit_backlog_limit=8192": "",
 }

@@ -109,6 +109,15 @@ def test_a_log_that_does_not_move_while_people_come(watched):
     assert pulse.same({"newest": 0}, {"newest": newest}, now - 5)
 
 
+def test_a_log_whose_time_was_set(watched, monkeypatch):
+    """It does not move either, whatever it says: touch(1)."""
+    now = time.time()
+    os.utime(watched.log, (now, now + 86400))
+    monkeypatch.setattr(time, "time", lambda: now + 20)
+    assert pulse._later([now + 10], watched.log) == now + 10
+    assert pulse._later([now + 1], watched.log) == 0
+
+
 def test_a_log_that_does_not_move_while_syslog_tells_of_logins(watched, tmp_path):
     auth, now = tmp_path / "auth.log", time.time()
     auth.write_text("sshd[7]: Accepted publickey for alice\n")

@@ -71,17 +71,27 @@ def test_who_has_left_the_hosts_mounts_and_its_name(start, monkeypatch):
     assert child.stdout.readline(), "it could not leave"
     monkeypatch.setattr(ways, "_kinds", lambda: ways.NAMESPACES)
     assert child.pid not in ways.alive() and os.getpid() in ways.alive()
-    monkeypatch.setattr(ways, "_kinds", lambda: (*ways.NAMESPACES, "pid"))
-    assert child.pid in ways.alive()
+    for kind in ("pid", "root"):
+        monkeypatch.setattr(ways, "_kinds", lambda kind=kind: (*ways.NAMESPACES, kind))
+        assert child.pid in ways.alive()
+
+
+def test_who_has_other_files_and_all_else_of_his_own(start, monkeypatch, tmp_path):
+    """A container: what happens in it is no business of this host's."""
+    goes = LEFT.replace("print", f"__import__('os').chroot({str(tmp_path)!r}); print")
+    child = start(sys.executable, "-c", goes)
+    assert child.stdout.readline(), "it could not leave"
+    monkeypatch.setattr(ways, "_kinds", lambda: (*ways.NAMESPACES, "root"))
+    assert child.pid not in ways.alive() and os.getpid() in ways.alive()
 
 
 def test_by_what_the_processes_of_a_host_are_known(monkeypatch):
-    told = {"1": {("mnt", 1), ("uts", 2)}, "self": {("mnt", 1), ("uts", 2)}}
+    told = {"1": {("mnt", 4, 1), ("uts", 4, 2)}, "self": {("mnt", 4, 1), ("uts", 4, 2)}}
     monkeypatch.setattr(ways, "_namespaces", lambda pid, kinds: told[pid])
-    assert ways._kinds() == ("mnt", "uts", "pid")
-    for other in ({("mnt", 3), ("uts", 2)}, set()):
+    assert ways._kinds() == ("mnt", "uts", "root", "pid")
+    for other in ({("mnt", 4, 3), ("uts", 4, 2)}, set()):
         told["1"] = other
-        assert ways._kinds() == ("mnt", "uts")
+        assert ways._kinds() == ("mnt", "uts", "root")
 
 
 def test_a_shell_that_reads_from_the_network():
