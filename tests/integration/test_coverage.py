@@ -328,6 +328,23 @@ def test_an_auditd_that_shows_its_records(host):
     assert host.open_ways() == {}
 
 
+def test_an_auditd_with_a_library_of_another_place(host):
+    end_auditd(host)
+    host.sh(
+        "mkdir /run/libs && cp -L $(ldd /usr/sbin/auditd | sed -n 's/.* => \\(.*libaudit[^ ]*\\) .*/\\1/p') /run/libs/"
+    )
+    host.sh("LD_LIBRARY_PATH=/run/libs auditd")
+    try:
+        wait_for(host.auditd, "auditd")
+        found = host.open_ways()
+        assert set(found) == {"auditd-impostor"} and "/run/libs/libaudit" in found["auditd-impostor"]["evidence"]
+    finally:
+        end_auditd(host)
+        host.run("auditd")
+        wait_for(host.auditd, "auditd")
+    assert host.open_ways() == {}
+
+
 def test_an_auditd_that_is_traced(host):
     pid = host.auditd()
     with beside(host, sys.executable, "-c", TRACER, pid):

@@ -5,6 +5,7 @@ What a host tells of its audit and its log: the kernel, the process that it spea
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import math
 import os
@@ -38,6 +39,8 @@ PRINTED = re.compile(
     re.DOTALL,
 )
 LONGEST_MESSAGE = 8192
+#: Bytes of a program that are read at a time: its table of names is in one part.
+LARGEST = 2**26
 #: What the names of compressed files end in.
 COMPRESSED = (".gz", ".xz", ".bz2", ".zst", ".lz4", ".lzma", ".Z")
 
@@ -162,6 +165,22 @@ def _is_auditd(pid: int) -> bool:
     if found.endswith(DELETED):
         return os.path.realpath(found.removesuffix(DELETED)) == os.path.realpath(installed)
     return _same(f"/proc/{pid}/exe", installed)
+
+
+def lets_in(path: str) -> bool:
+    """
+    Tell whether a program may let somebody in: it uses PAM, or is one that anybody may start as root.
+
+    path
+        Its executable (str). So may one of which nothing is known, and what opens sessions of PAM's to prove them.
+    """
+    try:
+        if os.path.samefile(path, "/proc/self/exe") or os.stat(path).st_mode & stat.S_ISUID:
+            return True
+        with open(path, "rb", opener=opening.regular) as handle:
+            return any(b"libpam.so" in part for part in iter(functools.partial(handle.read, LARGEST), b""))
+    except OSError:
+        return True
 
 
 def _installed() -> str | None:

@@ -37,6 +37,8 @@ class Gap(typing.NamedTuple):
 
 #: What is known of the system call that a record came of: its command line (str), None where that was not recorded.
 Title = Callable[[Record], str | None]
+#: Tells whether the program that a LOGIN record came of lets somebody in, as far as that is known (bool).
+Enters = Callable[[Record], bool]
 
 
 def find(
@@ -45,6 +47,7 @@ def find(
     keys: Collection[str],
     allowed: Collection[int] = (),
     title: Title = lambda record: "",
+    enters: Enters = lambda record: True,
 ) -> Iterator[Gap]:
     """
     Yield each :class:`Gap` that began after ``since`` (float, seconds since the epoch) and has ended.
@@ -55,13 +58,14 @@ def find(
         Of the rules that record commands (collection of str).
     allowed
         The lists (collection of int) on which the policy lets others have rules: they come and go as all are loaded.
-    title
-        Called with a record for the command line that it came of, as :data:`Title` has it.
+    title, enters
+        Called with a record for the command line that it came of, as :data:`Title` has it, and with a LOGIN record for
+        whether somebody comes in by it, as :data:`Enters` has it.
     """
     done = [one for one in records if one.text("res") == "1"]
     changes, logins = ([one for one in done if one.type == kind] for kind in KINDS)
     lists = {number: name for number, name in LISTS.items() if int(number) not in allowed}
-    found = [*_off(changes), *_listed(changes, lists), *_gone(changes, keys), *_given_up(logins)]
+    found = [*_off(changes), *_listed(changes, lists), *_gone(changes, keys), *_given_up(logins, since, enters)]
     recent = [one for one in changes if _when(one) > since]
     return (gap for gap in (*found, *_passing(recent, title)) if gap.when > since)
 
@@ -174,12 +178,21 @@ def _by(one: Record) -> str:
     return f"at {text.iso(_when(one))} by {'nobody with a login' if auid == str(UNSET) else f'login id {auid}'}"
 
 
-def _given_up(logins: Sequence[Record]) -> Iterator[Gap]:
+def _given_up(logins: Sequence[Record], since: float, enters: Enters) -> Iterator[Gap]:
     for number, one in enumerate(logins):
-        old, pid = one.text("old-auid") or "", one.text("pid") or ""
-        if one.text("auid") != str(UNSET) or old == str(UNSET) or not pid.isdigit():
+        old, new, pid = (one.text(name) or "" for name in ("old-auid", "auid", "pid"))
+        if old == str(UNSET) or not pid.isdigit() or _when(one) <= since:
             continue
-        # Who gives up an id to get another one has it only for a moment.
-        if not any(other.text("pid") == pid for other in logins[number + 1 :]):
-            told = f"process {pid} gave up the login id {text.line(old)} at {text.iso(_when(one))}"
-            yield Gap(f"{told}: what it started since is not recorded", _when(one), int(pid))
+        was, when = f"{text.line(old)} at {text.iso(_when(one))}", _when(one)
+        again = next((other for other in logins[number + 1 :] if other.text("pid") == pid), None)
+        if new != str(UNSET):
+            if not enters(one):
+                took = f"process {pid} took the login id {text.line(new)} in the place of {was}"
+                yield Gap(f"{took}: what it did since is recorded under that, in another session", when)
+        elif again is None:
+            gave = f"process {pid} gave up the login id {was}"
+            yield Gap(f"{gave}: what it started since is not recorded", when, int(pid))
+        elif not enters(again):
+            # Who lets somebody in has none only for a moment, and does nothing in that.
+            gave = f"process {pid} gave up the login id {was}, and took one again"
+            yield Gap(f"{gave}: what it started meanwhile is not recorded", when)

@@ -227,7 +227,8 @@ def _gaps(policy: Policy, seen: _Seen, before: Memory) -> list[gaps.Gap]:
     lists = {layout.unpack(rule)[0].filter for rule in named}
     lines = logs.end(seen.log)
     records = logs.records(lines, gaps.KINDS)
-    found = [*gaps.find(records, before.looked, keys, lists, functools.partial(logs.title, lines))]
+    about = functools.partial(logs.title, lines), lambda record: facts.lets_in(logs.program(lines, record))
+    found = [*gaps.find(records, before.looked, keys, lists, *about)]
     found += [*gaps.set_back(records, before.looked, seen.lost), *_unseen(seen, before, lines, records)]
     return [*found, *_printed(seen, before, lines)]
 

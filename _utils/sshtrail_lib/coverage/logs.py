@@ -171,12 +171,21 @@ def title(lines: Iterable[bytes], about: Record) -> str | None:
     Return the command line (str) of what a record (:class:`~sshtrail_lib.trail.audit_log.Record`) in ``lines`` of an
     audit log (bytes) came of, None where its system call was not recorded.
     """
-    mark = b"%d.%03d:%d):" % (about.seconds, about.milliseconds, about.serial)
-    found = [one for one in audit_log.records(line for line in lines if mark in line) if one.event == about.event]
+    found = _event(lines, about)
     if all(one.type != "SYSCALL" for one in found):
         return None
     titles = (one.fields.get("proctitle", b"") for one in found if one.type == "PROCTITLE")
     return text.printable(next(titles, b"").replace(b"\0", b" "))
+
+
+def program(lines: Iterable[bytes], about: Record) -> str:
+    """Return the executable (str) of what a record came of, as :func:`title`; empty where that was not recorded."""
+    return next((one.text("exe") or "" for one in _event(lines, about) if one.type == "SYSCALL"), "")
+
+
+def _event(lines: Iterable[bytes], about: Record) -> list[Record]:
+    mark = b"%d.%03d:%d):" % (about.seconds, about.milliseconds, about.serial)
+    return [one for one in audit_log.records(line for line in lines if mark in line) if one.event == about.event]
 
 
 def without(lines: Iterable[bytes], events: Iterable[bytes]) -> list[bytes]:

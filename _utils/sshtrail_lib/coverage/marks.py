@@ -30,13 +30,13 @@ DELETED = " (deleted)"
 #: Programs that are many: which one, they are told by their name, or by their first argument.
 MANY = ("busybox", "toybox", "dropbearmulti")
 #: Lines of the log for which a host is looked at as a whole: auditing was switched off, a rule came or went, the count
-#: of lost records was set back, a login id was given up.
+#: of lost records was set back, a login id was given up, or another was taken for it.
 INTERRUPTED = re.compile(
     rb"type=(?:CONFIG_CHANGE [^\n]*(?:op=(?:add|remove)_rule|audit_enabled=0|lost=0 old=[1-9])"
-    rb"|LOGIN [^\n]* old-auid=(?!4294967295)[0-9]+ auid=4294967295 )"
+    rb"|LOGIN [^\n]* old-auid=(?!4294967295 )[0-9]+ auid=)"
 )
 #: What such a line has: the pattern alone would take ten times as long to go through a log.
-INTERRUPTS = (b"type=CONFIG_CHANGE ", b" auid=4294967295 tty=")
+INTERRUPTS = (b"type=CONFIG_CHANGE ", b"type=LOGIN ")
 
 
 def cut(before: Sequence[typing.Any], now: Sequence[typing.Any]) -> bool:

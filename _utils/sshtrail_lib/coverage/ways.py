@@ -136,11 +136,12 @@ def in_session(pid: int) -> bool:
 def _kinds() -> tuple[str, ...]:
     """
     Return what tells the processes of this host (tuple of str): where we are with its first process, all whose numbers
-    it gives, also those that have left all else (unshare(1)); a container has numbers of its own. Whoever has this
-    host's files for his own is here, too, be it from within a container (chroot(1)).
+    it gives, also those that have left all else (unshare(1)); a container has numbers of its own. Whoever has the
+    host's root directory is here, too, be it from within a container (chroot(1)).
     """
-    own = (*NAMESPACES, "root")
-    return (*own, "pid") if _namespaces("1", NAMESPACES) == _namespaces("self", NAMESPACES) else own
+    return (
+        (*NAMESPACES, "pid", "root") if _namespaces("1", NAMESPACES) == _namespaces("self", NAMESPACES) else NAMESPACES
+    )
 
 
 def _namespaces(pid: str, kinds: Iterable[str]) -> set[tuple[str, int, int]]:
@@ -334,8 +335,8 @@ def _server(minion: Minion, path: str, one: Process, command: CommandLine, place
     # Its includes are files of its own mounts, which are ours only where the file is the same here.
     read = {} if ours or not _same(theirs, config) else _effective(minion, config)
     keywords = {name: str(value) for name, value in read.items()}
-    known = {"installed": _installed(one.program), "cut": command.cut}
-    return Server(one, command.words, places, config, ours, keywords, **known)
+    found = Server(one, command.words, places, config, ours, keywords, installed=_installed(one.program))
+    return found._replace(cut=command.cut)
 
 
 def _installed(program: str) -> bool:

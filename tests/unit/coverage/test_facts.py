@@ -155,3 +155,12 @@ def test_what_the_kernel_printed_for_want_of_an_auditd(tmp_path, monkeypatch):
         assert facts.printed(10.0) == [b"audit(20.500:7)", b"audit(20.600:8)"]
     monkeypatch.undo()
     assert facts.printed(10.0, str(tmp_path / "none")) == []
+
+
+def test_what_may_let_somebody_in(tmp_path):
+    for path in ("/usr/sbin/sshd", "/usr/bin/su", sys.executable, str(tmp_path / "none"), ""):
+        assert facts.lets_in(path), path
+    assert not facts.lets_in("/bin/sh") and not facts.lets_in("/usr/bin/tee")
+    other = tmp_path / "other"
+    other.write_bytes(b"\0libpam.so.0\0")
+    assert facts.lets_in(str(other))

@@ -145,6 +145,32 @@ def test_a_rule_that_hid_among_those_that_record(records, title, told):
     assert [("on the list exit for 3 s" in one, "login id 1001" in one) for one in found] == [(True, True)] * told
 
 
+GAVE, AGAIN_SAME = (20, LOGIN.format(77, 1001, UNSET)), (20.1, LOGIN.format(77, UNSET, 1001))
+TOOK = (20, LOGIN.format(77, 1001, 1002))
+
+
+@pytest.mark.parametrize(
+    "records,told",
+    [
+        ([GAVE, AGAIN_SAME], ", and took one again: what it started meanwhile is not recorded"),
+        ([GAVE, (25, LOGIN.format(77, UNSET, 1002))], "gave up the login id 1001"),
+        ([TOOK], "process 77 took the login id 1002 in the place of 1001 at 1970-01-01T00:00:20"),
+        ([(20, LOGIN.format(77, 1001, 1001))], "process 77 took the login id 1001 in the place of 1001"),
+        ([(9, TOOK[1])], ""),
+        ([(9, GAVE[1]), AGAIN_SAME], ""),
+        ([(20, TOOK[1].replace("res=1", "res=0"))], ""),
+        ([(20, LOGIN.format(77, UNSET, 1001))], ""),
+    ],
+)
+def test_a_login_id_that_was_changed_by_what_lets_nobody_in(records, told):
+    known = list(audit_log.records(lines(*records)))
+    found = list(gaps.find(known, 10.0, (), enters=lambda record: False))
+    assert [(told in one.told, one.pid) for one in found] == [(True, 0)] * bool(told)
+    # A sshd that was started in a login, or a proof.
+    assert list(gaps.find(known, 10.0, ())) == []
+    assert interrupted(b"\n".join(lines(*records)) + b"\n") == (f"old-auid={UNSET}" not in records[0][1])
+
+
 def test_what_began_in_the_second_of_the_last_look():
     assert found((10.7, OFF), since=10.3) and not found((10.2, OFF), since=10.3)
 

@@ -29,7 +29,9 @@ OTHER = "type=SYSCALL msg=audit(20.005:17): arch=c000003e syscall=44 success=yes
 def test_the_command_line_that_a_record_came_of(tmp_path, lines, title):
     log = tmp_path / "audit.log"
     log.write_text("".join(f"{line}\n" for line in lines))
-    assert logs.title(logs.end(str(log)), audit_log.record(CHANGE.encode())) == title
+    about = audit_log.record(CHANGE.encode())
+    assert logs.title(logs.end(str(log)), about) == title
+    assert logs.program(logs.end(str(log)), about) == ("/usr/sbin/auditctl" if CALL in lines else "")
 
 
 def test_what_a_log_lacks(tmp_path):
