@@ -78,7 +78,8 @@ class Server(typing.NamedTuple):
     was ``called`` (str): until 9.7 that is the service that it asks of PAM. One that is not there yet will be started
     ``by`` another (str) when somebody comes. Its program may be another than the ``installed`` (bool) one, and be given
     variables for which its loader ``loads`` a library into it (str, empty for none). What begins the keyword at which
-    its command line is ``cut`` off (str, empty for one that is all there) is all that is known of what follows.
+    its command line is ``cut`` off (str, empty for one that is all there) is all that is known of what follows. By
+    mounts of its own it ``sees`` another file than this host does (str, empty for none).
     """
 
     process: Process
@@ -92,6 +93,7 @@ class Server(typing.NamedTuple):
     installed: bool = True
     loads: str = ""
     cut: str = ""
+    sees: str = ""
 
 
 class People(typing.NamedTuple):
@@ -271,14 +273,15 @@ def _other_servers(people: People) -> Iterator[Verdict]:
     for server in people.servers:
         keywords = people.keywords if server.ours else server.keywords
         service = str(keywords.get("pamservicename") or server.called)
-        if not server.ours or server.called != SSHD[0] or not server.installed:
+        if not server.ours or server.called != SSHD[0] or not server.installed or server.sees:
             reads = f"reads {server.config}" if server.config else "reads files that cannot be told"
             other = "" if server.installed else ", is not the installed sshd"
             without = people.audited and _goes_without_pam(server)
             pam = " and goes without PAM" if without else f" and asks PAM for {service}" if service != SSHD[0] else ""
-            told = f"{_who(server)} listens at {', '.join(server.places)}{other}, {reads}{pam}"
-            # What another program makes of UsePAM nobody knows.
-            otherwise = without or service != SSHD[0] or not server.installed
+            mounts = f", and sees another {server.sees} than this host does" if server.sees else ""
+            told = f"{_who(server)} listens at {', '.join(server.places)}{other}, {reads}{pam}{mounts}"
+            # What another program makes of UsePAM nobody knows, nor what stands in files of its own.
+            otherwise = without or service != SSHD[0] or not server.installed or bool(server.sees)
             hides = people.audited and otherwise and _without_login(server.process)
             yield Verdict("other-way-in", False, told, since=server.process.started, hides=hides)
 

@@ -32,6 +32,13 @@ from sshtrail_lib.sshd.commandline import CommandLine
 PSEUDO = range(136, 144)
 #: Where systemd keeps the units that somebody made for the moment.
 TRANSIENT = "/run/systemd/transient"
+#: What PAM's part in a login is made of.
+BEARING = (
+    "/etc/pam.d/*",
+    "/usr/lib/pam.d/*",
+    "/usr/lib*/security/pam_loginuid.so",
+    "/usr/lib/*/security/pam_loginuid.so",
+)
 #: A place that a network reaches has a port.
 _PORT = re.compile(r"^(?:vsock|[0-9.]+|\[[^]]*\]):.*[0-9]$")
 #: What processes of one host share, of which a container has its own: either will do.
@@ -259,7 +266,8 @@ def _listening(
         command = _command(minion, pid) if name else None
         if command:
             found = _server(minion, path, one, command, places)
-            servers.append(found._replace(called=name, loads=_loads(minion, pid)))
+            sees = _sees(minion, path, pid) if found.config else ""
+            servers.append(found._replace(called=name, loads=_loads(minion, pid), sees=sees))
         elif not name:
             doors.append(Door(one, places))
     return tuple(servers), tuple(doors)
@@ -337,6 +345,21 @@ def _server(minion: Minion, path: str, one: Process, command: CommandLine, place
     keywords = {name: str(value) for name, value in read.items()}
     found = Server(one, command.words, places, config, ours, keywords, installed=_installed(one.program))
     return found._replace(cut=command.cut)
+
+
+def _sees(minion: Minion, path: str, pid: int) -> str:
+    """Return what bears on logins and is another file for a process (int) by mounts of its own (str), else nothing."""
+    if processes.shares_mounts(pid):
+        return ""
+    try:
+        read = sshd_host.sources(minion, path)["paths"]
+    except (SaltException, OSError, ValueError):
+        read = [path]
+    paths = [*read, *(found for pattern in BEARING for found in sorted(glob.glob(pattern)))]
+    other = (one for one in paths if os.path.exists(one) and not _same(auditd_daemon.rooted(pid, one), one))
+    found = next(other, "")
+    # One that has ended sees nothing.
+    return found if processes.lives(pid) else ""
 
 
 def _installed(program: str) -> bool:

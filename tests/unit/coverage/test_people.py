@@ -155,6 +155,7 @@ HIDING = {
         "other-way-in",
         True,
     ),
+    "a sshd with files of its own": (with_server(sees="/etc/pam.d/sshd"), "other-way-in", True),
     "a sshd that is not the installed one": (with_server(installed=False), "other-way-in", True),
     "-Do UsePAM=no": (with_server(argv=(PATH, "-Do", "UsePAM=no")), "sshd-options", True),
     "-4oUsePAM=no": (with_server(argv=(PATH, "-4oUsePAM=no")), "sshd-options", True),

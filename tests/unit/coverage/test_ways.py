@@ -76,6 +76,26 @@ def test_who_has_left_the_hosts_mounts_and_its_name(start, monkeypatch):
         assert child.pid in ways.alive()
 
 
+#: Goes where it can mount what nobody else sees.
+MOUNTS = "import ctypes, os; assert not ctypes.CDLL(None).unshare(0x20000); os.system('mount --make-rprivate / {}');"
+MOUNTS += " print(flush=True); input()"
+
+
+@pytest.mark.parametrize("more,sees", [("", ""), ("&& mount --bind {0}/other {0}/sshd", "{0}/sshd")])
+def test_who_sees_other_files_than_this_host(start, monkeypatch, tmp_path, more, sees):
+    for name in ("sshd", "other", "cron"):
+        (tmp_path / name).write_text("")
+    monkeypatch.setattr(ways, "BEARING", (f"{tmp_path}/*",))
+    monkeypatch.setattr(ways.sshd_host, "sources", lambda minion, path: {"paths": [path, f"{tmp_path}/none"]})
+    child = start(sys.executable, "-c", MOUNTS.format(more.format(tmp_path)))
+    assert child.stdout.readline(), "it could not leave"
+    path = str(tmp_path / "cron")
+    assert ways._sees(None, path, child.pid) == sees.format(tmp_path) and ways._sees(None, path, os.getpid()) == ""
+    child.kill()
+    child.wait()
+    assert ways._sees(None, path, child.pid) == ""
+
+
 def test_who_has_other_files_and_all_else_of_his_own(start, monkeypatch, tmp_path):
     """A container: what happens in it is no business of this host's."""
     goes = LEFT.replace("print", f"__import__('os').chroot({str(tmp_path)!r}); print")
