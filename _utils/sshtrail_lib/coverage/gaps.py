@@ -20,6 +20,8 @@ LISTS = {str(FILTER_NUMBERS[name]): name for name in ("user", "task", "exclude")
 #: The one on which rules do both.
 EXIT = str(FILTER_NUMBERS["exit"])
 NEVER = re.compile(r"\bnever\b")
+#: Who takes a rule, or all, away by hand, and not while he loads a file of them.
+TAKES_ONE, TAKES_ALL = re.compile(r"\bauditctl\b.* -[dW]"), re.compile(r"\bauditctl\b.* -D")
 #: Seconds for which the rules may be gone while all of them are loaded anew, and for which a single one may.
 ANEW, ALONE = 5.0, 1.0
 
@@ -65,7 +67,12 @@ def find(
     done = [one for one in records if one.text("res") == "1"]
     changes, logins = ([one for one in done if one.type == kind] for kind in KINDS)
     lists = {number: name for number, name in LISTS.items() if int(number) not in allowed}
-    found = [*_off(changes), *_listed(changes, lists), *_gone(changes, keys), *_given_up(logins, since, enters)]
+    found = [
+        *_off(changes),
+        *_listed(changes, lists),
+        *_gone(changes, keys, since, title),
+        *_given_up(logins, since, enters),
+    ]
     recent = [one for one in changes if _when(one) > since]
     return (gap for gap in (*found, *_passing(recent, title)) if gap.when > since)
 
@@ -146,15 +153,20 @@ def _passing(changes: Sequence[Record], title: Title) -> Iterator[Gap]:
             yield Gap(f"a rule that hides stood on the list exit for {lasted:.0f} s {_by(one)}", _when(one))
 
 
-def _gone(changes: Sequence[Record], keys: Collection[str]) -> Iterator[Gap]:
+def _gone(changes: Sequence[Record], keys: Collection[str], since: float, title: Title) -> Iterator[Gap]:
     removed = [one for one in changes if one.text("op") == "remove_rule"]
     for number, one in enumerate(changes):
         if one.text("op") != "remove_rule" or not set(one.keys) & set(keys) or _twin(one, changes[:number]):
             continue
         lasted = _lasted(one, changes[number:], "add_rule")
+        if lasted is None or _when(one) <= since:
+            continue
         alone = all(other.keys == one.keys or abs(_when(other) - _when(one)) > ANEW for other in removed)
         # A service, a package and a policy that is taken off have no login, and all rules go.
-        if lasted is not None and lasted >= (ALONE if alone else ANEW) and (alone or one.text("auid") != str(UNSET)):
+        somebody = one.text("auid") != str(UNSET)
+        said = title(one) or ""
+        by_hand = TAKES_ONE.search(said) or (somebody and TAKES_ALL.search(said))
+        if by_hand or (lasted >= (ALONE if alone else ANEW) and (alone or somebody)):
             key = text.line(one.keys[0])
             yield Gap(f"a rule with the key {key} was gone for {lasted:.0f} s {_by(one)}", _when(one))
 

@@ -171,6 +171,31 @@ def test_a_login_id_that_was_changed_by_what_lets_nobody_in(records, told):
     assert interrupted(b"\n".join(lines(*records)) + b"\n") == (f"old-auid={UNSET}" not in records[0][1])
 
 
+SHORT = [(20, GONE.format(COMMANDS, 4)), (20.01, LOADED.format(COMMANDS, 4))]
+SERVICES = [(when, one.replace("auid=1001", f"auid={UNSET}")) for when, one in SHORT]
+
+
+@pytest.mark.parametrize(
+    "records,title,told",
+    [
+        (SHORT, "auditctl -d always,exit -F arch=b64 -S execve -k ssh_commands", True),
+        (SHORT, "/usr/sbin/auditctl -D", True),
+        (SHORT, "/sbin/auditctl -R /etc/audit/audit.rules", False),
+        (SHORT, "/usr/bin/salt-minion -d", False),
+        (SHORT, None, False),
+        # A service that ends takes all away.
+        (SERVICES, "/usr/sbin/auditctl -D", False),
+        (SERVICES, "auditctl -d always,exit -F arch=b64 -S execve -k ssh_commands", True),
+        (SHORT[:1], "/usr/sbin/auditctl -D", False),
+        ([(when - 15, one) for when, one in SHORT], "/usr/sbin/auditctl -D", False),
+    ],
+)
+def test_a_rule_that_somebody_took_away_for_a_moment(records, title, told):
+    known = list(audit_log.records(lines(*records)))
+    found = [one.told for one in gaps.find(known, 10.0, {"ssh_commands"}, (), lambda record: title)]
+    assert ["a rule with the key ssh_commands was gone for 0 s" in one for one in found] == [True] * told
+
+
 def test_what_began_in_the_second_of_the_last_look():
     assert found((10.7, OFF), since=10.3) and not found((10.2, OFF), since=10.3)
 
