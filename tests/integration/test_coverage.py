@@ -392,6 +392,9 @@ def test_what_was_off_between_two_looks(host):
     never = "never,exit -F arch=b64 -S execve"
     host.sh(f"auditctl -A {never}; auditctl -d {never}")
     assert "on the list exit" in lost(host)
+    commands = "always,exit -F arch=b64 -S execve,execveat -F auid!=unset -F key=ssh_commands"
+    host.sh(f"auditctl -d {commands}; auditctl -a {commands}")
+    assert "a rule with the key ssh_commands was gone for 0 s" in lost(host)
     assert "records-lost" in {one["what"] for one in host.drift()}
 
 
