@@ -5,7 +5,6 @@ A look at a host's trail as a whole: what it tells is gathered, a message is sen
 from __future__ import annotations
 
 import collections
-import functools
 import glob
 import math
 import os
@@ -34,6 +33,8 @@ from sshtrail_lib.trail.audit_log import Record
 Ask = Callable[[str], list[dict[str, typing.Any]]]
 #: Seconds within which a message arrives; and where the log still grows, so that auditd only is behind.
 PATIENCE, LONGEST = 3.0, 10.0
+#: Seconds before the last look in which what is told of since may have begun.
+EARLIER = 10.0
 #: Where PAM's stacks are, the administrator's first, and which of them are those of jobs that people leave behind:
 #: systemd-user is that of what systemd runs for somebody (systemd-run --user, lingering).
 PAM, JOBS = ("/etc/pam.d", "/usr/lib/pam.d"), ("cron", "crond", "fcron", "atd", "systemd-user")
@@ -225,25 +226,26 @@ def _gaps(policy: Policy, seen: _Seen, before: Memory) -> list[gaps.Gap]:
     keys = {key for line in commands for key in watches.keys(line) or ()}
     named = [data for line in policy["rules"].get("allowed", ()) if (data := _compiled(line))]
     lists = {layout.unpack(rule)[0].filter for rule in named}
-    lines = logs.end(seen.log)
-    records = logs.records(lines, gaps.KINDS)
-    about = functools.partial(logs.title, lines), lambda record: facts.lets_in(logs.program(lines, record))
-    found = [*gaps.find(records, before.looked, keys, lists, *about)]
-    found += [*gaps.set_back(records, before.looked, seen.lost), *_unseen(seen, before, lines, records)]
-    return [*found, *_printed(seen, before, lines)]
+    end = logs.End(seen.log, before.looked - EARLIER)
+    records = end.records(gaps.KINDS)
+    found = [
+        *gaps.find(records, before.looked, keys, lists, end.title, lambda record: facts.lets_in(end.program(record))),
+        *gaps.set_back(records, before.looked, seen.lost),
+    ]
+    return [*found, *_unseen(seen, before, end, records), *_printed(seen, before, end)]
 
 
-def _printed(seen: _Seen, before: Memory, lines: Sequence[bytes]) -> list[gaps.Gap]:
+def _printed(seen: _Seen, before: Memory, end: logs.End) -> list[gaps.Gap]:
     """Return what the kernel printed for want of an auditd, before this one began."""
     if seen.auditd <= before.looked:
         return []
-    lost = set(logs.without(lines, facts.printed(before.looked)))
+    lost = end.without(facts.printed(before.looked))
     told = f"at least {len(lost)} events of sessions are in the kernel's own log (dmesg) alone: no auditd took them"
     return [gaps.Gap(told, seen.auditd)] if lost else []
 
 
-def _unseen(seen: _Seen, before: Memory, lines: Sequence[bytes], records: Sequence[Record]) -> list[gaps.Gap]:
-    if not before.counted or (logs.reaches(lines) or math.inf) > before.counted:
+def _unseen(seen: _Seen, before: Memory, end: logs.End, records: Sequence[Record]) -> list[gaps.Gap]:
+    if not before.counted or (end.reaches() or math.inf) > before.counted:
         return []
     found = list(gaps.unseen(records, before.counted, before.held, seen.held))
     # Whoever changes the rules at this moment is told of by the next look.

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import salt.utils.path
 
@@ -19,7 +19,7 @@ from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.coverage import logins
 from sshtrail_lib.coverage.logins import APART, KINDS, Accepted, Known, Logs
 from sshtrail_lib.policy.arguments import Policy
-from sshtrail_lib.trail import audit_log, sshd_log
+from sshtrail_lib.trail import audit_log, reader, sshd_log
 from sshtrail_lib.trail.audit_log import Record
 from sshtrail_lib.trail.sshd_log import Line
 
@@ -48,7 +48,7 @@ def read(minion: Minion, policy: Policy, facility: str, log: str, since: float, 
         lines = [*lines, *_journal(minion, since)]
     spoken = of_host(sshd_log.lines(lines), os.uname().nodename)
     times = [one.when.timestamp() for one in spoken]
-    known, oldest = _known(log)
+    known, oldest = _known(log, since)
     found = Logs(since, until, _accepted(spoken), times, known, oldest, _suppressed(minion, since))
     if logins.missing(found):
         found = found._replace(accepted=_accepted(genuine(spoken, _entries(minion, since, *TAGS))))
@@ -150,52 +150,60 @@ def _suppressed(minion: Minion, since: float) -> str:
     return next((text.line(one) for one in reversed(told) if SUPPRESSED.search(one)), "")
 
 
-def end(log: str) -> list[bytes]:
-    """Return the lines (list of bytes) at the end of the audit ``log`` (str), and at that of the file before it."""
-    return _file(log)
+class End(typing.NamedTuple):
+    """The end of an audit ``log`` (str): all that was recorded ``after`` a time (float, seconds since the epoch)."""
+
+    log: str
+    after: float
+
+    def records(self, kinds: Iterable[str]) -> list[Record]:
+        """Return the records of some ``kinds`` (iterable of str), in their order."""
+        return list(audit_log.records(self._marked([f"type={kind} ".encode() for kind in kinds])))
+
+    def reaches(self) -> float | None:
+        """Return when the oldest record was made (float), None where there is none."""
+        lines = (line for piece in reader.pieces(*self) for line in piece.splitlines())
+        return next((float(one.seconds) for line in lines if (one := audit_log.record(line))), None)
+
+    def title(self, about: Record) -> str | None:
+        """
+        Return the command line (str) of what a record (:class:`~sshtrail_lib.trail.audit_log.Record`) came of, None
+        where its system call was not recorded.
+        """
+        found = self._event(about)
+        if all(one.type != "SYSCALL" for one in found):
+            return None
+        titles = (one.fields.get("proctitle", b"") for one in found if one.type == "PROCTITLE")
+        return text.printable(next(titles, b"").replace(b"\0", b" "))
+
+    def program(self, about: Record) -> str:
+        """Return the executable (str) of what a record came of, as :meth:`title`; empty where that was not recorded."""
+        return next((one.text("exe") or "" for one in self._event(about) if one.type == "SYSCALL"), "")
+
+    def without(self, events: Collection[bytes]) -> set[bytes]:
+        """Return those of the ``events`` (bytes, as records name them) that are not there (set of bytes)."""
+        known = {one for piece in reader.pieces(*self) for one in events if one in piece} if events else set()
+        return {*events} - known
+
+    def _event(self, about: Record) -> list[Record]:
+        lines = self._marked([b"%d.%03d:%d):" % (about.seconds, about.milliseconds, about.serial)])
+        return [one for one in audit_log.records(lines) if one.event == about.event]
+
+    def _marked(self, marks: Sequence[bytes]) -> Iterator[bytes]:
+        """Yield the lines that hold one of the ``marks``: to search is a tenth of the cost of taking lines apart."""
+        for piece in reader.pieces(*self):
+            for start in sorted({piece.rfind(b"\n", 0, at) + 1 for mark in marks for at in _found(piece, mark)}):
+                yield piece[start : piece.find(b"\n", start) + 1 or None]
 
 
-def records(lines: Iterable[bytes], kinds: Iterable[str]) -> list[Record]:
-    """Return the records of some ``kinds`` (iterable of str) in ``lines`` of an audit log (bytes), in their order."""
-    marks = tuple(f"type={kind} ".encode() for kind in kinds)
-    return list(audit_log.records(line for line in lines if any(mark in line for mark in marks)))
+def _found(piece: bytes, mark: bytes) -> Iterator[int]:
+    at = piece.find(mark)
+    while at >= 0:
+        yield at
+        at = piece.find(mark, at + 1)
 
 
-def reaches(lines: Iterable[bytes]) -> float | None:
-    """Return when the oldest record in ``lines`` of an audit log (bytes) was made (float), None where there is none."""
-    return next((float(one.seconds) for line in lines if (one := audit_log.record(line))), None)
-
-
-def title(lines: Iterable[bytes], about: Record) -> str | None:
-    """
-    Return the command line (str) of what a record (:class:`~sshtrail_lib.trail.audit_log.Record`) in ``lines`` of an
-    audit log (bytes) came of, None where its system call was not recorded.
-    """
-    found = _event(lines, about)
-    if all(one.type != "SYSCALL" for one in found):
-        return None
-    titles = (one.fields.get("proctitle", b"") for one in found if one.type == "PROCTITLE")
-    return text.printable(next(titles, b"").replace(b"\0", b" "))
-
-
-def program(lines: Iterable[bytes], about: Record) -> str:
-    """Return the executable (str) of what a record came of, as :func:`title`; empty where that was not recorded."""
-    return next((one.text("exe") or "" for one in _event(lines, about) if one.type == "SYSCALL"), "")
-
-
-def _event(lines: Iterable[bytes], about: Record) -> list[Record]:
-    mark = b"%d.%03d:%d):" % (about.seconds, about.milliseconds, about.serial)
-    return [one for one in audit_log.records(line for line in lines if mark in line) if one.event == about.event]
-
-
-def without(lines: Iterable[bytes], events: Iterable[bytes]) -> list[bytes]:
-    """Return those of the ``events`` (bytes, as records name them) that ``lines`` of an audit log (bytes) lack."""
-    known = b"".join(lines)
-    return [one for one in events if one not in known]
-
-
-def _known(log: str) -> tuple[list[Known], float | None]:
-    lines = end(log)
-    known = records(lines, KINDS)
-    found = [Known(one.seconds, int(pid)) for one in known if (pid := one.text("pid") or "").isdigit()]
-    return found, reaches(lines)
+def _known(log: str, since: float) -> tuple[list[Known], float | None]:
+    end = End(log, since - APART)
+    found = [Known(one.seconds, int(pid)) for one in end.records(KINDS) if (pid := one.text("pid") or "").isdigit()]
+    return found, end.reaches()

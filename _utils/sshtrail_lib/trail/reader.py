@@ -21,6 +21,8 @@ LOG = "/var/log/audit/audit.log"
 MOST = 4 * 2**20
 #: Bytes that are read at most, from the last moment on in which nothing differed: one command can fill megabytes.
 LARGEST = 64 * MOST
+#: Bytes that are searched at a time.
+PIECE = 2**20
 #: Rotated logs that are looked at when the current one is young; auditd keeps 999 at most.
 ROTATED = 9
 #: How a line begins, whoever logs in which format, and bytes in which that is.
@@ -85,6 +87,17 @@ def events(log: str, paths: Collection[str], after: float = 0.0) -> list[audit_l
     pieces = _pieces(log, after)
     wanted = {_id(line) for line in _lines(pieces) if any(mark in line for mark in marks)}
     return list(audit_log.events(line.rstrip(b"\n") for line in _lines(pieces) if _id(line) in wanted))
+
+
+def pieces(log: str, after: float) -> Iterator[bytes]:
+    """Yield a log's end in pieces of whole lines (bytes), the oldest first; arguments as for :func:`events`."""
+    for name, start, end in _pieces(log, after):
+        with contextlib.suppress(OSError), open(name, "rb", opener=opening.regular) as handle:
+            handle.seek(start)
+            if start:
+                handle.readline()
+            while handle.tell() < end and (piece := handle.read(PIECE)):
+                yield piece + handle.readline()
 
 
 def _marks(path):

@@ -30,14 +30,17 @@ def test_the_command_line_that_a_record_came_of(tmp_path, lines, title):
     log = tmp_path / "audit.log"
     log.write_text("".join(f"{line}\n" for line in lines))
     about = audit_log.record(CHANGE.encode())
-    assert logs.title(logs.end(str(log)), about) == title
-    assert logs.program(logs.end(str(log)), about) == ("/usr/sbin/auditctl" if CALL in lines else "")
+    end = logs.End(str(log), 10.0)
+    assert end.title(about) == title
+    assert end.program(about) == ("/usr/sbin/auditctl" if CALL in lines else "")
 
 
 def test_what_a_log_lacks(tmp_path):
     log = tmp_path / "audit.log"
     log.write_text(f"{CHANGE}\n")
-    assert logs.without(logs.end(str(log)), [b"audit(20.005:7)", b"audit(20.005:8)"]) == [b"audit(20.005:8)"]
+    end = logs.End(str(log), 10.0)
+    assert end.without([b"audit(20.005:7)", b"audit(20.005:8)"]) == {b"audit(20.005:8)"} and end.without([]) == set()
+    assert end.reaches() == 20 and logs.End(str(tmp_path / "none"), 10.0).reaches() is None
 
 
 # --- Whose lines sshd's log has --------------------------------------------------------------------------------------
@@ -67,7 +70,7 @@ def entry(pid, text, uid=0, by=None):
 def unmatched(tmp_path, monkeypatch):
     """Return whom the audit log does not know: ``unmatched(LINES, ENTRIES of the journal)``, a list of str."""
 
-    def unmatched(lines, entries=(), old=False):
+    def unmatched(lines, entries=(), old=False, burst=""):
         log, audit = tmp_path / "auth.log", tmp_path / "audit.log"
         log.write_text("".join(lines))
         if old:
@@ -75,6 +78,8 @@ def unmatched(tmp_path, monkeypatch):
         known = [(NOW - 3000, 1), (NOW - 500, 70)]
         text = "type=LOGIN msg=audit({:.3f}:{}): pid={} uid=0 old-auid=4294967295 auid=1001 res=1\n"
         audit.write_text("".join(text.format(when, serial, pid) for serial, (when, pid) in enumerate(known, 1)))
+        with audit.open("a") as log_:
+            log_.write(burst)
         told = {"-t systemd-journald": []}
         monkeypatch.setattr(logs, "_entries", lambda minion, since, *how: told.get(" ".join(how), list(entries)))
         policy = {"sshd": {"logs": {"AUTH": str(log)}}}
@@ -112,3 +117,11 @@ def test_what_somebody_logs_in_the_name_of_sshd_is_nothing(unmatched):
     # In the journal alone.
     assert unmatched(OWN, [entry(82, text, 1001)], old=True) == []
     assert unmatched(OWN, [entry(82, text)], old=True) == ["eve"]
+
+
+def test_what_was_recorded_before_a_burst_of_records(unmatched):
+    """A busy host writes megabytes in the minutes in which a login is too young to be judged."""
+    call = f"type=SYSCALL msg=audit({NOW - 400:.3f}:{{}}): arch=c000003e syscall=59 success=yes exit=0 auid=1001\n"
+    burst = "".join(map(call.format, range(9, 40_000)))
+    assert unmatched(OWN, burst=burst) == []
+    assert unmatched([*OWN, line(82, CAME.format("eve"))], burst=burst) == ["eve"]
