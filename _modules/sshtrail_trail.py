@@ -298,8 +298,11 @@ def volume(days=7, path=None):
         salt '*' sshtrail_trail.volume
         salt '*' sshtrail_trail.volume days=1
     """
-    since = None if days is None else time.time() - _days(days) * 86400
-    return trail_volume.volume([path] if path else blocks.rotated(_log(AUDITD_CONF)), since)
+    now = time.time()
+    since = None if days is None else now - _days(days) * 86400
+    if path:
+        return trail_volume.volume([path], since)
+    return trail_volume.volume(blocks.rotated(_log(AUDITD_CONF)), since, until=now)
 
 
 def _days(value):

@@ -4,6 +4,8 @@ How much is logged, by what, and how long the disk will hold it.
 
 from __future__ import annotations
 
+import functools
+import math
 import os
 import typing
 from collections.abc import Iterator, Sequence
@@ -17,7 +19,9 @@ DAY = 86400
 MOST = 20
 
 
-def volume(audit: Sequence[str], since: float | None = None, free: int | None = None) -> dict[str, typing.Any]:
+def volume(
+    audit: Sequence[str], since: float | None = None, free: int | None = None, until: float = math.inf
+) -> dict[str, typing.Any]:
     """
     Return what fills an audit log, and for how long there is room (dict).
 
@@ -27,6 +31,8 @@ def volume(audit: Sequence[str], since: float | None = None, free: int | None = 
         What was logged before that is left out (float, seconds since the epoch), None for all.
     free
         Bytes that the log may still take (int); None asks the file system of the newest file.
+    until
+        The present (float), where the log is this host's: what is later was made while its clock was wrong.
 
     ``oldest`` and ``newest`` (ISO 8601 in UTC) are the first and last record, ``days`` (float) what lies between,
     ``bytes_per_day`` and ``events_per_day`` (int) the rate, ``by_key``, ``by_program`` and ``by_person`` (lists of dict
@@ -38,18 +44,20 @@ def volume(audit: Sequence[str], since: float | None = None, free: int | None = 
     """
     files = blocks.ordered(audit, moment)
     parts = blocks.pieces(files, since, moment)
-    whole = weigh.added(weigh.Weight(*one) for one in blocks.made(files, parts, _work))
+    begin = max(since or 0, weigh.EARLIEST)
+    work = functools.partial(_work, begin=begin, end=until)
+    whole = weigh.added(weigh.Weight(*one) for one in blocks.made(files, parts, work))
     total = sum(size for _, size in whole.by.values())
     # Less than a minute says nothing about a day.
     days = max(whole.last - whole.first, 60) / DAY if whole.first else None
-    rate = round(total / days) if days else 0
+    rate = _a_day(total, days)
     room = _free(files) if free is None else free
     return {
-        "oldest": text.iso(oldest) if (oldest := _oldest(files)) else None,
+        "oldest": text.iso(oldest) if (oldest := _oldest(files, until)) else None,
         "newest": text.iso(whole.last) if whole.last else None,
         "days": days and round(days, 3),
         "bytes_per_day": rate,
-        "events_per_day": round(sum(events for events, _ in whole.by.values()) / days) if days else 0,
+        "events_per_day": _a_day(sum(events for events, _ in whole.by.values()), days),
         **{f"by_{name}": _listed(whole, part, total, days) for part, name in enumerate(("key", "program", "person"))},
         "bytes": sum(os.path.getsize(path) for path in files),
         "free": room,
@@ -58,20 +66,31 @@ def volume(audit: Sequence[str], since: float | None = None, free: int | None = 
     }
 
 
-def _work(block: bytes, _more: Iterator[bytes]) -> tuple:
-    return tuple(weigh.weight(blocks.without_holes(block)))
+def _work(block: bytes, _more: Iterator[bytes], begin: float, end: float) -> tuple:
+    return tuple(weigh.weight(blocks.without_holes(block), begin, end))
 
 
 def _listed(whole, part, total, days):
     found = list(weigh.by(whole, part).items())
     return [
-        {"name": name, "bytes": round(size / days), "events": round(events / days), "share": round(size / total, 4)}
+        {
+            **{"name": name, "bytes": _a_day(size, days), "events": _a_day(events, days)},
+            "share": round(size / total, 4),
+        }
         for name, (events, size) in found[:MOST]
     ]
 
 
-def _oldest(files):
-    return min(filter(None, (blocks.first(path, moment) for path in files)), default=None)
+def _a_day(number, days):
+    return round(number / days) if days else 0
+
+
+def _oldest(files, until):
+    def possible(line):
+        when = moment(line)
+        return when if when and weigh.EARLIEST <= when <= until else None
+
+    return min(filter(None, (blocks.first(path, possible) for path in files)), default=None)
 
 
 def _free(files):

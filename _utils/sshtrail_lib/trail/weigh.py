@@ -4,6 +4,7 @@ What fills the audit log: its bytes and events by the rule that asked for them, 
 
 from __future__ import annotations
 
+import math
 import re
 import typing
 from collections.abc import Iterable
@@ -14,12 +15,14 @@ from sshtrail_lib.trail.audit_log import HEX, KEY_SEPARATOR
 #: Names that are told apart in a piece of the log: whoever can start programs can give them any number of names.
 MOST = 2000
 OTHERS = "(others)"
-RECORD = re.compile(rb"(?:node=[^ ]* )?type=([A-Z_0-9]+) msg=audit\(([0-9]{1,15})\.[0-9]{1,3}:[0-9]{1,20}\)")
+RECORD = re.compile(rb"(?:node=[^ ]* )?type=([A-Z_0-9]+) msg=audit\(([0-9]{1,11})\.[0-9]{1,3}:[0-9]{1,20}\)")
 KEY = re.compile(rb" key=(\"[^\"]*\"|[0-9A-F]+)")
 PROGRAM = re.compile(rb" exe=(\"[^\"]*\"|[^ '\x1d]+)")
 PERSON = re.compile(rb" auid=([0-9]{1,10})")
 NAME = re.compile(rb"\x1d(?:.* )?AUID=\"([^\"]*)\"")
 UNSET = b"4294967295"
+#: When Linux began to audit (2004, seconds since the epoch): a clock that shows less had not been set yet.
+EARLIEST = 1072915200
 
 #: The rule's key, the program and the person of an event.
 Cause = tuple[str, str, str]
@@ -36,8 +39,13 @@ class Weight(typing.NamedTuple):
     last: int
 
 
-def weight(block: bytes) -> Weight:
-    """Return what a piece of the log (bytes, whole lines) holds (:class:`Weight`)."""
+def weight(block: bytes, begin: float = EARLIEST, end: float = math.inf) -> Weight:
+    """
+    Return what a piece of the log (bytes, whole lines) holds (:class:`Weight`).
+
+    begin, end
+        Between which times a record can have been made (float): a clock that was wrong tells no span.
+    """
     causes: dict[bytes, Cause] = {}
     found: dict[Cause, list[int]] = {}
     first = last = 0
@@ -50,7 +58,8 @@ def weight(block: bytes) -> Weight:
         if new:
             causes[event] = _bounded(_cause(head[1], line), found)
             when = int(head[2])
-            first, last = min(first or when, when), max(last, when)
+            if begin <= when <= end:
+                first, last = min(first or when, when), max(last, when)
         size = found.setdefault(causes[event], [0, 0])
         size[0] += new
         size[1] += len(line) + 1

@@ -5,6 +5,7 @@ What fills an audit log, from a recorded one, and from one that somebody floods.
 import gzip
 import pathlib
 
+import pytest
 from sshtrail_lib.trail import blocks, volume, weigh
 
 LOG = pathlib.Path(__file__).resolve().parents[2] / "data" / "sessions" / "audit.log.1.gz"
@@ -48,6 +49,24 @@ def test_only_the_last_days_are_looked_at(tmp_path):
     found = volume.volume([str(tmp_path)], since=1795990000)
     assert [one["name"] for one in found["by_program"]][0] == "/usr/bin/new"
     assert found["oldest"] == "2026-11-18T11:06:40.000Z"
+
+
+@pytest.mark.parametrize("wrong", [5, 978307200, 2145916800], ids=["1970", "2001", "2038"])
+@pytest.mark.parametrize("at", [0, 700])
+def test_a_clock_that_was_wrong_spoils_no_rate(tmp_path, wrong, at):
+    lines = flood(2 * 1440 + 1).splitlines(True)
+    odd = flood(1, start=wrong).replace(b":0)", b":9999)")
+    (tmp_path / "audit.log").write_bytes(b"".join([*lines[: 2 * at], odd, *lines[2 * at :]]))
+    found = volume.volume([str(tmp_path)], free=10**9, until=1796000000)
+    assert found["days"] == 2.0 and found["oldest"] == "2026-11-18T11:06:40.000Z"
+    assert found["newest"] == "2026-11-20T11:06:40.000Z" and found["events_per_day"] == 1441
+
+
+def test_a_host_without_a_clock_has_no_rate(tmp_path):
+    (tmp_path / "audit.log").write_bytes(flood(100, start=5))
+    found = volume.volume([str(tmp_path)], free=10**9)
+    assert (found["oldest"], found["days"], found["full_in_days"]) == (None, None, None)
+    assert found["by_key"] == [{"name": "flood", "bytes": 0, "events": 0, "share": 1.0}]
 
 
 def test_names_without_end_take_no_memory_without_end():
