@@ -59,7 +59,9 @@ def story(
             doubts.append(f"process {pid} said that it was {records[0].exe}, and was {true}")
         else:
             turns.append((pid, records))
-    names = {**_learned(turns, odd), **names}
+    # Of accounts that share a number this session's own counts, and whom it became.
+    own = {uid: name for uid, name in names.items() if uid == auid}
+    names = {**names, **_learned(turns, odd), **own}
     for pid, records in turns:
         one = _turn(pid, records, odd, names)
         if one:
@@ -97,22 +99,34 @@ def _turn(pid, records, odd, names):
     start, asked = kinds.get("USER_START"), kinds.get("USER_CMD")
     failed = [record for record in records if not record.worked]
     via = VIA.get(records[0].exe, OTHER)
-    refused = failed and not (start and start.worked)
+    # Who mistypes a password may type it again; sudo need not open a session.
+    refused = failed and not (start or asked or failed[0]).worked
     if not (start or asked or refused):
         return None
     target = start or (None if via == SUDO else kinds.get("USER_AUTH") or kinds.get("USER_ACCT"))
     first = start or asked or failed[0]
     uid = records[0].uid
-    call = None if refused else _started_by(pid, first.serial, odd)
+    call = None if refused else _started_by(pid, first.serial, odd, asked)
     return Became(
         first.time,
         via,
         names.get(uid, str(uid)) if uid is not None else None,
-        (target.acct or None) if target else None,
+        (target.acct or None) if target else _ran_by(call, asked, names),
         (asked.cmd or None) if asked else call and shlex.join(call.argv or ()),
         "failed" if refused else "success" if start or (asked and asked.worked) else "unknown",
         first.serial,
     )
+
+
+def _ran_by(call, asked, names):
+    """Return as whom the command that sudo was asked for (Told) ran (str), as the kernel saw it; None if it did not."""
+    ran = call and call.success and call.uid == call.euid and _is_asked(call, asked)
+    return names.get(call.uid, str(call.uid)) if ran else None
+
+
+def _is_asked(call, asked):
+    """Tell whether a command is what sudo was asked for (bool), as it says so (Told or None)."""
+    return asked is not None and " ".join(call.argv) == asked.cmd
 
 
 def _learned(turns, odd):
@@ -121,7 +135,8 @@ def _learned(turns, odd):
     known = set()
     for pid, records in turns:
         start = next((one for one in records if one.type == "USER_START" and one.worked and one.acct), None)
-        call = _started_by(pid, start.serial, odd) if start else None
+        asked = next((one for one in records if one.type == "USER_CMD"), None)
+        call = _started_by(pid, start.serial, odd, asked) if start else None
         if start and call and call.uid == call.euid and call.uid not in (0, start.uid):
             known.add((call.uid, start.acct))
             found[call.uid] = start.acct
@@ -130,10 +145,15 @@ def _learned(turns, odd):
     return {uid: name for uid, name in found.items() if numbers.count(uid) == 1}
 
 
-def _started_by(pid, serial, odd):
-    """Return the first command (Call) that a process or its child started, as soon as it had become somebody."""
-    after = (call for call in odd if call.serial > serial and pid in (call.pid, call.parent))
-    return next((one for one in after if one.argv and posixpath.basename(one.exe or "") not in HELPERS), None)
+def _started_by(pid, serial, odd, asked):
+    """
+    Return the first command (Call) that a process or its child started, as soon as it had become somebody.
+
+    On a terminal of its own sudo has a process between itself and what it was ``asked`` for (Told or None).
+    """
+    after = (call for call in odd if call.serial > serial and call.argv)
+    mine = (call for call in after if pid in (call.pid, call.parent) or _is_asked(call, asked))
+    return next((one for one in mine if posixpath.basename(one.exe or "") not in HELPERS), None)
 
 
 def _others(odd, told, explained, names, auid):

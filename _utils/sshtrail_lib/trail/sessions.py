@@ -52,6 +52,8 @@ class Sessions:
         self.gathered, self.kept, self.host, self.full = gathered, kept, host, full
         self.book = join.Book(lines, {node for node, _ in gathered.boots})
         self.names: dict[str, dict[int, str]] = {}
+        #: Numbers that several accounts of a node have.
+        self.shared: set[tuple[str, int]] = set()
         self.by_pid: dict[Place, list[Told]] = collections.defaultdict(list)
         for entry in gathered.entries.values():
             self._name(entry)
@@ -69,8 +71,9 @@ class Sessions:
                 continue
             # Who logs in to a sshd that somebody has started has another account, and that one's login id.
             own = not entry.login or record.pid == entry.login.pid
-            if name := (own and record.acct) or record.name:
-                names.setdefault(record.auid, name)
+            name = (own and record.acct) or record.name
+            if name and names.setdefault(record.auid, name) != name:
+                self.shared.add((entry.node, record.auid))
 
     def made(self) -> Iterator[Session]:
         """Yield the sessions (:class:`~sshtrail_lib.trail.session.Session`), in the order of their events."""
@@ -98,7 +101,7 @@ class Sessions:
             when_ = line.when.timestamp()
             if line.uid != 0 or not any(first <= when_ <= last for first, last in spans):
                 continue
-            session = Session(f"-@{_stamp(when_)}.{line.pid}", line.host or self.host, line.fields["user"])
+            session = Session(f"none@{_stamp(when_)}.{line.pid}", line.host or self.host, line.fields["user"])
             session.started, session.pid = when_, line.pid
             joined = self.book.whole(line)
             _said(session, None, joined, {})
@@ -120,9 +123,11 @@ class Sessions:
         )
 
     def _user(self, login):
-        told = _message(login, "acct")
-        auid = login.first.auid
-        return told or self.names[login.entry.node].get(auid if auid is not None else -1)
+        node, auid = login.entry.node, login.first.auid
+        known = None if auid is None or (node, auid) in self.shared else self.names[node].get(auid)
+        early = self.gathered.earlier.get((node, login.entry.boot, login.pid), ())
+        asked = [record.acct for record in early if record.acct and before([record], login.first)]
+        return _message(login, "acct") or next(reversed(asked), known)
 
     def _session(self, login, joined, sharing):
         started = login.first.time if login.login or login.start else None
@@ -221,7 +226,7 @@ class Sessions:
                 f"the kernel gave the same number to the login at {others}: who did what is told by the parent "
                 "processes, as far as they are known"
             )
-        names = self.names[entry.node] | kept.names
+        names = self._names(session, login, kept)
         # What PAM runs comes before its record, and is nothing that somebody became root for.
         odd = [call for call in kept.odd if call.serial > login.serial and (login.start or call.parent != login.pid)]
         switches = entry.switches if not login.inner else ()
@@ -237,6 +242,11 @@ class Sessions:
             self._after(session, login, kept)
         else:
             session.commands = kept.count(login.serial)
+
+    def _names(self, session, login, kept):
+        """Return the accounts (dict of int to str) as this session has them: several may have one number."""
+        own = {session.auid: session.user} if login.login and session.user and not login.inner else {}
+        return self.names[login.entry.node] | kept.names | own
 
     def _after(self, session, login, kept):
         if login.end:

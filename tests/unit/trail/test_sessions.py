@@ -9,7 +9,7 @@ from sshtrail_lib.trail import history
 from sshtrail_lib.trail.history import Sources, Wanted
 from sshtrail_lib.trail.session import told
 
-from unit.trail.made import SSHD, SU, SUDO, UNSET, Made, fingerprint
+from unit.trail.made import SSHD, SU, SUDO, UNSET, Made, coded, fingerprint
 
 FULL, COUNTED = Wanted(commands=True), Wanted()
 
@@ -258,6 +258,62 @@ def test_a_change_of_which_the_record_of_whom_is_missing(tmp_path):
     assert one["unknown"]["became"] == "no record tells whom process 60 became (event 105)"
 
 
+def sudo(log, pid, *argv, start="root", tries=1):
+    """Run a command by sudo, the password of which is typed several times."""
+    log.run(5, pid, 1001, SUDO, *argv, euid=0)
+    for _ in range(tries - 1):
+        log.pam("USER_AUTH", pid, 1001, 5, "ana", SUDO, "authentication", uid=1001, result="failed")
+    log.pam("USER_AUTH", pid, 1001, 5, "ana", SUDO, "authentication", uid=1001)
+    said = f'cwd="/" cmd={coded(" ".join(argv))} exe="{SUDO}" terminal=pts/0 res=success'
+    log.message("USER_CMD", pid, 1001, 5, said, 1001)
+    if start:
+        log.pam("USER_START", pid, 1001, 5, start, SUDO, uid=1001)
+
+
+@pytest.mark.parametrize("tries", [1, 3])
+@pytest.mark.parametrize("start", ["bob", None], ids=["with a session of PAM's", "without"])
+@pytest.mark.parametrize("parent", [60, 61], ids=["as it is", "on a terminal of its own"])
+def test_sudo_as_it_can_be_configured(tmp_path, tries, start, parent):
+    log = Made()
+    log.login(5, 50, 1001, "ana")
+    sudo(log, 60, "/bin/id", "-un", start=start, tries=tries)
+    log.run(5, 62, 1001, "/bin/id", "-un", uid=1002, parent=parent)
+    log.run(5, 64, 1001, SU, "root", uid=1002, euid=0, parent=62)
+    log.pam("USER_AUTH", 64, 1001, 5, "root", SU, "authentication", uid=1002, result="failed")
+    [one] = read(tmp_path, log)
+    # What PAM tells no name for, has a number.
+    bob = start or "1002"
+    assert became(one) == [("sudo", "ana", bob, "success"), ("su", bob, "root", "failed")]
+    assert "became" not in one["unknown"]
+
+
+def test_sudo_that_opens_no_session_and_is_refused_in_the_end(tmp_path):
+    log = Made()
+    log.login(5, 50, 1001, "ana")
+    sudo(log, 60, "/bin/id", start=None, tries=2)
+    log.pam("USER_START", 60, 1001, 5, "root", SUDO, uid=1001, result="failed")
+    assert became(read(tmp_path, log)[0]) == [("sudo", "ana", "root", "failed")]
+
+
+@pytest.mark.parametrize("uid,names", [(1001, ("ana", "deploy")), (0, ("root", "toor"))])
+@pytest.mark.parametrize("order", [1, -1])
+def test_two_accounts_with_one_number(tmp_path, uid, names, order):
+    log, names = Made(), names[::order]
+    for ses, (name, key) in enumerate(zip(names, "ab", strict=True), 5):
+        log.login(ses, 50 + ses, uid, name, key, 1000 + ses)
+        log.run(ses, 60 + ses, uid, SU, "bob", euid=0)
+        log.pam("USER_START", 60 + ses, uid, ses, "bob", SU, uid=uid)
+        log.logout(ses, 50 + ses, uid, name)
+    log.audit = [line + f'\x1dUID="root" AUID="{names[0]}"' if "type=LOGIN" in line else line for line in log.audit]
+    found = read(tmp_path, log)
+    assert [(one["user"], became(one)[0][:3]) for one in found] == [(name, ("su", name, "bob")) for name in names]
+    # Which of them it was, the number does not tell.
+    log.audit = [line for line in log.audit if not ("USER_START" in line and f"pid={50 + 6} " in line)]
+    log.audit = [line for line in log.audit if not ("USER_END" in line and f"pid={50 + 6} " in line)]
+    found = read(tmp_path, log)
+    assert (found[1]["user"], prints(found)[1]) == (names[1], fingerprint("b"))
+
+
 def test_an_account_is_not_named_for_who_logs_in_to_a_sshd_of_its_own(tmp_path):
     log = Made()
     log.login(5, 50, 1001, "ana")
@@ -265,7 +321,7 @@ def test_an_account_is_not_named_for_who_logs_in_to_a_sshd_of_its_own(tmp_path):
     log.run(5, 70, 1001, SSHD, "-R", parent=60)
     log.pam("USER_START", 70, 1001, 5, "bob", SSHD, address="10.0.0.8")
     log.pam("USER_AUTH", 80, 1001, 5, "root", SU, "authentication", uid=1001, result="failed")
-    assert ("su", "1001", "root", "failed") in became(read(tmp_path, log)[0])
+    assert ("su", "ana", "root", "failed") in became(read(tmp_path, log)[0])
 
 
 # --- What is missing, and what is written in other letters ------------------------------------------------------
@@ -352,6 +408,17 @@ def test_a_title_is_what_is_known_of_arguments_without_their_record(tmp_path):
     log.audit.append(f"{head} proctitle={'/bin/echo_two words_é'.replace('_', chr(0)).encode().hex().upper()}")
     [one] = read(tmp_path, log)
     assert words(one) == [["/bin/echo", "two words", "é"]] and "arguments are missing" in one["unknown"]["commands"]
+
+
+def test_a_time_that_no_clock_has_is_none(tmp_path):
+    log = Made()
+    log.login(5, 50, 1001, "ana")
+    log.run(5, 60, 1001, "/bin/true")
+    log.logout(5, 50, 1001, "ana")
+    for at in range(len(log.audit)):
+        odd = log.audit[at].replace("audit(1795", "audit(17951795")
+        for wanted in (FULL, COUNTED):
+            read(tmp_path, log, audit=[*log.audit[:at], odd, *log.audit[at + 1 :]], wanted=wanted)
 
 
 def test_the_account_that_only_sshds_line_names(tmp_path):
