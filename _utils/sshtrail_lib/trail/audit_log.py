@@ -17,7 +17,7 @@ from sshtrail_lib.base import text
 
 # Enriched logs put the interpretations of the numbers after this byte (auditd.conf(5), log_format).
 ENRICHED = b"\x1d"
-HEAD = re.compile(rb"(?:node=([^ ]*) )?type=([^ ]+) msg=audit\(([0-9]{1,15})\.([0-9]{1,3}):([0-9]{1,20})\): ?")
+HEAD = re.compile(rb"(?:node=([^ ]*) )?type=([^ ]+) msg=audit\(([0-9]{1,11})\.([0-9]{1,3}):([0-9]{1,20})\): ?")
 NAME = re.compile(rb"[^ =]+")
 HEX = re.compile(rb"(?:[0-9A-Fa-f]{2})+")
 ARGUMENT = re.compile(rb"a([0-9]{1,9})(?:\[([0-9]{1,9})\])?")

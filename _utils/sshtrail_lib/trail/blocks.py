@@ -23,7 +23,8 @@ import shutil
 import signal
 import subprocess
 import typing
-from collections.abc import Callable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from sshtrail_lib.base import opening
 
@@ -42,6 +43,8 @@ PROGRAMS = {
 ROTATED = re.compile(
     r"(?P<name>.*?)(?:[.-](?P<date>20[0-9]{6}(?:[-_.]?[0-9]{2,6})?|[0-9]{10})|\.(?P<number>[0-9]{1,4}))?"
 )
+# What reading a file can end with that is broken, whatever it is compressed by.
+BROKEN = (OSError, EOFError, lzma.LZMAError, zlib.error)
 ENDED, FAILED = 0, 0xFFFFFFFF
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 LIBC = ctypes.CDLL(None)
@@ -130,7 +133,7 @@ def _length(path):
     if not is_compressed(path):
         return os.path.getsize(path)
     length = 0
-    with contextlib.suppress(OSError, EOFError, lzma.LZMAError), opened(path) as handle:
+    with contextlib.suppress(*BROKEN), opened(path) as handle:
         while data := handle.read(BLOCK):
             length += len(data)
     return length
@@ -138,7 +141,7 @@ def _length(path):
 
 def first_line(path: str) -> bytes:
     """Return the first line of a file (bytes), b"" where it has none, or one that is not whole."""
-    with contextlib.suppress(OSError, EOFError, lzma.LZMAError), opened(path) as handle:
+    with contextlib.suppress(*BROKEN), opened(path) as handle:
         line = handle.readline(NEAR)
         return line if line.endswith(b"\n") else b""
     return b""
@@ -148,8 +151,22 @@ def lines(files: Sequence[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
     """Yield each file (str, its path) with its lines (iterator of bytes), those that the next begins with left out."""
     for path, later in itertools.zip_longest(files, files[1:], fillvalue=""):
         until = first_line(later) if later else b""
-        with opened(path) as handle:
-            yield path, itertools.takewhile(until.__ne__, handle) if until else handle
+        with _named(path), opened(path) as handle:
+            yield path, _lines(path, itertools.takewhile(until.__ne__, handle) if until else handle)
+
+
+def _lines(path: str, handle: Iterable[bytes]) -> Iterator[bytes]:
+    with _named(path):
+        yield from handle
+
+
+@contextlib.contextmanager
+def _named(path: str) -> Iterator[None]:
+    """Have an error name the file that cannot be read (str, its path)."""
+    try:
+        yield
+    except BROKEN as exc:
+        raise _failed(f"{path} cannot be read: {exc}") from exc
 
 
 def rotated(path: str) -> list[str]:
@@ -196,6 +213,8 @@ def _piped(command, path):
     ) as process:
         try:
             yield process.stdout
+            if process.stdout and not process.stdout.read(1) and process.wait():
+                raise EOFError(f"{command[0]} ended with {process.returncode}")
         finally:
             process.kill()
 
@@ -249,7 +268,7 @@ def _end(path, until, moment):
 
 def first(path: str, moment: Moment) -> float | None:
     """Return when the first line of a file (str, its path) was written (float), None where that cannot be told."""
-    with contextlib.suppress(OSError, EOFError, lzma.LZMAError), opened(path) as handle:
+    with contextlib.suppress(*BROKEN), opened(path) as handle:
         return next(filter(None, map(moment, handle.read(NEAR).split(b"\n"))), None)
     return None
 
@@ -329,7 +348,7 @@ def _streamed(files, piece, handle):
 def following(files: Sequence[str], number: int, start: int) -> Iterator[bytes]:
     """Yield the log (bytes, whole lines) from a place in one of its files (its number and the byte, int) on."""
     for at in range(number, len(files)):
-        with contextlib.suppress(OSError, EOFError, lzma.LZMAError), opened(files[at]) as handle:
+        with contextlib.suppress(*BROKEN), opened(files[at]) as handle:
             if at == number and start:
                 handle.seek(start)
             # Mostly the next lines are all that is wanted.
@@ -381,11 +400,9 @@ def made(
 
 
 def _results(files, part, work):
-    try:
+    with _named(files[part.number]):
         for block, more in blocks(files, part):
             yield work(block, more)
-    except (OSError, EOFError, lzma.LZMAError) as exc:
-        raise _failed(f"{files[part.number]} cannot be read: {exc}") from exc
 
 
 def _keep_memory():

@@ -62,7 +62,8 @@ class Sources(typing.NamedTuple):
     sshd
         Files of syslog's with sshd's lines, likewise (sequence of str).
     journal
-        Files with what ``journalctl -o json`` wrote (sequence of str), or None to ask the host's own journal.
+        Files with what ``journalctl`` wrote, with ``-o json`` or ``-o export`` (sequence of str), or None to ask the
+        host's own journal.
     host
         The name of the host (str) where the audit log has no ``node=``.
     zone
@@ -399,8 +400,8 @@ def _every(sources, since, last, telling):
     vouched = _Vouched()
     if sources.journal is None:
         yield from sshd_log.journal(_journal(since), vouched.add)
-    for _, entries in blocks.lines(blocks.ordered(sources.journal or ())):
-        yield from sshd_log.journal(_telling(entries, telling), vouched.add)
+    for _, logged in blocks.lines(blocks.ordered(sources.journal or ())):
+        yield from sshd_log.journal(_telling(sshd_log.entries(logged), telling), vouched.add)
     for path, logged in blocks.lines(blocks.ordered(sources.sshd)):
         for line in sshd_log.lines(_telling(logged, telling), _latest(path, last), sources.zone):
             if not vouched.has((line.when, line.host, line.pid, line.message)):

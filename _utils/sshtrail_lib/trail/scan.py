@@ -68,7 +68,7 @@ AT_FDCWD = b"ffffff9c"
 WRITES = 0o3 | 0o1000
 # The order of the fields is the kernel's (audit_log_exit, audit_log_task_info).
 CALL = re.compile(
-    rb"(?:node=([^ ]*) )?type=SYSCALL msg=audit\(([0-9]{1,15}\.[0-9]{1,3}):([0-9]{1,20})\): arch=([0-9a-f]{1,8}) "
+    rb"(?:node=([^ ]*) )?type=SYSCALL msg=audit\(([0-9]{1,11}\.[0-9]{1,3}):([0-9]{1,20})\): arch=([0-9a-f]{1,8}) "
     rb"syscall=([0-9]{1,6})(?: per=[0-9a-f]+)?(?: success=(yes|no) exit=(-?[0-9]+))? a0=([0-9a-f]{1,16}) "
     rb"a1=([0-9a-f]{1,16}) a2=([0-9a-f]{1,16}) a3=[0-9a-f]{1,16} items=[0-9]+ ppid=([0-9]{1,10}) pid=([0-9]{1,10}) "
     rb"auid=([0-9]{1,10}) uid=([0-9]{1,10}) gid=[0-9]+ euid=([0-9]{1,10}) suid=[0-9]+ fsuid=[0-9]+ egid=[0-9]+ "
@@ -99,7 +99,7 @@ TRIED = (
 WHOLE = re.compile(
     rb"^(?:"
     + TRIED
-    + rb"|type=SYSCALL msg=(?P<event>audit\(([0-9]{1,15}\.[0-9]{1,3}):([0-9]{1,20})\): )arch=(?:"
+    + rb"|type=SYSCALL msg=(?P<event>audit\(([0-9]{1,11}\.[0-9]{1,3}):([0-9]{1,20})\): )arch=(?:"
     + _STARTS
     + rb")(?: per=[0-9a-f]+)? success=yes exit=0"
     + _FROM

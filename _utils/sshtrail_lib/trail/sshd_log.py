@@ -8,6 +8,7 @@ a user managed to get logged.
 from __future__ import annotations
 
 import datetime
+import itertools
 import json
 import posixpath
 import re
@@ -21,6 +22,8 @@ LONGEST = 2048
 TAGS = ("sshd", "sshd-session", "sshd-auth")
 # The journal's times, that of the message before that of its receipt, in microseconds; the last that can be told.
 STAMPS, LATEST = ("_SOURCE_REALTIME_TIMESTAMP", "__REALTIME_TIMESTAMP"), 2**53
+# How each entry of an exported journal begins, what names a field, and bytes of one from which on it tells nothing.
+CURSOR, NAME, LONG = b"__CURSOR", re.compile(rb"[A-Z0-9_]{1,64}"), 4096
 TIME = r"(?P<time>[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8}(?:\.[0-9]{1,6})?|[0-9]{4}-[^ ]{5,40})"
 TAG = rf"(?P<tag>{'|'.join(TAGS)})"
 SYSLOG = re.compile(rf"(?:<[0-9]{{1,3}}>)?{TIME} (?P<host>[^ ]+) {TAG}\[(?P<pid>[0-9]{{1,10}})\]: (?P<text>.*)")
@@ -33,10 +36,10 @@ PEER = r"(?P<address>[^ ]+) port (?P<port>[0-9]{1,5})"
 CHANNEL = r"(?P<channel>[0-9]{1,10})"
 # A forced command, which stands before it, is in quotes.
 OWNER = r"(?P<user>[^ '][^']*)"
-KEY = r"(?P<key_type>[A-Z0-9@.a-z-]+) (?P<fingerprint>SHA256:[A-Za-z0-9+/]{43}|MD5:[0-9a-f:]{47})"
-CERTIFICATE = (
-    r" ID (?P<id>.*) \(serial (?P<serial>[0-9]{1,20})\) CA (?P<ca_type>[A-Z0-9-]+) (?P<ca>SHA256:[A-Za-z0-9+/]{43})"
-)
+# FingerprintHash has two.
+PRINT = r"SHA256:[A-Za-z0-9+/]{43}|MD5:[0-9a-f:]{47}"
+KEY = rf"(?P<key_type>[A-Z0-9@.a-z-]+) (?P<fingerprint>{PRINT})"
+CERTIFICATE = rf" ID (?P<id>.*) \(serial (?P<serial>[0-9]{{1,20}})\) CA (?P<ca_type>[A-Z0-9-]+) (?P<ca>{PRINT})"
 # Only this follows the peer; a user name can hold all that precedes it, but no colon (sshd takes that off).
 # Beside the key stands, or in its place, what hostbased and GSSAPI know of the client (auth2.c, format_method_key).
 CLIENT = r", client user \"(?P<client_user>.*)\", client host \"(?P<client_host>[^\" ]*)\""
@@ -68,7 +71,7 @@ MESSAGES = (
         "certificate",
         re.compile(
             r'Accepted certificate ID "(?P<id>.*)" \(serial (?P<serial>[0-9]{1,20})\) signed by '
-            r"(?:CA )?(?P<ca_type>[A-Z0-9-]+) (?:CA )?(?P<ca>SHA256:[A-Za-z0-9+/]{43}) (?:found at|via) (?P<found>.*)"
+            rf"(?:CA )?(?P<ca_type>[A-Z0-9-]+) (?:CA )?(?P<ca>{PRINT}) (?:found at|via) (?P<found>.*)"
         ),
     ),
     ("child", re.compile(r"User child is on pid (?P<child>[0-9]{1,10})")),
@@ -182,6 +185,58 @@ def journal(entries: Iterable[bytes], seen: Callable[[Said], object] | None = No
         line = _entry(fields, said) if said else None
         if line:
             yield line
+
+
+def entries(logged: Iterable[bytes]) -> Iterator[bytes]:
+    """
+    Yield the entries of a journal that say they are sshd's, or all, as JSON (bytes).
+
+    logged
+        Lines (iterable of bytes) of what ``journalctl`` wrote, with ``-o json`` or ``-o export``
+        (https://systemd.io/JOURNAL_EXPORT_FORMATS).
+
+    What was exported is read up to where it is not whole: behind that, a message could be taken for entries.
+    """
+    lines_ = iter(logged)
+    first = next(lines_, b"")
+    whole = itertools.chain((first,), lines_)
+    return _exported(whole) if first.startswith(CURSOR + b"=") else whole
+
+
+def _exported(logged: Iterator[bytes]) -> Iterator[bytes]:
+    fields: dict[str, typing.Any] = {}
+    for line in itertools.chain(logged, (b"\n",)):
+        name, given, value = line.removesuffix(b"\n").partition(b"=")
+        if line == b"\n":
+            if fields.get("SYSLOG_IDENTIFIER") in TAGS:
+                yield json.dumps(fields).encode()
+            fields = {}
+            continue
+        data = value if given else _binary(logged)
+        if data is None or not NAME.fullmatch(name) or (not fields and name != CURSOR):
+            return
+        # What stands twice is in a list, as in JSON: nobody's number or message.
+        fields[name.decode()] = [_in_json(data)] if name.decode() in fields else _in_json(data)
+
+
+def _binary(logged: Iterator[bytes]) -> bytes | None:
+    """Return a field that is written as its length and its bytes, None where it is not whole."""
+    data, line = b"", b""
+    while len(data) < 9 and (line := next(logged, b"")):
+        data += line
+    left, parts = int.from_bytes(data[:8], "little") + 9 - len(data), [data[8:]]
+    while left > 0 and (line := next(logged, b"")):
+        left -= len(line)
+        parts += [line] if len(parts) < LONG else []
+    return b"".join(parts)[:-1] if left == 0 and line.endswith(b"\n") else None
+
+
+def _in_json(data):
+    """Return a field as the journal's JSON has it: nothing where it is long, its bytes where it is no text."""
+    try:
+        return data.decode() if len(data) < LONG else None
+    except UnicodeDecodeError:
+        return list(data)
 
 
 def once(said: Iterable[Line]) -> Iterator[Line]:

@@ -38,14 +38,14 @@ OTHERS = frozenset(("USER_START", "USER_END", "CRED_DISP", "USER_AUTH", "USER_AC
 # What systemd-update-utmp(8) says at each boot.
 BOOT, UPDATE_UTMP = "SYSTEM_BOOT", "systemd-update-utmp"
 KINDS = frozenset(kind.encode() for kind in (*EARLY, *OWN, *OTHERS, BOOT))
-HEAD = re.compile(rb"(?:node=([^ ]*) )?type=([A-Z_0-9]+) msg=audit\(([0-9]{1,15})\.([0-9]{1,3}):([0-9]{1,20})\):")
+HEAD = re.compile(rb"(?:node=([^ ]*) )?type=([A-Z_0-9]+) msg=audit\(([0-9]{1,11})\.([0-9]{1,3}):([0-9]{1,20})\):")
 # What PAM says at each login and nobody asks for: it is known by its first letters.
 IDLE, MARK = (b"type=CRED_ACQ ", b"type=CRED_REFR "), b" msg=audit("
 FREE = re.compile(rb" (?:msg=['\"]|data=)")
 HEADS = re.compile(rb"(?:node=[^ ]* )?type=[A-Z_0-9]+ msg=audit\(")
 # What libpam writes, as most messages are: nothing else is in the line, so that it need not be taken apart.
 PAM = re.compile(
-    rb"(?:node=([^ ]*) )?type=([A-Z_]+) msg=audit\(([0-9]{1,15})\.([0-9]{1,3}):([0-9]{1,20})\): pid=([0-9]{1,10}) "
+    rb"(?:node=([^ ]*) )?type=([A-Z_]+) msg=audit\(([0-9]{1,11})\.([0-9]{1,3}):([0-9]{1,20})\): pid=([0-9]{1,10}) "
     rb"uid=([0-9]{1,10}) auid=([0-9]{1,10}) ses=([0-9]{1,10})(?: subj=[^ ]+)? msg='op=(PAM:[a-z_]+)"
     rb"(?: grantors=[^ ']*)? acct=\"([^\"]*)\" exe=\"(?:[^\"]*/)?([^\"/]*)\" hostname=([^ ']+) addr=([^ ']+) "
     rb"terminal=([^ ']+) res=(success|failed)'(?:\x1dUID=\"[^\"]*\" AUID=\"([^\"]*)\")?"

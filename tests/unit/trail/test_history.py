@@ -379,6 +379,25 @@ def test_the_files_of_the_journal_are_read_by_its_program(tmp_path, monkeypatch)
     agrees(read(found))
 
 
+def exported(journal):
+    """Return a journal as ``journalctl -o export`` writes it."""
+    out = b""
+    for fields in map(json.loads, journal.splitlines()):
+        out += b"__CURSOR=s\n"
+        for name, value in fields.items():
+            data = bytes(value) if isinstance(value, list) else value.encode()
+            long = not data.decode(errors="replace").isprintable()
+            out += name.encode() + (b"\n" + len(data).to_bytes(8, "little") if long else b"=") + data + b"\n"
+        out += b"\n"
+    return out
+
+
+def test_an_exported_journal(tmp_path):
+    as_json = read(written(tmp_path, journal=JOURNAL))
+    assert read(written(tmp_path, journal=exported(JOURNAL))) == as_json
+    agrees(as_json)
+
+
 def test_what_the_journal_and_syslog_both_have_counts_once(tmp_path):
     journal = written(tmp_path, journal=JOURNAL)
     both = journal._replace(sshd=RECORDED.sshd)
@@ -406,10 +425,38 @@ def test_by_several_processes_in_small_pieces(tmp_path, monkeypatch):
     assert read(sources, Wanted()) == read(RECORDED, Wanted())
 
 
-def test_a_file_that_cannot_be_read_is_named(tmp_path):
-    (tmp_path / "audit.log.1.gz").write_bytes(b"no gzip")
-    with pytest.raises(CommandExecutionError, match="audit.log.1.gz cannot be read"):
-        read(Sources([str(tmp_path)]))
+def half(data):
+    return data[: len(data) * 2 // 3]
+
+
+def flipped(data):
+    at = len(data) // 2
+    return data[:at] + bytes(255 - byte for byte in data[at : at + 200]) + data[at + 200 :]
+
+
+def zst(data):
+    return subprocess.run(["zstd", "-qc"], input=data, stdout=subprocess.PIPE, check=True).stdout
+
+
+ASKED = {
+    "audit": lambda path: read(Sources([path])),
+    "sshd": lambda path: read(RECORDED._replace(sshd=[path])),
+    "journal": lambda path: read(RECORDED._replace(sshd=(), journal=[path])),
+    "failures": lambda path: list(history.lines(Sources((), [path]))),
+}
+
+
+@pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
+@pytest.mark.parametrize("spoil", [half, flipped, lambda _: b"is none"], ids=["cut", "flipped", "none"])
+@pytest.mark.parametrize("kind", COMPRESSED)
+def test_a_file_that_cannot_be_read_is_named(tmp_path, kind, spoil, asked):
+    if kind == "zst" and not shutil.which("zstd"):
+        pytest.skip("needs zstd")
+    # The journal as it is compressed takes less than a block of some.
+    data = (COMPRESSED[kind] or zst)(AUDIT[:300000] + JOURNAL + AUTH)
+    (tmp_path / f"some.log.1.{kind}").write_bytes(spoil(data))
+    with pytest.raises(CommandExecutionError, match=f"some.log.1.{kind} cannot be read: "):
+        asked(str(tmp_path / f"some.log.1.{kind}"))
 
 
 # --- What happens to logs ---------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@ sshd's log: golden logs of the real daemons, and text made to mislead.
 """
 
 import datetime
+import gzip
+import io
 import pathlib
 import time
 
@@ -81,6 +83,7 @@ def _line(text, stamp="Nov 23 06:45:43", tag="sshd[7]"):
 
 KEY = "ED25519 SHA256:" + "a" * 43
 TRUE = "ECDSA SHA256:" + "b" * 43
+MD5 = "MD5:" + ":".join(["0f"] * 16)
 
 
 @pytest.mark.parametrize(
@@ -129,6 +132,16 @@ TRUE = "ECDSA SHA256:" + "b" * 43
             f'Accepted hostbased for ana from 10.0.0.1 port 5 ssh2: {KEY}, client user "bob", client host "pc.example"',
             "accepted",
             {"method": "hostbased", "fingerprint": KEY.split()[1], "client_user": "bob", "client_host": "pc.example"},
+        ),
+        (
+            f"Accepted publickey for ana from 10.0.0.1 port 5 ssh2: RSA-CERT {MD5} ID a (serial 7) CA ED25519 {MD5}",
+            "accepted",
+            {"fingerprint": MD5, "id": "a", "ca": MD5},
+        ),
+        (
+            f'Accepted certificate ID "a" (serial 7) signed by ED25519 CA {MD5} via /etc/ssh/ca.pub',
+            "certificate",
+            {"ca": MD5, "found": "/etc/ssh/ca.pub"},
         ),
         (
             f"Accepted publickey for ana from 10.0.0.1 port 5 ssh2: ED25519-CERT {KEY.split()[1]} ID {'x' * 900}",
@@ -223,3 +236,37 @@ def test_lines_of_rfc_5424(data, mark):
     [line] = sshd_log.lines([said.encode()], NOW)
     assert (line.host, line.tag, line.pid, line.fields) == ("host", "sshd-session", 7, {"child": "5"})
     assert list(sshd_log.lines([said.replace("sshd-session 7", "su 7").encode()], NOW)) == []
+
+
+# --- The journal as journalctl exports it -----------------------------------------------------------------------
+
+EXPORTED, AS_JSON = (gzip.decompress((DATA / f"journal-252.{kind}.gz").read_bytes()) for kind in ("export", "json"))
+
+
+def _journal(data):
+    return list(sshd_log.journal(sshd_log.entries(io.BytesIO(data))))
+
+
+def test_an_exported_journal_tells_what_it_does_as_json():
+    found = _journal(EXPORTED)
+    assert found == _journal(AS_JSON) == list(sshd_log.journal(io.BytesIO(AS_JSON)))
+    assert [line.fields.get("user") for line in found] == [None, "ana", "j\\xff\\x01x", "jörg"]
+
+
+def test_a_message_is_no_entry_wherever_an_exported_journal_was_cut():
+    assert b"_UID=0\nSYSLOG_IDENTIFIER=sshd\nMESSAGE=Accepted publickey for bob from 6.6.6.6" in EXPORTED
+    where = range(EXPORTED.find(b"6.6.6.6") + 400)
+    cut = [EXPORTED[at:] for at in where] + [EXPORTED[:at] + EXPORTED[at + 1 :] for at in where]
+    cut += [EXPORTED[:at] + EXPORTED for at in where[::9]]
+    assert not [line for data in cut for line in _journal(data) if line.uid == 0 and "6.6.6.6" in line.message]
+
+
+@pytest.mark.parametrize("size", [b"\xff" * 8, b"\0" * 8, b"\1"], ids=["too long", "nothing", "no length"])
+def test_an_exported_field_of_another_length_ends_it(size):
+    entry = b"__CURSOR=s\nSYSLOG_IDENTIFIER=sshd\nMESSAGE\n" + size + b"Accepted\n\n"
+    assert _journal(entry + EXPORTED) == []
+
+
+def test_a_field_that_stands_a_thousand_times_is_nothing():
+    entry = b"__CURSOR=s\nSYSLOG_IDENTIFIER=sshd\n" + b"MESSAGE=x\n" * 3000
+    assert len(_journal(entry + b"\n" + EXPORTED)) == 4
