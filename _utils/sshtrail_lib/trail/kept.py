@@ -128,7 +128,8 @@ class Commands(Sequence):
 
 def command(call: Call) -> Command:
     """Return what was executed (:class:`~sshtrail_lib.trail.session.Command`) by a call."""
-    tried = next((name for name, kind in call.paths if kind != "PARENT"), call.exe)
+    # Where no record names what was tried, the program is still the one that tried it.
+    tried = next((name for name, kind in call.paths if kind != "PARENT"), None)
     return Command(
         call.time,
         call.argv or (),

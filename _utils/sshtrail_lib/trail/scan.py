@@ -129,7 +129,7 @@ MARK = b" msg=audit("
 BEHIND = re.compile(rb"(?:node=[^ ]* )?type=(?:SYSCALL|EXECVE|CWD|PATH|PROCTITLE) msg=audit\(")
 # Where the event's time and number begin in a line, by the first letters of its type.
 WHERE = {kind[5:9]: len(kind) for kind in (b"type=%s msg=audit(" % one for one in TYPES)}
-ARGUMENT = re.compile(rb" a([0-9]{1,9})(?:\[([0-9]{1,9})\])?=(?:\"([^\"]*)\"|([0-9A-Fa-f]*))")
+ARGUMENT = re.compile(rb" a([0-9]{1,9})(?:\[([0-9]{1,9})\])?=(?:\"([^\"]*)\"|([0-9A-Fa-f]+))(?![^ \r])")
 LENGTH = re.compile(rb" a([0-9]{1,9})_len=([0-9]{1,9})(?= )")
 TITLE = re.compile(rb" proctitle=(\"[^\"]*\"|[0-9A-F]+)")
 ARGC = re.compile(rb"argc=([0-9]{1,9})")
@@ -266,29 +266,26 @@ def _known(name):
 def _lines(block, opened, begin):
     """Give each line to the event that it is of, where that is of a session; ``begin`` new ones, or not."""
     for line in block.split(b"\n"):
-        at = line.find(b" ") + 1 if line.startswith(b"node=") else 0
-        kind = line[at + 5 : at + 9]
-        place = WHERE.get(kind)
-        if not place:
-            continue
-        start = at + place
-        if line.find(MARK, start) > 0:
-            _lines(_behind(line, start), opened, begin)
-        key = line[start : line.find(b")", start)]
-        # Another node has events of its own.
-        key = line[:at] + key if at else key
-        if kind == b"SYSC":
-            head = CALL.match(line) if begin else None
-            if head and head[17] != UNSET:
-                opened.setdefault(key, _Event(head, line))
-        elif event := opened.get(key):
-            event.add(kind, line)
-
-
-def _behind(line, start):
-    """Return the record that begins in a line behind one that was cut short (bytes), b"" for none."""
-    found = BEHIND.search(line, start)
-    return line[found.start() :] if found else b""
+        while line:
+            at = line.find(b" ") + 1 if line.startswith(b"node=") else 0
+            kind = line[at + 5 : at + 9]
+            place = WHERE.get(kind)
+            if not place:
+                break
+            start, behind = at + place, b""
+            if line.find(MARK, start) > 0 and (found := BEHIND.search(line, start)):
+                # Nobody knows how much of its last word is there.
+                line, behind = line[: found.start()].rpartition(b" ")[0], line[found.start() :]
+            key = line[start : line.find(b")", start)]
+            # Another node has events of its own.
+            key = line[:at] + key if at else key
+            if kind == b"SYSC":
+                head = CALL.match(line) if begin else None
+                if head and head[17] != UNSET:
+                    opened.setdefault(key, _Event(head, line))
+            elif event := opened.get(key):
+                event.add(kind, line)
+            line = behind
 
 
 def _rest(waiting, more):
@@ -352,7 +349,10 @@ class _Event:
         for number, length in LENGTH.findall(line, at + 2):
             self.lengths[int(number)] = int(length)
         for number, piece, quoted, coded in ARGUMENT.findall(line, at + 2):
-            value = _plain(coded) if coded else quoted
+            if len(coded) % 2:
+                # Half a byte: what followed is gone.
+                continue
+            value = bytes.fromhex(coded.decode()) if coded else quoted
             if piece:
                 pieces = self.pieces.setdefault(int(number), {})
                 if int(piece) not in pieces:
@@ -428,10 +428,6 @@ class _Event:
             found = PATH.search(line.partition(b"\x1d")[0])
             if found:
                 yield _value(found[2]) or "", found[3].decode()
-
-
-def _plain(coded):
-    return bytes.fromhex(coded.decode()) if len(coded) % 2 == 0 else coded
 
 
 def _bytes(word):

@@ -222,6 +222,46 @@ def test_a_record_behind_one_that_was_cut(tmp_path):
         assert read(tmp_path, log, audit=[before + line for line in log.audit]) == whole
 
 
+CUT = {
+    "in a quoted argument": ('a1="one"', 'a1="on'),
+    "in half a byte": ("a2=74776F20776F726473", "a2=74776F20776F72647"),
+    "before an argument": ('a1="one"', "a1="),
+    "in the line that another is joined with": ("a2=74776F20776F726473\n", "a2=7477"),
+    "in quotes that those of the next end": ('a1="one" a2=74776F20776F726473\n', 'a1="on'),
+}
+
+
+@pytest.mark.parametrize("whole,cut", CUT.values(), ids=CUT)
+def test_arguments_that_were_cut(tmp_path, whole, cut):
+    log = Made()
+    log.login(5, 50, 1001, "ana")
+    log.run(5, 60, 1001, "/bin/echo", "one", "two words")
+    log.run(5, 60, 1001, "/bin/true")
+    [one] = read(tmp_path, log, audit="\n".join(log.audit).replace(whole, cut).split("\n"))
+    assert "arguments are missing" in one["unknown"]["commands"] and words(one)[1:] == [["/bin/true"]]
+    assert {"/bin/echo", "one", "two words"} >= set(words(one)[0])
+    assert [command["cwd"] for command in one["commands"]] == ["/", "/"]
+
+
+def test_a_log_whose_lines_are_all_one(tmp_path):
+    log = Made()
+    log.login(5, 50, 1001, "ana")
+    for number in range(500):
+        log.run(5, 60, 1001, "/bin/echo", str(number))
+    read(tmp_path, log, audit=[" ".join(log.audit)])
+
+
+@pytest.mark.parametrize("path,tried", [('item=0 name="/nowhere" nametype=UNKNOWN', "/nowhere"), ("item=0", None)])
+def test_what_was_tried_in_vain(tmp_path, path, tried):
+    log = Made()
+    log.login(5, 50, 1001, "ana")
+    log.run(5, 60, 1001, "/bin/bash")
+    head = log.audit[-1].partition(" cwd=")[0].replace("CWD", "PATH")
+    log.audit = [line.replace("success=yes exit=0", "success=no exit=-2") for line in log.audit if "EXECVE" not in line]
+    [one] = read(tmp_path, log, audit=[*log.audit, f"{head} {path}"])
+    assert [(command["exe"], command["success"]) for command in one["commands"]] == [(tried, False)]
+
+
 # --- Who became whom --------------------------------------------------------------------------------------------
 
 
