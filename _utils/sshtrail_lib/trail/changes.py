@@ -5,6 +5,7 @@ records must not contradict, and from these records.
 
 from __future__ import annotations
 
+import collections
 import posixpath
 import shlex
 import typing
@@ -52,24 +53,26 @@ def story(
     for call in calls if switches else ():
         if call.pid in programs and call.success:
             programs[call.pid].append((call.serial, posixpath.basename(call.exe or "")))
-    found, doubts, told, turns = [], [], set(), []
+    found, doubts, turns = [], [], []
+    # From which event on a process is one that has told.
+    told: dict[int, int] = {}
     for pid, records in _turns(switches):
         true = _ran_as(programs[pid], records[0].serial) or posixpath.basename(records[0].ran)
         if true and true != records[0].exe:
             doubts.append(f"process {pid} said that it was {records[0].exe}, and was {true}")
         else:
             turns.append((pid, records))
+    turns = _whole(turns)
     # Of accounts that share a number this session's own counts, and whom it became.
-    own = {uid: name for uid, name in names.items() if uid == auid}
-    names = {**names, **_learned(turns, odd), **own}
+    names = {**names, **{uid: name for uid, name in _learned(turns, odd).items() if uid != auid}}
     for pid, records in turns:
         one = _turn(pid, records, odd, names)
         if one:
             found.append(one)
-            told.add(pid)
+            told.setdefault(pid, records[0].serial)
         if one and one.to_user is None and one.result != "failed":
             doubts.append(f"no record tells whom process {pid} became (event {one.serial})")
-    found += _others(odd, told, {one.to_user for one in found}, names, auid)
+    found += _others(odd, told, found, names, auid)
     return Story(sorted(found, key=lambda one: (one.time, one.serial)), doubts)
 
 
@@ -91,6 +94,23 @@ def _turns(switches: Iterable[Told]) -> Iterator[tuple[int, list[Told]]]:
             continue
         running.setdefault(pid, []).append(record)
     yield from running.items()
+
+
+def _whole(turns):
+    """Join what ``sudo -b`` says as two processes: the session of what it was asked for it opens in a child."""
+    found: list[tuple[int, list[Told]]] = []
+    begun: list[tuple[int, list[Told]]] = []
+    for one in sorted(turns, key=lambda turn: turn[1][0].serial):
+        records, kinds = one[1], {record.type for record in one[1]}
+        mine = [other for other in begun if other[1][0].uid == records[0].uid]
+        if kinds == {"USER_START"} and records[0].exe in VIA and len(mine) == 1:
+            found.remove(mine[0])
+            begun.remove(mine[0])
+            one = (one[0], [*mine[0][1], *records])
+        elif "USER_CMD" in kinds and "USER_START" not in kinds and records[-1].worked:
+            begun.append(one)
+        found.append(one)
+    return found
 
 
 def _turn(pid, records, odd, names):
@@ -156,27 +176,35 @@ def _started_by(pid, serial, odd, asked):
     return next((one for one in mine if posixpath.basename(one.exe or "") not in HELPERS), None)
 
 
-def _others(odd, told, explained, names, auid):
-    """Yield the changes that su and sudo sent no message about: programs with another's rights, users never seen."""
+def _others(odd, told, became, names, auid):
+    """Return the changes that su and sudo sent no message about: programs with another's rights, users never seen."""
     known: dict[int, tuple[int, str]] = {}
-    seen = {auid, *(uid for uid, name in names.items() if name in explained)}
-    # Somebody became a user whose number is not known: then a new number tells of nobody else.
-    nameless = bool(explained - {None} - set(names.values()))
+    seen, nameless, found = {auid}, False, []
+    explained = collections.deque(sorted((one for one in became if one.result != "failed"), key=lambda one: one.serial))
     for call in odd:
+        while explained and explained[0].serial < call.serial:
+            whom = explained.popleft().to_user
+            seen.update(uid for uid, name in names.items() if name == whom)
+            # Somebody became a user whose number is not known: then a new number tells of nobody else.
+            nameless = nameless or whom not in (None, *names.values())
         name = posixpath.basename(call.exe or "")
-        if not call.success or name in HELPERS:
-            continue
-        before = known.get(call.pid) or known.get(call.parent)
-        fresh = call.uid not in seen
-        seen.add(call.uid)
-        known[call.pid] = call.uid, name
-        if {call.pid, call.parent} & told:
-            continue
-        if call.euid != call.uid and name not in SWITCHES:
-            yield _change(call, OTHER, call.uid, call.euid, names)
-        elif fresh and (before or not nameless):
-            old, switch = before or (None, "")
-            yield _change(call, VIA.get(switch, OTHER), old, call.uid, names)
+        if call.success and name not in HELPERS:
+            before = known.get(call.pid) or known.get(call.parent)
+            fresh = call.uid not in seen
+            seen.add(call.uid)
+            known[call.pid] = call.uid, name
+            if not any(told.get(pid, call.serial) < call.serial for pid in (call.pid, call.parent)):
+                found += _unsaid(call, before, fresh and (before or not nameless), names)
+    return found
+
+
+def _unsaid(call, before, fresh, names):
+    """Yield the change of user, if any, that nobody but the kernel says came with a command (Call)."""
+    uid, switch = before or (None, "")
+    if call.euid != call.uid and posixpath.basename(call.exe or "") not in SWITCHES:
+        yield _change(call, OTHER, call.uid, call.euid, names)
+    elif fresh or (switch in SWITCHES and uid != call.uid):
+        yield _change(call, VIA.get(switch, OTHER), uid, call.uid, names)
 
 
 def _change(call, via, old, new, names):

@@ -378,7 +378,8 @@ def _key(session, line, others):
     places = [one for one in others if one.event in ("key", "certificate") and _same_key(one.fields, fields)]
     told = {one.fields["found"] for one in places}
     where = FOUND.fullmatch(next(iter(told))) if len(told) == 1 else None
-    key = Key(fields["key_type"], fields["fingerprint"])
+    same = {one.fields["fingerprint"] for one in places if "ca" not in fields}
+    key = Key(fields["key_type"], same.pop() if len(same) == 1 else fields["fingerprint"])
     if len(told) > 1:
         session.unknown["key.file"] = join.TWO
     elif not told:
@@ -393,7 +394,9 @@ def _key(session, line, others):
 def _same_key(one, fields):
     if "ca" in fields:
         return one.get("ca") == fields["ca"] and one.get("id") == fields["id"]
-    return one.get("fingerprint") == fields["fingerprint"]
+    # With FingerprintHash md5 sshd says in SHA256 where it found a key, and in MD5 that it accepted it.
+    other = fields["fingerprint"].startswith("MD5:") and one.get("key_type") == fields["key_type"]
+    return other or one.get("fingerprint") == fields["fingerprint"]
 
 
 def _own(session, login, earlier):

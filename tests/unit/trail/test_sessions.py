@@ -14,11 +14,12 @@ from unit.trail.made import SSHD, SU, SUDO, UNSET, Made, coded, fingerprint
 FULL, COUNTED = Wanted(commands=True), Wanted()
 
 
-def read(tmp_path, *logs, wanted=FULL, audit=None):
+def read(tmp_path, *logs, wanted=FULL, audit=None, auth=None):
     """Return the sessions (list of dict) of logs that follow one another."""
     lines = audit if audit is not None else [line for log in logs for line in log.audit]
+    said = auth if auth is not None else [line for log in logs for line in log.auth]
     (tmp_path / "audit.log").write_text("\n".join(lines) + "\n")
-    (tmp_path / "auth.log").write_text("\n".join(line for log in logs for line in log.auth) + "\n")
+    (tmp_path / "auth.log").write_text("\n".join(said) + "\n")
     sources = Sources([str(tmp_path / "audit.log")], [str(tmp_path / "auth.log")], zone=datetime.timezone.utc)
     return [told(one) for one in history.sessions(sources, wanted)]
 
@@ -325,6 +326,55 @@ def test_sudo_as_it_can_be_configured(tmp_path, tries, start, parent):
     bob = start or "1002"
     assert became(one) == [("sudo", "ana", bob, "success"), ("su", bob, "root", "failed")]
     assert "became" not in one["unknown"]
+
+
+def test_sudo_that_goes_on_in_a_child(tmp_path):
+    """As sudo 1.9.13 sends it for ``sudo -b``."""
+    log = Made()
+    log.login(5, 50, 1001, "ana")
+    sudo(log, 60, "/bin/id", start=None)
+    sudo(log, 70, "/bin/true", start="bob")
+    log.pam("USER_START", 61, 1001, 5, "root", SUDO, uid=1001)
+    log.run(5, 61, 1001, "/bin/id", uid=0, parent=1)
+    [one] = read(tmp_path, log)
+    assert became(one) == [("sudo", "ana", "bob", "success"), ("sudo", "ana", "root", "success")]
+    assert [each["command"] for each in one["became"]] == ["/bin/true", "/bin/id"] and "became" not in one["unknown"]
+
+
+SETPRIV, PYTHON = "/usr/bin/setpriv", "/usr/bin/python3"
+
+
+def test_changes_of_user_that_no_message_tells_of(tmp_path):
+    log = Made()
+    log.login(5, 50, 0, "root")
+    # The shell that becomes su in the end.
+    for exe, uid in ((SETPRIV, 1002), (PYTHON, 1001), (SETPRIV, 1002)):
+        log.run(5, 61 + uid, 0, exe, parent=60)
+        log.run(5, 61 + uid, 0, "/bin/id", uid=uid, parent=60)
+    log.run(5, 60, 0, SU, "bob")
+    log.pam("USER_START", 60, 0, 5, "bob", SU)
+    log.run(5, 64, 0, "-bash", uid=1002, exe="/bin/bash", parent=60)
+    log.pam("USER_START", 90, 1001, 6, "ana", SSHD)
+    [one] = [one for one in read(tmp_path, log) if one["user"] == "root"]
+    assert became(one) == [
+        ("other", "root", "bob", "success"),
+        ("other", None, "ana", "success"),
+        ("other", "root", "bob", "success"),
+        ("su", "root", "bob", "success"),
+    ]
+
+
+@pytest.mark.parametrize("others,known", [("", "a"), ("RSA ", "a"), ("ED25519 ", None)])
+def test_a_key_that_is_accepted_in_md5(tmp_path, others, known):
+    log, found = Made(), "Accepted key {}{} found at /home/ana/.ssh/authorized_keys:{}"
+    log.login(5, 50, 1001, "ana")
+    accepted = log.auth.pop().replace(fingerprint("a"), "MD5:" + ":".join(["0f"] * 16))
+    if others:
+        log.say(50, found.format(others, fingerprint("b"), 1))
+    log.say(50, found.format("ED25519 ", fingerprint("a"), 2))
+    [one] = read(tmp_path, log, auth=[*log.auth, accepted])
+    assert one["key"]["line"] == (2 if known else None)
+    assert one["key"]["fingerprint"] == (fingerprint(known) if known else "MD5:" + ":".join(["0f"] * 16))
 
 
 def test_sudo_that_opens_no_session_and_is_refused_in_the_end(tmp_path):
