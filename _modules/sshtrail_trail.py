@@ -64,7 +64,8 @@ def sessions(
     limit
         No more than the last so many (int).
     commands
-        Whether to tell the commands (bool), and not just how many.
+        Whether to tell the commands (bool), and not just how many. With them come ``files``, ``survived`` and the
+        changes of user that neither su nor sudo told of, which are empty without.
     format
         ``data``, ``table``, ``csv``, ``jsonl``, ``ecs`` (Elastic Common Schema) or ``ocsf`` (class 3002) (str).
     proof
@@ -97,7 +98,8 @@ def session(id, format="text", logs=None):
     Return one session from its beginning to its end: when, as whom, what and with which result.
 
     id
-        Its id as :py:func:`sessions` tells it (str), or the kernel's number where only one session has it.
+        Its id as :py:func:`sessions` tells it (str), or the kernel's number where only one session has it. Of logs of
+        several hosts, two may have the same id: then ``HOST/ID``.
     format
         ``text`` for reading (str), or ``data`` (dict as of :py:func:`sessions`).
     logs

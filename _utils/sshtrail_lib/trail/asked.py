@@ -187,18 +187,21 @@ def _plain(one: Session, whole: bool) -> Told:
 
 def session(trail: Trail, name: object) -> Told:
     """
-    Return one session with all that is known of it (dict); ``name`` is its id, or the kernel's number (str).
+    Return one session with all that is known of it (dict); ``name`` is its id, or the kernel's number (str), and before
+    the id may stand its host and a slash.
 
     Raises CommandExecutionError where there is none, or several have that number.
     """
     identity = str(name)
-    wanted = Wanted(commands=True, id=identity if "@" in identity else None)
+    wanted = Wanted(commands=True, id=identity.rpartition("/")[2] if "@" in identity else None)
     query = questions.query(session=identity)
     found = [_plain(one, True) for one in _sessions(trail, wanted) if questions.matches(one, query)]
     if not found:
         raise CommandExecutionError(f"There is no session {identity!r} in the logs at hand.")
     if len(found) > 1:
-        several = ", ".join(one["id"] for one in found[:10])
+        ids = [one["id"] for one in found]
+        ids = ids if len(set(ids)) == len(ids) else [f"{one['host']}/{one['id']}" for one in found]
+        several = ", ".join(ids[:10])
         raise CommandExecutionError(f"Several sessions have the number {identity}: {several}. Name one by its id.")
     return found[0]
 

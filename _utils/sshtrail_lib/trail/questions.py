@@ -27,9 +27,9 @@ class Query(typing.NamedTuple):
     """
     Which sessions are asked for; None (or empty) for any.
 
-    ``user`` (account, or auid as a number), ``person``, ``key`` (fingerprint or its beginning), ``session`` (id, or the
-    kernel's number), ``state`` (str), ``address`` (network), ``command`` and ``path`` (patterns as of a shell, or
-    a part of what is looked for).
+    ``user`` (account, or auid as a number), ``person``, ``key`` (fingerprint or its beginning), ``session`` (id, which
+    may stand behind its host and a slash, or the kernel's number), ``state`` (str), ``address`` (network), ``command``
+    and ``path`` (patterns as of a shell, or a part of what is looked for).
     """
 
     user: str | None = None
@@ -71,13 +71,17 @@ def matches(session: Session, asked: Query) -> bool:
     return (
         (asked.user is None or asked.user in (session.user, str(session.auid)))
         and (asked.person is None or asked.person == session.person)
-        and (asked.session is None or asked.session in (session.id, session.id.partition("@")[0]))
+        and (asked.session is None or asked.session in _ids(session))
         and (asked.state is None or asked.state == session.state)
         and (asked.key is None or _has_key(session, asked.key))
         and (asked.address is None or any(one in asked.address for one in addresses(session.address)))
         and (asked.command is None or any(_runs(one, asked.command) for one in _commands(session)))
         and (asked.path is None or any(_alike(one.path, asked.path) for one in session.files))
     )
+
+
+def _ids(session: Session) -> tuple[str, ...]:
+    return session.id, session.id.partition("@")[0], f"{session.host}/{session.id}"
 
 
 def started(session: Session) -> int:

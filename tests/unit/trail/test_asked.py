@@ -17,6 +17,8 @@ from sshtrail_lib.trail.asked import Trail
 from sshtrail_lib.trail.history import ALL
 from sshtrail_lib.trail.sshd_log import Line
 
+from unit.trail.made import Made
+
 DATA = pathlib.Path(__file__).resolve().parents[2] / "data" / "sessions"
 TRUTH = [one for one in json.loads((DATA / "truth.json").read_text()) if not one.get("refused")]
 LOGS = {
@@ -136,6 +138,18 @@ def test_a_zone_and_times_in_the_wrong_order():
 def test_no_such_session(trail):
     with pytest.raises(CommandExecutionError, match="There is no session 'x' in the logs"):
         asked.session(trail, "x")
+
+
+def test_a_session_of_one_of_two_hosts_that_count_alike(tmp_path):
+    made = Made()
+    made.login(5, 50, 1001, "ana")
+    (tmp_path / "audit.log").write_text("".join(f"node={host} {line}\n" for line in made.audit for host in ("a", "b")))
+    both = Trail(asked.of_copies({"audit": str(tmp_path)}), {})
+    [one, other] = asked.sessions(both, ALL)
+    assert one["id"] == other["id"]
+    with pytest.raises(CommandExecutionError, match=f"a/{one['id']}, b/{one['id']}"):
+        asked.session(both, one["id"])
+    assert [asked.session(both, f"{host}/{one['id']}")["host"] for host in "ab"] == ["a", "b"]
 
 
 def test_nothing_of_a_log_reaches_a_terminal():
