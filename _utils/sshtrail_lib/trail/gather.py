@@ -16,8 +16,8 @@ from sshtrail_lib.trail.told import SWITCHES, Clock, Told
 
 #: Seconds by which a clock may go back between two events before that is told.
 BACK = 5.0
-#: Tolds of a process that are kept from before its session.
-EARLIER = 8
+#: Tolds of a process that are kept from before its session, and the seconds in which that begins then.
+EARLIER, SOON = 8, 120.0
 
 Place = tuple[str, int, int]
 
@@ -35,16 +35,18 @@ class Entry:
     """
     What is known of one session of the kernel's.
 
-    ``node`` (str), ``boot`` (int, counted in this log) and ``ses`` (int); the kernel's LOGIN record (``login``), PAM's
-    records from processes that say they are sshd (``starts``, ``ends``, ``gone``: USER_START, USER_END and CRED_DISP),
-    sshd's own (``terminals``: USER_LOGIN), those from su, sudo and their like (``switches``), and whether records claim
-    to be sshd's that are somebody else's (``forged``). All are Told, or lists of it.
+    ``node`` (str), ``boot`` (int, counted in this log) and ``ses`` (int); the kernel's LOGIN record (``login``), what
+    its process had said before that (``early``), PAM's records from processes that say they are sshd (``starts``,
+    ``ends``, ``gone``: USER_START, USER_END and CRED_DISP), sshd's own (``terminals``: USER_LOGIN), those from su, sudo
+    and their like (``switches``), and whether records claim to be sshd's that are somebody else's (``forged``). All are
+    Told, or lists of it.
     """
 
     node: str
     boot: int
     ses: int
     login: Told | None = None
+    early: list[Told] = dataclasses.field(default_factory=list)
     starts: list[Told] = dataclasses.field(default_factory=list)
     ends: list[Told] = dataclasses.field(default_factory=list)
     gone: list[Told] = dataclasses.field(default_factory=list)
@@ -76,7 +78,7 @@ class Gathered:
         self.entries: dict[Place, Entry] = {}
         self.boots: dict[tuple[str, int], Boot] = {}
         self.current: dict[str, int] = collections.defaultdict(int)
-        #: What sshd's processes said before their session began, by node, boot and process.
+        #: What sshd's processes said before a session of theirs began, by node, boot and process; then it is its own.
         self.earlier: dict[Place, collections.deque[Told]] = {}
         self._clocks: dict[str, Clock] = collections.defaultdict(Clock)
         #: Of which boot each record is, to know it again in a copy of the log.
@@ -127,6 +129,15 @@ class Gathered:
             place = (record.node, boot, record.ses)
             entry = self.entries.get(place) or self.entries.setdefault(place, Entry(*place))
             _enter(entry, record)
+            begun = entry.login is record
+            if begun:
+                entry.early = list(self.earlier.pop((record.node, boot, record.pid or 0), ()))
+
+    def before(self, entry: Entry, first: Told) -> list[Told]:
+        """Return what a process said shortly before its ``first`` record (Told) in the session of an :class:`Entry`."""
+        own = entry.early if entry.login and entry.login.pid == first.pid else []
+        late = self.earlier.get((entry.node, entry.boot, first.pid or 0), ())
+        return [one for one in (*own, *late) if one.serial <= first.serial and first.time - one.time < SOON]
 
 
 def _enter(entry, record):

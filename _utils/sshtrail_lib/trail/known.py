@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from sshtrail_lib.trail.gather import Entry, Gathered, Place
 from sshtrail_lib.trail.kept import Kept
@@ -14,8 +14,6 @@ from sshtrail_lib.trail.told import SSHD, Told
 
 #: Where people put programs of their own.
 ANYBODYS = ("/tmp/", "/var/tmp/", "/dev/", "/run/", "/home/", "/root/")  # noqa: S108
-#: Seconds that may lie between the records of one login.
-SOON = 120.0
 
 
 @dataclasses.dataclass
@@ -60,9 +58,7 @@ def logins(gathered: Gathered, kept: Mapping[Place, Kept]) -> list[Login]:
         The commands (mapping of node, boot and session to :class:`~sshtrail_lib.trail.kept.Kept`).
     """
     found = [
-        login
-        for place, entry in gathered.entries.items()
-        for login in _of_entry(entry, kept.get(place), gathered.earlier)
+        login for place, entry in gathered.entries.items() for login in _of_entry(entry, kept.get(place), gathered)
     ]
     return sorted(found, key=lambda one: (one.entry.node, one.entry.boot, one.first.serial))
 
@@ -79,7 +75,7 @@ def _pids(entry: Entry) -> list[int]:
     return list(dict.fromkeys(pid for pid in pids if pid is not None))
 
 
-def _of_entry(entry, kept, earlier):
+def _of_entry(entry, kept, gathered):
     """Yield the logins of one session of the kernel's: mostly one, none where it is not sshd's."""
     for pid in _pids(entry):
         login = entry.login if entry.login and entry.login.pid == pid else None
@@ -91,19 +87,13 @@ def _of_entry(entry, kept, earlier):
         one.refused = bool(starts) and not opened
         if not starts and not ends:
             # PAM's record may be missing; that the process is sshd's it said before.
-            known = earlier.get((entry.node, entry.boot, pid), ())
-            if not login or not known or not before(known, login):
+            if not login or not gathered.before(entry, login):
                 continue
             one.doubt = "PAM's record of its beginning is missing"
         program = None if login else _program(pid, one.first, kept)
         if not (login or _is_sshd(program) or (first and program is None)):
             continue
         yield one
-
-
-def before(known: Iterable[Told], login: Told) -> bool:
-    """Tell whether one of some records (iterable of Told) comes shortly before another (bool)."""
-    return any(record.serial <= login.serial and login.time - record.time < SOON for record in known)
 
 
 def _program(pid, record, kept):

@@ -14,7 +14,7 @@ from sshtrail_lib.base import text
 from sshtrail_lib.trail import changes, join
 from sshtrail_lib.trail.gather import BACK, Gathered, Place
 from sshtrail_lib.trail.kept import Commands, Kept, command, segment
-from sshtrail_lib.trail.known import Login, before, logins
+from sshtrail_lib.trail.known import Login, logins
 from sshtrail_lib.trail.scan import Call
 from sshtrail_lib.trail.session import CLOSED, KILLED, LOST, OPEN, Certificate, Channel, Key, Session
 from sshtrail_lib.trail.sshd_log import Line
@@ -104,7 +104,7 @@ class Sessions:
             session = Session(f"none@{_stamp(when_)}.{line.pid}", line.host or self.host, line.fields["user"])
             session.started, session.pid = when_, line.pid
             joined = self.book.whole(line)
-            _said(session, None, joined, {})
+            _said(session, joined, [])
             _moved(session, joined)
             over = next((one for one in joined.others if one.event == "disconnect"), None)
             session.state, session.ended = (CLOSED, over.when.timestamp()) if over else (LOST, None)
@@ -125,8 +125,7 @@ class Sessions:
     def _user(self, login):
         node, auid = login.entry.node, login.first.auid
         known = None if auid is None or (node, auid) in self.shared else self.names[node].get(auid)
-        early = self.gathered.earlier.get((node, login.entry.boot, login.pid), ())
-        asked = [record.acct for record in early if record.acct and before([record], login.first)]
+        asked = [record.acct for record in self.gathered.before(login.entry, login.first) if record.acct]
         return _message(login, "acct") or next(reversed(asked), known)
 
     def _session(self, login, joined, sharing):
@@ -141,7 +140,7 @@ class Sessions:
             pid=login.pid,
         )
         self._beginning(session, login)
-        _said(session, login, joined, self.gathered.earlier)
+        _said(session, joined, self.gathered.before(login.entry, login.first))
         self._end(session, login, joined)
         session.tty = _terminal(login, joined)
         self._did(session, login, joined, sharing)
@@ -327,14 +326,14 @@ def _share(kept: Kept, login: Login, joined: join.Joined, sharing: Sequence[Logi
 # --- What sshd said ---------------------------------------------------------------------------------------------
 
 
-def _said(session, login, joined, earlier):
+def _said(session, joined, early):
     """Add what sshd said of a login, and what PAM's and Red Hat's records say of its key."""
     line = joined.accepted
     if not line:
         why = joined.why
         fields = [name for name in ("port", "method", "key", "certificate", "channels") if not getattr(session, name)]
         session.unknown.update(dict.fromkeys(fields, why))
-        _recorded(session, login, earlier)
+        _recorded(session, early)
         if session.address is None:
             session.unknown["address"] = why
         return
@@ -346,7 +345,7 @@ def _said(session, login, joined, earlier):
         session.user = fields["user"]
         session.unknown.pop("user", None)
     _credential(session, line, joined.others)
-    _contradicted(session, login, earlier)
+    _contradicted(session, early)
     _channels(session, joined)
 
 
@@ -399,25 +398,24 @@ def _same_key(one, fields):
     return other or one.get("fingerprint") == fields["fingerprint"]
 
 
-def _own(session, login, earlier):
+def _own(session, early):
     """Return what the process of a login sent shortly before (list of Told), and the fingerprints in that (set)."""
-    known = earlier.get((login.entry.node, login.entry.boot, login.pid), ()) if login else ()
-    own = [record for record in known if before([record], login.first) and _of_login(session, record)]
+    own = [record for record in early if _of_login(session, record)]
     return own, {one for record in own if (one := _fingerprint(record))}
 
 
-def _contradicted(session, login, earlier):
+def _contradicted(session, early):
     """Believe no line that tells another key than the audit log: in syslog's files anybody can have written it."""
-    _, prints = _own(session, login, earlier)
+    _, prints = _own(session, early)
     if session.key and prints and session.key.fingerprint not in prints:
         session.key = session.certificate = None
         why = f"sshd's line tells another key than the audit log, which has {', '.join(sorted(prints))}"
         session.unknown.update(key=why, certificate=why)
 
 
-def _recorded(session, login, earlier):
+def _recorded(session, early):
     """Add how somebody logged in, as far as the records of his process tell that without sshd's line."""
-    own, prints = _own(session, login, earlier)
+    own, prints = _own(session, early)
     by_pam = [record for record in own if record.type == "USER_AUTH" and record.op == "PAM:authentication"]
     if len(prints) == 1:
         session.method, session.key = "publickey", Key("", prints.pop())

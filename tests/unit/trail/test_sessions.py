@@ -2,6 +2,7 @@
 What is made of histories that nobody can have on demand: numbers that come again, reboots, forged records.
 """
 
+import base64
 import datetime
 
 import pytest
@@ -478,6 +479,24 @@ def test_a_key_of_the_login_before_with_the_same_process_number(tmp_path, addres
     log.auth = []
     [one] = read(tmp_path, log)
     assert (one["key"] is not None) == known and (known or one["method"] is None)
+
+
+@pytest.mark.parametrize("pause", [1, 100])
+def test_what_was_said_before_another_login_is_not_about_this_one(tmp_path, pause):
+    log = Made()
+    for number in range(9):
+        log.message("CRYPTO_KEY_USER", 50, UNSET, UNSET, RED_HAT.format(f"{number:02}:" * 31 + "11", "10.0.0.9"))
+        log.login(5 + 2 * number, 50, 1001, "ana")
+        log.logout(5 + 2 * number, 50, 1001, "ana")
+        log.time += pause
+        # A job of cron's that gets the number next, of which nothing but its LOGIN is of concern.
+        old = f"old-auid={UNSET} auid=1001 tty=(none) old-ses={UNSET} ses={6 + 2 * number} res=1"
+        log.event(("LOGIN", f"pid=50 uid=0 {old}"))
+        log.pam("USER_START", 50, 1001, 6 + 2 * number, "ana", "/usr/sbin/cron")
+    log.auth = []
+    found = read(tmp_path, log)
+    digests = [base64.b64encode(bytes([*[int(f"{number:02}", 16)] * 31, 0x11])).decode() for number in range(9)]
+    assert prints(found) == [f"SHA256:{digest.rstrip('=')}" for digest in digests]
 
 
 @pytest.mark.parametrize("said,known", [("11:" * 31 + "11", False), ("00:" * 31 + "00", True)])
