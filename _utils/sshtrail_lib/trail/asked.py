@@ -19,6 +19,7 @@ from sshtrail_lib.trail import blocks, export, history, moments, notable, people
 from sshtrail_lib.trail.history import Sources, Wanted
 from sshtrail_lib.trail.people import People
 from sshtrail_lib.trail.session import Session, told
+from sshtrail_lib.trail.told import SSHD, UNSET
 
 Told = dict[str, typing.Any]
 FORMATS = ("data", "table", *export.FORMATS)
@@ -46,7 +47,20 @@ def of_this_host(log: str, sshd_logs: Iterable[str], host: str) -> Sources:
     """
     audit = blocks.rotated(log)
     alive = frozenset(int(name) for name in os.listdir("/proc") if name.isdigit())
-    return Sources(audit, [one for path in sshd_logs for one in blocks.rotated(path)], None, host, None, alive)
+    sshd = [one for path in sshd_logs for one in blocks.rotated(path)]
+    here = frozenset(ses for pid in alive if (ses := _served_by(pid)) is not None)
+    return Sources(audit, sshd, None, host, None, alive, here)
+
+
+def _served_by(pid: int) -> int | None:
+    """Return the kernel's session (int) that a process of sshd's serves as root, None for another process."""
+    try:
+        with open(f"/proc/{pid}/comm") as comm, open(f"/proc/{pid}/sessionid") as number:
+            ours = comm.read().rstrip("\n") in SSHD and os.fstat(number.fileno()).st_uid == 0
+            session = int(number.read())
+            return session if ours and session != UNSET else None
+    except (OSError, ValueError):
+        return None
 
 
 def of_copies(logs: object) -> Sources:
@@ -149,6 +163,8 @@ def logins(trail: Trail, since: float | None, ids: Iterable[str] | None = None, 
         Whether the commands are told (bool); else not even their number is.
     """
     wanted, asked = Wanted(since=since, commands=commands or None), None if ids is None else set(ids)
+    # One that is idle is no news, and its beginning may be far back.
+    trail = trail._replace(sources=trail.sources._replace(here=frozenset()))
     found = (one for one in _sessions(trail, wanted) if asked is None or one.id in asked)
     return [{**_plain(one, commands), "pid": one.pid} for one in found]
 

@@ -92,6 +92,8 @@ class Gathered:
             Whether it precedes what was taken in already (bool).
         """
         if late:
+            # Of what was read since there may be no record of a login.
+            self._of(record.node, 0).saw(record.serial, record.time)
             self._sort(record, 0)
             return
         # All but the program, which is looked up.

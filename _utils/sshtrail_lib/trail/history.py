@@ -70,6 +70,9 @@ class Sources(typing.NamedTuple):
         The time zone of syslog's old time stamps (datetime.tzinfo), None for this host's.
     alive
         Which processes still live (collection of int, pids), where that can be asked; None where the logs are copies.
+    here
+        The kernel's sessions (collection of int) of sshd's processes that still live: nothing else may tell of one that
+        is idle.
     """
 
     audit: Sequence[str]
@@ -78,6 +81,7 @@ class Sources(typing.NamedTuple):
     host: str = ""
     zone: datetime.tzinfo | None = None
     alive: frozenset[int] | None = None
+    here: frozenset[int] = frozenset()
 
 
 class Wanted(typing.NamedTuple):
@@ -216,6 +220,8 @@ class _History:
                 place = node, self.gathered.current[node]
                 self.most[place] = max(last, self.most.get(place, last))
         if since is not None:
+            if files and not parts and self.sources.here:
+                parts = [blocks.Piece(len(files) - 1, os.path.getsize(files[-1]), None)]
             # The last that is put in of each log is the first that was read of it.
             for part in {blocks.log_of(files[part.number]): part for part in parts[::-1]}.values():
                 self._look_back(files, part)
@@ -267,8 +273,9 @@ class _History:
                 return
 
     def _begun_before(self):
-        """Return the sessions (set of node, boot and number) of which something is known, but no beginning."""
-        known = {*self.gathered.entries, *self.kept}
+        """Return the sessions (set of node, boot and number) that are known, but not how they began."""
+        nodes = [node for node in self.last if self.gathered.current[node] == 0] or [""]
+        known = {*self.gathered.entries, *self.kept, *((node, 0, ses) for node in nodes for ses in self.sources.here)}
         return {
             place
             for place in known
@@ -278,8 +285,8 @@ class _History:
     def sessions(self):
         """Yield the sessions, and sshd's lines with them."""
         ends = [boot.time for boot in self.gathered.boots.values()]
-        begins = [entry.login.seconds for entry in self.gathered.entries.values() if entry.login]
-        since = min(begins) - MARGIN if begins and self.wanted.since is not None else None
+        begins = [entry.login.time for entry in self.gathered.entries.values() if entry.login]
+        since = None if self.wanted.since is None else min([self.wanted.since, *begins]) - MARGIN
         said = _said(self.sources, since, max(ends, default=None), TELLING)
         made = Sessions(self.gathered, self.kept, said, self.sources.host, self.full)
         made.alive, made.gaps = self.sources.alive, self.gaps
@@ -446,7 +453,7 @@ def _journal(since):
     if not program or not os.path.isdir("/run/systemd/system"):
         return
     tags = [word for tag in sshd_log.TAGS for word in ("-t", tag)]
-    begin = [] if since is None else [f"--since=@{int(since)}"]
+    begin = [] if since is None else [f"--since=@{max(0, int(since))}"]
     with subprocess.Popen(
         [program, *JOURNAL[1:], *begin, *tags],
         stdin=subprocess.DEVNULL,

@@ -379,6 +379,31 @@ def test_the_files_of_the_journal_are_read_by_its_program(tmp_path, monkeypatch)
     agrees(read(found))
 
 
+@pytest.mark.parametrize("since", [None, 1795648818.0, 5.0, 1795700000.0])
+def test_the_journal_of_this_host_is_asked_for_what_is_needed(tmp_path, monkeypatch, since):
+    (tmp_path / "journal.json").write_bytes(JOURNAL)
+    program = tmp_path / "journalctl"
+    program.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\nexec cat {tmp_path}/journal.json\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    isdir = history.os.path.isdir
+    monkeypatch.setattr(history.os.path, "isdir", lambda path: path == "/run/systemd/system" or isdir(path))
+    found = read(RECORDED._replace(sshd=(), journal=None), Wanted(since=since))
+    every = {
+        one["id"]: one["key"] for one in read(RECORDED._replace(sshd=(), journal=[str(tmp_path / "journal.json")]))
+    }
+    assert {one["id"]: one["key"] for one in found} == {one["id"]: every[one["id"]] for one in found}
+    said = re.findall(r"--since=@(\S+)", (tmp_path / "asked").read_text())
+    if since is None:
+        assert said == [] and len(found) == len(every)
+    else:
+        # As journalctl(1) takes it, and no later than what was asked for or is still open then.
+        started = [datetime.datetime.fromisoformat(one["started"].replace("Z", "+00:00")).timestamp() for one in found]
+        assert (
+            0 <= int(said[0]) <= min([since, *started]) and int(said[0]) >= min([since, *started]) - 2 * history.MARGIN
+        )
+
+
 def exported(journal):
     """Return a journal as ``journalctl -o export`` writes it."""
     out = b""

@@ -6,7 +6,7 @@ import base64
 import datetime
 
 import pytest
-from sshtrail_lib.trail import history
+from sshtrail_lib.trail import blocks, history
 from sshtrail_lib.trail.history import Sources, Wanted
 from sshtrail_lib.trail.session import told
 
@@ -163,6 +163,30 @@ def test_a_line_that_another_wrote_for_the_process_hides_none_of_its_own(tmp_pat
         "command",
         "subsystem",
     ]
+
+
+LONG_AGO = [(True, ()), (False, ()), (True, (5,)), (False, (5,)), (None, (5,))]
+
+
+@pytest.mark.parametrize("commands,here", LONG_AGO)
+@pytest.mark.parametrize("busy", [True, False])
+def test_who_has_been_there_for_long(tmp_path, monkeypatch, busy, commands, here):
+    monkeypatch.setattr(blocks, "NEAR", 2**12)
+    log = Made()
+    log.login(5, 50, 1001, "ana")
+    for ses, pause in ((9, 9000), (5 if busy else 9, 0)):
+        for number in range(300):
+            log.run(ses, 60, 1001, "/bin/echo", str(number))
+        log.time += pause
+    read(tmp_path, log)
+    audit, auth = ([str(tmp_path / name)] for name in ("audit.log", "auth.log"))
+    sources = Sources(audit, auth, zone=datetime.timezone.utc, alive=frozenset([50]), here=frozenset(here))
+    for since in (log.time - 60, log.time + 1000):
+        found = [told(one) for one in history.sessions(sources, Wanted(since=since, commands=commands))]
+        # Without a word of it, nobody can know that it still is there, unless this is its host.
+        if here or (busy and commands is not None and since < log.time):
+            assert [(one["user"], one["state"]) for one in found] == [("ana", "open")]
+            assert prints(found) == [fingerprint("a")] and "it began before" in found[0]["unknown"]["files"]
 
 
 # --- What is forged ---------------------------------------------------------------------------------------------
