@@ -732,3 +732,51 @@ def test_spoiled_logs_give_no_error_and_no_wrong_key(place, audit, auth):
         if one["key"] and true and one["method"] == "publickey" and not auth:
             assert one["key"]["fingerprint"] == true["key"]
         json.dumps(one)
+
+
+def moved_about(draw, log):
+    """Drop, double, swap and move lines of a log, cut one, and join one with the next."""
+    lines = log.splitlines(True)
+    for kind, at, size in draw:
+        at %= len(lines)
+        piece, other = lines[at : at + size], min(at + size, len(lines) - 1)
+        if kind == "drop":
+            del lines[at : at + min(size, len(lines) - 50)]
+        elif kind == "double":
+            lines[other:other] = piece
+        elif kind == "swap":
+            lines[at], lines[other] = lines[other], lines[at]
+        elif kind == "late":
+            lines[at : at + size] = []
+            lines[other:other] = piece
+        else:
+            lines[at] = lines[at][: size % len(lines[at])] + (b"\n" if kind == "cut" else b"")
+    return b"".join(lines)
+
+
+MOVES = st.lists(
+    st.tuples(
+        st.sampled_from(["drop", "double", "swap", "late", "cut", "join"]), st.integers(0, 10**6), st.integers(1, 120)
+    ),
+    max_size=8,
+)
+# What a session has from its login and sshd's line together: right, or not known.
+JOINED = ("user", "auid", "method", "certificate", "person", "tty", "host")
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@given(MOVES, MOVES, st.booleans())
+def test_lines_that_were_moved_about_give_no_wrong_join(place, audit, said, by_journal):
+    sources = written(place, SMALL, SMALL_AUTH, JOURNAL if by_journal else None)
+    clean = {one["from"]["address"]: one for one in read(sources)}
+    log = moved_about(said, JOURNAL if by_journal else SMALL_AUTH)
+    found = read(written(place, moved_about(audit, SMALL), log, log if by_journal else None))
+    known = [one for one in found if one["from"]["address"]]
+    assert len({one["from"]["address"] for one in known}) == len(known)
+    for one in known:
+        assert one["from"]["address"] in TRUTH
+        true = clean.get(one["from"]["address"], one)
+        assert one["key"] in (None, true["key"]) or one["key"]["file"] is None
+        assert [name for name in JOINED if one[name] not in (None, true[name]) and true[name] is not None] == []
+        assert one["from"]["port"] in (None, true["from"]["port"]) or true["from"]["port"] is None
+        assert not one["key"] or one["key"]["fingerprint"] == TRUTH[one["from"]["address"]]["key"]
