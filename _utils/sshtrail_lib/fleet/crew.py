@@ -110,8 +110,8 @@ class Crew:
             self._waiting.append(name)
 
     def busy(self) -> bool:
-        """Tell whether a step at once would do something (bool), and nobody should sleep before."""
-        return self._pillars.busy()
+        """Tell whether a step at once would do something, or waits itself (bool), and nobody should sleep before."""
+        return self._pillars.asked() > 0
 
     def step(self) -> dict[str, Outcome]:
         """Do what can be done now, without waiting for anybody; return which repairs have come to an end (dict)."""

@@ -1,7 +1,8 @@
 """
 What the master's own pillar asks of many hosts, compiled by as many processes as there are processors.
 
-Salt compiles a pillar in a twentieth of a second of a processor, and that is most of what a repair costs a master.
+Salt compiles a pillar in a twentieth of a second of a processor, and that is most of what a repair costs a master. One
+may have no end, and only a process can be ended: a thread, which a reactor has for a runner, cannot.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ import ctypes
 import importlib
 import logging
 import multiprocessing
-import multiprocessing.pool
+import multiprocessing.connection
 import os
 import signal
 import threading
 import time
 import typing
 from collections.abc import Callable, Iterable, Iterator
+from multiprocessing.connection import Connection
 
 from salt.loader.lazy import LazyLoader
 
@@ -27,16 +29,15 @@ from sshtrail_lib.base import text
 
 log = logging.getLogger(__name__)
 
-#: From so many pillars on that wait, it is worth while to start other processes; and how many there are at most.
-WORTHWHILE, MOST = 8, 4
-#: Seconds between two looks for what was compiled.
-PAUSE = 0.02
-#: Seconds after which a process that compiles a pillar is not waited for any more.
-DEADLINE = 60
-#: Seconds that a pillar may take: what it is made from can be what its minion says of itself.
-LONGEST, AGAIN = 30, 1.0
-#: So often a pillar is tried that takes longer: the process may hang, which is none of the pillar's doing.
-TRIES = 2
+#: How many processes there are at most.
+MOST = 4
+#: Seconds that are waited for what is compiled at most, before whoever waits does something else.
+PAUSE = 0.1
+#: Seconds that a pillar may take when it is tried, and tried again: what it is made from can be what its minion says of
+#: itself. What takes longer, or whose process ends, may be none of the pillar's doing, so that others try it then.
+TRIES = (10.0, 30.0)
+#: Seconds after that in which a process can say so, and seconds until a pillar is told once more to come to its end.
+SLACK, AGAIN = 10.0, 1.0
 #: linux/prctl.h: which signal a process gets when the one that has started it ends.
 PR_SET_PDEATHSIG = 1
 #: What Salt's loader finds by listing directories.
@@ -46,6 +47,46 @@ LISTED = ("file_mapping", "suffix_map", "suffix_order")
 LATE = ("late",)
 #: Tells what is asked of a host (anything), None for nothing: what it raises is logged, and counts as that.
 Asked = Callable[[str], typing.Any]
+
+
+class _Worker:
+    """
+    A process that compiles pillars one by one, for what it is sent by a pipe of its own: nobody else waits for a lock
+    that it held when it was killed or stopped.
+    """
+
+    def __init__(self, compile_: Asked) -> None:
+        # A child of this process knows all that it needs.
+        context = multiprocessing.get_context("fork")
+        self.pipe, theirs = context.Pipe()
+        self.name, self._until = "", 0.0
+        arguments = [theirs, self.pipe, compile_, os.getpid()]
+        self.process = context.Process(target=_serve, args=arguments, daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def ask(self, name: str, seconds: float) -> None:
+        """Ask for the pillar of the host ``name`` (str), which may take so long (float), and nothing else meanwhile."""
+        self.name, self._until = name, time.monotonic() + seconds + SLACK
+        # One that has ended says so when it is listened to.
+        with contextlib.suppress(OSError):
+            self.pipe.send((name, seconds))
+
+    def told(self) -> tuple[typing.Any] | None:
+        """Return what is asked, alone in a tuple, None while it is not known: :data:`LATE` of one that has ended."""
+        try:
+            if self.pipe.poll():
+                return (self.pipe.recv(),)
+        except (EOFError, OSError):
+            return (LATE,)
+        return (LATE,) if time.monotonic() > self._until else None
+
+    def end(self) -> None:
+        """End the process, whatever it does: one that was stopped hears nothing else."""
+        self.process.kill()
+        # It may wait for a disk that does not answer.
+        self.process.join(PAUSE)
+        self.pipe.close()
 
 
 class Pillars:
@@ -62,15 +103,15 @@ class Pillars:
         """
         self._compile = compile_
         self._names: collections.deque[str] = collections.deque()
-        self._pool: multiprocessing.pool.Pool | None = None
-        self._out: dict[str, tuple[multiprocessing.pool.AsyncResult, float]] = {}
+        self._workers: list[_Worker] = []
         self._late: collections.Counter[str] = collections.Counter()
 
     def __enter__(self) -> Pillars:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._close()
+        for worker in self._workers:
+            worker.end()
 
     def ask(self, names: list[str]) -> None:
         """Ask for the pillars of hosts (ids)."""
@@ -78,63 +119,62 @@ class Pillars:
 
     def asked(self) -> int:
         """Return of how many hosts nothing was told yet (int)."""
-        return len(self._names) + len(self._out)
-
-    def busy(self) -> bool:
-        """Tell whether this process itself has pillars to compile (bool)."""
-        return bool(self._names)
+        return len(self._names) + len(self._busy())
 
     def told(self) -> Iterator[tuple[str, typing.Any]]:
-        """Yield the id of each host of which it is known now what is asked, and that."""
-        if not self._pool and self._worthwhile() and not multiprocessing.current_process().daemon:
-            self._start()
-        if self._pool:
-            self._hand_out(self._pool)
-            yield from self._handed_in()
+        """
+        Yield the id of each host of which it is known now what is asked, and that.
+
+        Where others compile it, they are waited for, for a moment.
+        """
+        if not multiprocessing.current_process().daemon:
+            self._hand_out()
+        if busy := self._busy():
+            multiprocessing.connection.wait([worker.pipe for worker in busy], PAUSE)
+            yield from self._handed_in(busy)
         elif self._names:
             name = self._names.popleft()
-            yield name, _or_none(self._compile, name)
+            yield name, _or_none(self._compile, name, TRIES[-1])
 
-    def _worthwhile(self) -> bool:
-        # What may have no end is for a process that can be ended.
-        return len(self._names) >= WORTHWHILE or any(self._late[name] for name in self._names)
+    def _busy(self) -> list[_Worker]:
+        return [worker for worker in self._workers if worker.name]
 
-    def _start(self) -> None:
-        # A child of this process knows all that it needs.
-        processes = min(MOST, len(os.sched_getaffinity(0)))
-        self._pool = multiprocessing.get_context("fork").Pool(processes, _begin, [self._compile, os.getpid()])
-
-    def _hand_out(self, pool: multiprocessing.pool.Pool) -> None:
+    def _hand_out(self) -> None:
+        most = min(MOST, len(os.sched_getaffinity(0)))
         while self._names:
+            idle = next((worker for worker in self._workers if not worker.name), None)
+            if idle is None and len(self._workers) < most:
+                idle = self._begun()
+            if idle is None:
+                return
             name = self._names.popleft()
-            self._out[name] = pool.apply_async(_of, [name]), time.monotonic()
+            idle.ask(name, TRIES[self._late[name]])
 
-    def _handed_in(self) -> Iterator[tuple[str, typing.Any]]:
-        ready = {name: result.get() for name, (result, _) in self._out.items() if result.ready()}
-        late = [name for name, found in ready.items() if found == LATE and self._is_tried_again(name)]
-        for name, found in ready.items():
-            del self._out[name]
-            if name not in late:
+    def _begun(self) -> _Worker | None:
+        try:
+            worker = _Worker(self._compile)
+        except OSError as exc:
+            # No memory, or too many processes: others that are there go on, or this one does it.
+            log.error("No process can be started to compile pillars: %s", exc)
+            return None
+        self._workers.append(worker)
+        return worker
+
+    def _handed_in(self, busy: list[_Worker]) -> Iterator[tuple[str, typing.Any]]:
+        for worker in busy:
+            said = worker.told()
+            if said is None:
+                continue
+            (found,), name, worker.name = said, worker.name, ""
+            if found == LATE:
+                # A fork of a process with threads can hang for ever, whatever it is asked: another is begun.
+                self._workers.remove(worker)
+                worker.end()
+                self._late[name] += 1
+            if found == LATE and self._late[name] < len(TRIES):
+                self._names.append(name)
+            else:
                 yield name, None if found == LATE else found
-        if late:
-            # A fork of a process with threads can hang for ever, whatever it is asked: others are begun.
-            self._names.extend([*self._out, *late])
-            self._close()
-        if self._out and time.monotonic() - max(since for _, since in self._out.values()) > DEADLINE:
-            # Whatever hangs there: this process compiles what is left itself.
-            log.error("The processes that compile pillars do not come to an end")
-            self._names.extend(self._out)
-            self._close()
-
-    def _is_tried_again(self, name: str) -> bool:
-        self._late[name] += 1
-        return self._late[name] < TRIES
-
-    def _close(self) -> None:
-        self._out = {}
-        if self._pool:
-            self._pool.terminate()
-            self._pool = None
 
 
 def asked(compile_: Asked, names: Iterable[str]) -> Iterator[tuple[str, typing.Any]]:
@@ -143,23 +183,24 @@ def asked(compile_: Asked, names: Iterable[str]) -> Iterator[tuple[str, typing.A
         wanted.ask(list(names))
         while wanted.asked():
             yield from wanted.told()
-            if not wanted.busy():
-                time.sleep(PAUSE)
 
 
-_COMPILE: list[Asked] = []
-
-
-def _begin(compile_: Asked, parent: int) -> None:
+def _serve(pipe: Connection, theirs: Connection, compile_: Asked, parent: int) -> None:
+    """Tell what is asked by a ``pipe``, until nobody has its other end (``theirs``) any more."""
+    theirs.close()
     # Salt's own way to end is not this process's, and whoever started it may be killed.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         # It was before this could be asked for.
         os._exit(1)
     list_once()
     count_never()
-    _COMPILE[:] = [compile_]
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            name, seconds = pipe.recv()
+            pipe.send(_or_none(compile_, name, seconds, LATE))
 
 
 def list_once() -> None:
@@ -198,15 +239,11 @@ def count_never() -> None:
         optsdict.OptsDict.__bool__ = lambda opts: True
 
 
-def _of(name: str) -> typing.Any:
-    return _or_none(_COMPILE[0], name, LATE)
-
-
-def _or_none(compile_: Asked, name: str, late: typing.Any = None) -> typing.Any:
-    """Return what is asked of a host, None for what cannot be told, and ``late`` where that took too long."""
+def _or_none(compile_: Asked, name: str, seconds: float, late: typing.Any = None) -> typing.Any:
+    """Return what is asked of a host, None for what cannot be told, and ``late`` where that took too long (float)."""
     over: list[float] = []
     try:
-        with _limited(LONGEST, over):
+        with _limited(seconds, over):
             return compile_(name)
     except Exception as exc:  # noqa: BLE001 - a pillar may use what the minion says of itself: the others go on
         log.error("The pillar of %s cannot be used: %s", text.line(name), text.line(str(exc), 5 * text.LONGEST))
