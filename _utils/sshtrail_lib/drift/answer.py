@@ -20,6 +20,8 @@ RETURNER = "sshtrail_mine"
 #: What a host can be asked, so that nothing else comes into the mine; each answer replaces the one before.
 APPLY, CONDITION, JOB = "state.apply", "sshtrail.condition", "sshtrail_answer.job"
 SYNC = "saltutil.sync_all"
+#: Salt's own: what a host that has nothing of this project can put into its mine.
+THERE = "mine.send"
 #: These are told as they are, or not at all.
 COMPLIANCE, OVERVIEW = "sshtrail.compliance", "sshtrail.overview"
 SESSIONS, SESSION = "sshtrail_trail.sessions", "sshtrail_trail.session"

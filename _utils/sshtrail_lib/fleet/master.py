@@ -39,8 +39,9 @@ TARGETS = ["glob", "pcre", "list", "grain", "grain_pcre", "pillar", "pillar_pcre
 TARGETS += ["ipcidr", "nodegroup", "range", "compound"]
 #: What is said of a pillar that Salt cannot compile: the log has more.
 UNCOMPILED = "its pillar cannot be compiled"
-#: Seconds after which a host that has not answered is asked whether it is at work.
-PATIENCE = 15
+#: Seconds after which a host that has not answered is asked whether it is at work, and for which one is asked then
+#: whether it is there at all.
+PATIENCE, THERE = 15, 10
 
 Answers = dict[str, typing.Any]
 #: Sends an event: its tag (str) and its body (dict).
@@ -104,11 +105,6 @@ class Master(typing.NamedTuple):
         with salt.utils.event.get_master_event(self.opts, self.opts["sock_dir"], listen=False) as bus:
             yield lambda tag, body: bus.fire_event(body, tag)
 
-    def returned(self, jid: str) -> Answers:
-        """Return what has come back from a job (dict by id): what anybody may have sent, and proves nothing."""
-        with salt.client.get_local_client(mopts=self.opts) as client:
-            return {name: got.get("ret") for name, got in client.get_cache_returns(jid).items()}
-
     def pillar(self, minion: str) -> tuple[dict[str, typing.Any], str]:
         """Return a minion's pillar as the master compiles it (dict), and the family of its distribution (str)."""
         # In an orchestration the options hold the master's own pillar, and Salt 3008 lets that into everybody's: not
@@ -165,7 +161,7 @@ def answers(
     timeout
         How long to wait for an answer, in seconds (int).
 
-    For one that did answer, but not where only it can, that is told (str): it lacks the modules of this project.
+    For one that is there, and does not answer, that is told (str): it lacks the modules of this project.
     """
     rollout.seconds("timeout", timeout)
     size = len(names) if batch is None else rollout.amount("batch", batch, len(names))
@@ -173,20 +169,26 @@ def answers(
     for part in remedy.batches(names, max(1, size)):
         told, asked = ask(master, part, function, timeout=min(timeout, PATIENCE), longest=timeout, **kwargs)
         found |= told
-        silent = asked.away | asked.late
-        if silent:
-            found |= _unproven(function, master.returned(asked.jid), silent)
+        found |= dict.fromkeys(_lacking(master, asked, min(timeout, THERE)), standing.LACKING)
     return found
 
 
-def _unproven(function: str, returned: Answers, silent: set[str]) -> Answers:
-    """Return what is told of those that have answered over the bus alone (dict): nothing of what came, by whomever."""
-    lacks = f"'{function}' is not available"
-    return {
-        name: f"{lacks}: run saltutil.sync_all on it." if returned[name] == f"{lacks}." else standing.UNPROVEN
-        for name in silent
-        if name in returned
-    }
+def _lacking(master: Master, asked: Question, timeout: float) -> set[str]:
+    """
+    Return which hosts (ids) are there, and lack the modules of this project: nothing in the mine answers a question.
+
+    What comes back over the bus tells nothing of that: anybody can have sent it.
+    """
+    silent = asked.away | asked.late
+    if not silent or not asked.jid:
+        return set()
+    with master.publisher() as publish:
+        # Those that are away were asked this already.
+        late = asked.late - asked.spoke
+        work = Question(publish, master.mine(), late, drift_answer.JOB, asked.jid, timeout=timeout)
+        there = question.Presence(publish, master.mine(), silent - asked.spoke, f"sshtrail {asked.jid}", timeout)
+        has = set(question.wait(work))
+        return set(question.wait(there)) - has
 
 
 def rows(master: Master, names: list[str], batch: int | str | None = None, timeout: int = 60) -> dict[str, Row]:

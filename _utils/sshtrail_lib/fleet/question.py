@@ -36,7 +36,7 @@ class Question:
 
     Its number is :attr:`jid`. Who does not answer is asked after ``timeout`` seconds, and again after as many, whether
     it is at work; who does not say so is given up (:attr:`away`). Who says so has ``longest`` seconds in all, and is
-    given up too (:attr:`late`).
+    given up too (:attr:`late`). Who has said whether it is at work (:attr:`spoke`) has the modules of this project.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class Question:
         self.left, self._key = set(hosts), answer.key(function)
         self.away: set[str] = set()
         self.late: set[str] = set()
+        self.spoke: set[str] = set()
         self._seen: dict[str, object] = {}
         now = time.monotonic()
         self._next, self._end = now + timeout, None if longest is None else now + longest
@@ -94,8 +95,9 @@ class Question:
 
     def _probed(self, probe: Question) -> Answers:
         """Take in who is at work, who has answered what was not seen, and who says nothing."""
-        found = {}
-        for name, said in probe.answers().items():
+        found, told = {}, probe.answers()
+        self.spoke |= set(told)
+        for name, said in told.items():
             job = answer.job(said)
             known = answer.parse(job.answer, self.jid)
             if name in self.left and known:
@@ -119,8 +121,27 @@ class Question:
             if edition is not None and self._seen.get(name) == edition:
                 continue
             self._seen[name] = edition
-            if found := answer.parse(self._mine.told(name, self._key), self.jid):
+            if found := self._answer(self._mine.told(name, self._key)):
                 yield name, found[0]
+
+    def _answer(self, value: typing.Any) -> tuple[typing.Any] | None:
+        return answer.parse(value, self.jid)
+
+
+class Presence(Question):
+    """The question whether hosts are there, with or without the modules of this project: they repeat a word."""
+
+    def __init__(self, publish: Publish, mine: Mine, hosts: Iterable[str], word: str, timeout: float) -> None:
+        """
+        word
+            What was never said before (str). Other arguments are those of :class:`Question`.
+        """
+        self._word = word
+        repeat = (answer.key(answer.THERE), word)
+        super().__init__(publish, mine, hosts, answer.THERE, *repeat, mine_function="test.echo", timeout=timeout)
+
+    def _answer(self, value: typing.Any) -> tuple[typing.Any] | None:
+        return (True,) if value == self._word else None
 
 
 def wait(question: Question) -> Answers:

@@ -58,7 +58,7 @@ def session(master: Master, name: str, identity: str, timeout: int) -> Told:
     """Return one session (dict) of the host ``name`` (str). Raises SaltInvocationError where it tells none."""
     given = {"id": identity, "format": "data"}
     said = fleet_master.answers(master, [name], answer.SESSION, None, timeout, **given).get(name)
-    told = read(name, [said] if isinstance(said, dict) else said)
+    told = read(name, said if said is None or isinstance(said, str) else [said])
     if isinstance(told, str):
         raise SaltInvocationError(f"{text.line(name)}: {told}")
     return told[0]

@@ -24,8 +24,8 @@ NO_MODULES = "no modules"
 NONSENSE = "answers nonsense"
 SILENT = "no answer"
 
-#: What is said of a host whose answer was sent by somebody, and is not in the mine.
-UNPROVEN = "it answers, but not in the mine: its modules are not this project's; run saltutil.sync_all"
+#: What is said of a host that is there, and whose answer is not in the mine.
+LACKING = "it is there, and does not answer: its modules are not this project's; run saltutil.sync_all"
 #: How many differences of a host are told, and characters of one.
 MOST, LONGEST = 100, 5 * text.LONGEST
 MISSING = object()

@@ -38,13 +38,13 @@ class Site(Master):
     A :class:`Master` that publishes to nobody.
 
     Its ``opts`` hold, beside the master's: ``pillars`` (dict by id), ``answers`` (what a minion returns, dict by
-    function and id), ``claims`` (what is in the mine, dict by id), ``returned`` (what came over the bus, dict by id),
+    function and id), ``claims`` (what is in the mine, dict by id), ``there`` (ids of those that have a Salt),
     and as ``published`` and ``events`` what was done.
     """
 
     @classmethod
     def at(cls, cachedir, **content):
-        told = {"pillars": {}, "answers": {}, "claims": {}, "returned": {}, "published": [], "events": [], "mine": {}}
+        told = {"pillars": {}, "answers": {}, "claims": {}, "there": [], "published": [], "events": [], "mine": {}}
         # Salt 3006 loads no cache without the last of these.
         salts = {"cachedir": str(cachedir), "pki_dir": "/nonexistent"} | {"cache": "localfs", "optimization_order": [0]}
         opts = {**salts, **told, **content}
@@ -70,15 +70,14 @@ class Site(Master):
     def publish(self, minions, function, *args, **kwargs):
         self.opts["published"].append((function, list(minions)))
         jid = str(len(self.opts["published"]))
+        if function == answer.THERE and kwargs == {"mine_function": "test.echo"}:
+            self.opts["mine"] |= {(name, args[0]): args[1] for name in minions if name in self.opts["there"]}
         answers = self.opts["answers"].get(function, {})
         for name in minions:
             if name in answers:
                 packed = answer.packed(jid, function, answers[name])
                 self.opts["mine"][name, answer.key(function)] = packed
         return jid
-
-    def returned(self, jid):
-        return self.opts["returned"]
 
     def pillar(self, minion):
         found = self.opts["pillars"][minion]

@@ -6,8 +6,9 @@ and nothing of it reaches a terminal as it is.
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from salt.exceptions import SaltInvocationError
 from sshtrail_lib.drift import answer, claim, heartbeat
-from sshtrail_lib.fleet import heartbeats, master, remedy, repairs, rollout, standing, vigil
+from sshtrail_lib.fleet import heartbeats, master, remedy, repairs, rollout, sessions, standing, vigil
 
 from unit.fleet.masters import POLICY, Site
 
@@ -147,22 +148,34 @@ def test_a_liar_stops_a_rollout_with_a_sentence(site):
     assert done["why"].startswith("Stopped at batch 1 of 5: liar1: ") and "makes no sense" in done["why"]
 
 
-def test_a_return_that_somebody_sent_is_no_answer(site):
-    site.opts["pillars"]["gone"] = {"sshtrail": POLICY}
-    site.opts["returned"].update(gone=GOOD, web1="'sshtrail.condition' is not available.")
-    rows = master.rows(Site(*site), ["gone", "web1"], timeout=0.2)
-    assert {name: row["standing"] for name, row in rows.items()} == dict.fromkeys(rows, standing.NO_MODULES)
-    assert rows["gone"]["differences"] == [standing.UNPROVEN]
-    assert rows["web1"]["differences"] == ["'sshtrail.condition' is not available: run saltutil.sync_all on it."]
+WORKS = {"running": True, "answer": None}
 
 
-@pytest.mark.parametrize(
-    "said", ["ERROR: it was taken out of service", "\x1b[2J'x' is not available.", "", "a\nb", 5, {}]
-)
-def test_nothing_of_a_return_that_somebody_sent_is_shown(site, said):
-    site.opts["pillars"]["gone"] = {"sshtrail": POLICY}
-    site.opts["returned"]["gone"] = said
-    assert master.answers(Site(*site), ["gone"], "sshtrail.compliance", None, 0.2) == {"gone": standing.UNPROVEN}
+@pytest.mark.parametrize("timeout", [0.2, 2])
+def test_who_has_no_modules_is_who_is_there_and_cannot_say_whether_it_is_at_work(tmp_path, monkeypatch, timeout):
+    """Returns of all of them may have come: nobody looks."""
+    monkeypatch.setattr(master, "PATIENCE", 0.3)
+    jobs = {answer.JOB: {"busy": WORKS, "lost": {**WORKS, "running": False}}}
+    site = Site.at(tmp_path, there=["new", "busy", "lost"], answers=jobs)
+    rows = master.rows(site, ["new", "busy", "lost", "gone"], timeout=timeout)
+    assert {name: (row["standing"], row["differences"]) for name, row in rows.items()} == {
+        **dict.fromkeys(["busy", "lost", "gone"], (standing.SILENT, [])),
+        "new": (standing.NO_MODULES, [standing.LACKING]),
+    }
+
+
+def test_that_it_was_there_once_is_no_sign_that_a_host_is_there(tmp_path):
+    site = Site.at(tmp_path)
+    site.opts["mine"]["new", answer.key(answer.THERE)] = "sshtrail 1"
+    site.opts["published"].append(("another question", []))
+    assert master.answers(site, ["new"], answer.COMPLIANCE, None, 0.2) == {}
+
+
+@pytest.mark.parametrize("said", [[], [[]], [{}, {}], {}, 5, None, "", "a\nb", True, [None]])
+def test_what_is_told_of_one_session_is_one_or_a_sentence(tmp_path, said):
+    site = Site.at(tmp_path, answers={answer.SESSION: {"liar": said}})
+    with pytest.raises(SaltInvocationError, match="^liar: "):
+        sessions.session(site, "liar", "42", 1)
 
 
 def test_an_id_that_was_never_accepted_is_not_queued(site):

@@ -37,7 +37,7 @@ def test_a_fleet_is_asked_once_and_who_is_silent_is_named(master, tmp_path):
         "hosts": 3,
         "silent": ["web2", "web3"],
     }
-    assert [function for function, _names in master.opts["published"]] == ["sshtrail.overview"]
+    assert [function for function, _names in master.opts["published"]].count("sshtrail.overview") == 1
     assert "SSH trail: the fleet of master1" in text
     assert "no modules: &#39;sshtrail.overview&#39; is not available." in text
     assert stat.S_IMODE(os.stat(tmp_path / "trail.html").st_mode) == 0o600
