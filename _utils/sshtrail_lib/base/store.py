@@ -35,7 +35,7 @@ def load(path: str) -> typing.Any:
     data = load_bytes(path)
     try:
         return None if data is None else json.loads(data)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise StoreError(f"Cannot use {path}: {exc}") from exc
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 
 import salt.utils.files
 import salt.utils.verify
-from salt.exceptions import SaltInvocationError
+from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 from sshtrail_lib.base import store, text, transaction
 from sshtrail_lib.drift import event
@@ -108,7 +108,7 @@ def _at_work(master: Master, works: bool) -> None:
     killed has not said it for a while (``salt/reactor/drift.sls``).
     """
     # Without it, each event runs a job that finds somebody at work.
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, CommandExecutionError):
         os.makedirs(_place(master, "queue"), mode=0o700, exist_ok=True)
         _leave(_place(master, "repairs.working"))
         os.utime(_place(master, "repairs.working"), None if works else (0, 0))
@@ -125,10 +125,20 @@ def _queue(master: Master, minion: typing.Any) -> bool:
     return True
 
 
+@contextlib.contextmanager
+def _noting() -> Iterator[None]:
+    """Have a disk that takes nothing end in a sentence (CommandExecutionError)."""
+    try:
+        yield
+    except OSError as exc:
+        raise CommandExecutionError(f"Repairs cannot be noted in {exc.filename}: {exc.strerror}") from exc
+
+
 def _leave(path: str) -> None:
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    with salt.utils.files.fopen(path, "wb"):
-        pass
+    with _noting():
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        with salt.utils.files.fopen(path, "wb"):
+            pass
 
 
 def _queued(master: Master) -> list[str]:
@@ -146,11 +156,12 @@ def _taken(master: Master) -> set[str]:
     """Return who has to be looked at; the queue then is empty: who comes now is for the next time."""
     _at_work(master, True)
     names = _queued(master)
-    for name in names:
-        os.unlink(_place(master, "queue", name))
-    if not os.path.exists(_place(master, EVERYBODY)):
-        return set(names)
-    os.unlink(_place(master, EVERYBODY))
+    with _noting():
+        for name in names:
+            os.unlink(_place(master, "queue", name))
+        if not os.path.exists(_place(master, EVERYBODY)):
+            return set(names)
+        os.unlink(_place(master, EVERYBODY))
     return {*names, *master.minions("*", "glob")}
 
 

@@ -45,7 +45,7 @@ def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(tmp_path):
         store.load(str(tmp_path / "facts.json"))
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe", b"{}x"])
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe", b"{}x", b"[" * 100000])
 def test_a_broken_file_is_named(tmp_path, data):
     path = tmp_path / "facts.json"
     path.write_bytes(data)

@@ -112,6 +112,18 @@ def test_records_that_somebody_else_could_have_written_count_for_nothing(site, t
     assert repairs.records(site) == {}
 
 
+@pytest.mark.parametrize("minion", [None, "web1"])
+@pytest.mark.parametrize("way", ["leaving", "taking"])
+def test_a_disk_that_takes_nothing_ends_in_a_sentence(site, tmp_path, minion, way):
+    """What stands there is a directory, which root cannot overwrite or remove as a file either."""
+    place = {None: "everybody", "web1": "queue/web1"}[minion] if way == "leaving" else "queue/web2"
+    (tmp_path / "sshtrail" / place).mkdir(parents=True)
+    with pytest.raises(CommandExecutionError, match=f"^Repairs cannot be noted in .*/{place}: Is a directory$"):
+        repairs.remediate(site, minion)
+    with repairs.alone(site) as is_alone:
+        assert is_alone
+
+
 def test_a_wrong_option_is_named(site):
     site.opts["sshtrail_remediate"] = {"attempts": 0}
     with pytest.raises(remedy.OptionError, match="sshtrail_remediate:attempts is 0"):
