@@ -16,7 +16,7 @@ import os
 import stat
 import time
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import salt.utils.files
 from salt.exceptions import CommandExecutionError
@@ -114,17 +114,22 @@ class Transaction:
         if not new:
             return
         self._old = {path: old.get(path) for path in new}
-        os.makedirs(os.path.dirname(self._journal), mode=0o700, exist_ok=True)
-        entries = {path: {**self._entry(path), "new": _packed(data)} for path, data in new.items()}
-        files.replace(self._journal, json.dumps(entries).encode(), mode=0o600)
-        for path in new:
-            if os.path.exists(path) and path != private:
-                # Salt gives a copy its mode once it is there.
-                with salt.utils.files.set_umask(0o077):
-                    salt.utils.files.backup_minion(path, self._backups)
+        try:
+            os.makedirs(os.path.dirname(self._journal), mode=0o700, exist_ok=True)
+            entries = {path: {**self._entry(path), "new": _packed(data)} for path, data in new.items()}
+            files.replace(self._journal, json.dumps(entries).encode(), mode=0o600)
+            self._back_up(path for path in new if path != private)
+        except OSError as exc:
+            raise CommandExecutionError(f"Cannot keep what was there before: {exc}; nothing was changed.") from exc
         for path, data in new.items():
             fresh = (0o600 if path == private else mode, None)
             put(path, data, *(fresh if self._old[path] is None else self._worn(path)))
+
+    def _back_up(self, paths: Iterable[str]) -> None:
+        # Salt gives a copy its mode once it is there.
+        with salt.utils.files.set_umask(0o077):
+            for path in filter(os.path.exists, paths):
+                salt.utils.files.backup_minion(path, self._backups)
 
     def _entry(self, path: str) -> dict[str, typing.Any]:
         # What has vanished since it was read was no secret at best: it is not to come back as one that all may read.

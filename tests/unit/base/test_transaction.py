@@ -63,6 +63,18 @@ def test_undone(change, tmp_path):
     assert (tmp_path / "c").read_bytes() == b"gone"
 
 
+def test_where_nothing_can_be_kept_nothing_is_changed(change, tmp_path):
+    """A file stands where a directory has to be; a full disk gives an error of the same kind."""
+    path = str(tmp_path / "a")
+    (tmp_path / "a").write_bytes(b"old")
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "file_backup").touch()
+    with pytest.raises(CommandExecutionError, match="^Cannot keep what was there before: .*; nothing was changed.$"):
+        change.write({path: b"old"}, {path: b"new"})
+    change.undo()
+    assert (tmp_path / "a").read_bytes() == b"old" and change.interrupted() == {}
+
+
 def test_a_backup_is_kept(change, tmp_path):
     (tmp_path / "a").write_bytes(b"old")
     change.write({str(tmp_path / "a"): b"old"}, {str(tmp_path / "a"): b"new"})
