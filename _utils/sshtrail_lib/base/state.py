@@ -62,7 +62,8 @@ def bring(
         Called without arguments to make the changes. Must leave everything as it was when it raises.
 
     Returns ``{"name", "result", "changes", "comment"}``. Every error that Salt raises on purpose
-    (:class:`salt.exceptions.SaltException`) becomes ``result: False`` with its message as the comment.
+    (:class:`salt.exceptions.SaltException`), and of the system (OSError: a full disk), becomes ``result: False`` with
+    its message as the comment.
     """
     ret: dict[str, typing.Any] = {"name": name, "result": True, "changes": {}, "comment": ""}
     try:
@@ -74,8 +75,8 @@ def bring(
         ret["result"] = None if differs and test else True
     except NotInstalled as exc:
         ret.update(result=None if test else False, changes=exc.changes if test else {}, comment=exc.message)
-    except SaltException as exc:
-        ret.update(result=False, comment=exc.message)
+    except (SaltException, OSError) as exc:
+        ret.update(result=False, comment=getattr(exc, "message", f"{exc}"))
     return ret
 
 
@@ -120,8 +121,8 @@ def watched(name: str, test: bool, what: str, does: str, act: Callable[[], objec
                 ret.update(result=True, comment=f"{does.capitalize()}, for something that this watches has changed.")
             else:
                 ret.update(result=True, changes={}, comment=f"There was nothing of {what} to be {does}.")
-        except SaltException as exc:
-            ret.update(result=False, changes={}, comment=exc.message)
+        except (SaltException, OSError) as exc:
+            ret.update(result=False, changes={}, comment=getattr(exc, "message", f"{exc}"))
     return ret
 
 

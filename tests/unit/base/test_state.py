@@ -48,7 +48,7 @@ def test_a_change_that_is_not_there_afterwards_is_a_failure():
     assert ret["comment"].startswith("The change was made but is not there")
 
 
-@pytest.mark.parametrize("error", [CommandExecutionError("why"), SaltInvocationError("why")])
+@pytest.mark.parametrize("error", [CommandExecutionError("why"), SaltInvocationError("why"), OSError("why")])
 @pytest.mark.parametrize("where", ["plan", "act"])
 def test_an_error_on_purpose_is_one_sentence(error, where):
     def fail():
