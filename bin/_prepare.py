@@ -9,6 +9,7 @@ import fcntl
 import glob
 import hashlib
 import os
+import pwd
 import re
 import shutil
 import stat
@@ -40,11 +41,6 @@ BROWSER = ["chromium"]
 TEST_PACKAGES = ["auditd", "openssh-client", "openssh-server", "iproute2", "procps", "util-linux", *BROWSER]
 # Where Salt's own packages put it, and sudo's PATH may not look.
 SALT_CALL = ["/opt/saltstack/salt/salt-call", "/usr/local/bin/salt-call"]
-
-
-if os.geteuid() == 0:
-    # sudo may keep the caller's HOME, below which Pythons look for modules of their own, which they all run.
-    os.environ["PYTHONNOUSERSITE"] = "1"
 
 
 class Failed(Exception):
@@ -96,6 +92,24 @@ def roots(path):
     # In a directory such as /tmp others can put something, but not move what is root's.
     open_to_others = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not found.st_mode & stat.S_ISVTX
     return found.st_uid == 0 and not open_to_others
+
+
+def stay_at_home():
+    """
+    Have what root starts read nothing below the HOME of somebody else, which sudo may keep.
+
+    Pythons look for modules there, which they all run, and pip for its configuration, which can name a file to write.
+    """
+    os.environ["PYTHONNOUSERSITE"] = "1"
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
+        place = os.environ.get(name, "")
+        if not (os.path.isdir(place) and trusted(place)):
+            os.environ.pop(name, None)
+    os.environ.setdefault("HOME", pwd.getpwuid(0).pw_dir)
+
+
+if os.geteuid() == 0:
+    stay_at_home()
 
 
 def salt_version(path):

@@ -241,6 +241,23 @@ def test_no_module_of_the_callers_is_run(prepare, tmp_path, module):
     assert done.stdout.strip() and not planted.exists(), done.stderr
 
 
+@pytest.mark.parametrize("owner", [0, 65534])
+def test_pip_reads_no_configuration_of_the_callers(prepare, tmp_path, owner):
+    """It can name a file that is written; root's own, wherever his HOME is, stays what pip goes by."""
+    require_root()
+    log, config = tmp_path / "log", tmp_path / "home" / ".config" / "pip" / "pip.conf"
+    config.parent.mkdir(parents=True)
+    config.write_text(f"[global]\nlog = {log}\n")
+    os.chown(tmp_path / "home", owner, -1)
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home"), "XDG_CONFIG_HOME": str(config.parent.parent)}
+    runs = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import _prepare as p; p.run([sys.argv[2], '-m', 'pip', 'list'])"
+    )
+    command = [sys.executable, "-c", runs, os.path.join(prepare.ROOT, "bin"), sys.executable]
+    subprocess.run(command, env=environ, check=True)
+    assert log.exists() == (owner == 0)
+
+
 def test_what_a_highstate_keeps_is_for_nobody_else(prepare, tmp_path):
     place = tmp_path / "place"
     place.mkdir(0o755)
