@@ -173,11 +173,14 @@ def lock(path: str, deadline: float = DEADLINE) -> Iterator[None]:
     Raises :class:`Busy`, and CommandExecutionError where the file cannot be used. The lock goes with the process, also
     when that is killed.
     """
-    handle = _opened(path)
+    handle, holder = _opened(path), os.getpid()
     try:
         _wait(handle, path, deadline)
         yield
     finally:
+        if os.getpid() == holder:
+            # A child that was forked meanwhile, and lives on, has the same open file.
+            fcntl.flock(handle, fcntl.LOCK_UN)
         os.close(handle)
 
 

@@ -25,6 +25,8 @@ from sshtrail_lib.policy.schema import KEY
 
 log = logging.getLogger(__name__)
 
+#: What is expected of a host whose pillar cannot be compiled: how long it may be silent (seconds), and what is wrong.
+UNCOMPILED = heartbeat.longest_silence(heartbeat.INTERVAL, heartbeat.HEARTBEAT), "its pillar cannot be compiled"
 #: How many pillars are compiled in a minute at most, and at least in a round: each takes a fifth of a second.
 PILLARS, LEAST = 20, 5
 
@@ -72,7 +74,8 @@ def _round(master: Master, now: float) -> dict[str, str]:
     known = Memory(since, now, records)
     missed = {name: vigil.trouble(record, mined[name].beat, now, since) for name, record in records.items()}
     due = vigil.due(known, missed, now)[:most]
-    for name, (expected, wrong) in pillars.asked(functools.partial(_expected, master), due):
+    for name, told in pillars.asked(functools.partial(_expected, master), due):
+        expected, wrong = told or UNCOMPILED
         # A pillar that is wrong, perhaps for a moment, takes nobody the time that he had.
         allowed = max(expected, records[name].allowed) if wrong else expected
         records[name] = vigil.asked(records[name], allowed, now)
@@ -108,7 +111,7 @@ def _expected(master: Master, name: str) -> tuple[int, str]:
         return heartbeat.longest_silence(heartbeat.INTERVAL, heartbeat.HEARTBEAT), exc.message
     except Exception as exc:  # noqa: BLE001 - a pillar may use what the minion says of itself: the others go on
         log.error("The pillar of %s cannot be compiled: %s", text.line(name), text.line(str(exc), 5 * text.LONGEST))
-        return heartbeat.longest_silence(heartbeat.INTERVAL, heartbeat.HEARTBEAT), "its pillar cannot be compiled"
+        return UNCOMPILED
     if not asked["interval"] or not asked["heartbeat"]:
         return 0, ""
     return heartbeat.longest_silence(asked["interval"] + asked["splay"], asked["heartbeat"]), ""

@@ -38,6 +38,8 @@ PAUSE = 0.1
 TRIES = (10.0, 30.0)
 #: Seconds after that in which a process can say so, and seconds until a pillar is told once more to come to its end.
 SLACK, AGAIN = 10.0, 1.0
+#: Seconds in which a process that was killed is gone.
+GONE = 5.0
 #: linux/prctl.h: which signal a process gets when the one that has started it ends.
 PR_SET_PDEATHSIG = 1
 #: What Salt's loader finds by listing directories.
@@ -85,7 +87,7 @@ class _Worker:
         """End the process, whatever it does: one that was stopped hears nothing else."""
         self.process.kill()
         # It may wait for a disk that does not answer.
-        self.process.join(PAUSE)
+        self.process.join(GONE)
         self.pipe.close()
 
 

@@ -170,6 +170,21 @@ def fifo(path):
     os.mkfifo(path)
 
 
+def test_a_child_that_lives_on_holds_no_lock(tmp_path):
+    path = str(tmp_path / "own" / "lock")
+    with transaction.lock(path):
+        child = os.fork()
+        if not child:
+            time.sleep(60)
+            os._exit(0)
+    try:
+        with transaction.lock(path, 0):
+            pass
+    finally:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+
+
 def test_a_lock_is_no_link(tmp_path):
     victim = tmp_path / "victim"
     victim.write_text("precious")

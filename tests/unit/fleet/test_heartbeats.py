@@ -127,6 +127,14 @@ def test_a_pillar_that_is_wrong_for_a_moment_takes_nobody_his_time(fleet):
     assert fleet.rounds(3540) == []
 
 
+def test_a_pillar_without_an_end_hides_no_silence(fleet, monkeypatch):
+    monkeypatch.setattr(
+        heartbeats, "_expected", lambda _master, name: os.kill(os.getpid(), 9) if name == "web1" else (0, "")
+    )
+    [(kind, name, reason)] = fleet.rounds(1200)
+    assert (kind, name) == ("silent", "web1") and reason.endswith("its pillar cannot be compiled")
+
+
 def test_who_does_not_have_to_look_any_more_is_not_missed(fleet):
     fleet.beats("web1", 1)
     fleet.rounds(60)
