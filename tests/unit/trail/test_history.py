@@ -750,7 +750,7 @@ def moved_about(draw, log):
             lines[at : at + size] = []
             lines[other:other] = piece
         else:
-            lines[at] = lines[at][: size % len(lines[at])] + (b"\n" if kind == "cut" else b"")
+            lines[at] = lines[at][: size % max(1, len(lines[at]))] + (b"\n" if kind == "cut" else b"")
     return b"".join(lines)
 
 
