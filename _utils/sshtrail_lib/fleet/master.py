@@ -117,12 +117,13 @@ class Master(typing.NamedTuple):
         # Not known before the minion's first run: then its own validation has to do.
         return pillar, grains.get("os_family", "Debian")
 
-    def say(self, text: str) -> None:
+    def say(self, said: str) -> None:
         """Tell how far a rollout is: on stderr, in the log, and as an event."""
-        log.info(text)
+        said = text.plain(said)
+        log.info(said)
         if not self.opts.get("quiet"):
-            print(text, file=sys.stderr, flush=True)
-        self.call["event.send"](ROLLOUT, {"message": text})
+            print(said, file=sys.stderr, flush=True)
+        self.call["event.send"](ROLLOUT, {"message": said})
 
 
 def ask(

@@ -198,7 +198,8 @@ class Progress:
 
     def _summary(self, result: bool, why: str) -> Summary:
         minions = {name: {"step": step, "policy": self._policy(name, row)} for name, (step, row) in self.steps.items()}
-        return {"environment": self.environment, "result": result, "why": why, "minions": minions}
+        # An id is what its minion calls itself.
+        return {"environment": self.environment, "result": result, "why": text.plain(why), "minions": minions}
 
     def _policy(self, name: str, row: Row | None) -> str:
         if row and standing.settled(row):

@@ -90,7 +90,7 @@ def written(found: Found, form: str, file: str | None) -> typing.Any:
         said = json.dumps(told, indent=1)
     elif form == "table":
         told = said = "\n".join(
-            [shown.table(found.sessions), *(f"{name}: {why}" for name, why in sorted(found.untold.items()))]
+            [shown.table(found.sessions), *(f"{text.line(name)}: {why}" for name, why in sorted(found.untold.items()))]
         )
     else:
         told = said = asked.written(found.sessions, form)

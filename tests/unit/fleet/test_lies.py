@@ -178,6 +178,18 @@ def test_what_is_told_of_one_session_is_one_or_a_sentence(tmp_path, said):
         sessions.session(site, "liar", "42", 1)
 
 
+def test_what_a_minion_calls_itself_obeys_no_terminal(tmp_path, capsys):
+    """A master that accepts every key accepts every id."""
+    name = "web\x1b]0;owned\x07\x1b[2J"
+    site = Site.at(tmp_path, pillars={name: {"sshtrail": {**POLICY, "confg": 1}}, "web1": {"sshtrail": POLICY}})
+    done = master.roll_out(site, ["prod"], "*", "glob", canary=1, batch=1, timeout=1)["prod"]
+    site.opts["pillars"][name] = {"sshtrail": POLICY}
+    gone = master.roll_out(site, ["prod"], "*", "glob", canary=1, batch=1, timeout=0.2)["prod"]
+    table = sessions.written(sessions.Found([], {name: "no answer"}), "table", None)
+    said = [done["why"], gone["why"], rollout.told(gone), table, capsys.readouterr().err]
+    assert all(text.replace("\n", "").isprintable() and "owned" in text for text in said), said
+
+
 def test_an_id_that_was_never_accepted_is_not_queued(site):
     for number in range(2000):
         assert repairs.remediate(site, f"ghost-{number}") == {}
