@@ -18,8 +18,9 @@ from salt.exceptions import SaltException
 
 log = logging.getLogger(__name__)
 
-#: Bytes that the mine of a host may have, whatever else it puts there; what is larger is not read.
-LARGEST = 1 << 20
+#: Bytes that the mine of a host may have, whatever else it puts there; what is larger is not read. All the answers that
+#: it may have put there for this project come to three quarters of that.
+LARGEST = 2 << 20
 
 Content = Mapping[str, typing.Any]
 

@@ -7,7 +7,7 @@ import os
 import pytest
 import salt.cache
 import salt.utils.mine
-from sshtrail_lib.drift import claim
+from sshtrail_lib.drift import answer, claim
 from sshtrail_lib.fleet import mine, remedy
 
 CLAIM = claim.Claim("ab12cd34ef56", 1, 100.0)
@@ -61,3 +61,8 @@ def test_each_writing_is_another_edition(found):
     os.utime(found.path("web2"), (5, 5))
     assert found.edition("web2") != before
     assert (found.written("web2"), found.written("nobody")) == (5.0, 0.0)
+
+
+def test_a_host_that_tells_all_that_it_may_is_read():
+    others = len(answer.FUNCTIONS) - len(answer.WHOLE)
+    assert len(answer.WHOLE) * answer.LARGEST_WHOLE + others * answer.LARGEST <= mine.LARGEST * 3 / 4
