@@ -228,7 +228,9 @@ class Facts(typing.NamedTuple):
     policy
         The host's policy (dict).
     period
-        The host's history (dict), as :mod:`sshtrail_lib.compliance.period` tells it, None for none.
+        The host's history (dict), as :mod:`sshtrail_lib.drift.history` tells it, None for none.
+    looked
+        How many seconds ago the host has looked at itself (float), None for never.
     """
 
     family: str
@@ -251,3 +253,4 @@ class Facts(typing.NamedTuple):
     drift: tuple[Mapping[str, typing.Any], ...] | None
     policy: Mapping[str, typing.Any]
     period: Mapping[str, typing.Any] | None = None
+    looked: float | None = 0.0

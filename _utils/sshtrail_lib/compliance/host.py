@@ -72,7 +72,7 @@ def gather(minion: Minion, policy: Policy, search: float | None = 0.0) -> Facts:
         _age(proof),
         _drift(minion),
         policy,
-        history.over(minion.cachedir, 90),
+        *(history.over(minion.cachedir, 90), _looked(minion, policy)),
     )
 
 
@@ -95,6 +95,17 @@ def _age(proof: Mapping | None) -> float:
 
 def _drift(minion: Minion) -> tuple[Mapping, ...] | None:
     return _or(None, lambda: tuple(minion.call["sshtrail.drift"]()))
+
+
+def _looked(minion: Minion, policy: Policy) -> float | None:
+    """Return how many seconds ago the host's schedule has looked (float), None for never."""
+    if minion.opts.get("file_client") == "local":
+        return None
+    told = _or(None, lambda: minion.call["sshtrail_watch.heartbeat"]()) if policy["drift"]["heartbeat"] else None
+    if told is None:
+        # Without a heartbeat nothing of it is kept.
+        return 0.0
+    return max(0.0, time.time() - told["looked"]) if told["looked"] else None
 
 
 def _accounts() -> tuple[tuple[str, int], ...]:
@@ -126,7 +137,7 @@ def _audit(minion: Minion, policy: Policy, logfile: str, search: float | None) -
         rules,
         filed,
         error,
-        _differs(minion, compiled),
+        _differs(minion, compiled, filed),
         asked,
         demanded.links((*rules, *filed, *offered), asked),
         compile.exec_calls,
@@ -178,8 +189,14 @@ def _filed(rules_dir: str) -> tuple[dict[bytes, str], str]:
     return found, ""
 
 
-def _differs(minion: Minion, compiled: str) -> tuple[str, ...] | None:
+def _differs(minion: Minion, compiled: str, filed: Iterable[bytes]) -> tuple[str, ...] | None:
+    """Return how the kernel's rules differ from the compiled ones, and from those of files that nobody compiled yet."""
     lines = [line for line in compiled.splitlines() if re.match(r"\s*-[aAw]\s", line)]
+    known = set()
+    for line in lines:
+        with contextlib.suppress(RuleError):
+            known.add(compile.compile(accounts.parse_rule(line)))
+    lines += [target.describe(rule) for rule in filed if rule not in known]
     try:
         told = minion.call["audit_rules.diff"](lines)
     except (SaltException, KeyError):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from sshtrail_lib.base import text
 from sshtrail_lib.compliance.facts import Facts
 from sshtrail_lib.compliance.finding import MANUAL, UNKNOWN, Finding, combined, judged
-from sshtrail_lib.drift import difference
+from sshtrail_lib.drift import difference, heartbeat
 
 TRAIL = "trail"
 DAY = 86400
@@ -58,8 +58,18 @@ def in_policy(facts: Facts) -> Finding:
 def watched(facts: Facts) -> Finding:
     """Return whether the host looks at itself, and tells its master."""
     asked = facts.policy.get("drift", {})
-    told = f"looked for every {asked.get('interval', 0)} s, told at least every {asked.get('heartbeat', 0)} s"
-    return judged(bool(asked.get("interval")), told, "policy", "sshtrail:drift:interval: 60")
+    interval, beat = asked.get("interval", 0), asked.get("heartbeat", 0)
+    told = f"looked for every {interval} s, told at least every {beat} s"
+    if not interval:
+        return judged(False, told, "policy", "sshtrail:drift:interval: 60")
+    wrong = [one for one in facts.drift or () if str(one["what"]).startswith("schedule ")]
+    if wrong:
+        said = text.line(difference.sentence(dict(wrong[0])))
+        return judged(False, said, "service", "state.apply sshtrail", str(wrong[0]["what"]))
+    late = facts.looked is None or facts.looked > heartbeat.longest_silence(interval, beat)
+    last = "never by itself" if facts.looked is None else f"last {text.span(facts.looked)} ago"
+    return judged(not late, f"{told}; the host has looked {last}" if late else told, TRAIL if late else "policy",
+                  "a minion that runs, with a master: its schedule looks")  # fmt: skip
 
 
 def answered(facts: Facts) -> Finding:

@@ -1,7 +1,11 @@
 """compliance.host: what is asked of a host, where the rooms that judge it cannot see."""
 
+import time
+
 import pytest
 from sshtrail_lib.compliance import host
+
+from unit.compliance import known
 
 NAMES = [
     (("chrony", "chronyd"), ("chronyd",)),
@@ -68,3 +72,42 @@ def test_accounts_are_those_that_the_c_library_reads(tmp_path, monkeypatch):
     monkeypatch.setattr(host, "_text", lambda path: (tmp_path / "passwd").read_text())
     monkeypatch.setattr(host.pwd, "getpwall", lambda: [])
     assert host._accounts() == (("root", 0), ("alice", 1001), ("root", 7))
+
+
+A_DAY = 86400.0
+LOOKED = [
+    ("local", 300, None, None),
+    ("remote", 300, {"looked": 0.0}, None),
+    ("remote", 300, None, 0.0),
+    ("remote", 0, {"looked": 0.0}, 0.0),
+]
+
+
+@pytest.mark.parametrize(("client", "beat", "told", "ago"), LOOKED)
+def test_when_the_host_has_looked_by_itself(client, beat, told, ago):
+    asked = Asked(())
+    asked.opts, asked.call = {"file_client": client}, {"sshtrail_watch.heartbeat": lambda: told}
+    assert host._looked(asked, {"drift": {"heartbeat": beat}}) == ago
+    asked.call = {"sshtrail_watch.heartbeat": lambda: {"looked": time.time() - A_DAY}}
+    if client == "remote" and beat:
+        assert A_DAY <= host._looked(asked, {"drift": {"heartbeat": beat}}) < A_DAY + 60
+
+
+SHADOW = "-w /etc/shadow -p wa -k identity"
+
+
+@pytest.mark.parametrize(
+    ("compiled", "filed", "asked"),
+    [
+        (SHADOW, [SHADOW], 1),
+        (SHADOW, ["-a always,exit -F path=/etc/shadow -F perm=wa -F key=identity"], 1),
+        ("", [SHADOW], 1),
+        (SHADOW, ["-w /etc/group -p wa -k identity"], 2),
+        ("-b 8192\n-w /nonsense -p q", [], 1),
+    ],
+)
+def test_a_rule_that_nobody_has_compiled_is_one_of_the_files(compiled, filed, asked):
+    seen = Asked(())
+    seen.call = {"audit_rules.diff": lambda lines: {"add": lines, "remove": []}}
+    rules = [known.compiled(line) for line in filed]
+    assert len(host._differs(seen, compiled, rules)) == asked
