@@ -46,6 +46,10 @@ def _syslog(look: Callable[..., Finding], *given: object) -> Look:
     return lambda facts, framework: system.by_rsyslog(facts, lambda known: look(known, *given), framework)
 
 
+def _logged(look: Callable[..., Finding], *given: object) -> Look:
+    return lambda facts, framework: system.done_by_rsyslog(facts, lambda known: look(known, *given), framework)
+
+
 def _absent(told: str) -> Look:
     return lambda _facts, _framework: Finding(NOT_APPLICABLE, told)
 
@@ -128,7 +132,7 @@ LOOKS: dict[str, Look] = {
     "service_rsyslog_enabled": _framed(system.syslog_service),
     "rsyslog_filecreatemode": _syslog(syslog.file_mode),
     "rsyslog_rules": _plain(system.shown, "rsyslog", syslog.SELECTOR.pattern, "rsyslog has no rules here"),
-    "rsyslog_forwards": _syslog(syslog.forwards_away),
+    "rsyslog_forwards": _logged(syslog.forwards_away),
     "rsyslog_nolisten": _plain(syslog.listens_to_nobody),
     "package_rsyslog-gnutls_installed": _plain(system.package, "rsyslog-gnutls"),
     "rsyslog_encrypt_offload_actionsendstreamdriverauthmode": _syslog(
@@ -136,9 +140,9 @@ LOOKS: dict[str, Look] = {
     ),
     "rsyslog_encrypt_offload_actionsendstreamdrivermode": _syslog(*(syslog.stream, "StreamDriverMode", ("1",))),
     "rsyslog_encrypt_offload_defaultnetstreamdriver": _syslog(*(syslog.stream, "StreamDriver", ("gtls", "ossl"))),
-    "rsyslog_remote_loghost": _syslog(syslog.forwards_away),
-    "rsyslog_remote_access_monitoring": _syslog(syslog.writes, *syslog.REMOTE_ACCESS),
-    "rsyslog_cron_logging": _syslog(syslog.writes, "cron"),
+    "rsyslog_remote_loghost": _logged(syslog.forwards_away),
+    "rsyslog_remote_access_monitoring": _logged(syslog.writes, *syslog.REMOTE_ACCESS),
+    "rsyslog_cron_logging": _logged(syslog.writes, "cron"),
     "logrotate_rules": _plain(system.shown, "logrotate", r"^\s*(/\S.*\{|rotate|daily|weekly)", "logrotate has none"),
     # --- sudo, accounts, PAM, integrity
     "sudo_custom_logfile": _plain(system.sudo_log),

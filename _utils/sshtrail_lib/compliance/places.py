@@ -102,6 +102,9 @@ def running(name: str) -> list[int]:
 
 
 def _user(uid: int) -> str:
+    # Whatever else has its number: an account of another name may stand before it.
+    if not uid:
+        return "root"
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -109,6 +112,8 @@ def _user(uid: int) -> str:
 
 
 def _group(gid: int) -> str:
+    if not gid:
+        return "root"
     try:
         return grp.getgrgid(gid).gr_name
     except KeyError:

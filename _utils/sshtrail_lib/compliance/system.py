@@ -95,12 +95,17 @@ def _unless_journal(facts: Facts, framework: str) -> Finding | None:
 
 
 def by_rsyslog(facts: Facts, part: Callable[[Facts], Finding], framework: str) -> Finding:
-    """Return what another look says of rsyslog's configuration, where it runs; CIS asks only those who log by it."""
+    """Return what another look says of rsyslog's configuration; CIS asks only those who log by it."""
     state = facts.services.get(SYSLOG)
-    if state is None or state[0]:
-        return part(facts)
-    remedy = "service.running rsyslog: enable True"
-    return _unless_journal(facts, framework) or judged(False, "rsyslog does not run", "service", remedy)
+    return (_unless_journal(facts, framework) if state and not state[0] else None) or part(facts)
+
+
+def done_by_rsyslog(facts: Facts, part: Callable[[Facts], Finding], framework: str) -> Finding:
+    """Return what another look says that rsyslog does, which it does only where it runs."""
+    found, state = by_rsyslog(facts, part, framework), facts.services.get(SYSLOG)
+    if state is None or state[0] or found.status == NOT_APPLICABLE:
+        return found
+    return judged(False, "rsyslog does not run", "service", "service.running rsyslog: enable True")
 
 
 def one_system(facts: Facts) -> Finding:

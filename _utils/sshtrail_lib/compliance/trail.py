@@ -12,7 +12,7 @@ from sshtrail_lib.compliance.finding import MANUAL, UNKNOWN, Finding, combined, 
 from sshtrail_lib.drift import difference, heartbeat
 
 TRAIL = "trail"
-DAY = 86400
+HOUR, DAY = 3600, 86400
 
 
 def proven(facts: Facts) -> Finding:
@@ -23,8 +23,9 @@ def proven(facts: Facts) -> Finding:
     if not facts.proof["holds"]:
         return judged(False, told, TRAIL, "salt '*' sshtrail.prove", "proof")
     asked = facts.policy.get("proof", {}).get("interval") or 0
-    if facts.proof_age > max(2 * asked, 2 * DAY):
-        return Finding(UNKNOWN, f"the last proof is {text.span(facts.proof_age)} old: {told}", TRAIL)
+    if not -HOUR <= facts.proof_age <= max(2 * asked, 2 * DAY):
+        age = f"{text.span(abs(facts.proof_age))} {'old' if facts.proof_age > 0 else 'from now'}"
+        return Finding(UNKNOWN, f"the last proof is {age}: {told}", TRAIL)
     return judged(True, told, TRAIL)
 
 

@@ -277,6 +277,8 @@ CASES = [
     ("login_proven", {"proof": None}, "unknown"),
     ("login_proven", {"proof": {**PROOF, "holds": False}}, "fail"),
     ("login_proven", {"proof_age": 90 * 86400.0}, "unknown"),
+    ("login_proven", {"proof_age": -90 * 86400.0}, "unknown"),
+    ("login_proven", {"proof_age": -60.0}, "pass"),
     ("people_recorded", {}, "pass"),
     ("people_recorded", {"coverage": ()}, "unknown"),
     ("people_recorded", {"coverage": ({"check": "auditd-stopped", "holds": False, "evidence": "pid 7"},)}, "fail"),

@@ -3,6 +3,7 @@
 import os
 import re
 import struct
+import types
 
 import pytest
 from sshtrail_lib.compliance import configs, places, system
@@ -264,6 +265,15 @@ def test_a_directory_that_others_can_write_to_is_told(tmp_path, mode, told):
     assert places.file(str(path)).above == (f"{tmp_path}/d" if told else "")
     (tmp_path / "link").symlink_to(path)
     assert places.file(str(tmp_path / "link")).above == (f"{tmp_path}/d" if told else "")
+
+
+def test_another_name_for_root_s_number_is_root_all_the_same(tmp_path, monkeypatch):
+    if os.geteuid():
+        pytest.skip("needs root: a file of root's")
+    (tmp_path / "x").write_text("")
+    monkeypatch.setattr(places.pwd, "getpwuid", lambda uid: types.SimpleNamespace(pw_name="toor"))
+    monkeypatch.setattr(places.grp, "getgrgid", lambda gid: types.SimpleNamespace(gr_name="wheel"))
+    assert places.file(str(tmp_path / "x"))[1:3] == ("root", "root")
 
 
 def test_what_a_link_leads_to_is_part_of_the_configuration(tmp_path):

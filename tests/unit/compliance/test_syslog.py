@@ -207,19 +207,20 @@ def test_a_configuration(name, said, status):
     assert found.evidence.isprintable()
 
 
-#: rsyslog runs, journald runs, the framework, what is found.
+#: rsyslog runs, journald runs, the framework, what is found of what it does, and of how it is configured.
 RUNNING = [
-    (True, True, "CIS", "pass"),
-    (False, True, "CIS", "not applicable"),
-    (False, False, "CIS", "fail"),
-    (False, True, "STIG", "fail"),
-    (None, True, "STIG", "pass"),
+    (True, True, "CIS", "pass", "pass"),
+    (False, True, "CIS", "not applicable", "not applicable"),
+    (False, False, "CIS", "fail", "pass"),
+    (False, True, "STIG", "fail", "pass"),
+    (None, True, "STIG", "pass", "pass"),
 ]
 
 
 @pytest.mark.parametrize("name", [MODE, AUTH, DRIVER, AWAY, WRITES, CRON, CREATES, "rsyslog_forwards"])
-@pytest.mark.parametrize(("runs", "journal", "framework", "status"), RUNNING)
-def test_files_of_a_rsyslog_that_does_not_run_do_nothing(name, runs, journal, framework, status):
+@pytest.mark.parametrize(("runs", "journal", "framework", "does", "configured"), RUNNING)
+def test_files_of_a_rsyslog_that_does_not_run_do_nothing(name, runs, journal, framework, does, configured):
+    status = configured if name in (MODE, AUTH, DRIVER, CREATES) else does
     services = {"rsyslog": None if runs is None else (runs, runs), "systemd-journald": (journal, False)}
     said = f"{LEGACY}\n$FileCreateMode 0640\n*.* /var/log/all.log"
     known = tuple((f"/etc/x line {at}", line) for at, line in enumerate(said.splitlines(), 1))
