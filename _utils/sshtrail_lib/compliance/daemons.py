@@ -205,7 +205,9 @@ def effective(facts: Facts, name: str) -> Finding:
         return Finding(UNKNOWN, f"{seen[0]}; whether the sshd that runs has read it cannot be told", "daemon")
     if sshd.unread:
         return judged(False, f"{seen[0]}, but {sshd.unread}", "daemon", "salt '*' sshd_config.diff", keyword, "sshd")
-    told = seen[0] if len(seen) == 1 else f"{seen[0]}, and as good in each of {len(seen) - 1} Match blocks"
+    # Of one block there can be several kinds of members.
+    blocks = {criteria.partition(" (")[0] for criteria in asked if criteria}
+    told = f"{seen[0]}, and as good in each of {len(blocks)} Match blocks" if blocks else seen[0]
     return judged(True, told, "effective")
 
 

@@ -213,14 +213,13 @@ def _last_line(content: str) -> str:
 
 
 def _sshd(minion: Minion, policy: Policy) -> Sshd:
-    path = policy["sshd"]["path"]
+    path, asked = policy["sshd"]["path"], [one.keyword for one in daemons.KEYWORDS.values()]
     try:
-        branches, of_root = (sshd_host.branches(minion, path, user) for user in (None, "root"))
+        branches, of_root = (sshd_host.branches(minion, path, user, asked) for user in (None, "root"))
     except (SaltException, OSError, ValueError) as exc:
         return Sshd(str(getattr(exc, "message", exc)) or "sshd's configuration cannot be read", {}, "", None)
     told, root = ({criteria: _values(one) for criteria, one in found.items()} for found in (branches, of_root))
     nobody: tuple[bool | None, dict[str, typing.Any]] = (None, {})
-    asked = [one.keyword for one in daemons.KEYWORDS.values()]
     has_read, overruled = _or(nobody, lambda: sshd_host.running(minion, path, asked))
     unread = None if has_read is None else "" if has_read else "the sshd that runs has not read it"
     pam = _or(None, lambda: tuple(one["reason"] for one in minion.call["sshtrail_pam.check"]()))

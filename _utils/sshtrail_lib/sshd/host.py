@@ -99,7 +99,9 @@ def _described(found: Effective) -> dict[str, typing.Any]:
     }
 
 
-def branches(minion: Minion, path: str, user: str | None = None) -> dict[str, dict[str, dict[str, typing.Any]]]:
+def branches(
+    minion: Minion, path: str, user: str | None = None, names: Collection[str] = ()
+) -> dict[str, dict[str, dict[str, typing.Any]]]:
     """
     Return what sshd does for everybody (under ""), and for whom each Match block is (dict of criteria to dict).
 
@@ -107,6 +109,8 @@ def branches(minion: Minion, path: str, user: str | None = None) -> dict[str, di
         The main configuration file (str).
     user
         An account (str): then only for it, and without the blocks that it can never meet. None for all accounts.
+    names
+        Keywords (collection of str) of which also those are told for whom a block decides and not for its example.
 
     Each is as :func:`effective` has it, for an example of a connection that the block is for.
     """
@@ -119,6 +123,7 @@ def branches(minion: Minion, path: str, user: str | None = None) -> dict[str, di
             sample = sample._replace(user=user, criteria=others)
         if match.meets(one, sample, tree.daemon):
             samples[match.text(one)] = sample
+    samples |= members.others(tree, names, user)
     found = {name: sshd_effective.effective(tree, one) for name, one in samples.items()}
     return {name: {key: _described(one) for key, one in sorted(values.items())} for name, values in found.items()}
 

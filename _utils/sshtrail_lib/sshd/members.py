@@ -17,6 +17,8 @@ from sshtrail_lib.sshd.match import Connection, Criteria
 
 #: So many are looked at.
 LIMIT = 256
+#: An address of documentation (RFC 3849).
+IPV6 = "2001:db8::1"
 
 
 def anybody(tree: Tree) -> Connection:
@@ -65,6 +67,52 @@ def _of_block(
     # Who meets no other block of these: the sample may be somebody whom one is about.
     found += [example((criteria,), tree.daemon, [*others, *rivals])] if rivals else []
     return list(dict.fromkeys([sample, *(one for one in found if one)]))
+
+
+def others(tree: Tree, names: Iterable[str], user: str | None = None) -> dict[str, Connection]:
+    """
+    Return those for whom a line of a Match block decides though the sample of the block meets an earlier one with the
+    same keyword, and who comes by IPv6 where a block is for all of IPv4 (dict of whom it is about to Connection).
+
+    names
+        The keywords (iterable of str) that this is about.
+    user
+        Only this account (str), None for all.
+    """
+    found, own = _by_ipv6(tree, user), ((("user", user),),) if user else ()
+    for name in names:
+        lines = [one for one, _path, _line in effective.match_lines(tree, name)]
+        for at, criteria in enumerate(lines):
+            rivals = [one for one in lines[:at] if match.canonical(one) != match.canonical(criteria)]
+            sample = match.sample(criteria, tree.daemon.names)
+            met = any(match.meets(one, sample, tree.daemon) for one in rivals)
+            one = example((criteria, *own), tree.daemon, rivals) if met else None
+            if one:
+                found[f"{match.text(criteria)} ({_shown(one)})"] = one
+    return found
+
+
+def _shown(one: Connection) -> str:
+    told = [f"{match.spelling(name)} {getattr(one, field)}" for name, field in _FIELDS.items() if getattr(one, field)]
+    return " ".join(told) or "in another group"
+
+
+def _by_ipv6(tree: Tree, user: str | None) -> dict[str, Connection]:
+    listens = effective.effective(tree).get("ListenAddress")
+    # Where nothing is said, sshd listens on both.
+    if listens and listens.value and not any(one.startswith("[") for one in listens.value):
+        return {}
+    lines = [line for lines in tree.files.values() for line in lines if line.name == "Match"]
+    blocks = [match.parse(line.arguments.words, tree.daemon) for line in lines]
+    found = [criteria for criteria in blocks if any(_of_ipv4(*one, tree.daemon.names) for one in criteria)]
+    one = anybody(tree)._replace(user=user or "x", host="x", addr=IPV6, anybody=False)
+    return {f"{match.text(criteria)} (those of IPv6 do not meet it)": one for criteria in found}
+
+
+def _of_ipv4(name: str, pattern: str | None, names: Names) -> bool:
+    """Tell whether a criterion is everybody's who comes by IPv4 (:func:`match.everybody`), and nobody else's."""
+    everybody = name == "address" and match.everybody(name, pattern or "", names)
+    return everybody and match.in_addresses(IPV6, pattern or "", names) != 1
 
 
 def example(blocks: Sequence[Criteria], daemon: Daemon, others: Iterable[Criteria] = ()) -> Connection | None:

@@ -86,6 +86,42 @@ def test_what_each_match_block_comes_to_for_whom(minion, tmp_path, said, everybo
         assert [one["PermitRootLogin"]["value"] for one in found.values()] == told
 
 
+#: What stands in the file, for whom a block decides that is not its example, and MaxSessions there (sshd 9.2 -T -C).
+OTHERS = [
+    ("Match User bob\nMaxSessions 5\nMatch User bob,carol\nMaxSessions 50", {"User bob,carol (User carol)": "50"}),
+    ("Match User b*\nMaxSessions 5\nMatch User bob,ben\nMaxSessions 50", {}),
+    ("Match User bob\nMaxSessions 5\nMatch User bob\nMaxSessions 50", {}),
+    ("Match User bob\nMaxSessions 5\nMatch User bob,carol\nLogLevel INFO", {}),
+    ("Match Host *.a\nMaxSessions 5\nMatch Host x.a,*.b\nMaxSessions 50", {"Host x.a,*.b (Host x.b)": "50"}),
+    (
+        "Match Address 192.0.2.0/24\nMaxSessions 5\nMatch Address 192.0.2.1,198.51.100.0/24\nMaxSessions 50",
+        {"Address 192.0.2.1,198.51.100.0/24 (Address 198.51.100.77)": "50"},
+    ),
+    (
+        "MaxSessions 50\nMatch Address 0.0.0.0/0\nMaxSessions 5",
+        {"Address 0.0.0.0/0 (those of IPv6 do not meet it)": "50"},
+    ),
+    ("MaxSessions 50\nMatch Address 0.0.0.0/0,::/0\nMaxSessions 5", {}),
+    ("AddressFamily inet\nMaxSessions 50\nMatch Address 0.0.0.0/0\nMaxSessions 5", {}),
+]
+
+
+@pytest.mark.parametrize(("said", "told"), OTHERS)
+def test_for_whom_a_block_decides_that_is_not_its_example(minion, tmp_path, said, told):
+    (tmp_path / "main").write_text(f"{said}\n")
+    found = host.branches(minion, str(tmp_path / "main"), None, ["MaxSessions", "LogLevel"])
+    assert {name: one["MaxSessions"]["value"] for name, one in found.items() if "(" in name} == told
+
+
+def test_for_whom_of_one_account_a_block_decides(minion, tmp_path):
+    blocks = "Match User bob,root\nPermitRootLogin no\nMatch User bob,root,carol\nPermitRootLogin yes\n"
+    (tmp_path / "main").write_text(blocks)
+    assert "(" not in "".join(host.branches(minion, str(tmp_path / "main"), "root", ["PermitRootLogin"]))
+    (tmp_path / "main").write_text(blocks.replace("User bob,root\n", "User bob,root Address 192.0.2.1\n"))
+    found = host.branches(minion, str(tmp_path / "main"), "root", ["PermitRootLogin"])
+    assert found["User bob,root,carol"]["PermitRootLogin"]["value"] == "yes"
+
+
 def test_what_each_match_block_comes_to(minion, tmp_path):
     (tmp_path / "main").write_text(
         "LogLevel INFO\nMatch User bob\nLogLevel ERROR\nMatch Address 192.0.2.0/24\nMaxSessions 3\nMatch all\n"
