@@ -129,7 +129,8 @@ def compliance(tgt="*", tgt_type="glob", framework=None, edition=None, format=No
         How long to wait for an answer, in seconds (int).
 
     A minion that does not answer has a row that says so. ``salt-run`` ends with 1 where a control fails or a minion
-    told nothing, and tells on stderr that it waits. Raises SaltInvocationError for a format that there is not.
+    told nothing, and tells on stderr that it waits. ``--out=highstate`` shows one state for each control. Raises
+    SaltInvocationError for a format that there is not.
 
     CLI Example:
 
@@ -147,9 +148,10 @@ def compliance(tgt="*", tgt_type="glob", framework=None, edition=None, format=No
     with _waiting(site, by_hand, names, timeout):
         found = fleet_audit.compliance(site, names, framework, edition, batch, timeout)
     answer = fleet_audit.written(found, form, file)
-    return (
-        _answer(answer, fleet_audit.status(found), answer if isinstance(answer, str) else None) if by_hand else answer
-    )
+    if not by_hand:
+        return answer
+    states = fleet_audit.states(found) if __opts__.get("output") == "highstate" and file is None else None
+    return _answer(answer, fleet_audit.status(found), answer if isinstance(answer, str) else None, states)
 
 
 @shown.refusing

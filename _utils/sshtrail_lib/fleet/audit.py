@@ -14,7 +14,7 @@ from salt.exceptions import SaltInvocationError
 
 from sshtrail_lib.base import text
 from sshtrail_lib.compliance import formats
-from sshtrail_lib.compliance.finding import FAIL
+from sshtrail_lib.compliance.finding import FAIL, MANUAL, UNKNOWN
 from sshtrail_lib.compliance.formats import Hosts
 from sshtrail_lib.drift import answer
 from sshtrail_lib.fleet import master as fleet_master
@@ -71,6 +71,21 @@ def status(hosts: Hosts) -> int:
     """Return the exit status (int) for what hosts told: 1 where a control fails, or a host told nothing."""
     failing = [rows for rows in hosts.values() if isinstance(rows, str) or any(row["status"] == FAIL for row in rows)]
     return shown.FAILED if failing else 0
+
+
+def states(hosts: Hosts) -> dict[str, dict[str, typing.Any]]:
+    """Return what hosts told in the form of a highstate (dict by id): one state for each control, one for a silence."""
+    return {host: _states(rows) for host, rows in hosts.items()}
+
+
+def _states(rows: Sequence[Mapping] | str) -> dict[str, typing.Any]:
+    if isinstance(rows, str):
+        return shown.state(False, "answer", text.line(rows))
+    found: dict[str, typing.Any] = {}
+    for number, row in enumerate(rows):
+        good = {FAIL: False, UNKNOWN: None, MANUAL: None}.get(row["status"], True)
+        found |= shown.state(good, text.line(row["control"]), text.line(f"{row['status']}: {row['evidence']}"), number)
+    return found
 
 
 def written(hosts: Hosts, form: str, file: str | None) -> typing.Any:

@@ -137,18 +137,18 @@ def states(rows: Mapping[str, Row], good: Callable[[Row], bool]) -> dict[str, di
     good
         Called with a row; returns whether it needs nothing more (bool).
     """
-    return {name: _state(good(row), row["standing"], "; ".join(row["differences"])) for name, row in rows.items()}
+    return {name: state(good(row), row["standing"], "; ".join(row["differences"])) for name, row in rows.items()}
 
 
 def steps(summaries: Mapping[str, Mapping[str, typing.Any]]) -> dict[str, dict[str, typing.Any]]:
     """Return rollouts (mapping of environment to summary) in the same form (dict by the environment's name)."""
     return {
         name: {
-            **_state(one["result"], f"rollout of {name}", one["why"]),
+            **state(one["result"], f"rollout of {name}", one["why"]),
             **{
-                key: state
+                key: step
                 for number, (minion, entry) in enumerate(sorted(one["minions"].items()), 1)
-                for key, state in _state(
+                for key, step in state(
                     not entry["policy"].startswith("not on "), minion, f"{entry['step']}: {entry['policy']}", number
                 ).items()
             },
@@ -157,8 +157,10 @@ def steps(summaries: Mapping[str, Mapping[str, typing.Any]]) -> dict[str, dict[s
     }
 
 
-def _state(good: bool, what: str, comment: str, number: int = 0) -> dict[str, typing.Any]:
-    told = {"name": what, "__id__": what, "result": bool(good), "changes": {}, "comment": comment}
+def state(good: bool | None, what: str, comment: str, number: int = 0) -> dict[str, typing.Any]:
+    """Return one state (dict) of a highstate: whether it succeeded (bool, None for neither), its name, what it says."""
+    result = None if good is None else bool(good)
+    told: dict[str, typing.Any] = {"name": what, "__id__": what, "result": result, "changes": {}, "comment": comment}
     return {f"sshtrail_|-{what}_|-{what}_|-stands": {**told, "__run_num__": number, "duration": 0.0, "start_time": ""}}
 
 

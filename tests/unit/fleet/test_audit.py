@@ -3,6 +3,7 @@
 import stat
 
 import pytest
+import salt.output
 from salt.exceptions import SaltInvocationError
 from sshtrail_lib.fleet import audit
 
@@ -26,6 +27,16 @@ def test_the_status_says_whether_all_is_well():
     assert audit.status({"web1": good}) == 0 and audit.status({}) == 0
     assert audit.status({"web1": good, "web2": "no answer"}) == 1
     assert audit.status({"web1": fleets.ROWS}) == 1
+
+
+def test_as_a_highstate_each_control_is_a_state_and_a_silence_a_failed_one():
+    found = audit.states({"web1": fleets.ROWS, "web2": "no answer\x1b[31m", "web3": []})
+    [silent] = found["web2"].values()
+    assert silent["result"] is False and silent["comment"].isprintable() and found["web3"] == {}
+    told = {one["name"]: one["result"] for one in found["web1"].values()}
+    wanted = {"fail": False, "unknown": None, "manual": None}
+    assert told == {row["control"]: wanted.get(row["status"], True) for row in fleets.ROWS}
+    salt.output.display_output(found, "highstate", {"color": False, "state_output": "full", "state_verbose": True})
 
 
 @pytest.mark.parametrize("form", audit.FORMATS)
