@@ -87,6 +87,12 @@ def uninterrupted(facts: Facts) -> Finding:
     spans = period["spans"]
     since = f"since {period['from']}, {len(period['proofs'])} proofs"
     if not spans and not period["gaps"]:
+        began, ended = (text.seconds(period[name]) for name in ("from", "to"))
+        if began and ended and ended - began < DAY:
+            # Of a history that has just begun nothing else can be said.
+            return Finding(
+                UNKNOWN, f"the history is only {text.span(ended - began)} long: nothing differed {since}", TRAIL
+            )
         return judged(True, f"nothing differed and no proof was lost {since}", TRAIL)
     told = [f"{len(period['gaps'])} times nobody looked for more than an hour"] if period["gaps"] else []
     if spans:

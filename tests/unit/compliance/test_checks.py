@@ -295,6 +295,8 @@ CASES = [
                             "expected": "sshtrail_watch.tick every 10 s", "since": None},)}, "fail"),
     ("answered", {"policy": {**POLICY, "drift": {"action": "report"}}}, "fail"),
     ("uninterrupted", {}, "pass"),
+    ("uninterrupted", {"period": {**PERIOD, "to": "2026-10-01T00:00:05.000Z"}}, "unknown"),
+    ("uninterrupted", {"period": {**PERIOD, "to": "2026-10-02T00:00:00.000Z"}}, "pass"),
     ("uninterrupted", {"period": {**PERIOD, "spans": [{"what": "x", "seconds": 9}]}}, "manual"),
     ("uninterrupted", {"period": {**PERIOD, "gaps": [{}]}}, "manual"),
     ("uninterrupted", {"period": None}, "unknown"),
