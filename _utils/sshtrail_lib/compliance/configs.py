@@ -17,7 +17,9 @@ from sshtrail_lib.base import files
 Lines = tuple[tuple[str, str], ...]
 #: Files of one configuration that are read at most, and the bytes of each.
 MOST, LARGEST = 200, 2**20
-INCLUDES = re.compile(r'^\s*(?:\$IncludeConfig\s+(\S+)|include\(.*\bfile\s*=\s*"([^"]+)")', re.IGNORECASE)
+INCLUDES = re.compile(r'^\s*(?:\$IncludeConfig\s+(\S+)|include\s*\(.*\bfile\s*=\s*"([^"]+)")', re.IGNORECASE)
+#: One that goes on on the next line.
+OPEN_INCLUDE = re.compile(r"^\s*include\s*\([^)]*$", re.IGNORECASE)
 SUDO_INCLUDES = re.compile(r'^\s*[@#]include(dir)?\s+(?:"([^"]+)"|((?:\\.|\S)+))')
 #: What comes before a comment in sudoers(5): a # before a digit begins a number, and a comment is never continued.
 SUDO_COMMENT = re.compile(r'(?:"(?:\\.|[^"\\])*"|\\.|[^"\\#]|#\d)*#(?!\d)')
@@ -35,7 +37,7 @@ BOOT = (
 #: chrony.conf(5): what of the directories behind a directive is read, and what of a file of sources counts.
 CHRONY = {"confdir": "/*.conf", "sourcedir": "/*.sources", "include": ""}
 CHRONY_SOURCE = re.compile(r"(server|pool|peer)\s", re.IGNORECASE)
-FAILLOCK = re.compile(r"-?auth\s.*\bpam_faillock\.so\b")
+FAILLOCK = re.compile(r"-?auth\s[^#]*\bpam_faillock\.so\b", re.IGNORECASE)
 KERNEL_LINE = re.compile(r"^\s*(?:linux(?:16|efi)?|options)\s+(.*)")
 #: Boot entries of what is no Linux, and the words of those that are for repairs.
 OTHERS = re.compile(r"\S*(memtest|memdisk|\.lkrn\b)")
@@ -153,11 +155,14 @@ def _rsyslog(path: str, depth: int = 0) -> Lines | None:
     if own is None or depth > 4:
         return own
     found: list[tuple[str, str]] = []
+    begun = ""
     for place, line in own:
         if line.startswith("#"):
             continue
         found.append((place, line))
-        match = INCLUDES.match(line)
+        said = f"{begun} {line}"
+        begun = said if OPEN_INCLUDE.match(said) else ""
+        match = INCLUDES.match("" if begun else said)
         for inner in _matching(match[1] or match[2]) if match else ():
             found += _rsyslog(inner, depth + 1) or ()
     return tuple(found)

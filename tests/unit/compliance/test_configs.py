@@ -93,6 +93,13 @@ def test_rsyslog_includes_in_both_forms(tmp_path):
     assert told[1::2] == ["a.* /a", "b.* /b", "c.* /c"]
 
 
+def test_an_include_of_rsyslog_s_can_have_several_lines(tmp_path):
+    said = f'include (\n  mode="optional"\n\n  file="{tmp_path}/e.conf"\n)\nfile="{tmp_path}/no.conf"\na.* /a\n'
+    base = tree(tmp_path, **{"rsyslog.conf": said, "e.conf": "b.* /b\n", "no.conf": "c.* /c\n"})
+    told = [line for _place, line in configs._rsyslog(str(base / "rsyslog.conf"))]
+    assert [line for line in told if " /" in line] == ["b.* /b", "a.* /a"]
+
+
 def test_systemd_s_drop_ins_replace_each_other_by_name(tmp_path, monkeypatch):
     tree(
         tmp_path,
