@@ -33,6 +33,8 @@ from sshtrail_lib.rules.language import Rule
 from sshtrail_lib.sshd import host as sshd_host
 
 Answer = typing.TypeVar("Answer")
+#: chronyc(1): the reference of a chronyd that serves its own clock (chrony.conf: local), as if that were right.
+LOCAL_CLOCK = re.compile(r"Reference ID\s*:\s*7F7F0101\b", re.IGNORECASE)
 SERVICES = (
     *(system.JOURNAL, system.SYSLOG, system.UPLOAD, system.REMOTE, *system.CHRONY, *system.TIMESYNCD),
     *("ntp", "ntpsec", "auditd"),
@@ -317,6 +319,8 @@ def _synchronized(minion: Minion, running: tuple[str, ...]) -> tuple[bool | None
     if set(running) & set(system.CHRONY):
         done = minion.run("chronyc", "-n", "tracking", timeout=10)
         leap = re.search(r"Leap status\s*:\s*(.*)", done["stdout"])
+        if LOCAL_CLOCK.search(done["stdout"]):
+            return False, "chronyc tracking: the reference is this host's own clock"
         return (
             # Before a leap second it says that one is to be inserted or deleted.
             leap[1].strip() in ("Normal", "Insert second", "Delete second") if leap else None

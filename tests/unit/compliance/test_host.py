@@ -46,6 +46,12 @@ def test_a_clock_is_synchronized_before_a_leap_second_too(leap, holds):
     assert found.synchronized is holds and leap in found.said
 
 
+def test_a_clock_that_follows_itself_is_not_synchronized():
+    said = "Reference ID    : {} ()\nStratum         : 10\nLeap status     : Normal\n"
+    told = [host._clock(Asked(("chrony",), said.format(one)), {"clock": None}) for one in ("7F7F0101", "C0000201")]
+    assert [one.synchronized for one in told] == [False, True] and "own clock" in told[0].said
+
+
 def test_a_journald_that_is_masked_does_not_run_though_its_socket_waits():
     assert host._service(Asked(("systemd-journald",)), "systemd-journald") is None
     answers = {"sshtrail_service.status": lambda name: name == "systemd-journald", "sshtrail_service.enabled": bool}
