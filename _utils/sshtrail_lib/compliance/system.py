@@ -123,17 +123,23 @@ def forwards(facts: Facts) -> Finding:
         return Finding(NOT_APPLICABLE, "rsyslog does not run", "service")
     # rsyslog can also read the journal itself.
     reads = [place for place, line in syslog.lines(facts) if "imjournal" in line or "imuxsock" in line]
-    value, where = _journald(facts, "ForwardToSyslog", "no")
+    value, where = _forwards(facts)
     told = f"ForwardToSyslog={value} ({where})" + (f"; rsyslog reads by itself ({reads[0]})" if reads else "")
-    return judged(value == "yes", told, "file", "journald.conf: ForwardToSyslog=yes")
+    return judged(value == "yes" if value else None, told, "file", "journald.conf: ForwardToSyslog=yes")
 
 
 def keeps_to_itself(facts: Facts) -> Finding:
     """Return whether journald forwards nothing where the journal is the logging system."""
     if _runs(facts, SYSLOG):
         return Finding(NOT_APPLICABLE, "rsyslog is the logging system here", "service")
-    value, where = _journald(facts, "ForwardToSyslog", "no")
-    return judged(value == "no", f"ForwardToSyslog={value} ({where})", "file", "journald.conf: ForwardToSyslog=no")
+    value, where = _forwards(facts)
+    told = f"ForwardToSyslog={value} ({where})"
+    return judged(value == "no" if value else None, told, "file", "journald.conf: ForwardToSyslog=no")
+
+
+def _forwards(facts: Facts) -> tuple[str, str]:
+    # Debian 12 has built in yes, and others no: which of them is told by the line that it ships commented out.
+    return _journald(facts, "ForwardToSyslog", "" if facts.family == "Debian" else "no")
 
 
 def journal_storage(facts: Facts) -> Finding:

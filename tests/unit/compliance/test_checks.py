@@ -326,6 +326,17 @@ JOURNALD = [
     ("journald_forward_to_syslog", ("ForwardToSyslog=1", "#ForwardToSyslog=no"), "pass"),
 ]
 CASES += [(name, configured(journald=said), status) for name, said, status in JOURNALD]
+# What Debian builds in differs from release to release.
+CASES += [
+    (name, {**configured(journald=said), **services, "family": family}, status)
+    for name, services, wanted in (
+        ("journald_forward_to_syslog", {}, "fail"), ("journald_disable_forward_to_syslog", NO_SYSLOG, "pass"),
+    )
+    for family, said, status in (
+        ("Debian", (), "unknown"), ("RedHat", (), wanted), ("Debian", ("ForwardToSyslog=no",), wanted),
+        ("Debian", ("#ForwardToSyslog=no",), wanted), ("Debian", ("#Storage=auto",), "unknown"),
+    )
+]  # fmt: skip
 CASES += [("journald_storage", {**configured(journald=("Storage=persistent",)), "journal_log": False}, "fail")]
 # systemd.journald.forward_to_syslog on the kernel's command line decides over all files.
 BOOTED = [
