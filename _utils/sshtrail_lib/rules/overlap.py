@@ -34,6 +34,8 @@ class View(typing.NamedTuple):
     arch: int | None
     conditions: frozenset
     shape: tuple
+    point: tuple[int, int] | None
+    family: tuple | None
 
 
 def collide(one: bytes, other: bytes, execs: Callable[[int], int]) -> bool:
@@ -68,34 +70,40 @@ class Index:
     Rules, among which those are found that collide with another one, at a cost of what is found.
 
     Rules that differ in their places and keys only have one group; where a field must have one value, only the groups
-    with that value, and those without the field, are looked at.
+    with that value, and those without the field, are looked at. Those that differ in that value too are one family:
+    whoever does not ask for the field meets all of a family, or none.
     """
 
     def __init__(self, execs: Callable[[int], int]) -> None:
         self.execs = execs
-        self.groups: dict[tuple, _Group] = {}
         self.general: dict[tuple, _Group] = {}
         self.points: dict[int, dict[int, dict[tuple, _Group]]] = {}
+        self.families: dict[int, dict[tuple, _Group]] = {}
 
     def add(self, rule: bytes) -> None:
         """Take ``rule`` (bytes) in."""
         view = view_of(rule)
-        group = self.groups.get(view.shape)
-        if group is None:
-            group = self.groups[view.shape] = self.beside(view)[view.shape] = _Group(view)
-        group.add(rule, view)
+        for groups, shape in self.places(view):
+            group = groups.get(shape)
+            if group is None:
+                group = groups[shape] = _Group(view if shape is view.shape else _kin(view))
+            group.add(rule, view)
 
     def discard(self, rule: bytes) -> None:
         """Take ``rule`` (bytes) out, if it is one of these."""
         view = view_of(rule)
-        group = self.groups.get(view.shape)
-        if group and group.discard(rule, view):
-            del self.groups[view.shape], self.beside(view)[view.shape]
+        for groups, shape in self.places(view):
+            group = groups.get(shape)
+            if group and group.discard(rule, view):
+                del groups[shape]
 
-    def beside(self, view):
-        """Return the groups (dict) among which the one of ``view`` is looked for."""
-        point = _point(view)
-        return self.points.setdefault(point[0], {}).setdefault(point[1], {}) if point else self.general
+    def places(self, view):
+        """Return where the group and the family of ``view`` are (list of dict), and by what they are known."""
+        if not view.point:
+            return [(self.general, view.shape)]
+        field, value = view.point
+        values = self.points.setdefault(field, {}).setdefault(value, {})
+        return [(values, view.shape), (self.families.setdefault(field, {}), view.family)]
 
     def take(self, rules: Iterable[bytes]) -> None:
         """Take each of ``rules`` (iterable of bytes) in."""
@@ -108,7 +116,7 @@ class Index:
 
     def colliding(self, rule: bytes) -> Iterator[bytes]:
         """Yield each of these that :func:`collide` tells to collide with ``rule`` (bytes)."""
-        if not self.groups:
+        if not self.general and not self.families:
             return
         view = view_of(rule)
         for group in self.near(view):
@@ -118,7 +126,10 @@ class Index:
     def near(self, view):
         yield from self.general.values()
         for field, values in self.points.items():
-            low, high, _never = view.limits.get(field, (0, TOP, None))
+            if field not in view.limits:
+                yield from self.families[field].values()
+                continue
+            low, high, _never = view.limits[field]
             if low == high:
                 yield from values.get(low, {}).values()
             else:
@@ -126,14 +137,17 @@ class Index:
                 yield from (group for groups in found for group in groups.values())
 
 
-def _point(view):
+def _point(limits):
     """Return a field that must have one value, with that (two of int), None without one; not what few values have."""
     fixed = (
-        (field, low)
-        for field, (low, high, _never) in view.limits.items()
-        if low == high and field not in (ARCH, SUCCESS)
+        (field, low) for field, (low, high, _never) in limits.items() if low == high and field not in (ARCH, SUCCESS)
     )
     return next(fixed, None)
+
+
+def _kin(view):
+    """Return ``view`` without the value by which those of its family differ."""
+    return view._replace(limits={field: limit for field, limit in view.limits.items() if field != view.point[0]})
 
 
 class _Group:
@@ -253,6 +267,8 @@ def view_of(rule: bytes) -> View:
     places = [texts[number] for number in (WATCH, DIR) if number in texts and _equals(packed, number)]
     calls, limits, arch = packed.mask, _limits(packed.fields), _arch(packed)
     perms = next((value for number, _operator, value in packed.fields if number == PERM), 0)
+    point = _point(limits)
+    shared = (packed.filter, packed.action, calls, perms, arch)
     return View(
         packed.filter,
         packed.action,
@@ -263,7 +279,9 @@ def view_of(rule: bytes) -> View:
         posixpath.normpath(places[0]) if places else "",
         arch,
         _conditions(packed, texts),
-        (packed.filter, packed.action, calls, frozenset(limits.items()), perms, arch),
+        (*shared, frozenset(limits.items())),
+        point,
+        (*shared, frozenset(item for item in limits.items() if item[0] != point[0])) if point else None,
     )
 
 

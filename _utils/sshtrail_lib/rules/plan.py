@@ -28,6 +28,8 @@ ALWAYS_TRUE = (PID, layout.OPERATOR_NUMBERS[">="], 0)
 NO_FSTYPE = (FSTYPE, layout.OPERATOR_NUMBERS["!="], 0)
 # So many pairs tell which of two rules is the one in the wrong place.
 ENOUGH = 8
+# One of so many rules at most is in the wrong place: few are.
+FEW = 4
 # One rule may have that many twins.
 TWINS = 64
 
@@ -100,6 +102,7 @@ class _List:
         self.hides = not all(map(layout.records, desired))
         self.front: set[bytes] = set()
         self.back: set[bytes] = set()
+        self.loose: dict[int, tuple[int, set[bytes]]] = {}
         self.place_new(set(self.common))
         self.mend_order()
 
@@ -167,13 +170,32 @@ class _List:
 
     def behind(self, rule, counted=frozenset(), most=math.inf):
         """Return what must come behind too if ``rule`` is appended, itself included: a closure (set)."""
-        return self.closure(self.desired[self.rank[rule] :], self.back, counted, most)
+        return self.closure(rule, 1, self.back, counted, most)
 
     def before(self, rule, counted=frozenset(), most=math.inf):
         """Return what must come before too if ``rule`` is prepended, itself included: a closure (set)."""
-        return self.closure(self.desired[self.rank[rule] :: -1], self.front, counted, most)
+        return self.closure(rule, -1, self.front, counted, most)
 
-    def closure(self, rules, there, counted, most):
+    def is_loose(self, rule, way, there):
+        """
+        Tell whether nothing goes with ``rule``: it collides with none further on (a ``way`` of 1: behind it, -1: before
+        it) that is not ``there``. What was loose once stays so.
+        """
+        known, loose = self.loose.get(way, (-1, set()))
+        if known < 0 or len(there) > ENOUGH * (known + 1):
+            seen, loose = overlap.Index(self.execs), set()
+            for one in self.desired[::-way]:
+                if one not in there:
+                    if not seen.meets(one):
+                        loose.add(one)
+                    seen.add(one)
+            self.loose[way] = len(there), loose
+        return rule in loose
+
+    def closure(self, rule, way, there, counted, most):
+        if self.is_loose(rule, way, there):
+            return {rule}
+        rules = self.desired[self.rank[rule] :: way]
         members, count = overlap.Index(self.execs), 0
         found: set[bytes] = set()
         for rule in rules:
@@ -210,10 +232,13 @@ class _List:
         everything = set(self.desired)
         self.known.take(self.common)
         gone: set[bytes] = set()
-        for first, second in self.inverted(gone):
+        amiss = {self.common[at] for at in _out_of_order([self.rank[rule] for rule in self.common])}
+        # Where few are amiss, the others stay.
+        stays = set(self.common) - amiss if FEW * len(amiss) < len(self.common) else set()
+        for first, second in self.inverted(amiss, gone):
             behind, before = self.cheaper(second, first, everything)
             shorter = behind is None or (
-                before is not None and self.weight(before, first) < self.weight(behind, second)
+                before is not None and self.weight(before, first, stays) < self.weight(behind, second, stays)
             )
             if shorter and not before & self.back and self.safe(before):
                 gone |= before
@@ -225,20 +250,21 @@ class _List:
         # What must be behind wins: a rule cannot be at both ends.
         self.front -= self.back
 
-    def weight(self, moved, rule):
+    def weight(self, moved, rule, stays):
         """Return what tells which of two ways is shorter: the rules that move, and what is right then."""
-        return len(moved), -sum(1 for _ in itertools.islice(self.wrong(rule), ENOUGH))
+        return len(moved), -sum(1 for _ in itertools.islice(self.wrong(rule), ENOUGH)), rule in stays
 
-    def inverted(self, gone):
+    def inverted(self, amiss, gone):
         """
         Yield each pair that collides and stands the other way round in the kernel than desired, and yet stays.
 
-        What has ``gone`` (set) meanwhile collides with nothing any more that stays, for that goes with it.
+        One of it is ``amiss`` (set). What has ``gone`` (set) meanwhile collides with nothing any more that stays, for
+        that goes with it.
         """
-        for at in _out_of_order([self.rank[rule] for rule in self.common]):
-            for pair in self.wrong(self.common[at]):
+        for rule in filter(amiss.__contains__, self.common):
+            for pair in self.wrong(rule):
                 yield pair
-                if self.common[at] in self.back:
+                if rule in self.back or rule in self.front:
                     break
             while gone:
                 self.known.discard(gone.pop())

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import random
 import time
 
 import pytest
@@ -225,6 +226,9 @@ def large():
     yield "ours comes before another file", theirs, ours + theirs, LARGE
     yield "everything is new", [], theirs + ours, 2 * LARGE
     yield "watches in reversed order", watches[::-1], watches, 0
+    mixed = theirs[:500] + ours[:500]
+    yield "two files whose rules all meet, shuffled", random.Random(3).sample(mixed, len(mixed)), mixed, 2 * len(mixed)
+    yield "ten of them are behind the others", [*mixed[10:], *mixed[:10]], mixed, 4 * 10
     limits = LIMITS(LARGE)
     yield "limits that all meet, reversed", limits[::-1], limits, 4 * LARGE
     yield "every other one of them is new", limits[::2], limits, 4 * LARGE
