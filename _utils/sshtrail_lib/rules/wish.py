@@ -26,6 +26,8 @@ from sshtrail_lib.rules.target import Host, Target
 UNKNOWN = ("keep", "report", "remove")
 # A line that is to set something, however wrong.
 SETTING = re.compile(r"\s*-(-|[Dbferictq])")
+#: Where a link of a ready group is not followed to.
+MADE_BY_OTHERS = ("/usr/", "/run/")
 GROUP_KEYS = ("name", "title", "controls", "rules", "optional", "privileged")
 
 
@@ -307,7 +309,8 @@ def read_groups(groups: Iterable[Mapping[str, typing.Any]]) -> list[dict[str, ty
         List of ``{"name": str, "title": str, "controls": [str], "rules": [str], "optional": bool, "privileged": str}``.
 
     Rules about 32-bit programs are ``left_out`` (list of Rule) on a machine that has none, such as most arm ones. Where
-    a group is ``optional``, those that need a directory which this host does not have are ``lacking`` (list of Rule).
+    a group is ``optional``, those that need a directory which this host does not have are ``lacking`` (list of Rule),
+    and a rule about a link is followed by one about what that points to.
     With ``privileged`` it has a rule for each such program of this host (:func:`privileged.lines`); ``unnamed`` (int)
     is how many of them have none.
     """
@@ -318,6 +321,8 @@ def read_groups(groups: Iterable[Mapping[str, typing.Any]]) -> list[dict[str, ty
         made, unnamed = privileged.lines(group["privileged"]) if group.get("privileged") else ([], 0)
         lines = enumerate([*group["rules"], *made], start=1)
         rules = [_group_rule(group["name"], number, line) for number, line in lines]
+        if group.get("optional"):
+            rules = [one for rule in rules for one in (rule, *_behind_link(rule))]
         absent = [rule for rule in rules if _needs_b32(rule) and not compile.has_b32()]
         lacking = [rule for rule in rules if group.get("optional") and compile.absent_directory(rule)]
         first = {compile.compile(rule): rule for rule in reversed(rules) if rule not in (*absent, *lacking)}
@@ -335,6 +340,21 @@ def _lacking(groups):
     told = [f"Left out, as this host does not have it: {', '.join(sorted(directories))}."] if directories else []
     unnamed = sum(group["unnamed"] for group in groups)
     return [*told, *([f"{unnamed} privileged programs have no rule of their own."] if unnamed else [])]
+
+
+def _behind_link(rule):
+    """
+    Yield the same about what the place of ``rule`` points to, where it is a link: its own rule sees nothing of that.
+
+    What packages bring is changed by another link, and what is made anew at each boot is not there at the next load.
+    """
+    part = rule.field("path") or rule.field("dir")
+    if part is None or not os.path.islink(part.value) or (perm := rule.field("perm")) is None or perm.value == "x":
+        return
+    real = os.path.realpath(part.value)
+    kept = not real.startswith(MADE_BY_OTHERS) and not privileged.UNWRITABLE.search(real)
+    if kept and os.path.isdir(real) == (part.name == "dir"):
+        yield rule._replace(parts=tuple(one._replace(value=real) if one == part else one for one in rule.parts))
 
 
 def _needs_b32(rule):

@@ -18,6 +18,27 @@ def test_a_rule_whose_directory_is_not_there(tmp_path, optional, left):
     assert [str(rule) for rule in found["lacking"]] == [GONE] * (2 - left)
 
 
+FILE = "-a always,exit -F path={} -F perm={} -F key=k"
+
+
+@pytest.mark.parametrize("optional", [True, False])
+def test_what_a_link_points_to_has_a_rule_too(tmp_path, monkeypatch, optional):
+    monkeypatch.setattr(wish, "MADE_BY_OTHERS", (f"{tmp_path}/usr/",))
+    for name in ("usr", "disk", "etc"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").touch()
+    etc, links = tmp_path / "etc", {"log": "disk", "conf": "disk/file", "zone": "usr/file", "run": "usr/file"}
+    for link, real in links.items():
+        (etc / link).symlink_to(tmp_path / real)
+    (etc / "loop").symlink_to("loop")
+    about = [FILE.format(etc / name, "wa") for name in ("file", "conf", "zone", "loop")]
+    rules = [*about, FILE.format(etc / "run", "x"), HERE.format(etc / "log"), HERE.format(etc / "log" / "gone")]
+    found = wish.read_groups([group(rules=rules, optional=optional)])[0]
+    more = [str(rule) for rule in found["rules"] if str(rule) not in rules]
+    real = [FILE.format(tmp_path / "disk" / "file", "wa"), HERE.format(tmp_path / "disk")]
+    assert more == (real if optional else [])
+
+
 def test_a_group_of_privileged_programs(monkeypatch):
     rest = "-F perm=x -F key=privileged"
     monkeypatch.setattr(privileged, "programs", lambda: ["/usr/bin/su", "/usr/bin/x\ny"])
