@@ -25,6 +25,7 @@ from sshtrail_lib.base import text
 from sshtrail_lib.policy import arguments, claims, groups, needs, platforms
 from sshtrail_lib.policy.kinds import Tree, allowed, no_text
 from sshtrail_lib.policy.schema import ANY_SSHD, DEFAULTS, KEY, POLICY, checked
+from sshtrail_lib.rules import accounts as rules_accounts
 from sshtrail_lib.sshd import keywords as sshd_keywords
 from sshtrail_lib.sshd import wish as sshd_wish
 
@@ -126,6 +127,7 @@ def elsewhere(pillar: Mapping, environment: str) -> bool:
     return isinstance(given, dict) and given.get("environment", environment) != environment
 
 
+@rules_accounts.asked_once()
 def _checked(pillar: Mapping) -> Tree:
     """Return the pillar's part as plain containers, every single value checked."""
     if pillar.get("_errors"):

@@ -301,6 +301,7 @@ def _without(host: Host, path: str, unwanted: Callable[[Rule], bool] | None, wro
 # ---- groups -----------------------------------------------------------------------------------------------------
 
 
+@accounts.asked_once()
 def read_groups(groups: Iterable[Mapping[str, typing.Any]]) -> list[dict[str, typing.Any]]:
     """
     Return ``groups`` with their rules parsed, each rule only where it comes first.

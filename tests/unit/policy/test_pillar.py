@@ -11,6 +11,7 @@ import yaml
 from sshtrail_lib.base import kernel
 from sshtrail_lib.policy import claims as policy_claims
 from sshtrail_lib.policy import pillar as policy_pillar
+from sshtrail_lib.rules import accounts as rules_accounts
 
 GOOD = {
     "environment": "dev",
@@ -257,6 +258,14 @@ def test_an_environment_may_set_what_the_code_has_a_value_for():
 def test_a_rule_that_no_host_like_this_could_load_may_be_allowed():
     line = "-a never,exit -F arch=b64 -S adjtimex -F uid=sshtrail-no-such-account"
     assert policy_pillar.build(changed("rules:allowed", [line]), "Debian")["rules"]["allowed"] == [line]
+
+
+def test_each_account_is_asked_for_once(monkeypatch):
+    asked = []
+    monkeypatch.setattr(rules_accounts, "_ask", lambda *name: asked.append(name))
+    lines = [f"-a never,exit -F arch=b64 -S {call} -F uid=sshtrail-slow" for call in ("open", "openat", "unlink")]
+    policy_pillar.build(changed("rules:allowed", lines), "Debian")
+    assert asked == [("user", "sshtrail-slow")]
 
 
 def test_all_mistakes_are_named_at_once():

@@ -2,7 +2,7 @@
 
 import pytest
 from salt.exceptions import SaltInvocationError
-from sshtrail_lib.rules import privileged, wish
+from sshtrail_lib.rules import accounts, privileged, wish
 
 HERE, GONE = "-a always,exit -F dir={} -F perm=wa -F key=k", "-a always,exit -F dir=/not/here -F perm=wa -F key=k"
 
@@ -46,6 +46,14 @@ def test_a_group_of_privileged_programs(monkeypatch):
     found = wish.read_groups([group(privileged=rest)])[0]
     assert [str(rule) for rule in found["rules"]] == tools["rules"] and found["unnamed"] == 1
     assert wish.read_groups([tools, group(privileged=rest)])[1]["rules"] == []
+
+
+def test_each_account_of_a_group_is_asked_for_once(monkeypatch):
+    asked = []
+    monkeypatch.setattr(accounts, "_ask", lambda *name: asked.append(name) or 7)
+    rules = [f"-a always,exit -F arch=b64 -S {call} -F uid=sshtrail-slow -F key=k" for call in ("open", "unlink")]
+    wish.read_groups([group(rules=rules)])
+    assert asked == [("user", "sshtrail-slow")]
 
 
 @pytest.mark.parametrize("more", [{"optional": "yes"}, {"privileged": True}])
