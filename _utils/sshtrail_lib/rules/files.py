@@ -167,7 +167,7 @@ def compile_text(rules_dir: str, contents: Iterable[bytes], space: bytes = MAWK)
 
 def without_returns(data: bytes) -> bytes:
     """Return ``data`` (bytes) without carriage returns at the ends of lines: augenrules takes them since 3.1.2."""
-    return re.sub(rb"\r$", b"", data, flags=re.MULTILINE)
+    return re.sub(rb"\r$", b"", data, flags=re.MULTILINE) if b"\r" in data else data
 
 
 def is_left_out(line: str, space: bytes) -> bool:

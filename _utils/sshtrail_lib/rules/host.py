@@ -23,7 +23,7 @@ from sshtrail_lib.base import memory as base_memory
 from sshtrail_lib.base.memory import Memory
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.base.transaction import Transaction
-from sshtrail_lib.rules import accounts, compile, kept, layout, places, plan, target
+from sshtrail_lib.rules import accounts, compile, kept, language, layout, places, plan, target
 from sshtrail_lib.rules import files as rules_files
 from sshtrail_lib.rules.fields import RuleError
 from sshtrail_lib.rules.target import Host
@@ -118,7 +118,8 @@ def _read(minion, rules_dir, compiled, replaced):
     space = _awk_space(minion) if rules_files.needs_awk(files.values()) else rules_files.MAWK
     held, now = kernel.rules(), {**kernel.status(), target.FIXED_LOGINS: _fixed_logins()}
     found = _stale(minion, held)
-    strips = any(b"\r" in data for data in files.values()) and _STRIPS in _augenrules()
+    # Also where no file has any now: what is remembered of one may.
+    strips = _STRIPS in _augenrules()
     return Host(rules_dir, path, files, text, held, now, space, unread, found, strips)
 
 
@@ -344,7 +345,9 @@ def _before(host, memory):
     names = [path for path in memory.paths if os.path.dirname(path) == host.rules_dir.rstrip("/")]
     edits = {path: memory.without(path, host.files.get(path)) for path in names}
     wanted = target.aim(host, edits, unknown="keep")
-    gone = [compile.compile(accounts.parse_rule(line)) for line in memory.facts.get("rules", ())]
+    # As auditctl takes them: what others had loaded may be what no policy could ask for.
+    lines = [language.taken(line) for line in memory.facts.get("rules", ())]
+    gone = [compile.compile(rule) for taken in lines for rule in taken if isinstance(rule, language.Rule)]
     return wanted._replace(
         files={path: data for path, data in {**host.files, **edits}.items() if data is not None},
         compiled=memory.without(host.compiled_path, host.compiled),

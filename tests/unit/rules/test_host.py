@@ -7,7 +7,7 @@ import pytest
 from salt.exceptions import CommandExecutionError
 from sshtrail_lib.base import kernel
 from sshtrail_lib.base.minion import Minion
-from sshtrail_lib.rules import accounts, compile, host, wish
+from sshtrail_lib.rules import accounts, compile, host, language, wish
 
 THEIRS = b"## theirs\n-w /etc/crontab -p wa -k cron\n-b 8192\n"
 COMPILED = b"# written by hand\n-w /etc/crontab -p wa -k cron\n"
@@ -208,5 +208,35 @@ def test_what_a_policy_had_goes_though_a_file_of_others_deletes_it(minion, rules
     apply(minion, policy(rules_dir, GROUP, unknown=unknown))
     apply(minion, policy(rules_dir, OTHER, unknown=unknown))
     assert data(GROUP["rules"][0]) not in there.held
+    host.forget(minion, str(rules_dir))
+    assert (content(rules_dir), set(there.held)) == (before, held)
+
+
+@pytest.mark.parametrize("key", ["k\r", '"k"', "k\tl", "k\\l m"])
+def test_what_no_policy_could_ask_for_comes_back_too(minion, rules_dir, there, key):
+    odd = compile.compile(language.Rule("always", "exit", (language.Part("-S", "open"),), (key,)))
+    there.held.append(odd)
+    held = set(there.held)
+    apply(minion, policy(rules_dir, GROUP, unknown="remove"))
+    assert odd not in there.held
+    host.forget(minion, str(rules_dir))
+    assert set(there.held) == held
+
+
+def test_carriage_returns_are_read_as_before_where_a_policy_took_their_lines_out(
+    minion, rules_dir, there, tmp_path, monkeypatch
+):
+    script = tmp_path / "augenrules"
+    script.write_text(SCRIPTS["4.0.2"])
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    (rules_dir / "20-crlf.rules").write_bytes(b"# theirs\r\n-w /etc/hosts -p wa -k hosts\r\n")
+    before, held = content(rules_dir), set(there.held)
+    apply(minion, policy(rules_dir, GROUP, unknown="remove"))
+    (rules_dir / "20-crlf.rules").write_bytes(b"# theirs\n")
+    apply(minion, policy(rules_dir, {"name": "hosts", "rules": [STRANGER]}))
+    apply(minion, policy(rules_dir, OTHER))
+    assert not any("\r" in line for line in host.loaded())
+    (rules_dir / "20-crlf.rules").write_bytes(before["20-crlf.rules"])
     host.forget(minion, str(rules_dir))
     assert (content(rules_dir), set(there.held)) == (before, held)
