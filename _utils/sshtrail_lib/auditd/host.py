@@ -156,7 +156,7 @@ def forget(minion: Minion, path: str, test: bool = False) -> Changes:
         if before is None:
             # The package went, and took the file along.
             return {} if test else memory.drop()
-        step = _aimed(minion, path, before, memory.without(path, before) or b"")
+        step = _aimed(minion, path, before, memory.without(path, before) or b"", judged=False)
         if not test:
             _make(minion, step, transaction, [])
     return step.changes or {path: {"old": "remembered", "new": "forgotten"}}
@@ -210,10 +210,12 @@ def _step(minion: Minion, config: object, path: str, remember: bool = False) -> 
     return _aimed(minion, path, before, after)._replace(base=base)
 
 
-def _aimed(minion: Minion, path: str, before: bytes, after: bytes) -> Step:
+def _aimed(minion: Minion, path: str, before: bytes, after: bytes, judged: bool = True) -> Step:
     version, daemon = auditd_daemon.version(minion), auditd_daemon.find(path)
-    found = _problems(path, after, version, daemon)
-    plan.demand(found or (auditd_check.refusals(minion, after) if after != before else []), path)
+    found = _problems(path, after, version, daemon) if judged else []
+    # What stood there before is left to auditd, where one reads it.
+    asked = after != before and (judged or daemon.reads)
+    plan.demand(found or (auditd_check.refusals(minion, after) if asked else []), path)
     known = _known(minion, daemon.pid, path) if daemon.reads else after
     step = Step(path, before, after, known, daemon, version, _differences(path, before, after, version), after)
     return step if known == after else step._replace(changes={**step.changes, DAEMON: _daemon_change(step)})

@@ -347,7 +347,9 @@ def _before(host, memory):
     wanted = target.aim(host, edits, unknown="keep")
     # As auditctl takes them: what others had loaded may be what no policy could ask for.
     lines = [language.taken(line) for line in memory.facts.get("rules", ())]
-    gone = [compile.compile(rule) for taken in lines for rule in taken if isinstance(rule, language.Rule)]
+    rules = [rule for taken in lines for rule in taken if isinstance(rule, language.Rule)]
+    # With a directory that is gone its rules would have gone too.
+    gone = [compile.compile(rule) for rule in rules if not compile.absent_directory(rule)]
     return wanted._replace(
         files={path: data for path, data in {**host.files, **edits}.items() if data is not None},
         compiled=memory.without(host.compiled_path, host.compiled),

@@ -175,6 +175,26 @@ def test_policies_in_a_row_leave_nothing(salt, conf, order):
     assert host.remembered(salt) == []
 
 
+BEFORE = {
+    "free space in two units": b"log_file = {0}/audit.log\nspace_left = 2\nadmin_space_left = 10%\n",
+    "free space of the daemon's default": b"log_file = {0}/audit.log\nadmin_space_left = 10%\n",
+    "a last line without an end": b"log_file = {0}/audit.log\nspace_left = 2\nfreq = 50",
+    "a group that is gone": b"log_file = {0}/audit.log\nspace_left = 2\nlog_group = no-such-group\n",
+}
+NEW = {"space_left": "25%", "admin_space_left": "5%", "log_group": "root", "freq": 60}
+
+
+@pytest.mark.parametrize("old", BEFORE.values(), ids=BEFORE)
+def test_what_stood_there_comes_back_though_it_is_none_that_a_policy_could_have(salt, conf, tmp_path, old):
+    old = old.replace(b"{0}", os.fsencode(tmp_path))
+    with open(conf, "wb") as handle:
+        handle.write(old)
+    assert host.check(salt, conf)
+    host.change(salt, NEW, conf, remember=True)
+    assert host.forget(salt, conf, test=True) == host.forget(salt, conf) != {}
+    assert _text(conf).encode() == old and host.remembered(salt) == []
+
+
 def test_a_policy_that_asks_for_less(salt, conf):
     host.change(salt, {"freq": 60, "num_logs": 7}, conf, remember=True)
     changes = host.change(salt, {"num_logs": 7}, conf, remember=True)

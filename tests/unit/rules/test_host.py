@@ -1,6 +1,7 @@
 """What a host's rules were before a policy comes back; a kernel that is not there keeps a list."""
 
 import contextlib
+import errno
 import os
 
 import pytest
@@ -221,6 +222,24 @@ def test_what_no_policy_could_ask_for_comes_back_too(minion, rules_dir, there, k
     assert odd not in there.held
     host.forget(minion, str(rules_dir))
     assert set(there.held) == held
+
+
+def test_what_watched_a_directory_that_is_gone_does_not_keep_a_policy_from_going(
+    minion, rules_dir, there, tmp_path, monkeypatch
+):
+    def refuse(rule, prepend=False, over=None):
+        if b"/gone" in rule:
+            raise kernel.KernelError("No such file or directory.", errno.ENOENT)
+        there.add(rule, prepend)
+
+    (tmp_path / "gone").mkdir()
+    there.held.append(data(f"-a always,exit -F dir={tmp_path}/gone -F perm=wa -F key=gone"))
+    before, held = content(rules_dir), set(there.held)
+    apply(minion, policy(rules_dir, GROUP, unknown="remove"))
+    (tmp_path / "gone").rmdir()
+    monkeypatch.setattr(kernel, "add", refuse)
+    host.forget(minion, str(rules_dir))
+    assert content(rules_dir) == before and set(there.held) == {rule for rule in held if b"/gone" not in rule}
 
 
 def test_carriage_returns_are_read_as_before_where_a_policy_took_their_lines_out(
