@@ -69,6 +69,11 @@ class Memory:
         known = self._known.get("files", {}).get(path)
         return merge.taken_back(_unpacked(known["before"]), _unpacked(known["after"]), data) if known else data
 
+    def made(self, path: str) -> Data:
+        """Return what the file at ``path`` (str) was made to hold (bytes), None for no file or one left as it is."""
+        known = self._known.get("files", {}).get(path)
+        return _unpacked(known["after"]) if known else None
+
     def drop(self) -> dict[str, typing.Any]:
         """Remember nothing any more, and return no change (dict): what it tells of is not there."""
         files.remove(self.path)

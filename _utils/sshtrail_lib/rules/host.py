@@ -344,7 +344,7 @@ def _before(host, memory):
     """Return what the host was (Target): its files, the rules that these and others have, the kernel's settings."""
     names = [path for path in memory.paths if os.path.dirname(path) == host.rules_dir.rstrip("/")]
     edits = {path: memory.without(path, host.files.get(path)) for path in names}
-    wanted = target.aim(host, edits, unknown="keep")
+    wanted = target.aim(host, edits, unknown="keep", drop=_own(host, memory, names))
     # As auditctl takes them: what others had loaded may be what no policy could ask for.
     lines = [language.taken(line) for line in memory.facts.get("rules", ())]
     rules = [rule for taken in lines for rule in taken if isinstance(rule, language.Rule)]
@@ -356,6 +356,14 @@ def _before(host, memory):
         rules=list(dict.fromkeys([*wanted.rules, *gone])),
         status=memory.facts.get("status", {}),
     )
+
+
+def _own(host, memory, names):
+    """Return the rules (set of bytes) that are in files by us alone, also where somebody has removed those since."""
+    made = {path: data for path in names if (data := memory.made(path)) is not None}
+    before = {path: memory.without(path, data) for path, data in made.items()}
+    with_us, without_us = (target.said(host.heard(target.arranged(files))) for files in (made, before))
+    return with_us - without_us
 
 
 def _act(minion, change, host, wanted, memory, asked=True):

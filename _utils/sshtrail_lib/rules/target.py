@@ -124,14 +124,14 @@ def aim(
     alone = {path: content for path, content in heard.items() if not rules_files.is_passing(path)}
     broken = rules_files.judged(alone, [*unread, *wrong, *refused])
     strangers = [rule for rule in dict.fromkeys(host.rules) if rule not in found.rules]
-    taken_out = _said(host.heard(arranged({path: host.files.get(path) for path in edits})))
+    taken_out = said(host.heard(arranged({path: host.files.get(path) for path in edits})))
     strangers = [rule for rule in strangers if rule not in taken_out and not plan.is_twin(rule)]
     kept = [rule for rule in strangers if _stays(rule, host, unknown, drop, keep)]
     status = _status(host, found.controls, lock)
     return Target(files, compiled, [*wanted, *kept], status, strangers, [*wanted.values()], broken, found.repeated)
 
 
-def _said(files):
+def said(files: Mapping[str, bytes]) -> set[bytes]:
     """Return the rules (set of bytes) that ``files`` (``{path: bytes}``, in order) say, also what others delete."""
     apart = any(map(rules_files.DELETES.search, files.values()))
     parts = [{path: data} for path, data in files.items()] if apart else [files]

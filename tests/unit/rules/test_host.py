@@ -224,6 +224,14 @@ def test_what_no_policy_could_ask_for_comes_back_too(minion, rules_dir, there, k
     assert set(there.held) == held
 
 
+def test_a_policy_leaves_the_kernel_too_though_somebody_removed_its_file(minion, rules_dir, there):
+    before, held = content(rules_dir), set(there.held)
+    apply(minion, policy(rules_dir, GROUP, {"name": "cron", "rules": [CRON]}, unknown="remove"))
+    (rules_dir / "zz-sshtrail.rules").unlink()
+    host.forget(minion, str(rules_dir))
+    assert (content(rules_dir), set(there.held)) == (before, held)
+
+
 def test_what_watched_a_directory_that_is_gone_does_not_keep_a_policy_from_going(
     minion, rules_dir, there, tmp_path, monkeypatch
 ):
