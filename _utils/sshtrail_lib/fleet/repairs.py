@@ -142,10 +142,9 @@ def _leave(path: str) -> None:
 
 
 def _queued(master: Master) -> list[str]:
-    try:
+    with _noting(), contextlib.suppress(FileNotFoundError):
         return sorted(os.listdir(_place(master, "queue")))
-    except FileNotFoundError:
-        return []
+    return []
 
 
 def _left(master: Master) -> bool:

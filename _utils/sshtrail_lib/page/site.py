@@ -102,7 +102,8 @@ def _written(file: str, fleet: Fleet, keep: int) -> dict[str, typing.Any]:
         start, end = os.path.splitext(file)
         shown.put(f"{start}-{fleet.now[:10]}{end}", content)
         _forget(start, end, keep)
-    return {"file": file, "bytes": os.path.getsize(file), "hosts": len(fleet.standings)}
+    # Not asked of the file: in a directory of somebody else's it may be gone again.
+    return {"file": file, "bytes": len(content.encode("utf-8", "backslashreplace")), "hosts": len(fleet.standings)}
 
 
 def _forget(start: str, end: str, keep: int) -> None:
