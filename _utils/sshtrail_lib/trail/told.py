@@ -210,6 +210,9 @@ def _record(line: bytes) -> Told | None:
     for name, value in NUMBER.findall(own, head.end()):
         numbers.setdefault(name, int(value))
     fields, exes = _fields(words) if message else ({}, 0)
+    if message and b"res" not in fields:
+        # Cut before it came to what came of it.
+        return None
     record = _made(head, kind, numbers, fields, exes > 1, names)
     return record if not message or _counts(record) else None
 

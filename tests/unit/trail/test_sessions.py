@@ -277,6 +277,18 @@ def test_a_log_whose_lines_are_all_one(tmp_path):
     read(tmp_path, log, audit=[" ".join(log.audit)])
 
 
+def test_a_message_that_was_cut_tells_of_no_failure(tmp_path):
+    log = Made()
+    log.login(5, 50, 1001, "ana")
+    log.run(5, 60, 1001, SU, "bob", euid=0)
+    log.pam("USER_START", 60, 1001, 5, "bob", SU, uid=1001)
+    log.logout(5, 50, 1001, "ana")
+    cut = [line.partition(" res=")[0] if "USER_START" in line else line for line in log.audit]
+    [one] = read(tmp_path, log, audit=cut)
+    assert (one["user"], one["state"], one["became"]) == ("ana", "closed", [])
+    assert prints([one]) == [fingerprint("a")] and "became" in one["unknown"]
+
+
 @pytest.mark.parametrize("path,tried", [('item=0 name="/nowhere" nametype=UNKNOWN', "/nowhere"), ("item=0", None)])
 def test_what_was_tried_in_vain(tmp_path, path, tried):
     log = Made()
