@@ -95,23 +95,27 @@ def ordered(paths: Sequence[str], moment: Moment = _never) -> list[str]:
 
     paths
         Files and directories (sequence of str). What is rotated is known by its number (``audit.log.2.gz``, the higher
-        the older) or by its date (``auth.log-20261123.xz``). Of a directory, hidden files are left out; of files that
-        begin with the same line only the longest counts, for the others are copies of it.
+        the older) or by its date (``auth.log-20261123.xz``). Of a directory, hidden files are left out; where it has
+        directories alone, as the journal's has one for each machine, their files are meant. Of files that begin with
+        the same line only the longest counts, for the others are copies of it.
     moment
         Tells of a line when it was written (callable: bytes to float or None): files with other names are in the order
         of their first records.
     """
-    found = []
-    for path in paths:
-        if os.path.isdir(path):
-            names = sorted(os.listdir(path))
-            found += [os.path.join(path, name) for name in names if not name.startswith(".")]
-        else:
-            found.append(path)
+    found = [one for path in paths for one in _within(path)]
     files = _distinct(sorted(dict.fromkeys(one for one in found if os.path.isfile(one)), key=_age))
     groups = [list(group) for _, group in itertools.groupby(files, log_of)]
     groups.sort(key=lambda group: first(group[0], moment) or 0.0)
     return [path for group in groups for path in group]
+
+
+def _within(path):
+    if not os.path.isdir(path):
+        return [path]
+    with _named(path):
+        inside = [os.path.join(path, name) for name in sorted(os.listdir(path)) if not name.startswith(".")]
+    files = [one for one in inside if not os.path.isdir(one)]
+    return files or [below for one in inside if not os.path.islink(one) for below in _within(one)]
 
 
 def log_of(path: str) -> str:

@@ -669,6 +669,20 @@ def test_since_finds_the_sessions_of_each_host_in_files_of_its_own(tmp_path, mon
     assert len({host for host, _ in wanted}) == 3 and len(wanted) < len(every)
 
 
+def test_a_directory_of_directories(tmp_path):
+    for host in ("web1", "web2"):
+        (tmp_path / "copies" / host).mkdir(parents=True)
+        (tmp_path / "copies" / host / "audit.log").write_bytes(node(AUDIT, host.encode()))
+    machine = tmp_path / "journal" / "0123456789abcdef"
+    machine.mkdir(parents=True)
+    (machine / "journal.json").write_bytes(JOURNAL.replace(b'"host"', b'"web1"'))
+    # Who made a link made no copy, and perhaps no end.
+    (tmp_path / "copies" / "again").symlink_to(tmp_path / "copies")
+    found = read(Sources([str(tmp_path / "copies")], (), [str(tmp_path / "journal")]))
+    agrees([one for one in found if one["host"] == "web1"])
+    assert len([one for one in found if one["host"] == "web2"]) == len(found) // 2
+
+
 def test_files_with_any_names_are_in_the_order_of_their_records(tmp_path):
     parts = {"b.log": AUDIT[:EARLY], "c": AUDIT[EARLY:MIDDLE], "a.gz": gzip.compress(AUDIT[MIDDLE:])}
     for name, content in parts.items():
