@@ -7,6 +7,7 @@ from __future__ import annotations
 import collections
 import fnmatch
 import ipaddress
+import re
 import typing
 from collections.abc import Iterable, Iterator
 
@@ -17,6 +18,7 @@ from sshtrail_lib.trail.session import STATES, Session, addresses
 from sshtrail_lib.trail.sshd_log import Line
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+INTERFACE = re.compile("%[^/]*")
 #: Lines of sshd that tell of somebody who did not come in.
 FAILURES = {"failed", "invalid_user", "left"}
 #: Sources that are told one by one.
@@ -58,7 +60,8 @@ def query(**asked: object) -> Query:
     if state is not None and state not in STATES:
         raise SaltInvocationError(f"state is {state!r}; allowed are {', '.join(STATES)}.")
     try:
-        network = ipaddress.ip_network(address, strict=False) if address else None
+        # A session's address can name the interface.
+        network = ipaddress.ip_network(INTERFACE.sub("", address), strict=False) if address else None
     except ValueError as exc:
         raise SaltInvocationError(f"address is {address!r}, which is no address and no network.") from exc
     if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= 96 and network.network_address.ipv4_mapped:

@@ -57,6 +57,7 @@ def addresses(found):
         ({"address": TRUTH[0]["address"]}, lambda one: one["address"] == TRUTH[0]["address"]),
         ({"address": "127.0.1.0/24"}, lambda one: one["address"].startswith("127.0.1.")),
         ({"address": "2001:db8::/32"}, lambda one: False),
+        ({"address": "fe80::1%eth0"}, lambda one: False),
         ({"address": f"::ffff:{TRUTH[0]['address']}"}, lambda one: one["address"] == TRUTH[0]["address"]),
         ({"address": "::ffff:127.0.1.0/120"}, lambda one: one["address"].startswith("127.0.1.")),
         ({"state": "killed"}, lambda one: one.get("state") == "killed"),
