@@ -84,7 +84,7 @@ STATIC_RULES = f"""\
 """
 PACKAGES = ("audispd-plugins", "rsyslog", "rsyslog-gnutls", "chrony", "systemd-journal-remote", "aide")
 #: Init scripts of services that are not installed here: the status is a file's being there.
-SERVICES = ("rsyslog", "systemd-journald", "chrony")
+SERVICES = ("rsyslog", "systemd-journald.service", "chrony")
 TOOLS = ("auditctl", "auditd", "ausearch", "aureport", "autrace", "augenrules")
 SSHD = """\
 UsePAM yes
@@ -171,6 +171,7 @@ mount --bind /run/cmdline /proc/cmdline
 find /etc/audit -type f -exec chown 0:0 {} + -exec chmod 640 {} +
 chmod 600 /etc/ssh/sshd_config /etc/ssh/sshd_config.d/*; chmod 700 /etc/ssh/sshd_config.d
 chmod 440 /etc/sudoers.d/log
+sed -i '1i auth requisite pam_faillock.so preauth' /etc/pam.d/common-auth
 echo "type=DAEMON_START msg=audit($(($(date +%s) - 86400 * 90)).000:1): op=start" > /var/log/audit/audit.log.1
 groupadd -f _chrony; id _chrony >/dev/null 2>&1 || useradd -r -g _chrony _chrony
 awk -F: '!seen[$1]++ && !uids[$3]++' /etc/passwd > /run/passwd; cat /run/passwd > /etc/passwd
@@ -513,9 +514,9 @@ BREAKS = [
           "auditd does not start at boot"),
     Break("audit-service", U22 + "UBTU-22-653015", "kill $(cat /run/auditd.pid); sleep 0.5", "auditctl -s | grep ^pid",
           "pid 0", "nobody: its pid is 0", alone=True, undo="auditd; sleep 0.3"),
-    Break("journal-service", CIS + "6.1.1.1", "rm /run/runs-systemd-journald",
-          "/etc/init.d/systemd-journald status; echo $?",
-          "1", "systemd-journald does not run", alone=True, undo="touch /run/runs-systemd-journald",
+    Break("journal-service", CIS + "6.1.1.1", "rm /run/runs-systemd-journald.service",
+          "/etc/init.d/systemd-journald.service status; echo $?",
+          "1", "systemd-journald does not run", alone=True, undo="touch /run/runs-systemd-journald.service",
           also=("journal-syslog",)),
     Break("rsyslog-service", U22 + "UBTU-22-652010", "rm /etc/rc?.d/S*rsyslog", "ls /etc/rc2.d | grep -c rsyslog", "0",
           "rsyslog runs and does not start at boot"),
@@ -566,6 +567,8 @@ BREAKS = [
           "cut -d: -f1 /etc/passwd | sort | uniq -d", "root", "the same name twice: root"),
     conf("faillock-audit", U22 + "UBTU-22-411045", "/etc/security/faillock.conf", "^audit", "# audit",
           "does not say audit"),
+    Break("faillock-audit", U22 + "UBTU-22-411045", "sed -i /pam_faillock/d /etc/pam.d/common-auth",
+          "grep -c pam_faillock /etc/pam.d/common-auth", "0", "pam_faillock"),
     conf("tools-integrity", CIS + "6.3.3", "/etc/aide/aide.conf", "(augenrules.*)\\+sha512", "\\1",
           "/usr/sbin/augenrules"),
     Break("tools-integrity", CIS + "6.3.3", "rm /etc/cron.daily/aide", "ls /etc/cron.daily | grep -c aide", "0",

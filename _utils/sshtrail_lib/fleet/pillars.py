@@ -127,14 +127,19 @@ class Pillars:
         """
         Yield the id of each host of which it is known now what is asked, and that.
 
-        Where others compile it, they are waited for, for a moment.
+        Where others compile it, they are given work for a moment: whoever asks does all else once in that time, and not
+        after each pillar.
         """
+        end = time.monotonic() + PAUSE
         if not multiprocessing.current_process().daemon:
             self._hand_out()
-        if busy := self._busy():
-            multiprocessing.connection.wait([worker.pipe for worker in busy], PAUSE)
+        while busy := self._busy():
+            multiprocessing.connection.wait([worker.pipe for worker in busy], max(0.0, end - time.monotonic()))
             yield from self._handed_in(busy)
-        elif self._names:
+            if time.monotonic() > end:
+                return
+            self._hand_out()
+        if self._names:
             name = self._names.popleft()
             yield name, _or_none(self._compile, name, TRIES[-1])
 
