@@ -66,11 +66,16 @@ def state(fleet):
 
 
 def repaired(fleet):
-    """Wait for the repair and the end of the drift; return every difference that an event told."""
-    told, kind = [], ""
-    while kind != "gone":
+    """Wait for the repair, what the master says of it, and the end of the drift; return every difference told."""
+    told, rounds, repairs, gone = [], set(), set(), False
+    # The host may see that all is well before the master has looked at it once more.
+    while not (gone and rounds & repairs):
         _, kind, data = fleet.event(AUDITED, "found", "repaired", "failed", "stopped", "gone")
-        assert kind not in ("failed", "stopped"), (data, [(one["layer"], one["what"], one["actual"]) for one in told])
+        before = [(one["layer"], one["what"], one["actual"]) for one in told]
+        assert kind not in ("failed", "stopped"), f"{kind}: {data['reason']}; told before: {before}"
+        gone = kind == "gone" or (gone and kind == "repaired")
+        rounds |= {data["round"]} if kind == "found" else set()
+        repairs |= {data["round"]} if kind == "repaired" else set()
         told += data.get("differences", [])
     return told
 
