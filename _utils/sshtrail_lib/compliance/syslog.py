@@ -105,7 +105,8 @@ def _local(facts: Facts) -> Lines:
             whole = whole[: match.end()] + re.sub(r"[^\n]", " ", whole[match.end() : end]) + whole[end:]
     found: list[tuple[str, str]] = []
     ruleset = DEFAULT_RULESET
-    for (place, _line), line in zip(known, whole.split("\n")):  # noqa: B905  (without a line there is one text)
+    # Without a line there is one text.
+    for (place, _line), line in zip(known, whole.split("\n"), strict=False):
         directive = DIRECTIVE.match(line)
         if directive and directive[1].lower() == "ruleset":
             ruleset = directive[2].lower()

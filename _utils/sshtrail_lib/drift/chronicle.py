@@ -140,5 +140,5 @@ def _telling(proofs):
     """Return the last proofs, and of those before them the lost ones with what came next: the others only say when."""
     early = proofs[:-PROOFS]
     before = [None, *early]
-    told = [one for one, last in zip(early, before) if not one["holds"] or (last and not last["holds"])]  # noqa: B905
+    told = [one for one, last in zip(early, before, strict=False) if not one["holds"] or (last and not last["holds"])]
     return [*told, *proofs[-PROOFS:]]
