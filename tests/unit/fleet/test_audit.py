@@ -3,6 +3,7 @@
 import stat
 
 import pytest
+import salt.config
 import salt.output
 from salt.exceptions import SaltInvocationError
 from sshtrail_lib.fleet import audit
@@ -36,7 +37,8 @@ def test_as_a_highstate_each_control_is_a_state_and_a_silence_a_failed_one():
     told = {one["name"]: one["result"] for one in found["web1"].values()}
     wanted = {"fail": False, "unknown": None, "manual": None}
     assert told == {row["control"]: wanted.get(row["status"], True) for row in fleets.ROWS}
-    salt.output.display_output(found, "highstate", {"color": False, "state_output": "full", "state_verbose": True})
+    options = {"color": False, "state_output": "full", "state_verbose": True}
+    salt.output.display_output(found, "highstate", {**salt.config.DEFAULT_MASTER_OPTS, **options})
 
 
 @pytest.mark.parametrize("form", audit.FORMATS)
