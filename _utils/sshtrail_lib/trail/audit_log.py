@@ -11,7 +11,7 @@ from __future__ import annotations
 import collections
 import re
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from sshtrail_lib.base import text
 
@@ -27,6 +27,9 @@ ENCODED = frozenset(
     b"proctitle vm watch".split()
 )
 KEY_SEPARATOR, NO_KEY = b"\x01", b"(null)"
+
+#: Where a mark is in a text from a place on, -1 for nowhere; :meth:`bytes.find`, or what is faster.
+Find = Callable[[bytes, bytes, int], int]
 
 
 class Record(typing.NamedTuple):
@@ -94,6 +97,23 @@ class Event(typing.NamedTuple):
         """The keys of the rules that matched (list of str)."""
         record = self.first("SYSCALL")
         return record.keys if record else []
+
+
+def marked(block: bytes, mark: bytes, before: bytes = b"", find: Find = bytes.find) -> Iterator[tuple[int, bytes]]:
+    """
+    Yield where each line begins that holds ``mark``, and the line; once, however often it holds it.
+
+    before
+        What the first mark of a line must be the end of (bytes).
+    """
+    at = find(block, mark, 0)
+    while at >= 0:
+        end = block.find(b"\n", at)
+        end = len(block) if end < 0 else end
+        if not before or block.startswith(before, at + len(mark) - len(before)):
+            start = block.rfind(b"\n", 0, at) + 1
+            yield start, block[start:end]
+        at = find(block, mark, end)
 
 
 def records(lines: Iterable[bytes]) -> Iterator[Record]:

@@ -12,9 +12,9 @@ import bisect
 import posixpath
 import re
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from sshtrail_lib.trail.audit_log import HEX
+from sshtrail_lib.trail.audit_log import HEX, Find, marked
 
 UNSET = 4294967295
 #: sshd's programs, as OpenSSH 8.4 to 10.6 name them.
@@ -53,10 +53,6 @@ PAM = re.compile(
 NUMBER = re.compile(rb" (pid|uid|auid|ses|res|sec)=(-?[0-9]{1,10})(?![^ \n])")
 FIELD = re.compile(rb"[ '](op|acct|exe|hostname|addr|terminal|res|cmd|fp|kind)=(\"[^\"]*\"|[^ ']*)")
 NAME = re.compile(rb"[\x1d ]AUID=\"([^\"]*)\"")
-
-
-#: Where a mark is in a text from a place on, -1 for nowhere; :meth:`bytes.find`, or what is faster.
-Find = Callable[[bytes, bytes, int], int]
 
 
 class Told(typing.NamedTuple):
@@ -150,13 +146,13 @@ def told(block: bytes, find: Find = bytes.find) -> list[tuple[int, Told]]:
     find
         How the kernel's records of logins are searched for, which is most of the work (callable).
     """
-    marked = (*_marked(block, LOGIN, find=find), *_jumps(block), *_marked(block, QUOTE, MESSAGE))
-    records = ((start, _record(line)) for start, line in marked)
+    found = (*marked(block, LOGIN, find=find), *_jumps(block), *marked(block, QUOTE, MESSAGE))
+    records = ((start, _record(line)) for start, line in found)
     return sorted(((start, record) for start, record in records if record), key=lambda one: one[0])
 
 
 def _jumps(block: bytes) -> Iterator[tuple[int, bytes]]:
-    """Return what :func:`_marked` does for :data:`JUMP`, which hardly any block has: one letter of it tells that."""
+    """Return what :func:`marked` does for :data:`JUMP`, which hardly any block has: one letter of it tells that."""
     at = block.find(RARE)
     for _ in range(FEW):
         if at < 0:
@@ -164,30 +160,13 @@ def _jumps(block: bytes) -> Iterator[tuple[int, bytes]]:
         if block.startswith(JUMP, max(0, at - JUMP.index(RARE))):
             break
         at = block.find(RARE, at + 1)
-    return _marked(block, JUMP)
+    return marked(block, JUMP)
 
 
 def logins(block: bytes, find: Find = bytes.find) -> set[tuple[str, int | None]]:
     """Return the sessions (set of node and number) that the kernel's LOGIN records in ``block`` (bytes) begin."""
-    found = (_record(line) for _, line in _marked(block, LOGIN, find=find))
+    found = (_record(line) for _, line in marked(block, LOGIN, find=find))
     return {(record.node, record.ses) for record in found if record}
-
-
-def _marked(block: bytes, mark: bytes, before: bytes = b"", find: Find = bytes.find) -> Iterator[tuple[int, bytes]]:
-    """
-    Yield where each line begins that holds ``mark``, and the line; once, however often it holds it.
-
-    before
-        What the first mark of a line must be the end of (bytes).
-    """
-    at = find(block, mark, 0)
-    while at >= 0:
-        end = block.find(b"\n", at)
-        end = len(block) if end < 0 else end
-        if not before or block.startswith(before, at + len(mark) - len(before)):
-            start = block.rfind(b"\n", 0, at) + 1
-            yield start, block[start:end]
-        at = find(block, mark, end)
 
 
 def _record(line: bytes) -> Told | None:
