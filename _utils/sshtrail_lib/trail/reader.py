@@ -84,20 +84,14 @@ def events(log: str, paths: Collection[str], after: float = 0.0) -> list[audit_l
         From when on all is wanted (float, seconds since the epoch), 0 when the end of the log has to do.
     """
     marks = [b"type=CONFIG_CHANGE ", b"type=DAEMON_", *(mark for path in paths for mark in _marks(path))]
-    pieces = _pieces(log, after)
-    wanted = {_id(line) for line in _lines(pieces) if any(mark in line for mark in marks)}
-    return list(audit_log.events(line.rstrip(b"\n") for line in _lines(pieces) if _id(line) in wanted))
+    places = _pieces(log, after)
+    wanted = {_id(line) for line in _lines(places) if any(mark in line for mark in marks)}
+    return list(audit_log.events(line.rstrip(b"\n") for line in _lines(places) if _id(line) in wanted))
 
 
 def pieces(log: str, after: float) -> Iterator[bytes]:
     """Yield a log's end in pieces of whole lines (bytes), the oldest first; arguments as for :func:`events`."""
-    for name, start, end in _pieces(log, after):
-        with contextlib.suppress(OSError), open(name, "rb", opener=opening.regular) as handle:
-            handle.seek(start)
-            if start:
-                handle.readline()
-            while handle.tell() < end and (piece := handle.read(PIECE)):
-                yield piece + handle.readline()
+    return _read(_pieces(log, after), lambda handle: handle.read(PIECE) + handle.readline())
 
 
 def _marks(path):
@@ -143,14 +137,19 @@ def _is_before(handle: typing.BinaryIO, start: int, after: float) -> bool:
     return not after or (written is not None and float(written[1]) < after)
 
 
-def _lines(pieces: list[tuple[str, int, int]]) -> Iterator[bytes]:
-    for name, start, end in pieces:
+def _lines(places: list[tuple[str, int, int]]) -> Iterator[bytes]:
+    return _read(places, lambda handle: handle.readline())
+
+
+def _read(places: list[tuple[str, int, int]], take: Callable[[typing.BinaryIO], bytes]) -> Iterator[bytes]:
+    """Yield what ``take`` makes of each file from its first whole line to its end, bit by bit (bytes)."""
+    for name, start, end in places:
         with contextlib.suppress(OSError), open(name, "rb", opener=opening.regular) as handle:
             handle.seek(start)
             if start:
                 handle.readline()
-            while handle.tell() < end and (line := handle.readline()):
-                yield line
+            while handle.tell() < end and (part := take(handle)):
+                yield part
 
 
 def name_of(auid: int) -> str | None:
