@@ -164,9 +164,8 @@ def _gone(changes: Sequence[Record], keys: Collection[str], since: float, title:
         alone = all(other.keys == one.keys or abs(_when(other) - _when(one)) > ANEW for other in removed)
         # A service, a package and a policy that is taken off have no login, and all rules go.
         somebody = one.text("auid") != str(UNSET)
-        said = title(one) or ""
-        by_hand = TAKES_ONE.search(said) or (somebody and TAKES_ALL.search(said))
-        if by_hand or (lasted >= (ALONE if alone else ANEW) and (alone or somebody)):
+        long = lasted >= (ALONE if alone else ANEW) and (alone or somebody)
+        if long or _by_hand(title(one) or "", somebody):
             key = text.line(one.keys[0])
             yield Gap(f"a rule with the key {key} was gone for {lasted:.0f} s {_by(one)}", _when(one))
 
@@ -174,6 +173,11 @@ def _gone(changes: Sequence[Record], keys: Collection[str], since: float, title:
 def _twin(one: Record, before: Iterable[Record]) -> bool:
     """Tell whether a rule that goes is another one that came with its key, in another place or form."""
     return any(_is(other, one, "add_rule") and _when(one) - _when(other) < ANEW for other in before)
+
+
+def _by_hand(said: str, somebody: bool) -> bool:
+    """Tell whether a command line takes rules away (bool) that nobody loads anew, run by ``somebody`` with a login."""
+    return bool(TAKES_ONE.search(said) or (somebody and TAKES_ALL.search(said)))
 
 
 def _lasted(one: Record, after: Iterable[Record], op: str) -> float | None:
