@@ -76,7 +76,7 @@ def bring(
     except NotInstalled as exc:
         ret.update(result=None if test else False, changes=exc.changes if test else {}, comment=exc.message)
     except (SaltException, OSError) as exc:
-        ret.update(result=False, comment=getattr(exc, "message", f"{exc}"))
+        ret.update(result=False, comment=_why(exc))
     return ret
 
 
@@ -98,6 +98,10 @@ def twice(
     if ret["changes"] and ret["result"] and not test:
         ret["comment"] = " ".join([ret["comment"], *again(about or ret["name"], ret["changes"])])
     return ret
+
+
+def _why(exc: Exception) -> str:
+    return str(getattr(exc, "message", exc))
 
 
 def watched(name: str, test: bool, what: str, does: str, act: Callable[[], object]) -> dict[str, typing.Any]:
@@ -122,7 +126,7 @@ def watched(name: str, test: bool, what: str, does: str, act: Callable[[], objec
             else:
                 ret.update(result=True, changes={}, comment=f"There was nothing of {what} to be {does}.")
         except (SaltException, OSError) as exc:
-            ret.update(result=False, changes={}, comment=getattr(exc, "message", f"{exc}"))
+            ret.update(result=False, changes={}, comment=_why(exc))
     return ret
 
 

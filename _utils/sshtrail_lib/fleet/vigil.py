@@ -200,12 +200,14 @@ def due(known: Memory, missed: Mapping[str, str], now: float) -> list[str]:
     """
     silent = [name for name, why in missed.items() if why and not known.records[name].told]
     waiting = {name: one for name, one in known.records.items() if now - one.asked > AGAIN}
-    more = [name for name, one in waiting.items() if one.claimed > (one.allowed or USUAL)]
+    claiming = [name for name, one in waiting.items() if one.claimed > (one.allowed or USUAL)]
     never = [name for name, one in waiting.items() if not one.limit]
     old = [name for name, one in waiting.items() if now - one.asked > DAY]
-    rest = [sorted(names, key=lambda name: known.records[name].asked) for names in (more, never, old)]
+    claiming, never, old = (
+        sorted(names, key=lambda name: known.records[name].asked) for names in (claiming, never, old)
+    )
     few = 1 + len(known.records) * ROUND // DAY
-    return list(dict.fromkeys([*silent, *rest[0], *rest[1], *rest[2][:few]]))
+    return list(dict.fromkeys([*silent, *claiming, *never, *old[:few]]))
 
 
 def asked(record: Record, expected: int, now: float) -> Record:
