@@ -37,18 +37,27 @@ OWN = frozenset(("USER_START", "USER_END", "CRED_DISP", "USER_LOGIN"))
 OTHERS = frozenset(("USER_START", "USER_END", "CRED_DISP", "USER_AUTH", "USER_ACCT", "USER_CMD"))
 # What systemd-update-utmp(8) says at each boot.
 BOOT, UPDATE_UTMP = "SYSTEM_BOOT", "systemd-update-utmp"
-KINDS = frozenset(kind.encode() for kind in (*EARLY, *OWN, *OTHERS, BOOT))
+# What alone can tell, by more than its number, that another boot has begun.
+BEGINNINGS = ("LOGIN", BOOT)
+KINDS = frozenset((*EARLY, *OWN, *OTHERS, BOOT))
 HEAD = re.compile(rb"(?:node=([^ ]*) )?type=([A-Z_0-9]+) msg=audit\(([0-9]{1,11})\.([0-9]{1,3}):([0-9]{1,20})\):")
 # What PAM says at each login and nobody asks for: it is known by its first letters.
 IDLE, MARK = (b"type=CRED_ACQ ", b"type=CRED_REFR "), b" msg=audit("
 FREE = re.compile(rb" (?:msg=['\"]|data=)")
 HEADS = re.compile(rb"(?:node=[^ ]* )?type=[A-Z_0-9]+ msg=audit\(")
-# What libpam writes, as most messages are: nothing else is in the line, so that it need not be taken apart.
-PAM = re.compile(
-    rb"(?:node=([^ ]*) )?type=([A-Z_]+) msg=audit\(([0-9]{1,11})\.([0-9]{1,3}):([0-9]{1,20})\): pid=([0-9]{1,10}) "
-    rb"uid=([0-9]{1,10}) auid=([0-9]{1,10}) ses=([0-9]{1,10})(?: subj=[^ ]+)? msg='op=(PAM:[a-z_]+)"
-    rb"(?: grantors=[^ ']*)? acct=\"([^\"]*)\" exe=\"(?:[^\"]*/)?([^\"/]*)\" hostname=([^ ']+) addr=([^ ']+) "
-    rb"terminal=([^ ']+) res=(success|failed)'(?:\x1dUID=\"[^\"]*\" AUID=\"([^\"]*)\")?"
+# What the kernel writes of a login, and libpam as most messages are: nothing else is in the line, so that it need not be
+# taken apart. What is no plain text is.
+_FROM = r"msg=audit\(([0-9]{1,11})\.([0-9]{1,3}):([0-9]{1,20})\): pid=([0-9]{1,10}) uid=([0-9]{1,10})"
+BY_KERNEL = re.compile(
+    rf"(?:node=([^ ]*) )?type=LOGIN {_FROM}(?: subj=[^ =\x1d]+)? old-auid=[0-9]{{1,10}} auid=([0-9]{{1,10}})"
+    r"(?: tty=[^ =\x1d]+)? old-ses=[0-9]{1,10} ses=([0-9]{1,10}) res=([01])"
+    r"(?:\x1dUID=\"[^\" ]*\" OLD-AUID=\"[^\" ]*\" AUID=\"([^\" ]*)\")?"
+)
+BY_PAM = re.compile(
+    rf"(?:node=([^ ]*) )?type=([A-Z_]+) {_FROM} auid=([0-9]{{1,10}}) ses=([0-9]{{1,10}})(?: subj=[^ ]+)? "
+    r"msg='op=(PAM:[a-z_]+)(?: grantors=[^ ']*)? acct=\"([^\"]*)\" exe=\"(?:[^\"]*/)?([^\"/]*)\" "
+    r"hostname=([^ '\"]+) addr=([^ '\"]+) terminal=([^ '\"]+) res=(success|failed)'"
+    r"(?:\x1dUID=\"[^\" ]*\" AUID=\"([^\" ]*)\")?"
 )
 NUMBER = re.compile(rb" (pid|uid|auid|ses|res|sec)=(-?[0-9]{1,10})(?![^ \n])")
 FIELD = re.compile(rb"[ '](op|acct|exe|hostname|addr|terminal|res|cmd|fp|kind)=(\"[^\"]*\"|[^ ']*)")
@@ -106,6 +115,9 @@ class Clock:
     def restarted(self, record: Told) -> bool:
         """Tell whether a record (Told) is the first known of another boot (bool)."""
         serial, time = record.serial, record.time
+        if serial > self.serial and record.type not in BEGINNINGS:
+            self._went_on(serial, time)
+            return False
         # The number and the time of an event are taken together: what came late has both from before.
         far = serial < self.serial - self.EVENTS or abs(time - self.time) > self.SECONDS
         back = serial < self.serial and far and not self._late(record)
@@ -113,13 +125,16 @@ class Clock:
         if back:
             self._serials, self._times = array.array("Q"), array.array("d")
         if back or serial > self.serial:
-            self.serial, self.time = serial, time
-            if serial < 2**64 and (not self._serials or serial > self._serials[-1]):
-                self._serials.append(serial)
-                self._times.append(time)
+            self._went_on(serial, time)
         if record.type == "LOGIN" and record.ses and (back or record.ses > self.ses):
             self.ses, self.login = record.ses, time
         return back
+
+    def _went_on(self, serial, time):
+        self.serial, self.time = serial, time
+        if serial < 2**64 and (not self._serials or serial > self._serials[-1]):
+            self._serials.append(serial)
+            self._times.append(time)
 
     def _late(self, record):
         """Tell whether a record fits, by its number and its time, between two that are known of this boot (bool)."""
@@ -173,9 +188,12 @@ def _record(line: bytes) -> Told | None:
     """Return what a line tells (Told), None where it is of no concern."""
     if line.startswith(IDLE) and line.find(MARK, line.find(MARK) + 1) < 0:
         return None
-    pam = PAM.fullmatch(line)
-    if pam:
-        return _by_pam(pam)
+    if line.isascii():
+        written = line.decode()
+        if pam := BY_PAM.fullmatch(written):
+            return _by_pam(*pam.groups())
+        if login := BY_KERNEL.fullmatch(written):
+            return _by_kernel(*login.groups())
     line = _last(line)
     head = HEAD.match(line)
     if not head:
@@ -183,7 +201,7 @@ def _record(line: bytes) -> Told | None:
     kind = head[2].decode()
     body, _, names = line.partition(b"\x1d")
     own, message, words = body.partition(MESSAGE) if kind not in ALONE else (body, b"", b"")
-    if kind not in ALONE and not (message and head[2] in KINDS):
+    if kind not in ALONE and not (message and kind in KINDS):
         return None
     numbers: dict[bytes, int] = {}
     for name, value in NUMBER.findall(own, head.end()):
@@ -209,35 +227,39 @@ def _last(line):
     return line[start:]
 
 
-def _by_pam(found):
+def _by_kernel(node, seconds, milliseconds, serial, pid, uid, auid, ses, worked, name):
+    """Return what the kernel's record of a login tells (Told)."""
+    return Told(
+        *(node or "", "LOGIN", int(seconds) + int(milliseconds) / 1000, int(serial), int(pid), int(uid)),
+        *(_set(auid), _set(ses), 0, worked == "1", "", "", "", "", "", "", "", False, _looked_up(name)),
+    )
+
+
+def _by_pam(node, kind, seconds, milliseconds, serial, pid, uid, auid, ses, op, acct, exe, host, addr, tty, came, name):
     """Return what a message of libpam's tells (Told), None where it is of no concern."""
-    node, kind, seconds, milliseconds, serial, pid, uid, auid, ses, op, *words = found.groups()
-    exe = words[1].decode(errors="backslashreplace")
     if (exe not in SSHD and exe not in SWITCHES) or kind not in KINDS:
         return None
     # libaudit looks up the address of a name (UseDNS), and leaves out the interface: that is not where somebody was.
-    addr = words[3] if words[2] == words[3] else b"?"
-    acct, addr, terminal, name = (_text(word or b"") for word in (words[0], addr, words[4], words[6]))
+    addr = "" if host != addr else _meant(addr)
     record = Told(
-        node.decode(errors="backslashreplace") if node else "",
-        kind.decode(),
-        int(seconds) + int(milliseconds) / 1000,
-        int(serial),
-        int(pid),
-        int(uid),
-        _set(auid),
-        _set(ses),
-        0,
-        words[5] == b"success",
-        op.decode(),
-        *(acct, exe, addr, terminal, "", "", False),
-        "" if name.startswith(("unset", "unknown(")) else name,
+        *(node or "", kind, int(seconds) + int(milliseconds) / 1000, int(serial), int(pid), int(uid)),
+        *(_set(auid), _set(ses), 0, came == "success", op, _meant(acct), exe, addr, _meant(tty), "", "", False),
+        _looked_up(name),
     )
     return record if _counts(record) else None
 
 
 def _set(number):
-    return None if number == b"4294967295" else int(number)
+    return None if number == "4294967295" else int(number)
+
+
+def _meant(word):
+    return "" if word in ("?", "(null)") else word
+
+
+def _looked_up(name):
+    """Return the account (str) that auditd found for a number, "" for none."""
+    return "" if not name or name.startswith(("unset", "unknown(")) else _meant(name)
 
 
 def _fields(words):
@@ -275,7 +297,7 @@ def _made(head, kind, numbers, fields, doubled, names):
         _text(fields.get(b"cmd", b""), True),
         _fingerprint(fields),
         doubled,
-        _text(name[1]) if name and not name[1].startswith((b"unset", b"unknown(")) else "",
+        _looked_up(_text(name[1])) if name else "",
     )
 
 
