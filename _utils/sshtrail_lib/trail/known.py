@@ -77,12 +77,13 @@ def _pids(entry: Entry) -> list[int]:
 
 def _of_entry(entry, kept, gathered):
     """Yield the logins of one session of the kernel's: mostly one, none where it is not sshd's."""
-    for pid in _pids(entry):
+    pids = _pids(entry)
+    for pid in pids:
         login = entry.login if entry.login and entry.login.pid == pid else None
         starts = [record for record in entry.starts if record.pid == pid]
         ends = [record for record in (*entry.ends, *entry.gone) if record.pid == pid]
         opened = next((record for record in starts if record.worked), None)
-        first = pid == _pids(entry)[0]
+        first = pid == pids[0]
         one = Login(entry, pid, login, opened, ends[0] if ends else None, not first)
         one.refused = bool(starts) and not opened
         if not starts and not ends:

@@ -45,8 +45,8 @@ HEAD = re.compile(rb"(?:node=([^ ]*) )?type=([A-Z_0-9]+) msg=audit\(([0-9]{1,11}
 IDLE, MARK = (b"type=CRED_ACQ ", b"type=CRED_REFR "), b" msg=audit("
 FREE = re.compile(rb" (?:msg=['\"]|data=)")
 HEADS = re.compile(rb"(?:node=[^ ]* )?type=[A-Z_0-9]+ msg=audit\(")
-# What the kernel writes of a login, and libpam as most messages are: nothing else is in the line, so that it need not be
-# taken apart. What is no plain text is.
+# What the kernel writes of a login, and libpam as most messages are: nothing else is in the line, so that it need not
+# be taken apart, as what is no plain text is.
 _FROM = r"msg=audit\(([0-9]{1,11})\.([0-9]{1,3}):([0-9]{1,20})\): pid=([0-9]{1,10}) uid=([0-9]{1,10})"
 BY_KERNEL = re.compile(
     rf"(?:node=([^ ]*) )?type=LOGIN {_FROM}(?: subj=[^ =\x1d]+)? old-auid=[0-9]{{1,10}} auid=([0-9]{{1,10}})"
@@ -229,10 +229,9 @@ def _last(line):
 
 def _by_kernel(node, seconds, milliseconds, serial, pid, uid, auid, ses, worked, name):
     """Return what the kernel's record of a login tells (Told)."""
-    return Told(
-        *(node or "", "LOGIN", int(seconds) + int(milliseconds) / 1000, int(serial), int(pid), int(uid)),
-        *(_set(auid), _set(ses), 0, worked == "1", "", "", "", "", "", "", "", False, _looked_up(name)),
-    )
+    time, own, known = int(seconds) + int(milliseconds) / 1000, worked == "1", _looked_up(name)
+    said = (node or "", "LOGIN", time, int(serial), int(pid), int(uid), _set(auid), _set(ses), 0, own)
+    return Told._make((*said, "", "", "", "", "", "", "", False, known, ""))
 
 
 def _by_pam(node, kind, seconds, milliseconds, serial, pid, uid, auid, ses, op, acct, exe, host, addr, tty, came, name):
@@ -241,11 +240,9 @@ def _by_pam(node, kind, seconds, milliseconds, serial, pid, uid, auid, ses, op, 
         return None
     # libaudit looks up the address of a name (UseDNS), and leaves out the interface: that is not where somebody was.
     addr = "" if host != addr else _meant(addr)
-    record = Told(
-        *(node or "", kind, int(seconds) + int(milliseconds) / 1000, int(serial), int(pid), int(uid)),
-        *(_set(auid), _set(ses), 0, came == "success", op, _meant(acct), exe, addr, _meant(tty), "", "", False),
-        _looked_up(name),
-    )
+    time, worked, known = int(seconds) + int(milliseconds) / 1000, came == "success", _looked_up(name)
+    said = (node or "", kind, time, int(serial), int(pid), int(uid), _set(auid), _set(ses), 0, worked)
+    record = Told._make((*said, op, _meant(acct), exe, addr, _meant(tty), "", "", False, known, ""))
     return record if _counts(record) else None
 
 

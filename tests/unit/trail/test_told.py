@@ -28,9 +28,10 @@ def test_what_stands_in_one_piece_is_read_as_line_by_line(monkeypatch):
     assert sum(map(len, quick.values())) > 250
 
 
-def test_what_libpam_writes_is_read_as_anything_else(monkeypatch):
+@pytest.mark.parametrize("quickly", ["BY_PAM", "BY_KERNEL"])
+def test_what_is_written_as_usual_is_read_as_anything_else(monkeypatch, quickly):
     quick = told.told(AUDIT)
-    monkeypatch.setattr(told, "PAM", NEVER)
+    monkeypatch.setattr(told, quickly, re.compile("(?!)"))
     assert told.told(AUDIT) == quick and len(quick) > 100
 
 
