@@ -188,13 +188,16 @@ def _record(line: bytes) -> Told | None:
     """Return what a line tells (Told), None where it is of no concern."""
     if line.startswith(IDLE) and line.find(MARK, line.find(MARK) + 1) < 0:
         return None
-    if line.isascii():
-        written = line.decode()
-        if pam := BY_PAM.fullmatch(written):
-            return _by_pam(*pam.groups())
-        if login := BY_KERNEL.fullmatch(written):
-            return _by_kernel(*login.groups())
-    line = _last(line)
+    usual = line.decode() if line.isascii() else ""
+    if pam := BY_PAM.fullmatch(usual):
+        return _by_pam(*pam.groups())
+    if login := BY_KERNEL.fullmatch(usual):
+        return _by_kernel(*login.groups())
+    return _unusual(_last(line))
+
+
+def _unusual(line):
+    """Return what a line tells that is not as most are (Told), None where it is of no concern."""
     head = HEAD.match(line)
     if not head:
         return None
