@@ -34,6 +34,7 @@ def story(
     odd: Sequence[Call],
     names: Mapping[int, str],
     auid: int | None,
+    moved: Iterable[tuple[Told, Call | None]] = (),
 ) -> Story:
     """
     Return who became whom in a session (:class:`Story`).
@@ -48,32 +49,65 @@ def story(
         The accounts (mapping of int to str).
     auid
         The login id (int).
+    moved
+        What the kernel said of processes that began a session of their own (iterable of Told), each with what the user
+        whom it names executed first there (Call, None for nothing).
     """
-    programs: dict[int, list[tuple[int, str]]] = {one.pid or 0: [] for one in switches}
-    for call in calls if switches else ():
-        if call.pid in programs and call.success:
-            programs[call.pid].append((call.serial, posixpath.basename(call.exe or "")))
-    found, doubts, turns = [], [], []
+    turns, earlier, doubts = _believed(switches, calls, odd)
+    # Of accounts that share a number this session's own counts, and whom it became.
+    names = {**names, **{uid: name for uid, name in _learned(turns, odd).items() if uid != auid}}
+    found = []
     # From which event on a process is one that has told.
     told: dict[int, int] = {}
+    for pid, records in turns:
+        one = _turn(pid, records, odd, names)
+        if one:
+            found.append(one)
+            told.setdefault(pid, records[0].serial)
+        if one and one.to_user is None:
+            wanted = "wanted to become" if one.result == "failed" else "became"
+            doubts.append(f"no record tells whom process {pid} {wanted} (event {one.serial})")
+    for record, first in moved:
+        if first and record.auid != record.uid and record.pid not in told:
+            found.append(_began(record, first, names))
+            told[record.pid or 0] = record.serial
+    found += _others(odd, told, found, names, auid, earlier)
+    return Story(sorted(found, key=lambda one: (one.time, one.serial)), doubts)
+
+
+def _believed(switches, calls, odd):
+    """
+    Return each run of su or sudo that was what it says (list of process and records), as whom those processes had run
+    that made the ``odd`` calls (dict of event to int), and what is not believed (list of str).
+    """
+    programs, earlier = _ran(switches, calls, odd)
+    turns, doubts = [], []
     for pid, records in _turns(switches):
         true = _ran_as(programs[pid], records[0].serial) or posixpath.basename(records[0].ran)
         if true and true != records[0].exe:
             doubts.append(f"process {pid} said that it was {records[0].exe}, and was {true}")
         else:
             turns.append((pid, records))
-    turns = _whole(turns)
-    # Of accounts that share a number this session's own counts, and whom it became.
-    names = {**names, **{uid: name for uid, name in _learned(turns, odd).items() if uid != auid}}
-    for pid, records in turns:
-        one = _turn(pid, records, odd, names)
-        if one:
-            found.append(one)
-            told.setdefault(pid, records[0].serial)
-        if one and one.to_user is None and one.result != "failed":
-            doubts.append(f"no record tells whom process {pid} became (event {one.serial})")
-    found += _others(odd, told, found, names, auid)
-    return Story(sorted(found, key=lambda one: (one.time, one.serial)), doubts)
+    return _whole(turns), earlier, doubts
+
+
+def _ran(switches, calls, odd):
+    """
+    Return what the processes that sent ``switches`` ran (dict of pid to list of event and program), and as whom the
+    process of each of the ``odd`` calls, or its parent, had run before (dict of event to int).
+    """
+    programs: dict[int, list[tuple[int, str]]] = {one.pid or 0: [] for one in switches}
+    near: dict[int, int | None] = {pid: None for call in odd for pid in (call.pid, call.parent)}
+    events, earlier = {call.serial for call in odd}, {}
+    for call in calls if programs or near else ():
+        if call.serial in events:
+            own = near[call.pid]
+            earlier[call.serial] = near[call.parent] if own is None else own
+        if call.success and call.pid in near:
+            near[call.pid] = call.uid
+        if call.success and call.pid in programs:
+            programs[call.pid].append((call.serial, posixpath.basename(call.exe or "")))
+    return programs, earlier
 
 
 def _ran_as(programs, serial):
@@ -138,6 +172,13 @@ def _turn(pid, records, odd, names):
     )
 
 
+def _began(record, call, names):
+    """Return the change of user (Became) with which a process began a session of its own (Told), as login does."""
+    who, whom = (names.get(uid, str(uid)) for uid in (record.uid, record.auid))
+    command = shlex.join(call.argv or ())
+    return Became(record.time, OTHER, who, whom, command, "success", record.serial)
+
+
 def _ran_by(call, asked, names):
     """Return as whom the command that sudo was asked for (Told) ran (str), as the kernel saw it; None if it did not."""
     ran = call and call.success and call.uid == call.euid and _is_asked(call, asked)
@@ -176,7 +217,7 @@ def _started_by(pid, serial, odd, asked):
     return next((one for one in mine if posixpath.basename(one.exe or "") not in HELPERS), None)
 
 
-def _others(odd, told, became, names, auid):
+def _others(odd, told, became, names, auid, earlier):
     """Return the changes that su and sudo sent no message about: programs with another's rights, users never seen."""
     known: dict[int, tuple[int, str]] = {}
     seen, nameless, found = {auid}, False, []
@@ -190,21 +231,22 @@ def _others(odd, told, became, names, auid):
         name = posixpath.basename(call.exe or "")
         if call.success and name not in HELPERS:
             before = known.get(call.pid) or known.get(call.parent)
+            old = before[0] if before else earlier.get(call.serial)
             fresh = call.uid not in seen
             seen.add(call.uid)
             known[call.pid] = call.uid, name
             if not any(told.get(pid, call.serial) < call.serial for pid in (call.pid, call.parent)):
-                found += _unsaid(call, before, fresh and (before or not nameless), names)
+                fresh = fresh and bool(before or not nameless)
+                found += _unsaid(call, old, before[1] if before else "", fresh, names)
     return found
 
 
-def _unsaid(call, before, fresh, names):
+def _unsaid(call, old, switch, fresh, names):
     """Yield the change of user, if any, that nobody but the kernel says came with a command (Call)."""
-    uid, switch = before or (None, "")
     if call.euid != call.uid and posixpath.basename(call.exe or "") not in SWITCHES:
         yield _change(call, OTHER, call.uid, call.euid, names)
-    elif fresh or (switch in SWITCHES and uid != call.uid):
-        yield _change(call, VIA.get(switch, OTHER), uid, call.uid, names)
+    elif fresh or (switch in SWITCHES and old != call.uid):
+        yield _change(call, VIA.get(switch, OTHER), None if old == call.uid else old, call.uid, names)
 
 
 def _change(call, via, old, new, names):

@@ -38,8 +38,9 @@ class Entry:
     ``node`` (str), ``boot`` (int, counted in this log) and ``ses`` (int); the kernel's LOGIN record (``login``), what
     its process had said before that (``early``), PAM's records from processes that say they are sshd (``starts``,
     ``ends``, ``gone``: USER_START, USER_END and CRED_DISP), sshd's own (``terminals``: USER_LOGIN), those from su, sudo
-    and their like (``switches``), and whether records claim to be sshd's that are somebody else's (``forged``). All are
-    Told, or lists of it.
+    and their like (``switches``), whether records claim to be sshd's that are somebody else's (``forged``), and the
+    LOGIN records of processes that went from it over to a session of their own, or to none (``left``). All are Told, or
+    lists of it.
     """
 
     node: str
@@ -53,6 +54,7 @@ class Entry:
     terminals: list[Told] = dataclasses.field(default_factory=list)
     switches: list[Told] = dataclasses.field(default_factory=list)
     forged: list[Told] = dataclasses.field(default_factory=list)
+    left: list[Told] = dataclasses.field(default_factory=list)
 
 
 class Boot:
@@ -123,17 +125,22 @@ class Gathered:
     def _sort(self, record, boot):
         if record.type == "TIME_INJOFFSET":
             self._of(record.node, boot).jumps.append(Jump(record.serial, record.time, float(record.seconds)))
-        elif record.ses is None:
+            return
+        if record.old is not None and record.type == "LOGIN" and record.worked:
+            self._entry((record.node, boot, record.old)).left.append(record)
+        if record.ses is None:
             if record.type in BEFORE and not record.doubled:
                 key = (record.node, boot, record.pid or 0)
                 self.earlier.setdefault(key, collections.deque(maxlen=EARLIER)).append(record)
         else:
-            place = (record.node, boot, record.ses)
-            entry = self.entries.get(place) or self.entries.setdefault(place, Entry(*place))
+            entry = self._entry((record.node, boot, record.ses))
             _enter(entry, record)
             begun = entry.login is record
             if begun:
                 entry.early = list(self.earlier.pop((record.node, boot, record.pid or 0), ()))
+
+    def _entry(self, place):
+        return self.entries.get(place) or self.entries.setdefault(place, Entry(*place))
 
     def before(self, entry: Entry, first: Told) -> list[Told]:
         """Return what a process said shortly before its ``first`` record (Told) in the session of an :class:`Entry`."""

@@ -259,18 +259,31 @@ class _History:
 
     def _look_back(self, files, first):
         """Look for the beginnings of the sessions that had begun before what was read."""
-        left, later = self._begun_before(), b""
+        left, whole = self._begun_before(), False
+        while left:
+            left, whole = self._look_for(files, first, left, whole), True
+
+    def _look_for(self, files, first, left, whole):
+        """
+        Look for the beginnings of sessions (set of node, boot and number), or for their ``whole`` records, and return
+        those of which processes began some of them: nothing else may tell of these.
+        """
+        above, later = set(), b""
         last: dict[str, int] = {}
-        for block in blocks.backwards(files, first, BACK) if left else ():
+        for block in blocks.backwards(files, first, BACK):
             begun = {(node, 0, ses) for node, ses in told.logins(block, blocks.find)} & left
-            for _, record in reversed(told.told(block, blocks.find) + told.told(later, blocks.find)) if begun else ():
+            records = told.told(block, blocks.find) if whole or begun else []
+            records += told.told(later, blocks.find) if begun and not whole else []
+            for _, record in reversed(records):
                 # Of the boot before, the numbers mean others.
                 of_boot = record.serial <= last.setdefault(record.node, record.serial) + told.Clock.EVENTS
-                if of_boot and (record.node, 0, record.ses) in begun:
+                if of_boot and (record.node, 0, record.ses) in (left if whole else begun):
                     self.gathered.feed(record, late=True)
+                    above |= set() if record.old is None else {(record.node, 0, record.old)}
             left, later = left - begun, block
             if not left:
-                return
+                break
+        return above & self._begun_before()
 
     def _begun_before(self):
         """Return the sessions (set of node, boot and number) that are known, but not how they began."""

@@ -4,9 +4,10 @@ The commands of a session, which may be more than memory holds: known by their n
 
 from __future__ import annotations
 
+import heapq
 import posixpath
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from sshtrail_lib.trail.scan import Call
 from sshtrail_lib.trail.session import Command
@@ -101,6 +102,33 @@ class Kept:
         if segment.where is None:
             return segment.number - sum(serial <= after for serial in segment.early)
         return sum(call.serial > after for call in self._load(segment.where))
+
+
+class Joined(Kept):
+    """What several sessions of the kernel's did (iterable of :class:`Kept`), in the order of time: as if one."""
+
+    def __init__(self, parts: Iterable[Kept]) -> None:
+        super().__init__(lambda _: ())
+        self.parts = list(parts)
+        self.segments = sorted((one for part in self.parts for one in part.segments), key=lambda one: one.first)
+        self.odd = sorted((call for part in self.parts for call in part.odd), key=_serial)
+        self.names = {uid: name for part in self.parts for uid, name in part.names.items()}
+
+    def calls(self, after: int = -1) -> Iterator[Call]:
+        """Yield the commands (Call) that came after an event (int), in the order of the events."""
+        return heapq.merge(*(part.calls(after) for part in self.parts), key=_serial)
+
+    def files(self, after: int = -1) -> Iterator[Call]:
+        """Yield the calls (Call) that changed files after an event (int)."""
+        return heapq.merge(*(part.files(after) for part in self.parts), key=_serial)
+
+    def count(self, after: int = -1) -> int:
+        """Return how many commands came after an event (int)."""
+        return sum(part.count(after) for part in self.parts)
+
+
+def _serial(call):
+    return call.serial
 
 
 class Commands(Sequence):

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import dataclasses
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from sshtrail_lib.trail.gather import Entry, Gathered, Place
-from sshtrail_lib.trail.kept import Kept
+from sshtrail_lib.trail.kept import Kept, segment
+from sshtrail_lib.trail.scan import Call
 from sshtrail_lib.trail.told import SSHD, Told
 
 #: Where people put programs of their own.
@@ -63,6 +64,30 @@ def logins(gathered: Gathered, kept: Mapping[Place, Kept]) -> list[Login]:
     return sorted(found, key=lambda one: (one.entry.node, one.entry.boot, one.first.serial))
 
 
+def moves(gathered: Gathered, entry: Entry, served: Collection[Place]) -> list[Told]:
+    """
+    Return the kernel's records (list of Told) of processes of a session that went over to another session, or to none.
+
+    Who sets the login id of a process, as ``login -f`` does, begins a session of the kernel's for it and for what it
+    starts; nobody has logged in by SSH then, and the kernel says which session it was before.
+
+    gathered, entry
+        The records of logins, and the session (:class:`~sshtrail_lib.trail.gather.Entry`).
+    served
+        The sessions of sshd's (collection of node, boot and number): who came there has logged in.
+    """
+    found: dict[Place | int, Told] = {}
+    waiting = [entry]
+    while waiting:
+        for record in waiting.pop().left:
+            place = (entry.node, entry.boot, record.ses or 0)
+            name = record.serial if record.ses is None else place
+            if place not in served and name not in found:
+                found[name] = record
+                waiting += [gathered.entries[place]] if record.ses and place in gathered.entries else []
+    return sorted(found.values(), key=lambda one: one.serial)
+
+
 def inner(gathered: Gathered) -> set[Place]:
     """Return the sessions (set of node, boot and number) in which more than one process says that it is sshd."""
     return {place for place, entry in gathered.entries.items() if len(_pids(entry)) > 1}
@@ -107,3 +132,30 @@ def _program(pid, record, kept):
 def _is_sshd(program):
     """Tell whether a program is sshd (bool), and not one that somebody gave its name."""
     return bool(program) and posixpath.basename(program) in SSHD and not program.startswith(ANYBODYS)
+
+
+def share(kept: Kept, login: Login, child: int | None, sharing: Sequence[Login]) -> Kept:
+    """
+    Return the part of what a session of the kernel's did (Kept) that descends from one login's sshd.
+
+    child
+        The process that serves the login (int, None where sshd does not tell).
+    sharing
+        The logins (sequence of :class:`Login`) to which the kernel gave the same number.
+    """
+    roots = {one.pid for one in sharing if one.inner}
+    owner = {pid: pid for pid in roots}
+    if login.inner and child is not None:
+        owner[child] = login.pid
+    mine: list[Call] = []
+    for call in kept.calls():
+        root = owner.get(call.pid) or owner.get(call.parent) or 0
+        owner[call.pid] = root
+        if (root == login.pid) if login.inner else not root:
+            mine.append(call)
+    part = Kept(lambda calls: calls)
+    events = {call.serial for call in mine}
+    part.odd, part.names = [call for call in kept.odd if call.serial in events], kept.names
+    part.changed = [[one for one in kept.files() if owner.get(one.pid, 0) == (login.pid if login.inner else 0)]]
+    part.segments = [segment(mine)._replace(where=mine)] if mine else []
+    return part

@@ -8,14 +8,13 @@ import base64
 import collections
 import re
 import typing
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 from sshtrail_lib.base import text
 from sshtrail_lib.trail import changes, join
 from sshtrail_lib.trail.gather import BACK, Gathered, Place
-from sshtrail_lib.trail.kept import Commands, Kept, command, segment
-from sshtrail_lib.trail.known import Login, logins
-from sshtrail_lib.trail.scan import Call
+from sshtrail_lib.trail.kept import Commands, Joined, Kept, command
+from sshtrail_lib.trail.known import Login, logins, moves, share
 from sshtrail_lib.trail.session import CLOSED, KILLED, LOST, OPEN, Certificate, Channel, Key, Session
 from sshtrail_lib.trail.sshd_log import Line
 from sshtrail_lib.trail.told import Told
@@ -54,6 +53,8 @@ class Sessions:
         self.names: dict[str, dict[int, str]] = {}
         #: Numbers that several accounts of a node have.
         self.shared: set[tuple[str, int]] = set()
+        #: The kernel's sessions that are sshd's.
+        self.served: set[Place] = set()
         self.by_pid: dict[Place, list[Told]] = collections.defaultdict(list)
         for entry in gathered.entries.values():
             self._name(entry)
@@ -78,6 +79,7 @@ class Sessions:
     def made(self) -> Iterator[Session]:
         """Yield the sessions (:class:`~sshtrail_lib.trail.session.Session`), in the order of their events."""
         found = logins(self.gathered, self.kept)
+        self.served = {(one.entry.node, one.entry.boot, one.entry.ses) for one in found}
         joined = self.book.join([self._asked(login) for login in found])
         sharing: dict[int, list[Login]] = collections.defaultdict(list)
         for login in found:
@@ -217,22 +219,18 @@ class Sessions:
 
     def _did(self, session, login, joined, sharing):
         entry = login.entry
-        kept = self.kept.get((entry.node, entry.boot, entry.ses)) or Kept(lambda _: ())
+        moved = moves(self.gathered, entry, self.served)
+        session.proof["session"] += [_audit(record) for record in moved]
+        began = [(record, self._of(entry, record.ses)) for record in moved if record.ses is not None]
+        kept = self._of(entry, entry.ses)
+        kept = Joined([kept, *(own for _, own in began)]) if began else kept
         if len(sharing) > 1:
-            kept = _share(kept, login, joined, sharing)
-            others = ", ".join(_stamp(one.first.time) for one in sharing if one is not login)
-            session.unknown["commands"] = (
-                f"the kernel gave the same number to the login at {others}: who did what is told by the parent "
-                "processes, as far as they are known"
-            )
-        names = self._names(session, login, kept)
-        # What PAM runs comes before its record, and is nothing that somebody became root for.
-        odd = [call for call in kept.odd if call.serial > login.serial and (login.start or call.parent != login.pid)]
-        switches = entry.switches if not login.inner else ()
-        known = changes.story(switches, kept.calls() if self.full else (), odd, names, session.auid)
+            kept = share(kept, login, joined.child, sharing)
+            session.unknown["commands"] = _shared(login, sharing)
+        known = self._became(session, login, kept, began)
         session.became = known.became
         session.files, doubts = changes.files(kept.files(login.serial))
-        missing = _unseen(login) + self._missing(login)
+        missing = _unseen(login) + _gone(moved) + self._missing(login)
         _doubt(session, "became", known.doubts + missing)
         _doubt(session, "files", doubts + missing)
         _doubt(session, "commands", missing)
@@ -241,6 +239,21 @@ class Sessions:
             self._after(session, login, kept)
         else:
             session.commands = kept.count(login.serial)
+
+    def _of(self, entry, ses):
+        return self.kept.get((entry.node, entry.boot, ses)) or Kept(lambda _: ())
+
+    def _became(self, session, login, kept, began):
+        """Return who became whom (Story), also in the sessions that processes began (LOGIN records with Kept)."""
+        entry = login.entry
+        names = self._names(session, login, kept)
+        # What PAM runs comes before its record, and is nothing that somebody became root for.
+        odd = [call for call in kept.odd if call.serial > login.serial and (login.start or call.parent != login.pid)]
+        below = (self.gathered.entries.get((entry.node, entry.boot, record.ses)) for record, _ in began)
+        switches = [*entry.switches, *(record for one in below if one for record in one.switches)]
+        moved = [(record, _first(record, own)) for record, own in began]
+        calls = kept.calls() if self.full else ()
+        return changes.story(() if login.inner else switches, calls, odd, names, session.auid, moved)
 
     def _names(self, session, login, kept):
         """Return the accounts (dict of int to str) as this session has them: several may have one number."""
@@ -268,6 +281,29 @@ def _unseen(login):
     if login.login:
         return ["PAM's record of its beginning is missing, and what PAM itself ran may be among this"]
     return ["the records of its beginning are missing, and with them what it did"]
+
+
+def _first(record, kept):
+    """Return the first command (Call) that somebody ran as whom the kernel's record of a login names; None for none."""
+    own = (call for call in kept.calls(record.serial) if call.uid == call.euid == record.auid)
+    return next(own, None)
+
+
+def _shared(login, sharing):
+    others = ", ".join(_stamp(one.first.time) for one in sharing if one is not login)
+    return (
+        f"the kernel gave the same number to the login at {others}: who did what is told by the parent "
+        "processes, as far as they are known"
+    )
+
+
+def _gone(moved):
+    """Return what is not known because processes gave up their login id (list of str): no session has them then."""
+    return [
+        f"process {record.pid} gave up its login id (event {record.serial}): what it did then is of no session"
+        for record in moved
+        if record.ses is None
+    ]
 
 
 def _moved(session, joined):
@@ -301,26 +337,6 @@ def _doubt(session, field, doubts):
         more = f" and {len(doubts) - 3} more" if len(doubts) > 3 else ""
         before = f"{session.unknown[field]}; " if field in session.unknown else ""
         session.unknown[field] = before + "; ".join(doubts[:3]) + more
-
-
-def _share(kept: Kept, login: Login, joined: join.Joined, sharing: Sequence[Login]) -> Kept:
-    """Return the part of what a session of the kernel's did (Kept) that descends from one login's sshd."""
-    roots = {one.pid for one in sharing if one.inner}
-    owner = {pid: pid for pid in roots}
-    if login.inner and joined.child is not None:
-        owner[joined.child] = login.pid
-    mine: list[Call] = []
-    for call in kept.calls():
-        root = owner.get(call.pid) or owner.get(call.parent) or 0
-        owner[call.pid] = root
-        if (root == login.pid) if login.inner else not root:
-            mine.append(call)
-    part = Kept(lambda calls: calls)
-    events = {call.serial for call in mine}
-    part.odd, part.names = [call for call in kept.odd if call.serial in events], kept.names
-    part.changed = [[one for one in kept.files() if owner.get(one.pid, 0) == (login.pid if login.inner else 0)]]
-    part.segments = [segment(mine)._replace(where=mine)] if mine else []
-    return part
 
 
 # --- What sshd said ---------------------------------------------------------------------------------------------

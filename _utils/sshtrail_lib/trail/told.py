@@ -50,7 +50,7 @@ HEADS = re.compile(rb"(?:node=[^ ]* )?type=[A-Z_0-9]+ msg=audit\(")
 _FROM = r"msg=audit\(([0-9]{1,11})\.([0-9]{1,3}):([0-9]{1,20})\): pid=([0-9]{1,10}) uid=([0-9]{1,10})"
 BY_KERNEL = re.compile(
     rf"(?:node=([^ ]*) )?type=LOGIN {_FROM}(?: subj=[^ =\x1d]+)? old-auid=[0-9]{{1,10}} auid=([0-9]{{1,10}})"
-    r"(?: tty=[^ =\x1d]+)? old-ses=[0-9]{1,10} ses=([0-9]{1,10}) res=([01])"
+    r"(?: tty=[^ =\x1d]+)? old-ses=4294967295 ses=([0-9]{1,10}) res=([01])"
     r"(?:\x1dUID=\"[^\" ]*\" OLD-AUID=\"[^\" ]*\" AUID=\"([^\" ]*)\")?"
 )
 BY_PAM = re.compile(
@@ -59,7 +59,7 @@ BY_PAM = re.compile(
     r"hostname=([^ '\"]+) addr=([^ '\"]+) terminal=([^ '\"]+) res=(success|failed)'"
     r"(?:\x1dUID=\"[^\" ]*\" AUID=\"([^\" ]*)\")?"
 )
-NUMBER = re.compile(rb" (pid|uid|auid|ses|res|sec)=(-?[0-9]{1,10})(?![^ \n])")
+NUMBER = re.compile(rb" (pid|uid|auid|ses|old-ses|res|sec)=(-?[0-9]{1,10})(?![^ \n])")
 FIELD = re.compile(rb"[ '](op|acct|exe|hostname|addr|terminal|res|cmd|fp|kind)=(\"[^\"]*\"|[^ ']*)")
 NAME = re.compile(rb"[\x1d ]AUID=\"([^\"]*)\"")
 
@@ -73,6 +73,7 @@ class Told(typing.NamedTuple):
     (bool; of a message, what it says). What the message says: ``op``, ``acct``, ``exe`` (a program's name), ``addr``,
     ``terminal``, ``cmd`` and ``fp`` (str, "" for none), and whether it names two programs (``doubled``, bool): libaudit
     adds the true one to whatever it was given. ``name`` (str) is the account of ``auid``, as auditd looked it up.
+    ``old`` (int or None) is the session of which a process was that begins one (``login -f``).
     ``ran`` (str) is the program that the process ran, as the kernel said shortly before, "" where that is not known.
     """
 
@@ -95,6 +96,7 @@ class Told(typing.NamedTuple):
     fp: str
     doubled: bool
     name: str
+    old: int | None = None
     ran: str = ""
 
 
@@ -234,7 +236,7 @@ def _by_kernel(node, seconds, milliseconds, serial, pid, uid, auid, ses, worked,
     """Return what the kernel's record of a login tells (Told)."""
     time, own, known = int(seconds) + int(milliseconds) / 1000, worked == "1", _looked_up(name)
     said = (node or "", "LOGIN", time, int(serial), int(pid), int(uid), _set(auid), _set(ses), 0, own)
-    return Told._make((*said, "", "", "", "", "", "", "", False, known, ""))
+    return Told._make((*said, "", "", "", "", "", "", "", False, known, None, ""))
 
 
 def _by_pam(node, kind, seconds, milliseconds, serial, pid, uid, auid, ses, op, acct, exe, host, addr, tty, came, name):
@@ -245,7 +247,7 @@ def _by_pam(node, kind, seconds, milliseconds, serial, pid, uid, auid, ses, op, 
     addr = "" if host != addr else _meant(addr)
     time, worked, known = int(seconds) + int(milliseconds) / 1000, came == "success", _looked_up(name)
     said = (node or "", kind, time, int(serial), int(pid), int(uid), _set(auid), _set(ses), 0, worked)
-    record = Told._make((*said, op, _meant(acct), exe, addr, _meant(tty), "", "", False, known, ""))
+    record = Told._make((*said, op, _meant(acct), exe, addr, _meant(tty), "", "", False, known, None, ""))
     return record if _counts(record) else None
 
 
@@ -298,6 +300,7 @@ def _made(head, kind, numbers, fields, doubled, names):
         _fingerprint(fields),
         doubled,
         _looked_up(_text(name[1])) if name else "",
+        None if (old := numbers.get(b"old-ses")) == UNSET else old,
     )
 
 

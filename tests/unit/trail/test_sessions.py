@@ -395,7 +395,7 @@ def test_changes_of_user_that_no_message_tells_of(tmp_path):
     [one] = [one for one in read(tmp_path, log) if one["user"] == "root"]
     assert became(one) == [
         ("other", "root", "bob", "success"),
-        ("other", None, "ana", "success"),
+        ("other", "root", "ana", "success"),
         ("other", "root", "bob", "success"),
         ("su", "root", "bob", "success"),
     ]
