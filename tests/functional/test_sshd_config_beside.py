@@ -65,3 +65,69 @@ def test_a_state_on_a_condition_contradicts_nobody(server, modules):
     asked = [present("MaxSessions", 5, onlyif="true"), present("MaxSessions", 3, unless="true")]
     assert all(one["result"] for one in run(modules, server, *asked).values())
     assert "MaxSessions 5" in server.path.read_text().splitlines()
+
+
+#: States of separate runs: what each asks of whom, and the lines that come of it in the end.
+SEPARATE = {
+    "the same of one and of two": (
+        [("PermitTTY", "no", "User alice,bob"), ("PermitTTY", "no", "User bob")],
+        ["Match User alice,bob", "\tPermitTTY no", "Match User bob", "\tPermitTTY no"],
+    ),
+    "something else of one": (
+        [("PermitTTY", "no", "User alice,bob"), ("PermitTTY", "yes", "User bob")],
+        ["Match User bob", "\tPermitTTY yes", "Match User alice,bob", "\tPermitTTY no"],
+    ),
+    "the narrow one first": (
+        [("PermitTTY", "yes", "User bob"), ("PermitTTY", "no", "User alice,bob")],
+        ["Match User bob", "\tPermitTTY yes", "Match User alice,bob", "\tPermitTTY no"],
+    ),
+    "two that meet": (
+        [("MaxSessions", "3", "User bob"), ("MaxSessions", "7", "Address 10.0.0.0/8")],
+        ["Match User bob", "\tMaxSessions 3", "Match Address 10.0.0.0/8", "\tMaxSessions 7"],
+    ),
+    "everybody and one": (
+        [("PermitTTY", "no", "User *"), ("PermitTTY", "yes", "User bob")],
+        ["Match User bob", "\tPermitTTY yes", "Match User *", "\tPermitTTY no"],
+    ),
+}
+
+
+@pytest.mark.parametrize("shadowed", ["fix", "own"])
+@pytest.mark.parametrize("name", SEPARATE)
+def test_states_of_separate_runs(server, modules, name, shadowed):
+    server.write(first=[f"Include {server.drop_ins}/*.conf"] if shadowed == "own" else [])
+    asked, lines = SEPARATE[name]
+    for _round in range(3):
+        done = [run(modules, server, present(*one, shadowed=shadowed)) for one in asked]
+    assert [(one["s0"]["result"], one["s0"]["changes"]) for one in done] == [(True, {})] * 2, done
+    files = [server.path, *server.drop_ins.iterdir()]
+    written = [line for path in files for line in path.read_text().splitlines() if line in lines]
+    assert written == lines
+    assert all(run(modules, server, present(*one), test=True)["s0"]["result"] is True for one in asked)
+
+
+def test_a_state_that_is_taken_back_counts_no_more(server, modules):
+    wide, narrow = ("PermitTTY", "no", "User alice,bob"), ("PermitTTY", "yes", "User bob")
+    for one in (wide, narrow, wide):
+        run(modules, server, present(*one))
+    assert "Match User bob" in server.path.read_text().splitlines()
+    run(modules, server, ("absent", {"name": narrow[0], "match": narrow[2]}))
+    server.path.write_text(
+        server.path.read_text().replace("Match User alice", "Match User bob\nPermitTTY yes\nMatch User alice")
+    )
+    assert run(modules, server, present(*wide))["s0"]["changes"] != {}
+
+
+def test_by_hand_all_are_meant(server, modules):
+    """Who calls a function means all whom he names, whatever states asked before."""
+    run(modules, server, present("PermitTTY", "yes", "User bob"))
+    changes = modules.sshd_config.set("PermitTTY", "no", match="User alice,bob", path=str(server.path), force=True)
+    assert changes
+    assert modules.sshd_config.effective(user="bob", path=str(server.path))["PermitTTY"]["value"] == "no"
+
+
+def test_a_policys_level_is_nothing_that_another_run_lowers(server, modules):
+    server.write()
+    run(modules, server, present("LogLevel", "ERROR", "User backup"))
+    done = run(modules, server, ("managed", {"config": {"LogLevel": "VERBOSE"}}))
+    assert "LogLevel (Match User backup)" in done["s0"]["changes"]

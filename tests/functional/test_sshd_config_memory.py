@@ -143,3 +143,35 @@ def test_peoples_files_come_back(separation, states, tmp_path, name, shadowed):
     assert states.sshd_config.managed(**given).changes == {}
     assert states.sshd_config.forgotten(name=given["name"]).result is True
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_two_main_files_with_one_directory_leave_nothing(server, states, tmp_path):
+    """Whoever is undone first takes its own lines along, and the last one the file."""
+    server.write()
+    second = tmp_path / "sshd_config_2"
+    second.write_bytes(server.path.read_bytes())
+    before = content(server)
+    for turn in ([server.path, second], [second, server.path]):
+        policy(states, server, config={"LogLevel": "VERBOSE"})
+        policy(states, server, name=str(second), config={"MaxAuthTries": 3})
+        policy(states, server, config={"LogLevel": "DEBUG", "MaxSessions": 7})
+        for path in turn:
+            assert states.sshd_config.forgotten(name=str(path)).result is True
+        assert content(server) == before
+
+
+@pytest.mark.parametrize("found", [b"", b"# mine\n", b"MaxSessions 7\n"])
+def test_a_file_of_our_name_that_was_there_before(server, states, found):
+    (server.drop_ins / "00-sshtrail.conf").write_bytes(found)
+    policy(states, server, config={"LogLevel": "VERBOSE"})
+    assert states.sshd_config.forgotten(name=str(server.path)).result is True
+    assert (server.drop_ins / "00-sshtrail.conf").read_bytes() == found
+
+
+def test_a_drop_in_goes_with_its_last_line(server, states):
+    (server.drop_ins / "50-cloud.conf").write_text("X11Forwarding yes\n")
+    before, given = content(server), {"path": str(server.path), "shadowed": "drop_in", "match": "User bob"}
+    assert states.sshd_config.present("X11Forwarding", value="no", **given).result is True
+    assert (server.drop_ins / "00-sshtrail.conf").exists()
+    assert states.sshd_config.absent("X11Forwarding", **given).result is True
+    assert content(server) == before

@@ -69,6 +69,11 @@ class Memory:
         known = self._known.get("files", {}).get(path)
         return merge.taken_back(_unpacked(known["before"]), _unpacked(known["after"]), data) if known else data
 
+    def found(self, path: str) -> Data:
+        """Return what the file at ``path`` (str) held before (bytes), None for no file or one left as it is."""
+        known = self._known.get("files", {}).get(path)
+        return _unpacked(known["before"]) if known else None
+
     def made(self, path: str) -> Data:
         """Return what the file at ``path`` (str) was made to hold (bytes), None for no file or one left as it is."""
         known = self._known.get("files", {}).get(path)

@@ -48,7 +48,7 @@ def _name(chunk: Chunk) -> tuple[typing.Any, ...]:
 
 def _told(chunk: Chunk, path: str, default: str) -> dict[str, typing.Any] | None:
     """Return what a state asks of the file at ``path``, None for nothing."""
-    fun, chunk = chunk.get("fun"), _plain(chunk)
+    fun, chunk = chunk.get("fun"), plain(chunk)
     told = {"id": chunk.get("__id__"), "exact": chunk.get("exact", True), "sure": not any(map(chunk.get, _CONDITIONS))}
     if fun == "managed" and chunk.get("name") == path:
         return {**told, "config": chunk.get("config"), "matches": chunk.get("matches")}
@@ -60,12 +60,17 @@ def _told(chunk: Chunk, path: str, default: str) -> dict[str, typing.Any] | None
     return None
 
 
-def _plain(value: typing.Any) -> typing.Any:
+def one(criteria: str, keyword: str, value: typing.Any) -> dict[str, typing.Any]:
+    """Return what :func:`asked` has for a wish of an earlier run: its ``criteria`` (str), ``keyword`` (str) and value."""
+    return {"id": None, "exact": True, "sure": False, "config": None, "matches": [{criteria: {keyword: value}}]}
+
+
+def plain(value: typing.Any) -> typing.Any:
     """Return what Salt has frozen as plain dicts and lists."""
     if hasattr(value, "items"):
-        return {key: _plain(one) for key, one in value.items()}
+        return {key: plain(one) for key, one in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     return value
 
 

@@ -14,6 +14,8 @@ from sshtrail_lib.sshd.language import Line
 
 #: The name of our own drop-in; it sorts before those that packages bring.
 DROP_IN = "00-sshtrail.conf"
+#: Its first line.
+HEADER = "# What this host's SSH audit policy asks of sshd. Written by sshtrail, and removed with it."
 
 
 def end_of_block(lines: Sequence[Line], head: Line) -> tuple[int, str]:
@@ -79,6 +81,11 @@ def place_of(lines: Sequence[Line], name: str, followed: Sequence[int]) -> int:
     return inside.first - 1 if inside else len(head)
 
 
+def _is_about(line: Line) -> bool:
+    """Whether a line is a comment, but that of our own file, which is about all of it."""
+    return line.raw.lstrip().startswith(b"#") and line.raw.strip() != HEADER.encode()
+
+
 def before_block(lines: Sequence[Line], head: Line) -> int:
     """Return the number of the line after which a block stands before the one that ``head`` begins."""
     section = sections.around(lines, head.number)
@@ -86,7 +93,7 @@ def before_block(lines: Sequence[Line], head: Line) -> int:
     # A section that begins with settings would have these in our block.
     number = section.first - 1 if section and first.name == "Match" else head.number - 1
     # Comments right above a Match block belong to it.
-    while number and lines[number - 1].raw.lstrip().startswith(b"#") and sections.around(lines, number) is section:
+    while number and _is_about(lines[number - 1]) and sections.around(lines, number) is section:
         number -= 1
     return number
 

@@ -22,10 +22,11 @@ from sshtrail_lib.base import memory as base_memory
 from sshtrail_lib.base.memory import Memory
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.base.transaction import Transaction
-from sshtrail_lib.sshd import accounts, guard, include, keywords, language, match, members, oracle, values
+from sshtrail_lib.sshd import accounts, guard, include, keywords, language, match, members, oracle, recall, values
 from sshtrail_lib.sshd import asked as sshd_asked
 from sshtrail_lib.sshd import beside as sshd_beside
 from sshtrail_lib.sshd import effective as sshd_effective
+from sshtrail_lib.sshd import lines as sshd_lines
 from sshtrail_lib.sshd import plan as sshd_plan
 from sshtrail_lib.sshd import running as sshd_running
 from sshtrail_lib.sshd import wish as sshd_wish
@@ -233,6 +234,7 @@ def apply(minion: Minion, asked: Asked) -> Changes:
         if unread or plan.files:
             remember = memory if asked.remember and plan.files else None
             _carry_out(transaction, plan, sshd_running.running(minion, plan.tree), remember)
+        recall.keep(minion, transaction, asked, plan.after)
     return changes
 
 
@@ -255,6 +257,8 @@ def forget(minion: Minion, path: str, test: bool = False) -> Changes:
     transaction = _transaction(minion, path)
     with contextlib.nullcontext() if test else transaction.locked():
         memory = Memory(minion, transaction, path)
+        if not test:
+            recall.drop(minion, transaction)
         if memory.asked is None:
             return {}
         if not oracle.binary() or not os.path.exists(path):
@@ -272,7 +276,7 @@ def _left_behind(transaction: Transaction, memory: Memory, path: str, test: bool
     """sshd was removed, maybe with its files: give back what is left of those that were changed."""
     left = transaction.interrupted()
     now = {one: left[one] if one in left else files.read(one) for one in memory.paths}
-    base = {one: memory.without(one, data) for one, data in now.items()}
+    base = {one: _taken_out(memory, one, data) for one, data in now.items()}
     if not test:
         _change(transaction, lambda: memory.write(now, base, base))
         transaction.close()
@@ -298,9 +302,15 @@ def _transaction(minion: Minion, path: str) -> Transaction:
 
 def _without(tree: Tree, memory: Memory) -> Tree:
     """Return the Tree without what is remembered as changed."""
-    known = {path: (tree.data.get(path), memory.without(path, tree.data.get(path))) for path in memory.paths}
+    known = {path: (tree.data.get(path), _taken_out(memory, path, tree.data.get(path))) for path in memory.paths}
     ours = {path: base for path, (now, base) in known.items() if now != base}
     return tree.edited(ours) if ours else tree
+
+
+def _taken_out(memory: Memory, path: str, data: bytes | None) -> bytes | None:
+    """Return what a file would hold without us; of one of our own, of which another main file found a part, nothing."""
+    found = memory.without(path, data)
+    return found if found == memory.found(path) else sshd_lines.left(path, found)
 
 
 def _earlier(memory: Memory, tree: Tree) -> list[Wish]:
@@ -320,14 +330,16 @@ def _load(minion: Minion, path: str) -> Tree:
 
 def _plan(minion: Minion, asked: Asked, memory: Memory) -> Plan:
     daemon = oracle.daemon(minion)
-    wishes = sshd_wish.wishes(asked.config, asked.matches, daemon, asked.exact)
-    wishes = sshd_beside.ranked(wishes, asked.beside, daemon) if asked.beside else wishes
+    told = sshd_wish.wishes(asked.config, asked.matches, daemon, asked.exact)
+    wishes = sshd_beside.ranked(told, asked.beside, daemon) if asked.beside else told
     if not oracle.binary() or not os.path.exists(asked.path):
         missing = f"{asked.path} is" if oracle.binary() else "OpenSSH's sshd is"
         raise state.NotInstalled(f"{missing} not on this host yet", sshd_wish.predicted(wishes, daemon))
     if os.path.isdir(asked.path):
         raise CommandExecutionError(f"{asked.path} is a directory")
     tree = _load(minion, asked.path)
+    beside = recall.recalled(minion, memory.transaction, asked, tree)
+    wishes = sshd_beside.ranked(told, beside, daemon) if beside else told
     base = _without(tree, memory) if asked.remember else tree
     base = tree if sshd_effective.problems(base) else base
     if asked.lowered == "remove":

@@ -15,7 +15,6 @@ from sshtrail_lib.sshd.effective import Setting
 from sshtrail_lib.sshd.include import Tree
 from sshtrail_lib.sshd.wish import Wish
 
-_HEADER = "# What this host's SSH audit policy asks of sshd. Written by sshtrail, and removed with it."
 #: Below it only packages write.
 _PACKAGES = "/usr/"
 
@@ -26,6 +25,12 @@ class ShadowedError(CommandExecutionError):
 
 class TheirsError(ShadowedError):
     """A line would have to be changed in a file that a package brings."""
+
+
+def left(path: str, data: bytes | None) -> bytes | None:
+    """Return what a file is to hold (bytes): ``data``, or None for one of ours at ``path`` (str) that says nothing."""
+    ours = posixpath.basename(path) == blocks.DROP_IN
+    return None if ours and (data or b"").strip() in (b"", blocks.HEADER.encode()) else data
 
 
 class Lines:
@@ -72,7 +77,7 @@ class Lines:
         return real.startswith(_PACKAGES) or posixpath.dirname(real) != self.tree.disk.real(posixpath.dirname(path))
 
     def _store(self, path: str, raws: list[bytes]) -> None:
-        self.tree = self.tree.edited({path: b"".join(raws)})
+        self.tree = self.tree.edited({path: left(path, b"".join(raws))})
 
     def _raws(self, path: str) -> list[bytes]:
         return [line.raw for line in self.tree.files.get(path, ())]
@@ -109,7 +114,7 @@ class Lines:
         """Add lines after line ``number`` of ``path``, with the line ending of its neighbours."""
         raws = self._raws(path)
         if self.shadowed == "own" and path == self.home and path not in self.tree.files:
-            texts = [_HEADER, *texts]
+            texts = [blocks.HEADER, *texts]
         ending = b"\r\n" if raws and raws[max(number - 1, 0)].endswith(b"\r\n") else b"\n"
         if number and not raws[number - 1].endswith(b"\n"):
             raws[number - 1] += ending

@@ -143,7 +143,7 @@ def _change(wanted: Wish, tree: Tree, after: Tree) -> dict[str, typing.Any]:
     old = sshd_wish.current(wanted, tree)
     new = sshd_wish.current(wanted, after, sshd_wish.failing(wanted, tree) if sshd_wish.at_least(wanted) else None)
     lines, left = ([one.line.raw for one in lines_of(wanted, each)] for each in (tree, after))
-    if old != new or wanted.occurrences is not None or lines == left:
+    if old != new or lines == left or (wanted.occurrences is not None and holds(wanted, tree)):
         return {"old": old, "new": new}
     # What these lines say holds without them too; that they go is a change all the same.
     places = lines_of(wanted, tree)

@@ -322,7 +322,7 @@ def _block(wanted: Wish) -> Criteria | None:
 
 def _current(wanted: Wish, tree: Tree, connection: Connection) -> typing.Any:
     found = sshd_effective.effective(tree, connection).get(wanted.keyword.name)
-    if found is None or (wanted.criteria is not None and not _said(found, wanted)):
+    if found is None or (wanted.criteria is not None and not _said(found, wanted, tree.daemon)):
         return None
     if wanted.criteria is not None and wanted.keyword.kind in _SETS:
         # What two blocks say for the same people is no other list.
@@ -334,16 +334,34 @@ def _current(wanted: Wish, tree: Tree, connection: Connection) -> typing.Any:
 _SETS = ("users", "words", "accept")
 
 
-def _said(found: Effective, wanted: Wish) -> bool:
-    """Whether the block of ``wanted`` says the value; the blocks that a connection meets add to one list."""
+def _said(found: Effective, wanted: Wish, daemon: Daemon) -> bool:
+    """
+    Whether the block of ``wanted`` says the value: it decides; or it has a line, and another block decides that it is
+    as wanted. The blocks that a connection meets add to one list.
+    """
     if wanted.keyword.kind in _SETS:
         return any(ours([one], wanted) for one in found.deciding)
-    return ours(_leading(found, wanted), wanted)
+    if ours(_leading(found, wanted), wanted):
+        return True
+    return any(ours([one], wanted) for one in found.shadowed) and found.value == value_of(wanted, daemon)
 
 
 def _leading(found: Effective, wanted: Wish) -> tuple[Setting, ...]:
     """Of a value that is decided in parts, the line that says the first part stands for the rest."""
     return found.deciding[:1] if wanted.keyword.repeat == keywords.MERGE else found.deciding
+
+
+def says_so(wanted: Wish, tree: Tree) -> bool:
+    """
+    Return whether the Match block of ``wanted`` (Wish) in ``tree`` (Tree) says what is wanted. Who has the value from a
+    line of another block has it all the same: two states whose lines say the same would else go before each other for
+    ever.
+    """
+    lines = [one.line.arguments for one in lines_of(wanted, tree)]
+    if not lines or keywords.is_list(wanted.keyword):
+        return bool(lines)
+    there = wanted._replace(occurrences=tuple(values.counting(wanted.keyword, lines)))
+    return value_of(there, tree.daemon) == value_of(wanted, tree.daemon)
 
 
 def ours(deciding: Sequence[Setting], wanted: Wish) -> bool:
@@ -371,9 +389,10 @@ def holds_for(wanted: Wish, tree: Tree, connection: Connection) -> bool:
     """Return whether ``wanted`` (Wish) is true in ``tree`` for one whom it is about (Connection)."""
     if wanted.occurrences is None:
         return not lines_of(wanted._replace(connection=connection), tree)
-    # Of the other members it does not matter which block says so.
-    block = None if connection != wanted.connection else _block(wanted)
-    now = _current(wanted._replace(criteria=block), tree, connection)
+    if connection == wanted.connection and _block(wanted) is not None and not says_so(wanted, tree):
+        return False
+    # For nobody does it matter which block decides.
+    now = _current(wanted._replace(criteria=None), tree, connection)
     want = value_of(wanted, tree.daemon)
     if wanted.keyword.kind in LISTS_ON_A_LINE and not wanted.exact:
         return set(items(want)) <= set(items(now)) or (wanted.keyword.kind in _FORWARDS and now == "any")
