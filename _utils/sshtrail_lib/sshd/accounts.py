@@ -8,12 +8,14 @@ import contextlib
 import functools
 import grp
 import os
+import pathlib
 import pwd
+import stat
 
 from salt.exceptions import CommandExecutionError
 
 from sshtrail_lib.base import files
-from sshtrail_lib.sshd import guard
+from sshtrail_lib.sshd import guard, pubkeys
 
 #: shadow(5).
 SHADOW = "/etc/shadow"
@@ -59,17 +61,104 @@ def has_key(account: str, words: list[str]) -> bool:
     return any(_filled(word, found) for word in words)
 
 
-def _filled(word: str, account: pwd.struct_passwd) -> bool:
+def _expanded(word: str, account: pwd.struct_passwd) -> str:
     path = word.replace("%%", "\0").replace("%h", account.pw_dir).replace("%u", account.pw_name)
-    path = os.path.join(account.pw_dir, path.replace("%U", str(account.pw_uid)).replace("\0", "%"))
-    if word == "none" or not os.path.isfile(path):
-        return False
+    return os.path.join(account.pw_dir, path.replace("%U", str(account.pw_uid)).replace("\0", "%"))
+
+
+def _content(word: str, account: pwd.struct_passwd) -> bytes | None:
+    """Return what is in a file of an account, None where there is none; raises CommandExecutionError."""
+    path = _expanded(word, account)
+    return files.read(path) if word != "none" and os.path.isfile(path) else None
+
+
+def _filled(word: str, account: pwd.struct_passwd) -> bool:
     try:
-        lines = (files.read(path) or b"").splitlines()
+        lines = (_content(word, account) or b"").splitlines()
     except CommandExecutionError:
         # On a file system where root may not, sshd reads it as the account.
         return True
     return any(line.strip() and not line.lstrip().startswith(b"#") for line in lines)
+
+
+def keys(account: str, words: list[str]) -> list[pubkeys.Key]:
+    """Return the keys (list of Key) of ``account`` (str); ``words`` as for :func:`has_key`."""
+    found: list[pubkeys.Key] = []
+    for word in words:
+        with contextlib.suppress(KeyError, UnicodeError, CommandExecutionError):
+            who = pwd.getpwnam(account)
+            safe = _is_safe(_expanded(word, who), who)
+            found += [one._replace(safe=safe) for one in pubkeys.authorized(_content(word, who) or b"")]
+    return found
+
+
+def _is_safe(path: str, account: pwd.struct_passwd) -> bool:
+    """Whether nobody else may write to ``path`` or above it, up to the home: misc.c, safe_path."""
+    here, home = os.path.realpath(path), os.path.realpath(account.pw_dir)
+    while True:
+        try:
+            found = os.stat(here)
+        except OSError:
+            return True
+        if found.st_uid not in (0, account.pw_uid) or found.st_mode & 0o022:
+            return False
+        if here in (home, "/"):
+            return True
+        here = os.path.dirname(here)
+
+
+def cage(account: str, word: str) -> str | None:
+    """
+    Return why ``account`` (str) gets no shell in the ChrootDirectory ``word`` (str), None where it gets one: session.c,
+    safely_chroot.
+    """
+    try:
+        found = pwd.getpwnam(account)
+    except (KeyError, UnicodeError):
+        return None
+    path = _expanded(word, found)
+    for part in reversed([path, *map(str, pathlib.PurePath(path).parents)]):
+        told = _unfit(part)
+        if told:
+            return f"{part} {told}"
+    shell = os.path.join(path, (found.pw_shell or "/bin/sh").lstrip("/"))
+    # A link is followed by who is in there, and leads elsewhere for who is not.
+    return None if os.path.lexists(shell) else f"there is no {shell}"
+
+
+def _unfit(path: str) -> str | None:
+    try:
+        told = os.stat(path)
+    except OSError:
+        return "is not there"
+    if not stat.S_ISDIR(told.st_mode):
+        return "is no directory"
+    return "is not root's alone" if told.st_uid or told.st_mode & 0o022 else None
+
+
+def host_key(path: str) -> pubkeys.Key | None:
+    """Return the Key of the host's key at ``path`` (str), one of no kind where it cannot be told, None without any."""
+    for one in (f"{path}.pub", path):
+        with contextlib.suppress(CommandExecutionError):
+            found = pubkeys.of_host(files.read(one) or b"")
+            if found:
+                return found
+    return pubkeys.Key() if os.path.isfile(path) else None
+
+
+def authorities(path: str) -> list[pubkeys.Key]:
+    """Return the keys (list of Key) of the file ``path`` (str) that TrustedUserCAKeys names."""
+    with contextlib.suppress(CommandExecutionError):
+        return list(pubkeys.authorized(files.read(path) or b"", authority=True)) if os.path.isfile(path) else []
+    return [pubkeys.Key(authority=True)]
+
+
+def has_principals(account: str, word: str) -> bool:
+    """Return whether ``account`` (str) has the file that ``word`` (str) of AuthorizedPrincipalsFile names."""
+    try:
+        return os.path.isfile(_expanded(word, pwd.getpwnam(account)))
+    except (KeyError, UnicodeError):
+        return False
 
 
 def is_root(account: str) -> bool:
@@ -90,7 +179,7 @@ def hashes() -> dict[str, str]:
 
 def known() -> guard.Accounts:
     """Return what the guard must know of this host's accounts."""
-    found = functools.cache(hashes)
+    found, read = functools.cache(hashes), functools.cache(lambda account, words: keys(account, list(words)))
 
     def begins(account: str, *marks: str) -> bool:
         return found().get(account, "").startswith(marks)
@@ -103,4 +192,9 @@ def known() -> guard.Accounts:
         has_password=lambda account: not begins(account, "!", "*"),
         is_locked=lambda account: begins(account, "!"),
         is_file=os.path.isfile,
+        keys=lambda account, words: read(account, tuple(words)),
+        authorities=authorities,
+        cage=cage,
+        host_key=host_key,
+        has_principals=has_principals,
     )

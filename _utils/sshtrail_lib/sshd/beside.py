@@ -61,7 +61,7 @@ def _told(chunk: Chunk, path: str, default: str) -> dict[str, typing.Any] | None
 
 
 def one(criteria: str, keyword: str, value: typing.Any) -> dict[str, typing.Any]:
-    """Return what :func:`asked` has for a wish of an earlier run: its ``criteria`` (str), ``keyword`` (str) and value."""
+    """Return what :func:`asked` has for a wish for ``criteria`` (str) of an earlier run: ``keyword`` (str), value."""
     return {"id": None, "exact": True, "sure": False, "config": None, "matches": [{criteria: {keyword: value}}]}
 
 

@@ -9,6 +9,7 @@ of accounts is handed in (:class:`Accounts`).
 from __future__ import annotations
 
 import itertools
+import re
 import typing
 from collections.abc import Callable, Mapping, Sequence
 
@@ -19,6 +20,7 @@ from sshtrail_lib.sshd.daemon import Names
 from sshtrail_lib.sshd.include import Tree
 from sshtrail_lib.sshd.match import Connection
 from sshtrail_lib.sshd.plan import Plan
+from sshtrail_lib.sshd.pubkeys import Key, admits, signs
 
 #: What sshd does for an account: ``{keyword: value}``.
 _Values = Mapping[str, typing.Any]
@@ -28,7 +30,9 @@ _BEARING = frozenset(
     + ["AuthenticationMethods", "PubkeyAuthentication", "PasswordAuthentication", "KbdInteractiveAuthentication"]
     + ["ChallengeResponseAuthentication", "HostbasedAuthentication", "GSSAPIAuthentication", "AuthorizedKeysFile"]
     + ["AuthorizedKeysCommand", "TrustedUserCAKeys", "Port", "ListenAddress", "AddressFamily"]
-    + ["MaxSessions", "MaxAuthTries", "PerSourceMaxStartups", "RevokedKeys"]
+    + ["MaxSessions", "MaxAuthTries", "PerSourceMaxStartups", "RevokedKeys", "ForceCommand", "ChrootDirectory"]
+    + ["PubkeyAcceptedAlgorithms", "PubkeyAcceptedKeyTypes", "CASignatureAlgorithms", "RequiredRSASize", "StrictModes"]
+    + ["AuthorizedPrincipalsFile", "AuthorizedPrincipalsCommand", "HostKeyAlgorithms", "HostKey"]
 )
 
 
@@ -59,6 +63,26 @@ def _not_so(_told: str) -> bool:
     return False
 
 
+def _no_keys(_account: str, _words: list[str]) -> Sequence[Key]:
+    return ()
+
+
+def _any_authority(_path: str) -> Sequence[Key]:
+    return [Key(authority=True)]
+
+
+def _no_cage(_account: str, _path: str) -> str | None:
+    return None
+
+
+def _some_key(_path: str) -> Key | None:
+    return Key()
+
+
+def _has_principals(_account: str, _path: str) -> bool:
+    return True
+
+
 class Accounts(typing.NamedTuple):
     """
     What the guard must know of the host's accounts.
@@ -76,6 +100,17 @@ class Accounts(typing.NamedTuple):
         The same; returns whether sshd lets it in with PAM only, if at all (bool).
     is_file
         Called with a path (str); returns whether there is such a file (bool).
+    keys
+        Called as ``has_key``; returns what is known of the keys in these files (sequence of Key), nothing for unknown.
+    authorities
+        Called with a path (str); returns the keys (sequence of Key) of a file of TrustedUserCAKeys.
+    cage
+        Called with an account's name and the word of ChrootDirectory (str); returns why it gets no shell there (str),
+        None where it gets one.
+    host_key
+        Called with a path (str); returns the host's Key there, None without any.
+    has_principals
+        Called with an account's name and the word of AuthorizedPrincipalsFile (str); returns whether it has it (bool).
     """
 
     with_shell: Sequence[str]
@@ -84,6 +119,11 @@ class Accounts(typing.NamedTuple):
     has_password: Callable[[str], bool] = _so
     is_locked: Callable[[str], bool] = _not_so
     is_file: Callable[[str], bool] = _so
+    keys: Callable[[str, list[str]], Sequence[Key]] = _no_keys
+    authorities: Callable[[str], Sequence[Key]] = _any_authority
+    cage: Callable[[str, str], str | None] = _no_cage
+    host_key: Callable[[str], Key | None] = _some_key
+    has_principals: Callable[[str, str], bool] = _has_principals
 
 
 def judge(done: Plan, accounts: Accounts, admins: Sequence[str] = ()) -> None:
@@ -103,8 +143,9 @@ def judge(done: Plan, accounts: Accounts, admins: Sequence[str] = ()) -> None:
         for account, who in itertools.product(admins, (accounts._replace(has_password=_so), accounts)):
             if (obstacle := _Ways(done, who, named).lost(account)) and obstacle is not _NEVER:
                 raise LockOutError(f"This would lock out {account}: {_told(done, obstacle)}")
-        _judge_everybody(_Ways(done, accounts._replace(has_password=_so, has_key=_has_file), named))
+        _judge_everybody(done, accounts._replace(has_password=_so), named)
     _judge_endpoints(done)
+    _judge_host_keys(done, accounts)
 
 
 #: What keeps out an account that had no way in before.
@@ -144,18 +185,25 @@ class _Ways(typing.NamedTuple):
         return next((one for one in found if changed & {*one.keyword.split(" ")}), found[0] if found else _NEVER)
 
 
-def _judge_everybody(ways: _Ways) -> None:
-    lost: list[tuple[str, Obstacle]] = []
-    # Most often the first account settles it, and there can be thousands.
-    for name in ways.accounts.with_shell:
-        obstacle = ways.lost(name)
-        if obstacle is None:
-            return
-        lost += [(name, obstacle)] if obstacle is not _NEVER else []
-    if lost:
-        name, obstacle = lost[0]
-        who = f"{name}, the only account that can log in" if len(lost) == 1 else "every account with a shell"
-        raise LockOutError(f"This would lock out {who}: {_told(ways.done, obstacle)}")
+def _judge_everybody(done: Plan, accounts: Accounts, named: places.Named) -> None:
+    # Where no file holds a key, they come from elsewhere, or are still to come.
+    for who in (accounts, accounts._replace(has_key=_has_file, keys=_no_keys)):
+        ways, lost = _Ways(done, who, named), list[tuple[str, Obstacle]]()
+        # Most often the first account settles it, and there can be thousands.
+        for name in who.with_shell:
+            obstacle = ways.lost(name)
+            if obstacle is None:
+                return
+            lost += [(name, obstacle)] if obstacle is not _NEVER else []
+        if lost and (who is not accounts or any(_has_keys(done.tree, name, who) for name in who.with_shell)):
+            name, obstacle = lost[0]
+            told = f"{name}, the only account that can log in" if len(lost) == 1 else "every account with a shell"
+            raise LockOutError(f"This would lock out {told}: {_told(done, obstacle)}")
+
+
+def _has_keys(tree: Tree, account: str, accounts: Accounts) -> bool:
+    found = effective.effective(tree, Connection(user=account))
+    return _finds_key({name: one.value for name, one in found.items()}, account, accounts)
 
 
 def _judge_endpoints(done: Plan) -> None:
@@ -169,6 +217,23 @@ def _judge_endpoints(done: Plan) -> None:
     raise LockOutError(
         f"sshd would no longer listen where it does now ({', '.join(before)}){told}; force: True does it"
     )
+
+
+def _judge_host_keys(done: Plan, accounts: Accounts) -> None:
+    before, after = (_presented(tree, accounts) for tree in (done.tree, done.after))
+    if not before or after or not {"HostKeyAlgorithms", "HostKey", "RequiredRSASize"} & _concerned(done):
+        return
+    names = [name for name in ("HostKeyAlgorithms", "HostKey", "RequiredRSASize") if name in _changed(done)]
+    told = _line(done, Connection(), names[0]) if names else ""
+    raise LockOutError(f"No key of this host would be left with which sshd could answer{told}; force: True does it")
+
+
+def _presented(tree: Tree, accounts: Accounts) -> list[Key]:
+    """Return the host's keys that sshd presents."""
+    values = {name: one.value for name, one in effective.effective(tree).items()}
+    found = [accounts.host_key(path) for path in values.get("HostKey") or ()]
+    size = _number(values.get("RequiredRSASize"))
+    return [one for one in found if one and signs(one, values.get("HostKeyAlgorithms") or "", size)]
 
 
 def _important(endpoints: Sequence[str]) -> list[str]:
@@ -222,6 +287,7 @@ def _obstacle(tree: Tree, connection: Connection, accounts: Accounts) -> Obstacl
         or _group_lists(values, account, tree.daemon.names.groups(account))
         or (_root(values, account) if root else None)
         or _methods(values, account, root, accounts)
+        or _session(values, account, accounts)
     )
 
 
@@ -286,6 +352,32 @@ def _root(values: _Values, account: str) -> Obstacle | None:
     return None
 
 
+#: Programs that end at once, or do nothing that an administrator could use.
+_NO_SHELL = frozenset(["false", "true", "nologin", "exit", "logout", "echo", "printf", "sleep", "cat", ":"])
+_SFTP = re.compile(r"internal-sftp\b|sftp-server$")
+
+
+def _session(values: _Values, account: str, accounts: Accounts) -> Obstacle | None:
+    """Return what keeps ``account`` from a shell once it is in."""
+    command, directory = (values.get(name) or "none" for name in ("ForceCommand", "ChrootDirectory"))
+    if command.lower() != "none" and not _leads_on(command, directory, accounts):
+        return Obstacle("ForceCommand", f"with ForceCommand {command!r} {account} gets no shell")
+    told = accounts.cage(account, directory) if directory.lower() != "none" else None
+    return Obstacle("ChrootDirectory", f"ChrootDirectory {directory} keeps {account} out: {told}") if told else None
+
+
+def _leads_on(command: str, directory: str, accounts: Accounts) -> bool:
+    """Whether a ForceCommand can lead to a shell: most of them are there to note what was asked for, and to do it."""
+    words = [word for word in command.split() if word != "exec" and not re.match(r"[A-Za-z_]\w*=", word)]
+    program = words[0].strip("\"';") if words else ""
+    name = program.rpartition("/")[2]
+    if name in _NO_SHELL or _SFTP.match(name):
+        # What follows may do more: echo welcome; exec "$SHELL".
+        return bool(re.search(r"[;&|\n]", command))
+    plain = re.fullmatch(r"/[\w./+@-]+", program)
+    return not plain or directory.lower() != "none" or accounts.is_file(program)
+
+
 _KEYWORD_OF = {
     "publickey": "PubkeyAuthentication",
     "password": "PasswordAuthentication",
@@ -316,7 +408,9 @@ def _methods(values: _Values, account: str, root: bool, accounts: Accounts) -> O
 #: What can take a method.
 _METHODS = (
     "PasswordAuthentication PubkeyAuthentication KbdInteractiveAuthentication ChallengeResponseAuthentication "
-    "PermitRootLogin UsePAM AuthorizedKeysFile AuthorizedKeysCommand TrustedUserCAKeys RevokedKeys"
+    "PermitRootLogin UsePAM AuthorizedKeysFile AuthorizedKeysCommand TrustedUserCAKeys RevokedKeys "
+    "PubkeyAcceptedAlgorithms PubkeyAcceptedKeyTypes RequiredRSASize CASignatureAlgorithms StrictModes "
+    "AuthorizedPrincipalsFile AuthorizedPrincipalsCommand"
 )
 
 
@@ -334,6 +428,36 @@ def _finds_key(values: _Values, account: str, accounts: Accounts) -> bool:
     there = accounts.is_file(revoked) or all(map(accounts.is_file, revoked.split(" ")))
     if revoked.lower() != "none" and not there:
         return False
-    if any(values.get(name, "none") != "none" for name in ("AuthorizedKeysCommand", "TrustedUserCAKeys")):
+    command = (values.get("AuthorizedKeysCommand") or "none").split(" ")[0]
+    if command != "none" and accounts.is_file(command):
         return True
-    return accounts.has_key(account, (values.get("AuthorizedKeysFile") or "none").split(" "))
+    return any(
+        _admitted(one, values)
+        for one in (*_own_keys(values, account, accounts), *_authorities(values, account, accounts))
+    )
+
+
+def _own_keys(values: _Values, account: str, accounts: Accounts) -> Sequence[Key]:
+    words = (values.get("AuthorizedKeysFile") or "none").split(" ")
+    if not accounts.has_key(account, words):
+        return ()
+    found = accounts.keys(account, words) or [Key()]
+    return [one for one in found if one.safe or values.get("StrictModes", "yes") == "no"]
+
+
+def _authorities(values: _Values, account: str, accounts: Accounts) -> Sequence[Key]:
+    path, principals = (values.get(name) or "none" for name in ("TrustedUserCAKeys", "AuthorizedPrincipalsFile"))
+    told = principals == "none" or (values.get("AuthorizedPrincipalsCommand") or "none") != "none"
+    # Without the file that says whose certificates an account takes, it takes nobody's.
+    return (
+        accounts.authorities(path) if path != "none" and (told or accounts.has_principals(account, principals)) else ()
+    )
+
+
+def _admitted(key: Key, values: _Values) -> bool:
+    accepted = values.get("PubkeyAcceptedAlgorithms") or values.get("PubkeyAcceptedKeyTypes") or ""
+    return admits(key, accepted, values.get("CASignatureAlgorithms") or "", _number(values.get("RequiredRSASize")))
+
+
+def _number(value: typing.Any) -> int:
+    return int(value) if str(value).isdecimal() else 0

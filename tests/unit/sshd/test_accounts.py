@@ -1,10 +1,13 @@
 """The accounts of this host; root is always there."""
 
 import os
+import pathlib
 import pwd
+import shutil
 
 import pytest
-from sshtrail_lib.sshd import accounts
+from sshtrail_lib.sshd import accounts, pubkeys
+from support import require_root
 
 
 def test_groups():
@@ -53,3 +56,72 @@ def test_what_stands_for_a_password(tmp_path, monkeypatch):
     assert [name for name in told if who.is_locked(name)] == ["bob", "eve", "cloud", "caf\udce9"]
     monkeypatch.setattr(accounts, "SHADOW", str(tmp_path / "none"))
     assert accounts.hashes() == {} and accounts.known().has_password("bob")
+
+
+def cased(tmp_path, monkeypatch, shell="/bin/sh"):
+    home = tmp_path / "home"
+    (home / ".ssh").mkdir(parents=True)
+    told = pwd.struct_passwd(("x", "x", os.getuid(), os.getgid(), "", str(home), shell))
+    monkeypatch.setattr(pwd, "getpwnam", lambda _name: told)
+    return home
+
+
+@pytest.mark.parametrize(
+    ("path", "mode", "safe"),
+    [
+        (None, None, True),
+        (".ssh/authorized_keys", 0o620, False),
+        (".ssh", 0o770, False),
+        (".", 0o777, False),
+        ("..", 0o777, True),
+        (".ssh/authorized_keys", 0o644, True),
+    ],
+)
+def test_what_strict_modes_takes(tmp_path, monkeypatch, path, mode, safe):
+    home = cased(tmp_path, monkeypatch)
+    (home / ".ssh" / "authorized_keys").write_text("ssh-ed25519 AAAA\n")
+    for one in (home, home / ".ssh"):
+        one.chmod(0o755)
+    if path:
+        (home / path).chmod(mode)
+    assert accounts.keys("x", [".ssh/authorized_keys", "none", "/none"]) == [pubkeys.Key("ssh-ed25519", safe=safe)]
+
+
+def test_keys_of_nobody():
+    assert accounts.keys("no such account", [".ssh/authorized_keys"]) == []
+
+
+def test_why_there_is_no_shell_in_a_directory(tmp_path, monkeypatch):
+    require_root()
+    cased(tmp_path, monkeypatch)
+    jail = pathlib.Path("/run/sshtrail-test-jail")
+    try:
+        assert accounts.cage("x", str(jail)) == f"{jail} is not there"
+        jail.mkdir(mode=0o755)
+        assert accounts.cage("x", str(jail)) == f"there is no {jail}/bin/sh"
+        (jail / "bin").mkdir()
+        (jail / "bin" / "sh").write_text("")
+        assert accounts.cage("x", f"{jail}/../sshtrail-test-jail") is None
+        jail.chmod(0o775)
+        assert accounts.cage("x", str(jail)) == f"{jail} is not root's alone"
+        assert accounts.cage("x", str(jail / "bin" / "sh")) == f"{jail} is not root's alone"
+        assert accounts.cage("x", "%h").endswith("is not root's alone")
+    finally:
+        shutil.rmtree(jail)
+
+
+def test_keys_of_the_host_and_of_authorities(tmp_path):
+    (tmp_path / "k.pub").write_text("ssh-ed25519 AAAA host\n")
+    (tmp_path / "other").write_text("-----BEGIN RSA PRIVATE KEY-----\n")
+    assert accounts.host_key(str(tmp_path / "k")) == pubkeys.Key("ssh-ed25519")
+    assert accounts.host_key(str(tmp_path / "other")) == pubkeys.Key()
+    assert accounts.host_key(str(tmp_path / "none")) is None
+    assert accounts.authorities(str(tmp_path / "k.pub")) == [pubkeys.Key("ssh-ed25519", authority=True)]
+    assert accounts.authorities(str(tmp_path / "none")) == []
+
+
+def test_principals(tmp_path, monkeypatch):
+    cased(tmp_path, monkeypatch)
+    (tmp_path / "x").write_text("")
+    assert accounts.has_principals("x", f"{tmp_path}/%u")
+    assert not accounts.has_principals("x", f"{tmp_path}/none/%u")

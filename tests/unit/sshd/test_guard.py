@@ -3,6 +3,7 @@
 import pytest
 from matrix.sshd_trees import golden, loaded
 from sshtrail_lib.sshd import accounts, guard, plan, wish
+from sshtrail_lib.sshd.pubkeys import Key
 
 MAIN, DAEMON = "/t/sshd_config", golden("9.2")
 OPEN = "PermitRootLogin yes\nUsePAM yes\n"
@@ -258,3 +259,154 @@ def test_who_there_is_and_who_has_keys_is_handed_in():
     with pytest.raises(guard.LockOutError, match="root, the only account"):
         judge({"PermitRootLogin": "no"}, who=KEYLESS)
     judge({"PermitRootLogin": "no"}, who=KEYLESS._replace(with_shell=["root", "alice"]))
+
+
+ED, RSA = Key("ssh-ed25519"), Key("ssh-rsa", 2048)
+ONLY_KEYS = "PermitRootLogin yes\nUsePAM yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
+ONLY_CERTIFICATES = ONLY_KEYS + "AuthorizedKeysFile none\nTrustedUserCAKeys /ca\n"
+
+
+def holders(*keys, **options):
+    """Return Accounts with root alone, which has ``keys``, and what else is told of it."""
+    told = {"keys": lambda _account, _words: keys, "is_file": lambda path: path.startswith("/bin/"), **options}
+    return guard.Accounts(["root"], lambda _account, words: words != ["none"], **told)
+
+
+#: What takes the last key or certificate of root, and what leaves it one.
+KEYS = [
+    ({"PubkeyAcceptedAlgorithms": "ecdsa-sha2-nistp256"}, [ED, RSA], True),
+    ({"PubkeyAcceptedAlgorithms": "rsa-sha2-512"}, [ED], True),
+    ({"PubkeyAcceptedAlgorithms": "rsa-sha2-512"}, [ED, RSA], False),
+    ({"PubkeyAcceptedAlgorithms": "rsa-sha2-512"}, [ED, Key()], False),
+    ({"PubkeyAcceptedAlgorithms": "ssh-ed25519"}, [RSA], True),
+    ({"StrictModes": "yes"}, [ED._replace(safe=False)], None),
+    ({"AuthorizedKeysFile": "none"}, [ED], True),
+]
+
+
+@pytest.mark.parametrize("admins", [["root"], []])
+@pytest.mark.parametrize(("config", "keys", "lost"), KEYS)
+def test_the_last_key(config, keys, lost, admins):
+    before = ONLY_KEYS + ("StrictModes no\n" if lost is None else "")
+    if lost is False:
+        judge(config, admins, before, who=holders(*keys))
+        return
+    with pytest.raises(
+        guard.LockOutError, match=f"lock out root.*: neither a password nor a key .*{next(iter(config))}"
+    ):
+        judge(config, admins, before, who=holders(*keys))
+    # With another way in it may go, and what was none before is none to lose.
+    judge(config, admins, before.replace("PasswordAuthentication no", "PasswordAuthentication yes"), who=holders(*keys))
+    judge({**config, "LogLevel": "INFO"}, admins, before + "DenyUsers root\n", who=holders(*keys))
+
+
+def test_a_required_size():
+    newer = golden("10.0")
+    for size, words in (("2049", "RequiredRSASize 2049"), ("2048", None)):
+        tree = loaded(newer, {MAIN: ONLY_KEYS.encode()}, MAIN)
+        done = plan.plan(tree, [wish.wish("RequiredRSASize", size, newer)])
+        if words is None:
+            guard.judge(done, holders(RSA), ["root"])
+            continue
+        with pytest.raises(guard.LockOutError, match=words):
+            guard.judge(done, holders(RSA), ["root"])
+        guard.judge(done, holders(RSA, ED), ["root"])
+
+
+AUTHORITY = ED._replace(authority=True)
+
+
+@pytest.mark.parametrize(
+    ("config", "options", "lost"),
+    [
+        ({"CASignatureAlgorithms": "rsa-sha2-512"}, {}, True),
+        ({"CASignatureAlgorithms": "ssh-ed25519"}, {}, False),
+        ({"PubkeyAcceptedAlgorithms": "ssh-ed25519"}, {}, True),
+        ({"PubkeyAcceptedAlgorithms": "ssh-ed25519-cert-v01@openssh.com"}, {}, False),
+        ({"TrustedUserCAKeys": "/other"}, {}, True),
+        ({"TrustedUserCAKeys": None}, {}, True),
+        ({"AuthorizedPrincipalsFile": "/none/%u"}, {"has_principals": lambda _account, _path: False}, True),
+        ({"AuthorizedPrincipalsFile": "/there/%u"}, {}, False),
+        ({"AuthorizedKeysFile": ".ssh/authorized_keys"}, {}, False),
+    ],
+)
+def test_the_last_certificate(config, options, lost):
+    who = holders(**{"authorities": lambda path: [AUTHORITY] if path == "/ca" else [], **options})
+    if not lost:
+        judge(config, ["root"], ONLY_CERTIFICATES, who=who)
+        return
+    with pytest.raises(guard.LockOutError, match=rf"neither a password nor a key .*{next(iter(config))}"):
+        judge(config, ["root"], ONLY_CERTIFICATES, who=who)
+
+
+@pytest.mark.parametrize(
+    ("command", "lost"),
+    [
+        *((command, True) for command in ("/bin/false", "/usr/sbin/nologin", "internal-sftp", "internal-sftp -l INFO")),
+        *((command, True) for command in ("exec /bin/false", "A=1 true", "/usr/lib/openssh/sftp-server", "/none/wrap")),
+        *((command, True) for command in ("echo no logins here", "cat /etc/motd", "exit 1", '"/bin/false"')),
+        *((command, False) for command in ("none", "/bin/wrap", "exec /bin/wrap -x", "wrap", 'echo hi; exec "$SHELL"')),
+        *((command, False) for command in ('${SSH_ORIGINAL_COMMAND:-"$SHELL" -l}', "/bin/$USER", "sh -c x")),
+    ],
+)
+def test_a_command_instead_of_the_shell(command, lost):
+    for match in (None, "User root", "Address *"):
+        if not lost:
+            judge({"ForceCommand": command}, ["root"], who=holders(ED), match=match)
+            continue
+        with pytest.raises(guard.LockOutError, match="root gets no shell .*ForceCommand"):
+            judge({"ForceCommand": command}, ["root"], who=holders(ED), match=match)
+    judge({"ForceCommand": command}, ["root"], who=holders(ED), match="Group sftponly")
+
+
+def test_a_directory_of_its_own():
+    who = holders(ED, cage=lambda account, path: f"{path} is not there" if path.startswith("/none") else None)
+    with pytest.raises(guard.LockOutError, match="ChrootDirectory /none/%u keeps root out: /none/%u is not there"):
+        judge({"ChrootDirectory": "/none/%u"}, ["root"], who=who)
+    judge({"ChrootDirectory": "/srv"}, ["root"], who=who)
+    judge({"ChrootDirectory": "none"}, ["root"], OPEN + "ChrootDirectory /none\n", who=who)
+
+
+HOST_KEYS = {"/ed": ED, "/rsa": RSA, "/odd": Key()}
+
+
+@pytest.mark.parametrize(
+    ("config", "keys", "lost"),
+    [
+        ({"HostKeyAlgorithms": "rsa-sha2-512"}, "/ed", True),
+        ({"HostKeyAlgorithms": "rsa-sha2-512"}, "/ed /rsa", False),
+        ({"HostKeyAlgorithms": "rsa-sha2-512"}, "/odd", False),
+        ({"HostKeyAlgorithms": "rsa-sha2-512"}, "/none", False),
+        ({"HostKeyAlgorithms": "ssh-ed25519"}, "/rsa", True),
+        ({"HostKey": ["/none"]}, "/ed", True),
+        ({"HostKey": ["/rsa"]}, "/ed", False),
+    ],
+)
+def test_the_last_key_of_the_host(config, keys, lost):
+    before = OPEN + "".join(f"HostKey {one}\n" for one in keys.split())
+    who = holders(ED, host_key=HOST_KEYS.get)
+    if not lost:
+        judge(config, ["root"], before, who=who)
+        return
+    with pytest.raises(guard.LockOutError, match=f"No key of this host would be left .*{next(iter(config))}"):
+        judge(config, ["root"], before, who=who)
+
+
+def test_who_has_keys_in_files_counts_where_anybody_has():
+    """Where no file holds a key, they come from elsewhere."""
+    only = {"alice": [ED]}
+    who = guard.Accounts(
+        ["root", "alice"],
+        lambda account, words: words == [".ssh/authorized_keys"] and account in only,
+        keys=lambda account, _words: only.get(account, ()),
+    )
+    before = ONLY_KEYS + "AuthorizedKeysFile .ssh/authorized_keys\n"
+    with pytest.raises(
+        guard.LockOutError, match="alice, the only account that can log in.* AuthorizedKeysFile /etc/none"
+    ):
+        judge({"AuthorizedKeysFile": "/etc/none"}, before=before, who=who)
+    with pytest.raises(guard.LockOutError, match="DenyUsers holds alice"):
+        judge({"DenyUsers": ["alice"]}, before=before, who=who)
+    judge({"DenyUsers": ["root"]}, before=before, who=who)
+    only.clear()
+    judge({"AuthorizedKeysFile": "/etc/none"}, before=before, who=who)

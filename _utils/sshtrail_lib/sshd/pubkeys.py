@@ -1,0 +1,126 @@
+"""
+Public keys as they stand in files: of which kind and how long, and what sshd takes them with.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import struct
+import typing
+from collections.abc import Iterator, Sequence
+
+from sshtrail_lib.sshd import match
+
+_KIND = r"(?:sk-)?(?:ssh-[a-z0-9]+|ecdsa-sha2-nistp[0-9]+)(?:@openssh\.com)?"
+#: A line of authorized_keys (sshd(8)): options, in which quotes hold spaces, then the kind and the key.
+_LINE = re.compile(rf'(?P<options>(?:"(?:\\.|[^"])*"|[^\s"])*\s+)?(?P<kind>{_KIND})\s+(?P<blob>[A-Za-z0-9+/]+=*)')
+_PRIVATE = b"openssh-key-v1\0"
+_BEGIN, _END = "-----BEGIN OPENSSH PRIVATE KEY-----", "-----END OPENSSH PRIVATE KEY-----"
+#: What signs with an RSA key; every other kind of key has one algorithm, which is called as the kind.
+_RSA = ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")
+_MORE = {"sk-ecdsa-sha2-nistp256@openssh.com": ("webauthn-sk-ecdsa-sha2-nistp256@openssh.com",)}
+_CURVES = [f"ecdsa-sha2-nistp{bits}" for bits in (256, 384, 521)]
+_SIGNERS = (*_RSA, "ssh-ed25519", "sk-ssh-ed25519", "sk-ecdsa-sha2-nistp256", *_CURVES)
+_CERTIFICATES = [f"{one}-cert-v01@openssh.com" for one in _SIGNERS]
+
+
+class Key(typing.NamedTuple):
+    """
+    A public key.
+
+    kind
+        What it is called (str), empty for a line of which this is not known.
+    bits
+        How long an RSA key is (int), 0 for others, and where it cannot be told.
+    authority
+        Whether it signs certificates, which are taken in its place (bool).
+    safe
+        Whether StrictModes takes the file that it is in (bool).
+    """
+
+    kind: str = ""
+    bits: int = 0
+    authority: bool = False
+    safe: bool = True
+
+
+def authorized(data: bytes, authority: bool = False) -> Iterator[Key]:
+    """Yield the Key of each line of a file like authorized_keys (bytes), or of one with ``authority`` keys (bool)."""
+    for line in data.decode("utf-8", "replace").splitlines():
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        found = _LINE.match(text)
+        if found is None:
+            yield Key(authority=authority)
+            continue
+        options = (found["options"] or "").lower()
+        yield Key(found["kind"], _bits(found["blob"]), authority or "cert-authority" in re.sub('"[^"]*"', "", options))
+
+
+def of_host(data: bytes) -> Key | None:
+    """Return the Key of a host's key, from its public file or OpenSSH's private one (bytes); None where it is none."""
+    text = data.decode("utf-8", "replace").strip()
+    if not text.startswith(_BEGIN):
+        return next((one for one in authorized(data) if one.kind), None)
+    try:
+        blob = base64.b64decode("".join(text.removeprefix(_BEGIN).partition(_END)[0].split()))
+        fields = _strings(blob.removeprefix(_PRIVATE), 3)
+        public = _strings(blob[len(_PRIVATE) + sum(4 + len(one) for one in fields) + 4 :], 1)[0]
+        return Key(_strings(public, 1)[0].decode("ascii"), _bits(base64.b64encode(public).decode()))
+    except (ValueError, struct.error):
+        return None
+
+
+def _strings(data: bytes, count: int) -> list[bytes]:
+    """Return the first strings of ``data``: the length of each stands before it."""
+    found, at = [], 0
+    for _one in range(count):
+        (length,) = struct.unpack_from(">I", data, at)
+        found.append(data[at + 4 : at + 4 + length])
+        at += 4 + length
+    return found
+
+
+def _bits(blob: str) -> int:
+    try:
+        data = base64.b64decode(blob)
+        if _strings(data, 1) != [b"ssh-rsa"]:
+            return 0
+        return int.from_bytes(_strings(data, 3)[2], "big").bit_length()
+    except (ValueError, binascii.Error, struct.error):
+        return 0
+
+
+def signs(key: Key, algorithms: str, size: int = 0) -> bool:
+    """
+    Return whether ``key`` (Key) signs with one of ``algorithms`` (str, with commas), and is no RSA key of fewer than
+    ``size`` bits (int). What is not known of it is no reason against it.
+    """
+    if not key.kind or not algorithms or algorithms[0] in "+-^":
+        return True
+    names = _RSA if key.kind == "ssh-rsa" else (key.kind, *_MORE.get(key.kind, ()))
+    return not 0 < key.bits < size and _any(names, algorithms)
+
+
+def admits(key: Key, algorithms: str, by_authority: str, size: int = 0) -> bool:
+    """
+    Return whether sshd takes who has ``key`` (Key), or a certificate of it.
+
+    algorithms
+        PubkeyAcceptedAlgorithms (str).
+    by_authority
+        CASignatureAlgorithms (str).
+    size
+        RequiredRSASize (int, bits).
+    """
+    if not key.authority:
+        return signs(key, algorithms, size)
+    certificates = not algorithms or algorithms[0] in "+-^" or _any(_CERTIFICATES, algorithms)
+    return certificates and signs(key, by_authority)
+
+
+def _any(names: Sequence[str], algorithms: str) -> bool:
+    return any(match.in_patterns(name, algorithms) == 1 for name in names)

@@ -1,0 +1,85 @@
+"""Public keys as ssh-keygen writes them, and what sshd takes them with."""
+
+import subprocess
+
+import pytest
+from sshtrail_lib.sshd.pubkeys import Key, admits, authorized, of_host, signs
+
+KINDS = {"ed25519": ("ssh-ed25519", 0), "rsa": ("ssh-rsa", 2048), "ecdsa": ("ecdsa-sha2-nistp256", 0)}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def pair(request, tmp_path_factory):
+    """A pair of keys: its directory, and what it is."""
+    directory = tmp_path_factory.mktemp("keys")
+    bits = ["-b", "2048"] if request.param == "rsa" else []
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", request.param, *bits, "-N", "", "-C", "me@here", "-f", directory / "k"], check=True
+    )
+    return directory, Key(*KINDS[request.param])
+
+
+def test_of_a_host(pair):
+    directory, key = pair
+    assert of_host((directory / "k.pub").read_bytes()) == of_host((directory / "k").read_bytes()) == key
+
+
+def test_in_a_file(pair):
+    directory, key = pair
+    text = (directory / "k.pub").read_text().strip()
+    lines = [
+        *("", "# mine", text, f"\t{text}", f"no-pty {text}", f'command="a \\" b # c",from="10.*" {text}'),
+        *(f"cert-authority {text}", f'principals="a,b",cert-authority {text}', f'command="cert-authority" {text}'),
+        "what is this",
+    ]
+    found = list(authorized("\r\n".join(lines).encode()))
+    assert found == [key] * 4 + [key._replace(authority=True)] * 2 + [key, Key()]
+    assert next(authorized(text.encode(), authority=True)).authority
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\0\1\2",
+        b"-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n",
+        b"ssh-rsa AAAA",
+    ],
+)
+def test_what_is_no_key(data):
+    assert of_host(data) in (None, Key("ssh-rsa"))
+
+
+@pytest.mark.parametrize(
+    ("key", "algorithms", "size", "does"),
+    [
+        (Key("ssh-ed25519"), "ssh-ed25519", 0, True),
+        (Key("ssh-ed25519"), "rsa-sha2-512,ecdsa-*", 0, False),
+        (Key("ssh-ed25519"), "*,!ssh-ed25519", 0, False),
+        (Key("ssh-rsa", 2048), "rsa-sha2-256", 2048, True),
+        (Key("ssh-rsa", 2048), "rsa-sha2-256", 2049, False),
+        (Key("ssh-rsa", 2048), "ssh-ed25519", 0, False),
+        (Key("ssh-rsa"), "ssh-rsa", 4096, True),
+        (Key("sk-ecdsa-sha2-nistp256@openssh.com"), "webauthn-sk-ecdsa-sha2-nistp256@openssh.com", 0, True),
+        # What only sshd can tell, and what is not known of a key, is no reason.
+        (Key("ssh-ed25519"), "-ssh-ed25519", 0, True),
+        (Key("ssh-ed25519"), "", 0, True),
+        (Key(), "ssh-ed25519", 4096, True),
+    ],
+)
+def test_what_signs(key, algorithms, size, does):
+    assert signs(key, algorithms, size) is admits(key, algorithms, "", size) is does
+
+
+@pytest.mark.parametrize(
+    ("accepted", "by", "does"),
+    [
+        ("ssh-ed25519-cert-v01@openssh.com", "ssh-ed25519", True),
+        ("ssh-ed25519", "ssh-ed25519", False),
+        ("ssh-ed25519,rsa-sha2-256-cert-v01@openssh.com", "ssh-ed25519", True),
+        ("ssh-ed25519-cert-v01@openssh.com", "rsa-sha2-512", False),
+        ("+ssh-rsa", "ssh-ed25519", True),
+    ],
+)
+def test_who_signs_certificates(accepted, by, does):
+    assert admits(Key("ssh-ed25519", authority=True), accepted, by) is does
