@@ -1,0 +1,127 @@
+"""What the guard says of a change, and whether root still comes in with it: real logins at a real sshd."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+import pytest
+from sshd_server import Server
+from support import require_root
+
+SSH = [
+    "ssh",
+    "-F",
+    "none",
+    "-o",
+    "StrictHostKeyChecking=no",
+    "-o",
+    "UserKnownHostsFile=/dev/null",
+    "-o",
+    "BatchMode=yes",
+]
+SSH += ["-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=10"]
+#: Root's keys alone let it in, from a directory in which StrictModes finds nothing.
+ONLY_KEYS = ["UsePAM yes", "PermitRootLogin yes", "PasswordAuthentication no", "KbdInteractiveAuthentication no"]
+
+
+@pytest.fixture
+def host(separation):
+    """A Server below a directory of root's alone, with a key of each of two kinds that root has."""
+    require_root()
+    with tempfile.TemporaryDirectory(prefix="sshtrail-logins-", dir="/run") as directory:
+        base = pathlib.Path(directory)
+        base.chmod(0o755)
+        one = Server(base)
+        for kind, bits in (("ed25519", "256"), ("rsa", "2048")):
+            subprocess.run(["ssh-keygen", "-q", "-t", kind, "-b", bits, "-N", "", "-f", base / kind], check=True)
+        one.keys = base / "authorized"
+        (base / "jail").mkdir()
+        (base / "open").mkdir(mode=0o777)
+        (base / "open").chmod(0o777)
+        shutil.copy(base / "ed25519.pub", base / "open" / "keys")
+        certify(base)
+        yield one
+        one.stop()
+
+
+def certify(base):
+    """Have the RSA key sign a certificate for the other one."""
+    command = ["ssh-keygen", "-q", "-s", base / "rsa", "-I", "root", "-n", "root", "-V", "always:forever"]
+    subprocess.run([*command, base / "ed25519.pub"], check=True)
+    (base / "ed25519-cert.pub").rename(base / "certificate.pub")
+
+
+def comes_in(host, *keys):
+    """Tell whether root gets a shell with one of ``keys``."""
+    given = [word for key in keys for word in ("-i", host.base / key)]
+    if "certificate.pub" in keys:
+        given = ["-i", host.base / "ed25519", "-o", f"CertificateFile={host.base}/certificate.pub"]
+    command = [*SSH, "-p", str(host.port), *given, "root@127.0.0.1", "echo $((41 + 1))"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL, check=False)
+    return done.stdout == "42\n"
+
+
+#: What is asked, which keys root has, and lines that are there before.
+CASES = [
+    ({"PubkeyAcceptedAlgorithms": "ecdsa-sha2-nistp256"}, "ed25519 rsa", ()),
+    ({"PubkeyAcceptedAlgorithms": "rsa-sha2-512"}, "ed25519", ()),
+    ({"PubkeyAcceptedAlgorithms": "rsa-sha2-512"}, "rsa", ()),
+    ({"PubkeyAcceptedAlgorithms": "-ssh-ed25519"}, "ed25519", ()),
+    ({"PubkeyAcceptedAlgorithms": "-rsa*"}, "ed25519", ()),
+    ({"RequiredRSASize": 3072}, "rsa", ()),
+    ({"RequiredRSASize": 3072}, "ed25519 rsa", ()),
+    ({"RequiredRSASize": 2048}, "rsa", ()),
+    ({"HostKeyAlgorithms": "rsa-sha2-512"}, "ed25519", ()),
+    ({"HostKeyAlgorithms": "ssh-ed25519"}, "ed25519", ()),
+    ({"HostKeyAlgorithms": "-ssh-ed25519"}, "ed25519", ()),
+    ({"StrictModes": "yes", "AuthorizedKeysFile": "@/open/keys"}, "ed25519", ["StrictModes no"]),
+    ({"StrictModes": "no", "AuthorizedKeysFile": "@/open/keys"}, "ed25519", ()),
+    ({"StrictModes": "no"}, "ed25519", ()),
+    ({"AuthorizedKeysFile": "@/none"}, "ed25519", ()),
+    ({"AuthorizedKeysFile": ["@/none", "@/authorized"]}, "ed25519", ()),
+    ({"ForceCommand": "/bin/false"}, "ed25519", ()),
+    ({"ForceCommand": "internal-sftp"}, "ed25519", ()),
+    ({"ForceCommand": "@/none"}, "ed25519", ()),
+    ({"ForceCommand": 'exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"'}, "ed25519", ()),
+    ({"ForceCommand": 'true; eval "$SSH_ORIGINAL_COMMAND"'}, "ed25519", ()),
+    ({"ChrootDirectory": "@/none"}, "ed25519", ()),
+    ({"ChrootDirectory": "@/jail"}, "ed25519", ()),
+    ({"ChrootDirectory": "@/open"}, "ed25519", ()),
+    ({"ChrootDirectory": "/"}, "ed25519", ()),
+    ({"CASignatureAlgorithms": "ssh-ed25519"}, "certificate.pub", ["TrustedUserCAKeys @/rsa.pub"]),
+    ({"CASignatureAlgorithms": "rsa-sha2-512"}, "certificate.pub", ["TrustedUserCAKeys @/rsa.pub"]),
+    ({"PubkeyAcceptedAlgorithms": "ssh-ed25519"}, "certificate.pub", ["TrustedUserCAKeys @/rsa.pub"]),
+    ({"PubkeyAcceptedAlgorithms": "*-cert-*"}, "certificate.pub", ["TrustedUserCAKeys @/rsa.pub"]),
+    ({"TrustedUserCAKeys": "@/none"}, "certificate.pub", ["TrustedUserCAKeys @/rsa.pub"]),
+    ({"AuthorizedPrincipalsFile": "@/none"}, "certificate.pub", ["TrustedUserCAKeys @/rsa.pub"]),
+    ({"PermitTTY": "no", "PermitOpen": "none", "X11Forwarding": "no"}, "ed25519", ()),
+]
+
+
+@pytest.mark.parametrize("number", range(len(CASES)))
+def test_a_login(host, modules, number):
+    config, keys, lines = CASES[number]
+    config = {name: _placed(host, value) for name, value in config.items()}
+    host.keys.write_text("".join((host.base / f"{key}.pub").read_text() for key in keys.split() if "." not in key))
+    host.write(*ONLY_KEYS, f"AuthorizedKeysFile {host.keys}", *(_placed(host, line) for line in lines))
+    host.start()
+    assert comes_in(host, *keys.split()), "root comes in before"
+    before = host.path.read_bytes()
+    asked = {"config": config, "path": str(host.path), "admins": ["root"]}
+    with contextlib.suppress(Exception):
+        modules.sshd_config.apply(**asked)
+    refused = host.path.read_bytes() == before
+    if refused:
+        with pytest.raises(Exception, match="would lock out root|No key of this host"):
+            modules.sshd_config.apply(**asked)
+    modules.sshd_config.apply(**asked, force=True)
+    assert comes_in(host, *keys.split()) is not refused
+
+
+def _placed(host, value):
+    if isinstance(value, list):
+        return [_placed(host, one) for one in value]
+    return value.replace("@/", f"{host.base}{os.sep}") if isinstance(value, str) else value
