@@ -7,16 +7,19 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
-from sshtrail_lib.sshd import blocks, effective, include, keywords, language, match, members, sections, values
+from sshtrail_lib.sshd import blocks, effective, include, keywords, language, match, members, sections
 from sshtrail_lib.sshd import wish as sshd_wish
 from sshtrail_lib.sshd.daemon import Arguments, BadValue
 from sshtrail_lib.sshd.effective import Setting
 from sshtrail_lib.sshd.include import Tree
 from sshtrail_lib.sshd.language import Line
-from sshtrail_lib.sshd.lines import Lines, ShadowedError, TheirsError
+from sshtrail_lib.sshd.lines import ShadowedError, TheirsError
 from sshtrail_lib.sshd.match import Connection
+from sshtrail_lib.sshd.separate import Separating
 from sshtrail_lib.sshd.wish import BadWish, Wish, holds, lines_of
 
+#: Lists whose items are the same whichever line has them.
+_SETS = ("users", "words", "accept")
 _PRINCIPALS = "AuthorizedPrincipalsCommand"
 
 
@@ -36,6 +39,15 @@ def edited(tree: Tree, wanted: Wish, shadowed: str) -> Tree:
         return tree
     except BadValue as exc:
         raise BadWish(f"{wanted.keyword.name} {exc}") from exc
+
+
+def inseparable(tree: Tree, wanted: Wish) -> str:
+    """Return why lines of other Match blocks still add to the list that ``wanted`` (Wish) asks for (str), if so."""
+    if wanted.criteria is None or not wanted.exact or wanted.keyword.kind not in _SETS:
+        return ""
+    found = _Edit(tree, wanted, "fix")
+    lines = [one for one in found._deciding() if one.criteria is not None and not sshd_wish.ours([one], wanted)]
+    return next(filter(None, map(found.inseparable, lines)), "")
 
 
 def _in_turn(tree: Tree, wanted: Wish, shadowed: str) -> list[Connection]:
@@ -58,7 +70,7 @@ def _edited(tree: Tree, wanted: Wish, shadowed: str) -> Tree:
         raise exc
 
 
-class _Edit(Lines):
+class _Edit(Separating):
     """The edit that one wish needs."""
 
     def result(self) -> Tree:
@@ -203,9 +215,6 @@ class _Edit(Lines):
         least = sshd_wish.at_least(self.wanted) and self.wanted.criteria is not None
         return [one for one in self._deciding() if one.criteria is not None and least and not self._ours(one)]
 
-    def _ours(self, setting: Setting) -> bool:
-        return sshd_wish.ours([setting], self.wanted)
-
     def _add_to_rivals(self) -> None:
         """Have another Match block say what is wanted too: a block of ours before it would take its own items away."""
         for rival in self._rivals():
@@ -257,17 +266,19 @@ class _Edit(Lines):
             self._take_from_within()
 
     def _take_from_within(self) -> None:
-        """Take what is not wanted from other Match blocks, where these are about nobody but some of the wish's own."""
+        """
+        Take what is not wanted from other Match blocks: from those that are about nobody but some of the wish's own,
+        and from others by blocks for those who are none of these.
+        """
         unwanted: list[Setting] = []
         for rival in self._deciding():
             alone = include.times(self.tree, rival.file) == 1 and not self._is_theirs(rival)
             if rival.criteria and alone and members.within(rival.criteria, self._criteria(), self.tree.daemon):
                 self._keep(rival, list(self._occurrences()), unwanted)
         self._remove(unwanted)
-
-    def _is_theirs(self, setting: Setting) -> bool:
-        """Whether the line of ``setting`` stands in another tool's section."""
-        return sections.around(self.tree.files[setting.file], setting.line.number) is not None
+        for _one in self._deciding() if self.keyword.kind in _SETS else ():
+            if other := self._about_others():
+                self._set_apart(other)
 
     def _counting(self) -> list[Setting]:
         """Return the lines of the wish that count; those of the global part do not where "Match all" has some."""
@@ -331,15 +342,6 @@ class _Edit(Lines):
         """Whether ``arguments`` are another command for a subsystem that is wanted."""
         wanted = [one.words[:1] for one in self._occurrences()]
         return self.keyword.kind == "subsystem" and arguments.words[:1] in wanted
-
-    def _items(self, setting: Setting) -> list[Arguments]:
-        if self.keyword.kind in ("users", "words", "accept"):
-            return [Arguments((word,), word) for word in setting.line.arguments.words]
-        return [setting.line.arguments]
-
-    def _same(self, one: Arguments, other: Arguments) -> bool:
-        spelled = [values.spell(self.keyword, [each], self.tree.daemon) for each in (one, other)]
-        return spelled[0] == spelled[1]
 
     def _gathered(self, missing: list[Arguments]) -> list[Arguments]:
         if missing and self.keyword.kind in ("users", "words", "accept"):

@@ -198,8 +198,19 @@ def _in_groups(one: Connection, patterns: Sequence[str], users: Sequence[str], n
         return one
     real = names.groups(one.user or "")
     if real or (one.user and any(one.user in pattern.split(",") for pattern in users)):
-        results = [[match.in_patterns(group, pattern) for group in real] for pattern in patterns]
-        return one if all(1 in each and -1 not in each for each in results) else None
-    items = [item.removeprefix("!") for pattern in patterns for item in pattern.split(",") if item]
-    met = any(all(match.in_patterns(group, pattern) == 1 for pattern in patterns) for group in _strings(items))
-    return one._replace(criteria=(*one.criteria, *(("group", pattern) for pattern in patterns))) if met else None
+        return one if _suits(real, patterns) else None
+    found = any(_suits(groups, patterns) for groups in _groups(patterns))
+    return one._replace(criteria=(*one.criteria, *(("group", pattern) for pattern in patterns))) if found else None
+
+
+def _suits(groups: Sequence[str], patterns: Sequence[str]) -> bool:
+    """Whether who is in all ``groups`` meets all ``patterns`` of Group."""
+    results = [[match.in_patterns(group, pattern) for group in groups] for pattern in patterns]
+    return all(1 in each and -1 not in each for each in results)
+
+
+def _groups(patterns: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield groups (sequence of str) of who may meet all ``patterns``: one that is on all lists, or several."""
+    items = [[item.removeprefix("!") for item in pattern.split(",") if item] for pattern in patterns]
+    yield from ((group,) for group in _strings([item for one in items for item in one]))
+    yield from itertools.islice(itertools.product(*(list(_strings(one)) for one in items)), LIMIT)

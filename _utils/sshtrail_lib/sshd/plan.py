@@ -6,6 +6,7 @@ Nothing is written here: a plan is the new bytes of the files that have to diffe
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import itertools
 import posixpath
@@ -15,7 +16,7 @@ from collections.abc import Mapping, Sequence
 
 from salt.exceptions import CommandExecutionError
 
-from sshtrail_lib.sshd import blocks, edit, effective, language, match, members, sections, values
+from sshtrail_lib.sshd import apart, blocks, edit, effective, language, match, members, sections, values
 from sshtrail_lib.sshd import wish as sshd_wish
 from sshtrail_lib.sshd.effective import Effective
 from sshtrail_lib.sshd.include import Tree
@@ -179,19 +180,31 @@ def _leave_others(tree: Tree, after: Tree, concerned: Sequence[Wish]) -> None:
             continue
         lines = ((each, *line) for each in (tree, after) for line in effective.match_lines(each, name))
         for where, criteria, path, line in lines:
-            one = members.example((criteria,), tree.daemon, [each for each in told if each])
-            if one and len({str(_value(effective.effective(each, one), name)) for each in (tree, after)}) > 1:
+            outside = _outside(criteria, [each for each in told if each], tree)
+            if any(len({str(_value(effective.effective(t, one), name)) for t in (tree, after)}) > 1 for one in outside):
                 told_of = place(tree, where, path, line.number)
                 raise NoEffectError(f"The edit would also change {name} for Match {match.text(criteria)} ({told_of})")
 
 
+def _outside(criteria: Criteria, told: Sequence[Criteria], tree: Tree) -> list[Connection]:
+    """Return examples (list of Connection) of those who meet ``criteria`` and none of ``told``."""
+    parts = [criteria]
+    with contextlib.suppress(apart.Inseparable):
+        for one in told:
+            parts = [part for each in parts for part in apart.apart(each, one, tree.daemon)]
+    return [found for part in parts if (found := members.example((part,), tree.daemon, told))]
+
+
 def _decided(tree: Tree, after: Tree, wanted: Wish) -> str:
     """Return which lines decide otherwise, in words (str)."""
-    found = effective.effective(after, sshd_wish.failing(wanted, after)).get(wanted.keyword.name)
+    member = sshd_wish.failing(wanted, after)
+    found = effective.effective(after, member).get(wanted.keyword.name)
     lines = found.deciding if found else ()
+    why = edit.inseparable(after, wanted._replace(connection=member))
     if not lines and wanted.keyword.name in _FOLLOWS["ChallengeResponseAuthentication"]:
         return " (ChallengeResponseAuthentication, which is on, turns it on)"
-    return f" (decided by {', '.join(place(tree, after, one.file, one.line.number) for one in lines)})" if lines else ""
+    told = ", ".join(place(tree, after, one.file, one.line.number) for one in lines)
+    return f" (decided by {told}{why and f': {why}'})" if lines else ""
 
 
 def place(tree: Tree, after: Tree, path: str, number: int) -> str:
