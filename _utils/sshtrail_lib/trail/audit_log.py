@@ -11,7 +11,7 @@ from __future__ import annotations
 import collections
 import re
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from sshtrail_lib.base import text
 
@@ -26,6 +26,8 @@ ENCODED = frozenset(
     b"acct cmd comm cwd data device dir exe file grp key name new-disk new-grp new-net new-vcpu ocomm old-disk path "
     b"proctitle vm watch".split()
 )
+#: How much of the arguments the kernel writes as the title of a process (kernel/auditsc.c, MAX_PROCTITLE_AUDIT_LEN).
+TITLE = 128
 KEY_SEPARATOR, NO_KEY = b"\x01", b"(null)"
 
 #: Where a mark is in a text from a place on, -1 for nowhere; :meth:`bytes.find`, or what is faster.
@@ -97,6 +99,19 @@ class Event(typing.NamedTuple):
         """The keys of the rules that matched (list of str)."""
         record = self.first("SYSCALL")
         return record.keys if record else []
+
+
+def is_short_of(argv: Collection[bytes], title: bytes) -> bool:
+    """
+    Tell whether arguments (collection of bytes) were cut (bool), by the title (bytes) that the kernel took from them.
+
+    Of hexadecimal digits nobody sees where they were cut, if not in the middle of a byte. The title can be that of what
+    the process was before (measured on Linux 6.18): then it tells nothing.
+    """
+    if sum(map(len, argv)) >= TITLE:
+        return False
+    known = b"\0".join(argv)
+    return title.startswith(known) and title[len(known) :][:1] not in (b"", b"\0")
 
 
 def marked(block: bytes, mark: bytes, before: bytes = b"", find: Find = bytes.find) -> Iterator[tuple[int, bytes]]:

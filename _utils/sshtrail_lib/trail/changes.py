@@ -6,11 +6,13 @@ records must not contradict, and from these records.
 from __future__ import annotations
 
 import collections
+import itertools
 import posixpath
 import shlex
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from sshtrail_lib.trail.kept import Kept
 from sshtrail_lib.trail.scan import Call
 from sshtrail_lib.trail.session import OTHER, SU, SUDO, Became, File
 from sshtrail_lib.trail.told import SWITCHES, Told
@@ -34,7 +36,7 @@ def story(
     odd: Sequence[Call],
     names: Mapping[int, str],
     auid: int | None,
-    moved: Iterable[tuple[Told, Call | None]] = (),
+    moved: Iterable[tuple[Told, Kept]] = (),
 ) -> Story:
     """
     Return who became whom in a session (:class:`Story`).
@@ -50,8 +52,8 @@ def story(
     auid
         The login id (int).
     moved
-        What the kernel said of processes that began a session of their own (iterable of Told), each with what the user
-        whom it names executed first there (Call, None for nothing).
+        What the kernel said of processes that began a session of their own (iterable of Told), with what was done there
+        (:class:`~sshtrail_lib.trail.kept.Kept`).
     """
     turns, earlier, doubts = _believed(switches, calls, odd)
     # Of accounts that share a number this session's own counts, and whom it became.
@@ -67,10 +69,10 @@ def story(
         if one and one.to_user is None:
             wanted = "wanted to become" if one.result == "failed" else "became"
             doubts.append(f"no record tells whom process {pid} {wanted} (event {one.serial})")
-    for record, first in moved:
-        if first and record.auid != record.uid and record.pid not in told:
-            found.append(_began(record, first, names))
-            told[record.pid or 0] = record.serial
+    began = (one for record, kept in moved if record.pid not in told for one in _began(record, kept, names))
+    for record, one in began:
+        found.append(one)
+        told[record.pid or 0] = record.serial
     found += _others(odd, told, found, names, auid, earlier)
     return Story(sorted(found, key=lambda one: (one.time, one.serial)), doubts)
 
@@ -172,11 +174,13 @@ def _turn(pid, records, odd, names):
     )
 
 
-def _began(record, call, names):
-    """Return the change of user (Became) with which a process began a session of its own (Told), as login does."""
-    who, whom = (names.get(uid, str(uid)) for uid in (record.uid, record.auid))
-    command = shlex.join(call.argv or ())
-    return Became(record.time, OTHER, who, whom, command, "success", record.serial)
+def _began(record, kept, names):
+    """Yield a record (Told) and the change of user, if any, with which a process began a session, as login does."""
+    own = (call for call in kept.calls(record.serial) if call.uid == call.euid == record.auid != record.uid)
+    for call in itertools.islice(own, 1):
+        who, whom = (names.get(uid, str(uid)) for uid in (record.uid, record.auid))
+        command = shlex.join(call.argv or ())
+        yield record, Became(record.time, OTHER, who, whom, command, "success", record.serial)
 
 
 def _ran_by(call, asked, names):

@@ -12,7 +12,7 @@ import re
 import typing
 from collections.abc import Iterable
 
-from sshtrail_lib.trail.audit_log import HEX
+from sshtrail_lib.trail.audit_log import HEX, is_short_of
 from sshtrail_lib.trail.told import SWITCHES
 
 UNSET = b"4294967295"
@@ -107,9 +107,9 @@ WHOLE = re.compile(
     + _TO
     + rb"([0-9]{1,10}) comm=(?:\"[^\"\n]*\"|[0-9A-F]+) exe=\"([^\"\n]*)\"([^\n]*)\n"
     rb"(?:type=BPRM_FCAPS msg=(?P=event)[^\n]*\n)?"
-    rb"type=EXECVE msg=(?P=event)argc=([0-9]+)((?: a[0-9]+=(?:\"[^\"\n]*\"|(?:[0-9A-F][0-9A-F])+))+)\n"
+    rb"type=EXECVE msg=(?P=event)argc=([0-9]+)(?P<words>(?: a[0-9]+=(?:\"[^\"\n]*\"|(?:[0-9A-F][0-9A-F])+))+)\n"
     rb"type=CWD msg=(?P=event)cwd=([^\n]*)\n(?:type=PATH msg=(?P=event)[^\n]*\n)*"
-    rb"(?:type=PROCTITLE msg=(?P=event)[^\n]*(?:\n|\Z))?)",
+    rb"(?:type=PROCTITLE msg=(?P=event)(?P<title>[^\n]*)(?:\n|\Z))?)",
     re.MULTILINE,
 )
 WORD = re.compile(rb"=(?:\"([^\"]*)\"|([0-9A-F]+))")
@@ -131,7 +131,7 @@ BEHIND = re.compile(rb"(?:node=[^ ]* )?type=(?:SYSCALL|EXECVE|CWD|PATH|PROCTITLE
 WHERE = {kind[5:9]: len(kind) for kind in (b"type=%s msg=audit(" % one for one in TYPES)}
 ARGUMENT = re.compile(rb" a([0-9]{1,9})(?:\[([0-9]{1,9})\])?=(?:\"([^\"]*)\"|([0-9A-Fa-f]+))(?![^ \r])")
 LENGTH = re.compile(rb" a([0-9]{1,9})_len=([0-9]{1,9})(?= )")
-TITLE = re.compile(rb" proctitle=(\"[^\"]*\"|[0-9A-F]+)")
+TITLE = re.compile(rb"(?:^| )proctitle=(\"[^\"]*\"|[0-9A-F]+)")
 ARGC = re.compile(rb"argc=([0-9]{1,9})")
 PATH = re.compile(rb"item=([0-9]{1,9}) name=(\"[^\"]*\"|[^ ]+).* nametype=([A-Z]+)")
 
@@ -214,7 +214,10 @@ def calls(block: bytes, more: Iterable[bytes] = ()) -> dict[tuple[bytes, bytes],
         if match.start() > at:
             _lines(block[at : match.start()], opened, begin=True)
         at = match.end()
-        if match["event"] and match[13] != UNSET:
+        if match["event"] and not (match["title"] or match["words"].endswith(b'"')):
+            # The title, which tells whether the last word is whole, may come later.
+            _lines(match[0], opened, begin=True)
+        elif match["event"] and match[13] != UNSET:
             found.setdefault((b"", match[13]), []).append(_whole(match))
     _lines(block[at:], opened, begin=True)
     _rest({key: event for key, event in opened.items() if event.waiting}, more)
@@ -235,15 +238,11 @@ def _serial(call):
 
 def _whole(match):
     """Return what an event that stands in one piece executed (Call)."""
-    _, time, serial, parent, pid, auid, uid, euid, tty, _ses, exe, rest, argc, words, cwd = match.groups()[3:]
-    argv = tuple(_str(bytes.fromhex(coded.decode()) if coded else quoted) for quoted, coded in WORD.findall(words))
+    _, time, serial, parent, pid, auid, uid, euid, tty, _ses, exe, rest, argc, words, cwd, title = match.groups()[3:]
+    given = [bytes.fromhex(coded.decode()) if coded else quoted for quoted, coded in WORD.findall(words)]
+    argv = tuple(map(_str, given))
     return Call(
-        float(time),
-        int(serial),
-        int(parent),
-        int(pid),
-        int(uid),
-        int(euid),
+        *(float(time), int(serial), int(parent), int(pid), int(uid), int(euid)),
         None if tty == b"(none)" else _str(tty),
         True,
         _str(exe),
@@ -252,11 +251,16 @@ def _whole(match):
         (),
         (),
         "written",
-        len(argv) == int(argc),
+        len(argv) == int(argc) and (words.endswith(b'"') or not is_short_of(given, _title(title or b""))),
         False,
         int(auid),
         None if auid == uid else _known(NAME.search(rest)),
     )
+
+
+def _title(line):
+    found = TITLE.search(line)
+    return _bytes(found[1]) if found else b""
 
 
 def _known(name):
@@ -265,7 +269,11 @@ def _known(name):
 
 def _lines(block, opened, begin):
     """Give each line to the event that it is of, where that is of a session; ``begin`` new ones, or not."""
-    for line in block.split(b"\n"):
+    lines = block.split(b"\n")
+    # Nobody knows whether there is all of a line that has no end, but where its last word is in quotes.
+    if not (lines[-1].endswith(b'"') or b"type=SYSCALL " in lines[-1]):
+        lines[-1] = lines[-1].rpartition(b" ")[0]
+    for line in lines:
         while line:
             at = line.find(b" ") + 1 if line.startswith(b"node=") else 0
             kind = line[at + 5 : at + 9]
@@ -306,18 +314,8 @@ class _Event:
     """The records of one system call, as they come."""
 
     __slots__ = (
-        "head",
-        "line",
-        "argc",
-        "single",
-        "pieces",
-        "lengths",
-        "sizes",
-        "cwd",
-        "paths",
-        "waiting",
-        "until",
-        "title",
+        *("head", "line", "argc", "single", "pieces", "lengths"),
+        *("sizes", "cwd", "paths", "waiting", "until", "title"),
     )
 
     def __init__(self, head: typing.Any, line: bytes) -> None:
@@ -370,23 +368,27 @@ class _Event:
     def executes(self):
         return self.head[5] in EXEC.get(self.head[4], ()) and self.head[6] == b"yes"
 
-    def argv(self):
+    def given(self):
         for number, pieces in self.pieces.items():
             self.single[number] = b"".join(pieces[at] for at in sorted(pieces))
         # What the log says is no measure of memory: only what came counts.
-        return tuple(_str(self.single[number]) for number in sorted(self.single))
+        return [self.single[number] for number in sorted(self.single)]
 
     def titled(self):
         """Return the arguments (tuple of str) as the record of the title has them: its 128 bytes at most, not all."""
-        found = self.executes() and TITLE.search(self.title)
-        return tuple(_str(word) for word in _bytes(found[1]).split(b"\0")) if found else ()
+        title = _title(self.title) if self.executes() else b""
+        return tuple(map(_str, title.split(b"\0"))) if title else ()
+
+    def whole(self):
+        """Tell whether no argument is missing, nor a part of one (bool)."""
+        return not self.missing() and not (self.executes() and is_short_of(self.given(), _title(self.title)))
 
     def call(self) -> Call | None:
         arch, number = self.head[4], self.head[5]
         tried = number in EXEC.get(arch, ())
         if not tried and self.argc < 0 and not self.paths:
             return None
-        argv = self.argv() if self.argc >= 0 else (self.titled() if tried else None)
+        argv = tuple(map(_str, self.given())) if self.argc >= 0 else (self.titled() if tried else None)
         paths = tuple(self.named()) if argv is None or not argv else ()
         serial, parent, pid, uid, euid = map(int, self.head.group(3, 11, 12, 14, 15))
         return Call(
@@ -399,7 +401,7 @@ class _Event:
             paths,
             self.keys(),
             self.what(arch, number),
-            not self.missing(),
+            self.whole(),
             self.below(arch, number),
             int(self.head[13]),
             None if self.head[13] == self.head[14] else self.name(),
@@ -438,7 +440,8 @@ def _bytes(word):
 
 def _value(word):
     word = word.partition(b"\x1d")[0].rstrip()
-    return None if word in (b"", b"(null)") else _str(_bytes(word))
+    cut = word.startswith(b'"') and not word.endswith(b'"', 1)
+    return None if cut or word in (b"", b"(null)") else _str(_bytes(word))
 
 
 def _str(value):

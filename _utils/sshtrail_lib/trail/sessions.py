@@ -251,9 +251,8 @@ class Sessions:
         odd = [call for call in kept.odd if call.serial > login.serial and (login.start or call.parent != login.pid)]
         below = (self.gathered.entries.get((entry.node, entry.boot, record.ses)) for record, _ in began)
         switches = [*entry.switches, *(record for one in below if one for record in one.switches)]
-        moved = [(record, _first(record, own)) for record, own in began]
         calls = kept.calls() if self.full else ()
-        return changes.story(() if login.inner else switches, calls, odd, names, session.auid, moved)
+        return changes.story(() if login.inner else switches, calls, odd, names, session.auid, began)
 
     def _names(self, session, login, kept):
         """Return the accounts (dict of int to str) as this session has them: several may have one number."""
@@ -281,12 +280,6 @@ def _unseen(login):
     if login.login:
         return ["PAM's record of its beginning is missing, and what PAM itself ran may be among this"]
     return ["the records of its beginning are missing, and with them what it did"]
-
-
-def _first(record, kept):
-    """Return the first command (Call) that somebody ran as whom the kernel's record of a login names; None for none."""
-    own = (call for call in kept.calls(record.serial) if call.uid == call.euid == record.auid)
-    return next(own, None)
 
 
 def _shared(login, sharing):
