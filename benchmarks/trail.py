@@ -10,6 +10,7 @@ processes together, looked at twenty times a second. Where others use the machin
 """
 
 import gzip
+import os
 import pathlib
 import re
 import resource
@@ -24,6 +25,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 DATA = ROOT / "tests" / "data" / "sessions"
 READ = """
 import sys, time
+sys.pycache_prefix = {cache!r}
 sys.path.insert(0, {library!r})
 from sshtrail_lib.trail import history
 started = time.perf_counter()
@@ -76,11 +78,17 @@ def renumbered(log, first, later, serials, sessions):
     return SESSION.sub(lambda m: b" ses=%d " % (int(m[1]) + sessions), log)
 
 
+def compiled_once():
+    """Return the environment (dict) of a Python that keeps what it has compiled, as an installed one does."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def measured(command):
     """Run a command; return its seconds, those of the processors, the most memory of its processes, its last line."""
     started, busy, most = time.perf_counter(), spent(), 0
+    silent = {"stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": compiled_once()}
     with (
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL) as one,
+        subprocess.Popen(command, stdout=subprocess.PIPE, **silent) as one,
         subprocess.Popen(["tail", "-n", "1"], stdin=one.stdout, stdout=subprocess.PIPE) as sink,
     ):
         process = psutil.Process(one.pid)
@@ -107,7 +115,8 @@ def memory(process):
 
 
 def reader(path, commands=False, since=None):
-    code = READ.format(library=str(ROOT / "_utils"), path=str(path), commands=commands, since=since)
+    places = {"library": str(ROOT / "_utils"), "cache": f"{path.parent}/pycache", "path": str(path)}
+    code = READ.format(**places, commands=commands, since=since)
     return [sys.executable, "-c", code]
 
 

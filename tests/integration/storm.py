@@ -112,6 +112,10 @@ class Storm:
         """Return the seconds that the master's processes have taken (float), those that have ended included."""
         return sum(times(pid) for pid in below(self.site.processes["master"].pid))
 
+    def crowded(self):
+        """Return the seconds that the simulated minions have taken of a processor (float), all in one process."""
+        return sum(times(pid) for pid in below(self.crowd.pid))
+
 
 def times(pid):
     """Return a process's seconds on the processor (float), with those of its children that have ended."""
