@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from salt.exceptions import SaltException
 
 from sshtrail_lib.base import files
+from sshtrail_lib.compliance import rsyslog
 
 Lines = tuple[tuple[str, str], ...]
 #: Files of one configuration that are read at most, and the bytes of each.
@@ -156,7 +157,8 @@ def _rsyslog(path: str, depth: int = 0) -> Lines | None:
         return own
     found: list[tuple[str, str]] = []
     begun = ""
-    for place, line in own:
+    # What a backslash joins to a comment is one as well.
+    for place, line in rsyslog.joined(own):
         if line.startswith("#"):
             continue
         found.append((place, line))

@@ -1,51 +1,39 @@
 """
-What rsyslog does with messages, read from its configuration in both of its languages: writes, forwards, receives.
+What rsyslog does with the messages of its host, read from its configuration: writes, forwards, receives.
 
-Sources: rsyslog.conf(5); "Basic structure", "omfwd" and "omfile" in rsyslog's manual; for selectors runtime/conf.c.
+What becomes of a message can depend on what it says, which is not known here. Then what is asked for is only met where
+it is met either way.
+
+Sources: rsyslog.conf(5); "Basic structure", "omfwd" and "omfile" in rsyslog's manual.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from sshtrail_lib.base import text
+from sshtrail_lib.compliance import courses, filters, rsyslog
+from sshtrail_lib.compliance.courses import Does
 from sshtrail_lib.compliance.facts import Facts
-from sshtrail_lib.compliance.finding import NOT_APPLICABLE, Finding, judged
+from sshtrail_lib.compliance.finding import NOT_APPLICABLE, UNKNOWN, Finding, judged
+from sshtrail_lib.compliance.rsyslog import Known, Lines, Statement
 
-Lines = tuple[tuple[str, str], ...]
 #: What facilities the standards want written.
 REMOTE_ACCESS = ("auth", "authpriv", "daemon")
-#: A statement such as ``action(type="omfwd" …)``, which may have several lines: its kind and its parameters.
-STATEMENT = re.compile(
-    r"\b(action|module|input|global|ruleset)\s*\(((?:[^()\"]|\"(?:[^\"\\]|\\.)*\")*)\)", re.IGNORECASE | re.DOTALL
-)
-PARAMETER = re.compile(r"([\w.]+)\s*=\s*\"((?:[^\"\\]|\\.)*)\"")
 #: A selector and its action, in the old language: *.* @@host, mail.err -/var/log/mail.err.
 SELECTOR = re.compile(r"^\s*([\w*,]+\.[\w*=!;.,-]+)\s+(\S.*)", re.DOTALL)
-#: The same as a filter of the new language.
-FILTER = re.compile(r"^\s*if\s+prifilt\(\s*[\"']([^\"']+)[\"']\s*\)\s*then\s+(\S.*)", re.DOTALL)
-#: One that asks for a facility by its name.
-FACILITY = re.compile(r"^\s*if\s*\(?\s*\$syslogfacility-text\s*==\s*[\"'](\w+)[\"']\s*\)?\s*then\s+(\S.*)", re.DOTALL)
-#: More that becomes of the messages of the rule before, and what becomes of all messages.
-MORE, ALL = re.compile(r"^\s*&\s*(\S.*)", re.DOTALL), re.compile(r"^\s*(action\s*\(.*)", re.DOTALL | re.IGNORECASE)
-DIRECTIVE = re.compile(r"^\s*\$(\w+)\s+(\S+)")
-#: An action that sends: @host by datagrams, @@host by a stream, behind whatever filter.
-REMOTE = re.compile(r"(?:^|[\s{])(@@?|:omrelp:)(?:\([^)]*\))?(\[[^\]]*\]|[\w.-]+)")
-#: An action of the old language that writes a file, which nothing below /dev is.
-WRITES = re.compile(r"(?:^|[\s{])(?:-?/(?!dev/)|-?\?\w|:omfile:\$)")
-OMFILE, DEVICES = ("omfile", "builtin:omfile"), "/dev/"
+OMFILE, DEVICES = "omfile", "/dev/"
 #: rsyslog takes a mode that begins with a zero alone, and what is not told otherwise has its own.
 MODE, OWN_MODE = re.compile(r"0[0-7]{3,4}"), 0o644
-#: The ruleset that messages of this host come to.
-DEFAULT_RULESET = "rsyslog_defaultruleset"
-CALLS = re.compile(r"\bcall\s+(\w+)|^\s*\$DefaultRuleset\s+(\S+)", re.IGNORECASE | re.MULTILINE)
 #: Where no other host is.
 ITSELF = re.compile(r"\[?(localhost(\.localdomain)?\.?|127(\.\d+){3}|::1)\]?", re.IGNORECASE)
-QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'|(?P<comment>#.*|//.*)")
 RECEIVERS = re.compile(r"im(p?tcp|udp|dtls|relp|gssapi|3195)(\.so)?")
 LEGACY_RECEIVERS = re.compile(r"(Input(TCP|RELP|PTCP|GSS)|UDP)Server(Run)?$|InputPTCPServerRun$", re.IGNORECASE)
+#: Where the messages of the host come from: the socket that programs write to, and journald to where it forwards.
+SOCKETS = ("/dev/log", "/run/systemd/journal/syslog", "/var/run/systemd/journal/syslog")
 #: The names of a stream's settings (in lower case) in statements, and what begins the next messages' in directives.
 STREAM = {
     "StreamDriver": (("streamdriver", "streamdriver.name"), "defaultnetstreamdriver"),
@@ -53,20 +41,11 @@ STREAM = {
     "StreamDriverAuthMode": (("streamdriverauthmode", "streamdriver.authmode"), "actionsendstreamdriverauthmode"),
 }
 NOBODY = "no action of rsyslog sends to another host"
-SENDERS = ("omfwd", "omrelp")
-#: Actions that end what becomes of a message.
-THROWN = re.compile(r"[{\s]*(~|stop|discard)[}\s]*", re.IGNORECASE)
-ALIASES = {"security": "auth"}
-#: Lines of one rule.
-LONGEST = 100
-
-
-class Statement(typing.NamedTuple):
-    """A statement: where it begins (str), its ``kind`` and its parameters (dict of str, names in lower case)."""
-
-    place: str
-    kind: str
-    parameters: dict[str, str]
+SENDERS = ("omfwd", "omrelp", "omdtls")
+#: Actions that leave a message on its host; what others do with it is not known here.
+STAYS = ("omfile", "omusrmsg", "ompipe", "omdiscard", "omjournal", "omstdout", "omtesting", "omruleset", "other")
+#: A template that has the message in it, or one that is made otherwise than of a text.
+HAS_MESSAGE = re.compile(r"msg|\$!|jsonmesg|\bsubtree\b|\bplugin\b", re.IGNORECASE)
 
 
 class Forward(typing.NamedTuple):
@@ -79,147 +58,193 @@ class Forward(typing.NamedTuple):
 
 
 def lines(facts: Facts) -> Lines:
-    """Return the lines of rsyslog's configuration without their comments (tuple of ``(place, line)``)."""
-    found: list[tuple[str, str]] = []
-    inside = False
-    for place, line in facts.configs.get("rsyslog") or ():
-        said, inside = _uncommented(line, inside)
-        if found and found[-1][1].endswith("\\"):
-            begun, before = found.pop()
-            place, said = begun, before[:-1] + said.lstrip()
-        if said.strip():
-            found.append((place, said.strip()))
-    return tuple(found)
+    """Return the lines of rsyslog's configuration (tuple of ``(place, line)``)."""
+    return rsyslog.joined(facts.configs.get("rsyslog") or ())
 
 
-def _local(facts: Facts) -> Lines:
-    """Return the lines that messages of this host come to: without the rulesets of what receives those of others."""
-    known = lines(facts)
-    whole = "\n".join(line for _place, line in known)
-    used = {name.lower() for pair in CALLS.findall(whole) for name in pair if name}
-    used |= {one.parameters["ruleset"].lower() for one in _statements(known)
-             if "ruleset" in one.parameters and not _receiver(one)} | {DEFAULT_RULESET}  # fmt: skip
-    for match in STATEMENT.finditer(whole):
-        if match[1].lower() == "ruleset" and _parameters(match[2]).get("name", "").lower() not in used:
-            end = match.end() + _length(whole[match.end() :])
-            whole = whole[: match.end()] + re.sub(r"[^\n]", " ", whole[match.end() : end]) + whole[end:]
-    found: list[tuple[str, str]] = []
-    ruleset = DEFAULT_RULESET
-    # Without a line there is one text.
-    for (place, _line), line in zip(known, whole.split("\n"), strict=False):
-        directive = DIRECTIVE.match(line)
-        if directive and directive[1].lower() == "ruleset":
-            ruleset = directive[2].lower()
-        # What a directive says is said to all that follows.
-        if line.strip() and (directive or ruleset in used):
-            found.append((place, line.strip()))
-    return tuple(found)
+@functools.lru_cache(maxsize=8)
+def _read(known: Lines) -> Known:
+    return rsyslog.read(known)
 
 
-def _length(said: str) -> int:
-    """Return how long the block is (int) that a text (str) begins with, 0 for none."""
-    depth, bare = 0, QUOTED.sub(lambda match: "x" * len(match[0]), said)
-    for match in re.finditer(r"[{}]", bare if bare.lstrip().startswith("{") else ""):
-        depth += 1 if match[0] == "{" else -1
-        if not depth:
-            return match.end()
-    return 0
+def known(facts: Facts) -> Known:
+    """Return what rsyslog's configuration says (:class:`~sshtrail_lib.compliance.rsyslog.Known`)."""
+    return _read(tuple(facts.configs.get("rsyslog") or ()))
 
 
-def _uncommented(line: str, inside: bool) -> tuple[str, bool]:
-    """Return a line (str) without comments, and whether a comment over several lines goes on after it (bool)."""
-    if inside:
-        _, end, line = line.partition("*/")
-        if not end:
-            return "", True
-    line = re.sub(r"/\*.*?\*/", "", line)
-    before, begun, _ = line.partition("/*")
-    # /var/log/*.log is no comment: what begins one stands alone.
-    opened = bool(begun) and (not before or before[-1].isspace())
-    line = before if opened else line
-    comment = next((one for one in QUOTED.finditer(line) if one["comment"] and not line[: one.start()].strip()), None)
-    return line[: comment.start()] if comment else _untailed(line), opened
+def reads(facts: Facts) -> list[str]:
+    """Return where rsyslog is told to take the messages of this host (list of str: file and line)."""
+    told = known(facts)
+    found = [one.place for one in told.objects if _source(one)]
+    says = {name: value.lower() for name, value, _place in told.directives}
+    for name, value, place in told.directives:
+        module = value.lower().removesuffix(".so")
+        if name == "modload" and (
+            module == "imjournal" or (module == "imuxsock" and says.get("omitlocallogging") != "on")
+        ):
+            found.append(place)
+        found += [place] if name == "addunixlistensocket" and value in SOCKETS else []
+    return found
 
 
-def _untailed(line: str) -> str:
-    """Return a line (str) without the comment at its end."""
-    comments = (
-        one for one in QUOTED.finditer(line) if one["comment"] and line[one.start() - 1 : one.start()].isspace()
-    )
-    comment = next(comments, None)
-    return line[: comment.start()] if comment else line
+def _source(one: Statement) -> bool:
+    module = one.parameters.get("load" if one.kind == "module" else "type", "").lower().removesuffix(".so")
+    if one.kind == "input" and module == "imuxsock":
+        return one.parameters.get("socket") in SOCKETS
+    own = module == "imuxsock" and one.parameters.get("syssock.use", "on").lower() in ("on", "yes", "1")
+    return one.kind in ("module", "input") and (own or module == "imjournal")
 
 
-def statements(facts: Facts) -> Iterator[Statement]:
-    """Yield the statements (:class:`Statement`) of rsyslog's configuration, in their order."""
-    return _statements(lines(facts))
+def _judged(told: Known, facilities: Iterable[int], does: Does, what: str, remedy: str) -> Finding:
+    good, wrong, unsure = courses.weighed(told, _entries(told), facilities, does)
+    if wrong:
+        return judged(False, f"rsyslog {what} no {courses.lacking(wrong)}", "file", remedy)
+    if unsure:
+        why = next(iter(unsure.values()))
+        names = ", ".join(filters.NAMES[one] for one in unsure) if len(unsure) < len(filters.COMMON) else "all messages"
+        said = f"whether rsyslog {what} each of {names} depends on what it says: {why}"
+        return Finding(UNKNOWN, said, "file", remedy)
+    return judged(True, ", ".join(f"{filters.NAMES[one]} to {where}" for one, where in good.items()), "file")
 
 
-def _statements(known: Lines) -> Iterator[Statement]:
-    whole = "\n".join(line for _place, line in known)
-    for match in STATEMENT.finditer(whole):
-        parameters = _parameters(match[2])
-        # Of what is switched off rsyslog takes nothing.
-        if parameters.get("config.enabled", "on") == "on":
-            yield Statement(known[whole.count("\n", 0, match.start())][0], match[1].lower(), parameters)
+def _refused(facts: Facts) -> Finding | None:
+    """Return that nobody can weigh rsyslog's configuration (:class:`Finding`), None where one can."""
+    broken = known(facts).broken
+    return Finding(UNKNOWN, text.line(f"what rsyslog makes of this is not known here: {broken}")) if broken else None
 
 
-def _parameters(said: str) -> dict[str, str]:
-    return {name.lower(): value for name, value in PARAMETER.findall(said)}
-
-
-def forwards(facts: Facts) -> list[Forward]:
-    """Return where rsyslog sends messages to (list of :class:`Forward`): to another host than this one."""
-    driver, local = _global(facts), _local(facts)
-    found = [_sent(one, driver) for one in _statements(local) if one.kind == "action" and _type(one) in SENDERS]
-    return [one for one in (*found, *_legacy(local, driver)) if not ITSELF.fullmatch(one.target)]
+# --- Actions ------------------------------------------------------------------------------------------------------
 
 
 def _type(one: Statement) -> str:
     return one.parameters.get("type", "").lower()
 
 
+def _file(told: Known) -> Does:
+    """Return what tells the file that an action writes whole messages to (callable)."""
+    templates = _templates(told)
+
+    def does(one: Statement) -> str | None:
+        path = one.parameters.get("file") or one.parameters.get("dynafile", "")
+        if _type(one) != OMFILE or not path or path.startswith(DEVICES):
+            return ""
+        made = path if "file" not in one.parameters else ""
+        where = f"{text.line(path if not made else f'?{made}' if one.old else made)} ({one.place})"
+        return where if not made or made in templates else ""
+
+    return lambda one: _as_template(one, templates, does(one))
+
+
+def _as_template(one: Statement, templates: Mapping[str, bool], where: str | None) -> str | None:
+    """Return where an action does it (str), empty where rsyslog has no such template, None without the message."""
+    name = one.parameters.get("template", "")
+    if not where or not name or name.startswith(("RSYSLOG_", "StdJSONFmt")):
+        return where
+    has = templates.get(name)
+    return "" if has is None else where if has else None
+
+
+def _templates(told: Known) -> dict[str, bool]:
+    """Return the templates by name (dict of str), and whether a message is in each (bool)."""
+    found = {
+        one.parameters.get("name", ""): bool(HAS_MESSAGE.search(" ".join(one.parameters.values())))
+        for one in told.objects
+        if one.kind == "template"
+    }
+    for name, value, _place in told.directives:
+        named, comma, said = value.partition(",")
+        if name == "template" and comma:
+            # One that begins with an equal sign is made by a module.
+            found[named.strip()] = bool(HAS_MESSAGE.search(said)) or said.strip().startswith("=")
+    return found
+
+
+def _away(told: Known) -> Does:
+    """Return what tells where an action sends messages to (callable)."""
+    templates, driver = _templates(told), _global(told)
+
+    def does(one: Statement) -> str | None:
+        if _type(one) in SENDERS:
+            sent = _sent(one, driver)
+            return f"{text.line(sent.line)} ({one.place})" if _elsewhere(sent) else ""
+        known_here = _type(one) in STAYS or _type(one).startswith("mm")
+        return "" if known_here else None
+
+    return lambda one: _as_template(one, templates, does(one))
+
+
+def _elsewhere(one: Forward) -> bool:
+    # Of several targets in one action rsyslog takes one after the other.
+    return bool(one.target) and not all(ITSELF.fullmatch(each) for each in one.target.split())
+
+
+def forwards(facts: Facts) -> list[Forward]:
+    """Return where rsyslog can send messages of this host to (list of :class:`Forward`): to another one."""
+    told = known(facts)
+    driver, met = _global(told), _reached(told)
+    found = [_sent(one, driver) for one in met if one.kind == "action" and _type(one) in SENDERS]
+    return [one for one in found if _elsewhere(one)]
+
+
+def _entries(told: Known) -> list[str]:
+    """Return the rulesets (list of str) that the messages of this host come to first."""
+    named = [value.lower() for name, value, _place in told.directives if name == "defaultruleset"]
+    # The socket of programs has the default one, always.
+    journal = [one.parameters["ruleset"].lower() for one in told.objects if one.parameters.get("type") == "imjournal"
+               and "ruleset" in one.parameters]  # fmt: skip
+    return list(dict.fromkeys([(named or [rsyslog.DEFAULT])[-1], *journal]))
+
+
+def _reached(told: Known) -> list[Statement]:
+    """Return the statements that messages of this host can come to (list of Statement), also by calls."""
+    waiting, found, seen = [*_entries(told), *_bound(told)], [], set()
+    while waiting:
+        name = waiting.pop(0)
+        if name not in seen:
+            seen.add(name)
+            several = list(rsyslog.steps(told.rulesets.get(name, ())))
+            found += several
+            waiting += [one.parameters["name"] for one in several if one.kind == "call"]
+    return found
+
+
+def _bound(told: Known) -> list[str]:
+    """Return the rulesets (list of str) of inputs that are no receivers of others' messages."""
+    inputs = [one for one in told.objects if one.kind in ("input", "module") and not _receiver(one)]
+    return [one.parameters["ruleset"].lower() for one in inputs if "ruleset" in one.parameters]
+
+
 def _sent(one: Statement, driver: str) -> Forward:
-    """Return what an action of the new language sends (:class:`Forward`)."""
+    """Return what an action sends (:class:`Forward`)."""
+    parameters = one.parameters
+    if one.old:
+        stream = {key: one.before.get(legacy, ("", ""))[0] for key, (_names, legacy) in STREAM.items()}
+        stream["StreamDriver"] = stream["StreamDriver"] or driver
+        # A datagram has no stream.
+        how = stream if parameters.get("protocol") == "tcp" else dict.fromkeys(STREAM, "")
+        return Forward(one.place, one.said, parameters.get("target", ""), how)
     # omfwd's protocol is udp by default, and a datagram has no stream.
     default = {"protocol": "udp"} if _type(one) == "omfwd" else {}
-    said = default | {name: one.parameters[name] for name in ("target", "protocol") if name in one.parameters}
+    said = default | {name: parameters[name] for name in ("target", "protocol") if name in parameters}
     line = " ".join([f'action(type="{_type(one)}"', *(f'{name}="{value}"' for name, value in said.items())]) + ")"
     stream = dict.fromkeys(STREAM, "")
     if _type(one) == "omfwd" and said["protocol"].lower() == "tcp":
-        stream = {key: _first(one.parameters, names) for key, (names, _legacy) in STREAM.items()}
+        stream = {key: _first(parameters, names) for key, (names, _legacy) in STREAM.items()}
         stream["StreamDriver"] = stream["StreamDriver"] or driver
-    if _type(one) == "omrelp" and one.parameters.get("tls", "").lower() == "on":
-        named = {"name": "x509/name"}.get(one.parameters.get("tls.authmode", "").lower(), "")
+    if _type(one) == "omrelp" and parameters.get("tls", "").lower() == "on":
+        named = {"name": "x509/name"}.get(parameters.get("tls.authmode", "").lower(), "")
         stream = {"StreamDriver": "gtls", "StreamDriverMode": "1", "StreamDriverAuthMode": named}
-    return Forward(one.place, line, said.get("target", ""), stream)
+    return Forward(one.place, line, said.get("target", "") or parameters.get("targetsrv", ""), stream)
 
 
-def _legacy(local: Lines, driver: str) -> Iterator[Forward]:
-    """Yield the forwards of the old language: each has what the directives before it say."""
-    said: dict[str, str] = {}
-    for place, line in local:
-        directive = DIRECTIVE.match(line)
-        if directive:
-            said[directive[1].lower()] = directive[2]
-        action = REMOTE.search(QUOTED.sub('""', line))
-        if action:
-            stream = {key: said.get(legacy, "") for key, (_names, legacy) in STREAM.items()}
-            stream["StreamDriver"] = stream["StreamDriver"] or driver
-            # A datagram has no stream.
-            how = stream if action[1] == "@@" else dict.fromkeys(STREAM, "")
-            yield Forward(place, line, action[2], how)
-
-
-def _global(facts: Facts) -> str:
+def _global(told: Known) -> str:
     """Return the stream driver (str) of actions that name none; the last counts."""
-    named = [one.parameters.get("defaultnetstreamdriver", "") for one in statements(facts) if one.kind == "global"]
-    told = [match[2] for _place, line in lines(facts) if (match := DIRECTIVE.match(line))
-            and match[1].lower() == "defaultnetstreamdriver"]  # fmt: skip
-    return next((one for one in reversed([*named, *told]) if one), "")
+    named = [one.parameters.get("defaultnetstreamdriver", "") for one in told.objects if one.kind == "global"]
+    said = [value for name, value, _place in told.directives if name == "defaultnetstreamdriver"]
+    return next((one for one in reversed([*named, *said]) if one), "")
 
 
-def _first(parameters: dict[str, str], names: tuple[str, ...]) -> str:
+def _first(parameters: Mapping[str, str], names: tuple[str, ...]) -> str:
     return next((parameters[name] for name in names if name in parameters), "")
 
 
@@ -227,17 +252,34 @@ def _first(parameters: dict[str, str], names: tuple[str, ...]) -> str:
 
 
 def forwards_away(facts: Facts) -> Finding:
-    """Return whether rsyslog sends messages to a log host."""
+    """Return whether rsyslog sends all messages of this host to a log host."""
+    remedy = 'rsyslog: *.* action(type="omfwd" target="LOGHOST" protocol="tcp" …)'
     if facts.configs.get("rsyslog") is None:
-        return judged(False, "rsyslog has no configuration here", "file", 'rsyslog: action(type="omfwd" …)')
-    found = forwards(facts)
-    told = f"{text.line(found[0].line)} ({found[0].place})" if found else NOBODY
-    return judged(bool(found), told, "file", 'rsyslog: action(type="omfwd" target="LOGHOST" protocol="tcp" …)')
+        return judged(False, "rsyslog has no configuration here", "file", remedy)
+    found = _refused(facts) or _taken(facts)
+    if found:
+        return found
+    told = known(facts)
+    found = _judged(told, filters.COMMON, _away(told), "sends away", remedy)
+    sent = forwards(facts)
+    if not sent and found.status != UNKNOWN:
+        return judged(False, NOBODY, "file", remedy)
+    line = f"{text.line(sent[0].line)} ({sent[0].place})" if sent else ""
+    # Of a list of all facilities nobody would see the line.
+    return found._replace(evidence=line if found.holds else f"{found.evidence}; {line}" if line else found.evidence)
+
+
+def _taken(facts: Facts) -> Finding | None:
+    """Return that rsyslog takes no messages of its own host (:class:`Finding`), None where it does."""
+    told = "rsyslog takes no messages of this host: neither imuxsock nor imjournal is loaded"
+    return None if reads(facts) else judged(False, told, "file", 'rsyslog: module(load="imuxsock")')
 
 
 def stream(facts: Facts, keyword: str, values: tuple[str, ...]) -> Finding:
     """Return whether rsyslog sends everything as a keyword (str, of :data:`STREAM`) says, with one of these values."""
     found, remedy = forwards(facts), f'rsyslog: {keyword}="{values[0]}"'
+    if known(facts).broken:
+        return typing.cast(Finding, _refused(facts))
     if not found:
         return judged(False, NOBODY, "file", remedy)
     wrong = next((one for one in found if one.stream[keyword].lower() not in values), None)
@@ -250,10 +292,15 @@ def listens_to_nobody(facts: Facts) -> Finding:
     """Return whether rsyslog accepts no messages from others."""
     if facts.configs.get("rsyslog") is None:
         return Finding(NOT_APPLICABLE, "rsyslog is not here")
-    found = [f"{one.kind} {said} ({one.place})" for one in statements(facts) for said in [_receiver(one)] if said]
-    found += [f"{text.line(line)} ({place})" for place, line in lines(facts) if _receives(line)]
-    told = f"rsyslog listens: {found[0]}" if found else "rsyslog listens to nobody"
-    return judged(not found, told, "file", "rsyslog: without imtcp, imudp and imrelp")
+    told = known(facts)
+    found = [f"{one.kind} {said} ({one.place})" for one in told.objects for said in [_receiver(one)] if said]
+    found += [
+        f"${name} {text.line(value)} ({place})" for name, value, place in told.directives if _receives(name, value)
+    ]
+    if not found and told.broken:
+        return typing.cast(Finding, _refused(facts))
+    said = f"rsyslog listens: {found[0]}" if found else "rsyslog listens to nobody"
+    return judged(not found, said, "file", "rsyslog: without imtcp, imudp and imrelp")
 
 
 def _receiver(one: Statement) -> str:
@@ -261,133 +308,81 @@ def _receiver(one: Statement) -> str:
     return named if one.kind in ("module", "input") and RECEIVERS.fullmatch(named) else ""
 
 
-def _receives(line: str) -> bool:
-    directive = DIRECTIVE.match(line)
-    if not directive:
-        return False
-    loads = directive[1].lower() == "modload" and RECEIVERS.fullmatch(directive[2].lower().removesuffix(".so"))
-    return bool(loads or LEGACY_RECEIVERS.match(directive[1]))
+def _receives(name: str, value: str) -> bool:
+    loads = name == "modload" and RECEIVERS.fullmatch(value.lower().removesuffix(".so"))
+    return bool(loads or LEGACY_RECEIVERS.match(name))
 
 
 def file_mode(facts: Facts) -> Finding:
     """Return whether rsyslog makes each of its files readable by few."""
-    masked, remedy = _masked(facts), "rsyslog: $FileCreateMode 0640"
-    told, files = _created(facts)
+    told = known(facts)
+    masked, remedy = _masked(told), "rsyslog: $FileCreateMode 0640"
+    said, files = _created(told)
     # Where nothing is written yet, what is said of files that come counts.
-    seen = files or told[1:] or told
-    wrong = [(said, mode) for said, mode in seen if mode & ~masked & ~0o640]
+    seen = files or said[1:] or said
+    wrong = [one for one in seen if one[1] & ~masked & ~0o640]
+    if not wrong and told.broken:
+        return typing.cast(Finding, _refused(facts))
     return judged(not wrong, text.line((wrong or seen)[0][0]), "file", remedy)
 
 
-def _masked(facts: Facts) -> int:
+def _masked(told: Known) -> int:
     """Return the bits (int) that no file of rsyslog's gets: the last umask counts."""
-    said = [match[2] for _place, line in lines(facts) if (match := DIRECTIVE.match(line))
-            and match[1].lower() == "umask"]  # fmt: skip
-    said += [one.parameters["umask"] for one in statements(facts) if one.kind == "global" and "umask" in one.parameters]
+    said = [value for name, value, _place in told.directives if name == "umask"]
+    said += [one.parameters["umask"] for one in told.objects if one.kind == "global" and "umask" in one.parameters]
     return next((int(one, 8) for one in reversed(said) if MODE.fullmatch(one)), 0)
 
 
 Made = tuple[str, int]
 
 
-def _created(facts: Facts) -> tuple[list[Made], list[Made]]:
+def _created(told: Known) -> tuple[list[Made], list[Made]]:
     """
     Return what is said of the modes of files, and what each file gets (two lists of str and int).
 
     The directive is for actions of the old language that come after it, the module's parameter for those of the new.
     """
     own = ("rsyslog sets no $FileCreateMode: its own is 0644", OWN_MODE)
-    old, new, told, files = own, own, [own], []
-    for place, line in lines(facts):
-        directive = DIRECTIVE.match(line)
-        if directive and directive[1].lower() == "filecreatemode" and MODE.match(directive[2]):
-            old = (f"$FileCreateMode {directive[2]} ({place})", int(directive[2][:4], 8))
-            told = [*told[:1], old]
-        elif not directive and WRITES.search(QUOTED.sub('""', line)):
-            files.append((f"{line} ({place}): {old[0]}", old[1]))
-    for one in statements(facts):
-        mode = one.parameters.get("filecreatemode", "")
-        said = (f"$FileCreateMode {mode} ({one.place})", int(mode, 8)) if MODE.fullmatch(mode) else None
-        if one.kind == "module" and one.parameters.get("load", "").lower() == OMFILE[1] and said and new is own:
-            new = said
-            told.append(new)
-        elif one.kind == "action" and _type(one) in OMFILE and not _device(one.parameters):
-            files.append(said or (f"omfile ({one.place}): {new[0]}", new[1]))
-    return told, files
+    said = [_mode(value, place) for name, value, place in told.directives if name == "filecreatemode"]
+    modules = [_mode(value, place) for name, value, place in told.directives if name == rsyslog.OF_THE_MODULE]
+    files = [_made(one, own) for one in _writers(told)]
+    return [own, *(one for one in (*said, *modules) if one)], files
 
 
-def _device(parameters: dict[str, str]) -> bool:
-    return parameters.get("file", "").startswith(DEVICES)
+def _writers(told: Known) -> Iterator[Statement]:
+    for one in rsyslog.actions(told):
+        path = one.parameters.get("file") or one.parameters.get("dynafile", "")
+        if _type(one) == OMFILE and path and not path.startswith(DEVICES):
+            yield one
+
+
+def _made(one: Statement, own: Made) -> Made:
+    """Return what is said of the mode of an action's file (str), and that mode (int)."""
+    if not one.old:
+        new = _mode(*one.before.get(rsyslog.OF_THE_MODULE, ("", ""))) or own
+        mode = _mode(one.parameters.get("filecreatemode", ""), one.place)
+        return mode or (f"omfile ({one.place}): {new[0]}", new[1])
+    said = _mode(*one.before.get("filecreatemode", ("", ""))) or own
+    return (f"{one.said} ({one.place}): {said[0]}", said[1])
+
+
+def _mode(value: str, place: str) -> Made | None:
+    return (f"$FileCreateMode {value} ({place})", int(value[:5], 8)) if MODE.fullmatch(value) else None
 
 
 def writes(facts: Facts, *facilities: str) -> Finding:
     """Return whether rsyslog writes the messages of these facilities (str) to a file, whatever their priority."""
+    remedy = f"rsyslog: {','.join(facilities)}.* /var/log/…"
     if facts.configs.get("rsyslog") is None:
-        return judged(False, "rsyslog has no configuration here", "file", "rsyslog: auth,authpriv.* /var/log/auth.log")
-    written: dict[str, str] = {}
-    for place, selector, action in _rules(facts):
-        taken = [name for name in facilities if name not in written and takes(selector, name)]
-        path = _file(action)
-        # What is thrown away reaches no later line.
-        if path or THROWN.fullmatch(action):
-            written |= dict.fromkeys(taken, f"{text.line(path)} ({place})" if path else "")
-    missing = [name for name in facilities if not written.get(name)]
-    told = ", ".join(f"{name} to {where}" for name, where in written.items())
-    if missing:
-        told = f"rsyslog writes no {', '.join(missing)}"
-    return judged(not missing, told, "file", f"rsyslog: {','.join(missing)}.* /var/log/…")
-
-
-def _rules(facts: Facts) -> Iterator[tuple[str, str, str]]:
-    """Yield the place, the selector and the action (str each) of each rule, which may have several lines."""
-    known, selector, depth = _local(facts), "", 0
-    for at, (place, line) in enumerate(known):
-        begun, action = _begun(line, selector, depth)
-        selector = begun if begun or not depth else selector
-        depth += _depth(line)
-        for _place, more in known[at + 1 : at + LONGEST] if begun else ():
-            if _depth(action) <= 0:
-                break
-            action += f"\n{more}"
-        if begun:
-            yield place, begun, action
-
-
-def _begun(line: str, before: str, depth: int) -> tuple[str, str]:
-    """Return the selector and the action (two str) that a line begins, empty for none; ``before`` it that was (str)."""
-    match = SELECTOR.match(line) or FILTER.match(line)
-    if match:
-        return match[1], match[2]
-    if match := FACILITY.match(line):
-        return f"{match[1]}.*", match[2]
-    if match := MORE.match(line):
-        return before, match[1]
-    match = ALL.match(line)
-    return ("*.*", match[1]) if match and not depth else ("", "")
-
-
-def _depth(said: str) -> int:
-    """Return how many brackets and braces a text (str) opens and does not close (int)."""
-    said = QUOTED.sub("", said)
-    return sum(map(said.count, "({")) - sum(map(said.count, ")}"))
-
-
-def _file(action: str) -> str:
-    """Return the file (str) that an action writes to, or the template of its name; empty for none."""
-    said = action.strip("{} \t\n").lstrip("-")
-    if said.startswith(("/", "?", ":omfile:$")):
-        return "" if said.startswith(DEVICES) else re.split(r"[;\s}]", said)[0]
-    for one in _statements(tuple(("", line) for line in said.split("\n"))):
-        if one.kind == "action" and _type(one) in OMFILE and not _device(one.parameters):
-            return one.parameters.get("file") or one.parameters.get("dynafile", "")
-    return ""
+        return judged(False, "rsyslog has no configuration here", "file", remedy)
+    told = known(facts)
+    numbers = [filters.FACILITIES[name] for name in facilities]
+    return _refused(facts) or _taken(facts) or _judged(told, numbers, _file(told), "writes", remedy)
 
 
 def takes(selector: str, facility: str) -> bool:
-    """Tell whether a selector (str) takes all messages of a facility (str): the last word on it counts."""
-    taken = False
-    # A comma ends a priority as a semicolon does: "auth.*,authpriv.*" is two of them.
-    for names, priority in re.findall(r"([\w*,]+)\.([=!\w*-]+)[,;]?", selector.lower()):
-        if {facility, "*"} & {ALIASES.get(name, name) for name in names.split(",")}:
-            taken = priority in ("*", "debug")
-    return taken
+    """Tell whether a selector (str) takes all messages of a facility (str)."""
+    try:
+        return filters.selected(selector).get(filters.FACILITIES[facility], 0) == filters.ALL
+    except filters.Refused:
+        return False

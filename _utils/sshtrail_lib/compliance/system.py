@@ -122,7 +122,7 @@ def forwards(facts: Facts) -> Finding:
     if not _runs(facts, SYSLOG):
         return Finding(NOT_APPLICABLE, "rsyslog does not run", "service")
     # rsyslog can also read the journal itself.
-    reads = [place for place, line in syslog.lines(facts) if "imjournal" in line or "imuxsock" in line]
+    reads = syslog.reads(facts)
     value, where = _forwards(facts)
     told = f"ForwardToSyslog={value} ({where})" + (f"; rsyslog reads by itself ({reads[0]})" if reads else "")
     return judged(value == "yes" if value else None, told, "file", "journald.conf: ForwardToSyslog=yes")

@@ -23,7 +23,13 @@ AIDE = ("/sbin/auditctl p+i+sha512",)
 TOOLS = {"audit programs": {"/usr/sbin/auditctl": File(0o755, "root", "root")}}
 
 
+#: How messages come to rsyslog.
+SOURCE = 'module(load="imuxsock")'
+
+
 def configured(**several):
+    if several.get("rsyslog"):
+        several["rsyslog"] = (SOURCE, *several["rsyslog"])
     return {"configs": {name.replace("_", "-"): value and lines(*value) for name, value in several.items()}}
 
 

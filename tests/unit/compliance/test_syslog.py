@@ -6,10 +6,16 @@ from sshtrail_lib.compliance import checks, syslog
 from unit.compliance.known import audit, facts
 
 HELD = audit(())
+#: Without one of these no message of its host comes to rsyslog.
+SOURCE = (("/etc/rsyslog.conf line 1", 'module(load="imuxsock")'),)
+
+
+def numbered(said):
+    return (*SOURCE, *((f"/etc/x line {at}", line) for at, line in enumerate(said.splitlines(), 1)))
 
 
 def look(name, said):
-    known = None if said is None else tuple((f"/etc/x line {at}", line) for at, line in enumerate(said.splitlines(), 1))
+    known = None if said is None else numbered(said)
     return checks.look(facts(audit=HELD, configs={"rsyslog": known}), name, "CIS")
 
 
@@ -32,6 +38,13 @@ SELECTORS = [
     ("security.*", "auth", True),
     ("*.*;cron.NONE", "cron", False),
     ("auth.none;auth.*", "auth", True),
+    ("auth.info;auth.=debug", "auth", True),
+    ("auth.*;auth.=debug", "auth", True),
+    ("auth.*;auth.!=debug", "auth", False),
+    ("32.*", "auth", True),
+    ("auth.!none", "auth", True),
+    ("nobody.*;auth.*", "auth", False),
+    ("auth.most", "auth", False),
 ]
 
 
@@ -58,6 +71,8 @@ DRIVER, AWAY = "rsyslog_encrypt_offload_defaultnetstreamdriver", "rsyslog_remote
 WRITES, CRON = "rsyslog_remote_access_monitoring", "rsyslog_cron_logging"
 CREATES, LISTENS = "rsyslog_filecreatemode", "rsyslog_nolisten"
 
+#: A template of file names.
+BY_HOST = '$template byHost,"/var/log/%HOSTNAME%.log"\n'
 #: A ruleset of what comes from other hosts.
 RULESET = """\
 ruleset(queue.type="linkedList"
@@ -136,8 +151,22 @@ CASES = [
     (AWAY, f"auth.* /var/log/auth.log # {MODERN}", "fail"),
     (AWAY, f"/*\n{MODERN}\n*/", "fail"),
     (AWAY, "*.* /var/log/all.log\n*.* @[2001:db8::1]:514", "pass"),
-    (AWAY, ':msg, contains, "x" @@log.example.net', "pass"),
-    (AWAY, "if $programname == 'x' then { @@log.example.net }", "pass"),
+    # Which messages these are depends on what they say; the second is none that rsyslog takes.
+    (AWAY, ':msg, contains, "x" @@log.example.net', "unknown"),
+    (AWAY, "if $programname == 'x' then { @@log.example.net }", "unknown"),
+    (AWAY, ':msg, contains, "x" /x\n*.* @@log.example.net', "pass"),
+    (AWAY, ':msg, contains, "x" /x\n& stop\n*.* @@log.example.net', "unknown"),
+    (AWAY, ':fromhost-ip, !isequal, "127.0.0.1" /x\n& stop\n*.* @@log.example.net', "pass"),
+    # Some facilities or priorities are not all.
+    (AWAY, "auth,authpriv.* @@log.example.net", "fail"),
+    (AWAY, "*.info @@log.example.net", "fail"),
+    (AWAY, "*.*;mail.none @@log.example.net", "fail"),
+    (AWAY, "*.info @@log.example.net\n*.=debug @@other.example.net", "pass"),
+    (AWAY, "if 0 then @@log.example.net", "fail"),
+    (AWAY, '*.* action(type="omfwd" target=["a.example.net", "b.example.net"] protocol="tcp")', "pass"),
+    (AWAY, '*.* action(type="omkafka" topic="x")', "unknown"),
+    (AWAY, f'{MODERN.removesuffix(")")} action.execOnlyWhenPreviousIsSuspended="on")', "fail"),
+    (AWAY, "*.* @@log.example.net;NoSuchTemplate", "fail"),
     (AWAY, "*.* /var/log/x\n& @@log.example.net", "pass"),
     (AWAY, ':msg, contains, "mail to @root" /var/log/x', "fail"),
     (WRITES, "auth.*,authpriv.* /var/log/secure\ndaemon.* /var/log/messages", "pass"),
@@ -153,11 +182,12 @@ CASES = [
         "pass",
     ),
     (WRITES, 'auth,authpriv,daemon.* {\n  action(type="omfwd" target="h")\n}\nmail.* /x', "fail"),
-    (WRITES, 'auth,authpriv,daemon.* action(type="omfile"\n  dynaFile="byHost"\n)', "pass"),
-    (WRITES, "auth,authpriv,daemon.* ?ByHost", "pass"),
+    (WRITES, f'{BY_HOST}auth,authpriv,daemon.* action(type="omfile"\n  dynaFile="byHost"\n)', "pass"),
+    (WRITES, f"{BY_HOST}auth,authpriv,daemon.* ?byHost", "pass"),
+    (WRITES, "auth,authpriv,daemon.* ?byHost", "fail"),
     (WRITES, "auth,authpriv,daemon.* |/run/fifo", "fail"),
     (WRITES, "auth.* stop\n*.* /var/log/all.log", "fail"),
-    (WRITES, "auth.=debug ~\n*.* /var/log/all.log", "pass"),
+    (WRITES, "auth.=debug ~\n*.* /var/log/all.log", "fail"),
     (WRITES, "*.* /var/log/all.log\nauth.* ~", "pass"),
     (WRITES, None, "fail"),
     (CRON, "cron.* /var/log/cron # all of it", "pass"),
@@ -175,8 +205,12 @@ CASES = [
         for more, status in (
             ("", "fail"),
             ("*.* call Remote", "pass"),
+            ("auth.* call Remote", "fail"),
             ('input(type="imtcp" port="514" ruleset="remote")', "fail"),
-            ('input(type="imuxsock" Socket="/run/x" Ruleset="REMOTE")', "pass"),
+            # One more socket is not that of the host's programs.
+            ('input(type="imuxsock" Socket="/run/x" Ruleset="REMOTE")', "fail"),
+            ('*.* @@192.0.2.1\ninput(type="imjournal" Ruleset="Remote")', "pass"),
+            ('input(type="imjournal" Ruleset="Remote")', "unknown"),
             ("*.* @@192.0.2.1", "pass"),
         )
     ),
@@ -223,9 +257,111 @@ def test_files_of_a_rsyslog_that_does_not_run_do_nothing(name, runs, journal, fr
     status = configured if name in (MODE, AUTH, DRIVER, CREATES) else does
     services = {"rsyslog": None if runs is None else (runs, runs), "systemd-journald": (journal, False)}
     said = f"{LEGACY}\n$FileCreateMode 0640\n*.* /var/log/all.log"
-    known = tuple((f"/etc/x line {at}", line) for at, line in enumerate(said.splitlines(), 1))
-    found = checks.look(facts(audit=HELD, configs={"rsyslog": known}, services=services), name, framework)
+    found = checks.look(facts(audit=HELD, configs={"rsyslog": numbered(said)}, services=services), name, framework)
     assert found.status == status, found
+
+
+SOURCES = [
+    ('module(load="imuxsock")', "pass"),
+    ('module(load="imuxsock" SysSock.Use="off")', "fail"),
+    ('module(load="imuxsock" SysSock.Use="off")\nmodule(load="imjournal" StateFile="x")', "pass"),
+    ('module(load="imuxsock" SysSock.Use="off")\ninput(type="imuxsock" Socket="/run/systemd/journal/syslog")', "pass"),
+    ("$ModLoad imuxsock.so", "pass"),
+    ("$ModLoad imuxsock\n$OmitLocalLogging on", "fail"),
+    ("$ModLoad imuxsock\n$OmitLocalLogging on\n$AddUnixListenSocket /run/systemd/journal/syslog", "pass"),
+    ("$ModLoad imjournal", "pass"),
+    ('module(load="imuxsock" config.enabled="off")', "fail"),
+    ('module(load="imklog")\nmodule(load="imtcp")', "fail"),
+    ("", "fail"),
+]
+
+
+@pytest.mark.parametrize(("said", "status"), SOURCES)
+@pytest.mark.parametrize("name", [CRON, AWAY])
+def test_no_message_comes_to_a_rsyslog_that_does_not_ask_for_it(name, said, status):
+    known = tuple((f"/etc/x line {at}", line) for at, line in enumerate(f"{said}\n*.* /x\n*.* @@h".splitlines(), 1))
+    assert checks.look(facts(audit=HELD, configs={"rsyslog": known}), name, "CIS").status == status
+
+
+#: What rsyslogd 8.2302 does with a message of auth, whatever its priority: written to a file, not, or it depends.
+COURSES = [
+    ("if 0 then stop\n*.* /x", "pass"),
+    ("if 1 then stop\n*.* /x", "fail"),
+    ("if 0 then /x", "fail"),
+    (':msg, contains, "x" stop\n*.* /x', "unknown"),
+    (':msg, contains, "x" ~\n*.* /x', "unknown"),
+    (':msg, contains, "x" /y\n& stop\n*.* /x', "pass"),
+    (':msg, contains, "x" /y\n& ~\n*.* /x', "pass"),
+    ('*.* /x\n:msg, contains, "x" stop', "pass"),
+    (':syslogfacility-text, isequal, "auth" stop\n*.* /x', "fail"),
+    (':syslogfacility-text, isequal, "mail" stop\n*.* /x', "pass"),
+    (':fromhost-ip, !isequal, "127.0.0.1" stop\n*.* /x', "pass"),
+    (':programname, regex, "^cron" stop\n*.* /x', "unknown"),
+    ('if ($msg contains "x") then stop\n*.* /x', "unknown"),
+    ("if $syslogfacility-text == ['auth','authpriv'] then /x", "pass"),
+    ("if $syslogfacility-text != ['auth','authpriv'] then /x", "fail"),
+    ("if $syslogfacility == 4 then /x", "pass"),
+    ("if $syslogseverity <= 6 then /x", "fail"),
+    ("if not ($syslogfacility-text == 'mail') then /x", "pass"),
+    ("if $syslogfacility-text == 'auth' or $syslogfacility-text == 'mail' and $syslogseverity == 3 then /x", "fail"),
+    ('if ($msg contains "x" and $syslogfacility == 2) then stop\n*.* /x', "pass"),
+    ('if re_match($msg, "x") then stop\n*.* /x', "unknown"),
+    ('if $inputname == "imtcp" then stop\n*.* /x', "pass"),
+    ("if prifilt('auth.*') then /x", "pass"),
+    ("if prifilt('mail.*') then /y\nelse /x", "pass"),
+    ('if $msg contains "x" then /y\nelse /x', "pass"),
+    ("*.* {\n /x\n stop\n}", "pass"),
+    ("*.* {\n stop\n}\n*.* /x", "fail"),
+    ('ruleset(name="own") { /x\n stop\n}\n*.* call own', "pass"),
+    ('ruleset(name="own") { action(type="omfile" file="/x") }', "fail"),
+    ('ruleset(name="own") { stop }\n*.* call own\n*.* /x', "fail"),
+    ('ruleset(name="own" queue.type="LinkedList") { stop }\n*.* call own\n*.* /x', "pass"),
+    ("call nothing\n*.* /x", "pass"),
+    ('ruleset(name="one") { call one }\ncall one\n*.* /x', "unknown"),
+    ('call_indirect "own";\n*.* /x', "unknown"),
+    ("foreach ($.i in $!x) do { stop }\n*.* /x", "unknown"),
+    ('set $.x = "1";\n*.* /x', "pass"),
+    ("$RuleSet own\n*.* /x", "fail"),
+    ("$RuleSet own\n*.* /x\n$DefaultRuleset own", "pass"),
+    ("*.* /x;NoSuchTemplate", "fail"),
+    ('$template T,"%msg%\\n"\n*.* /x;T', "pass"),
+    ('template(name="T" type="string" string="%timestamp%\\n")\n*.* /x;T', "unknown"),
+    ('template(name="T" type="list") {\n property(name="msg")\n constant(value="*.* stop")\n}\n*.* /x;T', "pass"),
+    ('template(name="T" type="list") {\n constant(value="x")\n}\n*.* action(type="omfile" file="/x" template="T")',
+     "unknown"),
+    ("*.* /x\n!prog\n+host", "pass"),
+    ("*.* /x }", "fail"),
+    ("*.* stop;\n*.* /x", "pass"),
+    ("/* *.* /x */ mail.* /y", "fail"),
+    ("# note \\\nauth.* stop\n*.* /x", "pass"),
+    ("*.*;\\\n\tauth.none\t/x", "fail"),
+    ('*.* action(type="omfile" file="/x" action.execOnlyEveryNthTime="5")', "fail"),
+    ("$ActionExecOnlyOnceEveryInterval 60\n*.* /x", "fail"),
+    ("$ActionExecOnlyWhenPreviousIsSuspended on\n*.* /x", "fail"),
+    # What taking away from nothing comes to differs from release to release.
+    ("auth.!=debug /x\nauth.=debug /x", "unknown"),
+    # Nobody knows what a rsyslog does that refuses its configuration.
+    ("auth.most /y\n*.* /x", "unknown"),
+    ('*.* /x\n*.* action(type="omfile" file="/y"', "unknown"),
+    ('include(text="auth.* stop")\n*.* /x', "unknown"),
+    ("if $msg contains 'x' /y\n*.* /x", "unknown"),
+    ("*.* {\n}\n*.* /x", "unknown"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("said", "status"), COURSES)
+def test_what_becomes_of_a_message(said, status):
+    found = syslog.writes(facts(configs={"rsyslog": numbered(said)}), "auth")
+    assert found.status == status, found
+    assert found.evidence.isprintable() and (status != "unknown" or "/etc/x line " in found.evidence)
+
+
+def test_the_line_on_which_it_depends_is_named():
+    said = ':msg, contains, "x" /y\n:msg, contains, "y" stop\n:msg, contains, "z" /y\n*.* /x'
+    found = syslog.writes(facts(configs={"rsyslog": numbered(said)}), "auth", "cron")
+    assert found.evidence == (
+        'whether rsyslog writes each of auth, cron depends on what it says: :msg, contains, "y" stop (/etc/x line 2)'
+    )
 
 
 def test_the_line_that_decides_is_named():
