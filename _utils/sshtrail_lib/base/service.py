@@ -27,7 +27,15 @@ INIT_DIR = "/etc/init.d"
 # One link for each runlevel in which the service starts; Debian's and Red Hat's place for them.
 RUNLEVELS = "/etc/rc{}.d"
 # Where systemd's links tell what starts at boot, and what was changed by hand.
-UNITS = [f"/etc/systemd/system{wanted}" for wanted in ("", "/multi-user.target.wants", "/sockets.target.wants")]
+UNITS = [
+    *(f"/etc/systemd/system{wanted}" for wanted in ("", "/multi-user.target.wants", "/sockets.target.wants")),
+    "/run/systemd/system",
+]
+#: systemctl(1), is-enabled: these have no link of their own that lasts; they start where a target wants them.
+WANTED = ("static", "indirect", "generated")
+#: What wants a unit; a target that the host does not boot to is none.
+WANTS = ("WantedBy", "RequiredBy", "UpheldBy")
+ELSEWHERE = ("rescue.target", "emergency.target", "shutdown.target", "reboot.target", "poweroff.target", "halt.target")
 #: Of a unit, or of a script below /etc/init.d: no path, and no option (systemd.unit(5)).
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,254}")
 START_LINK = r"S\d+{}"
@@ -154,9 +162,37 @@ def _settled(minion: Minion, name: str) -> bool:
 
 
 def _itself_or_socket(minion: Minion, name: str, what: str) -> bool:
-    ask = minion.call[f"service.{what}"]
+    systemd = bool(salt.utils.systemd.booted(minion.context))
+
+    def ask(unit: str) -> bool:
+        by_systemd = systemd and what == "enabled"
+        return _starts(minion, unit) if by_systemd else bool(minion.call[f"service.{what}"](unit))
+
     # Ubuntu has ssh.socket enabled and ssh.service not; to enable that too would end the activation on demand.
-    return ask(name) or (salt.utils.systemd.booted(minion.context) and ask(f"{name}.socket"))
+    return ask(name) or (systemd and ask(f"{name}.socket"))
+
+
+def _starts(minion: Minion, unit: str) -> bool:
+    """
+    Tell whether systemd starts a ``unit`` (str) at the next boot.
+
+    Its exit status, which Salt goes by, is 0 too for a link below /run, which is gone by then, and for a unit that
+    nothing wants.
+    """
+    state = minion.run("systemctl", "is-enabled", "--", unit)["stdout"].strip()
+    if state == "alias":
+        # Of an alias only the unit that it leads to is told.
+        unit = _shown(minion, unit, "Id")[0]
+        state = minion.run("systemctl", "is-enabled", "--", unit)["stdout"].strip()
+    if state not in WANTED:
+        return state == "enabled"
+    return any(one.endswith(".target") and one not in ELSEWHERE for one in _shown(minion, unit, *WANTS))
+
+
+def _shown(minion: Minion, unit: str, *properties: str) -> list[str]:
+    """Return the words (list of str) that properties (str) of a ``unit`` (str) have."""
+    told = minion.run("systemctl", "show", *(f"--property={one}" for one in properties), "--", unit)["stdout"]
+    return [word for line in told.splitlines() for word in line.partition("=")[2].split()] or [""]
 
 
 def _enable(minion: Minion, name: str) -> dict[str, typing.Any]:

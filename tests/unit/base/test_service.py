@@ -26,7 +26,8 @@ def up():
 def host(up, monkeypatch):
     """A Debian that booted with systemd, as Salt has it (Minion)."""
     monkeypatch.setattr(salt.utils.systemd, "booted", lambda _context: True)
-    ask = dict.fromkeys(("service.status", "service.enabled"), up.__contains__)
+    said = {True: {"retcode": 0, "stdout": "enabled\n"}, False: {"retcode": 1, "stdout": "disabled\n"}}
+    ask = {"service.status": up.__contains__, "cmd.run_all": lambda argv, **_options: said[argv[-1] in up]}
     return Minion(ask, {}, {}, {"os_family": "Debian"})
 
 
@@ -38,6 +39,45 @@ def host(up, monkeypatch):
 def test_a_socket_stands_for_its_service(host, up, ask, units, is_so):
     up.update(units)
     assert getattr(service, ask)(host, "ssh") is is_so
+
+
+#: What systemctl is-enabled prints, what wants the unit, and whether it starts at the next boot: systemctl(1).
+STATES = [
+    ("enabled", "", True),
+    ("enabled-runtime", "multi-user.target", False),
+    ("linked", "", False),
+    ("linked-runtime", "", False),
+    ("masked", "multi-user.target", False),
+    ("masked-runtime", "multi-user.target", False),
+    ("static", "sysinit.target", True),
+    ("static", "", False),
+    ("static", "other.service", False),
+    ("static", "rescue.target", False),
+    ("indirect", "", False),
+    ("indirect", "multi-user.target sockets.target", True),
+    ("generated", "multi-user.target", True),
+    ("generated", "", False),
+    ("transient", "multi-user.target", False),
+    ("disabled", "", False),
+    ("bad", "", False),
+    ("not-found", "", False),
+    ("", "", False),
+]
+
+
+@pytest.mark.parametrize(("state", "wanted", "starts"), STATES)
+@pytest.mark.parametrize("alias", [False, True])
+def test_what_systemd_starts_at_the_next_boot(host, state, wanted, starts, alias):
+    def run(argv, **_options):
+        if argv[1] == "show":
+            words = ["auditd.service"] if "--property=Id" in argv else [wanted]
+            return {"retcode": 0, "stdout": f"WantedBy={words[0]}\nRequiredBy=\n"}
+        said = "alias" if alias and argv[-1] == "other" else state if argv[-1] in ("other", "auditd.service") else ""
+        # The exit status alone would say yes to most of these.
+        return {"retcode": 0, "stdout": f"{said}\n"}
+
+    minion = host._replace(call={"cmd.run_all": run})
+    assert service.enabled(minion, "other") is starts
 
 
 class Scripts:
