@@ -191,8 +191,9 @@ def effective(facts: Facts, name: str) -> Finding:
     remedy, seen, wrong = f"sshtrail:sshd:config:{keyword}: {proposed}", [], []
     # How others than root come in says nothing of root.
     asked = sshd.root if keyword == "PermitRootLogin" and sshd.root else sshd.branches
-    for criteria, values in asked.items():
-        now = values.get(keyword.lower(), Value("unset", "default"))
+    # Where several blocks are for everybody together, nobody has what stands before them.
+    told = {criteria: values[keyword.lower()] for criteria, values in asked.items() if keyword.lower() in values}
+    for criteria, now in (told or {"": Value("unset", "default")}).items():
         if not criteria and keyword.lower() in sshd.overruled:
             now = Value(sshd.overruled[keyword.lower()], "the command line of the sshd that runs")
         place = f"({'sshd' if now.where == 'default' else ''}{_default(now)})"
@@ -207,8 +208,8 @@ def effective(facts: Facts, name: str) -> Finding:
         return judged(False, f"{seen[0]}, but {sshd.unread}", "daemon", "salt '*' sshd_config.diff", keyword, "sshd")
     # Of one block there can be several kinds of members.
     blocks = {criteria.partition(" (")[0] for criteria in asked if criteria}
-    told = f"{seen[0]}, and as good in each of {len(blocks)} Match blocks" if blocks else seen[0]
-    return judged(True, told, "effective")
+    said = f"{seen[0]}, and as good in each of {len(blocks)} Match blocks" if blocks else seen[0]
+    return judged(True, said, "effective")
 
 
 def _default(now: Value) -> str:

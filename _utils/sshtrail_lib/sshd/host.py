@@ -22,7 +22,19 @@ from sshtrail_lib.base import memory as base_memory
 from sshtrail_lib.base.memory import Memory
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.base.transaction import Transaction
-from sshtrail_lib.sshd import accounts, guard, include, keywords, language, match, members, oracle, recall, values
+from sshtrail_lib.sshd import (
+    accounts,
+    cover,
+    guard,
+    include,
+    keywords,
+    language,
+    match,
+    members,
+    oracle,
+    recall,
+    values,
+)
 from sshtrail_lib.sshd import asked as sshd_asked
 from sshtrail_lib.sshd import beside as sshd_beside
 from sshtrail_lib.sshd import effective as sshd_effective
@@ -113,20 +125,42 @@ def branches(
     names
         Keywords (collection of str) of which also those are told for whom a block decides and not for its example.
 
-    Each is as :func:`effective` has it, for an example of a connection that the block is for.
+    Each is as :func:`effective` has it, for an example of a connection that the block is for. Of these keywords what
+    stands before all blocks is left out where the blocks leave nobody to it.
     """
     tree = _load(minion, path)
-    samples = {"": members.anybody(tree)._replace(user=user)}
+    samples, criteria = {"": members.anybody(tree)._replace(user=user)}, {}
     for one in sshd_plan.criteria(tree):
         sample = match.sample(one, tree.daemon.names)._replace(anybody=True)
         if user is not None:
             others = tuple(given for given in one if given[0] not in ("user", "group", "invalid-user"))
             sample = sample._replace(user=user, criteria=others)
         if match.meets(one, sample, tree.daemon):
-            samples[match.text(one)] = sample
+            samples[match.text(one)], criteria[match.text(one)] = sample, one
     samples |= members.others(tree, names, user)
-    found = {name: sshd_effective.effective(tree, one) for name, one in samples.items()}
+    found = {name: dict(sshd_effective.effective(tree, one)) for name, one in samples.items()}
+    for name in names:
+        _left(tree, name, found, {"": (), **criteria}, user)
     return {name: {key: _described(one) for key, one in sorted(values.items())} for name, values in found.items()}
+
+
+def _left(
+    tree: Tree, name: str, found: dict[str, dict[str, Effective]], criteria: dict[str, match.Criteria], user: str | None
+) -> None:
+    """Leave out what nobody gets, and add what somebody gets who meets no block with the keyword ``name`` (str)."""
+    for of, own in criteria.items():
+        one = found[of].get(name)
+        blocks = [each.criteria for each in one.deciding if each.criteria] if one else []
+        if not one or (blocks and of):
+            continue
+        somebody = cover.left(tree, name, own, user)
+        if not blocks and somebody is None:
+            del found[of][name]
+        elif blocks and somebody:
+            before = sshd_effective.effective(tree, Connection()).get(name)
+            told = [each[name] for key, each in found.items() if key.startswith(f"{match.text(blocks[0])} (")]
+            if before and before not in told:
+                found[f"{match.text(blocks[0])} (not {members.shown(somebody)})"] = {name: before}
 
 
 def lowered(minion: Minion, path: str) -> list[str]:

@@ -88,11 +88,12 @@ def others(tree: Tree, names: Iterable[str], user: str | None = None) -> dict[st
             met = any(match.meets(one, sample, tree.daemon) for one in rivals)
             one = example((criteria, *own), tree.daemon, rivals) if met else None
             if one:
-                found[f"{match.text(criteria)} ({_shown(one)})"] = one
+                found[f"{match.text(criteria)} ({shown(one)})"] = one
     return found
 
 
-def _shown(one: Connection) -> str:
+def shown(one: Connection) -> str:
+    """Return how a Connection is told from others (str), for a person."""
     told = [f"{match.spelling(name)} {getattr(one, field)}" for name, field in _FIELDS.items() if getattr(one, field)]
     return " ".join(told) or "in another group"
 

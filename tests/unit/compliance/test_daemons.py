@@ -172,6 +172,17 @@ def test_how_others_than_root_come_in_says_nothing_of_root():
     assert checks.look(sshd(root={"": bad}), "sshd_set_loglevel_info", "CIS").status == "pass"
 
 
+def test_what_nobody_has_is_no_fault():
+    values_of_nobody = {key: value for key, value in values(KEYWORDS, SSHD).items() if key != "loglevel"}
+    bad, good = (values({**KEYWORDS, "loglevel": one}, SSHD) for one in ("QUIET", "VERBOSE"))
+    found = checks.look(
+        sshd({"": values_of_nobody, "User a": good, "User *,!a": good}), "sshd_set_loglevel_info", "CIS"
+    )
+    assert found.status == "pass"
+    found = checks.look(sshd({"": values_of_nobody, "User a": good, "User *,!a": bad}), "sshd_set_loglevel_info", "CIS")
+    assert found.status == "fail" and "for Match User *,!a" in found.evidence
+
+
 def test_a_sshd_that_has_not_read_its_files_fails():
     found = checks.look(sshd(unread="the sshd that runs has not read it"), "sshd_disable_root_login", "CIS")
     assert (found.status, found.layer) == ("fail", "daemon")

@@ -113,6 +113,63 @@ def test_for_whom_a_block_decides_that_is_not_its_example(minion, tmp_path, said
     assert {name: one["MaxSessions"]["value"] for name, one in found.items() if "(" in name} == told
 
 
+#: Match lines that all set MaxSessions 5 after a MaxSessions 50 for everybody, what stands before them, and whether
+#: somebody is left who has the 50 (sshd -T -C).
+TOGETHER = [
+    (["Address 0.0.0.0/0", "Address ::/0"], "", False),
+    (["Address 0.0.0.0/0,::/0"], "", False),
+    (["Address 0.0.0.0/1,128.0.0.0/1", "Address ::/1,8000::/1"], "", False),
+    (["Address 0.0.0.0/0", "Address ::/1"], "", True),
+    (["Address 0.0.0.0/0", "Address ::/1,fc00::/7"], "", True),
+    (["Address 0.0.0.0/0"], "", True),
+    (["Address 0.0.0.0/0"], "AddressFamily inet", False),
+    (["Address ::/0"], "AddressFamily inet6", False),
+    (["Address ::/0"], "ListenAddress ::1", False),
+    (["Address 0.0.0.0/0,2001:db8::/32"], "", True),
+    (["Address *,!10.0.0.0/8", "Address 10.0.0.0/8"], "", False),
+    (["Address *,!10.0.0.0/8", "Address 10.0.0.0/9"], "", True),
+    (["Address *,!10.*", "Address 10.*"], "", False),
+    (["Address *,!10.0.0.0/8", "User *"], "", False),
+    (["User *,!root", "User root"], "", False),
+    (["User *,!root,!bob", "User root"], "", True),
+    (["User *,!a*", "User a*"], "", False),
+    (["User *,!a*", "User ab*"], "", True),
+    (["User ?*"], "", False),
+    (["User ?", "User ??*"], "", False),
+    (["User ??*"], "", True),
+    (["User *,!root", "User root Address 10.0.0.0/8"], "", True),
+    (["User *,!root", "User root Address 0.0.0.0/0", "User root Address ::/0"], "", False),
+    (["Group *,!wheel", "Group wheel"], "", False),
+    (["Group a,!b", "Group *,!a"], "", True),
+    (["Group *"], "", False),
+    (["LocalPort 22"], "", False),
+    (["LocalPort 22"], "Port 22\nPort 2222", True),
+    (["LocalPort 22", "LocalPort 2222"], "Port 22\nPort 2222", False),
+    (["LocalAddress 192.0.2.1"], "ListenAddress 192.0.2.1", False),
+    (["LocalAddress 192.0.2.1"], "", True),
+    (["Host *"], "", False),
+    (["Host *,!*.example.net", "Host *.example.net"], "UseDNS yes", False),
+    (["Host *.example.net"], "UseDNS yes", True),
+    (["all"], "", False),
+]
+
+
+@pytest.mark.parametrize(("blocks", "before", "left"), TOGETHER)
+def test_several_blocks_can_leave_nobody_to_what_stands_before_them(minion, tmp_path, blocks, before, left):
+    matches = "".join(f"Match {one}\nMaxSessions 5\n" for one in blocks)
+    (tmp_path / "main").write_text(f"{before}\nMaxSessions 50\n{matches}")
+    found = host.branches(minion, str(tmp_path / "main"), None, ["MaxSessions", "LogLevel"])
+    values = [one["MaxSessions"]["value"] for one in found.values() if "MaxSessions" in one]
+    assert ("50" in values) is left and "5" in values
+
+
+def test_who_meets_one_block_is_not_left_where_others_are_for_everybody(minion, tmp_path):
+    said = "MaxSessions 50\nMatch User bob\nLogLevel INFO\nMatch Address 0.0.0.0/0\nMaxSessions 5\n"
+    (tmp_path / "main").write_text(f"{said}Match Address ::/0\nMaxSessions 6\n")
+    found = host.branches(minion, str(tmp_path / "main"), None, ["MaxSessions"])
+    assert "50" not in [one["MaxSessions"]["value"] for one in found.values() if "MaxSessions" in one]
+
+
 def test_for_whom_of_one_account_a_block_decides(minion, tmp_path):
     blocks = "Match User bob,root\nPermitRootLogin no\nMatch User bob,root,carol\nPermitRootLogin yes\n"
     (tmp_path / "main").write_text(blocks)
