@@ -66,7 +66,8 @@ def fleet(tgt="*", tgt_type="glob", batch=None, timeout=60, table=None):
     ``no answer``. ``looked`` is how many seconds ago it has looked at itself (int), None for never.
 
     ``salt-run`` ends with 1 where a host needs something more (it differs, is silent, has no policy …), and tells on
-    stderr that it waits. ``--out=highstate`` shows one state for each host.
+    stderr that it waits. ``--out=highstate`` shows one state for each host. Where the repairs of all hosts wait for a
+    process of the master that gives no sign of life, stderr tells which, and the status is 1.
 
     CLI Example:
 
@@ -85,7 +86,8 @@ def fleet(tgt="*", tgt_type="glob", batch=None, timeout=60, table=None):
         return _answer({"Error": "Interrupted; nobody was touched."}, shown.INTERRUPTED)
     if not by_hand:
         return fleet_standing.table(rows) if table else rows
-    status = 0 if all(map(fleet_standing.good, rows.values())) else shown.FAILED
+    stuck = shown.warning(__opts__, fleet_repairs.stuck(site))
+    status = 0 if all(map(fleet_standing.good, rows.values())) and not stuck else shown.FAILED
     text = None if table is False else fleet_standing.table(rows)
     return _answer(rows, status, text, shown.states(rows, fleet_standing.good))
 
@@ -359,7 +361,8 @@ def remediate(minion=None):
     and only where the master's own pillar says ``repair``. One run at a time works, in batches; others leave their
     minion to it and return at once. Each repair is told by an event: ``sshtrail/drift/repaired`` or ``…/failed``, and
     ``…/stopped``, once, when a host is left to a person. The option ``sshtrail_remediate`` of the master's
-    configuration sets the limits: :class:`sshtrail_lib.fleet.remedy.Limits`.
+    configuration sets the limits: :class:`sshtrail_lib.fleet.remedy.Limits`. A run that was stopped, and gives no sign
+    of life for a while, is told by ``sshtrail/drift/stuck``; another goes on in its place.
 
     Returns what was done (dict of minion id to str).
 
@@ -379,7 +382,8 @@ def repairs():
     Return what was repaired within the last hour, and who is left to a person (dict by minion id).
 
     Each has ``repaired`` and ``failed`` (int), ``last`` (str, ISO 8601 in UTC, or None) and ``stopped`` (str: why, ""
-    while it goes on; :py:func:`clear` lets it go on).
+    while it goes on; :py:func:`clear` lets it go on). Where the repairs of all hosts wait for a process of the master
+    that gives no sign of life, ``salt-run`` tells on stderr which, and ends with 1.
 
     CLI Example:
 
@@ -387,7 +391,11 @@ def repairs():
 
         salt-run sshtrail.repairs
     """
-    return fleet_repairs.shown(_master())
+    site = _master()
+    told = fleet_repairs.shown(site)
+    if shown.by_hand(__opts__, "sshtrail.repairs") and shown.warning(__opts__, fleet_repairs.stuck(site)):
+        return _answer(told, shown.FAILED)
+    return told
 
 
 @shown.refusing

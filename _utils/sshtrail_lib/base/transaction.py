@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import errno
-import fcntl
 import hashlib
 import json
 import os
-import stat
-import time
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -22,14 +18,10 @@ import salt.utils.files
 from salt.exceptions import CommandExecutionError
 
 from sshtrail_lib.base import files, store
+from sshtrail_lib.base.locks import DEADLINE, Busy, lock
 from sshtrail_lib.base.minion import Minion
 
-#: Seconds to wait for another change of the same kind; the longest one waits 30 s for each of two answers of sshd.
-DEADLINE = 120
-
-
-class Busy(CommandExecutionError):
-    """Another run changes the same configuration and did not end in time; nothing was touched."""
+__all__ = ["DEADLINE", "Busy", "Transaction", "lock", "put"]
 
 
 class Transaction:
@@ -162,61 +154,6 @@ def put(path: str, data: bytes | None, mode: int = 0o644, owner: tuple[int, int]
         files.remove(path)
     elif files.read(path) != data:
         files.replace(path, data, mode, owner)
-
-
-@contextlib.contextmanager
-def lock(path: str, deadline: float = DEADLINE) -> Iterator[None]:
-    """
-    Hold the lock file at ``path`` (str), which only this user can open, and wait for it no longer than ``deadline``
-    (float, seconds).
-
-    Raises :class:`Busy`, and CommandExecutionError where the file cannot be used. The lock goes with the process, also
-    when that is killed.
-    """
-    handle, holder = _opened(path), os.getpid()
-    try:
-        _wait(handle, path, deadline)
-        yield
-    finally:
-        if os.getpid() == holder:
-            # A child that was forked meanwhile, and lives on, has the same open file.
-            fcntl.flock(handle, fcntl.LOCK_UN)
-        os.close(handle)
-
-
-def _opened(path: str) -> int:
-    directory = os.path.dirname(path)
-    with contextlib.ExitStack() as stack:
-        try:
-            os.makedirs(directory, mode=0o700, exist_ok=True)
-            # Who owns the directory, or a link to it, could put another file there at any time.
-            if {os.lstat(directory).st_uid, os.stat(directory).st_uid} != {os.geteuid()}:
-                raise PermissionError(errno.EPERM, "its directory is somebody else's")
-            os.chmod(directory, 0o700)
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
-            stack.callback(os.close, handle)
-            found = os.fstat(handle)
-            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
-                raise PermissionError(errno.EPERM, "it is no file of this user's")
-            os.fchmod(handle, 0o600)
-        except OSError as exc:
-            raise CommandExecutionError(f"Cannot hold the lock {path}: {exc.strerror}; nothing was touched.") from exc
-        stack.pop_all()
-    return handle
-
-
-def _wait(handle: int, path: str, deadline: float) -> None:
-    end = time.monotonic() + deadline
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() >= end:
-                raise Busy(
-                    f"Another run holds {path} for more than {deadline:g} seconds; nothing was touched."
-                ) from None
-            time.sleep(0.05)
 
 
 def _packed(data: bytes | None) -> str | None:

@@ -21,6 +21,8 @@ FOUND, GONE, SILENCED, RESUMED = (PREFIX + kind for kind in ("found", "gone", "s
 #: What the master tells.
 REPAIRED, FAILED, STOPPED = (PREFIX + kind for kind in ("repaired", "failed", "stopped"))
 SILENT, HEARD = (PREFIX + kind for kind in ("silent", "heard"))
+#: What the master tells of one of its own processes, for which the repairs of all hosts wait.
+STUCK = PREFIX + "stuck"
 
 #: What a minion tells of its audit log, which auditd has suspended, or writes again.
 LOG_SUSPENDED, LOG_RESUMED = "sshtrail/trail/suspended", "sshtrail/trail/resumed"
@@ -178,3 +180,20 @@ def vigil(minion: str, since: float, reason: str = "") -> Body:
         Why it counts as silent (str), "" when it was heard again.
     """
     return {"version": VERSION, "id": minion, "since": text.iso(since), "reason": text.line(reason, 5 * LONGEST_VALUE)}
+
+
+def stuck(pid: int, since: float, taken: bool, reason: str) -> Body:
+    """
+    Return the body of the event :data:`STUCK` (dict): ``version``, ``pid``, ``since``, ``taken`` and ``reason``.
+
+    pid
+        The process that holds the lock of all repairs, and gives no sign of life (int).
+    since
+        When it gave the last one (float, seconds since the epoch).
+    taken
+        Whether another run goes on in its place (bool).
+    reason
+        The same as a sentence (str).
+    """
+    told = {"pid": pid, "since": text.iso(since), "taken": taken}
+    return {"version": VERSION, **told, "reason": text.line(reason, 5 * LONGEST_VALUE)}

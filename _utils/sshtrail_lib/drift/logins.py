@@ -25,6 +25,8 @@ FORMAT = 1
 ABOUT_LOGINS = re.compile(rb"type=USER_(?:START|END|LOGIN|LOGOUT) [^\n]*sshd")
 #: Bytes by which the log may have grown to be searched for these; after more, it is just read.
 MOST_BYTES = 64 * 2**20
+#: Seconds after which somebody who is still at it is told: a log can be large.
+LONG = 900.0
 
 Known = dict[str, typing.Any]
 
@@ -46,14 +48,22 @@ def attend(minion: Minion, asked: str) -> str:
         # A log can be large: the look for drift does not wait for it, and neither does another of these.
         with transaction.lock(os.path.join(minion.cachedir, "sshtrail", "logins.lock"), 0):
             return _attend(minion, asked)
-    except transaction.Busy:
-        return str(known.get("failed") or "")
+    except transaction.Busy as exc:
+        return _waits(exc) or str(known.get("failed") or "")
     except Exception as exc:  # noqa: BLE001 - whatever it is, the heartbeat has to tell it
         log.error("Logins cannot be told: %s", exc, exc_info=not isinstance(exc, SaltException))
         why = text.line(f"{getattr(exc, 'message', exc)}" or type(exc).__name__)
         failed = f"logins cannot be told: {why}"
         store.remember(_path(minion), {"format": FORMAT, **_known(minion), "again": True, "failed": failed})
         return failed
+
+
+def _waits(busy: transaction.Busy) -> str:
+    """Return why logins are told by nobody for now (str), "" where somebody is at it."""
+    who = busy.holder
+    if who is None or not (who.stopped() or abs(time.time() - who.since) > LONG):
+        return ""
+    return f"logins are not told: they wait for {who.said()}"
 
 
 def _attend(minion: Minion, asked: str) -> str:

@@ -109,6 +109,23 @@ class Crew:
             self.hosts[name] = Repair(claims[name], time.time())
             self._waiting.append(name)
 
+    def resume(self, jid: str, hosts: Mapping[str, Repair]) -> None:
+        """
+        Go on with repairs that another has begun, and has not brought to an end: nothing is published again.
+
+        jid
+            The job that applies the policy (str).
+        hosts
+            The repairs (mapping by id).
+        """
+        self.hosts |= hosts
+        begun = min(repair.started for repair in hosts.values())
+        # What was answered meanwhile is there; whether the others are at work has to be asked first.
+        left = max(2 * self._limits.timeout, self._limits.longest - (time.time() - begun))
+        times = {"timeout": self._limits.timeout, "longest": min(left, self._limits.longest)}
+        asked = Question(self._publish, self._mine, hosts, answer.APPLY, jid=jid, **times)
+        self._asked.append((asked, float("-inf"), self._has_applied))
+
     def busy(self) -> bool:
         """Tell whether a step at once would do something, or waits itself (bool), and nobody should sleep before."""
         return self._pillars.asked() > 0

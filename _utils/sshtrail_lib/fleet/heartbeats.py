@@ -13,10 +13,11 @@ import time
 
 from salt.exceptions import SaltInvocationError
 
-from sshtrail_lib.base import store, text, transaction
+from sshtrail_lib.base import store, text
 from sshtrail_lib.drift import event, heartbeat
+from sshtrail_lib.fleet import lease, pillars, repairs, vigil
 from sshtrail_lib.fleet import master as fleet_master
-from sshtrail_lib.fleet import pillars, vigil
+from sshtrail_lib.fleet.lease import Turn
 from sshtrail_lib.fleet.master import Master
 from sshtrail_lib.fleet.standing import Row
 from sshtrail_lib.fleet.vigil import Memory, Mined, Record
@@ -57,16 +58,22 @@ def watch(master: Master) -> dict[str, str]:
     """
     Take in who was heard, and tell whose silence begins or has ended; return who is not watched, and why (dict by id).
 
-    Who finds somebody else at it leaves it to him.
+    Who finds somebody else at it leaves it to him, and goes on in the place of one that gives no sign of life. One for
+    whom the repairs of all hosts wait is told by the event ``sshtrail/drift/stuck``, once.
     """
-    try:
-        with transaction.lock(_place(master, "heartbeats.lock"), 0):
-            return _round(master, time.time())
-    except transaction.Busy:
-        return {}
+    repairs.watch(master)
+    path = _place(master, "heartbeats.lock")
+    with lease.held(path, f"{path}.fence") as turn:
+        if turn.stuck:
+            log.error("Silent hosts were not told of since %s", turn.stuck.said())
+        try:
+            return _round(master, turn, time.time()) if turn else {}
+        except lease.LostError as exc:
+            log.error("%s", exc.message)
+            return {}
 
 
-def _round(master: Master, now: float) -> dict[str, str]:
+def _round(master: Master, turn: Turn, now: float) -> dict[str, str]:
     known = _remembered(master)
     since, mined = vigil.listens(known, now), _mined(master, master.minions("*", "glob"))
     records = {name: vigil.heard(known.records.get(name), one, now) for name, one in mined.items()}
@@ -75,15 +82,17 @@ def _round(master: Master, now: float) -> dict[str, str]:
     missed = {name: vigil.trouble(record, mined[name].beat, now, since) for name, record in records.items()}
     due = vigil.due(known, missed, now)[:most]
     for name, told in pillars.asked(functools.partial(_expected, master), due):
+        turn.sign()
         expected, wrong = told or UNCOMPILED
         # A pillar that is wrong, perhaps for a moment, takes nobody the time that he had.
         allowed = max(expected, records[name].allowed) if wrong else expected
         records[name] = vigil.asked(records[name], allowed, now)
         why = vigil.trouble(records[name], mined[name].beat, now, since)
         missed[name] = _both(why, wrong) if expected else ""
-    for name, why in missed.items():
-        records[name] = _told(master, name, records[name], why)
-    store.save(_place(master, "heartbeats.json"), vigil.stored(known))
+    with turn.sure():
+        for name, why in missed.items():
+            records[name] = _told(master, name, records[name], why)
+        store.save(_place(master, "heartbeats.json"), vigil.stored(known))
     return {name: why for name, why in missed.items() if why}
 
 

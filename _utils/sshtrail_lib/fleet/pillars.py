@@ -58,14 +58,18 @@ class _Worker:
     """
 
     def __init__(self, compile_: Asked) -> None:
-        # A child of this process knows all that it needs.
-        context = multiprocessing.get_context("fork")
-        self.pipe, theirs = context.Pipe()
-        self.name, self._until = "", 0.0
-        arguments = [theirs, self.pipe, compile_, os.getpid()]
-        self.process = context.Process(target=_serve, args=arguments, daemon=True)
-        self.process.start()
-        theirs.close()
+        self.pipe, theirs = multiprocessing.Pipe()
+        self.name, self._until, parent = "", 0.0, os.getpid()
+        with theirs:
+            try:
+                # A child of this process knows all that it needs. A multiprocessing.Process would be refused where this
+                # one is itself called a daemon by whoever has started it.
+                self.pid = os.fork()
+            except OSError:
+                self.pipe.close()
+                raise
+            if not self.pid:
+                _serve(theirs, self.pipe, compile_, parent)
 
     def ask(self, name: str, seconds: float) -> None:
         """Ask for the pillar of the host ``name`` (str), which may take so long (float), and nothing else meanwhile."""
@@ -85,10 +89,21 @@ class _Worker:
 
     def end(self) -> None:
         """End the process, whatever it does: one that was stopped hears nothing else."""
-        self.process.kill()
-        # It may wait for a disk that does not answer.
-        self.process.join(GONE)
         self.pipe.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        end = time.monotonic() + GONE
+        # It may wait for a disk that does not answer.
+        while not _is_gone(self.pid) and time.monotonic() < end:
+            time.sleep(0.01)
+
+
+def _is_gone(pid: int) -> bool:
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        # Somebody else has waited for all children.
+        return True
 
 
 class Pillars:
@@ -107,6 +122,7 @@ class Pillars:
         self._names: collections.deque[str] = collections.deque()
         self._workers: list[_Worker] = []
         self._late: collections.Counter[str] = collections.Counter()
+        self._failing = 0.0
 
     def __enter__(self) -> Pillars:
         return self
@@ -131,17 +147,18 @@ class Pillars:
         after each pillar.
         """
         end = time.monotonic() + PAUSE
-        if not multiprocessing.current_process().daemon:
-            self._hand_out()
+        self._hand_out()
         while busy := self._busy():
             multiprocessing.connection.wait([worker.pipe for worker in busy], max(0.0, end - time.monotonic()))
             yield from self._handed_in(busy)
             if time.monotonic() > end:
                 return
             self._hand_out()
-        if self._names:
+        if self._names and threading.current_thread() is threading.main_thread():
             name = self._names.popleft()
             yield name, _or_none(self._compile, name, TRIES[-1])
+        elif self._names:
+            yield from self._given_up()
 
     def _busy(self) -> list[_Worker]:
         return [worker for worker in self._workers if worker.name]
@@ -157,13 +174,27 @@ class Pillars:
             name = self._names.popleft()
             idle.ask(name, TRIES[self._late[name]])
 
+    def _given_up(self) -> Iterator[tuple[str, typing.Any]]:
+        """
+        Tell that nothing is known of those who wait where no process can be started for long.
+
+        A thread cannot compile them itself: nobody could end what has no end.
+        """
+        time.sleep(PAUSE)
+        if time.monotonic() - self._failing > TRIES[0]:
+            while self._names:
+                yield self._names.popleft(), None
+
     def _begun(self) -> _Worker | None:
         try:
             worker = _Worker(self._compile)
         except OSError as exc:
-            # No memory, or too many processes: others that are there go on, or this one does it.
-            log.error("No process can be started to compile pillars: %s", exc)
+            # No memory, or too many processes or open files: others that are there go on, or this one does it.
+            if not self._failing:
+                self._failing = time.monotonic()
+                log.error("No process can be started to compile pillars: %s", exc)
             return None
+        self._failing = 0.0
         self._workers.append(worker)
         return worker
 
@@ -192,22 +223,29 @@ def asked(compile_: Asked, names: Iterable[str]) -> Iterator[tuple[str, typing.A
             yield from wanted.told()
 
 
-def _serve(pipe: Connection, theirs: Connection, compile_: Asked, parent: int) -> None:
-    """Tell what is asked by a ``pipe``, until nobody has its other end (``theirs``) any more."""
-    theirs.close()
-    # Salt's own way to end is not this process's, and whoever started it may be killed.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        # It was before this could be asked for.
-        os._exit(1)
-    list_once()
-    count_never()
-    with contextlib.suppress(EOFError, OSError):
-        while True:
+def _serve(pipe: Connection, theirs: Connection, compile_: Asked, parent: int) -> typing.NoReturn:
+    """Tell what is asked by a ``pipe``, until nobody has its other end (``theirs``) any more; the process ends then."""
+    try:
+        theirs.close()
+        # Salt's own way to end is not this process's, and whoever started it may be killed.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        # Nobody types into it.
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        list_once()
+        count_never()
+        # It may have ended before its end could be asked for.
+        while os.getppid() == parent:
             name, seconds = pipe.recv()
             pipe.send(_or_none(compile_, name, seconds, LATE))
+    except (EOFError, OSError):
+        pass
+    except BaseException:
+        log.exception("A process that compiles pillars has ended")
+    finally:
+        # Nothing of what this process would do at its end is the child's.
+        os._exit(0)
 
 
 def list_once() -> None:

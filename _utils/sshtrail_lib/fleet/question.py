@@ -48,6 +48,7 @@ class Question:
         *args: object,
         timeout: float,
         longest: float | None = None,
+        jid: str | None = None,
         **kwargs: object,
     ) -> None:
         """
@@ -59,6 +60,8 @@ class Question:
             What (one of :data:`sshtrail_lib.drift.answer.FUNCTIONS`), with its arguments.
         timeout, longest
             Seconds (float). Without ``longest``, nobody is asked whether it is at work: who has not answered is away.
+        jid
+            The number of the job that another has published (str): then they are asked whether they are at work on it.
         """
         self._publish, self._mine, self._timeout = publish, mine, timeout
         self.left, self._key = set(hosts), answer.key(function)
@@ -67,9 +70,9 @@ class Question:
         self.spoke: set[str] = set()
         self._seen: dict[str, object] = {}
         now = time.monotonic()
-        self._next, self._end = now + timeout, None if longest is None else now + longest
+        self._next, self._end = now + (0 if jid else timeout), None if longest is None else now + longest
         self._probe: Question | None = None
-        self.jid = publish(sorted(self.left), function, *args, **kwargs) if self.left else ""
+        self.jid = jid or (publish(sorted(self.left), function, *args, **kwargs) if self.left else "")
         if not self.jid:
             self._give_up(self.left, self.away)
 

@@ -18,13 +18,17 @@ import salt.utils.files
 import salt.utils.verify
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
-from sshtrail_lib.base import store, text, transaction
-from sshtrail_lib.drift import event
+from sshtrail_lib.base import locks, store, text
+from sshtrail_lib.base.locks import Holder
+from sshtrail_lib.drift import answer, event
 from sshtrail_lib.drift.claim import MINE_KEY
-from sshtrail_lib.fleet import crew, remedy
+from sshtrail_lib.fleet import begun, crew, lease, remedy
+from sshtrail_lib.fleet.begun import Begun
 from sshtrail_lib.fleet.crew import Outcome
+from sshtrail_lib.fleet.lease import Turn
 from sshtrail_lib.fleet.master import Master, Send
 from sshtrail_lib.fleet.pillars import Pillars
+from sshtrail_lib.fleet.question import Publish
 from sshtrail_lib.fleet.remedy import Limits, Record
 from sshtrail_lib.policy import arguments
 from sshtrail_lib.policy import pillar as policy_pillar
@@ -45,7 +49,8 @@ def remediate(master: Master, minion: typing.Any = None) -> dict[str, str]:
         The id of one that has just said so (str, it comes from an event); None for all whose claim is open. One whose
         key the master has not accepted is none.
 
-    Whoever finds somebody else at work leaves that to him, and returns at once.
+    Whoever finds somebody else at work leaves that to him, and returns at once; who finds one that gives no sign of
+    life tells of him, and goes on in his place.
     """
     limits = remedy.limits(master.opts.get("sshtrail_remediate"))
     if minion is None:
@@ -55,10 +60,19 @@ def remediate(master: Master, minion: typing.Any = None) -> dict[str, str]:
     done: dict[str, str] = {}
     # Asked again after the lock is free: what came in a moment before would otherwise lie there.
     while _left(master):
-        with alone(master) as is_alone:
-            if not is_alone:
+        with alone(master) as turn:
+            if turn.stuck:
+                _tell(master, turn.stuck, bool(turn))
+            if not turn:
                 break
-            done |= _worked(master, limits)
+            try:
+                _work(master, turn, limits, done)
+            except lease.LostError as exc:
+                log.error("%s", exc.message)
+                break
+            except locks.Busy as exc:
+                _tell(master, exc.holder)
+                raise
     return done
 
 
@@ -69,7 +83,7 @@ def shown(master: Master) -> dict[str, dict[str, typing.Any]]:
 
 def clear(master: Master, minion: str) -> bool:
     """Let the repairs of a host go on that was left to a person; return whether it was (bool)."""
-    with transaction.lock(_place(master, "records.lock"), DEADLINE):
+    with locks.lock(_fence(master), DEADLINE):
         known = records(master)
         record = known.pop(minion, None)
         _store(master, known)
@@ -87,17 +101,45 @@ def _lock(master: Master) -> str:
     return _place(master, "repairs.lock")
 
 
+def _fence(master: Master) -> str:
+    """Return the lock of what is done in a moment and by one alone: a job is published, a record changed."""
+    return _place(master, "records.lock")
+
+
 @contextlib.contextmanager
-def alone(master: Master) -> Iterator[bool]:
-    """Be the one that works, or learn at once that somebody else is (yields bool)."""
-    with contextlib.ExitStack() as stack:
+def alone(master: Master) -> Iterator[Turn]:
+    """Be the one that works, or learn at once that somebody else is (:class:`~sshtrail_lib.fleet.lease.Turn`)."""
+    with lease.held(_lock(master), _fence(master)) as turn:
         try:
-            stack.enter_context(transaction.lock(_lock(master), 0))
-        except transaction.Busy:
-            yield False
-            return
-        stack.callback(_at_work, master, False)
-        yield True
+            yield turn
+        finally:
+            if turn:
+                _at_work(master, False)
+
+
+def stuck(master: Master) -> str:
+    """Return in words for whom all repairs wait that gives no sign of life (str), "" for nobody."""
+    who = lease.stuck(_lock(master)) or lease.stuck(_fence(master))
+    return f"The repairs of the whole fleet wait for {who.said()}." if who else ""
+
+
+def watch(master: Master) -> None:
+    """Tell of one for whom all repairs wait: by an event and in the log, once."""
+    who = lease.stuck(_lock(master)) or lease.stuck(_fence(master))
+    if who:
+        _tell(master, who)
+
+
+def _tell(master: Master, who: Holder | None, taken: bool = False) -> None:
+    """Tell that somebody gives no sign of life, and whether this process has ``taken`` over from him (bool): once."""
+    about = [who.pid, who.since, taken] if who else None
+    if who is None or store.remembered(_place(master, "stuck.json")).get("told") == about:
+        return
+    said = f"The repairs of the whole fleet {'have waited' if taken else 'wait'} for {who.said()}."
+    said += " Another run goes on in its place." if taken else ""
+    log.error("%s", said)
+    master.call["event.send"](event.STUCK, event.stuck(who.pid, who.since, taken, said))
+    store.remember(_place(master, "stuck.json"), {"told": about})
 
 
 def _at_work(master: Master, works: bool) -> None:
@@ -181,35 +223,56 @@ def _store(master: Master, known: dict[str, Record]) -> None:
 # --- The repair -------------------------------------------------------------------------------------------------
 
 
-def _worked(master: Master, limits: Limits) -> dict[str, str]:
-    """Repair whoever has to be, until nobody is left; return what was done."""
-    done: dict[str, str] = {}
-    mine = master.mine()
+def _work(master: Master, turn: Turn, limits: Limits, done: dict[str, str]) -> None:
+    """Repair whoever has to be, until nobody is left; what was done goes into ``done`` (dict by id)."""
+    mine, notes = master.mine(), begun.Begun(_place(master, "begun.json"))
     compiled = Pillars(functools.partial(_asked_for, master))
     with master.publisher() as publish, compiled as pillars, master.events() as send:
-        team, again, looked = crew.Crew(publish, mine, pillars, limits), set[str](), 0.0
+        team = crew.Crew(_fenced(publish, turn, notes), mine, pillars, limits)
+        notes.of(team)
+        resumed = notes.resume(records(master))
+        again, looked = set[str](), 0.0
         while team.hosts or again or _left(master):
+            turn.sign()
             due = not team.hosts or time.monotonic() - looked >= crew.TOGETHER
             names, looked = (_taken(master) | again, time.monotonic()) if due else (set[str](), looked)
             # Who says something new while it is repaired is looked at once more.
-            again = names & set(team.hosts) if due else again
+            again = names & set(team.hosts) - resumed if due else again
             claims = remedy.claims({name: mine.told(name, MINE_KEY) for name in names - again})
             team.take(crew.due(claims, records(master) if claims else {}, team.hosts))
-            done |= _noted(master, send, team.step(), limits)
+            done |= _noted(master, turn, send, team.step(), limits, notes)
+            resumed &= set(team.hosts)
             if again or not names:
                 crew.pause(team)
-    return done
+        with turn.sure():
+            notes.keep()
 
 
-def _noted(master: Master, send: Send, ended: Mapping[str, Outcome], limits: Limits) -> dict[str, str]:
+def _fenced(publish: Publish, turn: Turn, notes: Begun) -> Publish:
+    """Return what publishes as ``publish`` does, but for one from whom somebody else has taken over."""
+
+    def surely(names: list[str], function: str, *args: object, **kwargs: object) -> str:
+        with turn.sure():
+            jid = publish(names, function, *args, **kwargs)
+            if function == answer.APPLY:
+                notes.add(names, jid)
+        return jid
+
+    return surely
+
+
+def _noted(
+    master: Master, turn: Turn, send: Send, ended: Mapping[str, Outcome], limits: Limits, notes: Begun
+) -> dict[str, str]:
     """Tell how repairs went, and remember it; return what was done (dict by id)."""
     if not ended:
         return {}
-    with transaction.lock(_place(master, "records.lock"), DEADLINE):
+    with turn.sure():
         known = records(master)
         for name, outcome in ended.items():
             known[name] = _told(send, name, outcome, known.get(name, Record()), limits)
         _store(master, known)
+        notes.keep()
     said = {name: f"failed: {one.said}" if one.failed else f"repaired. {one.said}" for name, one in ended.items()}
     return {name: one if ended[name].failed else one.rstrip(". ") for name, one in said.items()}
 

@@ -81,6 +81,20 @@ def answer(
     return {"retcode": status, "answer": data}
 
 
+def warning(opts: Mapping[str, typing.Any], said: str) -> bool:
+    """
+    Tell on stderr what is wrong with the master itself; return whether there is anything (bool).
+
+    opts
+        The master's configuration (mapping).
+    said
+        A sentence (str), "" for nothing.
+    """
+    if said and not opts.get("quiet"):
+        print(said, file=sys.stderr, flush=True)
+    return bool(said)
+
+
 def demand(names: list[str], tgt: object, tgt_type: str) -> None:
     """
     Raise SaltInvocationError where a target (as for ``salt`` itself) has none of ``names`` (list of str).

@@ -2,11 +2,17 @@
 drift.logins, drift.sessions: a notable login is told once, and its end once, whatever happens between two ticks.
 """
 
+import contextlib
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 from salt.exceptions import CommandExecutionError
-from sshtrail_lib.base import text
+from sshtrail_lib.base import processes, text
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.drift import event, logins, sessions
 
@@ -291,3 +297,38 @@ def test_what_nobody_can_believe_is_begun_anew(host, tmp_path):
         assert host.tick() == []
     host.come(session(7, began=host.now + 5))
     assert host.tick() == ["opened"]
+
+
+@pytest.mark.parametrize(("stopped", "age", "told"), [(True, 0, True), (False, 0, False), (False, 1000, True)])
+def test_one_that_was_stopped_with_the_lock_in_his_hand_is_told(host, tmp_path, stopped, age, told):
+    """Whoever is at a large log is not; the heartbeat has the sentence."""
+    assert logins.attend(host.minion, "one") == ""
+    path = tmp_path / "cache" / "sshtrail" / "logins.lock"
+    with held(path) as process:
+        if stopped:
+            process.send_signal(signal.SIGSTOP)
+            while not processes.stopped(process.pid):
+                time.sleep(0.01)
+        then = time.time() - age
+        os.utime(path, (then, then))
+        said = logins.attend(host.minion, "two")
+    assert bool(said) is told
+    assert not told or said.startswith(f"logins are not told: they wait for process {process.pid} (")
+    assert logins.attend(host.minion, "two") == ""
+
+
+@contextlib.contextmanager
+def held(path):
+    """Have another process hold a lock."""
+    code = (
+        "import sys\nfrom sshtrail_lib.base import locks\n"
+        "with locks.lock(sys.argv[1]):\n    print('held', flush=True)\n    sys.stdin.read()"
+    )
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code, path], env=environ, **pipes) as process:
+        try:
+            process.stdout.readline()
+            yield process
+        finally:
+            process.kill()

@@ -171,5 +171,5 @@ def test_in_a_storm_of_silence_few_pillars_are_read(fleet, monkeypatch):
 
 def test_a_lock_that_somebody_holds_is_left_to_him(fleet):
     fleet.beats("web1", 1)
-    with heartbeats.transaction.lock(heartbeats._place(fleet.site, "heartbeats.lock"), 0):
+    with heartbeats.lease.locks.lock(heartbeats._place(fleet.site, "heartbeats.lock"), 0):
         assert heartbeats.watch(fleet.site) == {}

@@ -2,6 +2,7 @@
 fleet.pillars: what is asked of a host is told later, whoever compiles it, and whatever happens meanwhile.
 """
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -54,12 +55,12 @@ def test_a_process_that_is_killed_or_stopped_is_replaced(monkeypatch, number, id
     with pillars.Pillars(digest) as asked:
         asked.ask(NAMES)
         found = told(asked) if idle else dict(asked.told())
-        hit = asked._workers[0].process.pid
+        hit = asked._workers[0].pid
         os.kill(hit, number)
         asked.ask(["late1", "late2"])
         started = time.monotonic()
         found.update(told(asked))
-        children = [worker.process.pid for worker in asked._workers]
+        children = [worker.pid for worker in asked._workers]
     assert time.monotonic() - started < 20 and not any(map(alive, [hit, *children]))
     names = {*NAMES, "late1", "late2"}
     assert found == {name: None if name in ("web3", "web5") else f"{name} False" for name in names}
@@ -83,15 +84,51 @@ def test_where_no_process_can_be_started_this_one_does_it(monkeypatch):
     assert found == {name: None if name in ("web3", "web5") else f"{name} True" for name in NAMES}
 
 
-def test_a_pillar_without_an_end_ends_in_a_thread_too(monkeypatch):
-    """What a reactor runs is in a thread, which nobody can interrupt."""
-    monkeypatch.setattr(pillars, "TRIES", (0.3, 0.3))
-    monkeypatch.setattr(pillars, "AGAIN", 0.1)
+def in_a_thread(compile_):
+    """Return what is told of two hosts to one who asks in a thread, which nobody can interrupt, as a reactor does."""
     found = {}
-    thread = threading.Thread(target=lambda: found.update(pillars.asked(endless, ["web1", "web2"])), daemon=True)
+    thread = threading.Thread(target=lambda: found.update(pillars.asked(compile_, ["web1", "web2"])), daemon=True)
     thread.start()
     thread.join(30)
-    assert found == {"web1": None, "web2": "web2"}
+    return found
+
+
+def in_a_daemon(compile_):
+    """Return the same of one whose process is a daemon to multiprocessing, which starts no process for such a one."""
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=lambda: theirs.send(in_a_thread(compile_)), daemon=True)
+    process.start()
+    try:
+        return ours.recv() if ours.poll(40) else {}
+    finally:
+        process.kill()
+        process.join()
+
+
+@pytest.mark.parametrize("asks", [in_a_thread, in_a_daemon])
+def test_a_pillar_without_an_end_ends_whoever_asks(monkeypatch, asks):
+    monkeypatch.setattr(pillars, "TRIES", (0.3, 0.3))
+    monkeypatch.setattr(pillars, "AGAIN", 0.1)
+    assert asks(endless) == {"web1": None, "web2": "web2"}
+
+
+@pytest.mark.parametrize(("failures", "expected"), [(3, "web"), (10**6, None)])
+def test_in_a_thread_nobody_else_compiles_where_no_process_can_be_started(monkeypatch, failures, expected):
+    """The moment may be over before it is given up; what a thread has begun itself, nobody could end."""
+    monkeypatch.setattr(pillars, "TRIES", (1.0, 1.0))
+    fork, failed = os.fork, []
+
+    def refuse():
+        if len(failed) < failures:
+            failed.append(1)
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return fork()
+
+    monkeypatch.setattr(os, "fork", refuse)
+    begun = time.monotonic()
+    assert in_a_thread(lambda name: name[:3]) == {"web1": expected, "web2": expected}
+    assert time.monotonic() - begun < 10
 
 
 def endless(name):
@@ -147,7 +184,7 @@ from sshtrail_lib.fleet import pillars
 asked = pillars.Pillars(lambda name: time.sleep(600))
 asked.ask([str(n) for n in range(40)])
 list(asked.told())
-print(*[worker.process.pid for worker in asked._workers], flush=True)
+print(*[worker.pid for worker in asked._workers], flush=True)
 time.sleep(600)
 """
 
