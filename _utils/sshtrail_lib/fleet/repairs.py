@@ -135,7 +135,8 @@ def _tell(master: Master, who: Holder | None, taken: bool = False) -> None:
     about = [who.pid, who.since, taken] if who else None
     if who is None or store.remembered(_place(master, "stuck.json")).get("told") == about:
         return
-    said = f"The repairs of the whole fleet {'have waited' if taken else 'wait'} for {who.said()}."
+    waited = "have waited" if taken else "wait"
+    said = f"The repairs of the whole fleet {waited} for {who.said()}."
     said += " Another run goes on in its place." if taken else ""
     log.error("%s", said)
     master.call["event.send"](event.STUCK, event.stuck(who.pid, who.since, taken, said))

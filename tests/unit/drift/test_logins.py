@@ -25,6 +25,7 @@ LOGIN = (
 CRON = (
     b"type=USER_START msg=audit(1790000000.1:8): pid=9 msg='op=PAM:session_open exe=\"/usr/sbin/cron\" res=success'\n"
 )
+BIRTH = processes.birth
 PROOF = {"argv": ["/bin/true", "sshtrail-proof-0123456789abcdef0123456789abcdef"], "exe": "/bin/true"}
 
 
@@ -300,8 +301,9 @@ def test_what_nobody_can_believe_is_begun_anew(host, tmp_path):
 
 
 @pytest.mark.parametrize(("stopped", "age", "told"), [(True, 0, True), (False, 0, False), (False, 1000, True)])
-def test_one_that_was_stopped_with_the_lock_in_his_hand_is_told(host, tmp_path, stopped, age, told):
+def test_one_that_was_stopped_with_the_lock_in_his_hand_is_told(host, tmp_path, monkeypatch, stopped, age, told):
     """Whoever is at a large log is not; the heartbeat has the sentence."""
+    monkeypatch.setattr(logins.processes, "birth", BIRTH)
     assert logins.attend(host.minion, "one") == ""
     path = tmp_path / "cache" / "sshtrail" / "logins.lock"
     with held(path) as process:
@@ -328,7 +330,7 @@ def held(path):
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen([sys.executable, "-c", code, path], env=environ, **pipes) as process:
         try:
-            process.stdout.readline()
+            assert process.stdout.readline() == b"held\n"
             yield process
         finally:
             process.kill()
