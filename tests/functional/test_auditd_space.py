@@ -143,7 +143,7 @@ def test_the_tick_tells_once_and_has_it_resumed(modules, volume, minion_opts, tm
     told = []
     calls = {name: getattr(modules.auditd_conf, name) for name in ("suspended", "resume", "resumed")}
     calls = {f"auditd_conf.{name}": function for name, function in calls.items()}
-    calls |= {"event.send": lambda tag, body: told.append((tag, body)) or True, "cmd.run_all": modules.cmd.run_all}
+    calls |= {"event.send": lambda tag, body: told.append((tag, body)) or True}
     minion = Minion(calls, {**minion_opts, "cachedir": str(tmp_path / "cache")}, {}, {})
     full = {"path": volume.conf, "action": "resume", "log": str(volume.log)}
 

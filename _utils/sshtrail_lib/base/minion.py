@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 
 from salt.exceptions import CommandExecutionError
 
-from sshtrail_lib.base import files, store
+from sshtrail_lib.base import files, programs, store
 
 #: Where a host keeps what must not outlive a boot; the option ``sshtrail.run_dir`` changes it, for tests.
 RUN_DIR = "/run/sshtrail"
@@ -51,12 +51,15 @@ class Minion(typing.NamedTuple):
         What lasts as long as this run (``__context__``).
     grains
         What Salt knows of the host (``__grains__``).
+    program
+        Runs a program, as :func:`sshtrail_lib.base.programs.run` does.
     """
 
     call: Mapping[str, Callable[..., typing.Any]]
     opts: Mapping[str, typing.Any]
     context: MutableMapping[str, typing.Any]
     grains: Mapping[str, typing.Any]
+    program: Callable[..., dict[str, typing.Any]] = programs.run
 
     @property
     def run_dir(self) -> str:
@@ -80,10 +83,29 @@ class Minion(typing.NamedTuple):
         """Whether nothing may be changed (bool)."""
         return bool(self.opts.get("test"))
 
-    def run(self, *argv: str, **options: object) -> dict[str, typing.Any]:
-        """Run a program with fixed arguments, without a shell; return ``retcode``, ``stdout`` and ``stderr`` (dict)."""
-        quiet = {"python_shell": False, "ignore_retcode": True, "output_loglevel": "quiet", "rstrip": False}
-        return self.call["cmd.run_all"](list(argv), **{**quiet, "env": {"LC_ALL": "C"}, **options})
+    def run(self, *argv: str, seconds: float | None = None, plain: bool = False) -> dict[str, typing.Any]:
+        """
+        Run a program with fixed arguments, without a shell; return ``retcode``, ``stdout`` and ``stderr`` (dict).
+
+        argv
+            Its name or path, and its arguments (str).
+        seconds
+            How long it may take (float), None for what :mod:`sshtrail_lib.base.programs` has for it.
+        plain
+            Whether it gets none of this process's variables (bool): for what lives on.
+
+        Raises :class:`~sshtrail_lib.base.programs.LateError` where it has not ended then.
+        """
+        return self.program(list(argv), seconds, PLAIN if plain else {"LC_ALL": "C"}, plain)
+
+    def salts(self, function: str, *args: object, **kwargs: object) -> typing.Any:
+        """
+        Return what a function of Salt's (str, its name) returns that may run programs; other arguments are its own.
+
+        Raises :class:`~sshtrail_lib.base.programs.LateError` where one of these does not end.
+        """
+        with programs.watched(function):
+            return self.call[function](*args, **kwargs)
 
     def remembered(
         self,

@@ -19,7 +19,6 @@ import salt.utils.systemd
 from salt.exceptions import CommandExecutionError
 
 from sshtrail_lib.base import files, kernel, processes, text
-from sshtrail_lib.base import minion as base_minion
 from sshtrail_lib.base.minion import Minion
 
 SCRIPTED = ("Debian", "RedHat", "Suse")
@@ -75,7 +74,7 @@ def check(name: str) -> str:
 def available(minion: Minion, name: str) -> bool:
     """Tell whether this host has the service ``name`` (str)."""
     check(name)
-    return _has_script(name) if _scripts(minion) else minion.call["service.available"](name)
+    return _has_script(name) if _scripts(minion) else minion.salts("service.available", name)
 
 
 def status(minion: Minion, name: str) -> bool:
@@ -143,7 +142,7 @@ def enable(minion: Minion, name: str) -> bool:
 def _do(minion: Minion, name: str, what: str, by_script: Callable[[], dict[str, typing.Any]]) -> bool:
     check(name)
     if not _scripts(minion):
-        if not minion.call[f"service.{what}"](name):
+        if not minion.salts(f"service.{what}", name):
             raise ServiceError(f"The service {name} did not {what}; its log says why.")
         return True
     done = by_script()
@@ -166,7 +165,7 @@ def _itself_or_socket(minion: Minion, name: str, what: str) -> bool:
 
     def ask(unit: str) -> bool:
         by_systemd = systemd and what == "enabled"
-        return _starts(minion, unit) if by_systemd else bool(minion.call[f"service.{what}"](unit))
+        return _starts(minion, unit) if by_systemd else bool(minion.salts(f"service.{what}", unit))
 
     # Ubuntu has ssh.socket enabled and ssh.service not; to enable that too would end the activation on demand.
     return ask(name) or (systemd and ask(f"{name}.socket"))
@@ -249,4 +248,5 @@ def _has_script(name: str) -> bool:
 
 def _run(minion: Minion, *argv: str) -> dict[str, typing.Any]:
     # What is started lives on with the variables that it gets here, and what a script says is for people.
-    return minion.run(*argv, clean_env=True, env=base_minion.PLAIN, rstrip=True, output_loglevel="debug")
+    done = minion.run(*argv, plain=True)
+    return {**done, **{name: done[name].rstrip() for name in ("stdout", "stderr")}}

@@ -18,7 +18,7 @@ from sshtrail_lib.auditd import host as auditd_host
 from sshtrail_lib.auditd import keywords as auditd_keywords
 from sshtrail_lib.auditd import language as auditd_language
 from sshtrail_lib.base import files as base_files
-from sshtrail_lib.base import kernel, processes, store, text
+from sshtrail_lib.base import kernel, processes, programs, store, text
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.compliance import configs, daemons, demanded, places, system
 from sshtrail_lib.compliance.facts import Audit, Auditd, Clock, Facts, Sshd, Value
@@ -278,7 +278,7 @@ def _behind(minion: Minion, path: str, pid: int) -> str:
 def _packages(minion: Minion, family: str) -> dict[str, str | None]:
     names = [system.package_name(name, family) for name in system.PACKAGES]
     try:
-        found = minion.call["pkg.version"](*names)
+        found = minion.salts("pkg.version", *names)
     except (SaltException, KeyError):
         return dict.fromkeys(names)
     return {name: str(found.get(name) or "") for name in names}
@@ -316,8 +316,15 @@ def _clock(minion: Minion, read: Mapping[str, configs.Lines | None]) -> Clock:
 
 
 def _synchronized(minion: Minion, running: tuple[str, ...]) -> tuple[bool | None, str]:
+    try:
+        return _told_of_clock(minion, running)
+    except programs.LateError as exc:
+        return None, exc.message
+
+
+def _told_of_clock(minion: Minion, running: tuple[str, ...]) -> tuple[bool | None, str]:
     if set(running) & set(system.CHRONY):
-        done = minion.run("chronyc", "-n", "tracking", timeout=10)
+        done = minion.run("chronyc", "-n", "tracking")
         leap = re.search(r"Leap status\s*:\s*(.*)", done["stdout"])
         if LOCAL_CLOCK.search(done["stdout"]):
             return False, "chronyc tracking: the reference is this host's own clock"
@@ -325,7 +332,7 @@ def _synchronized(minion: Minion, running: tuple[str, ...]) -> tuple[bool | None
             # Before a leap second it says that one is to be inserted or deleted.
             leap[1].strip() in ("Normal", "Insert second", "Delete second") if leap else None
         ), f"chronyc tracking: {leap[1].strip() if leap else 'no answer'}"
-    done = minion.run("timedatectl", "show", "--property=NTPSynchronized", timeout=10)
+    done = minion.run("timedatectl", "show", "--property=NTPSynchronized")
     value = done["stdout"].strip().partition("=")[2]
     told = f"timedatectl: NTPSynchronized={value or 'not told'}"
     return (value == "yes" if value and not done["retcode"] else None), told

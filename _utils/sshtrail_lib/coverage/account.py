@@ -43,7 +43,7 @@ def make(minion: Minion, account: str | None) -> state.Changes:
     changes = diff(account)
     for name, change in changes.items():
         if change["new"] is None:
-            _done(minion.call["user.delete"](name, remove=False, force=True), f"remove the account {name}")
+            _done(minion.salts("user.delete", name, remove=False, force=True), f"remove the account {name}")
         elif change["old"] is None:
             _add(minion, name)
         else:
@@ -53,20 +53,20 @@ def make(minion: Minion, account: str | None) -> state.Changes:
 
 def _add(minion: Minion, name: str) -> None:
     system = {"system": True, "createhome": False, "usergroup": True}
-    told = minion.call["user.add"](name, home=HOME, shell=SHELL, fullname="proofs that logins are recorded", **system)
+    told = minion.salts("user.add", name, home=HOME, shell=SHELL, fullname="proofs that logins are recorded", **system)
     _done(told, f"make the account {name}")
     _no_password(minion, name)
 
 
 def _correct(minion: Minion, name: str, found: dict[str, str]) -> None:
     if found["shell"] != SHELL:
-        _done(minion.call["user.chshell"](name, SHELL), f"give the account {name} its shell")
+        _done(minion.salts("user.chshell", name, SHELL), f"give the account {name} its shell")
     if found["password"] != MADE["password"]:
         _no_password(minion, name)
 
 
 def _no_password(minion: Minion, name: str) -> None:
-    _done(minion.call["shadow.set_password"](name, NO_PASSWORD), f"keep passwords from the account {name}")
+    _done(minion.salts("shadow.set_password", name, NO_PASSWORD), f"keep passwords from the account {name}")
 
 
 def _done(result: object, what: str) -> None:

@@ -151,7 +151,7 @@ def by_pam(minion: Minion, command: str, service: str = "sshd") -> Came:
     """Run a command (str) in a session of PAM's stack for sshd (its ``service``, str), which no sshd has opened."""
     asked = {"service": service, "user": NOBODY, "directory": pam_session.DIRECTORY, "command": command.split()}
     program = [sys.executable, "-I", pam_session.__file__, json.dumps(asked), "1"]
-    done = minion.run("timeout", "-k", str(GRACE), str(DEADLINE // 2), *program)
+    done = minion.run("timeout", "-k", str(GRACE), str(DEADLINE // 2), *program, seconds=2 * DEADLINE)
     try:
         answer = json.loads(done["stdout"])
         error = _refused(answer)
@@ -180,4 +180,4 @@ def _client(
     *more, command = rest
     client = ["ssh", "-n", "-T", "-F", "none", *asked, *more, "-p", str(at.port), "-l", user, "--", at.address, command]
     # It ends in time also when nobody waits for it any more.
-    return minion.run("timeout", "-k", str(GRACE), str(DEADLINE), *client)
+    return minion.run("timeout", "-k", str(GRACE), str(DEADLINE), *client, seconds=2 * DEADLINE)

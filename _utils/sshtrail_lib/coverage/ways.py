@@ -41,6 +41,8 @@ BEARING = (
 )
 #: A place that a network reaches has a port.
 _PORT = re.compile(r"^(?:vsock|[0-9.]+|\[[^]]*\]):.*[0-9]$")
+#: Seconds in which systemd tells what it has: it waits for no service then.
+ASKING = 30.0
 #: What processes of one host share, of which a container has its own: either will do.
 NAMESPACES = ("mnt", "uts")
 
@@ -445,7 +447,7 @@ def _by_systemd(minion: Minion) -> Iterator[tuple[tuple[str, ...], demand.Starte
 def _asked(minion: Minion, properties: Iterable[str], *names: str) -> str:
     # By the manager's own socket: busctl, which keeps the quotes, needs a bus.
     options = [f"--property={name}" for name in properties]
-    return str(minion.run("systemctl", "show", *options, "--", *names)["stdout"])
+    return str(minion.run("systemctl", "show", *options, "--", *names, seconds=ASKING)["stdout"])
 
 
 def _as_ways(minion: Minion, path: str, awaited: Iterable[Door]) -> tuple[list[Server], list[Door]]:

@@ -215,7 +215,7 @@ def _packages(minion: Minion, policy: Policy) -> Changes:
     if not names:
         return {}
     # All at once, for each question copies the list of everything that is installed; the answer for one is no dict.
-    found = minion.call["pkg.version"](*names)
+    found = minion.salts("pkg.version", *names)
     versions = found if isinstance(found, dict) else dict.fromkeys(names, found)
     return {name: {"old": None, "new": "installed"} for name in names if not versions.get(name)}
 

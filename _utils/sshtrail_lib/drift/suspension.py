@@ -6,6 +6,7 @@ While auditd holds its log open, and nothing else is remembered, this starts not
 
 from __future__ import annotations
 
+import contextlib
 import os
 import syslog
 import time
@@ -80,7 +81,8 @@ def _ended(minion: Minion, known: Known, path: str, by: str) -> str:
         lost = max(0, kernel.status()["lost"] - known["lost"])
         known |= {"until": text.iso(time.time()), "by": by, "lost": lost}
         _say(syslog.LOG_NOTICE, known["said"])
-        minion.run("auditctl", "-m", f"sshtrail: {known['said']}")
+        with contextlib.suppress(CommandExecutionError):
+            minion.run("auditctl", "-m", f"sshtrail: {known['said']}")
         _keep(minion, known)
     if not minion.call["event.send"](event.LOG_RESUMED, event.log_resumed(known)):
         return "the master could not be told"

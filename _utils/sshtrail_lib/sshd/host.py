@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
-from sshtrail_lib.base import files, state
+from sshtrail_lib.base import files, programs, state
 from sshtrail_lib.base import memory as base_memory
 from sshtrail_lib.base.memory import Memory
 from sshtrail_lib.base.minion import Minion
@@ -464,8 +464,12 @@ def _carry_out(transaction: Transaction, plan: Plan, running: Running, memory: M
 
 def _bring_back(plan: Plan, running: Running, cause: BaseException) -> None:
     """With the old bytes back, what listened has to answer as before."""
-    missing = running.bring_back(plan.tree)
-    if isinstance(cause, ListenerError):
+    try:
+        missing = running.bring_back(plan.tree)
+    except CommandExecutionError as exc:
+        # A program that hangs (the service's own, sshd itself) is no reason to forget what has gone wrong first.
+        missing = exc.message
+    if isinstance(cause, (ListenerError, programs.LateError)):
         outcome = f"and does not answer with the old one either: {missing}" if missing else "the old one is back"
         raise ListenerError(f"{cause.message}; {outcome}\n{_difference(plan)}") from cause
 

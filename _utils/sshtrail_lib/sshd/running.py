@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Sequence
 import salt.utils.systemd
 from salt.exceptions import CommandExecutionError
 
-from sshtrail_lib.base import processes, service
+from sshtrail_lib.base import processes, programs, service
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.sshd import effective, include, oracle
 from sshtrail_lib.sshd import endpoints as sshd_endpoints
@@ -214,7 +214,7 @@ def _endpoints(minion: Minion, tree: Tree, options: Sequence[str]) -> list[str]:
 def _socket(minion: Minion, path: str) -> str | None:
     if not salt.utils.systemd.booted(minion.context) or os.path.realpath(path) != os.path.realpath(DEFAULT):
         return None
-    return next((unit for unit in _SOCKETS if minion.call["service.status"](unit)), None)
+    return next((unit for unit in _SOCKETS if minion.salts("service.status", unit)), None)
 
 
 def restart_socket(minion: Minion, unit: str, endpoints: Sequence[str], moved: bool = True) -> None:
@@ -234,7 +234,10 @@ def restart_socket(minion: Minion, unit: str, endpoints: Sequence[str], moved: b
     """
     stop = ["stop", unit.replace(".socket", ".service")]
     for command in (["daemon-reload"], stop, ["restart", unit]) if moved else (stop,):
-        result = minion.run("systemctl", *command)
+        try:
+            result = minion.run("systemctl", *command)
+        except programs.LateError as exc:
+            raise ListenerError(f"systemctl {' '.join(command)} fails: {exc.message}") from exc
         if result["retcode"]:
             raise ListenerError(f"systemctl {' '.join(command)} fails: {result['stderr'].strip()}")
     missing = sshd_listener.wait_for(endpoints, DEADLINE)

@@ -21,12 +21,11 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import typing
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from sshtrail_lib.base import opening
+from sshtrail_lib.base import opening, programs
 
 #: Bytes that are taken apart at once: what a processor's own memory holds, for they are gone through repeatedly.
 BLOCK = 2**20
@@ -208,19 +207,10 @@ def opened(path: str) -> Iterator[typing.IO[bytes]]:
 def _piped(command, path):
     if not shutil.which(command[0]):
         raise _failed(f"{path}: nothing here can read it (the program {command[0]})")
-    with subprocess.Popen(
-        [*command, path],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "LC_ALL": "C"},
-    ) as process:
-        try:
-            yield process.stdout
-            if process.stdout and not process.stdout.read(1) and process.wait():
-                raise EOFError(f"{command[0]} ended with {process.returncode}")
-        finally:
-            process.kill()
+    with programs.reading([*command, path]) as (handle, process):
+        yield handle
+        if not handle.read(1) and programs.status(process):
+            raise EOFError(f"{command[0]} ended with {process.returncode}")
 
 
 def is_compressed(path: str) -> bool:

@@ -10,12 +10,11 @@ import functools
 import marshal
 import os
 import shutil
-import subprocess
 import tempfile
 import typing
 from collections.abc import Iterable, Iterator, Sequence
 
-from sshtrail_lib.base import text
+from sshtrail_lib.base import programs, text
 from sshtrail_lib.trail import blocks, kept, missing, scan, sshd_log, told
 from sshtrail_lib.trail.audit_log import HEAD
 from sshtrail_lib.trail.gather import Gathered, Place
@@ -467,14 +466,5 @@ def _journal(since):
         return
     tags = [word for tag in sshd_log.TAGS for word in ("-t", tag)]
     begin = [] if since is None else [f"--since=@{max(0, int(since))}"]
-    with subprocess.Popen(
-        [program, *JOURNAL[1:], *begin, *tags],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "LC_ALL": "C"},
-    ) as process:
-        try:
-            yield from typing.cast("Iterable[bytes]", process.stdout)
-        finally:
-            process.kill()
+    with programs.reading([program, *JOURNAL[1:], *begin, *tags]) as (lines, _process):
+        yield from lines

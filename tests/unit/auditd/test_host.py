@@ -14,11 +14,6 @@ from support import require_root
 OLD = "log_file = {}/audit.log\nspace_left = 2\nfreq = 50\n"
 
 
-def _run_all(argv, env, **_options):
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, **env})
-    return {"retcode": done.returncode, "stdout": done.stdout, "stderr": done.stderr}
-
-
 @pytest.fixture
 def salt(tmp_path, monkeypatch):
     """Salt (Minion) on a host without audit, whose auditd refuses nothing that is not known of it."""
@@ -30,7 +25,7 @@ def salt(tmp_path, monkeypatch):
     monkeypatch.setattr(kernel, "status", refuse)
     monkeypatch.setattr(check, "refusals", lambda _minion, _data: [])
     opts = {"sshtrail.run_dir": str(tmp_path / "run"), "cachedir": str(tmp_path / "cache")}
-    return minion.Minion({"cmd.run_all": _run_all}, opts, {}, {})
+    return minion.Minion({}, opts, {}, {})
 
 
 @pytest.fixture

@@ -88,18 +88,12 @@ def test_a_host_that_cannot_keep_it_gets_its_answer(program, opts, tmp_path):
     assert _run(opts).remembered("name", program.path, program.ask) == ["answer", 1]
 
 
-def test_a_program_is_run_without_a_shell_in_plain_english(opts):
-    seen = {}
-
-    def run_all(argv, **options):
-        seen.update(options, argv=argv)
-        return {"retcode": 0}
-
-    host = minion.Minion({"cmd.run_all": run_all}, opts, {}, {})
+def test_a_program_gets_plain_english_and_one_that_lives_on_nothing_else(opts):
+    seen = []
+    host = minion.Minion({}, opts, {}, {}, lambda *how: seen.append(how))
     host.run("program", "a; b")
-    assert (seen["argv"], seen["python_shell"], seen["env"]) == (["program", "a; b"], False, {"LC_ALL": "C"})
-    host.run("program", env=minion.PLAIN, clean_env=True)
-    assert (seen["env"]["LC_ALL"], seen["clean_env"]) == ("C", True)
+    host.run("program", seconds=5, plain=True)
+    assert seen == [(["program", "a; b"], None, {"LC_ALL": "C"}, False), (["program"], 5, minion.PLAIN, True)]
 
 
 def test_where_things_lie(opts):

@@ -11,7 +11,7 @@ import threading
 
 import pytest
 import salt.utils.systemd
-from sshtrail_lib.base import processes, service
+from sshtrail_lib.base import processes, programs, service
 from sshtrail_lib.base.minion import Minion
 from support import require_root
 
@@ -84,11 +84,11 @@ class Scripts:
     """A host with init scripts: ``answer`` is what they say, ``asked`` what they were asked, ``pidfile`` names us."""
 
     def __init__(self, host, pidfile):
-        self.answer, self.asked, self.pidfile = {"retcode": 0}, [], pidfile
-        self.minion = host._replace(call={"cmd.run_all": self._run})
+        self.answer, self.asked, self.pidfile = {"retcode": 0, "stdout": "", "stderr": ""}, [], pidfile
+        self.minion = host._replace(call={}, program=self._run)
         pidfile.write_text(str(os.getpid()))
 
-    def _run(self, argv, **_options):
+    def _run(self, argv, *_how):
         self.asked.append(argv)
         return self.answer
 
@@ -209,7 +209,7 @@ def auditd(scripted, monkeypatch, tmp_path):
     monkeypatch.setattr(service, "PROCESSES", {"auditd": service.Process(str(scripted.pidfile), name)})
     monkeypatch.setattr(service.kernel, "status", lambda: {"pid": os.getpid()})
     (tmp_path / "auditd").touch(0o755)
-    scripted.answer = {"retcode": 3}
+    scripted.answer = {"retcode": 3, "stdout": "", "stderr": ""}
     return scripted
 
 
@@ -259,3 +259,33 @@ def test_what_is_no_name_is_never_run(ask, name, monkeypatch):
     monkeypatch.setattr(service, "_run", lambda *args, **kwargs: pytest.fail("it was run"))
     with pytest.raises(service.ServiceError, match="cannot be the name of a service"):
         ask(Minion({}, {}, {}, {"os_family": "Debian"}), name)
+
+
+def hangs(name):
+    subprocess.run(["sleep", "600"], check=False)
+    return False
+
+
+@pytest.mark.parametrize(
+    ("ask", "function"),
+    [
+        *((getattr(service, what), f"service.{what}") for what in ("available", "status", "enabled")),
+        *((getattr(service, what), f"service.{what}") for what in ("start", "restart", "enable")),
+    ],
+)
+def test_a_systemctl_that_hangs_is_named(host, monkeypatch, ask, function):
+    monkeypatch.setattr(programs, "USUAL", 0.4)
+    monkeypatch.setattr(programs, "FUNCTIONS", dict.fromkeys(programs.FUNCTIONS, 0.4))
+    with pytest.raises(programs.LateError, match=r"^sleep did not end within 0\.4 seconds; it was killed\.$"):
+        ask(host._replace(call={function: hangs}), "ssh")
+
+
+@pytest.mark.parametrize("ask", ["status", "start", "restart"])
+def test_an_init_script_that_hangs_is_named(host, scripted, monkeypatch, tmp_path, ask):
+    """With a child that holds its output, as the functions of LSB have it; a real program is run."""
+    monkeypatch.setattr(programs, "DIRECTORIES", {str(tmp_path): 0.4})
+    (tmp_path / "ssh").write_text("#!/bin/sh\nsleep 600 &\nwait\n")
+    (tmp_path / "ssh").chmod(0o755)
+    minion = host._replace(call={})
+    with pytest.raises(programs.LateError, match=r"^ssh did not end within 0\.4 seconds; it was killed\.$"):
+        getattr(service, ask)(minion, "ssh")

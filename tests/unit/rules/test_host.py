@@ -48,7 +48,7 @@ def there(monkeypatch):
 @pytest.fixture
 def minion(tmp_path):
     opts = {"cachedir": str(tmp_path / "cache"), "sshtrail.run_dir": str(tmp_path / "run")}
-    return Minion({"cmd.run_all": lambda *_args, **_options: {"retcode": 1}}, opts, {}, {})
+    return Minion({}, opts, {}, {}, lambda *_how: {"retcode": 1})
 
 
 @pytest.fixture

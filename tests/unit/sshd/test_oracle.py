@@ -13,13 +13,13 @@ DAEMON = golden("9.2")
 
 
 class Sshd:
-    """What ``cmd.run_all`` is asked, and what is answered to it: one that refuses the word ``bad`` in its file."""
+    """What is run, and what is answered to it: one that refuses the word ``bad`` in its file."""
 
     def __init__(self, base):
         self.asked = []
-        self.minion = Minion({"cmd.run_all": self.run_all}, {"sshtrail.run_dir": str(base)}, {}, {})
+        self.minion = Minion({}, {"sshtrail.run_dir": str(base)}, {}, {}, self.run)
 
-    def run_all(self, argv, **_options):
+    def run(self, argv, *_how):
         self.asked.append(argv)
         if argv[1] == "-V":
             return {"retcode": 0, "stdout": "", "stderr": "OpenSSH_9.2p1 Debian-2, OpenSSL 3.0\n"}

@@ -9,18 +9,19 @@ import socket
 
 import pytest
 from salt.exceptions import CommandExecutionError
+from sshtrail_lib.base import programs
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.sshd import running
 
 
 class Systemd:
-    """What ``cmd.run_all`` is asked, and the ``status`` that it answers with."""
+    """What is run, and the ``status`` that it answers with."""
 
     def __init__(self):
         self.asked, self.status = [], 0
-        self.minion = Minion({"cmd.run_all": self.run_all}, {}, {}, {})
+        self.minion = Minion({}, {}, {}, {}, self.run)
 
-    def run_all(self, argv, **_options):
+    def run(self, argv, *_how):
         self.asked.append(argv)
         return {"retcode": self.status, "stdout": "", "stderr": "no such unit\n"}
 
@@ -74,3 +75,15 @@ def test_nothing_runs(systemd):
     assert not found and found.endpoints_with(None) == [] and found.bring_back(None) == ""
     found.take_up(None, [])
     assert systemd.asked == []
+
+
+def test_a_systemctl_that_hangs_is_a_listener_that_does_not_answer(systemd):
+    """Then the old files come back, as for one that fails."""
+
+    def hangs(*_how):
+        raise programs.LateError("systemctl did not end within 200 seconds; it was killed.")
+
+    minion = systemd.minion._replace(program=hangs)
+    with pytest.raises(running.ListenerError, match="^systemctl .* fails: systemctl did not end within 200 seconds"):
+        running.restart_socket(minion, "ssh.socket", ["127.0.0.1:1"])
+    assert running._revive_socket(minion, "ssh.socket", ["127.0.0.1:1"]).startswith("systemctl ")
