@@ -12,7 +12,7 @@ sshtrail auditd writing:
     - {{ name }}: {{ value | json }}
 {%- endfor %}
     - require:
-      - pkg: sshtrail auditd package
+      - sshtrail_package: sshtrail auditd package
 
 # A running auditd takes up the change by a signal, within this state: a restart would reload every rule
 # with -D first and leave a moment in which nothing is recorded.
@@ -22,7 +22,7 @@ sshtrail auditd config:
     - {{ name }}: {{ value | json }}
 {%- endfor %}
     - require:
-      - pkg: sshtrail auditd package
+      - sshtrail_package: sshtrail auditd package
 
 sshtrail auditd service:
   sshtrail_service.running:

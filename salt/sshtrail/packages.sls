@@ -3,16 +3,16 @@ include:
   - sshtrail.problem{%- if "sshd package" in wanted %}
 
 sshtrail sshd package:
-  pkg.installed:
-{%- for name, value in wanted["sshd package"]["pkg.installed"].items() %}
+  sshtrail_package.installed:
+{%- for name, value in wanted["sshd package"]["sshtrail_package.installed"].items() %}
     - {{ name }}: {{ value | json }}
 {%- endfor %}
 {%- endif %}
 {%- if "auditd package" in wanted %}
 
 sshtrail auditd package:
-  pkg.installed:
-{%- for name, value in wanted["auditd package"]["pkg.installed"].items() %}
+  sshtrail_package.installed:
+{%- for name, value in wanted["auditd package"]["sshtrail_package.installed"].items() %}
     - {{ name }}: {{ value | json }}
 {%- endfor %}
 {%- endif %}

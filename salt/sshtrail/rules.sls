@@ -12,6 +12,6 @@ sshtrail rules:
 {%- endfor %}
 {%- if "auditd package" in wanted %}
     - require:
-      - pkg: sshtrail auditd package
+      - sshtrail_package: sshtrail auditd package
 {%- endif %}
 {%- endif %}

@@ -11,7 +11,7 @@ sshtrail sshd config:
     - {{ name }}: {{ value | json }}
 {%- endfor %}
     - require:
-      - pkg: sshtrail sshd package
+      - sshtrail_package: sshtrail sshd package
 
 {%- if "sshd pam" in wanted %}
 
@@ -22,7 +22,7 @@ sshtrail sshd pam:
     - {{ name }}: {{ value | json }}
 {%- endfor %}
     - require:
-      - pkg: sshtrail sshd package
+      - sshtrail_package: sshtrail sshd package
 {%- endif %}
 
 sshtrail sshd service:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 import selectors
 import signal
@@ -23,21 +24,22 @@ from sshtrail_lib.base import processes, text
 
 #: Seconds that a program may take, by its name; what starts or stops a service may wait for it as long as systemd does,
 #: twice a minute and a half.
-USUAL, SERVICE, READING = 60.0, 200.0, 120.0
+USUAL, SERVICE, READING, INSTALLING = 60.0, 200.0, 120.0, 1800.0
 BOUNDS: dict[str, float] = {
     **dict.fromkeys(("systemctl", "service", "chkconfig", "update-rc.d"), SERVICE),
     **dict.fromkeys(("journalctl", "dpkg-query", "rpm"), READING),
     **dict.fromkeys(("chronyc", "timedatectl"), 10.0),
     **dict.fromkeys(("busctl", "auditctl"), 30.0),
 }
-#: The same for the scripts in a directory, and for functions of Salt's.
+#: The same for the scripts in a directory; for what a function of Salt's starts; and for what it starts and nothing
+#: above names.
 DIRECTORIES = {"/etc/init.d": SERVICE}
-FUNCTIONS: dict[str, float] = {
-    **{"pkg.install": 1800.0, "pkg.version": READING},
-    **dict.fromkeys(("service.start", "service.restart", "service.enable"), SERVICE),
-}
+FUNCTIONS: dict[str, float] = dict.fromkeys(("service.available", "service.status", "service.enabled"), USUAL)
+OTHERS: dict[str, float] = {"pkg.installed": INSTALLING}
 #: Bytes that a program may print, seconds in which one that was killed is gone, and seconds between two looks.
 LARGEST, GONE, TICK = 256 << 20, 5.0, 0.05
+#: Seconds between two looks at what a function of Salt's has started.
+LOOKS = 0.2
 #: What a pipe holds at most, in pieces of so many bytes.
 PIECE, PIECES = 65536, 16
 
@@ -96,8 +98,7 @@ def watched(function: str) -> Iterator[None]:
 
     Raises :class:`LateError` then, whatever it has made of that.
     """
-    seconds = FUNCTIONS.get(function, USUAL)
-    watch = _Watch(seconds)
+    watch = _Watch(function)
     try:
         yield
     except Exception:
@@ -106,17 +107,19 @@ def watched(function: str) -> Iterator[None]:
     finally:
         watch.end()
     if watch.killed:
-        raise _late(", ".join(dict.fromkeys(watch.killed)), seconds)
+        raise _late(*watch.killed[0])
 
 
 class _Watch:
     """A thread that kills what another has started, once that takes too long."""
 
-    def __init__(self, seconds: float) -> None:
-        self.killed: list[str] = []
-        self._over, self._task = threading.Event(), f"/proc/{os.getpid()}/task/{threading.get_native_id()}"
-        self._before = set(self._children())
-        self._thread = threading.Thread(target=self._wait, args=[seconds], daemon=True)
+    def __init__(self, function: str) -> None:
+        #: The name of each program that was killed (str), and how long it might have taken (float, seconds).
+        self.killed: list[tuple[str, float]] = []
+        self._function, self._over = function, threading.Event()
+        self._task = f"/proc/{os.getpid()}/task/{threading.get_native_id()}"
+        self._since = dict.fromkeys(self._children(), math.inf)
+        self._thread = threading.Thread(target=self._wait, daemon=True)
         self._thread.start()
 
     def _children(self) -> list[int]:
@@ -127,13 +130,24 @@ class _Watch:
             # A kernel that does not tell whose children they are: CONFIG_PROC_CHILDREN.
             return [pid for pid, parent in _parents().items() if parent == os.getpid()]
 
-    def _wait(self, seconds: float) -> None:
-        while not self._over.wait(seconds):
-            seconds = 1.0
-            for pid in set(self._children()) - self._before:
-                if processes.lives(pid):
-                    self.killed.append(text.printable(processes.comm(pid)))
+    def _wait(self) -> None:
+        while not self._over.wait(TICK if self.killed else LOOKS):
+            now = time.monotonic()
+            # A number that another process gets is seen anew once it was not there.
+            self._since = {pid: self._since.get(pid, now) for pid in self._children()}
+            for pid, since in self._since.items():
+                name = text.printable(processes.comm(pid))
+                seconds = self._bound(name)
+                if now - since > seconds and processes.lives(pid):
+                    self.killed.append((name, seconds))
                     kill(pid)
+
+    def _bound(self, name: str) -> float:
+        if self.killed:
+            # What is begun now rests on what was not told: packages that seem not to be there would be installed.
+            return 0.0
+        found = FUNCTIONS.get(self._function) or BOUNDS.get(name)
+        return OTHERS.get(self._function, USUAL) if found is None else found
 
     def end(self) -> bool:
         self._over.set()

@@ -46,7 +46,7 @@ def daemons(policy: Policy) -> tuple[str, ...]:
 
 
 def packages(policy: Policy) -> dict[str, Arguments]:
-    """Return the arguments of ``pkg.installed`` for each daemon (dict by the daemon's name)."""
+    """Return the arguments of ``sshtrail_package.installed`` for each daemon (dict by the daemon's name)."""
     return {daemon: {"name": policy[daemon]["package"]} for daemon in daemons(policy)}
 
 
@@ -121,7 +121,7 @@ def states(policy: Policy) -> dict[str, dict[str, Arguments]]:
     A host without an audit of its own has none about ``auditd`` and ``rules``, and a part that is left to another tool
     has none at all.
     """
-    found = {f"{daemon} package": {"pkg.installed": given} for daemon, given in packages(policy).items()}
+    found = {f"{daemon} package": {"sshtrail_package.installed": given} for daemon, given in packages(policy).items()}
     found |= {f"{daemon} service": {"sshtrail_service.running": given} for daemon, given in services(policy).items()}
     found |= {"drift": schedule(policy), **proof(policy)}
     if manages(policy, "sshd"):

@@ -230,3 +230,19 @@ def test_nobody_else_is_killed(monkeypatch, children):
                 another.start()
             salts(["sleep", "600"])
         assert all(one.poll() is None for one in others) and len(others) == 1 + children
+
+
+@pytest.mark.parametrize(
+    ("function", "name", "seconds"),
+    [
+        ("pkg.installed", "dpkg-query", programs.READING),
+        ("pkg.installed", "apt-get", programs.INSTALLING),
+        ("pkg.version", "dpkg-query", programs.READING),
+        ("service.status", "systemctl", programs.USUAL),
+        ("service.start", "systemctl", programs.SERVICE),
+        ("user.add", "useradd", programs.USUAL),
+    ],
+)
+def test_what_a_function_of_salts_starts_has_the_bound_of_its_kind(function, name, seconds):
+    watch = programs._Watch(function)
+    assert watch._bound(name) == seconds and not watch.end()

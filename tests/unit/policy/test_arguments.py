@@ -51,7 +51,7 @@ def built(os_family="Debian", **changes):
 
 def test_every_state_has_its_arguments():
     assert arguments.states(built()) == {
-        "sshd package": {"pkg.installed": {"name": "openssh-server"}},
+        "sshd package": {"sshtrail_package.installed": {"name": "openssh-server"}},
         "sshd config": {
             "sshd_config.managed": {
                 "name": "/etc/ssh/sshd_config",
@@ -66,7 +66,7 @@ def test_every_state_has_its_arguments():
             }
         },
         "sshd service": {"sshtrail_service.running": {"name": "ssh"}},
-        "auditd package": {"pkg.installed": {"name": "auditd"}},
+        "auditd package": {"sshtrail_package.installed": {"name": "auditd"}},
         "sshd pam": {"sshtrail_pam.loginuid": {"name": "/etc/pam.d/sshd"}},
         "auditd writing": {"auditd_conf.writing": {"name": "/etc/audit/auditd.conf", "full": "resume"}},
         "auditd config": {
