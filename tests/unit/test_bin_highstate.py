@@ -111,7 +111,7 @@ def test_states_are_shown_as_they_run(highstate, capsys):
         "[INFO    ] Loading fresh modules for state activity",
     ]
     assert [highstate.progress(line) for line in lines] == [True, True, False]
-    assert capsys.readouterr().out == "  sshd_config.managed      /etc/ssh/sshd_config (0.1 s)\n"
+    assert capsys.readouterr().out == "  sshd_config.managed        /etc/ssh/sshd_config (0.1 s)\n"
 
 
 def test_the_version_of_the_installed_salt_is_known(prepare, tmp_path):
