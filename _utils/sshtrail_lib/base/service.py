@@ -42,6 +42,10 @@ START_LINK = r"S\d+{}"
 LEFT_WITHIN = 10.0
 
 
+#: Seconds in which systemd tells what it has: it waits for no service then.
+ASKING = 30.0
+
+
 class Process(typing.NamedTuple):
     """The file that a daemon leaves for its init script, which judges by it (str), and the daemon's name (str)."""
 
@@ -178,11 +182,11 @@ def _starts(minion: Minion, unit: str) -> bool:
     Its exit status, which Salt goes by, is 0 too for a link below /run, which is gone by then, and for a unit that
     nothing wants.
     """
-    state = minion.run("systemctl", "is-enabled", "--", unit)["stdout"].strip()
+    state = minion.run("systemctl", "is-enabled", "--", unit, seconds=ASKING)["stdout"].strip()
     if state == "alias":
         # Of an alias only the unit that it leads to is told.
         unit = _shown(minion, unit, "Id")[0]
-        state = minion.run("systemctl", "is-enabled", "--", unit)["stdout"].strip()
+        state = minion.run("systemctl", "is-enabled", "--", unit, seconds=ASKING)["stdout"].strip()
     if state not in WANTED:
         return state == "enabled"
     return any(one.endswith(".target") and one not in ELSEWHERE for one in _shown(minion, unit, *WANTS))
@@ -190,7 +194,8 @@ def _starts(minion: Minion, unit: str) -> bool:
 
 def _shown(minion: Minion, unit: str, *properties: str) -> list[str]:
     """Return the words (list of str) that properties (str) of a ``unit`` (str) have."""
-    told = minion.run("systemctl", "show", *(f"--property={one}" for one in properties), "--", unit)["stdout"]
+    asked = [f"--property={one}" for one in properties]
+    told = minion.run("systemctl", "show", *asked, "--", unit, seconds=ASKING)["stdout"]
     return [word for line in told.splitlines() for word in line.partition("=")[2].split()] or [""]
 
 

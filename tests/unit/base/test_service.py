@@ -27,8 +27,8 @@ def host(up, monkeypatch):
     """A Debian that booted with systemd, as Salt has it (Minion)."""
     monkeypatch.setattr(salt.utils.systemd, "booted", lambda _context: True)
     said = {True: {"retcode": 0, "stdout": "enabled\n"}, False: {"retcode": 1, "stdout": "disabled\n"}}
-    ask = {"service.status": up.__contains__, "cmd.run_all": lambda argv, **_options: said[argv[-1] in up]}
-    return Minion(ask, {}, {}, {"os_family": "Debian"})
+    ask = {"service.status": up.__contains__}
+    return Minion(ask, {}, {}, {"os_family": "Debian"}, lambda argv, *_how: said[argv[-1] in up])
 
 
 @pytest.mark.parametrize("ask", ["status", "enabled"])
@@ -68,7 +68,7 @@ STATES = [
 @pytest.mark.parametrize(("state", "wanted", "starts"), STATES)
 @pytest.mark.parametrize("alias", [False, True])
 def test_what_systemd_starts_at_the_next_boot(host, state, wanted, starts, alias):
-    def run(argv, **_options):
+    def run(argv, *_how):
         if argv[1] == "show":
             words = ["auditd.service"] if "--property=Id" in argv else [wanted]
             return {"retcode": 0, "stdout": f"WantedBy={words[0]}\nRequiredBy=\n"}
@@ -76,7 +76,7 @@ def test_what_systemd_starts_at_the_next_boot(host, state, wanted, starts, alias
         # The exit status alone would say yes to most of these.
         return {"retcode": 0, "stdout": f"{said}\n"}
 
-    minion = host._replace(call={"cmd.run_all": run})
+    minion = host._replace(call={}, program=run)
     assert service.enabled(minion, "other") is starts
 
 
@@ -269,7 +269,7 @@ def hangs(name):
 @pytest.mark.parametrize(
     ("ask", "function"),
     [
-        *((getattr(service, what), f"service.{what}") for what in ("available", "status", "enabled")),
+        *((getattr(service, what), f"service.{what}") for what in ("available", "status")),
         *((getattr(service, what), f"service.{what}") for what in ("start", "restart", "enable")),
     ],
 )
@@ -286,6 +286,15 @@ def test_an_init_script_that_hangs_is_named(host, scripted, monkeypatch, tmp_pat
     monkeypatch.setattr(programs, "DIRECTORIES", {str(tmp_path): 0.4})
     (tmp_path / "ssh").write_text("#!/bin/sh\nsleep 600 &\nwait\n")
     (tmp_path / "ssh").chmod(0o755)
-    minion = host._replace(call={})
+    minion = host._replace(call={}, program=programs.run)
     with pytest.raises(programs.LateError, match=r"^ssh did not end within 0\.4 seconds; it was killed\.$"):
         getattr(service, ask)(minion, "ssh")
+
+
+def test_a_systemctl_that_hangs_when_it_is_asked_itself_is_named(host, monkeypatch, tmp_path):
+    monkeypatch.setattr(service, "ASKING", 0.4)
+    (tmp_path / "systemctl").write_text("#!/bin/sh\nexec sleep 600\n")
+    (tmp_path / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(programs.LateError, match=r"^systemctl did not end within 0\.4 seconds; it was killed\.$"):
+        service.enabled(host._replace(program=programs.run), "ssh")
