@@ -346,6 +346,28 @@ def test_events_that_are_missing_in_the_middle_of_a_file(tmp_path, at, name):
     assert any(f"the events {known[0] + 1} to {known[1] - 1} are missing" in why for why in touched)
 
 
+@pytest.mark.parametrize("wanted", [FULL, Wanted()], ids=["commands", "their number"])
+@pytest.mark.parametrize("size", [2**14, 2**20])
+def test_one_event_that_is_missing_is_told_of_the_sessions_that_it_may_be_of(tmp_path, monkeypatch, size, wanted):
+    monkeypatch.setattr(blocks, "BLOCK", size)
+    # One message more than there are, which somebody made up, would stand for the one that is missing.
+    lines = AUDIT.replace(b" ses=77 msg='", b" ses=77 ").splitlines(True)
+    of = [int(re.search(rb":([0-9]+)\)", line)[1]) for line in lines]
+    every = {one["id"]: one for one in read(RECORDED)}
+    for number in sorted(set(of))[40:700:60]:
+        found = read(
+            written(tmp_path, b"".join(line for line, at in zip(lines, of, strict=True) if at != number)), wanted
+        )
+        for one in found:
+            proof = every[one["id"]]["proof"]
+            begin, end = (
+                int(re.search(r":([0-9]+)\)", words[0])[1])
+                for words in (proof["session"], proof.get("ended", ["(:9999999999)"]))
+            )
+            said = f"the event {number} is missing" in one["unknown"].get("commands", "")
+            assert said == (begin < number < end or number == end), (number, one["id"])
+
+
 @pytest.mark.parametrize("share", [0.1, 0.35, 0.5, 0.62, 0.9])
 def test_of_what_began_before_the_log_it_says_that_it_is_not_all(tmp_path, share):
     every = {one["id"]: one for one in read(RECORDED)}
