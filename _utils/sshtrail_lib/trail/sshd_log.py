@@ -109,7 +109,8 @@ class Line(typing.NamedTuple):
     fingerprint, of a certificate id, serial, ca_type, ca, and ``times`` where syslog wrote several as one. ``uid``
     (int) is that of the process that sent it, as the journal knows it, and None in a file, which does not tell;
     ``message`` (str) is the text. ``clock`` (float) is when the machine started by its clock, in seconds since the
-    epoch, as the journal tells: it moves when the clock is set.
+    epoch, as the journal tells: it moves when the clock is set. ``other`` (datetime) is when else it may have been, of
+    an hour that the clock shows twice.
     """
 
     when: datetime.datetime
@@ -121,6 +122,7 @@ class Line(typing.NamedTuple):
     uid: int | None = None
     message: str = ""
     clock: float | None = None
+    other: datetime.datetime | None = None
 
 
 def lines(
@@ -141,6 +143,7 @@ def lines(
     """
     now = now or datetime.datetime.now(datetime.timezone.utc)
     before: dict[str, datetime.datetime] = {}
+    days: dict[datetime.date, bool] = {}
     for line in logged:
         plain = printable(line.rstrip(b"\r\n")) if len(line) <= LONGEST else ""
         found = SYSLOG.fullmatch(plain) or SYSLOG_1.fullmatch(plain)
@@ -150,7 +153,8 @@ def lines(
         before[found["host"]] = when
         event, fields = _repeated(found["text"])
         if event:
-            yield Line(when, found["host"], found["tag"], int(found["pid"]), event, fields, None, found["text"])
+            said = found["host"], found["tag"], int(found["pid"]), event, fields, None, found["text"], None
+            yield Line(when, *said, None if found["time"][0].isdigit() else _other(when, zone, days))
 
 
 def _repeated(text):
@@ -353,6 +357,26 @@ def _local(when, zone, before):
         return first
     again = _fixed(when.replace(tzinfo=zone, fold=1))
     return again if again >= before - LATE else first
+
+
+def _other(when, zone, days):
+    """
+    Return when else (datetime) a clock showed what it showed at a time (datetime) of a zone; None for never.
+
+    On few ``days`` (dict of date to bool, which is filled) clocks are put forward or back.
+    """
+    shown = when.replace(tzinfo=None)
+    day = shown.date()
+    if not (days[day] if day in days else days.setdefault(day, _is_set_then(day, zone))):
+        return None
+    first, again = (_fixed(shown.replace(tzinfo=zone, fold=fold)) for fold in (0, 1))
+    return None if again <= first else again if when == first else first
+
+
+def _is_set_then(day, zone):
+    begin = datetime.datetime.combine(day, datetime.time(0))
+    offsets = (_fixed(one.replace(tzinfo=zone)).utcoffset() for one in (begin, begin + datetime.timedelta(days=1)))
+    return len(set(offsets)) > 1
 
 
 def _fixed(when):
