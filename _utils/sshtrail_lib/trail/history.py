@@ -46,6 +46,7 @@ TELLING = (
         b"Close session: ",
     ),
     *(b"Disconnected from user ", b"(sshd:session): session "),
+    *(b"Timeout, client not", b"Read error from ", *(ENDED := (b"Connection closed by ", b"Connection reset by "))),
     # What is not plain text the journal gives as numbers.
     *(b'"MESSAGE":[', b'"MESSAGE": ['),
 )
@@ -431,7 +432,13 @@ class _Vouched:
 def _telling(handle, telling):
     if telling is None:
         return handle
-    return (line for line in handle if b"sshd" in line and any(word in line for word in telling))
+    return (
+        line
+        for line in handle
+        if b"sshd" in line and any(word in line for word in telling)
+        # Most of those who leave were never let in.
+        if not (b" [preauth]" in line and any(word in line for word in ENDED))
+    )
 
 
 def _latest(path, last):

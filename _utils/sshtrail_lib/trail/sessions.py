@@ -98,7 +98,7 @@ class Sessions:
             joined = self.book.whole(line)
             _said(session, joined, [])
             _moved(session, joined)
-            over = next((one for one in joined.others if one.event == "disconnect"), None)
+            over = next((one for one in joined.others if one.event in ("disconnect", "gone")), None)
             session.state, session.ended = (CLOSED, over.when.timestamp()) if over else (LOST, None)
             session.proof["session"] = [_line(line)]
             session.commands = Commands(Kept(lambda _: ()), 0) if self.full else 0
@@ -300,8 +300,8 @@ def _over(joined):
     The process that closes PAM's session says so (pam_unix); when it was killed, only the one that served the login
     tells of its end.
     """
-    told = {line.event: line for line in joined.others if line.event in ("opened", "closed", "disconnect")}
-    end = told.get("closed") or told.get("disconnect")
+    told = {line.event: line for line in joined.others if line.event in ("opened", "closed", "disconnect", "gone")}
+    end = told.get("closed") or told.get("disconnect") or told.get("gone")
     if not end:
         return None
     at = text.iso(end.when.timestamp())

@@ -33,6 +33,7 @@ SYSLOG_1 = re.compile(
     rf"<[0-9]{{1,3}}>1 {TIME} (?P<host>[^ ]+) {TAG} (?P<pid>[0-9]{{1,10}}) [^ ]+ {DATA} +(?:\\ufeff)?(?P<text>.*)"
 )
 PEER = r"(?P<address>[^ ]+) port (?P<port>[0-9]{1,5})"
+BRACKETS = r"\[(?P<address>[^ \]]+)\]:(?P<port>[0-9]{1,5})"
 CHANNEL = r"(?P<channel>[0-9]{1,10})"
 # A forced command, which stands before it, is in quotes.
 OWNER = r"(?P<user>[^ '][^']*)"
@@ -83,6 +84,22 @@ MESSAGES = (
     ("opened", re.compile(r"pam_unix\(sshd:session\): session opened for user (?P<user>[^ ]+)(?: by .*)?")),
     ("closed", re.compile(r"pam_unix\(sshd:session\): session closed for user (?P<user>[^ ]+)")),
     ("disconnect", re.compile(rf"Disconnected from user (?P<user>.*) {PEER}")),
+    (
+        "gone",
+        re.compile(
+            r"(?:Connection (?:closed|reset) by|Timeout, client not responding from|Read error from remote host) "
+            rf"(?:user (?P<user>.*) )?{PEER}(?:: .*)?"
+        ),
+    ),
+    ("dropped", re.compile(rf"drop connection #[0-9]{{1,9}} from {BRACKETS} on [^ ]+ (?P<why>.*)")),
+    ("late", re.compile(rf"(?:fatal: )?Timeout before authentication for {PEER}")),
+    (
+        "late",
+        re.compile(
+            r"Timeout before authentication for connection from (?P<address>[^ ]+) to [^ ]+, "
+            r"pid = (?P<child>[0-9]{1,10})"
+        ),
+    ),
     ("invalid_user", re.compile(rf"Invalid user (?P<user>.*) from {PEER}")),
     (
         "left",
@@ -103,8 +120,8 @@ class Line(typing.NamedTuple):
     One line that sshd logged.
 
     ``when`` (datetime with zone), ``host``, ``tag`` (str), ``pid`` (int), ``event`` (str: connection, accepted,
-    failed, postponed, partial, key, certificate, child, session, session_end, opened, closed, disconnect, invalid_user,
-    left)
+    failed, postponed, partial, key, certificate, child, session, session_end, opened, closed, disconnect, gone,
+    invalid_user, left, late, dropped)
     and ``fields`` (dict of str): what the message tells, for example user, address, port, method, key_type,
     fingerprint, of a certificate id, serial, ca_type, ca, and ``times`` where syslog wrote several as one. ``uid``
     (int) is that of the process that sent it, as the journal knows it, and None in a file, which does not tell;
