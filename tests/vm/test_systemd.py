@@ -8,7 +8,7 @@ import re
 
 import pytest
 from guests import TREE, highstate, ways
-from sshtrail_lib.trail import audit_log, sshd_log
+from sshtrail_lib.trail import audit_log, missing, sshd_log
 
 PILLAR = f"{TREE}/pillar/sshtrail/common.sls"
 LOOK = "/var/cache/salt/minion/sshtrail/look.json"
@@ -60,6 +60,13 @@ def test_a_login_is_recorded_from_the_key_to_the_command(guest):
     assert (told["accepted"]["user"], told["accepted"]["fingerprint"]) == (USER, fingerprint(guest))
     # Only LogLevel VERBOSE tells these.
     assert {"connection", "key"} <= set(told)
+
+
+def test_no_number_is_missing_from_a_log_that_is_whole(guest):
+    log = b"\n".join(lines(guest, "/var/log/audit/audit.log"))
+    boot = log[log.rfind(b"\n", 0, log.rfind(b"type=SYSTEM_BOOT")) + 1 :] if b"type=SYSTEM_BOOT" in log else log
+    present = [run for run in missing.runs(boot) if run[2] - run[1] > 0]
+    assert len(present) == 1 and present[0][2] - present[0][1] > 100, missing.runs(boot)
 
 
 def add_user(guest):

@@ -21,7 +21,7 @@ from sshtrail_lib.trail.gather import Gathered, Place
 from sshtrail_lib.trail.known import inner
 from sshtrail_lib.trail.scan import Call
 from sshtrail_lib.trail.session import Session
-from sshtrail_lib.trail.sessions import Gap, Sessions
+from sshtrail_lib.trail.sessions import Sessions
 
 #: Bytes of commands that are held in memory; more go to a file that nobody else sees.
 MEMORY = 32 * 2**20
@@ -45,6 +45,7 @@ TELLING = (
         b"Close session: ",
     ),
     *(b"Disconnected from user ", b"(sshd:session): session "),
+    *(b"Timeout, client not", b"Read error from ", *(ENDED := (b"Connection closed by ", b"Connection reset by "))),
     # What is not plain text the journal gives as numbers.
     *(b'"MESSAGE":[', b'"MESSAGE": ['),
 )
@@ -197,10 +198,8 @@ class _History:
         self.full = False
         #: Whether commands that were counted are there twice.
         self.twice = False
-        #: The last events that were read, the highest of each boot, and where some are missing.
-        self.last: dict[str, int] = {}
-        self.most: dict[tuple[str, int], int] = {}
-        self.gaps: list[Gap] = []
+        #: Which events are missing.
+        self.missing = missing.Missing()
 
     def read(self, full):
         """Read the audit log, with the commands (``full``, bool), just their number, or not even that (None)."""
@@ -208,29 +207,18 @@ class _History:
         files = blocks.ordered(self.sources.audit, moment)
         since = None if self.wanted.since is None else self.wanted.since - MARGIN
         parts = blocks.pieces(files, since, moment)
-        for ends, found in blocks.made(files, parts, functools.partial(work, full=full)):
-            begins = ((node, self.last[node] + 1, first - 1) for node, first in ends[0].items() if node in self.last)
-            self._miss(hole for hole in begins if hole[2] - hole[1] >= missing.SPARE)
-            for records, done, holes in found:
+        self.missing = missing.Missing(missing.SPARE if full is None else 0)
+        for found in blocks.made(files, parts, functools.partial(work, full=full)):
+            for records, done, runs in found:
                 self._take(records, done)
-                self._miss(holes)
-            self.last = ends[1]
-            for node, last in self.last.items():
-                place = node, self.gathered.current[node]
-                self.most[place] = max(last, self.most.get(place, last))
+                for node, first, last in runs:
+                    self.missing.saw((node, self.gathered.current[node]), first, last)
         if since is not None:
             if files and not parts and self.sources.here:
                 parts = [blocks.Piece(len(files) - 1, os.path.getsize(files[-1]), None)]
             # The last that is put in of each log is the first that was read of it.
             for part in {blocks.log_of(files[part.number]): part for part in parts[::-1]}.values():
                 self._look_back(files, part)
-
-    def _miss(self, holes):
-        """Take note of events that are missing, unless this is a copy of what was read."""
-        for node, first, last in holes:
-            place = node, self.gathered.current[node]
-            if last > self.most.get(place, -1):
-                self.gaps.append(Gap(*place, first, last))
 
     def _take(self, records, done):
         for record in records:
@@ -286,7 +274,7 @@ class _History:
 
     def _begun_before(self):
         """Return the sessions (set of node, boot and number) that are known, but not how they began."""
-        nodes = [node for node in self.last if self.gathered.current[node] == 0] or [""]
+        nodes = [node for node, _ in self.missing.most if self.gathered.current[node] == 0] or [""]
         known = {*self.gathered.entries, *self.kept, *((node, 0, ses) for node in nodes for ses in self.sources.here)}
         return {
             place
@@ -301,7 +289,7 @@ class _History:
         since = None if self.wanted.since is None else min([self.wanted.since, *begins]) - MARGIN
         said = _said(self.sources, since, max(ends, default=None), TELLING)
         made = Sessions(self.gathered, self.kept, said, self.sources.host, self.full)
-        made.alive, made.gaps = self.sources.alive, self.gaps
+        made.alive, made.gaps = self.sources.alive, self.missing.gaps
         return made.made()
 
 
@@ -316,13 +304,10 @@ def moment(line: bytes) -> float | None:
 
 def work(
     block: bytes, more: Iterator[bytes], full: bool | None
-) -> tuple[
-    tuple[dict[str, int], dict[str, int]],
-    list[tuple[list[tuple], dict[tuple[bytes, bytes], Done], list[tuple[str, int, int]]]],
-]:
+) -> list[tuple[list[tuple], dict[tuple[bytes, bytes], Done], list[missing.Run]]]:
     """
-    Return what a piece of the log (bytes) tells, as plain data: the events at its ends, and a list of records, of what
-    sessions did, and of which events are missing.
+    Return what a piece of the log (bytes) tells, as plain data: a list of records, of what sessions did, and of which
+    events there are.
 
     It is cut where the numbers of the events begin again, so that what sessions did is of the boot that the records
     beside are of.
@@ -330,13 +315,13 @@ def work(
     found = []
     parts = _parts(_told(block))
     later = _Later(more)
-    for number, (at, _, records) in enumerate(parts):
-        end, same, _ = parts[number + 1] if number + 1 < len(parts) else (len(block), False, ())
+    for number, (at, records) in enumerate(parts):
+        end = parts[number + 1][0] if number + 1 < len(parts) else len(block)
         # Where nobody looks at what sessions did, to search for zeroes would take as long as to read.
-        part = b"" if full is None else blocks.without_holes(block[at:end])
-        done = _done(part, later.behind(block, end)) if full else _numbers(part)
-        found.append((records, done, [] if full is None else missing.holes(block, at, end, same)))
-    return missing.ends(block), found
+        part = block[at:end] if full is None else blocks.without_holes(block[at:end])
+        done = _done(part, later.behind(block, end)) if full else {} if full is None else _numbers(part)
+        found.append((records, done, missing.edges(part) if full is None else missing.runs(part)))
+    return found
 
 
 class _Later:
@@ -368,17 +353,15 @@ def _told(block):
 
 def _parts(records):
     """
-    Return the parts of a block, from its first record, and each boot's (list of where it begins, whether what precedes
-    it is of the same boot, and its records).
+    Return the parts of a block, from its first record, and each boot's (list of where it begins, and its records).
     """
     clocks: dict[str, told.Clock] = {}
-    parts: list[tuple[int, bool, list[tuple]]] = [(0, False, [])]
+    parts: list[tuple[int, list[tuple]]] = [(0, [])]
     for at, record in records:
         new = record.node not in clocks
-        restarted = clocks.setdefault(record.node, told.Clock()).restarted(record)
-        if new or restarted:
-            parts.append((at, not restarted, []))
-        parts[-1][2].append(tuple(record))
+        if clocks.setdefault(record.node, told.Clock()).restarted(record) or new:
+            parts.append((at, []))
+        parts[-1][1].append(tuple(record))
     return parts
 
 
@@ -448,7 +431,13 @@ class _Vouched:
 def _telling(handle, telling):
     if telling is None:
         return handle
-    return (line for line in handle if b"sshd" in line and any(word in line for word in telling))
+    return (
+        line
+        for line in handle
+        if b"sshd" in line and any(word in line for word in telling)
+        # Most of those who leave were never let in.
+        if not (b" [preauth]" in line and any(word in line for word in ENDED))
+    )
 
 
 def _latest(path, last):

@@ -98,12 +98,13 @@ class Book:
         """Yield the number of each login of one process, and the line that is about it or why there is none."""
         near: dict[int, list[int]] = collections.defaultdict(list)
         for at, line in enumerate(accepted):
-            near[int(line.when.timestamp() // BEFORE)].append(at)
+            for when in _times(line):
+                near[int(when // BEFORE)].append(at)
         fits = {}
         for number in numbers:
             begin = int(logins[number].time // BEFORE)
             close = (at for when in (begin - 1, begin, begin + 1) for at in near.get(when, ()))
-            fits[number] = sorted(at for at in close if self._fits(logins[number], accepted[at]))
+            fits[number] = sorted({at for at in close if self._fits(logins[number], accepted[at])})
         for group, lines in _groups(fits):
             pairs = _paired(group, lines, fits, accepted)
             for at in lines:
@@ -113,9 +114,8 @@ class Book:
                 yield number, pairs.get(number) or (TWO if lines else NONE if self.by_pid else NO_LOG)
 
     def _fits(self, login, line):
-        late = line.when.timestamp() - login.time
         return (
-            -BEFORE <= late <= AFTER
+            any(-BEFORE <= when - login.time <= AFTER for when in _times(line))
             and login.user in (None, line.fields["user"])
             and (login.address is None or _same(login.address, line.fields["address"]))
             and (not login.host or not self.tells or self.names.get(login.host) == self.names[line.host])
@@ -138,10 +138,33 @@ class Book:
         mine = {id(line) for line in own}
         pids = dict.fromkeys((login.pid, child or login.pid))
         serves = [line for pid in pids for line in self.by_pid.get((host, pid), ())]
+        at = next(number for number, line in enumerate(own) if line is found)
+        found = min(_moments(found), key=lambda line: abs(line.when.timestamp() - login.time))
+        own = [_meant(line, found, number < at) for number, line in enumerate(own)]
+        own[at] = found
         lines = [line for line in serves if id(line) not in mine and _served(line, login, found)]
+        lines = [_meant(line, found, False) for line in lines]
         again = min((line.when for line in lines if line.event == "accepted" and line.when > found.when), default=None)
         served = [line for line in lines if found.when <= line.when and not (again and line.when >= again)]
         return Joined(found, (*[one for one in own if _peer(one, found)], *served), child or None)
+
+
+def _moments(line):
+    """Return a line for each time that it may be of (list of Line): of an hour that the clock shows twice, for both."""
+    return [line] if line.other is None else [line, line._replace(when=line.other, other=line.when)]
+
+
+def _times(line):
+    return [one.when.timestamp() for one in _moments(line)]
+
+
+def _meant(line, accepted, before):
+    """Return a line of a login with the time that it can be of, beside sshd's line that accepted it, or ``before``."""
+    if line.other is None:
+        return line
+    if before:
+        return min(_moments(line), key=lambda one: abs(one.when - accepted.when))
+    return line if line.when >= accepted.when else max(_moments(line), key=lambda one: one.when)
 
 
 def _same(one, other):

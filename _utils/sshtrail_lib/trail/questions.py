@@ -20,7 +20,7 @@ from sshtrail_lib.trail.sshd_log import Line
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 INTERFACE = re.compile("%[^/]*")
 #: Lines of sshd that tell of somebody who did not come in.
-FAILURES = {"failed", "invalid_user", "left"}
+FAILURES = {"failed", "invalid_user", "left", "late", "dropped"}
 #: Sources that are told one by one.
 MOST_FAILURES = 10_000
 
@@ -142,7 +142,8 @@ def _failed(lines: Iterable[Line]) -> Iterator[tuple[tuple, float, int]]:
     Yield each attempt once, and how often it came.
 
     Of an unknown user sshd says that he is none, and then mostly that he has failed; of who leaves before he is let in
-    it says the same in the end, and at LogLevel INFO that alone.
+    it says the same in the end, and at LogLevel INFO that alone. Whom it turns away because he failed before, and who
+    lets the time go by, may have named no user.
     """
     strangers: dict[tuple, tuple[tuple, float, int]] = {}
     told: set[tuple] = set()
@@ -150,21 +151,23 @@ def _failed(lines: Iterable[Line]) -> Iterator[tuple[tuple, float, int]]:
         if line.event not in FAILURES:
             continue
         fields = line.fields
-        place = line.host, line.pid, fields.get("address"), fields.get("port")
-        address, user = fields.get("address"), text.line(fields.get("user", ""))
+        place: tuple = (line.host, int(fields.get("child", line.pid)), fields.get("address"), fields.get("port"))
+        address, user = fields.get("address"), text.line(fields["user"]) if "user" in fields else None
         when, times = line.when.timestamp(), int(fields.get("times", 1))
         if line.event == "invalid_user":
             strangers[place] = (address, user, None, False), when, times
+            # OpenSSH 9.8 tells no port of who let the time go by.
+            told.add((*place[:3], None))
         elif line.event == "failed":
             strangers.pop(place, None)
             if len(told) >= 10 * MOST_FAILURES:
                 told.clear()
-            told.add(place)
+            told.update((place, (*place[:3], None)))
             yield (address, user, fields.get("method"), "invalid" not in fields), when, times
         elif place in strangers:
             yield strangers.pop(place)
         elif place not in told:
-            yield (address, user, None, fields["how"] == "authenticating"), when, times
+            yield (address, user, None, fields.get("how") == "authenticating"), when, times
     yield from strangers.values()
 
 

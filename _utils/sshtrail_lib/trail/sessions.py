@@ -7,11 +7,10 @@ from __future__ import annotations
 import base64
 import collections
 import re
-import typing
 from collections.abc import Iterable, Iterator, Mapping
 
 from sshtrail_lib.base import text
-from sshtrail_lib.trail import changes, join
+from sshtrail_lib.trail import changes, join, missing
 from sshtrail_lib.trail.gather import BACK, Gathered, Place
 from sshtrail_lib.trail.kept import Commands, Joined, Kept, command
 from sshtrail_lib.trail.known import Login, logins, moves, share
@@ -21,15 +20,6 @@ from sshtrail_lib.trail.told import Told
 
 STARTED = re.compile(r"(?P<kind>shell|command|subsystem|forced-command)\b(?: \([^)]*\))?(?: '(?P<what>.*)')?")
 FOUND = re.compile(r"(?P<file>.*):(?P<line>[0-9]{1,9})")
-
-
-class Gap(typing.NamedTuple):
-    """Events of a ``node`` (str) in a ``boot`` (int) that are missing: the ``first`` and the ``last`` (int)."""
-
-    node: str
-    boot: int
-    first: int
-    last: int
 
 
 class Sessions:
@@ -60,8 +50,8 @@ class Sessions:
             self._name(entry)
             if entry.login:
                 self.by_pid[entry.node, entry.boot, entry.login.pid or 0].append(entry.login)
-        #: Where events are missing (list of :class:`Gap`).
-        self.gaps: list[Gap] = []
+        #: Where events are missing, as :class:`sshtrail_lib.trail.missing.Missing` has them.
+        self.gaps: Mapping[tuple[str, int], list[tuple[int, int]]] = {}
         #: Processes that live (collection of int), where that can be asked; None for the logs of another host.
         self.alive: frozenset[int] | None = None
 
@@ -108,7 +98,7 @@ class Sessions:
             joined = self.book.whole(line)
             _said(session, joined, [])
             _moved(session, joined)
-            over = next((one for one in joined.others if one.event == "disconnect"), None)
+            over = next((one for one in joined.others if one.event in ("disconnect", "gone")), None)
             session.state, session.ended = (CLOSED, over.when.timestamp()) if over else (LOST, None)
             session.proof["session"] = [_line(line)]
             session.commands = Commands(Kept(lambda _: ()), 0) if self.full else 0
@@ -181,14 +171,15 @@ class Sessions:
             return over
         if again:
             return KILLED, f"its process had gone without a word when its number came again at {text.iso(again.time)}"
-        if (missing := self._missing(login)) and not lives:
-            return LOST, missing[0]
+        if (gone := self._missing(login, missing.SPARE)) and not lives:
+            return LOST, gone[0]
         if later:
             return LOST, f"the host stopped after {text.iso(boot.time)}, and no record tells of an end"
         if self.alive is not None and not lives:
             return KILLED, "its process has gone without a word"
         sure = "its process lives" if lives else "one whose sshd was killed looks the same"
-        return OPEN, f"no record up to {text.iso(boot.time)} tells of an end ({sure})"
+        why = f"no record up to {text.iso(boot.time)} tells of an end ({sure})"
+        return OPEN, "; ".join([why, *(() if lives else self._missing(login))])
 
     def _again(self, login):
         """Return the first record of another login by the process's number (Told), None where there is none."""
@@ -205,15 +196,11 @@ class Sessions:
         else:
             _moved(session, joined)
 
-    def _missing(self, login):
-        """Return which events of a session are missing (list of str), where files of the log are."""
+    def _missing(self, login, spare=0):
+        """Return which events of a session are missing (list of str), more than are ``spare`` (int) in one place."""
         last = login.end.serial if login.end else login.first.serial + 10**20
-        gaps = [one for one in dict.fromkeys(self.gaps) if one[:2] == (login.entry.node, login.entry.boot)]
-        return [
-            f"the events {one.first} to {one.last} are missing from the log"
-            for one in gaps
-            if login.first.serial < one.first <= last
-        ]
+        gaps = self.gaps.get((login.entry.node, login.entry.boot), [])
+        return missing.between(gaps, login.first.serial, last, spare)
 
     # --- What was done ------------------------------------------------------------------------------------------
 
@@ -230,10 +217,10 @@ class Sessions:
         known = self._became(session, login, kept, began)
         session.became = known.became
         session.files, doubts = changes.files(kept.files(login.serial))
-        missing = _unseen(login) + _gone(moved) + self._missing(login)
-        _doubt(session, "became", known.doubts + missing)
-        _doubt(session, "files", doubts + missing)
-        _doubt(session, "commands", missing)
+        gone = _unseen(login) + _gone(moved) + self._missing(login)
+        _doubt(session, "became", known.doubts + gone)
+        _doubt(session, "files", doubts + gone)
+        _doubt(session, "commands", gone)
         if self.full:
             session.commands = Commands(kept, login.serial)
             self._after(session, login, kept)
@@ -313,8 +300,8 @@ def _over(joined):
     The process that closes PAM's session says so (pam_unix); when it was killed, only the one that served the login
     tells of its end.
     """
-    told = {line.event: line for line in joined.others if line.event in ("opened", "closed", "disconnect")}
-    end = told.get("closed") or told.get("disconnect")
+    told = {line.event: line for line in joined.others if line.event in ("opened", "closed", "disconnect", "gone")}
+    end = told.get("closed") or told.get("disconnect") or told.get("gone")
     if not end:
         return None
     at = text.iso(end.when.timestamp())

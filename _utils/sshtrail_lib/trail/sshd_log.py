@@ -33,6 +33,7 @@ SYSLOG_1 = re.compile(
     rf"<[0-9]{{1,3}}>1 {TIME} (?P<host>[^ ]+) {TAG} (?P<pid>[0-9]{{1,10}}) [^ ]+ {DATA} +(?:\\ufeff)?(?P<text>.*)"
 )
 PEER = r"(?P<address>[^ ]+) port (?P<port>[0-9]{1,5})"
+BRACKETS = r"\[(?P<address>[^ \]]+)\]:(?P<port>[0-9]{1,5})"
 CHANNEL = r"(?P<channel>[0-9]{1,10})"
 # A forced command, which stands before it, is in quotes.
 OWNER = r"(?P<user>[^ '][^']*)"
@@ -83,6 +84,22 @@ MESSAGES = (
     ("opened", re.compile(r"pam_unix\(sshd:session\): session opened for user (?P<user>[^ ]+)(?: by .*)?")),
     ("closed", re.compile(r"pam_unix\(sshd:session\): session closed for user (?P<user>[^ ]+)")),
     ("disconnect", re.compile(rf"Disconnected from user (?P<user>.*) {PEER}")),
+    (
+        "gone",
+        re.compile(
+            r"(?:Connection (?:closed|reset) by|Timeout, client not responding from|Read error from remote host) "
+            rf"(?:user (?P<user>.*) )?{PEER}(?:: .*)?"
+        ),
+    ),
+    ("dropped", re.compile(rf"drop connection #[0-9]{{1,9}} from {BRACKETS} on [^ ]+ (?P<why>.*)")),
+    ("late", re.compile(rf"(?:fatal: )?Timeout before authentication for {PEER}")),
+    (
+        "late",
+        re.compile(
+            r"Timeout before authentication for connection from (?P<address>[^ ]+) to [^ ]+, "
+            r"pid = (?P<child>[0-9]{1,10})"
+        ),
+    ),
     ("invalid_user", re.compile(rf"Invalid user (?P<user>.*) from {PEER}")),
     (
         "left",
@@ -103,13 +120,14 @@ class Line(typing.NamedTuple):
     One line that sshd logged.
 
     ``when`` (datetime with zone), ``host``, ``tag`` (str), ``pid`` (int), ``event`` (str: connection, accepted,
-    failed, postponed, partial, key, certificate, child, session, session_end, opened, closed, disconnect, invalid_user,
-    left)
+    failed, postponed, partial, key, certificate, child, session, session_end, opened, closed, disconnect, gone,
+    invalid_user, left, late, dropped)
     and ``fields`` (dict of str): what the message tells, for example user, address, port, method, key_type,
     fingerprint, of a certificate id, serial, ca_type, ca, and ``times`` where syslog wrote several as one. ``uid``
     (int) is that of the process that sent it, as the journal knows it, and None in a file, which does not tell;
     ``message`` (str) is the text. ``clock`` (float) is when the machine started by its clock, in seconds since the
-    epoch, as the journal tells: it moves when the clock is set.
+    epoch, as the journal tells: it moves when the clock is set. ``other`` (datetime) is when else it may have been, of
+    an hour that the clock shows twice.
     """
 
     when: datetime.datetime
@@ -121,6 +139,7 @@ class Line(typing.NamedTuple):
     uid: int | None = None
     message: str = ""
     clock: float | None = None
+    other: datetime.datetime | None = None
 
 
 def lines(
@@ -141,6 +160,7 @@ def lines(
     """
     now = now or datetime.datetime.now(datetime.timezone.utc)
     before: dict[str, datetime.datetime] = {}
+    days: dict[datetime.date, bool] = {}
     for line in logged:
         plain = printable(line.rstrip(b"\r\n")) if len(line) <= LONGEST else ""
         found = SYSLOG.fullmatch(plain) or SYSLOG_1.fullmatch(plain)
@@ -150,7 +170,8 @@ def lines(
         before[found["host"]] = when
         event, fields = _repeated(found["text"])
         if event:
-            yield Line(when, found["host"], found["tag"], int(found["pid"]), event, fields, None, found["text"])
+            said = found["host"], found["tag"], int(found["pid"]), event, fields, None, found["text"], None
+            yield Line(when, *said, None if found["time"][0].isdigit() else _other(when, zone, days))
 
 
 def _repeated(text):
@@ -353,6 +374,26 @@ def _local(when, zone, before):
         return first
     again = _fixed(when.replace(tzinfo=zone, fold=1))
     return again if again >= before - LATE else first
+
+
+def _other(when, zone, days):
+    """
+    Return when else (datetime) a clock showed what it showed at a time (datetime) of a zone; None for never.
+
+    On few ``days`` (dict of date to bool, which is filled) clocks are put forward or back.
+    """
+    shown = when.replace(tzinfo=None)
+    day = shown.date()
+    if not (days[day] if day in days else days.setdefault(day, _is_set_then(day, zone))):
+        return None
+    first, again = (_fixed(shown.replace(tzinfo=zone, fold=fold)) for fold in (0, 1))
+    return None if again <= first else again if when == first else first
+
+
+def _is_set_then(day, zone):
+    begin = datetime.datetime.combine(day, datetime.time(0))
+    offsets = (_fixed(one.replace(tzinfo=zone)).utcoffset() for one in (begin, begin + datetime.timedelta(days=1)))
+    return len(set(offsets)) > 1
 
 
 def _fixed(when):

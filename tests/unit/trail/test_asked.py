@@ -199,6 +199,32 @@ def test_who_did_not_come_in():
     assert found[0]["first"] == found[0]["last"] == "2026-11-25T00:00:00.000Z"
 
 
+TURNED_AWAY = {
+    "for failures before": (
+        [line("dropped", why="penalty: failed authentication")] * 3,
+        [("192.0.2.1", None, False, 3)],
+    ),
+    "who let the time go by": ([line("late")], [("192.0.2.1", None, False, 1)]),
+    "having failed": (
+        [line("failed", user="ana", method="password"), line("late")],
+        [("192.0.2.1", "ana", True, 1)],
+    ),
+    "having named nobody's account, as OpenSSH 9.8 tells": (
+        [
+            line("invalid_user", user="x"),
+            line("late", child="7")._replace(pid=1, fields={"address": "192.0.2.1", "child": "7"}),
+        ],
+        [("192.0.2.1", "x", False, 1)],
+    ),
+}
+
+
+@pytest.mark.parametrize("said,known", TURNED_AWAY.values(), ids=TURNED_AWAY)
+def test_who_was_turned_away(said, known):
+    found = questions.failures(said)
+    assert [(one["address"], one["user"], one["known"], one["count"]) for one in found] == known
+
+
 def test_a_table_and_an_empty_one(every):
     rows = shown.table(every).splitlines()
     assert rows[0].split() == list(shown.COLUMNS) and len(rows) == len(every) + 1

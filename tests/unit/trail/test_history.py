@@ -346,6 +346,28 @@ def test_events_that_are_missing_in_the_middle_of_a_file(tmp_path, at, name):
     assert any(f"the events {known[0] + 1} to {known[1] - 1} are missing" in why for why in touched)
 
 
+@pytest.mark.parametrize("wanted", [FULL, Wanted()], ids=["commands", "their number"])
+@pytest.mark.parametrize("size", [2**14, 2**20])
+def test_one_event_that_is_missing_is_told_of_the_sessions_that_it_may_be_of(tmp_path, monkeypatch, size, wanted):
+    monkeypatch.setattr(blocks, "BLOCK", size)
+    # One message more than there are, which somebody made up, would stand for the one that is missing.
+    lines = AUDIT.replace(b" ses=77 msg='", b" ses=77 ").splitlines(True)
+    of = [int(re.search(rb":([0-9]+)\)", line)[1]) for line in lines]
+    every = {one["id"]: one for one in read(RECORDED)}
+    for number in sorted(set(of))[40:700:60]:
+        found = read(
+            written(tmp_path, b"".join(line for line, at in zip(lines, of, strict=True) if at != number)), wanted
+        )
+        for one in found:
+            proof = every[one["id"]]["proof"]
+            begin, end = (
+                int(re.search(r":([0-9]+)\)", words[0])[1])
+                for words in (proof["session"], proof.get("ended", ["(:9999999999)"]))
+            )
+            said = f"the event {number} is missing" in one["unknown"].get("commands", "")
+            assert said == (begin < number < end or number == end), (number, one["id"])
+
+
 @pytest.mark.parametrize("share", [0.1, 0.35, 0.5, 0.62, 0.9])
 def test_of_what_began_before_the_log_it_says_that_it_is_not_all(tmp_path, share):
     every = {one["id"]: one for one in read(RECORDED)}
@@ -606,7 +628,17 @@ def test_a_year_that_begins_in_the_middle(tmp_path):
     agrees(read(written(tmp_path, audit, re.sub(rb"(?m)^Nov .. ..:..:..", stamp, AUTH))), NOT_IN_FILES)
 
 
-@pytest.mark.parametrize("minutes", [50, 70])
+TWICE_SHOWN = {
+    "before, in and after": (20, 50, 80),
+    "in, in again and after": (40, 70, 100),
+    "a minute on by the clock": (10, 72),
+    "back by the clock, but little": (14, 72),
+    "only the first time": (10,),
+    "only the second time": (72,),
+}
+
+
+@pytest.mark.parametrize("minutes", TWICE_SHOWN.values(), ids=TWICE_SHOWN)
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Sydney"])
 def test_an_hour_that_comes_twice(tmp_path, zone, minutes):
     """RFC 3164 has local time, and a log goes on while a clock is set back from summer time."""
@@ -614,7 +646,7 @@ def test_an_hour_that_comes_twice(tmp_path, zone, minutes):
     first = int(re.search(rb"audit\((\d+)\.", AUDIT)[1])
     hours = (datetime.datetime(2025, 1, 1, tzinfo=UTC) + datetime.timedelta(hours=number) for number in range(8760))
     back = next(when for when in hours if offset(place, when, hours=1) < offset(place, when))
-    moves = [int((back + datetime.timedelta(minutes=minutes + more)).timestamp()) - first for more in (-30, 0, 30)]
+    moves = [int((back + datetime.timedelta(minutes=one)).timestamp()) - first for one in minutes]
 
     def stamp(found, move):
         when = datetime.datetime.strptime(f"2026 {found[0].decode()}", "%Y %b %d %H:%M:%S").replace(tzinfo=UTC)
@@ -624,8 +656,20 @@ def test_an_hour_that_comes_twice(tmp_path, zone, minutes):
     auth = [re.sub(rb"(?m)^Nov .. ..:..:..", lambda found, move=move: stamp(found, move), AUTH) for move in moves]
     sources = written(tmp_path, audit, b"".join(auth))._replace(zone=place)
     found = [told(one) for one in history.sessions(sources, FULL)]
-    assert len(found) == 3 * len(read(RECORDED))
-    assert len([one for one in found if one["key"]]) == 3 * len([one for one in read(RECORDED) if one["key"]])
+    every = read(RECORDED)
+    assert len(found) == len(minutes) * len(every)
+    assert len([one for one in found if one["key"]]) == len(minutes) * len([one for one in every if one["key"]])
+    # What sshd said is told with the time at which it did.
+    said = [one["proof"]["from"][0][:19] for one in found if "from" in one["proof"]]
+    assert max(abs(seconds(one["started"]) - seconds(when + "Z")) for one, when in zip(found, said, strict=True)) < 3
+    # Of what was open, the process has gone when its number comes again.
+    states = [one["state"] for one in every]
+    assert [one["state"] for one in found][-len(every) :] == states
+    assert [one["state"] for one in found].count("closed") == len(minutes) * states.count("closed")
+
+
+def seconds(written):
+    return datetime.datetime.fromisoformat(written.replace("Z", "+00:00")).timestamp()
 
 
 def offset(zone, when, hours=0):

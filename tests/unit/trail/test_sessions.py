@@ -584,3 +584,28 @@ def test_an_address_that_was_looked_up_is_not_where_somebody_was(tmp_path, name,
     log.auth = []
     [one] = read(tmp_path, log)
     assert one["from"]["address"] is None and one["unknown"]["address"] == "there is no log of sshd's"
+
+
+GONE = {
+    "Disconnected from user ana 10.0.0.9 port 1000": True,
+    "Connection closed by 10.0.0.9 port 1000": True,
+    "Connection reset by user ana 10.0.0.9 port 1000": True,
+    "Timeout, client not responding from user ana 10.0.0.9 port 1000": True,
+    "Read error from remote host 10.0.0.9 port 1000: Connection reset by peer": True,
+    "Connection closed by 10.0.0.9 port 1001": False,
+    "Connection closed by authenticating user ana 10.0.0.9 port 1000 [preauth]": False,
+}
+
+
+@pytest.mark.parametrize("text", GONE)
+def test_an_end_that_only_sshd_tells_of(tmp_path, text):
+    log = Made()
+    log.login(5, 50, 1001, "ana")
+    log.say(50, "User child is on pid 51")
+    log.say(50, "pam_unix(sshd:session): session opened for user ana(uid=1001) by (uid=0)")
+    log.run(5, 60, 1001, "/bin/true")
+    log.say(51, text)
+    log.login(6, 70, 1002, "bob", "b", 2)
+    [one, _] = read(tmp_path, log)
+    assert one["state"] == ("killed" if GONE[text] else "open")
+    assert ("that it was over" in one["unknown"]["ended"]) == GONE[text]

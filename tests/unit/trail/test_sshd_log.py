@@ -48,6 +48,42 @@ def test_the_worst_line_for_sshd_costs_as_much_as_a_few_good_ones(text):
     assert _seconds(line) < 100 * _seconds(good)
 
 
+# As OpenSSH 8.4 to 10.2 write them (packet.c, serverloop.c, sshd.c).
+ENDS = {
+    "Connection closed by 10.0.0.1 port 5": ("gone", {"address": "10.0.0.1", "port": "5"}),
+    "Connection reset by user ana 10.0.0.1 port 5": ("gone", {"user": "ana", "address": "10.0.0.1", "port": "5"}),
+    "Timeout, client not responding from user a b fe80::1%eth0 port 5": (
+        "gone",
+        {"user": "a b", "address": "fe80::1%eth0", "port": "5"},
+    ),
+    "Read error from remote host 10.0.0.1 port 5: Connection timed out": ("gone", {"address": "10.0.0.1", "port": "5"}),
+    "Connection closed by invalid user x 10.0.0.1 port 5 [preauth]": (
+        "left",
+        {"how": "invalid", "user": "x", "address": "10.0.0.1", "port": "5"},
+    ),
+    "Timeout before authentication for 10.0.0.1 port 5": ("late", {"address": "10.0.0.1", "port": "5"}),
+    "fatal: Timeout before authentication for 10.0.0.1 port 5": ("late", {"address": "10.0.0.1", "port": "5"}),
+    "Timeout before authentication for connection from 10.0.0.1 to 10.0.0.2, pid = 77": (
+        "late",
+        {"address": "10.0.0.1", "child": "77"},
+    ),
+    "drop connection #0 from [10.0.0.1]:5 on [10.0.0.2]:22 penalty: failed authentication": (
+        "dropped",
+        {"address": "10.0.0.1", "port": "5", "why": "penalty: failed authentication"},
+    ),
+    "drop connection #3 from [fe80::1%eth0]:5 on [fe80::2%eth0]:22 past MaxStartups": (
+        "dropped",
+        {"address": "fe80::1%eth0", "port": "5", "why": "past MaxStartups"},
+    ),
+}
+
+
+@pytest.mark.parametrize("text", ENDS)
+def test_what_is_said_when_it_is_over(text):
+    [line] = sshd_log.lines([f"Nov 23 06:45:43 host sshd[7]: {text}".encode()], NOW)
+    assert (line.event, line.fields) == ENDS[text]
+
+
 SSHD = sorted(DATA.glob("sshd-*.log"))
 
 
