@@ -38,7 +38,7 @@ PURE = {
         *("members", "asked", "pubkeys", "apart", "separate", "cover"),
     },
     "auditd": {"language", "keywords", "plan", "space"},
-    "rules": {"language", "words", "fields", "layout", "files", "kept", "overlap", "plan", "watches"},
+    "rules": {"language", "words", "fields", "layout", "files", "kept", "overlap", "collisions", "plan", "watches"},
     "pam": {"lines", "language", "keywords", "dispatch", "check", "plan"},
     "policy": {"controls", "groups", "platforms", "arguments", "needs", "persons", "verdicts", "claims", "kinds"},
     "coverage": {"checks", "daemon", "rules", "people", "memory", "logins", "marks", "gaps", "demand"},

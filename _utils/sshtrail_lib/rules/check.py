@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from salt.exceptions import SaltInvocationError
 
 from sshtrail_lib.base import text
-from sshtrail_lib.rules import accounts, compile, fields, language, overlap
+from sshtrail_lib.rules import accounts, compile, fields, language
+from sshtrail_lib.rules.collisions import Meetings, lowest, mask
 from sshtrail_lib.rules.fields import Part, RuleError
 from sshtrail_lib.rules.language import Control, Rule
 
@@ -179,25 +180,16 @@ def _meaning(rule):
 
 
 def _shadowed(known):
-    earlier: dict[bytes, _Known] = {}
-    index = overlap.Index(compile.exec_calls)
-    for rule in known:
-        reason = _shadow([earlier[data] for data in index.colliding(rule.data)], rule)
-        if reason:
+    met = Meetings([rule.data for rule in known], compile.exec_calls)
+    nevers = mask(at for at, rule in enumerate(known) if rule.value.action == "never")
+    for at, rule in enumerate(known):
+        before = met.earlier(at)
+        whole = met.collisions.covering(rule.data, before) if before else None
+        if whole is not None:
+            verb = "drops" if nevers >> whole & 1 else "takes"
+            reason = f"line {known[whole].number} comes first and {verb} everything that it matches"
             yield Problem(rule.number, str(rule.value), reason)
-        if rule.data not in earlier:
-            index.add(rule.data)
-            earlier[rule.data] = rule
-
-
-def _shadow(before, rule):
-    """Return what the first of the colliding rules ``before`` (list of :class:`_Known`) takes away (str, maybe "")."""
-    whole = [other for other in before if overlap.covers(other.data, rule.data)]
-    parts = [other for other in before if other.value.action == "never"]
-    first = min(whole or parts, key=lambda other: other.number, default=None)
-    if first is None:
-        return ""
-    verb = "drops" if first.value.action == "never" else "takes"
-    if not whole:
-        return f"line {first.number}, which is read earlier, {verb} a part of what it matches"
-    return f"line {first.number} comes first and {verb} everything that it matches"
+        elif before & nevers:
+            first = known[lowest(before & nevers)].number
+            reason = f"line {first}, which is read earlier, drops a part of what it matches"
+            yield Problem(rule.number, str(rule.value), reason)

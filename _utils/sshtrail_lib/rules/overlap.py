@@ -7,7 +7,7 @@ from __future__ import annotations
 import functools
 import posixpath
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 from sshtrail_lib.rules import layout
 from sshtrail_lib.rules.layout import ARCH, DIR, FSTYPE, KEY, PERM, SUCCESS, WATCH
@@ -34,8 +34,6 @@ class View(typing.NamedTuple):
     arch: int | None
     conditions: frozenset
     shape: tuple
-    point: tuple[int, int] | None
-    family: tuple | None
 
 
 def collide(one: bytes, other: bytes, execs: Callable[[int], int]) -> bool:
@@ -65,131 +63,8 @@ def _apart(a, b, execs):
     return a.filter != b.filter or _calls_apart(a, b, execs) or _limits_apart(a.limits, b.limits)
 
 
-class Index:
-    """
-    Rules, among which those are found that collide with another one, at a cost of what is found.
-
-    Rules that differ in their places and keys only have one group; where a field must have one value, only the groups
-    with that value, and those without the field, are looked at. Those that differ in that value too are one family:
-    whoever does not ask for the field meets all of a family, or none.
-    """
-
-    def __init__(self, execs: Callable[[int], int]) -> None:
-        self.execs = execs
-        self.general: dict[tuple, _Group] = {}
-        self.points: dict[int, dict[int, dict[tuple, _Group]]] = {}
-        self.families: dict[int, dict[tuple, _Group]] = {}
-
-    def add(self, rule: bytes) -> None:
-        """Take ``rule`` (bytes) in."""
-        view = view_of(rule)
-        for groups, shape in self.places(view):
-            group = groups.get(shape)
-            if group is None:
-                group = groups[shape] = _Group(view if shape is view.shape else _kin(view))
-            group.add(rule, view)
-
-    def discard(self, rule: bytes) -> None:
-        """Take ``rule`` (bytes) out, if it is one of these."""
-        view = view_of(rule)
-        for groups, shape in self.places(view):
-            group = groups.get(shape)
-            if group and group.discard(rule, view):
-                del groups[shape]
-
-    def places(self, view):
-        """Return where the group and the family of ``view`` are (list of dict), and by what they are known."""
-        if not view.point:
-            return [(self.general, view.shape)]
-        field, value = view.point
-        values = self.points.setdefault(field, {}).setdefault(value, {})
-        return [(values, view.shape), (self.families.setdefault(field, {}), view.family)]
-
-    def take(self, rules: Iterable[bytes]) -> None:
-        """Take each of ``rules`` (iterable of bytes) in."""
-        for rule in rules:
-            self.add(rule)
-
-    def meets(self, rule: bytes) -> bool:
-        """Tell whether one of these collides with ``rule`` (bytes)."""
-        return next(self.colliding(rule), None) is not None
-
-    def colliding(self, rule: bytes) -> Iterator[bytes]:
-        """Yield each of these that :func:`collide` tells to collide with ``rule`` (bytes)."""
-        if not self.general and not self.families:
-            return
-        view = view_of(rule)
-        for group in self.near(view):
-            if (view.action or group.view.action) and not _apart(view, group.view, self.execs):
-                yield from group.colliding(view)
-
-    def near(self, view):
-        yield from self.general.values()
-        for field, values in self.points.items():
-            if field not in view.limits:
-                yield from self.families[field].values()
-                continue
-            low, high, _never = view.limits[field]
-            if low == high:
-                yield from values.get(low, {}).values()
-            else:
-                found = (groups for value, groups in values.items() if low <= value <= high)
-                yield from (group for groups in found for group in groups.values())
-
-
-def _point(limits):
-    """Return a field that must have one value, with that (two of int), None without one; not what few values have."""
-    fixed = (
-        (field, low) for field, (low, high, _never) in limits.items() if low == high and field not in (ARCH, SUCCESS)
-    )
-    return next(fixed, None)
-
-
-def _kin(view):
-    """Return ``view`` without the value by which those of its family differ."""
-    return view._replace(limits={field: limit for field, limit in view.limits.items() if field != view.point[0]})
-
-
-class _Group:
-    """Rules of one shape: by their keys, and by their places, with those of the places below each directory."""
-
-    def __init__(self, view):
-        self.view = view
-        self.keys: dict[str, dict[bytes, None]] = {}
-        self.at: dict[str, dict[str, dict[bytes, None]]] = {}
-        self.below: dict[str, dict[str, dict[bytes, None]]] = {}
-
-    def add(self, rule, view):
-        for keys in self.lists(view):
-            keys.setdefault(view.key, {})[rule] = None
-
-    def discard(self, rule, view):
-        """Take ``rule`` out, and tell whether it was the last one."""
-        for keys in self.lists(view):
-            keys.get(view.key, {}).pop(rule, None)
-            if not keys.get(view.key, True):
-                del keys[view.key]
-        return not self.keys
-
-    def lists(self, view):
-        """Return the places (list of dict, by keys) where a rule with a ``view`` stands."""
-        directories = [self.below.setdefault(directory, {}) for directory in _directories(view.place)]
-        return [self.keys, self.at.setdefault(view.place, {}), *directories]
-
-    def colliding(self, view):
-        differs = view.action != self.view.action
-        for keys in self.related(view) if view.place and not differs else (self.keys,):
-            for key, rules in keys.items():
-                if differs or key != view.key:
-                    yield from rules
-
-    def related(self, view):
-        places = ("", view.place, *_directories(view.place))
-        return filter(None, (*(self.at.get(place) for place in places), self.below.get(view.place)))
-
-
-def _directories(place):
-    """Yield every directory above ``place``, which may be none."""
+def directories(place: str) -> Iterator[str]:
+    """Yield every directory above ``place`` (str), which may be none."""
     while len(place) > 1:
         place = place.rpartition("/")[0] or "/"
         yield place
@@ -228,14 +103,16 @@ def _calls_apart(a, b, execs):
     if a.filter in MASKED and not a.calls & b.calls:
         return True
     # Only execve and execveat have the permission x (linux kernel/auditsc.c: audit_match_perm).
-    return any(x.perms and _never_exec(x) and _exec_only(y, execs) for x, y in ((a, b), (b, a)))
+    return any(never_exec(x) and exec_only(y, execs) for x, y in ((a, b), (b, a)))
 
 
-def _never_exec(view):
-    return not view.perms & EXEC_BIT
+def never_exec(view: View) -> bool:
+    """Tell whether a rule with a ``view`` matches no execution of a program, by its permissions."""
+    return bool(view.perms) and not view.perms & EXEC_BIT
 
 
-def _exec_only(view, execs):
+def exec_only(view: View, execs: Callable[[int], int]) -> bool:
+    """Tell whether a rule with a ``view`` matches only executions of programs; ``execs`` as for :func:`collide`."""
     if view.perms == EXEC_BIT:
         return True
     return view.arch is not None and bool(view.calls) and not view.calls & ~execs(view.arch)
@@ -267,8 +144,6 @@ def view_of(rule: bytes) -> View:
     places = [texts[number] for number in (WATCH, DIR) if number in texts and _equals(packed, number)]
     calls, limits, arch = packed.mask, _limits(packed.fields), _arch(packed)
     perms = next((value for number, _operator, value in packed.fields if number == PERM), 0)
-    point = _point(limits)
-    shared = (packed.filter, packed.action, calls, perms, arch)
     return View(
         packed.filter,
         packed.action,
@@ -279,9 +154,7 @@ def view_of(rule: bytes) -> View:
         posixpath.normpath(places[0]) if places else "",
         arch,
         _conditions(packed, texts),
-        (*shared, frozenset(limits.items())),
-        point,
-        (*shared, frozenset(item for item in limits.items() if item[0] != point[0])) if point else None,
+        (packed.filter, packed.action, calls, perms, arch, frozenset(limits.items())),
     )
 
 

@@ -1,5 +1,7 @@
 """What is told about a set of rules: each kind of problem once, and nothing about a set that has none."""
 
+import time
+
 import pytest
 from salt.exceptions import SaltInvocationError
 from sshtrail_lib.rules import check
@@ -91,3 +93,27 @@ def test_a_name_is_asked_for_once_however_many_rules_have_it(monkeypatch):
     monkeypatch.setattr(check.accounts, "_ask", lambda *name: asked.append(name) or 1004)
     lines = [f"-a always,exit -F path=/etc/of-{number} -F perm=wa -F auid=somebody -F key=a" for number in range(5)]
     assert check.problems(lines) == [] and asked == [("user", "somebody")]
+
+
+COLLIDING = {
+    "limits": [f"-a always,exit -S openat -F auid>={number} -k a{number}" for number in range(5000)],
+    "two families": [
+        f"-a always,exit -S openat -F {name}={number} -k {name}{number}"
+        for name in ("auid", "uid")
+        for number in range(2500)
+    ],
+    "nevers": [
+        *(f"-a never,exit -S openat -F uid={number}" for number in range(2500)),
+        *(f"-a always,exit -S openat -F auid={number} -k a{number}" for number in range(2500)),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", COLLIDING)
+def test_thousands_that_collide_are_checked_in_seconds(name):
+    begun = time.process_time()
+    found = check.problems(COLLIDING[name])
+    assert time.process_time() - begun < 5
+    assert len([problem for problem in found if "has no arch" in problem.reason]) == 5000
+    shadowed = {"limits": 4999, "two families": 0, "nevers": 2500}[name]
+    assert len([problem for problem in found if problem.reason.startswith("line 1")]) == shadowed

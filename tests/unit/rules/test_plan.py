@@ -208,31 +208,67 @@ def lines(form, count):
     return [compiled(form.format(number)) for number in range(count)]
 
 
-LARGE = 1500
-OURS_LARGE = functools.partial(lines, "-a always,exit -F arch=b64 -S openat -F auid={0} -k o{0}")
-THEIRS = functools.partial(lines, "-a always,exit -F arch=b64 -S openat -F uid={0} -k t{0}")
-NEVERS = functools.partial(lines, "-a never,exit -F arch=b64 -S openat -F uid={0}")
-FILES = functools.partial(lines, "-a always,exit -F path=/etc/x{0} -F perm=wa -k w{0}")
-LIMITS = functools.partial(lines, "-a always,exit -F arch=b64 -S openat -F auid>={0} -k l{0}")
+LARGE = 5000
+HALF = LARGE // 2
+OPENAT = "-a always,exit -F arch=b64 -S openat"
+FAMILIES = {
+    "ours": f"{OPENAT} -F auid={{0}} -k o{{0}}",
+    "theirs": f"{OPENAT} -F uid={{0}} -k t{{0}}",
+    "nevers": "-a never,exit -F arch=b64 -S openat -F uid={0}",
+    "watches": "-a always,exit -F path=/etc/x{0} -F perm=wa -k w{0}",
+    "trees": "-a always,exit -F dir=/srv/{0} -F perm=wa -k w{0}",
+    "at least": f"{OPENAT} -F auid>={{0}} -k l{{0}}",
+    "at most": f"{OPENAT} -F auid<={{0}} -k m{{0}}",
+    "others": f"{OPENAT} -F auid!={{0}} -k n{{0}}",
+    "ranges": f"{OPENAT} -F auid>{{0}} -F auid<1{{0}} -k r{{0}}",
+    "calls": "-a always,exit -F arch=b64 -S {1} -F auid!={0} -k s{0}",
+}
 ALL = "-a always,exit -S all -F auid>=1000 -k all"
+
+
+@functools.cache
+def family(name, count=LARGE):
+    return [compiled(FAMILIES[name].format(number, number % 300)) for number in range(count)]
+
+
+def shuffled(rules, count=None):
+    return random.Random(3).sample(rules, count or len(rules))
+
+
+def alternating(*families):
+    return [rule for rules in zip(*families, strict=True) for rule in rules]
 
 
 def large():
     """What is large and can be planned in proportion to it: loaded, desired, the most steps."""
-    ours, theirs, nevers, watches = OURS_LARGE(LARGE), THEIRS(LARGE), NEVERS(LARGE), FILES(5000)
-    every = compiled(ALL)
-    yield "another file comes before ours", ours, theirs + ours, LARGE
-    yield "nevers come before ours", ours, nevers + ours, LARGE
-    yield "ours comes before another file", theirs, ours + theirs, LARGE
-    yield "everything is new", [], theirs + ours, 2 * LARGE
+    ours, theirs, nevers = (family(name, HALF) for name in ("ours", "theirs", "nevers"))
+    watches, every, mixed = family("watches"), compiled(ALL), theirs + ours
+    yield "another file comes before ours", ours, mixed, HALF
+    yield "nevers come before ours", ours, nevers + ours, HALF
+    yield "ours comes before another file", theirs, ours + theirs, HALF
+    yield "everything is new", [], mixed, LARGE
+    yield "everything goes", mixed, [], LARGE
     yield "watches in reversed order", watches[::-1], watches, 0
-    mixed = theirs[:500] + ours[:500]
-    yield "two files whose rules all meet, shuffled", random.Random(3).sample(mixed, len(mixed)), mixed, 2 * len(mixed)
+    yield "two files whose rules all meet, shuffled", shuffled(mixed), mixed, 2 * LARGE
+    yield "and wanted in another order", shuffled(mixed), shuffled(mixed[::-1]), 4 * LARGE
+    yield "rules of both in turns, from one file after the other", mixed, alternating(ours, theirs), 4 * LARGE
+    yield "one file after the other, from turns", alternating(ours, theirs), mixed, 4 * LARGE
+    yield "every other one is new", ours, alternating(ours, theirs), 4 * LARGE
+    yield "every other one is a new never", ours, alternating(nevers, ours), 4 * LARGE
+    yield "nevers in turns, shuffled", shuffled(alternating(nevers, ours)), alternating(nevers, ours), 4 * LARGE
     yield "ten of them are behind the others", [*mixed[10:], *mixed[:10]], mixed, 4 * 10
-    limits = LIMITS(LARGE)
-    yield "limits that all meet, reversed", limits[::-1], limits, 4 * LARGE
-    yield "every other one of them is new", limits[::2], limits, 4 * LARGE
     yield "one that meets all is in the wrong place", [*watches[::-1], every], [every, *watches], 4
+    for name in ("at least", "others", "ranges", "calls"):
+        rules = family(name)
+        yield f"{name}, reversed", rules[::-1], rules, 4 * LARGE
+        yield f"{name}, shuffled", shuffled(rules), rules, 4 * LARGE
+        yield f"{name}, every other one is new", rules[::2], rules, 4 * LARGE
+        yield f"{name}, half is new, the other half shuffled", shuffled(rules[::2]), rules, 4 * LARGE
+    both = family("at least", HALF) + family("at most", HALF)
+    yield "two kinds of limits, shuffled", shuffled(both), both, 4 * LARGE
+    kinds = [rule for name in FAMILIES for rule in family(name, LARGE // len(FAMILIES))]
+    yield "some of each kind, shuffled", shuffled(kinds), kinds, 4 * LARGE
+    yield "half of them, shuffled", shuffled(kinds, HALF), shuffled(kinds[::-1]), 4 * LARGE
 
 
 @pytest.mark.parametrize("case", [*large()], ids=lambda case: case[0])

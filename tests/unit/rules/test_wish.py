@@ -1,6 +1,7 @@
 """What a host should be, beside the files of others: broken, stricter, glued, made by hand. No kernel is asked."""
 
 import os
+import time
 
 import pytest
 from salt.exceptions import SaltInvocationError
@@ -354,6 +355,16 @@ def test_a_never_that_covers_a_part_of_ours_is_told(host):
     told = target.comment(there, managed(there).target(there), "report")
     assert "10-a.rules line 1 drops a part of what others match: " in told and "zz-ours.rules line" in told
     assert "never decides" not in told
+
+
+def test_many_nevers_and_many_that_they_cover_are_told_in_short_and_soon(host):
+    nevers = [f"-a never,exit -F arch=b64 -S execve -F auid={number}\n" for number in range(1000)]
+    nevers += [f"-a always,exit -F arch=b64 -S execve -F uid={number} -k u\n" for number in range(1000)]
+    there = host({"10-a.rules": "".join(nevers[:1000]).encode(), "20-b.rules": "".join(nevers[1000:]).encode()})
+    begun = time.process_time()
+    told = target.hidden(there.files)
+    assert time.process_time() - begun < 1 and len(told) == 1000
+    assert all("10-a.rules line" in one and one.endswith("20-b.rules line 20 and 980 more.") for one in told)
 
 
 def test_lines_that_do_not_load_are_told_in_the_order_of_the_files(host):
