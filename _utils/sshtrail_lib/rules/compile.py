@@ -12,7 +12,7 @@ import os
 import struct
 
 from sshtrail_lib.base import kernel
-from sshtrail_lib.rules import accounts, fields, language, layout
+from sshtrail_lib.rules import accounts, fields, language, layout, words
 from sshtrail_lib.rules.fields import Part, RuleError, near
 from sshtrail_lib.rules.language import Control, Rule
 from sshtrail_lib.rules.layout import FILTER_NUMBERS, PERM_BITS
@@ -47,7 +47,8 @@ def compile(rule: Rule) -> bytes:  # the word of the trade
     """
     Return the bytes by which the kernel knows ``rule`` (:class:`sshtrail_lib.rules.language.Rule`) on this host.
 
-    They are those that the kernel lists after the installed auditctl loaded the same line. Raises
+    They are those that the kernel lists after the installed auditctl loaded the same line; empty where it passes over
+    the line without a word. Raises
     :class:`sshtrail_lib.rules.language.RuleError` when libaudit refuses the rule.
     """
     numbers = tuple(_number(part) for part in rule.parts if fields.is_identity(part))
@@ -63,10 +64,12 @@ def _compile(rule, _is_directory, numbers):
     # Since the release that brought this list (3.1) auditctl looks the names up in libaudit, as small letters.
     if rule.spelled and _flag("io_uring") < 0:
         raise RuleError(f"The installed auditctl knows the list {rule.filter} only so, and not as {rule.spelled}.")
+    passed_over = rule.action == words.POSSIBLE
     with _Compiler(lib, numbers) as compiler:
         for part in rule.parts:
-            compiler.take(part, rule.filter)
-        return compiler.finish(rule)
+            # What stands before such a list was read as if for this one.
+            compiler.take(part, "exit" if passed_over else rule.filter)
+        return b"" if passed_over else compiler.finish(rule)
 
 
 @functools.cache
@@ -122,7 +125,7 @@ class _Compiler:
         if filter_ == FILTER_NUMBERS["io_uring"]:
             return self.operations(part)
         self.know_machine()
-        for name in part.value.split(","):
+        for name in filter(None, part.value.split(",")):
             if _class_bit(name) or self.lib.audit_rule_syscallbyname_data(self.rule, _text(name)):
                 raise RuleError(f"Unknown system call {name!r}{near(name, syscall_names(self.elf()).values())}.")
         return self.set("_audit_syscalladded")

@@ -59,7 +59,7 @@ def hides(rule: bytes) -> bool:
 
 def looks(rule: Rule) -> bool:
     """Tell of a line that adds a ``rule`` (:class:`sshtrail_lib.rules.language.Rule`) what :func:`hides` tells."""
-    return rule.verb != "-d" and (rule.action == "never" or rule.filter in LISTS)
+    return rule.verb != "-d" and rule.action in ACTION_NUMBERS and (rule.action == "never" or rule.filter in LISTS)
 
 
 def meaning(rule: bytes) -> typing.Hashable:

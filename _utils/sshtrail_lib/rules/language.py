@@ -14,14 +14,11 @@ from collections.abc import Callable
 
 from sshtrail_lib.base.text import HALF
 from sshtrail_lib.rules import fields, words
-from sshtrail_lib.rules.fields import FILTERS, UNSET, Part, RuleError, escape, integer, near
+from sshtrail_lib.rules.fields import UNSET, Part, RuleError, escape, integer, near
 
-ACTIONS = ("always", "never")
 CONTROLS = ("-D", "-b", "-f", "-e", "-r", "-i", "-c", "-t", "-q", *words.LONG)
 #: With these a load goes on after an error.
 GO_ON = ("-i", "-c")
-#: What auditctl passes over without a word: a rule with an action that there was once.
-EATEN = re.compile(rf" *-[aAd] *({'|'.join(FILTERS)}),possible( |$)")
 COMMANDS = ("-h", "-l", "-s", "-v", "-m", "-R")
 #: Behind these auditctl reads no further in a line.
 ENDS = ("-D", "-q", "-t", *GO_ON, *COMMANDS, *(name for name, value in words.LONG.items() if not value))
@@ -249,7 +246,7 @@ def _is_long(text):
 
 
 def _says_something(text):
-    return not (AS_READ.match(text) or not text.strip(" ") or EATEN.match(text))
+    return not AS_READ.match(text) and bool(text.strip(" "))
 
 
 def _taken(text):
@@ -266,6 +263,9 @@ def _taken(text):
                 return
             else:
                 draft.take(option, argument)
+            if draft.action == words.POSSIBLE:
+                yield from draft.eaten()
+                return
         if draft.verb or draft.parts:
             yield draft.rule()
     except RuleError as exc:
@@ -338,6 +338,7 @@ class _Draft:
         self.exists, self.strict = exists, strict
         # Nothing of them has been named yet.
         self.verb = self.action = self.filter = self.spelled = ""
+        self.listed = False
         self.parts: list[Part] = []
         self.keys: list[str] = []
 
@@ -350,14 +351,28 @@ class _Draft:
             getattr(self, TAKES[option])(argument)
 
     def list(self, verb, argument):
-        if self.verb:
+        if self.listed or (self.strict and self.verb):
             raise RuleError("A rule has one -a, -A, -d, -w or -W; there is another before this one.")
-        self.verb = verb
-        self.action, spelled = _action_and_filter(argument, self.strict)
+        found = words.action_and_list(argument) if self.strict else self.looked_up(verb, argument)
+        self.listed, self.action = True, found[0]
+        if self.verb == "-a" and verb == "-d":
+            # auditctl adds what a line asks to add and to delete.
+            return
+        self.verb, spelled = verb, found[1]
         self.filter = spelled.lower()
         self.spelled = spelled if spelled != self.filter else ""
-        if self.parts and self.filter != "exit":
+        if self.parts and (self.strict or "task" in argument) and self.filter != "exit":
             raise RuleError("-S stands before the list; begin the rule with -a action,list.")
+
+    def looked_up(self, verb, argument):
+        # What a watch has set before, for the same end.
+        known = self.filter if (self.verb == "-d") == (verb == "-d") else ""
+        return words.looked_up(argument, self.action, known)
+
+    def eaten(self):
+        """Yield what is left to judge of a line that auditctl passes over: what stands before its list, and that."""
+        if self.parts or self.spelled or self.filter == "io_uring":
+            yield Rule(words.POSSIBLE, self.filter, _merged(self.parts), verb=self.verb, spelled=self.spelled)
 
     def watch(self, option, path):
         if self.verb:
@@ -390,7 +405,7 @@ class _Draft:
     def syscalls(self, argument):
         if self.filter not in ("", "exit", "io_uring"):
             raise RuleError(f"The {self.filter} list takes no system calls (-S); only exit and io_uring do.")
-        if not argument.strip(","):
+        if not argument.strip(",") and (self.strict or not argument):
             raise RuleError("-S needs the name or the number of a system call, or several joined by commas.")
         self.parts.append(Part("-S", ",".join(filter(None, argument.split(",")))))
 
@@ -417,6 +432,8 @@ class _Draft:
     def rule(self):
         if not self.verb:
             raise RuleError("The line names no list; begin the rule with -a action,list or -w path.")
+        if self.filter != "exit" and any(part.option == "-w" for part in self.parts):
+            raise RuleError(f"A watch works on the exit list only, not on {self.filter}.")
         if self.keys and not self.can_have_key():
             raise RuleError("A key needs a watch, a system call (-S), or a field path, dir, perm, exe or fstype.")
         _check_once(self.parts)
@@ -451,17 +468,3 @@ def _merged(parts):
     first = {part.option: at for at, part in reversed(list(enumerate(parts)))}
     once = [part for at, part in enumerate(parts) if part.option not in merged or first[part.option] == at]
     return tuple(merged.get(part.option, part) for part in once)
-
-
-@functools.lru_cache(maxsize=64)
-def _action_and_filter(argument, strict):
-    words = argument.split(",")
-    action = [word for word in words if word in ACTIONS]
-    filters = [word for word in words if (word if strict else word.lower()) in FILTERS]
-    if len(words) == 2 and len(action) == len(filters) == 1:
-        return action[0], filters[0]
-    wrong = next((word for word in words if word not in (*ACTIONS, *FILTERS)), argument)
-    raise RuleError(
-        f"{argument!r} is no action,list: the action is one of {', '.join(ACTIONS)}, the list one of "
-        f"{', '.join(FILTERS)}{near(wrong, (*ACTIONS, *FILTERS))}."
-    )

@@ -55,6 +55,8 @@ class Load:
                 del held[data]
 
     def _add(self, entry, data):
+        if not data:
+            return
         held = next((rules for rules in (self._before, self._behind) if data in rules), None)
         if entry.value.verb == "-d":
             if held is None:

@@ -6,10 +6,11 @@ Source: auditctl.c, fileopt() and setopt(); getopt_long(3).
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator
 
-from sshtrail_lib.rules.fields import RuleError, near
+from sshtrail_lib.rules.fields import FILTERS, RuleError, near
 
 # Options with an argument, as auditctl hands them to getopt_long(3).
 WITH_ARGUMENT = "CefrbaAdSFmRwWkpq"
@@ -22,6 +23,10 @@ LONG = {
     "--reset_backlog_wait_time_actual": False,
 }
 ESCAPED_WORD, ESCAPED = re.compile(r"(?:\\[ \\]|[^ ])+"), re.compile(r"\\([ \\])")
+
+ACTIONS = ("always", "never")
+#: An action that there was once: auditctl passes over a line from where this stands behind a list.
+POSSIBLE = "possible"
 
 FIRST_WORD = {" ": "\7\7", "\\": "\4\4"}
 
@@ -96,3 +101,45 @@ def _argument(option, words, column):
     if argument is None:
         raise RuleError(f"{option} needs a value.", column)
     return argument, argument_column
+
+
+@functools.lru_cache(maxsize=64)
+def action_and_list(argument: str) -> tuple[str, str]:
+    """Return the action and the list (str) that ``argument`` (str) of -a names, or raise :class:`RuleError`."""
+    words = argument.split(",")
+    action = [word for word in words if word in ACTIONS]
+    filters = [word for word in words if word in FILTERS]
+    if len(words) == 2 and len(action) == len(filters) == 1:
+        return action[0], filters[0]
+    raise _no_list(argument)
+
+
+def _no_list(argument):
+    wrong = next((word for word in argument.split(",") if word not in (*ACTIONS, *FILTERS)), argument)
+    return RuleError(
+        f"{argument!r} is no action,list: the action is one of {', '.join(ACTIONS)}, the list one of "
+        f"{', '.join(FILTERS)}{near(wrong, (*ACTIONS, *FILTERS))}."
+    )
+
+
+def looked_up(argument: str, action: str, filter_: str) -> tuple[str, str]:
+    """
+    Return the action, maybe :data:`POSSIBLE`, and the list (str) that auditctl takes ``argument`` (str) for.
+
+    action, filter_
+        What a watch before it has set (str), "" for nothing: where a list is known, the second word is an action.
+
+    Raises :class:`RuleError` where it refuses them. Source: auditctl.c, audit_rule_setup().
+    """
+    first, _, second = argument.partition(",")
+    if first in ACTIONS:
+        action = first
+    elif first.lower() in FILTERS:
+        filter_ = first
+    elif first != POSSIBLE:
+        raise _no_list(argument)
+    if filter_ and second in (*ACTIONS, POSSIBLE):
+        return second, filter_
+    if filter_ or not action or second.lower() not in FILTERS:
+        raise _no_list(argument)
+    return action, second

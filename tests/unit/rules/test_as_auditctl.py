@@ -12,6 +12,7 @@ from sshtrail_lib.rules.language import GO_ON, Control
 
 DATA = pathlib.Path(__file__).parents[2] / "data" / "rules"
 LOADS = json.loads((DATA / "loads-3.0.9.json").read_text())["loads"]
+ACTIONS = json.loads((DATA / "lists-and-actions-3.0.9.json").read_text())
 LINES = json.loads((DATA / "lines-3.0-4.1.2.json").read_text())
 #: What auditctl 3.0.9 takes and others do not: a key says what a record is called, and is compared with nothing.
 REFUSED = {("key", "!=")}
@@ -118,3 +119,25 @@ def test_lists_in_capitals_are_taken_by_the_releases_that_know_io_uring(monkeypa
     assert [hiding.hides(rule) for rule in left.rules] == [line[1] == "A" or "Exclude" in line] * loaded
     with pytest.raises(RuleError, match="is no action,list"):
         accounts.parse_rule(line)
+
+
+@pytest.mark.parametrize("line, rules, stops", ACTIONS, ids=lambda value: repr(value) if isinstance(value, str) else "")
+def test_each_list_with_each_action_in_each_place(line, rules, stops):
+    """What auditctl 3.0.9 loaded of each line, and whether it went on to the next one."""
+    left, _, stop = from_boot(rules_files.read("a.rules", line.encode()))
+    assert ([str(compile.decompile(rule)) for rule in left.rules], stop is not None) == (rules, stops)
+
+
+@pytest.mark.parametrize(
+    "line", ["-a Exit,possible -S nosuch", "-A TASK,possible", "-a io_uring,possible", "-d io_uring,possible"]
+)
+@pytest.mark.parametrize("known", [-1, 7], ids=["3.0", "3.1"])
+def test_a_list_that_only_some_releases_know_is_passed_over_by_those(monkeypatch, line, known):
+    """Source: auditctl.c, lookup_filter() in 3.0.9 and in 3.1."""
+    compile._compile.cache_clear()
+    monkeypatch.setattr(compile, "_flag", {**compile.FILTER_NUMBERS, "io_uring": known}.get)
+    (value,) = rules_files.read("a.rules", line.encode())
+    assert not hiding.looks(value.value)
+    left, _, stop = from_boot([value])
+    assert (left.rules, stop) == ({}, 1 if known < 0 else None)
+    compile._compile.cache_clear()
