@@ -216,10 +216,19 @@ class _Edit(Separating):
         return [one for one in self._deciding() if one.criteria is not None and least and not self._ours(one)]
 
     def _add_to_rivals(self) -> None:
-        """Have another Match block say what is wanted too: a block of ours before it would take its own items away."""
+        """
+        Have another Match block say what is wanted too, for a block of ours before it would take its own items away;
+        where it is about others as well, one before it for those alone whom both are about.
+        """
         for rival in self._rivals():
             self._touch(rival)
-            self._rewrite(rival, self._arguments_for(rival))
+            arguments = self._arguments_for(rival)
+            if members.within(rival.criteria or (), self._criteria(), self.tree.daemon):
+                self._rewrite(rival, arguments)
+                continue
+            criteria = match.both(rival.criteria or (), self._criteria())
+            text = language.render(self.keyword.name, self.keyword, arguments, self.tree.daemon)
+            self._add_before(rival, [f"Match {language.render_criteria(criteria, self.tree.daemon)}", f"\t{text}"])
 
     def _drop_rivals(self, ours: list[Setting], target: Setting | None) -> None:
         """Lines that still decide in the other of sshd's passes, or parts of a value that is decided in parts."""

@@ -16,8 +16,9 @@ from collections.abc import Mapping, Sequence
 
 from salt.exceptions import CommandExecutionError
 
-from sshtrail_lib.sshd import apart, blocks, edit, effective, language, match, members, sections, values
+from sshtrail_lib.sshd import apart, blocks, edit, effective, keywords, language, match, members, sections, values
 from sshtrail_lib.sshd import wish as sshd_wish
+from sshtrail_lib.sshd.daemon import Daemon
 from sshtrail_lib.sshd.effective import Effective
 from sshtrail_lib.sshd.include import Tree
 from sshtrail_lib.sshd.language import ConfigError, Line, Problem
@@ -155,7 +156,7 @@ def _change(wanted: Wish, tree: Tree, after: Tree) -> dict[str, typing.Any]:
 def _verify(tree: Tree, after: Tree, wishes: Sequence[Wish], given_back: Sequence[Wish] = ()) -> None:
     failed = [wanted for wanted in wishes if not holds(wanted, after)]
     if failed:
-        told = ", ".join(f"{wanted.key}{_decided(tree, after, wanted)}" for wanted in failed)
+        told = ", ".join(f"{wanted.key}{_decided(tree, after, wanted, wishes)}" for wanted in failed)
         raise NoEffectError(f"No edit of this configuration makes sshd do as asked for {told}")
     if tree is after:
         return
@@ -195,16 +196,29 @@ def _outside(criteria: Criteria, told: Sequence[Criteria], tree: Tree) -> list[C
     return [found for part in parts if (found := members.example((part,), tree.daemon, told))]
 
 
-def _decided(tree: Tree, after: Tree, wanted: Wish) -> str:
+def _decided(tree: Tree, after: Tree, wanted: Wish, wishes: Sequence[Wish]) -> str:
     """Return which lines decide otherwise, in words (str)."""
     member = sshd_wish.failing(wanted, after)
     found = effective.effective(after, member).get(wanted.keyword.name)
     lines = found.deciding if found else ()
-    why = edit.inseparable(after, wanted._replace(connection=member))
+    why = _added_up(wanted, wishes, after.daemon) or edit.inseparable(after, wanted._replace(connection=member))
     if not lines and wanted.keyword.name in _FOLLOWS["ChallengeResponseAuthentication"]:
         return " (ChallengeResponseAuthentication, which is on, turns it on)"
-    told = ", ".join(place(tree, after, one.file, one.line.number) for one in lines)
-    return f" (decided by {told}{why and f': {why}'})" if lines else ""
+    places = ", ".join(place(tree, after, one.file, one.line.number) for one in lines)
+    told = ": ".join(filter(None, [places and f"decided by {places}", why]))
+    return told and f" ({told})"
+
+
+def _added_up(wanted: Wish, wishes: Sequence[Wish], daemon: Daemon) -> str:
+    """Return which other block of a list is asked for as well, for some of the same people (str); empty for none."""
+    if wanted.keyword.repeat != keywords.ACCUMULATE or wanted.criteria is None:
+        return ""
+    same = [one.criteria for one in wishes if one.keyword.name == wanted.keyword.name]
+    others = [
+        one for one in (*same, *wanted.others) if one and match.canonical(one) != match.canonical(wanted.criteria)
+    ]
+    found = next((match.text(one) for one in others if members.example((wanted.criteria, one), daemon)), "")
+    return found and f"Match {found} is asked for as well, and for who meets both the items of both add up"
 
 
 def place(tree: Tree, after: Tree, path: str, number: int) -> str:
