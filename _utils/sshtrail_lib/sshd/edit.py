@@ -18,8 +18,6 @@ from sshtrail_lib.sshd.match import Connection
 from sshtrail_lib.sshd.separate import Separating
 from sshtrail_lib.sshd.wish import BadWish, Wish, holds, lines_of
 
-#: Lists whose items are the same whichever line has them.
-_SETS = ("users", "words", "accept")
 _PRINCIPALS = "AuthorizedPrincipalsCommand"
 
 
@@ -43,7 +41,7 @@ def edited(tree: Tree, wanted: Wish, shadowed: str) -> Tree:
 
 def inseparable(tree: Tree, wanted: Wish) -> str:
     """Return why lines of other Match blocks still add to the list that ``wanted`` (Wish) asks for (str), if so."""
-    if wanted.criteria is None or not wanted.exact or wanted.keyword.kind not in _SETS:
+    if wanted.criteria is None or not wanted.exact or wanted.keyword.kind not in sshd_wish.SETS:
         return ""
     found = _Edit(tree, wanted, "fix")
     lines = [one for one in found._deciding() if one.criteria is not None and not sshd_wish.ours([one], wanted)]
@@ -285,7 +283,7 @@ class _Edit(Separating):
             if rival.criteria and alone and members.within(rival.criteria, self._criteria(), self.tree.daemon):
                 self._keep(rival, list(self._occurrences()), unwanted)
         self._remove(unwanted)
-        for _one in self._deciding() if self.keyword.kind in _SETS else ():
+        for _one in self._deciding() if self.keyword.kind in sshd_wish.SETS else ():
             if other := self._about_others():
                 self._set_apart(other)
 

@@ -182,9 +182,18 @@ def _leave_others(tree: Tree, after: Tree, concerned: Sequence[Wish]) -> None:
         lines = ((each, *line) for each in (tree, after) for line in effective.match_lines(each, name))
         for where, criteria, path, line in lines:
             outside = _outside(criteria, [each for each in told if each], tree)
-            if any(len({str(_value(effective.effective(t, one), name)) for t in (tree, after)}) > 1 for one in outside):
+            if any(
+                len({_meaning(effective.effective(each, one), name) for each in (tree, after)}) > 1 for one in outside
+            ):
                 told_of = place(tree, where, path, line.number)
                 raise NoEffectError(f"The edit would also change {name} for Match {match.text(criteria)} ({told_of})")
+
+
+def _meaning(found: Mapping[str, Effective], name: str) -> typing.Any:
+    """Return the value of a keyword, with the items of a list in no order where theirs is no matter."""
+    value = _value(found, name)
+    sets = isinstance(value, list) and keywords.KEYWORDS[name.lower()].kind in sshd_wish.SETS
+    return frozenset(value) if sets else str(value)
 
 
 def _outside(criteria: Criteria, told: Sequence[Criteria], tree: Tree) -> list[Connection]:
