@@ -139,6 +139,7 @@ def judge(done: Plan, accounts: Accounts, admins: Sequence[str] = ()) -> None:
     """
     if _BEARING & _concerned(done):
         named = places.named((done.tree, done.after))
+        accounts = accounts if done.tree.daemon.release >= _PATTERNS_SINCE else _literal(accounts)
         # Another source than the host's own can have a password for who has none here: then it may be the last way.
         for account, who in itertools.product(admins, (accounts._replace(has_password=_so), accounts)):
             if (obstacle := _Ways(done, who, named).lost(account)) and obstacle is not _NEVER:
@@ -146,6 +147,23 @@ def judge(done: Plan, accounts: Accounts, admins: Sequence[str] = ()) -> None:
         _judge_everybody(done, accounts._replace(has_password=_so), named)
     _judge_endpoints(done)
     _judge_host_keys(done, accounts)
+
+
+#: Since this release AuthorizedKeysFile and AuthorizedPrincipalsFile may be patterns of files.
+_PATTERNS_SINCE = (10, 0)
+
+
+def _literal(accounts: Accounts) -> Accounts:
+    """Return ``accounts`` for an sshd to which a star in the name of a file is a star."""
+
+    def plain(word: str) -> str:
+        return re.sub(r"([*?[])", r"[\1]", word)
+
+    return accounts._replace(
+        has_key=lambda account, words: accounts.has_key(account, list(map(plain, words))),
+        keys=lambda account, words: accounts.keys(account, list(map(plain, words))),
+        has_principals=lambda account, word: accounts.has_principals(account, plain(word)),
+    )
 
 
 #: What keeps out an account that had no way in before.

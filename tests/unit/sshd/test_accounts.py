@@ -34,6 +34,8 @@ def test_who_has_a_shell():
         (["{dir}/%u"], "# none yet\n\n  # here\n", False),
         (["{dir}/%u"], "# mine\nkey", True),
         (["{dir}/other", "{dir}/%u"], "key", True),
+        (["{dir}/*"], "key", True),
+        (["{dir}/[*]"], "key", False),
     ],
 )
 def test_has_key(tmp_path, words, content, has):
