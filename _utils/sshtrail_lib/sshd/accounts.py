@@ -157,6 +157,13 @@ def authorities(path: str) -> list[pubkeys.Key]:
     return [pubkeys.Key(authority=True)]
 
 
+def revoked(path: str) -> set[str]:
+    """Return the keys (set of str) that the file ``path`` (str) of RevokedKeys lists in text; a KRL only sshd reads."""
+    with contextlib.suppress(CommandExecutionError):
+        return {one.blob for one in pubkeys.authorized(files.read(path) or b"") if one.blob}
+    return set()
+
+
 def has_principals(account: str, word: str) -> bool:
     """Return whether ``account`` (str) has the file that ``word`` (str) of AuthorizedPrincipalsFile names."""
     with contextlib.suppress(KeyError, UnicodeError):
@@ -197,6 +204,7 @@ def known() -> guard.Accounts:
         is_file=os.path.isfile,
         keys=lambda account, words: read(account, tuple(words)),
         authorities=authorities,
+        revoked=functools.cache(revoked),
         cage=cage,
         host_key=host_key,
         has_principals=has_principals,

@@ -313,6 +313,13 @@ def test_a_required_size():
         guard.judge(done, holders(RSA, ED), ["root"])
 
 
+def test_a_key_that_is_revoked():
+    who = holders(ED._replace(blob="AAAA"), revoked=lambda path: ["AAAA"] if path == "/bin/all" else ["BBBB"])
+    with pytest.raises(guard.LockOutError, match="neither a password nor a key .*RevokedKeys /bin/all"):
+        judge({"RevokedKeys": "/bin/all"}, ["root"], ONLY_KEYS, who=who)
+    judge({"RevokedKeys": "/bin/some"}, ["root"], ONLY_KEYS, who=who)
+
+
 AUTHORITY = ED._replace(authority=True)
 
 
