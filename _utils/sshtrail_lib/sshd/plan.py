@@ -199,8 +199,8 @@ def _meaning(found: Mapping[str, Effective], name: str) -> typing.Any:
 def _outside(criteria: Criteria, told: Sequence[Criteria], tree: Tree) -> list[Connection]:
     """Return examples (list of Connection) of those who meet ``criteria`` and none of ``told``."""
     parts = [criteria]
-    with contextlib.suppress(apart.Inseparable):
-        for one in told:
+    for one in told:
+        with contextlib.suppress(apart.Inseparable):
             parts = [part for each in parts for part in apart.apart(each, one, tree.daemon)]
     return [found for part in parts if (found := members.example((part,), tree.daemon, told))]
 
