@@ -43,6 +43,8 @@ def host(separation):
         (base / "open").chmod(0o777)
         shutil.copy(base / "ed25519.pub", base / "open" / "keys")
         certify(base)
+        (base / "print").write_text(f"#!/bin/sh\ncat {base}/rsa.pub\n")
+        (base / "print").chmod(0o755)
         yield one
         one.stop()
 
@@ -97,6 +99,15 @@ CASES = [
     ({"PubkeyAcceptedAlgorithms": "*-cert-*"}, "certificate.pub", ["TrustedUserCAKeys @/rsa.pub"]),
     ({"TrustedUserCAKeys": "@/none"}, "certificate.pub", ["TrustedUserCAKeys @/rsa.pub"]),
     ({"AuthorizedPrincipalsFile": "@/none"}, "certificate.pub", ["TrustedUserCAKeys @/rsa.pub"]),
+    ({"RevokedKeys": "@/ed25519.pub"}, "ed25519", ()),
+    ({"RevokedKeys": "@/rsa.pub"}, "ed25519", ()),
+    ({"RevokedKeys": "@/rsa.pub"}, "certificate.pub", ["TrustedUserCAKeys @/rsa.pub"]),
+    (
+        {"AuthorizedKeysCommand": "@/print", "AuthorizedKeysCommandUser": "root", "AuthorizedKeysFile": "none"},
+        "rsa",
+        (),
+    ),
+    ({"AuthorizedKeysCommand": "@/none", "AuthorizedKeysCommandUser": "root", "AuthorizedKeysFile": "none"}, "rsa", ()),
     ({"PermitTTY": "no", "PermitOpen": "none", "X11Forwarding": "no"}, "ed25519", ()),
 ]
 

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import glob
 import grp
 import os
 import pathlib
 import pwd
 import stat
+from collections.abc import Iterator, Sequence
 
 from salt.exceptions import CommandExecutionError
 
@@ -58,7 +60,7 @@ def has_key(account: str, words: list[str]) -> bool:
         found = pwd.getpwnam(account)
     except (KeyError, UnicodeError):
         return False
-    return any(_filled(word, found) for word in words)
+    return any(_filled(path) for path in _paths(words, found))
 
 
 def _expanded(word: str, account: pwd.struct_passwd) -> str:
@@ -66,29 +68,31 @@ def _expanded(word: str, account: pwd.struct_passwd) -> str:
     return os.path.join(account.pw_dir, path.replace("%U", str(account.pw_uid)).replace("\0", "%"))
 
 
-def _content(word: str, account: pwd.struct_passwd) -> bytes | None:
-    """Return what is in a file of an account, None where there is none; raises CommandExecutionError."""
-    path = _expanded(word, account)
-    return files.read(path) if word != "none" and os.path.isfile(path) else None
+def _paths(words: Sequence[str], account: pwd.struct_passwd) -> Iterator[str]:
+    """Yield the files that ``words`` mean for an account; OpenSSH 10.0 and later take patterns of files (bz2755)."""
+    for word in words if list(words) != ["none"] else ():
+        path = _expanded(word, account)
+        yield from (one for one in sorted({path, *glob.glob(path)}) if os.path.isfile(one))
 
 
-def _filled(word: str, account: pwd.struct_passwd) -> bool:
+def _filled(path: str) -> bool:
     try:
-        lines = (_content(word, account) or b"").splitlines()
+        lines = (files.read(path) or b"").splitlines()
     except CommandExecutionError:
         # On a file system where root may not, sshd reads it as the account.
         return True
     return any(line.strip() and not line.lstrip().startswith(b"#") for line in lines)
 
 
-def keys(account: str, words: list[str]) -> list[pubkeys.Key]:
+def keys(account: str, words: Sequence[str]) -> list[pubkeys.Key]:
     """Return the keys (list of Key) of ``account`` (str); ``words`` as for :func:`has_key`."""
     found: list[pubkeys.Key] = []
-    for word in words:
-        with contextlib.suppress(KeyError, UnicodeError, CommandExecutionError):
-            who = pwd.getpwnam(account)
-            safe = _is_safe(_expanded(word, who), who)
-            found += [one._replace(safe=safe) for one in pubkeys.authorized(_content(word, who) or b"")]
+    with contextlib.suppress(KeyError, UnicodeError):
+        who = pwd.getpwnam(account)
+        for path in _paths(words, who):
+            safe = _is_safe(path, who)
+            with contextlib.suppress(CommandExecutionError):
+                found += [one._replace(safe=safe) for one in pubkeys.authorized(files.read(path) or b"")]
     return found
 
 
@@ -153,12 +157,18 @@ def authorities(path: str) -> list[pubkeys.Key]:
     return [pubkeys.Key(authority=True)]
 
 
+def revoked(path: str) -> set[str]:
+    """Return the keys (set of str) that the file ``path`` (str) of RevokedKeys lists in text; a KRL only sshd reads."""
+    with contextlib.suppress(CommandExecutionError):
+        return {one.blob for one in pubkeys.authorized(files.read(path) or b"") if one.blob}
+    return set()
+
+
 def has_principals(account: str, word: str) -> bool:
     """Return whether ``account`` (str) has the file that ``word`` (str) of AuthorizedPrincipalsFile names."""
-    try:
-        return os.path.isfile(_expanded(word, pwd.getpwnam(account)))
-    except (KeyError, UnicodeError):
-        return False
+    with contextlib.suppress(KeyError, UnicodeError):
+        return any(True for _path in _paths([word], pwd.getpwnam(account)))
+    return False
 
 
 def is_root(account: str) -> bool:
@@ -179,7 +189,7 @@ def hashes() -> dict[str, str]:
 
 def known() -> guard.Accounts:
     """Return what the guard must know of this host's accounts."""
-    found, read = functools.cache(hashes), functools.cache(lambda account, words: keys(account, list(words)))
+    found, read = functools.cache(hashes), functools.cache(lambda account, words: keys(account, words))
 
     def begins(account: str, *marks: str) -> bool:
         return found().get(account, "").startswith(marks)
@@ -194,6 +204,7 @@ def known() -> guard.Accounts:
         is_file=os.path.isfile,
         keys=lambda account, words: read(account, tuple(words)),
         authorities=authorities,
+        revoked=functools.cache(revoked),
         cage=cage,
         host_key=host_key,
         has_principals=has_principals,

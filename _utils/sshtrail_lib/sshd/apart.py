@@ -28,7 +28,8 @@ def apart(one: Criteria, other: Criteria, daemon: Daemon) -> list[Criteria]:
     Nobody meets two of them, so that a line in each counts once. Raises Inseparable.
     """
     found: list[Criteria] = []
-    within = one
+    # "all" stands alone.
+    within = tuple(criterion for criterion in one if criterion != ("all", None))
     for criterion in other:
         if members.within(within, (criterion,), daemon):
             continue

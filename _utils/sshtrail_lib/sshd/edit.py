@@ -18,8 +18,6 @@ from sshtrail_lib.sshd.match import Connection
 from sshtrail_lib.sshd.separate import Separating
 from sshtrail_lib.sshd.wish import BadWish, Wish, holds, lines_of
 
-#: Lists whose items are the same whichever line has them.
-_SETS = ("users", "words", "accept")
 _PRINCIPALS = "AuthorizedPrincipalsCommand"
 
 
@@ -43,7 +41,7 @@ def edited(tree: Tree, wanted: Wish, shadowed: str) -> Tree:
 
 def inseparable(tree: Tree, wanted: Wish) -> str:
     """Return why lines of other Match blocks still add to the list that ``wanted`` (Wish) asks for (str), if so."""
-    if wanted.criteria is None or not wanted.exact or wanted.keyword.kind not in _SETS:
+    if wanted.criteria is None or not wanted.exact or wanted.keyword.kind not in sshd_wish.SETS:
         return ""
     found = _Edit(tree, wanted, "fix")
     lines = [one for one in found._deciding() if one.criteria is not None and not sshd_wish.ours([one], wanted)]
@@ -216,10 +214,19 @@ class _Edit(Separating):
         return [one for one in self._deciding() if one.criteria is not None and least and not self._ours(one)]
 
     def _add_to_rivals(self) -> None:
-        """Have another Match block say what is wanted too: a block of ours before it would take its own items away."""
+        """
+        Have another Match block say what is wanted too, for a block of ours before it would take its own items away;
+        where it is about others as well, one before it for those alone whom both are about.
+        """
         for rival in self._rivals():
             self._touch(rival)
-            self._rewrite(rival, self._arguments_for(rival))
+            arguments = self._arguments_for(rival)
+            if members.within(rival.criteria or (), self._criteria(), self.tree.daemon):
+                self._rewrite(rival, arguments)
+                continue
+            criteria = match.both(rival.criteria or (), self._criteria())
+            text = language.render(self.keyword.name, self.keyword, arguments, self.tree.daemon)
+            self._add_before(rival, [f"Match {language.render_criteria(criteria, self.tree.daemon)}", f"\t{text}"])
 
     def _drop_rivals(self, ours: list[Setting], target: Setting | None) -> None:
         """Lines that still decide in the other of sshd's passes, or parts of a value that is decided in parts."""
@@ -276,7 +283,7 @@ class _Edit(Separating):
             if rival.criteria and alone and members.within(rival.criteria, self._criteria(), self.tree.daemon):
                 self._keep(rival, list(self._occurrences()), unwanted)
         self._remove(unwanted)
-        for _one in self._deciding() if self.keyword.kind in _SETS else ():
+        for _one in self._deciding() if self.keyword.kind in sshd_wish.SETS else ():
             if other := self._about_others():
                 self._set_apart(other)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import re
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from salt.exceptions import CommandExecutionError
 
@@ -71,6 +71,10 @@ def _any_authority(_path: str) -> Sequence[Key]:
     return [Key(authority=True)]
 
 
+def _none_revoked(_path: str) -> Collection[str]:
+    return ()
+
+
 def _no_cage(_account: str, _path: str) -> str | None:
     return None
 
@@ -104,6 +108,8 @@ class Accounts(typing.NamedTuple):
         Called as ``has_key``; returns what is known of the keys in these files (sequence of Key), nothing for unknown.
     authorities
         Called with a path (str); returns the keys (sequence of Key) of a file of TrustedUserCAKeys.
+    revoked
+        Called with a path (str); returns what is known of the keys in a file of RevokedKeys (collection of str: blobs).
     cage
         Called with an account's name and the word of ChrootDirectory (str); returns why it gets no shell there (str),
         None where it gets one.
@@ -121,6 +127,7 @@ class Accounts(typing.NamedTuple):
     is_file: Callable[[str], bool] = _so
     keys: Callable[[str, list[str]], Sequence[Key]] = _no_keys
     authorities: Callable[[str], Sequence[Key]] = _any_authority
+    revoked: Callable[[str], Collection[str]] = _none_revoked
     cage: Callable[[str, str], str | None] = _no_cage
     host_key: Callable[[str], Key | None] = _some_key
     has_principals: Callable[[str, str], bool] = _has_principals
@@ -139,6 +146,7 @@ def judge(done: Plan, accounts: Accounts, admins: Sequence[str] = ()) -> None:
     """
     if _BEARING & _concerned(done):
         named = places.named((done.tree, done.after))
+        accounts = accounts if done.tree.daemon.release >= _PATTERNS_SINCE else _literal(accounts)
         # Another source than the host's own can have a password for who has none here: then it may be the last way.
         for account, who in itertools.product(admins, (accounts._replace(has_password=_so), accounts)):
             if (obstacle := _Ways(done, who, named).lost(account)) and obstacle is not _NEVER:
@@ -146,6 +154,23 @@ def judge(done: Plan, accounts: Accounts, admins: Sequence[str] = ()) -> None:
         _judge_everybody(done, accounts._replace(has_password=_so), named)
     _judge_endpoints(done)
     _judge_host_keys(done, accounts)
+
+
+#: Since this release AuthorizedKeysFile and AuthorizedPrincipalsFile may be patterns of files.
+_PATTERNS_SINCE = (10, 0)
+
+
+def _literal(accounts: Accounts) -> Accounts:
+    """Return ``accounts`` for an sshd to which a star in the name of a file is a star."""
+
+    def plain(word: str) -> str:
+        return re.sub(r"([*?[])", r"[\1]", word)
+
+    return accounts._replace(
+        has_key=lambda account, words: accounts.has_key(account, list(map(plain, words))),
+        keys=lambda account, words: accounts.keys(account, list(map(plain, words))),
+        has_principals=lambda account, word: accounts.has_principals(account, plain(word)),
+    )
 
 
 #: What keeps out an account that had no way in before.
@@ -424,17 +449,16 @@ def _finds_key(values: _Values, account: str, accounts: Accounts) -> bool:
     Whether sshd would find any key for ``account``, a file with some content, or a source that it is told to ask, and
     take it: without the list of those that are revoked it takes none.
     """
-    revoked = values.get("RevokedKeys") or "none"
-    there = accounts.is_file(revoked) or all(map(accounts.is_file, revoked.split(" ")))
-    if revoked.lower() != "none" and not there:
+    told = values.get("RevokedKeys") or "none"
+    lists = [] if told.lower() == "none" else [told] if accounts.is_file(told) else told.split(" ")
+    if not all(map(accounts.is_file, lists)):
         return False
+    revoked = {blob for path in lists for blob in accounts.revoked(path)}
     command = (values.get("AuthorizedKeysCommand") or "none").split(" ")[0]
     if command != "none" and accounts.is_file(command):
         return True
-    return any(
-        _admitted(one, values)
-        for one in (*_own_keys(values, account, accounts), *_authorities(values, account, accounts))
-    )
+    found = (*_own_keys(values, account, accounts), *_authorities(values, account, accounts))
+    return any(one.blob not in revoked and _admitted(one, values) for one in found)
 
 
 def _own_keys(values: _Values, account: str, accounts: Accounts) -> Sequence[Key]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from sshtrail_lib.sshd import effective, match, places
 from sshtrail_lib.sshd.daemon import Daemon, Names
 from sshtrail_lib.sshd.include import Tree
-from sshtrail_lib.sshd.keywords import Keyword
+from sshtrail_lib.sshd.keywords import LAST, Keyword
 from sshtrail_lib.sshd.match import Connection, Criteria
 
 #: So many are looked at.
@@ -64,6 +64,10 @@ def _of_block(
     lines = effective.match_lines(tree, keyword.name)
     rivals = dict.fromkeys(one for one, _path, _line in lines if match.canonical(one) != own)
     found = [example((criteria, rival), tree.daemon, others) for rival in rivals]
+    # For whom each of them decides: who meets none of those that win over it.
+    winners = [list(rivals)[at + 1 :] if keyword.repeat == LAST else list(rivals)[:at] for at in range(len(rivals))]
+    pairs = zip(rivals, winners, strict=True)
+    found += [example((criteria, rival), tree.daemon, (*others, *first)) for rival, first in pairs if first]
     # Who meets no other block of these: the sample may be somebody whom one is about.
     found += [example((criteria,), tree.daemon, [*others, *rivals])] if rivals else []
     return list(dict.fromkeys([sample, *(one for one in found if one)]))

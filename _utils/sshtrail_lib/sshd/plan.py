@@ -16,8 +16,9 @@ from collections.abc import Mapping, Sequence
 
 from salt.exceptions import CommandExecutionError
 
-from sshtrail_lib.sshd import apart, blocks, edit, effective, language, match, members, sections, values
+from sshtrail_lib.sshd import apart, blocks, edit, effective, keywords, language, match, members, sections, values
 from sshtrail_lib.sshd import wish as sshd_wish
+from sshtrail_lib.sshd.daemon import Daemon
 from sshtrail_lib.sshd.effective import Effective
 from sshtrail_lib.sshd.include import Tree
 from sshtrail_lib.sshd.language import ConfigError, Line, Problem
@@ -155,7 +156,7 @@ def _change(wanted: Wish, tree: Tree, after: Tree) -> dict[str, typing.Any]:
 def _verify(tree: Tree, after: Tree, wishes: Sequence[Wish], given_back: Sequence[Wish] = ()) -> None:
     failed = [wanted for wanted in wishes if not holds(wanted, after)]
     if failed:
-        told = ", ".join(f"{wanted.key}{_decided(tree, after, wanted)}" for wanted in failed)
+        told = ", ".join(f"{wanted.key}{_decided(tree, after, wanted, wishes)}" for wanted in failed)
         raise NoEffectError(f"No edit of this configuration makes sshd do as asked for {told}")
     if tree is after:
         return
@@ -181,30 +182,52 @@ def _leave_others(tree: Tree, after: Tree, concerned: Sequence[Wish]) -> None:
         lines = ((each, *line) for each in (tree, after) for line in effective.match_lines(each, name))
         for where, criteria, path, line in lines:
             outside = _outside(criteria, [each for each in told if each], tree)
-            if any(len({str(_value(effective.effective(t, one), name)) for t in (tree, after)}) > 1 for one in outside):
+            if any(
+                len({_meaning(effective.effective(each, one), name) for each in (tree, after)}) > 1 for one in outside
+            ):
                 told_of = place(tree, where, path, line.number)
                 raise NoEffectError(f"The edit would also change {name} for Match {match.text(criteria)} ({told_of})")
+
+
+def _meaning(found: Mapping[str, Effective], name: str) -> typing.Any:
+    """Return the value of a keyword, with the items of a list in no order where theirs is no matter."""
+    value = _value(found, name)
+    sets = isinstance(value, list) and keywords.KEYWORDS[name.lower()].kind in sshd_wish.SETS
+    return frozenset(value) if sets else str(value)
 
 
 def _outside(criteria: Criteria, told: Sequence[Criteria], tree: Tree) -> list[Connection]:
     """Return examples (list of Connection) of those who meet ``criteria`` and none of ``told``."""
     parts = [criteria]
-    with contextlib.suppress(apart.Inseparable):
-        for one in told:
+    for one in told:
+        with contextlib.suppress(apart.Inseparable):
             parts = [part for each in parts for part in apart.apart(each, one, tree.daemon)]
     return [found for part in parts if (found := members.example((part,), tree.daemon, told))]
 
 
-def _decided(tree: Tree, after: Tree, wanted: Wish) -> str:
+def _decided(tree: Tree, after: Tree, wanted: Wish, wishes: Sequence[Wish]) -> str:
     """Return which lines decide otherwise, in words (str)."""
     member = sshd_wish.failing(wanted, after)
     found = effective.effective(after, member).get(wanted.keyword.name)
     lines = found.deciding if found else ()
-    why = edit.inseparable(after, wanted._replace(connection=member))
+    why = _added_up(wanted, wishes, after.daemon) or edit.inseparable(after, wanted._replace(connection=member))
     if not lines and wanted.keyword.name in _FOLLOWS["ChallengeResponseAuthentication"]:
         return " (ChallengeResponseAuthentication, which is on, turns it on)"
-    told = ", ".join(place(tree, after, one.file, one.line.number) for one in lines)
-    return f" (decided by {told}{why and f': {why}'})" if lines else ""
+    places = ", ".join(place(tree, after, one.file, one.line.number) for one in lines)
+    told = ": ".join(filter(None, [places and f"decided by {places}", why]))
+    return told and f" ({told})"
+
+
+def _added_up(wanted: Wish, wishes: Sequence[Wish], daemon: Daemon) -> str:
+    """Return which other block of a list is asked for as well, for some of the same people (str); empty for none."""
+    if wanted.keyword.repeat != keywords.ACCUMULATE or wanted.criteria is None:
+        return ""
+    same = [one.criteria for one in wishes if one.keyword.name == wanted.keyword.name]
+    others = [
+        one for one in (*same, *wanted.others) if one and match.canonical(one) != match.canonical(wanted.criteria)
+    ]
+    found = next((match.text(one) for one in others if members.example((wanted.criteria, one), daemon)), "")
+    return found and f"Match {found} is asked for as well, and for who meets both the items of both add up"
 
 
 def place(tree: Tree, after: Tree, path: str, number: int) -> str:

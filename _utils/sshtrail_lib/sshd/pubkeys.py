@@ -38,12 +38,15 @@ class Key(typing.NamedTuple):
         Whether it signs certificates, which are taken in its place (bool).
     safe
         Whether StrictModes takes the file that it is in (bool).
+    blob
+        The key itself as it is written (str), empty where that is no matter.
     """
 
     kind: str = ""
     bits: int = 0
     authority: bool = False
     safe: bool = True
+    blob: str = ""
 
 
 def authorized(data: bytes, authority: bool = False) -> Iterator[Key]:
@@ -57,14 +60,15 @@ def authorized(data: bytes, authority: bool = False) -> Iterator[Key]:
             yield Key(authority=authority)
             continue
         options = (found["options"] or "").lower()
-        yield Key(found["kind"], _bits(found["blob"]), authority or "cert-authority" in re.sub('"[^"]*"', "", options))
+        signs_others = authority or "cert-authority" in re.sub('"[^"]*"', "", options)
+        yield Key(found["kind"], _bits(found["blob"]), signs_others, blob=found["blob"])
 
 
 def of_host(data: bytes) -> Key | None:
     """Return the Key of a host's key, from its public file or OpenSSH's private one (bytes); None where it is none."""
     text = data.decode("utf-8", "replace").strip()
     if not text.startswith(_BEGIN):
-        return next((one for one in authorized(data) if one.kind), None)
+        return next((one._replace(blob="") for one in authorized(data) if one.kind), None)
     try:
         blob = base64.b64decode("".join(text.removeprefix(_BEGIN).partition(_END)[0].split()))
         fields = _strings(blob.removeprefix(_PRIVATE), 3)

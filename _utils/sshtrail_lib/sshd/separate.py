@@ -41,22 +41,26 @@ class Separating(Lines):
         return ""
 
     def _set_apart(self, rival: Setting) -> None:
-        """Have the line of ``rival`` say what it says for those alone of whom the wish is not."""
-        self._touch(rival)
-        text = language.decode(rival.line.raw).strip()
+        """
+        Have the lines of the block of ``rival`` say what they say for those alone of whom the wish is not: all of them,
+        so that the items stay in their order.
+        """
+        settings = [one for one in self._deciding() if (one.criteria, one.head) == (rival.criteria, rival.head)]
+        texts = [f"\t{language.decode(one.line.raw).strip()}" for one in settings]
         for criteria in apart.apart(rival.criteria or (), self._criteria(), self.tree.daemon):
-            block = [f"Match {language.render_criteria(criteria, self.tree.daemon)}", f"\t{text}"]
-            path, head = rival.head or (rival.file, rival.line)
+            path, head = settings[0].head or (rival.file, rival.line)
             before = len(self.tree.files[path])
-            self._add_before(rival, block)
-            rival = self._moved(rival, path, head, len(self.tree.files[path]) - before)
-        self._remove([rival])
+            self._touch(settings[0])
+            self._add_before(settings[0], [f"Match {language.render_criteria(criteria, self.tree.daemon)}", *texts])
+            added = len(self.tree.files[path]) - before
+            settings = [self._moved(one, path, head, added) for one in settings]
+        self._remove(settings)
 
-    def _moved(self, rival: Setting, path: str, head: Line, added: int) -> Setting:
-        """Return ``rival`` where it is once ``added`` lines stand before its block."""
+    def _moved(self, setting: Setting, path: str, head: Line, added: int) -> Setting:
+        """Return ``setting`` where it is once ``added`` lines stand before its block."""
         lines = self.tree.files
-        number = rival.line.number + (added if rival.file == path else 0)
-        return rival._replace(line=lines[rival.file][number - 1], head=(path, lines[path][head.number + added - 1]))
+        number = setting.line.number + (added if setting.file == path else 0)
+        return setting._replace(line=lines[setting.file][number - 1], head=(path, lines[path][head.number + added - 1]))
 
     def _items(self, setting: Setting) -> list[Arguments]:
         if self.keyword.kind in ("users", "words", "accept"):

@@ -324,14 +324,14 @@ def _current(wanted: Wish, tree: Tree, connection: Connection) -> typing.Any:
     found = sshd_effective.effective(tree, connection).get(wanted.keyword.name)
     if found is None or (wanted.criteria is not None and not _said(found, wanted, tree.daemon)):
         return None
-    if wanted.criteria is not None and wanted.keyword.kind in _SETS:
+    if wanted.criteria is not None and wanted.keyword.kind in SETS:
         # What two blocks say for the same people is no other list.
         return list(dict.fromkeys(found.value or [])) or None
     return _as_written(found, wanted, tree.daemon.names) if wanted.keyword.kind == "listen" else found.value
 
 
 #: Kinds of lists in which an item that is there twice means nothing.
-_SETS = ("users", "words", "accept")
+SETS = ("users", "words", "accept")
 
 
 def _said(found: Effective, wanted: Wish, daemon: Daemon) -> bool:
@@ -339,7 +339,7 @@ def _said(found: Effective, wanted: Wish, daemon: Daemon) -> bool:
     Whether the block of ``wanted`` says the value: it decides; or it has a line, and another block decides that it is
     as wanted. The blocks that a connection meets add to one list.
     """
-    if wanted.keyword.kind in _SETS:
+    if wanted.keyword.kind in SETS:
         return any(ours([one], wanted) for one in found.deciding)
     if ours(_leading(found, wanted), wanted):
         return True
@@ -399,7 +399,7 @@ def holds_for(wanted: Wish, tree: Tree, connection: Connection) -> bool:
     if not isinstance(want, list):
         return now == want
     if wanted.exact:
-        plain: type = set if wanted.criteria is not None and wanted.keyword.kind in _SETS else list
+        plain: type = set if wanted.criteria is not None and wanted.keyword.kind in SETS else list
         return sorted(plain(now or [])) == sorted(plain(want))
     return set(want) <= set(now or [])
 

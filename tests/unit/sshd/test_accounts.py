@@ -34,6 +34,8 @@ def test_who_has_a_shell():
         (["{dir}/%u"], "# none yet\n\n  # here\n", False),
         (["{dir}/%u"], "# mine\nkey", True),
         (["{dir}/other", "{dir}/%u"], "key", True),
+        (["{dir}/*"], "key", True),
+        (["{dir}/[*]"], "key", False),
     ],
 )
 def test_has_key(tmp_path, words, content, has):
@@ -84,7 +86,9 @@ def test_what_strict_modes_takes(tmp_path, monkeypatch, path, mode, safe):
         one.chmod(0o755)
     if path:
         (home / path).chmod(mode)
-    assert accounts.keys("x", [".ssh/authorized_keys", "none", "/none"]) == [pubkeys.Key("ssh-ed25519", safe=safe)]
+    assert accounts.keys("x", [".ssh/authorized_keys", "none", "/none"]) == [
+        pubkeys.Key("ssh-ed25519", safe=safe, blob="AAAA")
+    ]
 
 
 def test_keys_of_nobody():
@@ -116,7 +120,10 @@ def test_keys_of_the_host_and_of_authorities(tmp_path):
     assert accounts.host_key(str(tmp_path / "k")) == pubkeys.Key("ssh-ed25519")
     assert accounts.host_key(str(tmp_path / "other")) == pubkeys.Key()
     assert accounts.host_key(str(tmp_path / "none")) is None
-    assert accounts.authorities(str(tmp_path / "k.pub")) == [pubkeys.Key("ssh-ed25519", authority=True)]
+    assert accounts.authorities(str(tmp_path / "k.pub")) == [pubkeys.Key("ssh-ed25519", authority=True, blob="AAAA")]
+    assert accounts.revoked(str(tmp_path / "k.pub")) == {"AAAA"}
+    (tmp_path / "krl").write_bytes(b"SSHKRL\n\0\0\0")
+    assert accounts.revoked(str(tmp_path / "krl")) == accounts.revoked(str(tmp_path / "none")) == set()
     assert accounts.authorities(str(tmp_path / "none")) == []
 
 

@@ -313,6 +313,13 @@ def test_a_required_size():
         guard.judge(done, holders(RSA, ED), ["root"])
 
 
+def test_a_key_that_is_revoked():
+    who = holders(ED._replace(blob="AAAA"), revoked=lambda path: ["AAAA"] if path == "/bin/all" else ["BBBB"])
+    with pytest.raises(guard.LockOutError, match="neither a password nor a key .*RevokedKeys /bin/all"):
+        judge({"RevokedKeys": "/bin/all"}, ["root"], ONLY_KEYS, who=who)
+    judge({"RevokedKeys": "/bin/some"}, ["root"], ONLY_KEYS, who=who)
+
+
 AUTHORITY = ED._replace(authority=True)
 
 
@@ -410,3 +417,18 @@ def test_who_has_keys_in_files_counts_where_anybody_has():
     judge({"DenyUsers": ["root"]}, before=before, who=who)
     only.clear()
     judge({"AuthorizedKeysFile": "/etc/none"}, before=before, who=who)
+
+
+@pytest.mark.parametrize(("release", "lost"), [("9.2", True), ("10.0", False)])
+def test_a_pattern_of_files_is_one_for_newer_releases(release, lost):
+    newer = golden(release)
+    tree = loaded(newer, {MAIN: ONLY_KEYS.encode()}, MAIN)
+    who = guard.Accounts(
+        ["root"], lambda _account, words: words in ([".ssh/authorized_keys", ".ssh/authorized_keys2"], ["/keys/*"])
+    )
+    done = plan.plan(tree, [wish.wish("AuthorizedKeysFile", ["/keys/*"], newer)])
+    if not lost:
+        guard.judge(done, who, ["root"])
+        return
+    with pytest.raises(guard.LockOutError, match="neither a password nor a key would let root in"):
+        guard.judge(done, who, ["root"])
