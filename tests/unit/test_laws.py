@@ -58,7 +58,7 @@ ASKING = {
     "policy": {"pillar", "schema", "host"},
     "coverage": {"facts", "ways", "pulse"},
     "drift": {"fingerprint", "report"},
-    "compliance": {"demanded", "places", "configs"},
+    "compliance": {"demanded", "places", "configs", "sight"},
 }
 ASKS = {"os", "ctypes", "pwd", "grp", "glob", "stat", "time"}
 ACTS = {

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import collections
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from sshtrail_lib.base import text
 from sshtrail_lib.compliance import aide, syslog
@@ -333,6 +333,8 @@ def clock_line(facts: Facts, pattern: str, what: str, every: str = "") -> Findin
 
 def utc(facts: Facts) -> Finding:
     """Return whether times can be mapped to UTC: the hardware clock keeps it, and records carry it."""
+    if facts.clock.local is None:
+        return Finding(UNKNOWN, "/etc/adjtime cannot be read")
     told = "the hardware clock keeps local time (/etc/adjtime)" if facts.clock.local else "the hardware clock keeps UTC"
     return judged(
         not facts.clock.local,
@@ -419,17 +421,30 @@ def integrity(facts: Facts) -> Finding:
     )
 
 
+ALIAS = re.compile(r'"?([^":\s]+)"?\s*:\s*(.*)', re.DOTALL)
+
+
 def alias(facts: Facts, name: str) -> Finding:
     """Return whether mail to a name (str) goes to somebody."""
     if facts.configs.get("aliases") is None:
         return judged(False, "/etc/aliases is not there", "file", f"/etc/aliases: {name}: …")
-    found = [
-        (place, line)
-        for place, line in _lines(facts, "aliases")
-        if re.match(rf'"?{name}"?\s*:\s*(?!"?/dev/null"?\s*$)[^\s#]', line, re.IGNORECASE)
-    ]
-    told = f"{text.line(found[0][1])} ({found[0][0]})" if found else f"/etc/aliases names nobody for {name}"
-    return judged(bool(found), told, "file", f"/etc/aliases: {name}: …")
+    known: dict[str, tuple[str, str]] = {}
+    for place, line in _lines(facts, "aliases"):
+        match = ALIAS.match(line)
+        # Of two lines for one name the first counts.
+        if match and match[1].lower() not in known and not line.startswith("#"):
+            known[match[1].lower()] = (match[2].partition("#")[0].strip(), f"{text.line(line)} ({place})")
+    told = known[name][1] if name in known else f"/etc/aliases names nobody for {name}"
+    return judged(name in known and _somebody(name, known), told, "file", f"/etc/aliases: {name}: …")
+
+
+def _somebody(name: str, known: Mapping[str, tuple[str, str]], within: tuple[str, ...] = ()) -> bool:
+    """Tell whether mail to a name (str) goes to anybody: also by the aliases (dict of str) that it is given to."""
+    if name not in known or name in within:
+        return name not in within[:-1]
+    targets = [one.strip().strip('"').lower() for one in known[name][0].split(",")]
+    good = [one for one in targets if one and one != "/dev/null"]
+    return any(_somebody(one.lstrip("\\"), known, (*within, name)) for one in good)
 
 
 # --- Audit records to another host --------------------------------------------------------------------------------
