@@ -47,7 +47,7 @@ PURE = {
         *("finding", "demands", "matching", "facts", "rules", "daemons", "modes", "system", "trail", "checks"),
         *("syslog", "rsyslog", "filters", "courses", "aide", "frameworks", "rows", "formats"),
     },
-    "page": {"view", "charts", "render", "style", "script", "template"},
+    "page": {"view", "answers", "charts", "render", "style", "script", "template"},
     "fleet": {"standing", "rollout", "remedy", "vigil", "shapes"},
 }
 # These ask (accounts, libaudit's tables, whether a directory is there), and change nothing.
