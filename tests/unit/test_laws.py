@@ -45,7 +45,7 @@ PURE = {
     "drift": {"difference", "claim", "event", "heartbeat", "answer", "chronicle", "turns"},
     "compliance": {
         *("finding", "demands", "matching", "facts", "rules", "daemons", "modes", "system", "trail", "checks"),
-        *("syslog", "rsyslog", "filters", "courses", "aide", "frameworks", "rows", "formats"),
+        *("syslog", "rsyslog", "filters", "courses", "offload", "aide", "frameworks", "rows", "formats"),
     },
     "page": {"view", "answers", "charts", "render", "style", "script", "template"},
     "fleet": {"standing", "rollout", "remedy", "vigil", "shapes"},

@@ -10,7 +10,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from sshtrail_lib.compliance import daemons, modes, rules, syslog, system, trail
+from sshtrail_lib.compliance import daemons, modes, offload, rules, syslog, system, trail
 from sshtrail_lib.compliance.facts import Facts
 from sshtrail_lib.compliance.finding import FAIL, MANUAL, NOT_APPLICABLE, UNKNOWN, Finding
 from sshtrail_lib.policy.controls import CONTROLS, Control
@@ -32,11 +32,15 @@ def _chrony(look: Callable[[Facts], Finding]) -> Look:
 
 
 def _clock(pattern: str, what: str, every: str = "") -> Look:
-    return _chrony(lambda facts: system.clock_line(facts, pattern, what, every))
+    return _running(lambda facts: system.clock_line(facts, pattern, what, every))
 
 
 def _clock_says(keyword: str, value: str) -> Look:
-    return _chrony(lambda facts: system.clock_says(facts, keyword, value))
+    return _running(lambda facts: system.clock_says(facts, keyword, value))
+
+
+def _running(look: Callable[[Facts], Finding]) -> Look:
+    return lambda facts, framework: system.by_running_chrony(facts, look, framework)
 
 
 def _uploads(look: Callable[..., Finding], *given: object) -> Look:
@@ -85,8 +89,8 @@ LOOKS: dict[str, Look] = {
     "package_audit-libs_installed": _plain(system.package, "audit-libs"),
     "package_audit-audispd-plugins_installed": _plain(system.package, "audispd-plugins"),
     "package_audispd-plugins_installed": _plain(system.package, "audispd-plugins"),
-    "auditd_audispd_configure_remote_server": _plain(system.remote_server),
-    "auditd_offload_logs": _plain(system.offload),
+    "auditd_audispd_configure_remote_server": _plain(offload.remote_server),
+    "auditd_offload_logs": _plain(offload.offload),
     "auditd_audispd_configure_sufficiently_large_partition": _plain(modes.capacity),
     "postfix_client_configure_mail_alias": _plain(system.alias, "root"),
     "postfix_client_configure_mail_alias_postmaster": _plain(system.alias, "postmaster"),

@@ -4,6 +4,7 @@ Lines of the configuration of others, each with its place: read as they are read
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -87,9 +88,8 @@ def _readers(run_parts: re.Pattern[str]) -> dict[str, Callable[[], Lines | None]
 
 
 def _of_jobs(run_parts: re.Pattern[str]) -> dict[str, Callable[[], Lines | None]]:
-    aide = ("/etc/aide/aide.conf", "/etc/aide/aide.conf.d/*", "/etc/aide.conf", "/etc/aide.conf.d/*")
     return {
-        "aide": lambda: _all(*aide),
+        "aide": lambda: _aide("/etc/aide/aide.conf") or _aide("/etc/aide.conf"),
         "aide-check": lambda: (
             _timers("dailyaidecheck.timer", "aidecheck.timer")
             + _scripts(run_parts, "/etc/cron.daily/*aide*")
@@ -156,7 +156,9 @@ def _scripts(names: re.Pattern[str], *patterns: str) -> Lines:
 def _jobs(program: re.Pattern[str]) -> Lines:
     """Return the lines of root's crontabs that run a program (pattern)."""
     tabs = _all("/etc/crontab", "/etc/cron.d/*", "/var/spool/cron/root", "/var/spool/cron/crontabs/root") or ()
-    return tuple((place, line) for place, line in tabs if JOB.match(line) and program.search(line))
+    # To make a new database is no check.
+    good = [(place, line) for place, line in tabs if JOB.match(line) and not re.search(r"\s(--init|-i)\b", line)]
+    return tuple((place, line) for place, line in good if program.search(line))
 
 
 def _systemd(name: str, section: str) -> Lines | None:
@@ -193,9 +195,39 @@ def _whole(lines: Lines) -> Iterator[tuple[str, str]]:
         yield began, said
 
 
+#: aide.conf(5): another file, or those of a directory whose names fit a pattern; an x means that programs are run.
+AIDE_INCLUDES = re.compile(r"@@(x_)?include\s+(\S+)(?:\s+(\S+))?")
+
+
+def _aide(path: str, depth: int = 0) -> Lines | None:
+    """Return AIDE's configuration with what it includes, where it includes it."""
+    own = _lines(path)
+    found: list[tuple[str, str]] = []
+    for place, line in own or ():
+        match = AIDE_INCLUDES.match(line)
+        for inner in _aide_named(match[2], match[3] or "") if match and depth < 10 else ():
+            more = _aide(inner, depth + 1) or ()
+            # What a program selects is not known here: what it takes out is believed as it stands in it.
+            runs = match and match[1] and os.access(inner, os.X_OK)
+            found += [one for one in more if one[1].startswith("!")] if runs else more
+        found += [] if match else [(place, line)]
+    return own and tuple(found)
+
+
+def _aide_named(path: str, pattern: str) -> list[str]:
+    if not os.path.isdir(path):
+        return [path]
+    with contextlib.suppress(re.error):
+        names = re.compile(pattern)
+        return [one for one in sight.matching(f"{path}/*") if names.search(os.path.basename(one))]
+    return []
+
+
 def _pam(pattern: str) -> Lines:
     """Return the lines of PAM's files (a pattern), with those that a backslash joins: pam.conf(5)."""
-    paths = [path for path in sight.matching(pattern) if os.path.isfile(path)]
+    # No service is called so: what package managers and editors leave.
+    left = re.compile(r".*(\.(dpkg|rpm|bak|old|orig|save|pam)[\w-]*|~)")
+    paths = [path for path in sight.matching(pattern) if os.path.isfile(path) and not left.fullmatch(path)]
     return tuple(line for path in _most(paths) for line in rsyslog.joined(_lines(path) or ()))
 
 

@@ -406,3 +406,21 @@ def test_a_comment_of_rsyslog_s_goes_on_behind_a_backslash(tmp_path):
     said = "# no \\\n$IncludeConfig {d}/x\n*.*;\\\n  # auth.none /a\n".replace("{d}", str(tmp_path))
     base = tree(tmp_path, **{"rsyslog.conf": said, "x": "b.* /b\n"})
     assert [line for _place, line in configs._rsyslog(str(base / "rsyslog.conf"))] == ["*.*;# auth.none /a"]
+
+
+def test_aide_reads_what_it_includes(tmp_path):
+    said = "@@x_include {d}/d ^[a-z0-9_]+$\n@@include {d}/more\n@@include {d}/c\nlast sha512\n"
+    base = tree(
+        tmp_path,
+        **{
+            "c": said.replace("{d}", str(tmp_path)),
+            "d__10_a": "/usr p\n",
+            "d__b.bak": "/x p\n",
+            "more": "!/usr/sbin\n",
+        },
+        **{"d__20_run": "#!/bin/sh\necho /opt sha512\n!/opt/x\n/opt sha512\n"},
+    )
+    (base / "d" / "20_run").chmod(0o755)
+    told = [line for _place, line in configs._aide(str(base / "c"))]
+    assert [line for line in told if line != "last sha512"][:3] == ["/usr p", "!/opt/x", "!/usr/sbin"]
+    assert told[-1] == "last sha512" and configs._aide(str(base / "nothing")) is None
