@@ -95,8 +95,18 @@ def test_one_person_s_sessions_are_found(look):
     page.locator("#sessions select[name=person]").select_option("alice")
     assert page.locator("#logins > details:visible").count() == 1
     page.locator("#sessions select[name=person]").select_option("")
-    page.locator("#sessions input").fill("deploy ca-bob")
+    page.locator("form[data-filters=logins] input").fill("deploy ca-bob")
     assert page.locator("#logins > details:visible").count() == 1
+
+
+def test_who_used_an_account_and_what_fails_is_seen_without_a_fold(look):
+    page = look("fleet")
+    page.locator("form[data-filters=accounts] input").fill("deploy 2026-11-21")
+    assert page.locator("#accounts tbody tr:visible").count() == 1
+    assert page.locator("#accounts tbody tr:visible").get_by_text("alice").is_visible()
+    page.locator("form[data-filters=failing] input").fill("sudo's log")
+    found = page.locator("#failing tbody tr:visible")
+    assert found.count() == 1 and found.get_by_text("the kernel holds no rule").is_visible()
 
 
 def test_failing_controls_are_found_with_their_reason(look):

@@ -45,9 +45,9 @@ PURE = {
     "drift": {"difference", "claim", "event", "heartbeat", "answer", "chronicle", "turns"},
     "compliance": {
         *("finding", "demands", "matching", "facts", "rules", "daemons", "modes", "system", "trail", "checks"),
-        *("syslog", "rsyslog", "filters", "courses", "aide", "frameworks", "rows", "formats"),
+        *("syslog", "rsyslog", "filters", "courses", "offload", "aide", "frameworks", "rows", "formats"),
     },
-    "page": {"view", "charts", "render", "style", "script", "template"},
+    "page": {"view", "answers", "charts", "render", "style", "script", "template"},
     "fleet": {"standing", "rollout", "remedy", "vigil", "shapes"},
 }
 # These ask (accounts, libaudit's tables, whether a directory is there), and change nothing.
@@ -58,7 +58,7 @@ ASKING = {
     "policy": {"pillar", "schema", "host"},
     "coverage": {"facts", "ways", "pulse"},
     "drift": {"fingerprint", "report"},
-    "compliance": {"demanded", "places", "configs"},
+    "compliance": {"demanded", "places", "configs", "sight"},
 }
 ASKS = {"os", "ctypes", "pwd", "grp", "glob", "stat", "time"}
 ACTS = {

@@ -34,8 +34,36 @@ def hashed(paths: Iterable[str], lines: Lines) -> dict[str, bool]:
     lines
         The lines of AIDE's configuration (tuple of ``(place, line)``).
     """
+    lines = _prepared(lines)
     groups, selections = _groups(lines), _selections(lines)
     return {path: _watched(path, selections, groups) for path in paths}
+
+
+#: What begins and ends lines that count under a condition, and what names a text.
+CONDITION = re.compile(r"@@(if\w*|else|endif)\b")
+DEFINE = re.compile(r"@@define\s+(\w+)\s*(.*)")
+
+
+def _prepared(lines: Lines) -> Lines:
+    """
+    Return the lines with the texts of their variables, and without what selects files under a condition alone.
+
+    What takes files out of the selection stays, whatever the condition.
+    """
+    found: list[tuple[str, str]] = []
+    named: dict[str, str] = {}
+    depth = 0
+    for place, line in lines:
+        defined, condition = DEFINE.match(line), CONDITION.match(line)
+        if defined:
+            named[defined[1]] = defined[2].strip()
+        elif condition:
+            depth += condition[1].startswith("if")
+            depth -= condition[1] == "endif"
+        else:
+            said = re.sub(r"@@\{(\w+)\}", lambda match: named.get(match[1], match[0]), line)
+            found += [(place, said)] if depth <= 0 or said.startswith("!") else []
+    return tuple(found)
 
 
 def _groups(lines: Lines) -> frozenset[str]:
@@ -71,8 +99,19 @@ def _selections(lines: Lines) -> list[_Selection]:
         if not types or "f" in types.split(","):
             with contextlib.suppress(re.error):
                 literal = re.split(r"[][^$.*+?(){}|\\]", path)[0].rpartition("/")[0]
-                found.append(_Selection(sign, re.compile(path), literal, attributes))
+                found.append(_Selection(sign, re.compile(_plain(path)), literal, attributes))
     return found
+
+
+#: The classes of characters of POSIX, which AIDE's expressions have and Python's do not.
+CLASSES = {
+    **{"digit": "0-9", "alpha": "a-zA-Z", "alnum": "a-zA-Z0-9", "lower": "a-z", "upper": "A-Z", "xdigit": "0-9A-Fa-f"},
+    **{"space": r"\s", "blank": r" \t", "word": r"\w", "punct": r"!-/:-@\[-`{-~"},
+}
+
+
+def _plain(pattern: str) -> str:
+    return re.sub(r"\[:(\w+):\]", lambda match: CLASSES.get(match[1], match[0]), pattern)
 
 
 def _watched(tool: str, selections: Sequence[_Selection], groups: Collection[str]) -> bool:

@@ -7,11 +7,12 @@ standard names have names of this project's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from sshtrail_lib.compliance import daemons, modes, rules, syslog, system, trail
+from sshtrail_lib.compliance import daemons, modes, offload, rules, syslog, system, trail
 from sshtrail_lib.compliance.facts import Facts
-from sshtrail_lib.compliance.finding import MANUAL, NOT_APPLICABLE, Finding
+from sshtrail_lib.compliance.finding import FAIL, MANUAL, NOT_APPLICABLE, UNKNOWN, Finding
 from sshtrail_lib.policy.controls import CONTROLS, Control
 
 #: Looks at a host for a framework (str).
@@ -31,11 +32,15 @@ def _chrony(look: Callable[[Facts], Finding]) -> Look:
 
 
 def _clock(pattern: str, what: str, every: str = "") -> Look:
-    return _chrony(lambda facts: system.clock_line(facts, pattern, what, every))
+    return _running(lambda facts: system.clock_line(facts, pattern, what, every))
 
 
 def _clock_says(keyword: str, value: str) -> Look:
-    return _chrony(lambda facts: system.clock_says(facts, keyword, value))
+    return _running(lambda facts: system.clock_says(facts, keyword, value))
+
+
+def _running(look: Callable[[Facts], Finding]) -> Look:
+    return lambda facts, framework: system.by_running_chrony(facts, look, framework)
 
 
 def _uploads(look: Callable[..., Finding], *given: object) -> Look:
@@ -84,8 +89,8 @@ LOOKS: dict[str, Look] = {
     "package_audit-libs_installed": _plain(system.package, "audit-libs"),
     "package_audit-audispd-plugins_installed": _plain(system.package, "audispd-plugins"),
     "package_audispd-plugins_installed": _plain(system.package, "audispd-plugins"),
-    "auditd_audispd_configure_remote_server": _plain(system.remote_server),
-    "auditd_offload_logs": _plain(system.offload),
+    "auditd_audispd_configure_remote_server": _plain(offload.remote_server),
+    "auditd_offload_logs": _plain(offload.offload),
     "auditd_audispd_configure_sufficiently_large_partition": _plain(modes.capacity),
     "postfix_client_configure_mail_alias": _plain(system.alias, "root"),
     "postfix_client_configure_mail_alias_postmaster": _plain(system.alias, "postmaster"),
@@ -300,5 +305,47 @@ def searches(frameworks: Iterable[str]) -> bool:
 
 def look(facts: Facts, name: str, framework: str) -> Finding:
     """Return what one look (str, its name) finds on a host, for a framework (str)."""
-    found = LOOKS.get(name)
-    return found(facts, framework) if found else Finding(MANUAL, f"nothing here looks at {name}", "")
+    one = LOOKS.get(name)
+    if one is None:
+        return Finding(MANUAL, f"nothing here looks at {name}", "")
+    if not facts.unread:
+        return one(facts, framework)
+    configs, files = _Asked(facts.configs), _Asked(facts.files)
+    clock = facts.clock._replace(config=_Clock(facts.clock.config, configs))
+    found = one(facts._replace(configs=configs, files=files, clock=clock), framework)
+    unread = [facts.unread[each] for each in (*configs.names, *files.names) if each in facts.unread]
+    # A file that was seen to be wrong stays so; of what is not seen nothing can be said.
+    if not unread or (found.status == FAIL and not set(configs.names) & set(facts.unread)):
+        return found
+    return Finding(UNKNOWN, f"it cannot be looked at: {'; '.join(dict.fromkeys(unread))}", found.layer)
+
+
+class _Asked(dict):
+    """What is known by names (dict), and the ``names`` (list of str) that somebody has asked for."""
+
+    def __init__(self, known: Mapping) -> None:
+        super().__init__(known)
+        self.names: list[str] = []
+
+    def get(self, name: str, default: object = None) -> typing.Any:
+        self.names.append(name)
+        return super().get(name, default)
+
+    def __getitem__(self, name: str) -> typing.Any:
+        self.names.append(name)
+        return super().__getitem__(name)
+
+
+class _Clock(tuple):
+    """The lines of the clock's configuration, which are noted as asked for in ``asked`` (:class:`_Asked`)."""
+
+    asked: _Asked
+
+    def __new__(cls, lines: Iterable, asked: _Asked) -> _Clock:
+        found = super().__new__(cls, lines)
+        found.asked = asked
+        return found
+
+    def __iter__(self) -> Iterator:
+        self.asked.names.append("clock")
+        return super().__iter__()

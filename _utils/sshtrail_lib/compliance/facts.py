@@ -183,7 +183,7 @@ class Clock(typing.NamedTuple):
     user
         The account that chronyd runs as (str), empty where it does not run.
     local
-        Whether the hardware clock keeps local time (bool).
+        Whether the hardware clock keeps local time (bool), None where that cannot be told.
     """
 
     running: tuple[str, ...]
@@ -191,7 +191,7 @@ class Clock(typing.NamedTuple):
     said: str
     config: tuple[tuple[str, str], ...]
     user: str
-    local: bool
+    local: bool | None
 
 
 class Facts(typing.NamedTuple):
@@ -229,6 +229,8 @@ class Facts(typing.NamedTuple):
         The host's policy (dict).
     period
         The host's history (dict), as :mod:`sshtrail_lib.drift.history` tells it, None for none.
+    unread
+        Why a configuration, or files of a kind, could not be looked at, or not all of it (dict of its name to str).
     looked
         How many seconds ago the host has looked at itself (float), None for never.
     """
@@ -254,3 +256,4 @@ class Facts(typing.NamedTuple):
     policy: Mapping[str, typing.Any]
     period: Mapping[str, typing.Any] | None = None
     looked: float | None = 0.0
+    unread: Mapping[str, str] = {}

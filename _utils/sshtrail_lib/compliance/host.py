@@ -20,8 +20,8 @@ from sshtrail_lib.auditd import language as auditd_language
 from sshtrail_lib.base import files as base_files
 from sshtrail_lib.base import kernel, processes, programs, store, text
 from sshtrail_lib.base.minion import Minion
-from sshtrail_lib.compliance import configs, daemons, demanded, places, system
-from sshtrail_lib.compliance.facts import Audit, Auditd, Clock, Facts, Sshd, Value
+from sshtrail_lib.compliance import configs, daemons, demanded, places, sight, system
+from sshtrail_lib.compliance.facts import Asked, Audit, Auditd, Clock, Facts, Sshd, Value
 from sshtrail_lib.coverage import facts as coverage_facts
 from sshtrail_lib.drift import history
 from sshtrail_lib.policy import groups
@@ -51,21 +51,19 @@ def gather(minion: Minion, policy: Policy, search: float | None = 0.0) -> Facts:
         Whether its setuid programs are needed, and how old the answer may be: seconds (float), 0 for a search of now,
         None for not needed.
     """
-    family = str(minion.grains.get("os_family", ""))
-    read = configs.gather(family)
+    family, unread = str(minion.grains.get("os_family", "")), typing.cast("dict[str, str]", {})
+    read, sshd = configs.gather(family, unread), policy["sshd"]["path"]
     auditd, proof = _auditd(minion, policy), _or(None, lambda: minion.call["sshtrail.proof"]())
-    sshd = policy["sshd"]["path"]
     paths = (sshd, _included(minion, sshd), policy["auditd"]["path"], policy["rules"]["file"], auditd.log)
     return Facts(
         family,
-        _audit(minion, policy, system.sudo_logfile(read["sudo"] or ())[0], search),
-        _sshd(minion, policy),
+        *(_audit(minion, policy, _logfile(read, unread), search), _sshd(minion, policy)),
         auditd,
         places.storage(auditd.log),
         _clock(minion, read),
-        *(tuple(_text("/proc/cmdline").split()), configs.boot_entries()),
+        *(tuple(_text("/proc/cmdline").split()), configs.boot_entries(unread)),
         *(_packages(minion, family), _services(minion, policy)),
-        places.files(*paths),
+        places.files(*paths, unread),
         read,
         os.path.isdir("/var/log/journal"),
         _accounts(),
@@ -74,8 +72,14 @@ def gather(minion: Minion, policy: Policy, search: float | None = 0.0) -> Facts:
         _age(proof),
         _drift(minion),
         policy,
-        *(history.over(minion.cachedir, 90), _looked(minion, policy)),
+        history.over(minion.cachedir, 90),
+        _looked(minion, policy),
+        unread,
     )
+
+
+def _logfile(read: Mapping[str, configs.Lines | None], unread: Mapping[str, str]) -> str | None:
+    return None if "sudo" in unread else system.sudo_logfile(read["sudo"] or ())[0]
 
 
 def _or(otherwise: Answer, ask: Callable[[], Answer]) -> Answer:
@@ -87,7 +91,14 @@ def _or(otherwise: Answer, ask: Callable[[], Answer]) -> Answer:
 
 
 def _text(path: str) -> str:
-    return (_or(None, lambda: base_files.read(path)) or b"").decode("utf-8", "replace")
+    try:
+        data = base_files.read(path)
+    except SaltException as exc:
+        sight.note(str(exc))
+        return ""
+    if data is None:
+        sight.missing(path)
+    return (data or b"").decode("utf-8", "replace")
 
 
 def _age(proof: Mapping | None) -> float:
@@ -122,24 +133,22 @@ def _accounts() -> tuple[tuple[str, int], ...]:
 # --- The kernel ---------------------------------------------------------------------------------------------------
 
 
-def _audit(minion: Minion, policy: Policy, logfile: str, search: float | None) -> Audit:
+def _audit(minion: Minion, policy: Policy, logfile: str | None, search: float | None) -> Audit:
     nothing: dict[str, typing.Any] = {}
     try:
         status, rules = kernel.status(), tuple(kernel.rules())
     except (kernel.KernelError, kernel.LibraryError) as exc:
         return Audit(exc.message, {}, {}, (), {}, "", None, {}, {}, lambda arch: 0, str, "", {}, ())
     rules_dir = os.path.dirname(policy["rules"]["file"])
-    compiled = _text(os.path.join(os.path.dirname(rules_dir), "audit.rules"))
-    (filed, error), programs = _filed(rules_dir), _programs(minion, search)
-    asked, offered = _or(nothing, lambda: demanded.asked(logfile, programs)), _offered(programs or ())
+    with sight.watched() as refused:
+        compiled = _text(os.path.join(os.path.dirname(rules_dir), "audit.rules"))
+        filed, error = _filed(rules_dir)
+    programs = _programs(minion, search)
+    asked, offered = _or(nothing, lambda: _asked(logfile, programs)), _offered(programs or ())
     return Audit(
-        "",
-        status,
-        _or(nothing, kernel.features),
-        rules,
-        filed,
-        error,
-        _differs(minion, compiled, filed),
+        *("", status, _or(nothing, kernel.features), rules, filed),
+        error or "; ".join(refused[:1]),
+        None if refused else _differs(minion, compiled, filed),
         asked,
         demanded.links((*rules, *filed, *offered), asked),
         compile.exec_calls,
@@ -150,6 +159,12 @@ def _audit(minion: Minion, policy: Policy, logfile: str, search: float | None) -
     )
 
 
+def _asked(logfile: str | None, programs: list[str] | None) -> dict[str, tuple[Asked, ...]]:
+    asked = demanded.asked(logfile or "", programs)
+    # Without sudoers nobody knows which file that is.
+    return {name: several for name, several in asked.items() if logfile is not None or name != "audit_sudo_log_events"}
+
+
 def _programs(minion: Minion, age: float | None) -> list[str] | None:
     """Return the privileged programs (list of str), of a search that may have such an age (seconds), None for none."""
     if age is None:
@@ -157,6 +172,9 @@ def _programs(minion: Minion, age: float | None) -> list[str] | None:
     path = os.path.join(minion.cachedir, "sshtrail", "privileged.json")
     nothing: dict[str, typing.Any] = {"time": 0.0, "programs": []}
     known = _or(nothing, lambda: store.load(path) or nothing)
+    if os.geteuid():
+        # Whose programs are in directories that only root can enter is not known.
+        return None
     if 0 <= time.time() - known["time"] < age:
         return [one for one in known["programs"] if os.path.exists(one)]
     found = privileged.programs()
@@ -179,9 +197,10 @@ def _offered(programs: Iterable[str]) -> dict[bytes, str]:
 
 def _filed(rules_dir: str) -> tuple[dict[bytes, str], str]:
     """Return the rules of the files (dict of bytes to file and line), and why one could not be read (str)."""
-    names = rules_files.order(os.listdir(rules_dir)) if os.path.isdir(rules_dir) else []
     found: dict[bytes, str] = {}
+    sight.missing(f"{rules_dir}/x")
     try:
+        names = rules_files.order(os.listdir(rules_dir)) if os.path.isdir(rules_dir) else []
         for path in (os.path.join(rules_dir, name) for name in names):
             for entry in rules_files.parse_all({path: base_files.read(path) or b""}):
                 if isinstance(entry.value, Rule) and entry.value.verb != "-d":
@@ -308,7 +327,9 @@ def _runs(minion: Minion, name: str) -> bool:
 def _clock(minion: Minion, read: Mapping[str, configs.Lines | None]) -> Clock:
     running = tuple(name for names in CLOCKS for name in [one for one in names if _runs(minion, one)][-1:])
     synchronized, said = _synchronized(minion, running)
-    local = _text("/etc/adjtime").splitlines()[2:3] == ["LOCAL"]
+    with sight.watched() as refused:
+        kept = _text("/etc/adjtime").splitlines()[2:3]
+    local = None if refused else kept == ["LOCAL"]
     users = [name for pid in places.running("chronyd") if (name := places.owner(f"/proc/{pid}"))]
     # Anybody may run it as himself, and nobody else as these.
     user = next((one for one in (*system.CHRONY_USERS, "root", *users) if one in users), "")

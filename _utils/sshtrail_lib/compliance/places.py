@@ -14,9 +14,10 @@ import stat
 import struct
 import time
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from sshtrail_lib.base import opening, processes
+from sshtrail_lib.compliance import sight
 from sshtrail_lib.compliance.facts import File, Grant, Storage
 from sshtrail_lib.trail import audit_log
 
@@ -54,7 +55,9 @@ def file(path: str) -> File | None:
     """Return the :class:`File` at ``path`` (str), None when there is none."""
     try:
         found = os.stat(path)
-    except OSError:
+    except OSError as exc:
+        if not isinstance(exc, FileNotFoundError):
+            sight.note(f"{path}: {exc.strerror}")
         return None
     real = os.path.realpath(path)
     return File(stat.S_IMODE(found.st_mode), _user(found.st_uid), _group(found.st_gid), _grants(real), _open(real))
@@ -125,7 +128,9 @@ HEADER, ACL, MASK = 4, struct.Struct("<HHI"), 0x10
 NAMED = {0x02: ("user", _user), 0x08: ("group", _group)}
 
 
-def files(sshd: str, included: Iterable[str], auditd: str, rules: str, log: str) -> dict[str, dict[str, File]]:
+def files(
+    sshd: str, included: Iterable[str], auditd: str, rules: str, log: str, unread: dict[str, str] | None = None
+) -> dict[str, dict[str, File]]:
     """
     Return the files of each kind that a control is about (dict of kind to a dict of path to :class:`File`).
 
@@ -137,28 +142,37 @@ def files(sshd: str, included: Iterable[str], auditd: str, rules: str, log: str)
         The policy's own file in rules.d (str).
     log
         The file that auditd writes (str), empty where nobody knows.
+    unread
+        Where to put why files of one kind could not be looked at, or not all of them (dict of the kind to str), None
+        for nowhere.
     """
     drop_ins, conf, rules_d = f"{sshd}.d", os.path.dirname(auditd), os.path.dirname(rules)
-    kinds: dict[str, Iterable[str]] = {
-        "sshd config": [sshd, *included],
-        "sshd drop-ins": _files(f"{glob.escape(drop_ins)}/*"),
-        "sshd directory": [drop_ins],
-        "audit logs": _logs(log) if log else [],
-        "audit log directory": [os.path.dirname(log)] if log else [],
-        "auditd.conf": [auditd],
-        "audit.rules": [os.path.join(os.path.dirname(rules_d), "audit.rules")],
-        "rules.d": _files(f"{glob.escape(rules_d)}/*"),
-        "audit config": [path for top in {conf, rules_d} for path in _below(top, links=True)],
-        "audit programs": _tools(),
-        "journal": _files("/var/log/journal/*/*.journal*", "/run/log/journal/*/*.journal*"),
-        "syslog files": [f"/var/log/{name}" for name in SYSLOG_FILES],
-        "var log": _below("/var/log"),
+    kinds: dict[str, Callable[[], Iterable[str]]] = {
+        "sshd config": lambda: [sshd, *included],
+        "sshd drop-ins": lambda: _files(f"{glob.escape(drop_ins)}/*"),
+        "sshd directory": lambda: [drop_ins],
+        "audit logs": lambda: _logs(log) if log else [],
+        "audit log directory": lambda: [os.path.dirname(log)] if log else [],
+        "auditd.conf": lambda: [auditd],
+        "audit.rules": lambda: [os.path.join(os.path.dirname(rules_d), "audit.rules")],
+        "rules.d": lambda: _files(f"{glob.escape(rules_d)}/*"),
+        "audit config": lambda: [path for top in {conf, rules_d} for path in _below(top, links=True)],
+        "audit programs": lambda: _tools(),
+        "journal": lambda: _files("/var/log/journal/*/*.journal*", "/run/log/journal/*/*.journal*"),
+        "syslog files": lambda: [f"/var/log/{name}" for name in SYSLOG_FILES],
+        "var log": lambda: _below("/var/log"),
     }
-    return {kind: {path: one for path in paths if (one := file(path))} for kind, paths in kinds.items()}
+    found = {}
+    for kind, paths in kinds.items():
+        with sight.watched() as refused:
+            found[kind] = {path: one for path in paths() if (one := file(path))}
+        if refused and unread is not None:
+            unread[kind] = refused[0]
+    return found
 
 
 def _files(*patterns: str) -> list[str]:
-    return [path for pattern in patterns for path in glob.glob(pattern) if os.path.isfile(path)]
+    return [path for pattern in patterns for path in sight.matching(pattern) if os.path.isfile(path)]
 
 
 def _tools() -> list[str]:
@@ -173,11 +187,15 @@ def _logs(log: str) -> list[str]:
 
 
 def _below(top: str, links: bool = False) -> list[str]:
-    return list(itertools.islice(_walk(top, links), MOST))
+    found = list(itertools.islice(_walk(top, links), MOST + 1))
+    if len(found) > MOST:
+        sight.note(f"{found[MOST]} and others after it: there are more than {MOST} files")
+    return found[:MOST]
 
 
 def _walk(top: str, links: bool) -> Iterator[str]:
-    for directory, _names, found in os.walk(top):
+    sight.missing(top)
+    for directory, _names, found in os.walk(top, onerror=lambda exc: sight.note(f"{exc.filename}: {exc.strerror}")):
         for name in sorted(found):
             path = os.path.join(directory, name)
             if (links or not os.path.islink(path)) and os.path.isfile(path):

@@ -96,6 +96,8 @@ def immutable(facts: Facts) -> Finding:
     if audit.error:
         return Finding(UNKNOWN, audit.error, KERNEL)
     enabled, last = audit.status["enabled"], audit.last_line
+    if enabled == LOCKED and audit.files_error and not last:
+        return Finding(UNKNOWN, f"the kernel's enabled is {enabled}; {audit.files_error}", KERNEL)
     told = f"the kernel's enabled is {enabled}; the last line that is loaded is {last or 'none'}"
     holds = enabled == LOCKED and last.replace(" ", "") == "-e2"
     return judged(holds, told, KERNEL, "sshtrail:rules:immutable: true", "enabled")
@@ -157,6 +159,8 @@ def _booted(facts: Facts, holds: bool, told: str, word: str, good: Callable[[str
     remedy = f"add {word} to the kernel's command line in the boot loader"
     if not holds:
         return judged(False, told, KERNEL, remedy)
+    if "boot entries" in facts.unread:
+        return Finding(UNKNOWN, f"{told}; of the next boot: {facts.unread['boot entries']}", KERNEL)
     if not facts.entries:
         return Finding(UNKNOWN, f"{told}; no boot entries were found, so nobody knows of the next boot", KERNEL)
     name = word.partition("=")[0] + "="

@@ -269,6 +269,20 @@ def forwards_away(facts: Facts) -> Finding:
     return found._replace(evidence=line if found.holds else f"{found.evidence}; {line}" if line else found.evidence)
 
 
+def sends(facts: Facts, facility: str, priority: str) -> Finding:
+    """Return whether rsyslog sends messages of a ``facility`` and ``priority`` (str each) to a log host."""
+    found = _refused(facts) or _taken(facts)
+    if found:
+        return found
+    told = known(facts)
+    message = filters.Message(filters.FACILITIES[facility], filters.PRIORITIES[priority])
+    ends = courses.ends(told, _entries(told), message, _away(told))
+    if len(ends) > 1:
+        return Finding(UNKNOWN, f"whether rsyslog sends it away depends on what it says: {ends[False]}")
+    return judged(True in ends, f"rsyslog sends to {ends[True]}" if True in ends else "rsyslog does not send it away",
+                  "file", 'rsyslog: *.* action(type="omfwd" target="LOGHOST" protocol="tcp" …)')  # fmt: skip
+
+
 def _taken(facts: Facts) -> Finding | None:
     """Return that rsyslog takes no messages of its own host (:class:`Finding`), None where it does."""
     told = "rsyslog takes no messages of this host: neither imuxsock nor imjournal is loaded"

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import collections
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from sshtrail_lib.base import text
 from sshtrail_lib.compliance import aide, syslog
@@ -296,6 +296,14 @@ def chrony_user(facts: Facts) -> Finding:
     return judged(facts.clock.user in CHRONY_USERS, f"chronyd runs as {facts.clock.user}", "service", "user _chrony")
 
 
+def by_running_chrony(facts: Facts, part: Callable[[Facts], Finding], framework: str) -> Finding:
+    """Return what another look says of chrony's configuration, which counts only where chronyd runs."""
+    found = by_chrony(facts, part, framework)
+    if found.holds and not set(facts.clock.running) & set(CHRONY):
+        return judged(False, f"{found.evidence}, but chronyd does not run", "service", "service.running chrony")
+    return found
+
+
 def clock_says(facts: Facts, keyword: str, value: str) -> Finding:
     """Return whether the last line of the clock's configuration about a keyword (str) has a ``value`` (a pattern)."""
     said = [(place, line) for place, line in facts.clock.config if re.match(rf"{keyword}\s", line, re.IGNORECASE)]
@@ -310,7 +318,9 @@ def timesyncd_asks(facts: Facts) -> Finding:
     """Return whether systemd-timesyncd is told whom to ask: timesyncd.conf(5), an empty line forgets what was said."""
     said = [(place, line) for place, line in facts.clock.config if re.match(r"NTP\s*=", line)]
     told = f"{text.line(said[-1][1])} ({said[-1][0]})" if said else "timesyncd.conf has no NTP="
-    return judged(bool(said and said[-1][1].partition("=")[2].strip()), told, "file", "timesyncd.conf: NTP=")
+    runs = bool(set(facts.clock.running) & set(TIMESYNCD))
+    told += "" if runs else ", but systemd-timesyncd does not run"
+    return judged(bool(runs and said and said[-1][1].partition("=")[2].strip()), told, "file", "timesyncd.conf: NTP=")
 
 
 def clock_line(facts: Facts, pattern: str, what: str, every: str = "") -> Finding:
@@ -333,6 +343,8 @@ def clock_line(facts: Facts, pattern: str, what: str, every: str = "") -> Findin
 
 def utc(facts: Facts) -> Finding:
     """Return whether times can be mapped to UTC: the hardware clock keeps it, and records carry it."""
+    if facts.clock.local is None:
+        return Finding(UNKNOWN, "/etc/adjtime cannot be read")
     told = "the hardware clock keeps local time (/etc/adjtime)" if facts.clock.local else "the hardware clock keeps UTC"
     return judged(
         not facts.clock.local,
@@ -419,63 +431,27 @@ def integrity(facts: Facts) -> Finding:
     )
 
 
+ALIAS = re.compile(r'"?([^":\s]+)"?\s*:\s*(.*)', re.DOTALL)
+
+
 def alias(facts: Facts, name: str) -> Finding:
     """Return whether mail to a name (str) goes to somebody."""
     if facts.configs.get("aliases") is None:
         return judged(False, "/etc/aliases is not there", "file", f"/etc/aliases: {name}: …")
-    found = [
-        (place, line)
-        for place, line in _lines(facts, "aliases")
-        if re.match(rf'"?{name}"?\s*:\s*(?!"?/dev/null"?\s*$)[^\s#]', line, re.IGNORECASE)
-    ]
-    told = f"{text.line(found[0][1])} ({found[0][0]})" if found else f"/etc/aliases names nobody for {name}"
-    return judged(bool(found), told, "file", f"/etc/aliases: {name}: …")
+    known: dict[str, tuple[str, str]] = {}
+    for place, line in _lines(facts, "aliases"):
+        match = ALIAS.match(line)
+        # Of two lines for one name the first counts.
+        if match and match[1].lower() not in known and not line.startswith("#"):
+            known[match[1].lower()] = (match[2].partition("#")[0].strip(), f"{text.line(line)} ({place})")
+    told = known[name][1] if name in known else f"/etc/aliases names nobody for {name}"
+    return judged(name in known and _somebody(name, known), told, "file", f"/etc/aliases: {name}: …")
 
 
-# --- Audit records to another host --------------------------------------------------------------------------------
-
-
-def remote_server(facts: Facts) -> Finding:
-    """Return whether auditd's own plugin sends the records to a server."""
-    active = _active(facts, "au-remote.conf")
-    said = [(place, line) for place, line in _lines(facts, "audisp-remote") if _words(line)[:1] == ["remote_server"]]
-    server = said[-1:] if said and _said(said[-1][1]) else []
-    told = f"{text.line(server[-1][1])} ({server[-1][0]})" if server else "audisp-remote.conf names no remote_server"
-    told += "; au-remote.conf is active" if active else "; au-remote.conf is not active"
-    return judged(
-        bool(active and server),
-        told,
-        "file",
-        "audisp-remote.conf: remote_server; plugins.d/au-remote.conf: active = yes",
-    )
-
-
-def offload(facts: Facts) -> Finding:
-    """Return whether records leave the host: by a plugin of auditd, or by a job."""
-    remote = remote_server(facts)
-    if remote.holds:
-        return remote
-    if _active(facts, "syslog.conf") and _runs(facts, SYSLOG) and syslog.forwards(facts):
-        return judged(True, "auditd's syslog plugin is active, and rsyslog forwards")
-    jobs = [place for place, line in _lines(facts, "offload")]
-    told = f"a job takes them away ({jobs[0]}); whether they arrive is not seen here" if jobs else remote.evidence
-    return judged(bool(jobs), told, "file", remote.remedy)
-
-
-def _active(facts: Facts, plugin: str) -> bool:
-    lines = [line for place, line in _lines(facts, "plugins") if f"/{plugin} " in f"{place} ".replace(" line", " ")]
-    # Of two lines the later counts, and letters of either size are taken.
-    said = [_said(line).lower() for line in lines if _words(line)[:1] == ["active"]]
-    return said[-1:] == ["yes"]
-
-
-def _words(line: str) -> list[str]:
-    """Return the words (list of str) of a line of auditd's plugins, the first in small letters."""
-    first, *rest = line.split()
-    return [first.lower(), *rest]
-
-
-def _said(line: str) -> str:
-    """Return the value (str) of such a line, empty for one that auditd refuses: it wants blanks around the sign."""
-    words = _words(line)
-    return words[2] if len(words) == 3 and words[1] == "=" else ""
+def _somebody(name: str, known: Mapping[str, tuple[str, str]], within: tuple[str, ...] = ()) -> bool:
+    """Tell whether mail to a name (str) goes to anybody: also by the aliases (dict of str) that it is given to."""
+    if name not in known or name in within:
+        return name not in within[:-1]
+    targets = [one.strip().strip('"').lower() for one in known[name][0].split(",")]
+    good = [one for one in targets if one and one != "/dev/null"]
+    return any(_somebody(one.lstrip("\\"), known, (*within, name)) for one in good)

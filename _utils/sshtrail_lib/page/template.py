@@ -93,7 +93,8 @@ GLANCE = """
 <td>{{ tag(host.recording_colour, host.recording) }}</td>
 <td>{{ tag(host.proof_colour, host.proof) }}{% if host.proof_lost %}<br>{{ host.proof_lost }}{% endif %}</td>
 <td data-value="{{ host.looked_seconds }}">{{ host.looked }}</td><td>{{ host.percent }}</td>
-<td class="long" data-value="{{ host.differences }}">{{ host.differences }}
+<td class="long" data-value="{{ host.differences if host.compared else -1 }}">
+{{- host.differences if host.compared else "not told" }}
 {% for said in host.said %}<br><span class="mono">{{ said }}</span>{% endfor %}
 {% if host.differences > 3 %}<br>and {{ host.differences - 3 }} more{% endif %}</td></tr>
 {% endfor %}
@@ -172,6 +173,19 @@ SESSIONS = """
 {% call section("sessions", "Sessions") %}
 {% if sessions.rows %}
 {{ days_chart }}
+<h3>Who used which account</h3>
+{{ tools("accounts", "accounts, by day, account, person or host") }}
+{% call table("accounts", "who used which account", ["Day", "Account", "Person", "Sessions", "Hosts", "From"]) %}
+{% for row in accounts.rows %}
+<tr data-row><td>{{ row.day }}</td><th scope="row">{{ name(row.account) }}</th>
+<td>{% if row.person == "nobody is named" %}{{ tag("odd", row.person) }}
+{%- else %}<b>{{ name(row.person) }}</b>{% endif %}</td>
+<td>{{ row.count }}</td><td>{{ names(row.hosts, row.hosts_left) }}</td>
+<td>{{ names(row.addresses, row.addresses_left) }}</td></tr>
+{% endfor %}
+{% endcall %}
+{{ more(accounts.left, "rows") }}
+<h3>Each session, with its commands</h3>
 <details><summary>By person</summary><ul class="list">
 {% for person, count in people %}<li>{{ name(person) }}: {{ count }}</li>
 {% endfor %}</ul></details>
@@ -238,6 +252,25 @@ COMPLIANCE = """
 <p>Judged by the kernel's rules, sshd's effective values and the files as they are. What is accepted, manual or unknown
 is no pass.</p>
 {% if not frameworks %}<p class="empty">No host has told how it stands to a control.</p>{% endif %}
+{% if frameworks %}
+<h3>Which controls fail, and why</h3>
+{% if failing.rows %}
+{{ tools("failing", "controls that fail") }}
+{% call table("failing", "controls that fail", ["Control", "What it asks", "Hosts", "Why", "What would do it"]) %}
+{% for row in failing.rows %}
+<tr data-row><th scope="row">{{ row.control }}</th><td>{{ row.title }}</td>
+<td data-value="{{ row.count }}">{{ names(row.hosts, row.left) }}</td>
+<td class="long">{{ row.why }}{% if row.by %}<br>{{ row.by }}{% endif %}
+{% if row.reasons %}<br><span class="soft">and {{ row.reasons }} other
+{{ "reason" if row.reasons == 1 else "reasons" }} elsewhere</span>{% endif %}</td>
+<td class="long">{% if row.remedy %}<code>{{ row.remedy }}</code>{% endif %}</td></tr>
+{% endfor %}
+{% endcall %}
+{{ more(failing.left, "controls that fail") }}
+{% else %}
+<p class="empty">No control fails on the hosts that told of them. What is unknown or manual stands below.</p>
+{% endif %}
+{% endif %}
 {% for framework in frameworks %}
 {% set id = "controls-" ~ loop.index %}
 <h3>{{ framework.name }} <span class="soft">{{ framework.version }}: {{ framework.percent }}</span></h3>

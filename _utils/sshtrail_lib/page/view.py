@@ -12,7 +12,7 @@ from sshtrail_lib.base import text
 from sshtrail_lib.compliance.finding import ACCEPTED, FAIL, MANUAL, NOT_APPLICABLE, PASS, STATUSES, UNKNOWN
 from sshtrail_lib.compliance.rows import summary
 from sshtrail_lib.fleet import shapes
-from sshtrail_lib.page import charts
+from sshtrail_lib.page import answers, charts
 from sshtrail_lib.policy.controls import CONTROLS
 
 #: Characters of one text, and what it is cut to at most where all of it is too much.
@@ -42,6 +42,8 @@ class Limits(typing.NamedTuple):
     ways: int = 1000
     controls: int = 2000
     exceptions: int = 500
+    accounts: int = 300
+    failing: int = 300
     longest: int = LONGEST
 
     @property
@@ -173,6 +175,8 @@ def _host(fleet: Fleet, name: str) -> Told:
         "looked": text.span(row["looked"]) if isinstance(row.get("looked"), (int, float)) else "–",
         "looked_seconds": row.get("looked") if isinstance(row.get("looked"), (int, float)) else -1,
         "differences": len(row["differences"]),
+        # Of a host that says nothing nobody knows that nothing differs.
+        "compared": bool(row["differences"]) or isinstance(known.get("drift"), list),
         "said": [_line(one) for one in row["differences"][:3]],
         "percent": _percent(_list(known.get("compliance"))),
     }
@@ -279,6 +283,7 @@ def _sessions(told: Mapping[str, Mapping], limits: Limits, now: str) -> Told:
     raw.sort(key=lambda pair: min(_when(pair[1].get("started")), now), reverse=True)
     people = collections.Counter(_person(one) for _host, one in raw)
     days = collections.Counter(_when(one.get("started"))[5:10] for _host, one in raw)
+    accounts = answers.accounts(_login(host, one) for host, one in raw)
     # Only what is shown is made ready: a fleet can have told of millions of commands.
     shown, left = [], limits.commands
     for host, one in raw[: limits.sessions]:
@@ -291,9 +296,17 @@ def _sessions(told: Mapping[str, Mapping], limits: Limits, now: str) -> Told:
             "people": people.most_common(50),
             "all_sessions": len(raw) + more,
         },
+        "accounts": _cut(accounts, limits.accounts),
         "days_chart": charts.columns("Sessions by day", sorted(days.items())[-31:]),
         "untold": list(_untold(told)),
     }
+
+
+def _login(host: str, one: Mapping) -> answers.Login:
+    came = one.get("from")
+    address = _line(came.get("address") if isinstance(came, Mapping) else came) or "not known"
+    account = _line(one.get("user")) or "not known"
+    return answers.Login(_line(host), account, _person(one), _when(one.get("started"))[:10] or "not known", address)
 
 
 def _person(one: Mapping) -> str:
@@ -400,7 +413,11 @@ def _compliance(told: Mapping[str, Mapping], limits: Limits) -> Told:
     frameworks: dict[str, dict[str, list[tuple[str, Mapping]]]] = {}
     for (framework, control), several in ordered.rows:
         frameworks.setdefault(framework, {})[control] = several
-    return {"frameworks": [_framework(*one) for one in frameworks.items()], "unshown": ordered.left}
+    shown = [_framework(*one) for one in frameworks.items()]
+    return {
+        **{"frameworks": shown, "unshown": ordered.left},
+        "failing": _cut(answers.failing(shown), limits.failing),
+    }
 
 
 def _framework(name: str, controls: Mapping[str, Sequence[tuple[str, Mapping]]]) -> Told:

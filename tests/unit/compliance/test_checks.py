@@ -58,6 +58,7 @@ CASES = [
     ("service_chronyd_enabled", {"services": {"chrony": (True, False), "chronyd": (False, False)}}, "fail"),
     ("service_chronyd_enabled", {"services": {}}, "unknown"),
     ("service_timesyncd_configured", {}, "not applicable"),
+    ("service_timesyncd_configured", clock(running=(), config=lines("NTP=ntp")), "fail"),
     ("service_timesyncd_configured", clock(running=("systemd-timesyncd",), config=lines("NTP=ntp")), "pass"),
     *(("service_timesyncd_configured", clock(running=("systemd-timesyncd",), config=lines(*said)), status)
       for said, status in (
@@ -85,6 +86,9 @@ CASES = [
     ("chronyd_client_only", clock(config=lines("# port 0", "acquisitionport 0")), "fail"),
     ("chronyd_no_chronyc_network", clock(config=lines("cmdport 0", "cmdport 323")), "fail"),
     ("chronyd_no_chronyc_network", clock(config=lines("cmdport 0")), "pass"),
+    # What stands in its file does nothing where chronyd does not run.
+    ("chronyd_configure_pool_and_server", clock(running=()), "fail"),
+    ("chronyd_sync_clock", clock(running=()), "fail"),
     ("chronyd_run_as_chrony_user", {}, "pass"),
     ("chronyd_run_as_chrony_user", clock(user="root"), "fail"),
     ("chronyd_run_as_chrony_user", clock(user=""), "fail"),
@@ -222,6 +226,14 @@ CASES = [
         (("/usr/sbin/auditctl R",), "fail"),
         (("H = p", "/usr/sbin/auditctl H"), "fail"),
         (("/usr/sbin/au(ditctl sha512",), "fail"),
+        (("@@define TOOLS /usr/sbin", "@@{TOOLS}/auditctl sha512"), "pass"),
+        (("/usr/sbin/[[:lower:]]+ sha512",), "pass"), (("/usr/sbin/[[:digit:]]+ sha512",), "fail"),
+        (("/usr/sbin sha512", "!/usr/sbin/a[[:alpha:]]+$"), "fail"),
+        (("/usr/sbin sha512", "@@define TOOLS /usr/sbin", "!@@{TOOLS}/auditctl"), "fail"),
+        (("@@ifdef X", "/usr/sbin sha512", "@@endif"), "fail"),
+        (("@@ifdef X", "@@else", "/usr/sbin sha512", "@@endif"), "fail"),
+        (("@@if not defined X", "!/usr/sbin/auditctl", "@@endif", "/usr/sbin sha512"), "fail"),
+        (("@@ifdef X", "@@endif", "/usr/sbin sha512"), "pass"),
     )),
     ("aide_check_audit_tools", configured(aide=None), "fail"),
     ("postfix_client_configure_mail_alias", configured(aliases=("root: alice",)), "pass"),
@@ -253,7 +265,22 @@ CASES = [
         (("active=yes",), "fail"), (("active = yes # now",), "fail"), (("inactive = yes",), "fail"),
     )),
     ("auditd_offload_logs", {"configs": {"offload": (("/etc/cron.weekly/audit-offload", ""),)}}, "pass"),
+    ("auditd_offload_logs", {"configs": {"offload": (("/etc/cron.weekly/audit-report", ""),)}}, "manual"),
     ("auditd_offload_logs", {}, "fail"),
+    *(("auditd_audispd_configure_remote_server", {"configs": {
+        "plugins": (("/etc/audit/plugins.d/au-remote.conf line 3", "active = yes"),),
+        "audisp-remote": lines(f"remote_server = {host}"),
+    }}, "fail") for host in ("127.0.0.1", "localhost", "::1")),
+    *(("auditd_offload_logs", {"configs": {
+        "plugins": tuple(("/etc/audit/plugins.d/syslog.conf line 1", line) for line in ("active = yes", *args)),
+        "rsyslog": lines(SOURCE, *said),
+    }}, status) for args, said, status in (
+        ((), ("*.* @@h",), "pass"), ((), ("auth.* @@h",), "fail"), ((), ("user.* @@h",), "pass"),
+        (("args = LOG_INFO LOG_LOCAL6",), ("local6.info @@h",), "pass"),
+        (("args = LOG_INFO LOG_LOCAL6",), ("user.* @@h",), "fail"),
+        (("args = LOG_DEBUG",), ("*.info @@h",), "fail"), ((), ("*.info @@h",), "pass"),
+        ((), ('if $programname == "audisp-syslog" then @@h',), "unknown"), ((), ("*.* @@localhost",), "fail"),
+    )),
     # --- the volume
     ("partition_for_var_log_audit", {}, "pass"),
     ("partition_for_var_log_audit", {"storage": PLACE._replace(own=False, mount="/")}, "fail"),

@@ -9,6 +9,8 @@ import pytest
 from sshtrail_lib.compliance import configs, places, system
 from sshtrail_lib.compliance.facts import Grant
 
+from unit.compliance.known import facts
+
 
 def tree(tmp_path, **files):
     for name, content in files.items():
@@ -347,3 +349,78 @@ def test_files_of_each_kind(tmp_path, kind):
 
 def test_mounts_are_those_of_this_process():
     assert "/" in [one.path for one in places.mounts()] and places.running("nothing-of-this-name") == []
+
+
+#: What stands in a file of systemd's, and the lines that systemd makes of it: systemd.syntax(7).
+CONTINUED = [
+    ("[Journal]\nStorage=\\\npersistent\n", ["Storage= persistent"]),
+    ("[Journal]\nStorage=\\\n# no\n; nor this\npersistent\n", ["Storage= persistent"]),
+    ("[Journal]\nA=b\\\nStorage=persistent\n", ["A=b Storage=persistent"]),
+    ("[Journal]\n# A \\\nStorage=persistent\n", ["# A \\", "Storage=persistent"]),
+]
+
+
+@pytest.mark.parametrize(("said", "told"), CONTINUED)
+def test_a_backslash_joins_lines_of_systemd_s(tmp_path, monkeypatch, said, told):
+    (tmp_path / "journald.conf").write_text(said)
+    monkeypatch.setattr(configs, "SYSTEMD", (str(tmp_path),))
+    assert [line for _place, line in configs._systemd("journald.conf", "Journal")] == told
+
+
+#: What stands in /etc/aliases, and whether root's mail goes to somebody: aliases(5).
+ALIASES = [
+    ("root:\n  alice\n", True),
+    ("root:\n\talice,\n\tbob\n", True),
+    ("root:\n# note\n  alice\n", True),
+    ("root:\nalice: bob\n", False),
+    ("mailer: bob\n root: alice\n", False),
+    ("root: admin\nadmin: /dev/null\n", False),
+    ("root: admin\nadmin: alice\n", True),
+    ("root: admin\nadmin: root\n", False),
+    ("root: root\n", True),
+    ("root: \\\\root\n", True),
+    ("root: /dev/null\nroot: alice\n", False),
+    ("root: alice\nroot: /dev/null\n", True),
+    ("root: :include:{d}/list\n", True),
+    ("root: :include:{d}/empty\n", False),
+    ("root: :include:{d}/gone\n", False),
+    ("root: /dev/null, :include:{d}/list\n", True),
+    ("postmaster: root\n", False),
+]
+
+
+@pytest.mark.parametrize(("said", "told"), ALIASES)
+def test_an_alias_goes_to_somebody(tmp_path, said, told):
+    tree(tmp_path, aliases=said.replace("{d}", str(tmp_path)), list="# us\nalice\nbob\n", empty="# nobody\n")
+    known = facts(configs={"aliases": configs._aliases(f"{tmp_path}/aliases")})
+    assert system.alias(known, "root").holds is told
+
+
+def test_a_backslash_joins_lines_of_pam_s(tmp_path):
+    (tmp_path / "sshd").write_text("auth required pam_faillock.so \\\n  preauth audit\n# x \\\nauth x\n")
+    told = [line for _place, line in configs._pam(f"{tmp_path}/*")]
+    assert told[0] == "auth required pam_faillock.so preauth audit"
+
+
+def test_a_comment_of_rsyslog_s_goes_on_behind_a_backslash(tmp_path):
+    said = "# no \\\n$IncludeConfig {d}/x\n*.*;\\\n  # auth.none /a\n".replace("{d}", str(tmp_path))
+    base = tree(tmp_path, **{"rsyslog.conf": said, "x": "b.* /b\n"})
+    assert [line for _place, line in configs._rsyslog(str(base / "rsyslog.conf"))] == ["*.*;# auth.none /a"]
+
+
+def test_aide_reads_what_it_includes(tmp_path):
+    said = "@@x_include {d}/d ^[a-z0-9_]+$\n@@include {d}/more\n@@include {d}/c\nlast sha512\n"
+    base = tree(
+        tmp_path,
+        **{
+            "c": said.replace("{d}", str(tmp_path)),
+            "d__10_a": "/usr p\n",
+            "d__b.bak": "/x p\n",
+            "more": "!/usr/sbin\n",
+        },
+        **{"d__20_run": "#!/bin/sh\necho /opt sha512\n!/opt/x\n/opt sha512\n"},
+    )
+    (base / "d" / "20_run").chmod(0o755)
+    told = [line for _place, line in configs._aide(str(base / "c"))]
+    assert [line for line in told if line != "last sha512"][:3] == ["/usr p", "!/opt/x", "!/usr/sbin"]
+    assert told[-1] == "last sha512" and configs._aide(str(base / "nothing")) is None

@@ -5,7 +5,7 @@ import re
 import time
 
 import pytest
-from sshtrail_lib.page import charts, render, view
+from sshtrail_lib.page import answers, charts, render, view
 from sshtrail_lib.page.script import SCRIPT
 
 from unit.page import fleets
@@ -63,6 +63,8 @@ def test_each_host_has_a_row_whatever_it_said(page):
     glance = page.text("glance")
     for said in ("blind1", "silent1 – – no answer", "old1", "no modules: not available", "lost at file", "5 hosts"):
         assert said in glance
+    # That nothing differs on a host that said nothing is not known.
+    assert "silent1 – – no answer not told none 12 s – not told" in glance
     assert "1 do not record what people do" in glance and "2 do not tell whether they record" in glance
 
 
@@ -86,6 +88,49 @@ def test_sessions_with_their_person_and_commands(page):
     assert "alice as deploy on db1 , 2026-11-21 23:10:00, open 2 commands" in sessions.replace(" ,", " ,")
     assert "nobody is named as deploy" in sessions and "key ca-bob" in sessions
     assert "cat /etc/shadow failed" in sessions and "deploy became root by sudo for id: success" in sessions
+
+
+def test_who_used_which_account_stands_there_without_a_fold(page):
+    sessions = page.text("sessions").replace(" ,", ",")
+    table = sessions[: sessions.index("Each session, with its commands")]
+    assert "2026-11-21 deploy alice 1 db1 192.0.2.7" in table
+    assert "2026-11-22 deploy nobody is named 1 db1 192.0.2.7" in table
+
+
+def test_which_controls_fail_and_why_stands_there_without_a_fold(page):
+    compliance = page.text("compliance")
+    table = compliance[: compliance.index("CIS Debian 12 1.1.0")]
+    assert "CIS Debian 12 6.2.3.3 changes of sudo's log are recorded" in table
+    assert "the kernel holds no rule that records" in table and "sshtrail:rules:groups:" in table
+    assert "6.2.4.10" not in table
+
+
+def test_no_control_that_fails_is_said_to_be_none():
+    rows = [{**fleets.ROWS[0], "status": "pass"}]
+    told = {"a": {**fleets.QUIET, "compliance": rows}}
+    page = Reader(render.page(view.Fleet("x", "n", "s", {"a": fleets.standing("in policy")}, told)))
+    assert "No control fails on the hosts that told of them." in page.text("compliance")
+
+
+LOGINS = [
+    answers.Login("b", "deploy", "alice", "2026-11-24", "192.0.2.1"),
+    answers.Login("a", "deploy", "alice", "2026-11-24", "192.0.2.1"),
+    answers.Login("a", "deploy", "bob", "2026-11-24", "192.0.2.2"),
+    answers.Login("a", "root", "alice", "2026-11-25", "192.0.2.1"),
+    *(answers.Login(f"h{at}", "x", "eve", "2026-11-20", "192.0.2.9") for at in range(9)),
+]
+
+
+def test_logins_are_counted_by_day_account_and_person():
+    rows = [(row["day"], row["account"], row["person"], row["count"]) for row in answers.accounts(LOGINS)]
+    assert rows == [
+        ("2026-11-25", "root", "alice", 1),
+        ("2026-11-24", "deploy", "alice", 2),
+        ("2026-11-24", "deploy", "bob", 1),
+        ("2026-11-20", "x", "eve", 9),
+    ]
+    last = answers.accounts(LOGINS)[-1]
+    assert (len(last["hosts"]), last["hosts_left"], last["addresses_left"]) == (4, 5, 0)
 
 
 def test_a_host_without_sessions_is_told_apart_from_one_without_records(page):
