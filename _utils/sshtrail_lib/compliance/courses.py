@@ -79,7 +79,8 @@ class _Walk(typing.NamedTuple):
         where = "" if _seldom(one) else self.does(one)
         if where is None:
             return _either({True: shown(one), False: shown(one)}, before)
-        return {True: before.get(True) or where} if where else before
+        # Named is where it is done for those that it was not done for yet.
+        return {True: where if False in before else before[True]} if where else before
 
     def called(self, one: Statement, before: Ends) -> tuple[Ends, Ends]:
         name = one.parameters["name"]

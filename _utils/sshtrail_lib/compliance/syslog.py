@@ -101,8 +101,9 @@ def _judged(told: Known, facilities: Iterable[int], does: Does, what: str, remed
         return judged(False, f"rsyslog {what} no {courses.lacking(wrong)}", "file", remedy)
     if unsure:
         why = next(iter(unsure.values()))
-        names = ", ".join(filters.NAMES[one] for one in unsure) if len(unsure) < len(filters.COMMON) else "all messages"
-        said = f"whether rsyslog {what} each of {names} depends on what it says: {why}"
+        names = ", ".join(filters.NAMES[one] for one in unsure)
+        which = f"each message of {names}" if len(unsure) < len(filters.COMMON) else "every message"
+        said = f"whether rsyslog {what} {which} depends on what it says: {why}"
         return Finding(UNKNOWN, said, "file", remedy)
     return judged(True, ", ".join(f"{filters.NAMES[one]} to {where}" for one, where in good.items()), "file")
 

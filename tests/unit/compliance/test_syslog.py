@@ -356,11 +356,17 @@ def test_what_becomes_of_a_message(said, status):
     assert found.evidence.isprintable() and (status != "unknown" or "/etc/x line " in found.evidence)
 
 
+def test_the_file_that_is_named_is_the_one_for_all():
+    said = ':msg, contains, "x" /ufw.log\nauth.* /auth.log\n*.* /all.log'
+    found = syslog.writes(facts(configs={"rsyslog": numbered(said)}), "auth", "cron")
+    assert found.evidence == "auth to /auth.log (/etc/x line 2), cron to /all.log (/etc/x line 3)"
+
+
 def test_the_line_on_which_it_depends_is_named():
     said = ':msg, contains, "x" /y\n:msg, contains, "y" stop\n:msg, contains, "z" /y\n*.* /x'
     found = syslog.writes(facts(configs={"rsyslog": numbered(said)}), "auth", "cron")
     assert found.evidence == (
-        'whether rsyslog writes each of auth, cron depends on what it says: :msg, contains, "y" stop (/etc/x line 2)'
+        'whether rsyslog writes each message of auth, cron depends on what it says: :msg, contains, "y" stop (/etc/x line 2)'
     )
 
 
