@@ -8,11 +8,11 @@ standard names have names of this project's own.
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from sshtrail_lib.compliance import daemons, modes, offload, rules, syslog, system, trail
 from sshtrail_lib.compliance.facts import Facts
-from sshtrail_lib.compliance.finding import FAIL, MANUAL, NOT_APPLICABLE, UNKNOWN, Finding
+from sshtrail_lib.compliance.finding import FAIL, MANUAL, NOT_APPLICABLE, UNKNOWN, Finding, judged
 from sshtrail_lib.policy.controls import CONTROLS, Control
 
 #: Looks at a host for a framework (str).
@@ -308,7 +308,7 @@ def look(facts: Facts, name: str, framework: str) -> Finding:
     one = LOOKS.get(name)
     if one is None:
         return Finding(MANUAL, f"nothing here looks at {name}", "")
-    if not facts.unread:
+    if not facts.unread and not facts.stale:
         return one(facts, framework)
     configs, files = _Asked(facts.configs), _Asked(facts.files)
     clock = facts.clock._replace(config=_Clock(facts.clock.config, configs))
@@ -316,8 +316,16 @@ def look(facts: Facts, name: str, framework: str) -> Finding:
     unread = [facts.unread[each] for each in (*configs.names, *files.names) if each in facts.unread]
     # A file that was seen to be wrong stays so; of what is not seen nothing can be said.
     if not unread or (found.status == FAIL and not set(configs.names) & set(facts.unread)):
-        return found
+        return _as_it_runs(facts, found, configs.names)
     return Finding(UNKNOWN, f"it cannot be looked at: {'; '.join(dict.fromkeys(unread))}", found.layer)
+
+
+def _as_it_runs(facts: Facts, found: Finding, names: Sequence[str]) -> Finding:
+    """Return what is found where a daemon may not have read the configurations of these ``names`` (list of str)."""
+    stale = [facts.stale[name] for name in dict.fromkeys(names) if name in facts.stale]
+    if not stale or not found.holds:
+        return found
+    return judged(False, f"{found.evidence}, but {stale[0]}", "daemon", "restart it: service.restart")
 
 
 class _Asked(dict):

@@ -231,6 +231,8 @@ class Facts(typing.NamedTuple):
         The host's history (dict), as :mod:`sshtrail_lib.drift.history` tells it, None for none.
     unread
         Why a configuration, or files of a kind, could not be looked at, or not all of it (dict of its name to str).
+    stale
+        Why the daemon that runs does not do what a configuration says (dict of its name to str): it was changed since.
     looked
         How many seconds ago the host has looked at itself (float), None for never.
     """
@@ -257,3 +259,4 @@ class Facts(typing.NamedTuple):
     period: Mapping[str, typing.Any] | None = None
     looked: float | None = 0.0
     unread: Mapping[str, str] = {}
+    stale: Mapping[str, str] = {}

@@ -5,6 +5,7 @@ What is asked of a host for its controls: the kernel, sshd, auditd, files, packa
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import pwd
 import re
@@ -38,6 +39,11 @@ LOCAL_CLOCK = re.compile(r"Reference ID\s*:\s*7F7F0101\b", re.IGNORECASE)
 SERVICES = (
     *(system.JOURNAL, system.SYSLOG, system.UPLOAD, system.REMOTE, *system.CHRONY, *system.TIMESYNCD),
     *("ntp", "ntpsec", "auditd"),
+)
+#: Which program reads each configuration once, when it begins: those of its files whose path has a word in it.
+READ_AT_THE_START = (
+    *(("rsyslog", "rsyslogd", ""), ("journald", "systemd-journald", ""), ("clock", "chronyd", "chrony")),
+    *(("journal-upload", "systemd-journal-upload", ""), ("clock", "systemd-timesyncd", "timesyncd")),
 )
 #: The names of each service that synchronizes a clock: several of one are aliases.
 CLOCKS = (system.CHRONY, system.TIMESYNCD, ("ntpsec", "ntp", "ntpd"), ("openntpd",))
@@ -74,8 +80,36 @@ def gather(minion: Minion, policy: Policy, search: float | None = 0.0) -> Facts:
         policy,
         history.over(minion.cachedir, 90),
         _looked(minion, policy),
-        unread,
+        *(unread, _stale(read)),
     )
+
+
+def _stale(read: Mapping[str, configs.Lines | None]) -> dict[str, str]:
+    """Return why daemons do not do what their configurations say (dict by name): these have been changed since."""
+    found = {}
+    for name, program, word in READ_AT_THE_START:
+        paths = dict.fromkeys(place.rpartition(" line ")[0] for place, _line in read.get(name) or ())
+        pids = _running(program)
+        # What sources there are chronyd reads again when it is told to.
+        late = [path for path in paths if word in path and not path.endswith(".sources") and _is_late(path, pids)]
+        if late:
+            found[name] = f"{late[0]} was changed after {program} began, and is not read again"
+    return found
+
+
+def _is_late(path: str, pids: Iterable[int]) -> bool:
+    return any(_or(False, functools.partial(processes.rewritten, pid, [path])) for pid in pids)
+
+
+def _running(program: str) -> list[int]:
+    """Return the processes (list of int) of a program (str: its file's name) that are no container's."""
+    return [pid for pid in places.running(program[:15]) if _or(False, functools.partial(_is_ours, pid, program))]
+
+
+def _is_ours(pid: int, program: str) -> bool:
+    named = os.path.basename(os.readlink(f"/proc/{pid}/exe")).removesuffix(" (deleted)")
+    # A unit can have its own view of the files, a container has its own processes.
+    return named == program and os.path.samefile(f"/proc/{pid}/ns/pid", "/proc/self/ns/pid")
 
 
 def _logfile(read: Mapping[str, configs.Lines | None], unread: Mapping[str, str]) -> str | None:

@@ -1,8 +1,10 @@
 """compliance.host: what is asked of a host, where the rooms that judge it cannot see."""
 
+import os
 import time
 
 import pytest
+from sshtrail_lib.base import processes
 from sshtrail_lib.compliance import host
 
 from unit.compliance import known
@@ -78,6 +80,51 @@ def test_accounts_are_those_that_the_c_library_reads(tmp_path, monkeypatch):
     monkeypatch.setattr(host, "_text", lambda path: (tmp_path / "passwd").read_text())
     monkeypatch.setattr(host.pwd, "getpwall", lambda: [])
     assert host._accounts() == (("root", 0), ("alice", 1001), ("root", 7))
+
+
+#: When a file was written (seconds after the daemon began), what runs, and whether the daemon has not read it.
+STALE = [
+    (-5, "rsyslogd", False),
+    (5, "rsyslogd", True),
+    (5, "chronyd", False),
+    (5, None, False),
+]
+
+
+@pytest.mark.parametrize(("written", "program", "told"), STALE)
+def test_a_daemon_that_began_before_its_file_was_written_has_not_read_it(tmp_path, monkeypatch, written, program, told):
+    path = tmp_path / "rsyslog.conf"
+    path.write_text("")
+    began = processes._started(os.getpid())
+    os.utime(path, (began + written, began + written))
+    monkeypatch.setattr(host.places, "running", lambda name: [os.getpid()] if name == program else [])
+    monkeypatch.setattr(host, "_is_ours", lambda pid, named: named == program)
+    read = {"rsyslog": ((f"{path} line 1", "x"),), "journald": None}
+    found = host._stale(read)
+    assert bool(found) is told and (not told or str(path) in found["rsyslog"])
+
+
+def test_sources_that_chronyd_reads_again_are_not_late(tmp_path, monkeypatch):
+    (tmp_path / "a.sources").write_text("server x")
+    (tmp_path / "chrony.conf").write_text("")
+    os.utime(tmp_path / "chrony.conf", (1, 1))
+    monkeypatch.setattr(host, "_running", lambda name: [os.getpid()])
+    assert (
+        host._stale({"clock": tuple((f"{tmp_path}/{name} line 1", "x") for name in ("a.sources", "chrony.conf"))}) == {}
+    )
+
+
+@pytest.mark.parametrize(("name", "told"), [("chrony.conf", {"clock"}), ("timesyncd.conf", set())])
+def test_the_file_of_one_daemon_is_nothing_to_another(tmp_path, monkeypatch, name, told):
+    (tmp_path / name).write_text("")
+    os.utime(tmp_path / name, (2**33, 2**33))
+    monkeypatch.setattr(host, "_running", lambda program: [os.getpid()] if program == "chronyd" else [])
+    assert set(host._stale({"clock": ((f"{tmp_path}/{name} line 1", "x"),)})) == told
+
+
+def test_a_process_is_known_by_its_file():
+    name = os.path.basename(os.readlink("/proc/self/exe"))
+    assert host._is_ours(os.getpid(), name) and not host._is_ours(os.getpid(), "rsyslogd")
 
 
 A_DAY = 86400.0

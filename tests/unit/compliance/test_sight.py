@@ -159,3 +159,27 @@ def test_a_clock_of_which_nothing_is_known_is_unknown():
     known = facts(audit=HELD)
     found = checks.look(known._replace(clock=known.clock._replace(local=None)), "ensure_rtc_utc_configuration", "CIS")
     assert found.status == "unknown"
+
+
+#: A configuration that a daemon has not read, a look, and what is found.
+NOT_READ = [
+    ("rsyslog", "rsyslog_cron_logging", "fail"),
+    ("rsyslog", "rsyslog_nolisten", "fail"),
+    ("journald", "journald_compress", "fail"),
+    ("clock", "chronyd_configure_pool_and_server", "fail"),
+    ("clock", "chronyd_client_only", "fail"),
+    ("journald", "rsyslog_cron_logging", "pass"),
+    ("rsyslog", "service_rsyslog_enabled", "pass"),
+]
+
+
+@pytest.mark.parametrize(("stale", "name", "status"), NOT_READ)
+def test_what_a_daemon_has_not_read_it_does_not_do(stale, name, status):
+    known = facts(audit=HELD, configs={"rsyslog": lines('module(load="imuxsock")', "*.* /x"), "journald": None})
+    found = checks.look(known._replace(stale={stale: "/x was changed after it began"}), name, "STIG")
+    assert found.status == status
+    assert (
+        status == "pass"
+        or "chronyd_client_only" in name
+        or (found.layer == "daemon" and found.evidence.endswith("but /x was changed after it began"))
+    )
