@@ -38,7 +38,17 @@ NEEDS_COMPILER, EMPTY = "timelib", "99"
 PLACE = "/var/lib/saltext-sshtrail"
 # What the tests start for real. No recommended packages: they would bring a mail server along.
 BROWSER = ["chromium"]
-TEST_PACKAGES = ["auditd", "openssh-client", "openssh-server", "iproute2", "procps", "util-linux", "zstd", *BROWSER]
+TEST_PACKAGES = [
+    "auditd",
+    "openssh-client",
+    "openssh-server",
+    "iproute2",
+    "procps",
+    "sudo",
+    "util-linux",
+    "zstd",
+    *BROWSER,
+]
 # Where Salt's own packages put it, and sudo's PATH may not look.
 SALT_CALL = ["/opt/saltstack/salt/salt-call", "/usr/local/bin/salt-call"]
 
