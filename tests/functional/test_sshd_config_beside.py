@@ -131,3 +131,17 @@ def test_a_policys_level_is_nothing_that_another_run_lowers(server, modules):
     run(modules, server, present("LogLevel", "ERROR", "User backup"))
     done = run(modules, server, ("managed", {"config": {"LogLevel": "VERBOSE"}}))
     assert "LogLevel (Match User backup)" in done["s0"]["changes"]
+
+
+def test_what_a_policy_asks_no_more_is_nobody_elses(server, modules):
+    """A line of before that says the same comes back, and then counts as any other."""
+    server.write("Match User bob", "PermitTTY yes")
+    for matches in (
+        {"User bob": {"PermitTTY": False}},
+        {"User bob": {"PermitTTY": True}},
+        {"User alice,bob": {"PermitTTY": False}},
+    ):
+        done = run(modules, server, ("managed", {"matches": [matches], "remember": True}))["s0"]
+        assert done["result"] is True, done
+    for name in ("alice", "bob"):
+        assert modules.sshd_config.effective(user=name, path=str(server.path))["PermitTTY"]["value"] == "no"

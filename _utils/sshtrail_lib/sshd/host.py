@@ -268,7 +268,7 @@ def apply(minion: Minion, asked: Asked) -> Changes:
         if unread or plan.files:
             remember = memory if asked.remember and plan.files else None
             _carry_out(transaction, plan, sshd_running.running(minion, plan.tree), remember)
-        recall.keep(minion, transaction, asked, plan.after)
+        recall.keep(minion, transaction, asked, plan.after, plan.given_back)
     return changes
 
 
@@ -372,13 +372,14 @@ def _plan(minion: Minion, asked: Asked, memory: Memory) -> Plan:
     if os.path.isdir(asked.path):
         raise CommandExecutionError(f"{asked.path} is a directory")
     tree = _load(minion, asked.path)
-    beside = recall.recalled(minion, memory.transaction, asked, tree)
-    wishes = sshd_beside.ranked(told, beside, daemon) if beside else told
     base = _without(tree, memory) if asked.remember else tree
     base = tree if sshd_effective.problems(base) else base
+    earlier = _earlier(memory, tree) if asked.remember else []
+    beside = recall.recalled(minion, memory.transaction, asked, base, earlier)
+    wishes = sshd_beside.ranked(told, beside, daemon) if beside else told
     if asked.lowered == "remove":
         wishes += sshd_plan.lowering(base, wishes, shadowed=asked.shadowed)
-    return sshd_plan.plan(tree, wishes, asked.shadowed, base, _earlier(memory, tree) if asked.remember else ())
+    return sshd_plan.plan(tree, wishes, asked.shadowed, base, earlier)
 
 
 def _judged(minion: Minion, asked: Asked, memory: Memory) -> Plan:

@@ -37,15 +37,20 @@ def _counts(asked: Asked) -> bool:
     return asked.remember or asked.beside is not None
 
 
-def recalled(minion: Minion, transaction: Transaction, asked: Asked, tree: Tree) -> Mapping[str, typing.Any] | None:
+def recalled(
+    minion: Minion, transaction: Transaction, asked: Asked, tree: Tree, earlier: Sequence[Wish] = ()
+) -> Mapping[str, typing.Any] | None:
     """
     Return what is asked beside ``asked`` (Asked), as :func:`sshtrail_lib.sshd.beside.ranked` takes it, with what states
     of earlier runs asked and ``tree`` (Tree) still says.
 
     minion, transaction
         Where that is kept (Minion), and for which file (Transaction).
+    earlier
+        What the same policy asked before (sequence of Wish): that is nothing of somebody else's.
     """
-    found = [told for told, _one in _alive(_load(minion, transaction), tree)] if _counts(asked) else []
+    known, own = _load(minion, transaction) if _counts(asked) else [], {one.place for one in earlier}
+    found = [told for told, one in _alive(known, tree) if one.place not in own]
     if asked.lowered == "remove":
         # A level that is for all is nothing that somebody of another run may have lowered for some.
         found = [told for told in found if told["keyword"] != "LogLevel"]
@@ -56,13 +61,16 @@ def recalled(minion: Minion, transaction: Transaction, asked: Asked, tree: Tree)
     return {"earlier": [*before, *given.get("earlier", ())], "later": list(given.get("later", ()))}
 
 
-def keep(minion: Minion, transaction: Transaction, asked: Asked, tree: Tree) -> None:
-    """Keep what is ``asked`` (Asked) of Match blocks, and of what was kept what ``tree`` (Tree) still says."""
+def keep(minion: Minion, transaction: Transaction, asked: Asked, tree: Tree, given_back: Sequence[Wish] = ()) -> None:
+    """
+    Keep what is ``asked`` (Asked) of Match blocks, and of what was kept what ``tree`` (Tree) still says and is not
+    ``given_back`` (sequence of Wish).
+    """
     if not _counts(asked):
         return
     known = _load(minion, transaction)
     ours = list(_told(asked))
-    names = {one.place for _told_of_it, one in _wishes(ours, tree)}
+    names = {one.place for one in (*given_back, *(one for _told_of_it, one in _wishes(ours, tree)))}
     kept = [told for told, one in _alive(known, tree) if one.place not in names]
     new = [*kept, *(told for told, one in _wishes(ours, tree) if one.occurrences is not None)][-_LIMIT:]
     if new != known:
