@@ -137,9 +137,10 @@ class _List:
         stays = self.common & ~self.front & ~self.back
         free = [*bits(self.meetings.all & ~(self.common | self.front | self.back))]
         drags, pulls = stays | self.front, stays | self.back
-        for at in reversed(free):
+        # Where nothing is there yet, as at a first load, there is nothing to ask.
+        for at in free[::-1] if drags else ():
             drags |= (1 << at) if self.meetings.later(at) & drags else 0
-        for at in free:
+        for at in free if pulls else ():
             pulls |= (1 << at) if self.meetings.earlier(at) & pulls else 0
         return drags, pulls
 
@@ -241,7 +242,7 @@ class _List:
         """Return those of the rules at an ``end`` (set, added in a ``way``) that need a twin meanwhile (set)."""
         twins = 0
         for at in [*bits(end)][::way]:
-            if self.desired[at] in moved or self.meetings.of(at) & twins:
+            if self.desired[at] in moved or (twins and self.meetings.of(at) & twins):
                 twins |= 1 << at
         return {self.desired[at] for at in bits(twins)}
 

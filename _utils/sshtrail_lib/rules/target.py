@@ -213,6 +213,7 @@ def forget() -> None:
     """Forget everything that is remembered."""
     _known.clear()
     _text.cache_clear()
+    _way.cache_clear()
 
 
 def _holds(said):
@@ -317,7 +318,13 @@ def steps_of(host: Host, target: Target) -> list[plan.Step]:
 
 def way(loaded: list[bytes], wanted: list[bytes], stale: Collection[bytes] = ()) -> list[plan.Step]:
     """Return the steps from the rules that are ``loaded`` to those that are ``wanted``, as :func:`plan.plan`."""
-    return plan.plan(loaded, wanted, compile.exec_calls, stale)
+    return [*_way(tuple(loaded), tuple(wanted), frozenset(stale))]
+
+
+@functools.lru_cache(maxsize=4)
+def _way(loaded, wanted, stale):
+    # A change is first told and then made.
+    return plan.plan([*loaded], [*wanted], compile.exec_calls, stale)
 
 
 def preview(held: list[bytes], wanted: list[bytes]) -> dict[str, typing.Any]:
