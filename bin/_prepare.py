@@ -27,6 +27,8 @@ REQUIREMENTS = os.path.join(ROOT, "requirements")
 BUILD = "build"
 #: Seconds after which nobody has a reason any more to hold a lock: all tests together take less.
 LOCK_DEADLINE = 3600
+#: Seconds in which a program says which it is.
+ASKED = 60
 SALT = [BUILD, "salt"]
 TESTS = ["tests"]
 DOCS = ["docs"]
@@ -38,17 +40,9 @@ NEEDS_COMPILER, EMPTY = "timelib", "99"
 PLACE = "/var/lib/saltext-sshtrail"
 # What the tests start for real. No recommended packages: they would bring a mail server along.
 BROWSER = ["chromium"]
-TEST_PACKAGES = [
-    "auditd",
-    "openssh-client",
-    "openssh-server",
-    "iproute2",
-    "procps",
-    "sudo",
-    "util-linux",
-    "zstd",
-    *BROWSER,
-]
+PROGRAMS = ["auditd", "openssh-client", "openssh-server", "iproute2", "procps", "sudo", "util-linux", "zstd"]
+TEST_PACKAGES = [*PROGRAMS, *BROWSER]
+WAY = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Where Salt's own packages put it, and sudo's PATH may not look.
 SALT_CALL = ["/opt/saltstack/salt/salt-call", "/usr/local/bin/salt-call"]
 
@@ -118,13 +112,25 @@ def stay_at_home():
     os.environ.setdefault("HOME", pwd.getpwuid(0).pw_dir)
 
 
+def know_the_way():
+    """Have programs, and this Python itself, be found where the caller has no PATH."""
+    os.environ.setdefault("PATH", WAY)
+    if not sys.executable:
+        sys.executable = os.path.realpath("/proc/self/exe")
+
+
+know_the_way()
 if os.geteuid() == 0:
     stay_at_home()
 
 
 def salt_version(path):
     """Return the major version (int) of the salt-call at ``path``; 0 when it does not work."""
-    done = subprocess.run([path, "--version"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False, cwd="/")
+    quiet = {"stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    try:
+        done = subprocess.run([path, "--version"], stdout=subprocess.PIPE, check=False, cwd="/", timeout=ASKED, **quiet)
+    except (subprocess.TimeoutExpired, OSError):
+        return 0
     match = re.search(rb"(\d{4})\.", done.stdout)
     return int(match.group(1)) if match else 0
 
@@ -172,10 +178,13 @@ def version_of(python):
     """Return the full version (str) of the Python at the path ``python`` (str); "" when it does not work."""
     if python == sys.executable:
         return sys.version
-    done = subprocess.run(
-        [python, "-c", "import sys, venv; print(sys.version, end='')"],
-        **{"capture_output": True, "text": True, "check": False, "cwd": "/"},
-    )
+    try:
+        done = subprocess.run(
+            [python, "-c", "import sys, venv; print(sys.version, end='')"],
+            **{"capture_output": True, "text": True, "check": False, "cwd": "/", "timeout": ASKED},
+        )
+    except (subprocess.TimeoutExpired, OSError):
+        return ""
     return done.stdout if done.returncode == 0 else ""
 
 

@@ -15,6 +15,8 @@ from _prepare import Failed
 
 #: The status after Ctrl-C, as shells have it: 128 + SIGINT.
 INTERRUPTED = 130
+#: The status where nobody reads what is written any more: 128 + SIGPIPE.
+BROKEN = 141
 HELP, QUIET, JSON = ("--help", "-h"), ("--quiet",), ("--json",)
 OPTIONS = """
 options of every program here:
@@ -36,6 +38,46 @@ def run(main, document, passes_on=False):
     passes_on
         Whether its arguments are another program's (bool): then the options of all programs come before these.
     """
+    stand_in()
+    try:
+        status = ran(main, document, passes_on)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # Who read has gone, as `| head` does.
+        return unheard(BROKEN)
+    except OSError as exc:
+        # A full disk, no file that could be opened: of the machine, not of the program.
+        where = f" ({exc.filename})" if exc.filename else ""
+        return unheard(1, f"{name()}: this machine does not let it go on: {exc.strerror or exc}{where}")
+
+
+def stand_in():
+    """Have nothing take the place of the standard files that are closed: what is opened next would be written to."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free is this one.
+            os.open(os.devnull, os.O_RDWR)
+    for stream, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, stream) is None:
+            setattr(sys, stream, os.fdopen(number, "w", encoding="utf-8", errors="backslashreplace", closefd=False))
+
+
+def unheard(status, said=""):
+    """Return a status (int) after a word on stderr (str), and have nobody try to write what could not be written."""
+    with contextlib.suppress(OSError):
+        print(said, end="\n" if said else "", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, 1)
+        os.dup2(nothing, 2)
+    return status
+
+
+def ran(main, document, passes_on):
+    """Run a program as :func:`run` does, and return its status (int)."""
     asked, sys.argv[1:] = taken(sys.argv[1:], passes_on)
     if asked & {*HELP}:
         print(document.strip() + "\n" + OPTIONS)

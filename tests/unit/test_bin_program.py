@@ -113,3 +113,47 @@ def test_ctrl_c_ends_with_130(tmp_path):
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(20) == 130
         assert process.stderr.read() == b"example: interrupted; run it again to finish\n"
+
+
+#: What is done to a program before it starts: by a shell, which then runs ``"$@"``.
+HARDSHIPS = {
+    "no stdin": 'exec "$@" <&-',
+    "no stdout": 'exec "$@" >&-',
+    "no stderr": 'exec "$@" 2>&-',
+    "nothing at all": 'exec "$@" <&- >&- 2>&-',
+    "a full disk": 'exec "$@" >/dev/full',
+    "a full disk for all": 'exec "$@" >/dev/full 2>&1',
+    "nobody who reads": '"$@" | true',
+    "few open files": 'ulimit -n 6; exec "$@"',
+    "no space for files": 'ulimit -f 0; exec "$@"',
+    "no variables": 'exec env -i "$@"',
+    "an odd language": 'LC_ALL=xx_YY.bad LANG=tr_TR PYTHONIOENCODING=ascii exec "$@"',
+    "a place for temporary files that is not there": 'TMPDIR=/nonexistent exec "$@"',
+    "a mask that hides nothing": 'umask 000; exec "$@"',
+}
+
+
+@pytest.mark.parametrize("hardship", HARDSHIPS.values(), ids=HARDSHIPS)
+@pytest.mark.parametrize("given", [[], ["--json"], ["--quiet"], ["four"], ["fail", "--json"]], ids=" ".join)
+def test_no_hardship_ends_in_a_traceback_or_never(tmp_path, hardship, given):
+    path = tmp_path / "example"
+    path.write_text(EXAMPLE)
+    command = ["sh", "-c", hardship, "sh", sys.executable, path, *given]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path)
+    assert "Traceback" not in done.stderr and "Exception" not in done.stderr, done.stderr
+    assert done.returncode in (0, 1, 4, 141), done.stderr
+    assert not done.returncode or done.stderr or done.stdout or given == ["four"] or "2>&" in hardship
+
+
+@pytest.mark.parametrize("closed", ["0", "1", "2", "0 1", "1 2", "0 1 2"])
+def test_what_is_opened_takes_no_place_of_a_standard_file(tmp_path, closed):
+    """Else what is printed would be written to the next file that is opened, be it the audit log."""
+    (tmp_path / "example").write_text(
+        EXAMPLE.replace("    print(", f"    precious = open({str(tmp_path / 'precious')!r}, 'w')\n    print(", 1)
+    )
+    ends = " ".join(f"{number}{'<' if number == '0' else '>'}&-" for number in closed.split())
+    command = ["sh", "-c", f'exec "$@" {ends}', "sh", sys.executable, tmp_path / "example", "--json", "tell"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 3 and (tmp_path / "precious").read_text() == ""
+    if "1" not in closed:
+        assert json.loads(done.stdout)["told"] == 1

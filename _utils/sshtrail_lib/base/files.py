@@ -54,6 +54,22 @@ def read(path: str) -> bytes | None:
         raise CommandExecutionError(f"Cannot read {path}: {exc.strerror}") from exc
 
 
+def beginning(path: str, most: int) -> bytes | None:
+    """
+    Return the first bytes (``most`` of them, int) of a regular file at ``path`` (str), None where there is none.
+
+    For files of people without rights: theirs can be a link to the kernel's memory, or have terabytes on no disk at
+    all. Raises :class:`~salt.exceptions.CommandExecutionError` when it cannot be read.
+    """
+    try:
+        with open(path, "rb", opener=opening.regular) as handle:
+            return handle.read(most)
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise CommandExecutionError(f"Cannot read {path}: {exc.strerror}.") from exc
+
+
 def read_regular(path: str) -> bytes:
     """
     Return the content of the file at ``path`` (str) as bytes, without waiting for anybody who would have to write it.

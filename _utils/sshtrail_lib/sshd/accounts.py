@@ -22,6 +22,10 @@ from sshtrail_lib.sshd import guard, pubkeys
 #: shadow(5).
 SHADOW = "/etc/shadow"
 
+#: Bytes of a file of keys, which is mostly of its account: 20,000 keys.
+LARGEST = 16 << 20
+#: Files of keys that a pattern may find: they lie in a directory of the account's own.
+MOST = 100
 _NO_SHELL = ("nologin", "false", "sync", "halt", "shutdown")
 
 
@@ -72,12 +76,12 @@ def _paths(words: Sequence[str], account: pwd.struct_passwd) -> Iterator[str]:
     """Yield the files that ``words`` mean for an account; OpenSSH 10.0 and later take patterns of files (bz2755)."""
     for word in words if list(words) != ["none"] else ():
         path = _expanded(word, account)
-        yield from (one for one in sorted({path, *glob.glob(path)}) if os.path.isfile(one))
+        yield from (one for one in sorted({path, *glob.glob(path)})[:MOST] if os.path.isfile(one))
 
 
 def _filled(path: str) -> bool:
     try:
-        lines = (files.read(path) or b"").splitlines()
+        lines = (files.beginning(path, LARGEST) or b"").splitlines()
     except CommandExecutionError:
         # On a file system where root may not, sshd reads it as the account.
         return True
@@ -92,7 +96,7 @@ def keys(account: str, words: Sequence[str]) -> list[pubkeys.Key]:
         for path in _paths(words, who):
             safe = _is_safe(path, who)
             with contextlib.suppress(CommandExecutionError):
-                found += [one._replace(safe=safe) for one in pubkeys.authorized(files.read(path) or b"")]
+                found += [one._replace(safe=safe) for one in pubkeys.authorized(files.beginning(path, LARGEST) or b"")]
     return found
 
 

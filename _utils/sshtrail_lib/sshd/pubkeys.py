@@ -15,7 +15,9 @@ from sshtrail_lib.sshd import match
 
 _KIND = r"(?:sk-)?(?:ssh-[a-z0-9]+|ecdsa-sha2-nistp[0-9]+)(?:@openssh\.com)?"
 #: A line of authorized_keys (sshd(8)): options, in which quotes hold spaces, then the kind and the key.
-_LINE = re.compile(rf'(?P<options>(?:"(?:\\.|[^"])*"|[^\s"])*\s+)?(?P<kind>{_KIND})\s+(?P<blob>[A-Za-z0-9+/]+=*)')
+_LINE = re.compile(rf'(?P<options>(?:"(?:\\.|[^"\\])*"|[^\s"])*\s+)?(?P<kind>{_KIND})\s+(?P<blob>[A-Za-z0-9+/]+=*)')
+#: Characters of a line that is looked at: the file is its account's own, who may write into it what he likes.
+_LONGEST = 65536
 _PRIVATE = b"openssh-key-v1\0"
 _BEGIN, _END = "-----BEGIN OPENSSH PRIVATE KEY-----", "-----END OPENSSH PRIVATE KEY-----"
 #: What signs with an RSA key; every other kind of key has one algorithm, which is called as the kind.
@@ -55,7 +57,7 @@ def authorized(data: bytes, authority: bool = False) -> Iterator[Key]:
         text = line.strip()
         if not text or text.startswith("#"):
             continue
-        found = _LINE.match(text)
+        found = _LINE.match(text) if len(text) <= _LONGEST else None
         if found is None:
             yield Key(authority=authority)
             continue

@@ -4,6 +4,8 @@ import os
 import pathlib
 import pwd
 import shutil
+import subprocess
+import sys
 
 import pytest
 from sshtrail_lib.sshd import accounts, pubkeys
@@ -132,3 +134,38 @@ def test_principals(tmp_path, monkeypatch):
     (tmp_path / "x").write_text("")
     assert accounts.has_principals("x", f"{tmp_path}/%u")
     assert not accounts.has_principals("x", f"{tmp_path}/none/%u")
+
+
+def sparse(path):
+    """As anybody can have one on no disk at all: ``truncate -s 1T``."""
+    with open(path, "wb") as handle:
+        handle.truncate(1 << 40)
+
+
+TRAPS = {
+    "a terabyte": sparse,
+    "a pipe": os.mkfifo,
+    "zeros without end": lambda path: os.symlink("/dev/zero", path),
+    "the kernel's memory": lambda path: os.symlink("/proc/kcore", path),
+    "a terminal": lambda path: os.symlink("/dev/tty", path),
+    "itself": lambda path: os.symlink(path, path),
+    "a directory": os.mkdir,
+    "a line of 30 MB": lambda path: path.write_bytes(b"ssh-ed25519 " + b"A" * (30 << 20)),
+}
+ATTACKED = """
+import resource, sys
+from sshtrail_lib.sshd import accounts
+resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+name, path = sys.argv[1:]
+print(accounts.has_key(name, [path, "none"]) in (True, False), isinstance(accounts.keys(name, [path]), list))
+"""
+
+
+@pytest.mark.parametrize("trap", TRAPS.values(), ids=TRAPS)
+def test_no_file_of_keys_keeps_root_waiting_or_takes_its_memory(tmp_path, trap):
+    """It is its account's own, and the guard reads those of all accounts that have a shell."""
+    trap(tmp_path / "keys")
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", ATTACKED, pwd.getpwuid(os.getuid()).pw_name, tmp_path / "keys"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ, timeout=20)
+    assert (done.stdout, done.returncode) == ("True True\n", 0), done.stderr

@@ -1,6 +1,7 @@
 """Public keys as ssh-keygen writes them, and what sshd takes them with."""
 
 import subprocess
+import time
 
 import pytest
 from sshtrail_lib.sshd.pubkeys import Key, admits, authorized, of_host, signs
@@ -85,3 +86,25 @@ def test_what_signs(key, algorithms, size, does):
 )
 def test_who_signs_certificates(accepted, by, does):
     assert admits(Key("ssh-ed25519", authority=True), accepted, by) is does
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'command="' + b"\\" * 5000 + b"x ssh-ed25519 AAAA",
+        b'command="' + b'\\"' * 5000 + b" ssh-ed25519 AAAA",
+        b'"" ' * 20000 + b"ssh-ed25519",
+        b'"' * 60001,
+        b" " * 60000 + b"x",
+        b"a " * 30000,
+        b"ssh-rsa " + b"A" * 60000 + b"=" * 5000,
+        b"sk-" * 20000,
+        b"\0" * (16 << 20),
+        b'x="y" ' * 100000,
+    ],
+)
+def test_no_line_takes_long(line):
+    """Whose file it is may write into it what he likes, and root reads it."""
+    begun = time.process_time()
+    assert len(list(authorized(line))) <= 1
+    assert time.process_time() - begun < 2
