@@ -96,6 +96,17 @@ def test_another_login_id_makes_nobody_another_user(tmp_path):
     assert became(one) == [] and ["/bin/echo", "hidden"] in words(one)
 
 
+def test_who_becomes_that_user_by_sudo_then_did_so_once(tmp_path):
+    log = begun()
+    moves(log, 60, 5, 6, 1002)
+    log.run(6, 61, 1002, SUDO, "-u", "bob", "id", uid=0, parent=60)
+    log.message("USER_CMD", 61, 1002, 6, f'cwd="/" cmd="id" exe="{SUDO}" res=success')
+    log.pam("USER_START", 61, 1002, 6, "bob", SUDO)
+    log.run(6, 62, 1002, "id", parent=61)
+    [one] = read(tmp_path, ends(log))
+    assert became(one) == [("sudo", "root", "bob", "success")]
+
+
 @pytest.mark.parametrize("wanted", [FULL, COUNTED], ids=["commands", "their number"])
 def test_who_gives_up_the_login_id_is_told(tmp_path, wanted):
     log = begun()
