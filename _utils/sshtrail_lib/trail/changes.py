@@ -279,3 +279,29 @@ def files(calls: Iterable[Call]) -> tuple[list[File], list[str]]:
             found.append(File(call.time, path, what, call.keys, call.exe, call.uid, call.serial))
     # What is twice in a log was done once.
     return list(dict.fromkeys(found)), doubts
+
+
+def odd(calls: Iterable[Call]) -> list[Call]:
+    """
+    Return those of a session's calls that tell of a change of user: who changes it, and what comes right after.
+
+    Of the many commands that root runs then only the first ones are there.
+    """
+    found: list[Call] = []
+    switches: set[int] = set()
+    seen: set[int] = set()
+    for call in calls:
+        if _is_odd(call):
+            changes = call.euid != call.uid or posixpath.basename(call.exe or "") in SWITCHES
+            if changes or call.uid not in seen or switches & {call.pid, call.parent}:
+                found.append(call)
+            if changes:
+                switches.add(call.pid)
+            else:
+                seen.add(call.uid)
+                switches -= {call.pid, call.parent}
+    return found
+
+
+def _is_odd(call):
+    return call.uid != call.auid or call.euid != call.uid or posixpath.basename(call.exe or "") in SWITCHES

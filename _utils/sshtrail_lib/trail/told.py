@@ -23,6 +23,19 @@ SSHD = frozenset(("sshd", "sshd-session", "sshd-auth"))
 SWITCHES = frozenset(
     ("su", "sudo", "sudo-rs", "sudo.ws", "doas", "pkexec", "runuser", "setpriv", "newgrp", "sg", "machinectl", "run0")
 )
+#: Programs that let people in, or work for them later; some of them may have been started by hand.
+DAEMONS = SSHD | {
+    "cron",
+    "crond",
+    "atd",
+    "fcron",
+    "anacron",
+    "systemd",
+    "systemd-executor",
+    "cockpit-session",
+    "vsftpd",
+}
+DAEMONS |= {"proftpd", "smbd", "dovecot", "lightdm", "sddm-helper", "gdm-session-worker", "xrdp-sesman", "in.telnetd"}
 LOGIN = b"type=LOGIN msg=audit("
 JUMP = b"type=TIME_INJOFFSET msg=audit("
 # Who has no message in it, and is the kernel's own.
