@@ -4,6 +4,7 @@ The history of a host, or of many: its logs are read, and out come the sessions.
 
 from __future__ import annotations
 
+import bisect
 import collections
 import datetime
 import functools
@@ -313,14 +314,16 @@ def work(
     beside are of.
     """
     found = []
-    parts = _parts(_told(block))
+    messages: list[int] = []
+    parts = _parts(_told(block, messages))
     later = _Later(more)
     for number, (at, records) in enumerate(parts):
         end = parts[number + 1][0] if number + 1 < len(parts) else len(block)
         # Where nobody looks at what sessions did, to search for zeroes would take as long as to read.
         part = block[at:end] if full is None else blocks.without_holes(block[at:end])
         done = _done(part, later.behind(block, end)) if full else {} if full is None else _numbers(part)
-        found.append((records, done, missing.edges(part) if full is None else missing.runs(part)))
+        said = bisect.bisect_left(messages, end) - bisect.bisect_left(messages, at)
+        found.append((records, done, missing.edges(part) if full is None else missing.runs(part, said)))
     return found
 
 
@@ -340,9 +343,9 @@ class _Later:
             yield piece
 
 
-def _told(block):
+def _told(block, messages=None):
     """Yield what a block tells of logins, and what those are that say they are su or sudo, or whose LOGIN is odd."""
-    records = told.told(block, blocks.find)
+    records = told.told(block, blocks.find, messages)
     begun = {(record.node, record.ses) for _, record in records if record.type == "LOGIN"}
     for at, record in records:
         unsure = record.exe in told.SWITCHES or (record.ses is not None and (record.node, record.ses) not in begun)

@@ -12,6 +12,7 @@ import typing
 from collections.abc import Iterable
 
 from sshtrail_lib.trail.audit_log import HEX, is_short_of
+from sshtrail_lib.trail.audit_log import TITLE as TITLED
 
 UNSET = b"4294967295"
 #: An event whose records come later than this many bytes after its first is cut there.
@@ -260,11 +261,19 @@ def _whole(match):
         (),
         (),
         "written",
-        len(argv) == int(argc) and (words.endswith(b'"') or not is_short_of(given, _title(title or b""))),
+        len(argv) == int(argc) and (words.endswith(b'"') or _is_all(given, title or b"")),
         False,
         int(auid),
         None if auid == uid else _known(NAME.search(rest)),
     )
+
+
+def _is_all(given, title):
+    """Tell whether arguments are whole (bool), by a title as it is written; mostly its length tells."""
+    size = sum(map(len, given))
+    if size >= TITLED or 2 * (size + len(given) - 1) + len(b"proctitle=") == len(title):
+        return True
+    return not is_short_of(given, _title(title))
 
 
 def _title(line):

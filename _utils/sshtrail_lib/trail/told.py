@@ -169,14 +169,19 @@ class Clock:
         return record.ses == self.ses or record.time - self.login > self.LOGINS
 
 
-def told(block: bytes, find: Find = bytes.find) -> list[tuple[int, Told]]:
+def told(block: bytes, find: Find = bytes.find, messages: list[int] | None = None) -> list[tuple[int, Told]]:
     """
     Return what ``block`` (bytes, whole lines) tells of logins (list of where a line begins, and Told), in order.
 
     find
         How the kernel's records of logins are searched for, which is most of the work (callable).
+    messages
+        Gets where each line begins that has a message (list of int).
     """
-    found = (*marked(block, LOGIN, find=find), *_jumps(block), *marked(block, QUOTE, MESSAGE))
+    said = list(marked(block, QUOTE, MESSAGE))
+    if messages is not None:
+        messages += [start for start, _ in said]
+    found = (*marked(block, LOGIN, find=find), *_jumps(block), *said)
     records = ((start, _record(line)) for start, line in found)
     return sorted(((start, record) for start, record in records if record), key=lambda one: one[0])
 
