@@ -558,13 +558,13 @@ class Recorder:
         wait_for(lambda: b"waiting" in self.waiting.stdout.readline(), "the command")
 
 
-def main(directory):
+def main(directory, made=Recorder):
     out = pathlib.Path(directory)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as base, _keeper.audit_subsystem():
         box = Recorded(base)
         try:
-            recorder = Recorder(box)
+            recorder = made(box)
             recorder.set_up()
             recorder.start()
             recorder.everything()

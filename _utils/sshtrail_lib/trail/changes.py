@@ -6,7 +6,6 @@ records must not contradict, and from these records.
 from __future__ import annotations
 
 import collections
-import itertools
 import posixpath
 import shlex
 import typing
@@ -69,10 +68,11 @@ def story(
         if one and one.to_user is None:
             wanted = "wanted to become" if one.result == "failed" else "became"
             doubts.append(f"no record tells whom process {pid} {wanted} (event {one.serial})")
-    began = (one for record, kept in moved if record.pid not in told for one in _began(record, kept, names))
-    for record, one in began:
-        found.append(one)
-        told[record.pid or 0] = record.serial
+    for record, kept in moved:
+        one = _began(record, kept, names, told)
+        if one:
+            found.append(one)
+            told[record.pid or 0] = record.serial
     found += _others(odd, told, found, names, auid, earlier)
     return Story(sorted(found, key=lambda one: (one.time, one.serial)), doubts)
 
@@ -174,13 +174,14 @@ def _turn(pid, records, odd, names):
     )
 
 
-def _began(record, kept, names):
-    """Yield a record (Told) and the change of user, if any, with which a process began a session, as login does."""
+def _began(record, kept, names, told):
+    """Return the change of user (Became) with which a process began a session (Told), as login does; None for none."""
     own = (call for call in kept.calls(record.serial) if call.uid == call.euid == record.auid != record.uid)
-    for call in itertools.islice(own, 1):
-        who, whom = (names.get(uid, str(uid)) for uid in (record.uid, record.auid))
-        command = shlex.join(call.argv or ())
-        yield record, Became(record.time, OTHER, who, whom, command, "success", record.serial)
+    call = next((one for one in own if record.pid in (one.pid, one.parent)), None)
+    if not call or {record.pid, call.pid, call.parent} & told.keys():
+        return None
+    who, whom = (names.get(uid, str(uid)) for uid in (record.uid, record.auid))
+    return Became(record.time, OTHER, who, whom, shlex.join(call.argv or ()), "success", record.serial)
 
 
 def _ran_by(call, asked, names):
@@ -278,3 +279,29 @@ def files(calls: Iterable[Call]) -> tuple[list[File], list[str]]:
             found.append(File(call.time, path, what, call.keys, call.exe, call.uid, call.serial))
     # What is twice in a log was done once.
     return list(dict.fromkeys(found)), doubts
+
+
+def odd(calls: Iterable[Call]) -> list[Call]:
+    """
+    Return those of a session's calls that tell of a change of user: who changes it, and what comes right after.
+
+    Of the many commands that root runs then only the first ones are there.
+    """
+    found: list[Call] = []
+    switches: set[int] = set()
+    seen: set[int] = set()
+    for call in calls:
+        if _is_odd(call):
+            changes = call.euid != call.uid or posixpath.basename(call.exe or "") in SWITCHES
+            if changes or call.uid not in seen or switches & {call.pid, call.parent}:
+                found.append(call)
+            if changes:
+                switches.add(call.pid)
+            else:
+                seen.add(call.uid)
+                switches -= {call.pid, call.parent}
+    return found
+
+
+def _is_odd(call):
+    return call.uid != call.auid or call.euid != call.uid or posixpath.basename(call.exe or "") in SWITCHES

@@ -100,7 +100,10 @@ def _ecs(one: Told) -> dict[str, typing.Any]:
         "user": {"name": one["user"], "id": _text(one["auid"]), "full_name": one["person"]},
         "source": {"address": one["from"]["address"], "ip": _ip(one), "port": one["from"]["port"]},
         "network": {"protocol": "ssh", "transport": "tcp", "application": "ssh"},
-        "related": {"user": [name for name in (one["user"],) if name], "hosts": [one["host"]] if one["host"] else None},
+        "related": {
+            **{"user": [name for name in (one["user"],) if name], "ip": [own for own in (_ip(one),) if own]},
+            "hosts": [one["host"]] if one["host"] else None,
+        },
         "labels": {
             **{"session_id": one["id"], "session_state": one["state"], "ssh_method": one["method"]},
             **{"ssh_key_fingerprint": key.get("fingerprint"), "ssh_key_type": key.get("type")},

@@ -4,6 +4,7 @@ The history of a host, or of many: its logs are read, and out come the sessions.
 
 from __future__ import annotations
 
+import bisect
 import collections
 import datetime
 import functools
@@ -15,7 +16,7 @@ import typing
 from collections.abc import Iterable, Iterator, Sequence
 
 from sshtrail_lib.base import programs, text
-from sshtrail_lib.trail import blocks, kept, missing, scan, sshd_log, told
+from sshtrail_lib.trail import blocks, changes, kept, missing, scan, sshd_log, told
 from sshtrail_lib.trail.audit_log import HEAD
 from sshtrail_lib.trail.gather import Gathered, Place
 from sshtrail_lib.trail.known import inner
@@ -259,7 +260,7 @@ class _History:
         last: dict[str, int] = {}
         for block in blocks.backwards(files, first, BACK):
             begun = {(node, 0, ses) for node, ses in told.logins(block, blocks.find)} & left
-            records = told.told(block, blocks.find) if whole or begun else []
+            records = list(_told(block)) if whole or begun else []
             records += told.told(later, blocks.find) if begun and not whole else []
             for _, record in reversed(records):
                 # Of the boot before, the numbers mean others.
@@ -313,14 +314,16 @@ def work(
     beside are of.
     """
     found = []
-    parts = _parts(_told(block))
+    messages: list[int] = []
+    parts = _parts(_told(block, messages))
     later = _Later(more)
     for number, (at, records) in enumerate(parts):
         end = parts[number + 1][0] if number + 1 < len(parts) else len(block)
         # Where nobody looks at what sessions did, to search for zeroes would take as long as to read.
         part = block[at:end] if full is None else blocks.without_holes(block[at:end])
         done = _done(part, later.behind(block, end)) if full else {} if full is None else _numbers(part)
-        found.append((records, done, missing.edges(part) if full is None else missing.runs(part)))
+        said = bisect.bisect_left(messages, end) - bisect.bisect_left(messages, at)
+        found.append((records, done, missing.edges(part) if full is None else missing.runs(part, said)))
     return found
 
 
@@ -340,13 +343,15 @@ class _Later:
             yield piece
 
 
-def _told(block):
-    """Yield what a block tells of logins, and what those are that say they are su or sudo, or sshd without a LOGIN."""
-    records = told.told(block, blocks.find)
+def _told(block, messages=None):
+    """Yield what a block tells of logins, and what those are that say they are su or sudo, or whose LOGIN is odd."""
+    records = told.told(block, blocks.find, messages)
     begun = {(record.node, record.ses) for _, record in records if record.type == "LOGIN"}
     for at, record in records:
         unsure = record.exe in told.SWITCHES or (record.ses is not None and (record.node, record.ses) not in begun)
-        if unsure and not record.doubled:
+        if record.old is not None:
+            record = record._replace(ran=scan.doing(block, at) or scan.ran(block, at, record.node, record.pid))
+        elif unsure and not record.doubled:
             record = record._replace(ran=scan.ran(block, at, record.node, record.pid))
         yield at, record
 
@@ -380,7 +385,7 @@ def _done(part: bytes, more: Iterable[bytes]) -> dict[tuple[bytes, bytes], Done]
     found: dict[tuple[bytes, bytes], Done] = {}
     for key, calls in scan.calls(part, more).items():
         commands = [call for call in calls if call.argv is not None]
-        odd = scan.odd(commands)
+        odd = changes.odd(commands)
         changed = [tuple(call) for call in calls if call.argv is None and call.keys and call.what != "read"]
         files = marshal.dumps(changed) if changed else None
         segment = tuple(kept.segment(commands))

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from sshtrail_lib.trail.gather import Entry, Gathered, Place
 from sshtrail_lib.trail.kept import Kept, segment
 from sshtrail_lib.trail.scan import Call
-from sshtrail_lib.trail.told import SSHD, Told
+from sshtrail_lib.trail.told import DAEMONS, SSHD, Told
 
 #: Where people put programs of their own.
 ANYBODYS = ("/tmp/", "/var/tmp/", "/dev/", "/run/", "/home/", "/root/")  # noqa: S108
@@ -69,7 +69,8 @@ def moves(gathered: Gathered, entry: Entry, served: Collection[Place]) -> list[T
     Return the kernel's records (list of Told) of processes of a session that went over to another session, or to none.
 
     Who sets the login id of a process, as ``login -f`` does, begins a session of the kernel's for it and for what it
-    starts; nobody has logged in by SSH then, and the kernel says which session it was before.
+    starts; nobody has logged in by SSH then, and the kernel says which session it was before. A daemon that somebody
+    has started by hand does so too, for others: who it was for is not told.
 
     gathered, entry
         The records of logins, and the session (:class:`~sshtrail_lib.trail.gather.Entry`).
@@ -82,7 +83,8 @@ def moves(gathered: Gathered, entry: Entry, served: Collection[Place]) -> list[T
         for record in waiting.pop().left:
             place = (entry.node, entry.boot, record.ses or 0)
             name = record.serial if record.ses is None else place
-            if place not in served and name not in found:
+            by = posixpath.basename(record.ran)
+            if place not in served and name not in found and (by or record.ses is None) and by not in DAEMONS:
                 found[name] = record
                 waiting += [gathered.entries[place]] if record.ses and place in gathered.entries else []
     return sorted(found.values(), key=lambda one: one.serial)

@@ -45,13 +45,18 @@ def edges(block: bytes) -> list[Run]:
     return sorted((node, min(number, last.get(node, number)), last.get(node, number)) for node, number in first.items())
 
 
-def runs(block: bytes) -> list[Run]:
-    """Return which events there are in a block (list of :data:`Run`), in order."""
-    whole = _unbroken(block)
+def runs(block: bytes, messages: int | None = None) -> list[Run]:
+    """
+    Return which events there are in a block (list of :data:`Run`), in order.
+
+    messages
+        How many lines of it have a message (int), None where nobody has counted them yet.
+    """
+    whole = _unbroken(block, block.count(MESSAGE) if messages is None else messages)
     return _each(block) if whole is None else whole
 
 
-def _unbroken(block):
+def _unbroken(block, messages):
     """Return the events (list of Run) of a block whose edges and number of records tell that it has all; None else."""
     first: dict[str, int] = {}
     last: dict[str, int] = {}
@@ -65,7 +70,7 @@ def _unbroken(block):
     for node, number, _ in _events(block[-EDGE:]):
         last[node] = max(number, last.get(node, number))
     wanted = sum(last[node] - first[node] + 1 for node in last) if first and first.keys() == last.keys() else -1
-    if block.count(SYSCALL) + block.count(MESSAGE) != wanted:
+    if block.count(SYSCALL) + messages != wanted:
         return None
     before = (run for run in begun if run[1] < first[run[0]])
     return sorted([*((node, first[node], last[node]) for node in first), *before])

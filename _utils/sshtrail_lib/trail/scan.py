@@ -7,13 +7,12 @@ plain data, for another process may do it. Every function takes time in proporti
 
 from __future__ import annotations
 
-import posixpath
 import re
 import typing
 from collections.abc import Iterable
 
 from sshtrail_lib.trail.audit_log import HEX, is_short_of
-from sshtrail_lib.trail.told import SWITCHES
+from sshtrail_lib.trail.audit_log import TITLE as TITLED
 
 UNSET = b"4294967295"
 #: An event whose records come later than this many bytes after its first is cut there.
@@ -200,6 +199,17 @@ def ran(block: bytes, at: int, node: str, pid: int | None) -> str:
     return ""
 
 
+def doing(block: bytes, at: int) -> str:
+    """
+    Return the program (str) whose system call the record at a place (int) in ``block`` (bytes) came from, "" where the
+    record of the call is not near.
+    """
+    event = block[block.find(b"msg=audit(", at) : block.find(b")", at) + 1]
+    found = block.find(b"type=SYSCALL " + event, at, at + NEAR)
+    head = CALL.match(block, block.rfind(b"\n", 0, found) + 1) if found >= 0 else None
+    return (head and _value(head[18])) or ""
+
+
 def calls(block: bytes, more: Iterable[bytes] = ()) -> dict[tuple[bytes, bytes], list[Call]]:
     """
     Return the system calls of sessions (dict of node and session to list of :class:`Call`) that begin in ``block``.
@@ -251,11 +261,19 @@ def _whole(match):
         (),
         (),
         "written",
-        len(argv) == int(argc) and (words.endswith(b'"') or not is_short_of(given, _title(title or b""))),
+        len(argv) == int(argc) and (words.endswith(b'"') or _is_all(given, title or b"")),
         False,
         int(auid),
         None if auid == uid else _known(NAME.search(rest)),
     )
+
+
+def _is_all(given, title):
+    """Tell whether arguments are whole (bool), by a title as it is written; mostly its length tells."""
+    size = sum(map(len, given))
+    if size >= TITLED or 2 * (size + len(given) - 1) + len(b"proctitle=") == len(title):
+        return True
+    return not is_short_of(given, _title(title))
 
 
 def _title(line):
@@ -464,29 +482,3 @@ def _searched(calls: list[Call]) -> list[Call]:
         if call.argv is not None:
             later.add(call.pid)
     return kept[::-1]
-
-
-def odd(calls: Iterable[Call]) -> list[Call]:
-    """
-    Return those of a session's calls that tell of a change of user: who changes it, and what comes right after.
-
-    Of the many commands that root runs then only the first ones are there.
-    """
-    found: list[Call] = []
-    switches: set[int] = set()
-    seen: set[int] = set()
-    for call in calls:
-        if _is_odd(call):
-            changes = call.euid != call.uid or posixpath.basename(call.exe or "") in SWITCHES
-            if changes or call.uid not in seen or switches & {call.pid, call.parent}:
-                found.append(call)
-            if changes:
-                switches.add(call.pid)
-            else:
-                seen.add(call.uid)
-                switches -= {call.pid, call.parent}
-    return found
-
-
-def _is_odd(call):
-    return call.uid != call.auid or call.euid != call.uid or posixpath.basename(call.exe or "") in SWITCHES

@@ -23,6 +23,19 @@ SSHD = frozenset(("sshd", "sshd-session", "sshd-auth"))
 SWITCHES = frozenset(
     ("su", "sudo", "sudo-rs", "sudo.ws", "doas", "pkexec", "runuser", "setpriv", "newgrp", "sg", "machinectl", "run0")
 )
+#: Programs that let people in, or work for them later; some of them may have been started by hand.
+DAEMONS = SSHD | {
+    "cron",
+    "crond",
+    "atd",
+    "fcron",
+    "anacron",
+    "systemd",
+    "systemd-executor",
+    "cockpit-session",
+    "vsftpd",
+}
+DAEMONS |= {"proftpd", "smbd", "dovecot", "lightdm", "sddm-helper", "gdm-session-worker", "xrdp-sesman", "in.telnetd"}
 LOGIN = b"type=LOGIN msg=audit("
 JUMP = b"type=TIME_INJOFFSET msg=audit("
 # Who has no message in it, and is the kernel's own.
@@ -156,14 +169,19 @@ class Clock:
         return record.ses == self.ses or record.time - self.login > self.LOGINS
 
 
-def told(block: bytes, find: Find = bytes.find) -> list[tuple[int, Told]]:
+def told(block: bytes, find: Find = bytes.find, messages: list[int] | None = None) -> list[tuple[int, Told]]:
     """
     Return what ``block`` (bytes, whole lines) tells of logins (list of where a line begins, and Told), in order.
 
     find
         How the kernel's records of logins are searched for, which is most of the work (callable).
+    messages
+        Gets where each line begins that has a message (list of int).
     """
-    found = (*marked(block, LOGIN, find=find), *_jumps(block), *marked(block, QUOTE, MESSAGE))
+    said = list(marked(block, QUOTE, MESSAGE))
+    if messages is not None:
+        messages += [start for start, _ in said]
+    found = (*marked(block, LOGIN, find=find), *_jumps(block), *said)
     records = ((start, _record(line)) for start, line in found)
     return sorted(((start, record) for start, record in records if record), key=lambda one: one[0])
 

@@ -86,7 +86,7 @@ ECS = {
     **dict.fromkeys(("event.dataset", "event.id", "event.start", "event.end", "@timestamp"), str),
     **dict.fromkeys(("host.hostname", "user.name", "user.id", "user.full_name", "source.address", "source.ip"), str),
     **dict.fromkeys(("network.protocol", "network.transport", "network.application"), str),
-    **dict.fromkeys(("event.category", "event.type", "related.user", "related.hosts"), list),
+    **dict.fromkeys(("event.category", "event.type", "related.user", "related.ip", "related.hosts"), list),
     **dict.fromkeys(("event.duration", "source.port"), int),
 }
 

@@ -79,7 +79,8 @@ def agree(true, one, lines):
 def agree_on_deeds(true, one):
     ran = [command["argv"] for command in one["commands"]]
     assert [wanted for wanted in true.get("commands", []) if wanted not in ran] == [], true["name"]
-    assert not [argv for argv in ran if argv[-1:] == ["/etc/update-motd.d"]], "PAM's own programs"
+    # Who runs login has started what that one's PAM runs.
+    assert true.get("motd") or not [argv for argv in ran if argv[-1:] == ["/etc/update-motd.d"]], "PAM's own programs"
     assert [[b["via"], b["from"], b["to"], b["result"]] for b in one["became"]] == true.get("became", [])
     changed = [[file["what"], file["path"]] for file in one["files"]]
     assert [wanted for wanted in true.get("files", []) if wanted not in changed] == []
@@ -350,8 +351,7 @@ def test_events_that_are_missing_in_the_middle_of_a_file(tmp_path, at, name):
 @pytest.mark.parametrize("size", [2**14, 2**20])
 def test_one_event_that_is_missing_is_told_of_the_sessions_that_it_may_be_of(tmp_path, monkeypatch, size, wanted):
     monkeypatch.setattr(blocks, "BLOCK", size)
-    # One message more than there are, which somebody made up, would stand for the one that is missing.
-    lines = AUDIT.replace(b" ses=77 msg='", b" ses=77 ").splitlines(True)
+    lines = AUDIT.splitlines(True)
     of = [int(re.search(rb":([0-9]+)\)", line)[1]) for line in lines]
     every = {one["id"]: one for one in read(RECORDED)}
     for number in sorted(set(of))[40:700:60]:

@@ -5,16 +5,17 @@ Sessions of the kernel's that a process of a session begins, as ``login -f`` doe
 import pytest
 from sshtrail_lib.trail.history import Wanted
 
-from unit.trail.made import SSHD, SU, SUDO, UNSET, Made
+from unit.trail.made import CALL, SSHD, SU, SUDO, UNSET, Made, coded
 from unit.trail.test_sessions import COUNTED, FULL, became, read, words
 
 LOGIN = "/usr/bin/login"
 
 
-def moves(log, pid, old, ses, auid, uid=0, old_auid=0, result=1):
+def moves(log, pid, old, ses, auid, uid=0, old_auid=0, result=1, exe=LOGIN):
     """Write what the kernel does when a process sets its login id."""
+    called = {"parent": 60, "pid": pid, "auid": auid, "uid": uid, "euid": uid, "ses": ses, "exe": coded(exe)}
     about = f"pid={pid} uid={uid} subj=unconfined old-auid={old_auid} auid={auid} tty=pts0 old-ses={old} ses={ses}"
-    log.event(("LOGIN", f"{about} res={result}"))
+    log.event(("LOGIN", f"{about} res={result}"), ("SYSCALL", CALL.format(call=1, **called)))
 
 
 def sure(one):
@@ -96,6 +97,17 @@ def test_another_login_id_makes_nobody_another_user(tmp_path):
     assert became(one) == [] and ["/bin/echo", "hidden"] in words(one)
 
 
+def test_who_becomes_that_user_by_sudo_then_did_so_once(tmp_path):
+    log = begun()
+    moves(log, 60, 5, 6, 1002)
+    log.run(6, 61, 1002, SUDO, "-u", "bob", "id", uid=0, parent=60)
+    log.message("USER_CMD", 61, 1002, 6, f'cwd="/" cmd="id" exe="{SUDO}" res=success')
+    log.pam("USER_START", 61, 1002, 6, "bob", SUDO)
+    log.run(6, 62, 1002, "id", parent=61)
+    [one] = read(tmp_path, ends(log))
+    assert became(one) == [("sudo", "root", "bob", "success")]
+
+
 @pytest.mark.parametrize("wanted", [FULL, COUNTED], ids=["commands", "their number"])
 def test_who_gives_up_the_login_id_is_told(tmp_path, wanted):
     log = begun()
@@ -119,6 +131,19 @@ def test_who_comes_to_a_sshd_of_a_session_has_one_of_his_own(tmp_path):
     found = read(tmp_path, ends(log))
     assert [one["user"] for one in found] == ["root", "bob"]
     assert ["/bin/echo", "his"] in words(found[1]) and ["/bin/echo", "his"] not in words(found[0])
+
+
+@pytest.mark.parametrize("exe", [SSHD, "/usr/sbin/sshd", "/usr/sbin/cron"])
+@pytest.mark.parametrize("known", ["by the call", "by what was started"])
+def test_what_a_daemon_does_that_was_started_by_hand_is_of_others(tmp_path, exe, known):
+    log = begun()
+    log.run(5, 90, 0, exe, exe=exe)
+    # What PAM says of it may be missing.
+    moves(log, 90, 5, 6, 1002, exe=exe)
+    log.audit = [line for line in log.audit if known == "by the call" or "syscall=1 " not in line]
+    log.run(6, 91, 1002, "/bin/echo", "his", parent=90)
+    [one] = read(tmp_path, ends(log))
+    assert ["/bin/echo", "his"] not in words(one) and became(one) == []
 
 
 def test_nobody_who_did_not_come_by_ssh_is_told(tmp_path):
