@@ -4,16 +4,18 @@ What a host tells of its audit and its log: the kernel, the process that it spea
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import functools
-import io
+import gzip
+import lzma
 import math
 import os
-import re
 import stat
 import time
 import typing
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import salt.utils.path
 from salt.exceptions import CommandExecutionError
@@ -32,17 +34,16 @@ OFF, ON = ("audit=0", "audit=off"), ("audit=1", "audit=on")
 #: Bytes of a log's beginning that are read.
 HEAD = 2**20
 AUDIT_PROTOCOL = "9"
-#: A login (LOGIN, USER_START) or what somebody does in it (SYSCALL), as the kernel prints it (kernel/audit.c,
-#: kauditd_printk_skb), and the bytes of a message.
-PRINTED = re.compile(
-    rb";audit: type=(?:1006|1105|1300) (?P<event>audit\((?P<when>\d+\.\d+):\d+\)): (?=.* auid=(?!4294967295 ))",
-    re.DOTALL,
-)
-LONGEST_MESSAGE = 8192
 #: Bytes of a program that are read at a time: its table of names is in one part.
 LARGEST = 2**26
-#: What the names of compressed files end in.
-COMPRESSED = (".gz", ".xz", ".bz2", ".zst", ".lz4", ".lzma", ".Z")
+#: What the names of compressed files end in: those that can be read here, and others.
+OPENS: dict[str, Callable[[str, str], typing.Any]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+    ".lzma": lzma.open,
+}
+COMPRESSED = (".zst", ".lz4", ".Z")
 
 
 def boot() -> str:
@@ -255,9 +256,13 @@ def _is_kept(path: str, name: str, was: Sequence[typing.Any], since: float) -> b
             return found.st_ino == inode
         if found.st_ctime <= since or not found.st_size or not os.path.basename(path).startswith(name):
             return False
-        # What is in a compressed one is not looked at.
+        reads = OPENS.get(os.path.splitext(path)[1])
+        if reads:
+            with reads(path, "rb") as handle:
+                return handle.read(pulse.BEGINNING).startswith(begins.encode("latin-1"))
+        # What is in one that cannot be read here is not looked at.
         return path.endswith(COMPRESSED) or (found.st_size >= size and pulse.extent(path)[2].startswith(begins))
-    except OSError:
+    except (OSError, EOFError, lzma.LZMAError, zlib.error):
         return False
 
 
@@ -296,42 +301,14 @@ def place(path: str) -> tuple[str, str]:
     return language.effective(data, "log_file"), admin_space(data)
 
 
+def gathers(path: str) -> bool:
+    """Tell whether auditd takes other hosts' records into its log, with the file at ``path`` (str; bool)."""
+    return bool(language.settings(files.read(path) or b"").get("tcp_listen_port"))
+
+
 def admin_space(data: bytes) -> str:
     """Return the ``admin_space_left`` of a configuration file (bytes) as auditd takes it (str): MiB, or per cent."""
     return language.effective(data, "admin_space_left")
-
-
-def printed(since: float, path: str = "/dev/kmsg") -> list[bytes]:
-    """
-    Return which events of sessions the kernel has printed to its own log, having nobody who takes its records (list of
-    bytes, as a record names its event). It prints a few at a time, and leaves out the others.
-
-    since
-        From when on (float, seconds since the epoch).
-    path
-        Of that log (str): dev-kmsg, a message with each read.
-    """
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return []
-    with contextlib.closing(os.fdopen(handle, "rb", buffering=0)) as messages:
-        found = [told for one in _messages(messages) if (told := PRINTED.search(one))]
-    return [told["event"] for told in found if float(told["when"]) > since]
-
-
-def _messages(messages: io.RawIOBase) -> Iterator[bytes]:
-    while True:
-        try:
-            one = messages.read(LONGEST_MESSAGE)
-        except BrokenPipeError:
-            # What was next has been overwritten.
-            continue
-        except OSError:
-            return
-        if not one:
-            return
-        yield one
 
 
 def readers(own: int) -> tuple[str, ...]:
