@@ -80,8 +80,8 @@ def test_what_sockets_start():
     assert demand.units(SOCKETS) == [
         Unit("ssh@sshtrail.service", ("[::]:22", "/run/ssh"), "ssh.socket"),
         Unit("cups.service", ("/run/cups/cups.sock",), "cups.socket"),
-        Unit("web.service", ("127.0.0.1:8022",), "web.socket"),
-        Unit("web-extra.service", ("127.0.0.1:8022",), "web.socket"),
+        Unit("web.service", ("127.0.0.1:8022", "udp:127.0.0.1:8022"), "web.socket"),
+        Unit("web-extra.service", ("127.0.0.1:8022", "udp:127.0.0.1:8022"), "web.socket"),
     ]
 
 
@@ -239,6 +239,7 @@ def test_the_table_of_inetd():
     assert [*map(demand.begun, demand.inetd(INETD))] == [
         Started("/usr/sbin/sshd", ("sshd", "-i", "-f", "/etc/ssh/other"), "inetd's ssh"),
         Started("/usr/sbin/in.telnetd", ("/usr/sbin/in.telnetd", "-h"), "inetd's telnet"),
+        Started("/usr/sbin/tcpd", ("/usr/sbin/in.talkd",), "inetd's talk"),
         Started("/bin/sh", ("sh",), "inetd's bare"),
     ]
 
