@@ -182,6 +182,21 @@ def replaced(variables: Iterable[str], mapped: Iterable[str]) -> str:
     return text.line(f"{looks}, and has {found}") if looks and found else ""
 
 
+def preloaded(everywhere: str, mapped: Iterable[str]) -> str:
+    """
+    Return which library a process that runs has because every program gets it (str), empty for none.
+
+    everywhere
+        What is in ``/etc/ld.so.preload`` (str).
+    mapped
+        As for :func:`replaced`.
+    """
+    named = {posixpath.basename(word) for word in re.split(r"[\s:]+", re.sub(r"#.*", "", everywhere)) if word}
+    files = [words[5].removesuffix(" (deleted)") for words in (line.split(maxsplit=5) for line in mapped) if words[5:]]
+    found = next((one for one in files if posixpath.basename(one) in named), "")
+    return text.line(f"/etc/ld.so.preload, and has {found}") if found else ""
+
+
 def environment(told: Mapping[str, list[str]]) -> tuple[dict[str, str], list[str]]:
     """Return the variables that a service is given by its unit (dict of str), and the files with more (list of str)."""
     own = dict(one.partition("=")[::2] for line in told.get("Environment", ()) for one in commandline.split(line))

@@ -31,6 +31,8 @@ from sshtrail_lib.trail import audit_log
 PLACES = ("/usr/sbin", "/sbin", "/usr/bin", "/usr/local/sbin")
 #: What turns the kernel's audit off and on at boot, in any case (kernel/audit.c, audit_enable).
 OFF, ON = ("audit=0", "audit=off"), ("audit=1", "audit=on")
+#: Names libraries that the loader puts into each program: ld.so(8).
+PRELOAD = "/etc/ld.so.preload"
 #: Bytes of a log's beginning that are read.
 HEAD = 2**20
 AUDIT_PROTOCOL = "9"
@@ -84,6 +86,30 @@ def audits(log: str) -> float:
     return next((float(record.seconds) for record in told), math.inf)
 
 
+def unmatched() -> str:
+    """
+    Return which system calls the kernel takes that no rule can match (str), empty for none: those of x32, a way for
+    programs of 64 bits to call it with 32. Their numbers are beyond those that a rule has bits for (kernel/auditsc.c,
+    audit_in_mask).
+    """
+    built = files.read(f"/boot/config-{os.uname().release}") or _config()
+    with_x32 = any(f"\nCONFIG_{name}=y\n".encode() in built for name in ("X86_X32_ABI", "X86_X32"))
+    words = (files.read("/proc/cmdline") or b"").decode("utf-8", "replace").split()
+    told = next((word for word in reversed(words) if word.startswith("syscall.x32=")), "")
+    # Debian's own: built, and off until it is asked for.
+    asked = told.partition("=")[2].lower()[:1] in ("y", "1") or told.lower().endswith("=on")
+    off = not asked if told or b"\nCONFIG_X86_X32_DISABLED=y\n" in built else False
+    return "x32" if with_x32 and not off else ""
+
+
+def _config() -> bytes:
+    try:
+        with gzip.open("/proc/config.gz") as handle:
+            return handle.read()
+    except (OSError, EOFError, zlib.error):
+        return b""
+
+
 def _of_this_boot(lines: Iterable[bytes]) -> Iterator[audit_log.Record]:
     started = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
     return (record for record in audit_log.records(lines) if record.seconds >= started)
@@ -134,7 +160,8 @@ def _loads(pid: int) -> str:
     """Return the variables with which a process was started that put a library into it (str), empty for none."""
     words, mapped = (_text(pid, name) for name in ("environ", "maps"))
     found = [demand.loading(words.split("\0")), demand.replaced(words.split("\0"), mapped.splitlines())]
-    return " ".join(filter(None, found))
+    everywhere = (files.read(PRELOAD) or b"").decode("utf-8", "replace")
+    return " ".join(filter(None, [*found, demand.preloaded(everywhere, mapped.splitlines())]))
 
 
 def _text(pid: int, name: str) -> str:

@@ -253,7 +253,13 @@ def _rules(policy: Policy) -> coverage_rules.Rules:
     }
     asked = any(overlap.covers(rule, probe) for rule in wanted for probe in probes.values())
     return coverage_rules.Rules(
-        kernel.rules(), frozenset([*wanted, *named]), probes, asked, target.describe, compile.exec_calls
+        kernel.rules(),
+        frozenset([*wanted, *named]),
+        probes,
+        asked,
+        target.describe,
+        compile.exec_calls,
+        facts.unmatched(),
     )
 
 

@@ -16,7 +16,7 @@ import salt.utils.path
 
 from sshtrail_lib.base import opening, text
 from sshtrail_lib.base.minion import Minion
-from sshtrail_lib.coverage import logins
+from sshtrail_lib.coverage import continuity, logins
 from sshtrail_lib.coverage.logins import APART, KINDS, Accepted, Known, Logs
 from sshtrail_lib.policy.arguments import Policy
 from sshtrail_lib.trail import audit_log, reader, sshd_log
@@ -188,10 +188,16 @@ def _suppressed(minion: Minion, since: float) -> str:
 
 
 class End(typing.NamedTuple):
-    """The end of an audit ``log`` (str): all that was recorded ``after`` a time (float, seconds since the epoch)."""
+    """
+    The end of an audit ``log`` (str): all that was recorded ``after`` a time (float, seconds since the epoch).
+
+    Or what is in its ``parts`` (sequence of :data:`~sshtrail_lib.coverage.continuity.Part`; None for all): a clock that
+    was set back has new records look old.
+    """
 
     log: str
     after: float
+    parts: Sequence[continuity.Part] | None = None
 
     def records(self, kinds: Iterable[str]) -> list[Record]:
         """Return the records of some ``kinds`` (iterable of str), in their order."""
@@ -199,7 +205,7 @@ class End(typing.NamedTuple):
 
     def reaches(self) -> float | None:
         """Return when the oldest record was made (float), None where there is none."""
-        lines = (line for piece in reader.pieces(*self) for line in piece.splitlines())
+        lines = (line for piece in self._pieces() for line in piece.splitlines())
         return next((float(one.seconds) for line in lines if (one := audit_log.record(line))), None)
 
     def title(self, about: Record) -> str | None:
@@ -224,8 +230,11 @@ class End(typing.NamedTuple):
 
     def without(self, events: Collection[bytes]) -> set[bytes]:
         """Return those of the ``events`` (bytes, as records name them) that are not there (set of bytes)."""
-        known = {one for piece in reader.pieces(*self) for one in events if one in piece} if events else set()
+        known = {one for piece in self._pieces() for one in events if one in piece} if events else set()
         return {*events} - known
+
+    def _pieces(self) -> Iterator[bytes]:
+        return reader.pieces(self.log, self.after) if self.parts is None else continuity.pieces(self.parts)
 
     def _event(self, about: Record) -> list[Record]:
         lines = self._marked([b"%d.%03d:%d):" % (about.seconds, about.milliseconds, about.serial)])
@@ -233,7 +242,7 @@ class End(typing.NamedTuple):
 
     def _marked(self, marks: Sequence[bytes]) -> Iterator[bytes]:
         """Yield the lines that hold one of the ``marks``: to search is a tenth of the cost of taking lines apart."""
-        for piece in reader.pieces(*self):
+        for piece in self._pieces():
             found = {start: line for mark in marks for start, line in audit_log.marked(piece, mark)}
             yield from (found[start] for start in sorted(found))
 

@@ -130,17 +130,27 @@ def _gaps(policy: Policy, seen: Seen, before: Memory) -> list[Gap]:
     keys = {key for line in commands for key in watches.keys(line) or ()}
     named = [data for line in policy["rules"].get("allowed", ()) if (data := compiled(line))]
     lists = {layout.unpack(rule)[0].filter for rule in named}
-    end = logs.End(seen.log, before.looked - EARLIER)
+    end, since = _since(seen, before)
     records = end.records(gaps.KINDS)
 
     def enters(record: Record) -> bool:
         return facts.lets_in(end.program(record))
 
     found = [
-        *gaps.find(records, before.looked, keys, lists, end.title, enters, end.actor),
-        *gaps.set_back(records, before.looked, seen.lost),
+        *gaps.find(records, since, keys, lists, end.title, enters, end.actor),
+        *gaps.set_back(records, since, seen.lost),
     ]
     return [*found, *_unseen(seen, before, end, records), *_printed(seen, before, end)]
+
+
+def _since(seen: Seen, before: Memory) -> tuple[logs.End, float]:
+    """Return what may tell of the time since the last look, and since when (float): all, if the clock was set back."""
+    new = logs.End(seen.log, 0.0, continuity.parts(seen.log, before.log) if before.log else [])
+    back = (one.seconds < before.looked - EARLIER for one in new.records(gaps.KINDS))
+    # What was cut is gone through from its beginning, with what was there before.
+    if not marks.cut(before.log, seen.extent) and any(back):
+        return new, 0.0
+    return logs.End(seen.log, before.looked - EARLIER), before.looked
 
 
 def _printed(seen: Seen, before: Memory, end: logs.End) -> list[Gap]:

@@ -129,9 +129,14 @@ def _terminals() -> list[str]:
 
 
 def _of_systemd(pid: int = 1) -> list[list[int]]:
-    """Return where systemd (a process, int) waits for whom no network brings: in the place of a port, and inode."""
-    held = {f"socket:[{one.inode}]": one.inode for one in sockets.local()}
-    return [[0, held[link]] for link in (processes.links(pid) if held else ()) if link in held]
+    """
+    Return where systemd (a process, int) waits for whom no network brings, and anybody for who comes by VSOCK: in the
+    place of a port, and inode.
+    """
+    local = sockets.local()
+    held = {f"socket:[{one.inode}]": one.inode for one in local}
+    found = {held[link] for link in (processes.links(pid) if held else ()) if link in held}
+    return [[0, inode] for inode in sorted(found | {one.inode for one in local if one.place.startswith("vsock:")})]
 
 
 def _auditd(pid: int) -> list[typing.Any]:

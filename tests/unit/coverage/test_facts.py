@@ -27,6 +27,26 @@ BOOT = {
 }
 
 
+@pytest.mark.parametrize(
+    "built,line,takes",
+    [
+        (b"\nCONFIG_X86_X32_ABI=y\n", b"quiet", "x32"),
+        (b"\nCONFIG_X86_X32=y\n# CONFIG_X86_X32_DISABLED is not set\n", b"", "x32"),
+        (b"\nCONFIG_X86_X32=y\nCONFIG_X86_X32_DISABLED=y\n", b"quiet", ""),
+        (b"\nCONFIG_X86_X32=y\nCONFIG_X86_X32_DISABLED=y\n", b"syscall.x32=y", "x32"),
+        (b"\nCONFIG_X86_X32=y\nCONFIG_X86_X32_DISABLED=y\n", b"syscall.x32=y syscall.x32=n", ""),
+        (b"\nCONFIG_X86_X32=y\n", b"syscall.x32=off", ""),
+        (b"\n# CONFIG_X86_X32_ABI is not set\n", b"syscall.x32=y", ""),
+        (b"", b"", ""),
+    ],
+)
+def test_system_calls_that_no_rule_can_match(monkeypatch, built, line, takes):
+    known = {"/proc/cmdline": line, f"/boot/config-{os.uname().release}": built}
+    monkeypatch.setattr(facts.files, "read", known.get)
+    monkeypatch.setattr(facts, "_config", bytes)
+    assert facts.unmatched() == takes
+
+
 @pytest.mark.parametrize("line,told", BOOT.items())
 def test_the_command_line_of_the_kernel(monkeypatch, line, told):
     monkeypatch.setattr(facts.files, "read", lambda path: line)

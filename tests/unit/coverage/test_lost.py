@@ -223,3 +223,16 @@ def test_a_rotated_log_that_was_taken_away_for_good(looks):
     assert looks() == ""
     pathlib.Path(f"{looks.log}.1").unlink()
     assert looks() == ""
+
+
+OFF = "type=CONFIG_CHANGE msg=audit({}.000:{}): op=set audit_enabled=0 old=1 auid=1001 ses=3 res=1\n"
+
+
+def test_a_clock_that_was_set_back_hides_nothing(looks):
+    grow(looks.log, OFF.format(1100, 50))
+    # What was before the last look is not told again.
+    assert looks().count("switched off") == 1
+    grow(looks.log, OFF.format(90, 51))
+    told = looks()
+    assert told.count("switched off") == 1 and "1970-01-01T00:01:30" in told
+    assert looks() == ""
