@@ -523,6 +523,17 @@ def test_no_pam(host):
     assert host.open_ways() == {}
 
 
+def test_a_stack_without_login_ids_for_a_moment(host):
+    host.call("sshtrail.coverage", "fresh=True")
+    forget(host)
+    host.sh("cp /etc/pam.d/sshd /run/stack; sed -i /pam_loginuid/d /etc/pam.d/sshd")
+    host.session(USER, "/bin/echo marked-without").wait()
+    host.sh("cp /run/stack /etc/pam.d/sshd")
+    time.sleep(0.5)
+    assert f"opened for {USER}" in lost(host) and b"marked-without" not in host.read(LOG)
+    assert host.open_ways("fresh=True") == {}
+
+
 def test_a_login_id_that_is_taken_away(host):
     """Nobody takes it away from himself on a kernel that locks login ids, which only a boot ends."""
     locked = audit_status()["loginuid_immutable"].startswith("1")
@@ -642,6 +653,19 @@ def test_a_log_in_memory(host):
         host.sh("umount /var/log/audit; auditd")
         wait_for(host.auditd, "auditd")
     wait_for(lambda: host.open_ways("fresh=True") == {}, "the log on the disk")
+
+
+def test_a_log_that_nobody_may_write_any_more(host):
+    told = in_a_session(host, f"chattr +i {LOG}; sleep 1; /bin/echo marked-fixed; /bin/echo marked-fixed")
+    try:
+        assert b'a1="marked-fixed"' not in host.read(LOG)
+        assert set(host.open_ways()) == {"log-unwritten"}, told
+    finally:
+        host.sh(f"chattr -i {LOG}")
+        end_auditd(host)
+        host.run("auditd")
+        wait_for(host.auditd, "auditd")
+    wait_for(lambda: host.open_ways("fresh=True") == {}, "a log that is written again")
 
 
 #: Hears by UDP, as mosh-server does.

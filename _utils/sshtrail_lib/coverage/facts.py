@@ -25,7 +25,7 @@ from sshtrail_lib.auditd import language
 from sshtrail_lib.base import files, kernel, opening, processes
 from sshtrail_lib.coverage import demand, pulse
 from sshtrail_lib.coverage.daemon import Auditd, File, Log
-from sshtrail_lib.coverage.marks import DELETED, FREEZERS
+from sshtrail_lib.coverage.marks import DELETED, FREEZERS, SSHD
 from sshtrail_lib.trail import audit_log
 
 PLACES = ("/usr/sbin", "/sbin", "/usr/bin", "/usr/local/sbin")
@@ -352,6 +352,19 @@ def directories(lines: Mapping[str, str]) -> dict[str, list[int]]:
     """Return which directory stands at each path (dict of rule line to device and inode), of ``{rule line: path}``."""
     found = {line: file(path, directory=True) for line, path in lines.items()}
     return {line: [one.device, one.inode] for line, one in found.items() if one}
+
+
+def sshd_elsewhere() -> bool:
+    """Tell whether a sshd runs in a container (bool): in process numbers of its own."""
+    return any(name.isdigit() and _is_elsewhere(name) for name in os.listdir("/proc"))
+
+
+def _is_elsewhere(pid: str) -> bool:
+    try:
+        own = os.path.samefile(f"/proc/{pid}/ns/pid", "/proc/self/ns/pid")
+        return not own and processes.comm(int(pid)).decode("utf-8", "replace") in SSHD
+    except OSError:
+        return False
 
 
 def dumped(pid: int) -> dict[str, str]:

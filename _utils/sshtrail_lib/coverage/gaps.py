@@ -4,17 +4,19 @@ What was open between two looks and is closed again: the kernel's own records of
 
 from __future__ import annotations
 
+import posixpath
 import re
 import typing
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from sshtrail_lib.base import text
+from sshtrail_lib.coverage.marks import SSHD
 from sshtrail_lib.rules.fields import UNSET
 from sshtrail_lib.rules.layout import FILTER_NUMBERS
 from sshtrail_lib.trail.audit_log import Record
 
-#: The records that are gone through: those of the kernel, and the end of an auditd.
-KINDS = ("CONFIG_CHANGE", "LOGIN", "DAEMON_END")
+#: The records that are gone through: those of the kernel, the end of an auditd, and the beginning of a session.
+KINDS = ("CONFIG_CHANGE", "LOGIN", "DAEMON_END", "USER_START")
 #: Lists whose rules leave out records: what is loaded there and taken off again was open meanwhile.
 LISTS = {str(FILTER_NUMBERS[name]): name for name in ("user", "task", "exclude")}
 #: The one on which rules do both.
@@ -119,6 +121,16 @@ def set_back(records: Sequence[Record], since: float, lost: int) -> Iterator[Gap
         if old.isdigit() and int(old) > lost:
             yield Gap(f"{int(old) - lost} records were lost, and their count was set back {_by(one)}", _when(one))
         lost = 0
+
+
+def without_login(records: Iterable[Record], since: float) -> Iterator[Gap]:
+    """Yield each session that PAM has opened for sshd, and that had no login id; arguments as for :func:`find`."""
+    for one in records:
+        program, name = one.text("exe") or "", one.text("acct") or "somebody"
+        sshd = one.type == KINDS[3] and posixpath.basename(program) in SSHD and one.text("res") == "success"
+        if sshd and one.text("auid") == str(UNSET) and _when(one) > since:
+            told = f"the session that sshd (pid {one.text('pid')}) opened for {name} at {text.iso(_when(one))}"
+            yield Gap(f"{told} had no login id: its commands are not recorded", _when(one))
 
 
 def _when(one: Record) -> float:

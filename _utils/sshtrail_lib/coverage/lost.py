@@ -140,6 +140,9 @@ def _gaps(policy: Policy, seen: Seen, before: Memory) -> list[Gap]:
         *gaps.find(records, since, keys, lists, end.title, enters, end.actor),
         *gaps.set_back(records, since, seen.lost),
     ]
+    # That of a container speaks to the same kernel.
+    without = list(gaps.without_login(records, since))
+    found += without if without and not facts.sshd_elsewhere() else []
     return [*found, *_unseen(seen, before, end, records), *_printed(seen, before, end)]
 
 

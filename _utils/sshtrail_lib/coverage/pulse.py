@@ -14,7 +14,7 @@ import time
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from sshtrail_lib.base import processes, sockets
+from sshtrail_lib.base import opening, processes, sockets
 from sshtrail_lib.coverage.marks import FREEZERS, NEARLY, SSHD, STOPPED, UNSET, cut, interrupted, user_of
 
 #: Processes of sessions that are looked at: more would take longer than a tick may.
@@ -68,7 +68,12 @@ def take(watched: Watched, status: Mapping[str, int] | None) -> Pulse:
     return {
         "doors": doors,
         "auditd": _auditd(status["pid"]),
-        "log": [_stat(watched.log), _stat(place), room(place, watched.least)],
+        "log": [
+            _stat(watched.log),
+            _stat(place),
+            room(place, watched.least),
+            *map(opening.fixed, (watched.log, place)),
+        ],
         "lost": status["lost"],
         "full": bool(status["backlog_limit"]) and status["backlog"] > NEARLY * status["backlog_limit"],
         "sessions": lost,

@@ -264,3 +264,30 @@ def test_who_opens_a_log_to_write_in_it_calls_for_a_look(program, key, looks):
     other = 'type=PATH msg=audit(1.0:1): item=0 name=" key=audit_logs"\n'
     assert interrupted((other + CALL.format(program, key)).encode()) == looks
     assert not interrupted(other.encode())
+
+
+START = (
+    'USER_START T: pid=7 uid=0 auid={} ses=3 subj=x msg=\'op=PAM:session_open grantors=pam_unix acct="alice" '
+    'exe="{}" hostname=192.0.2.1 addr=192.0.2.1 terminal=ssh res={}\''
+)
+
+
+@pytest.mark.parametrize(
+    "when,auid,program,res,told",
+    [
+        (20, UNSET, "/usr/sbin/sshd", "success", True),
+        (20, UNSET, "/usr/lib/openssh/sshd-session", "success", True),
+        (20, 1001, "/usr/sbin/sshd", "success", False),
+        (20, UNSET, "/usr/sbin/sshd", "failed", False),
+        (9, UNSET, "/usr/sbin/sshd", "success", False),
+        # A service that becomes somebody has none, and needs none.
+        (20, UNSET, "/usr/bin/su", "success", False),
+        (20, UNSET, "/usr/sbin/sshd-like", "success", False),
+    ],
+)
+def test_a_session_without_a_login_id(when, auid, program, res, told):
+    log = lines((when, START.format(auid, program, res)))
+    found = [one.told for one in gaps.without_login(audit_log.records(log), 10.0)]
+    assert ["sshd (pid 7) opened for alice at 1970-01-01T00:00:20" in one for one in found] == [True] * told
+    assert interrupted(log[0] + b"\n") or not told
+    assert not interrupted(lines((20, START.format(1001, program, res)))[0] + b"\n")

@@ -236,3 +236,20 @@ def test_a_clock_that_was_set_back_hides_nothing(looks):
     told = looks()
     assert told.count("switched off") == 1 and "1970-01-01T00:01:30" in told
     assert looks() == ""
+
+
+def test_a_session_of_sshd_without_a_login_id(looks, monkeypatch):
+    start = "type=USER_START msg=audit(1300.000:{}): pid=7 uid=0 auid=4294967295 ses=4294967295 "
+    start += 'msg=\'op=PAM:session_open acct="alice" exe="/usr/sbin/sshd" terminal=ssh res=success\'\n'
+    monkeypatch.setattr(lost.facts, "sshd_elsewhere", lambda: True)
+    grow(looks.log, start.format(50))
+    # It may be that of a container.
+    assert looks() == ""
+    monkeypatch.setattr(lost.facts, "sshd_elsewhere", lambda: False)
+    grow(looks.log, start.format(51).replace("1300", "2500"))
+    assert "opened for alice" in looks()
+
+
+def test_whether_a_sshd_runs_in_a_container():
+    assert lost.facts.sshd_elsewhere() in (True, False)
+    assert not lost.facts._is_elsewhere("self")
