@@ -63,13 +63,11 @@ def digests(path: str, *sizes: int) -> list[str]:
 
 def rotated(log: str) -> dict[str, list[typing.Any]]:
     """Return what each rotated ``log`` (str) is by its inode: its bytes, when it was written last, how it begins."""
-    place, name = os.path.split(log)
     found: dict[str, list[typing.Any]] = {}
-    with contextlib.suppress(OSError), os.scandir(place) as entries:
-        for one in entries:
-            if one.name.startswith(f"{name}.") and one.is_file(follow_symlinks=False):
-                seen = one.stat(follow_symlinks=False)
-                found[str(seen.st_ino)] = [seen.st_size, seen.st_mtime_ns, pulse.extent(one.path)[2]]
+    for one in _beside(log):
+        with contextlib.suppress(OSError):
+            seen = one.stat(follow_symlinks=False)
+            found[str(seen.st_ino)] = [seen.st_size, seen.st_mtime_ns, pulse.extent(one.path)[2]]
     return found
 
 
@@ -95,9 +93,19 @@ def parts(log: str, was: Sequence[typing.Any]) -> list[Part]:
         except OSError:
             break
         if found.st_ino == inode:
-            start = size if found.st_size >= size else 0
             later = [f"{log}.{one}" if one else log for one in range(number - 1, -1, -1)]
-            return [(path, start), *((one, 0) for one in later)]
+            return [(path, size if found.st_size >= size else 0), *((one, 0) for one in later)]
+    # Others than auditd give it names of their own.
+    moved = [one for one in _beside(log) if one.inode() == inode]
+    return [(moved[0].path, size), (log, 0)] if moved else []
+
+
+def _beside(log: str) -> list[os.DirEntry[str]]:
+    """Return the files that a rotated ``log`` (str) can be, in its directory."""
+    place, name = os.path.split(log)
+    with contextlib.suppress(OSError), os.scandir(place) as entries:
+        beside = [one for one in entries if one.name.startswith(name) and one.name != name]
+        return [one for one in beside if one.is_file(follow_symlinks=False)]
     return []
 
 

@@ -65,6 +65,8 @@ def test_parts_of_a_log_that_was_rotated(tmp_path):
     assert b"".join(continuity.pieces(continuity.parts(str(log), was))) == b"type=A\n" * 7 + b"type=B\ntype=C\n"
     assert continuity.parts(str(log), (log.stat().st_ino, 100, "")) == [(str(log), 0)]
     assert continuity.parts(str(log), (0, 0, "")) == []
+    other = older.rename(tmp_path / "audit.log-20260101")
+    assert continuity.parts(str(log), was) == [(str(other), 14), (str(log), 0)]
     assert not continuity.too_long(continuity.parts(str(log), was))
 
 
@@ -104,3 +106,13 @@ def test_whether_anybody_has_logged_in(tmp_path, monkeypatch, text, somebody):
     log = tmp_path / "audit.log"
     log.write_bytes(text)
     assert continuity.by_somebody([(str(log), 0)]) == somebody
+
+
+def test_what_lies_beside_a_log(tmp_path):
+    log, rotated = tmp_path / "audit.log", tmp_path / "audit.log.1"
+    for one in (log, rotated, tmp_path / "other.log.1"):
+        one.write_bytes(b"type=A\n")
+    (tmp_path / "audit.log.2").symlink_to(log)
+    # However its path is written, a log is not beside itself: it grows.
+    for path in (str(log), f"{tmp_path}//audit.log", f"{tmp_path}/./audit.log"):
+        assert set(continuity.rotated(path)) == {str(rotated.stat().st_ino)}
