@@ -12,6 +12,7 @@ import os
 import pathlib
 import socket
 import subprocess
+import tempfile
 import threading
 
 from _keeper import identity, keeper, kill_inhabitants
@@ -107,13 +108,23 @@ class Sandbox:
     def _private_directories(self):
         overlaid = self._overlay(LARGE)
         for number, path in enumerate(PRIVATE if overlaid else [*PRIVATE, LARGE]):
-            copy = self.base / f"copy{number}"
+            copy = (self._on_a_disk() if path == "/var/log" else self.base) / f"copy{number}"
             subprocess.run(["cp", "-a", path, copy], check=True)
             self._mount("--bind", copy, path)
         self._mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
         for path in (PLACE, MEMORY):
             private_directory(path)
             self._mount("-t", "tmpfs", "-o", "mode=700", "tmpfs", path)
+
+    def _on_a_disk(self):
+        """Return a directory (pathlib.Path) that a reboot leaves: a log in memory is a fault of a host's."""
+        kind = subprocess.run(["stat", "-f", "-c", "%T", self.base], capture_output=True, text=True, check=True).stdout
+        if kind.strip() not in ("tmpfs", "ramfs"):
+            return self.base
+        private_directory(PLACE)
+        found = tempfile.mkdtemp(prefix="logs-", dir=PLACE)
+        keeper().directory(found)
+        return pathlib.Path(found)
 
     def _overlay(self, path):
         """Have a directory private without a copy of it; return whether that is possible here (bool)."""

@@ -436,7 +436,7 @@ def test_a_full_volume_and_room_again(host):
         host.sh("head -c 2000000 /dev/zero >/var/log/audit/fill 2>/dev/null; auditctl -m one; auditctl -m two; sleep 1")
         found = host.open_ways()
         # The volume covers a directory that is watched.
-        assert set(found) == {"auditd-suspended", "log-volume-low", "watch-moved"}, found
+        assert set(found) == {"auditd-suspended", "log-volume-low", "log-volatile", "watch-moved"}, found
         host.sh("rm /var/log/audit/fill")
         assert "auditd-suspended" in host.open_ways()
     finally:
@@ -523,6 +523,17 @@ def test_no_pam(host):
     assert host.open_ways() == {}
 
 
+def test_a_stack_without_login_ids_for_a_moment(host):
+    host.call("sshtrail.coverage", "fresh=True")
+    forget(host)
+    host.sh("cp /etc/pam.d/sshd /run/stack; sed -i /pam_loginuid/d /etc/pam.d/sshd")
+    host.session(USER, "/bin/echo marked-without").wait()
+    host.sh("cp /run/stack /etc/pam.d/sshd")
+    time.sleep(0.5)
+    assert f"opened for {USER}" in lost(host) and b"marked-without" not in host.read(LOG)
+    assert host.open_ways("fresh=True") == {}
+
+
 def test_a_login_id_that_is_taken_away(host):
     """Nobody takes it away from himself on a kernel that locks login ids, which only a boot ends."""
     locked = audit_status()["loginuid_immutable"].startswith("1")
@@ -536,7 +547,139 @@ def test_a_login_id_that_is_taken_away(host):
         found = host.open_ways()
         assert set(found) == (set() if locked else {"session-unattributed"})
         assert all(one["hides"] for one in found.values())
-    wait_for(lambda: host.open_ways() == {}, "the end of the session")
+    # What left its session is looked at when all is.
+    wait_for(lambda: host.open_ways("fresh=True") == {}, "the end of the session")
+
+
+def in_a_session(host, command, user=ROOT):
+    """Run a command in a session of root's, after a look; return what is told of records that were lost."""
+    host.call("sshtrail.coverage", "fresh=True")
+    forget(host)
+    host.session(user, command).wait()
+    time.sleep(0.5)
+    return lost(host)
+
+
+#: Give up the login id, take it again, take another one; at once, by way of none, and in a process of its own.
+ID, IDS = "/proc/self/loginuid", {
+    "and again": ("echo 4294967295 >{0}; /bin/echo marked-id; echo 0 >{0}", "and took one again"),
+    "another by way of none": ("echo 4294967295 >{0}; echo 1001 >{0}; /bin/echo marked-id", "and took one again"),
+    "another": ("echo 1001 >{0}; /bin/echo marked-id", "took the login id 1001 in the place of 0"),
+    "for a process that ends": ("sh -c 'echo 4294967295 >{0}; /bin/echo marked-id'; true", "gave up the login id 0"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command,told", IDS.values(), ids=IDS)
+def test_a_login_id_that_is_exchanged(host, command, told):
+    if audit_status()["loginuid_immutable"].startswith("1"):
+        pytest.skip("this kernel locks login ids, which only a boot ends")
+    assert told in in_a_session(host, command.format(ID))
+    wait_for(lambda: host.open_ways("fresh=True") == {}, "the end of the session")
+
+
+OF_COMMANDS = "always,exit -F arch=b64 -S execve,execveat -F auid!=unset -F key=ssh_commands"
+DECOY = "always,exit -F arch=b64 -S execve -F auid=4242 -F key=ssh_commands"
+LOAD = "auditctl -R /etc/audit/audit.rules"
+#: What root does in a session, for less than a second, so that a command is in no log.
+MOMENTS = {
+    "all rules": (f"auditctl -D; /bin/echo marked-moment; {LOAD}", "a rule with the key ssh_commands was gone for 0 s"),
+    "behind a decoy": (
+        f"auditctl -a {DECOY}; auditctl -d {OF_COMMANDS}; /bin/echo marked-moment; "
+        f"auditctl -a {OF_COMMANDS}; auditctl -d {DECOY}",
+        "a rule with the key ssh_commands was gone for 0 s",
+    ),
+    "by a file": (
+        "echo -A exit,never -S execve >/run/f1; echo -d exit,never -S execve >/run/f2; "
+        "auditctl -R /run/f1; /bin/echo marked-moment; auditctl -R /run/f2",
+        "a rule of a file, which may hide, stood on the list exit for 0 s",
+    ),
+}
+
+
+@pytest.mark.parametrize("command,told", MOMENTS.values(), ids=MOMENTS)
+def test_rules_that_are_gone_for_a_moment(host, command, told):
+    before = host.read(LOG).count(b'"marked-moment"')
+    assert told in in_a_session(host, command)
+    assert host.read(LOG).count(b'"marked-moment"') == before
+    assert host.open_ways("fresh=True") == {}
+
+
+#: Changes the log in its place, as long as it was or longer: by an old word and a new one, or without an event.
+OVER = "import sys; path, old, new = sys.argv[1:]; log = open(path, 'r+b'); data = log.read(); log.seek(0)"
+OVER += "; log.write(data.replace(old.encode(), new.encode()))"
+CUT = "import re, sys; path, mark = sys.argv[1:]; log = open(path, 'r+b'); data = log.read(); log.seek(0)"
+CUT += "; event = re.search(rb'(audit.[0-9.:]+.): argc=2 a0=./bin/echo. a1=.%s' % mark.encode(), data)[1]"
+CUT += "; left = b''.join(line for line in data.splitlines(True) if event not in line)"
+CUT += "; log.write(left + data[len(left):])"
+
+
+def test_a_log_that_is_written_over_or_has_an_event_less(host):
+    for name, text in (("over", OVER), ("cut", CUT)):
+        host.inside(f"/run/{name}.py").write_text(text)
+    host.session(USER, "/bin/echo marked-before").wait()
+    told = in_a_session(host, f"/usr/bin/python3 /run/over.py {LOG} marked-before harmless-now")
+    assert "was changed where records had been written before" in told
+    # Nobody has looked since.
+    young = f"/bin/echo marked-young; sleep 0.3; /usr/bin/python3 /run/cut.py {LOG} marked-young"
+    told = in_a_session(host, young)
+    assert "1 events of the kernel are not in" in told
+    assert b'a0="/bin/echo" a1="marked-young"' not in host.read(LOG)
+    assert host.open_ways("fresh=True") == {}
+
+
+def test_what_nobody_took_while_auditd_was_started_anew(host):
+    host.call("sshtrail.coverage", "fresh=True")
+    forget(host)
+    end_auditd(host)
+    host.session(USER, "/bin/echo marked-between").wait()
+    host.run("auditd")
+    wait_for(host.auditd, "auditd")
+    time.sleep(0.5)
+    told = lost(host)
+    assert "no auditd took them" in told and b"marked-between" not in host.read(LOG)
+    assert host.open_ways("fresh=True") == {}
+
+
+def test_a_log_in_memory(host):
+    """Whoever covers the log's directory has auditd write where the next reboot takes it."""
+    end_auditd(host)
+    host.sh("mount -t tmpfs -o mode=750 tmpfs /var/log/audit; auditd")
+    try:
+        wait_for(host.auditd, "auditd")
+        found = host.open_ways()
+        assert set(found) == {"log-volatile", "watch-moved"} and "tmpfs" in found["log-volatile"]["evidence"]
+    finally:
+        end_auditd(host)
+        host.sh("umount /var/log/audit; auditd")
+        wait_for(host.auditd, "auditd")
+    wait_for(lambda: host.open_ways("fresh=True") == {}, "the log on the disk")
+
+
+def test_a_log_that_nobody_may_write_any_more(host):
+    told = in_a_session(host, f"chattr +i {LOG}; sleep 1; /bin/echo marked-fixed; /bin/echo marked-fixed")
+    try:
+        assert b'a1="marked-fixed"' not in host.read(LOG)
+        assert set(host.open_ways()) == {"log-unwritten"}, told
+    finally:
+        host.sh(f"chattr -i {LOG}")
+        end_auditd(host)
+        host.run("auditd")
+        wait_for(host.auditd, "auditd")
+    wait_for(lambda: host.open_ways("fresh=True") == {}, "a log that is written again")
+
+
+#: Hears by UDP, as mosh-server does.
+HEARS = "use IO::Socket::INET; $s = IO::Socket::INET->new(LocalAddr => '127.0.0.1:60001', Proto => 'udp') or die; "
+HEARS += "sleep 600"
+
+
+def test_a_door_at_which_no_connection_is_made(host):
+    for name, known in (("mosh-server", {"other-way-in"}), ("resolver", set())):
+        host.sh(f"cp $(readlink -f /usr/bin/perl) /run/{name}")
+        with beside(host, f"/run/{name}", f"-e{HEARS}"):
+            wait_for(lambda: host.sh("ss -Hlun sport = :60001").stdout, "the door")
+            assert set(host.open_ways("fresh=True")) == known
+    assert host.open_ways("fresh=True") == {}
 
 
 def test_another_sshd(host):

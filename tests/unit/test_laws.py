@@ -41,7 +41,7 @@ PURE = {
     "rules": {"language", "words", "fields", "layout", "files", "kept", "overlap", "collisions", "plan", "watches"},
     "pam": {"lines", "language", "keywords", "dispatch", "check", "plan"},
     "policy": {"controls", "groups", "platforms", "arguments", "needs", "persons", "verdicts", "claims", "kinds"},
-    "coverage": {"checks", "daemon", "rules", "people", "memory", "logins", "marks", "gaps", "demand"},
+    "coverage": {"checks", "daemon", "rules", "people", "memory", "logins", "marks", "gaps", "demand", "serials"},
     "drift": {"difference", "claim", "event", "heartbeat", "answer", "chronicle", "turns"},
     "compliance": {
         *("finding", "demands", "matching", "facts", "rules", "daemons", "modes", "system", "trail", "checks"),
@@ -56,7 +56,7 @@ ASKING = {
     "sshd": {"accounts", "resolver"},
     "rules": {"compile", "check", "target", "load", "accounts", "wish", "hiding", "privileged", "places"},
     "policy": {"pillar", "schema", "host"},
-    "coverage": {"facts", "ways", "pulse"},
+    "coverage": {"facts", "ways", "pulse", "continuity", "volumes"},
     "drift": {"fingerprint", "report"},
     "compliance": {"demanded", "places", "configs", "sight"},
 }

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 #: The kernel's tables of sockets, and its number for the state of one that listens.
 TABLES: dict[int, str] = {socket.AF_INET: "/proc/net/tcp", socket.AF_INET6: "/proc/net/tcp6"}
 LISTENS = 10
+#: Its letters for that of one of UDP which hears everybody.
+BOUND = "07"
 #: linux/netlink.h, linux/sock_diag.h: the protocol, the kind of message, what asks for all, the end.
 SOCK_DIAG, BY_FAMILY, DUMP, DONE = 4, 20, 0x301, 3
 #: linux/vm_sockets.h: every number of a machine that a host has.
@@ -65,6 +67,32 @@ def _of_vsock() -> list[Local]:
     except OSError:
         return []
     return [Local(f"vsock:{'' if cid == ANY_CID else cid}:{port}", inode) for cid, port, inode in found]
+
+
+def without_connections(pid: int) -> list[Local]:
+    """
+    Return the sockets in the network of the process ``pid`` (int) to which anybody can send without a connection (UDP),
+    or with one of SCTP's (list of :class:`Local`): ``udp:ADDRESS:PORT``, ``sctp:ADDRESS:PORT``.
+    """
+    found = []
+    for name in ("udp", "udp6", "udplite", "udplite6"):
+        for words in _rows(f"/proc/{pid}/net/{name}"):
+            # One that is connected hears nobody else.
+            if len(words) > 9 and words[3] == BOUND and words[1].partition(":")[2] != "0000":
+                address, port = words[1].split(":")
+                shown = _address(socket.AF_INET6 if name.endswith("6") else socket.AF_INET, address)
+                found.append(Local(f"udp:{f'[{shown}]' if ':' in shown else shown}:{int(port, 16)}", int(words[9])))
+    for words in _rows(f"/proc/{pid}/net/sctp/eps"):
+        if len(words) > 7 and words[3] == str(LISTENS):
+            found.append(Local(f"sctp:{words[8] if len(words) > 8 else ''}:{words[5]}", int(words[7])))
+    return found
+
+
+def _rows(path: str) -> Iterator[list[str]]:
+    with contextlib.suppress(OSError), open(path, encoding="ascii", errors="replace") as lines:
+        next(lines, None)
+        for line in lines:
+            yield line.split()
 
 
 def listening() -> list[Listening]:
@@ -143,6 +171,9 @@ def _read(family: int, path: str = "") -> Iterator[Listening]:
             if int(words[3], 16) != LISTENS:
                 return
             address, port = words[1].split(":")
-            numbers = [int(address[at : at + 8], 16) for at in range(0, len(address), 8)]
-            shown = socket.inet_ntop(family, struct.pack(f"={len(numbers)}I", *numbers))
-            yield Listening(shown, int(port, 16), int(words[7]), int(words[9]))
+            yield Listening(_address(family, address), int(port, 16), int(words[7]), int(words[9]))
+
+
+def _address(family: int, digits: str) -> str:
+    numbers = [int(digits[at : at + 8], 16) for at in range(0, len(digits), 8)]
+    return socket.inet_ntop(family, struct.pack(f"={len(numbers)}I", *numbers))

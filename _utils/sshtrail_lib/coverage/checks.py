@@ -194,6 +194,12 @@ CHECKS = {
         "Others than root can change, remove or read the audit log",
         "chown root and chmod 0600 the log, 0700 its directory (0640 and 0750 with a log_group).",
     ),
+    "log-volatile": Check(
+        False,
+        "the log is on a volume that is there after a reboot",
+        "The audit log is in memory alone: what is recorded is gone with the next reboot, or with a umount",
+        "umount what covers the log's directory and restart auditd, or have log_file on a disk.",
+    ),
     "log-volume-low": Check(
         False,
         "the log volume has room",

@@ -65,7 +65,8 @@ class Log(typing.NamedTuple):
     The log that the policy's configuration names.
 
     ``path`` (str), ``off`` (str: the line for which auditd writes none, empty for no such line), the file that is
-    ``there`` and its ``directory`` (:class:`File` or None), and ``room`` (str: empty, ``low`` or ``full``).
+    ``there`` and its ``directory`` (:class:`File` or None), ``room`` (str: empty, ``low`` or ``full``), and why it is
+    gone after a reboot (``volatile``, str: empty where it is not, None where that cannot be told).
     """
 
     path: str
@@ -73,6 +74,7 @@ class Log(typing.NamedTuple):
     there: File | None
     directory: File | None
     room: str
+    volatile: str | None = ""
 
 
 class Loss(typing.NamedTuple):
@@ -217,3 +219,7 @@ def _kept(log: Log) -> Iterator[Verdict]:
     since = bad[0].changed if bad and bad == [log.directory] else None
     yield verdict("log-exposed", told, since=since, cause=Cause("file", bad[0].path) if bad else None)
     yield verdict("log-volume-low", f"the volume of {log.path} has {ROOM[log.room]}" if log.room else "")
+    if log.volatile is None:
+        yield unknown("log-volatile", f"what {log.path} lies on is not shown here")
+    else:
+        yield verdict("log-volatile", log.volatile)

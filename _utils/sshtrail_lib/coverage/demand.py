@@ -7,6 +7,8 @@ Source: systemctl(1), systemd.socket(5), systemd-ssh-generator(8), inetd(8), xin
 
 from __future__ import annotations
 
+import base64
+import json
 import posixpath
 import re
 import typing
@@ -19,8 +21,10 @@ from sshtrail_lib.sshd import commandline
 #: What systemd tells of its sockets, and of the services that these start.
 OF_SOCKETS = ("Id", "Accept", "Triggers", "Listen", "ActiveState")
 OF_SERVICES = ("Id", "Names", "ExecStart", "Environment", "EnvironmentFiles")
-#: What takes connections: at an address of the network or of VSOCK (``vsock:CID:PORT``), or a path of this host's.
+#: What takes connections: at an address of the network or of VSOCK (``vsock:CID:PORT``), or a path of this host's; and
+#: what takes messages of the network.
 _STREAM = re.compile(r"(?P<place>.+) \((?:Stream|SequentialPacket)\)")
+_MESSAGES = re.compile(r"(?P<place>[^/@].*) \(Datagram\)")
 _COMMAND = re.compile(r"path=(?P<path>\S+) ; argv\[\]=(?P<argv>.*?) ; ignore_errors=")
 #: Variables for which the loader puts a library into a program, as a line of its environment: ld.so(8).
 _LOADS = re.compile(r"LD_(?:PRELOAD|AUDIT)=.")
@@ -33,15 +37,39 @@ TABLES = {
     **dict.fromkeys(("inetd", "openbsd-inetd", "inetutils-inetd"), ("/etc/inetd.conf", "/etc/inetd.d")),
     "xinetd": ("/etc/xinetd.conf", "/etc/xinetd.d"),
 }
+#: Kinds of sockets of inetd's that a shell can read from.
+KINDS = ("stream", "dgram", "seqpacket")
 #: Options of an inetd that take an argument.
 _INETD = ("-a", "-q", "-R", "-N", "-p")
-#: Programs that give shells: whether their sessions go by PAM, and so have a login id.
+#: Programs that give shells, or a desktop with one: whether their sessions go by PAM, and so have a login id. Those of
+#: SSH and of what came before it, of terminals in a browser, of desktops, of shells by other protocols.
 DOORS = {
-    **dict.fromkeys(("dropbear", "dropbearmulti", "tinysshd", "tinysshnoneauthd", "teleport", "ttyd", "gotty"), False),
-    **dict.fromkeys(
-        ("telnetd", "in.telnetd", "rlogind", "in.rlogind", "rshd", "in.rshd", "shellinaboxd", "lshd"), True
-    ),
+    **dict.fromkeys(("dropbear", "dropbearmulti", "tinysshd", "tinysshnoneauthd", "wolfsshd", "mosh-server"), False),
+    **dict.fromkeys(("telnetd", "in.telnetd", "rlogind", "in.rlogind", "rshd", "in.rshd", "rexecd", "in.rexecd"), True),
+    **dict.fromkeys(("lshd", "uucpd", "in.uucpd"), True),
+    **dict.fromkeys(("etserver", "ssh3-server", "ssh3", "gs-netcat"), False),
+    **dict.fromkeys(("ttyd", "gotty", "tty2web", "miniserv.pl", "butterfly.server.py", "code-server"), False),
+    **dict.fromkeys(("openvscode-server", "jupyter-lab", "jupyter-notebook", "jupyter-server", "ajenti-panel"), False),
+    **dict.fromkeys(("shellinaboxd", "wetty", "cockpit-ws", "cockpit-tls", "jupyterhub", "rserver"), True),
+    **dict.fromkeys(("Xvnc", "Xtigervnc", "Xtightvnc", "Xrealvnc", "x11vnc", "x0vncserver", "x0tigervncserver"), False),
+    **dict.fromkeys(("vncserver-x11-core", "wayvnc", "krfb", "vino-server", "weston-vnc", "xpra"), False),
+    **dict.fromkeys(("xrdp", "xrdp-sesman", "nxserver.bin", "nxd", "gnome-remote-desktop-daemon"), True),
 }
+#: Those that let people in by a connection of their own making to somebody's host, so that they need not listen.
+AGENTS = (
+    *("teleport", "amazon-ssm-agent", "ssm-agent-worker", "tmate", "upterm", "sshx", "meshagent", "code-tunnel"),
+    *("teamviewerd", "anydesk", "rustdesk"),
+)
+DOORS |= dict.fromkeys(AGENTS, False)
+#: The one that does so where its settings say so, and where these are; and who begins programs for the network if told.
+TAILSCALE, ENGINES = "tailscaled", {"dockerd": ("2375", "2376")}
+TAILSCALE_STATE = "/var/lib/tailscale/tailscaled.state"
+#: Programs that run what stands on their command line, and which of :data:`DOORS` are such: a script, or its directory.
+INTERPRETERS = re.compile(r"(?:perl|python|node|nodejs|ruby|php)[0-9.]*")
+SCRIPTS = (
+    *("miniserv.pl", "butterfly.server.py", "code-server", "openvscode-server", "jupyter-lab", "jupyter-notebook"),
+    *("jupyter-server", "jupyterhub", "ajenti-panel", "wetty"),
+)
 #: Programs that have people log in at what they are given: likewise, and only where they are started for it.
 LOGINS = {**dict.fromkeys(("login", "agetty", "getty", "mgetty"), True), "su": False, "sulogin": False}
 #: Programs at which people type commands.
@@ -49,6 +77,7 @@ SHELLS = ("sh", "bash", "dash", "zsh", "zsh5", "ksh", "ksh93", "mksh", "yash", "
 #: Programs that give a shell when they are told so.
 TOLD = {"socat1": re.compile(r"(?i)\b(EXEC|SYSTEM|SHELL):"), "ncat": re.compile(r"^(-\w*[ec]\w*|--(sh-|lua-)?exec.*)$")}
 TOLD["socat"] = TOLD["socat1"]
+TOLD["dockerd"] = re.compile(r"\btcp://")
 TOLD["nc"] = TOLD["nc.traditional"] = TOLD["netcat"] = TOLD["ncat"]
 #: Programs that take connections, and begin what stands on their command line for each.
 SERVERS = ("tcpserver", "sslserver", "tcpsvd", "s6-tcpserver", "systemd-socket-activate", "websocketd", "faucet")
@@ -103,7 +132,9 @@ def units(shown: str) -> list[Unit]:
     """Return what the sockets start that take connections; ``shown`` (str) has their :data:`OF_SOCKETS`."""
     found = []
     for told in blocks(shown):
-        places = tuple(one["place"] for one in map(_STREAM.fullmatch, told.get("Listen", ())) if one)
+        lines = told.get("Listen", ())
+        places = tuple(one["place"] for one in map(_STREAM.fullmatch, lines) if one)
+        places += tuple(f"udp:{one['place']}" for one in map(_MESSAGES.fullmatch, lines) if one)
         name = told.get("Id", [""])[0]
         if not places or told.get("ActiveState") != ["active"] or not name.endswith(".socket"):
             continue
@@ -151,6 +182,21 @@ def replaced(variables: Iterable[str], mapped: Iterable[str]) -> str:
     return text.line(f"{looks}, and has {found}") if looks and found else ""
 
 
+def preloaded(everywhere: str, mapped: Iterable[str]) -> str:
+    """
+    Return which library a process that runs has because every program gets it (str), empty for none.
+
+    everywhere
+        What is in ``/etc/ld.so.preload`` (str).
+    mapped
+        As for :func:`replaced`.
+    """
+    named = {posixpath.basename(word) for word in re.split(r"[\s:]+", re.sub(r"#.*", "", everywhere)) if word}
+    files = [words[5].removesuffix(" (deleted)") for words in (line.split(maxsplit=5) for line in mapped) if words[5:]]
+    found = next((one for one in files if posixpath.basename(one) in named), "")
+    return text.line(f"/etc/ld.so.preload, and has {found}") if found else ""
+
+
 def environment(told: Mapping[str, list[str]]) -> tuple[dict[str, str], list[str]]:
     """Return the variables that a service is given by its unit (dict of str), and the files with more (list of str)."""
     own = dict(one.partition("=")[::2] for line in told.get("Environment", ()) for one in commandline.split(line))
@@ -171,10 +217,15 @@ def included(text: str) -> list[str]:
 
 
 def inetd(text: str) -> Iterator[Started]:
-    """Yield what a table of inetd's (str) starts for a stream of the network."""
+    """Yield what a table of inetd's (str) starts for who comes by the network."""
     for line in text.splitlines():
         words = line.partition("#")[0].split()
-        if len(words) >= 6 and words[1] == "stream" and not words[2].startswith("unix") and words[5] != "internal":
+        if (
+            len(words) >= 6
+            and words[1] in ("stream", "dgram", "seqpacket")
+            and not words[2].startswith("unix")
+            and words[5] != "internal"
+        ):
             yield Started(words[5], tuple(words[6:] or [posixpath.basename(words[5])]), f"inetd's {words[0]}")
 
 
@@ -207,6 +258,28 @@ def begun(started: Started) -> Started:
     words = started.argv if name == "tcpd" and not own else arguments
     for at, word in enumerate(words):
         program = (word.split() or [""])[0]
-        if called(program, words[at:])[0] in _KNOWN:
+        if name_of(Started(program, tuple(words[at:]), ""))[0] in _KNOWN:
             return started._replace(program=program, argv=(*word.split(), *words[at + 1 :]))
     return started
+
+
+def name_of(started: Started) -> tuple[str, Sequence[str]]:
+    """Return what a program is (:class:`Started`), or the script that it runs (str), and its arguments."""
+    name, words = called(started.program, started.argv)
+    script = next((word for word in words if word[:1] != "-"), "") if INTERPRETERS.fullmatch(name) else ""
+    return next((part for part in script.split("/") if part in SCRIPTS), name), words
+
+
+def tailscale_ssh(state: str) -> bool:
+    """
+    Tell whether Tailscale lets people in itself (bool): ``tailscale set --ssh``.
+
+    state
+        Its file (str, JSON): each profile's settings are JSON in base64.
+    """
+    try:
+        told = json.loads(state)
+        current = base64.b64decode(str(told["_current-profile"])).decode()
+        return bool(json.loads(base64.b64decode(str(told[current])))["RunSSH"])
+    except (ValueError, KeyError, TypeError):
+        return False

@@ -4,16 +4,18 @@ What a host tells of its audit and its log: the kernel, the process that it spea
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import functools
-import io
+import gzip
+import lzma
 import math
 import os
-import re
 import stat
 import time
 import typing
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import salt.utils.path
 from salt.exceptions import CommandExecutionError
@@ -23,26 +25,27 @@ from sshtrail_lib.auditd import language
 from sshtrail_lib.base import files, kernel, opening, processes
 from sshtrail_lib.coverage import demand, pulse
 from sshtrail_lib.coverage.daemon import Auditd, File, Log
-from sshtrail_lib.coverage.marks import DELETED, FREEZERS
+from sshtrail_lib.coverage.marks import DELETED, FREEZERS, SSHD
 from sshtrail_lib.trail import audit_log
 
 PLACES = ("/usr/sbin", "/sbin", "/usr/bin", "/usr/local/sbin")
 #: What turns the kernel's audit off and on at boot, in any case (kernel/audit.c, audit_enable).
 OFF, ON = ("audit=0", "audit=off"), ("audit=1", "audit=on")
+#: Names libraries that the loader puts into each program: ld.so(8).
+PRELOAD = "/etc/ld.so.preload"
 #: Bytes of a log's beginning that are read.
 HEAD = 2**20
 AUDIT_PROTOCOL = "9"
-#: A login (LOGIN, USER_START) or what somebody does in it (SYSCALL), as the kernel prints it (kernel/audit.c,
-#: kauditd_printk_skb), and the bytes of a message.
-PRINTED = re.compile(
-    rb";audit: type=(?:1006|1105|1300) (?P<event>audit\((?P<when>\d+\.\d+):\d+\)): (?=.* auid=(?!4294967295 ))",
-    re.DOTALL,
-)
-LONGEST_MESSAGE = 8192
 #: Bytes of a program that are read at a time: its table of names is in one part.
 LARGEST = 2**26
-#: What the names of compressed files end in.
-COMPRESSED = (".gz", ".xz", ".bz2", ".zst", ".lz4", ".lzma", ".Z")
+#: What the names of compressed files end in: those that can be read here, and others.
+OPENS: dict[str, Callable[[str, str], typing.Any]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+    ".lzma": lzma.open,
+}
+COMPRESSED = (".zst", ".lz4", ".Z")
 
 
 def boot() -> str:
@@ -81,6 +84,30 @@ def audits(log: str) -> float:
     # Those of auditd are not the kernel's.
     told = _of_this_boot(line for line in _heads(log) if not line.startswith(b"type=DAEMON_"))
     return next((float(record.seconds) for record in told), math.inf)
+
+
+def unmatched() -> str:
+    """
+    Return which system calls the kernel takes that no rule can match (str), empty for none: those of x32, a way for
+    programs of 64 bits to call it with 32. Their numbers are beyond those that a rule has bits for (kernel/auditsc.c,
+    audit_in_mask).
+    """
+    built = files.read(f"/boot/config-{os.uname().release}") or _config()
+    with_x32 = any(f"\nCONFIG_{name}=y\n".encode() in built for name in ("X86_X32_ABI", "X86_X32"))
+    words = (files.read("/proc/cmdline") or b"").decode("utf-8", "replace").split()
+    told = next((word for word in reversed(words) if word.startswith("syscall.x32=")), "")
+    # Debian's own: built, and off until it is asked for.
+    asked = told.partition("=")[2].lower()[:1] in ("y", "1") or told.lower().endswith("=on")
+    off = not asked if told or b"\nCONFIG_X86_X32_DISABLED=y\n" in built else False
+    return "x32" if with_x32 and not off else ""
+
+
+def _config() -> bytes:
+    try:
+        with gzip.open("/proc/config.gz") as handle:
+            return handle.read()
+    except (OSError, EOFError, zlib.error):
+        return b""
 
 
 def _of_this_boot(lines: Iterable[bytes]) -> Iterator[audit_log.Record]:
@@ -133,7 +160,8 @@ def _loads(pid: int) -> str:
     """Return the variables with which a process was started that put a library into it (str), empty for none."""
     words, mapped = (_text(pid, name) for name in ("environ", "maps"))
     found = [demand.loading(words.split("\0")), demand.replaced(words.split("\0"), mapped.splitlines())]
-    return " ".join(filter(None, found))
+    everywhere = (files.read(PRELOAD) or b"").decode("utf-8", "replace")
+    return " ".join(filter(None, [*found, demand.preloaded(everywhere, mapped.splitlines())]))
 
 
 def _text(pid: int, name: str) -> str:
@@ -255,9 +283,13 @@ def _is_kept(path: str, name: str, was: Sequence[typing.Any], since: float) -> b
             return found.st_ino == inode
         if found.st_ctime <= since or not found.st_size or not os.path.basename(path).startswith(name):
             return False
-        # What is in a compressed one is not looked at.
+        reads = OPENS.get(os.path.splitext(path)[1])
+        if reads:
+            with reads(path, "rb") as handle:
+                return handle.read(pulse.BEGINNING).startswith(begins.encode("latin-1"))
+        # What is in one that cannot be read here is not looked at.
         return path.endswith(COMPRESSED) or (found.st_size >= size and pulse.extent(path)[2].startswith(begins))
-    except OSError:
+    except (OSError, EOFError, lzma.LZMAError, zlib.error):
         return False
 
 
@@ -296,42 +328,14 @@ def place(path: str) -> tuple[str, str]:
     return language.effective(data, "log_file"), admin_space(data)
 
 
+def gathers(path: str) -> bool:
+    """Tell whether auditd takes other hosts' records into its log, with the file at ``path`` (str; bool)."""
+    return bool(language.settings(files.read(path) or b"").get("tcp_listen_port"))
+
+
 def admin_space(data: bytes) -> str:
     """Return the ``admin_space_left`` of a configuration file (bytes) as auditd takes it (str): MiB, or per cent."""
     return language.effective(data, "admin_space_left")
-
-
-def printed(since: float, path: str = "/dev/kmsg") -> list[bytes]:
-    """
-    Return which events of sessions the kernel has printed to its own log, having nobody who takes its records (list of
-    bytes, as a record names its event). It prints a few at a time, and leaves out the others.
-
-    since
-        From when on (float, seconds since the epoch).
-    path
-        Of that log (str): dev-kmsg, a message with each read.
-    """
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return []
-    with contextlib.closing(os.fdopen(handle, "rb", buffering=0)) as messages:
-        found = [told for one in _messages(messages) if (told := PRINTED.search(one))]
-    return [told["event"] for told in found if float(told["when"]) > since]
-
-
-def _messages(messages: io.RawIOBase) -> Iterator[bytes]:
-    while True:
-        try:
-            one = messages.read(LONGEST_MESSAGE)
-        except BrokenPipeError:
-            # What was next has been overwritten.
-            continue
-        except OSError:
-            return
-        if not one:
-            return
-        yield one
 
 
 def readers(own: int) -> tuple[str, ...]:
@@ -348,6 +352,19 @@ def directories(lines: Mapping[str, str]) -> dict[str, list[int]]:
     """Return which directory stands at each path (dict of rule line to device and inode), of ``{rule line: path}``."""
     found = {line: file(path, directory=True) for line, path in lines.items()}
     return {line: [one.device, one.inode] for line, one in found.items() if one}
+
+
+def sshd_elsewhere() -> bool:
+    """Tell whether a sshd runs in a container (bool): in process numbers of its own."""
+    return any(name.isdigit() and _is_elsewhere(name) for name in os.listdir("/proc"))
+
+
+def _is_elsewhere(pid: str) -> bool:
+    try:
+        own = os.path.samefile(f"/proc/{pid}/ns/pid", "/proc/self/ns/pid")
+        return not own and processes.comm(int(pid)).decode("utf-8", "replace") in SSHD
+    except OSError:
+        return False
 
 
 def dumped(pid: int) -> dict[str, str]:

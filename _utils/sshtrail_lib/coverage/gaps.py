@@ -4,25 +4,29 @@ What was open between two looks and is closed again: the kernel's own records of
 
 from __future__ import annotations
 
+import posixpath
 import re
 import typing
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from sshtrail_lib.base import text
+from sshtrail_lib.coverage.marks import SSHD
 from sshtrail_lib.rules.fields import UNSET
 from sshtrail_lib.rules.layout import FILTER_NUMBERS
 from sshtrail_lib.trail.audit_log import Record
 
-#: The records that are gone through.
-KINDS = ("CONFIG_CHANGE", "LOGIN")
+#: The records that are gone through: those of the kernel, the end of an auditd, and the beginning of a session.
+KINDS = ("CONFIG_CHANGE", "LOGIN", "DAEMON_END", "USER_START")
 #: Lists whose rules leave out records: what is loaded there and taken off again was open meanwhile.
 LISTS = {str(FILTER_NUMBERS[name]): name for name in ("user", "task", "exclude")}
 #: The one on which rules do both.
 EXIT = str(FILTER_NUMBERS["exit"])
 NEVER = re.compile(r"\bnever\b")
-#: Who takes a rule, or all, away by hand, and not while he loads a file of them.
-TAKES_ONE, TAKES_ALL = re.compile(r"\bauditctl\b.* -[dW]"), re.compile(r"\bauditctl\b.* -D")
-#: Seconds for which the rules may be gone while all of them are loaded anew, and for which a single one may.
+#: Who changes rules by hand, who loads the file that the policy has (as augenrules does), or another one, and who takes
+#: all rules away.
+BY_HAND, THE_FILE = re.compile(r"\bauditctl\b"), re.compile(r"\bauditctl\b.* -R /etc/audit/audit\.rules\s*$")
+A_FILE, TAKES_ALL = re.compile(r"\bauditctl\b.* -R\b"), re.compile(r"\bauditctl\b.* -D")
+#: Seconds for which the rules may be gone while a service loads all of them anew, and for which a single one may.
 ANEW, ALONE = 5.0, 1.0
 
 
@@ -41,6 +45,8 @@ class Gap(typing.NamedTuple):
 Title = Callable[[Record], str | None]
 #: Tells whether the program that a LOGIN record came of lets somebody in, as far as that is known (bool).
 Enters = Callable[[Record], bool]
+#: Which process a record came of: its number and its executable (two str), empty where that was not recorded.
+Actor = Callable[[Record], tuple[str, str]]
 
 
 def find(
@@ -50,6 +56,7 @@ def find(
     allowed: Collection[int] = (),
     title: Title = lambda record: "",
     enters: Enters = lambda record: True,
+    actor: Actor = lambda record: ("", ""),
 ) -> Iterator[Gap]:
     """
     Yield each :class:`Gap` that began after ``since`` (float, seconds since the epoch) and has ended.
@@ -60,17 +67,18 @@ def find(
         Of the rules that record commands (collection of str).
     allowed
         The lists (collection of int) on which the policy lets others have rules: they come and go as all are loaded.
-    title, enters
-        Called with a record for the command line that it came of, as :data:`Title` has it, and with a LOGIN record for
-        whether somebody comes in by it, as :data:`Enters` has it.
+    title, enters, actor
+        Called with a record for the command line that it came of, as :data:`Title` has it, with a LOGIN record for
+        whether somebody comes in by it, as :data:`Enters` has it, and for the process, as :data:`Actor` has it.
     """
     done = [one for one in records if one.text("res") == "1"]
-    changes, logins = ([one for one in done if one.type == kind] for kind in KINDS)
+    changes, logins = ([one for one in done if one.type == kind] for kind in KINDS[:2])
+    ends = [_when(one) for one in records if one.type == KINDS[2]]
     lists = {number: name for number, name in LISTS.items() if int(number) not in allowed}
     found = [
         *_off(changes),
         *_listed(changes, lists),
-        *_gone(changes, keys, since, title),
+        *_gone(_Rules(changes, ends, title, actor), keys, since),
         *_given_up(logins, since, enters),
     ]
     recent = [one for one in changes if _when(one) > since]
@@ -115,6 +123,16 @@ def set_back(records: Sequence[Record], since: float, lost: int) -> Iterator[Gap
         lost = 0
 
 
+def without_login(records: Iterable[Record], since: float) -> Iterator[Gap]:
+    """Yield each session that PAM has opened for sshd, and that had no login id; arguments as for :func:`find`."""
+    for one in records:
+        program, name = one.text("exe") or "", one.text("acct") or "somebody"
+        sshd = one.type == KINDS[3] and posixpath.basename(program) in SSHD and one.text("res") == "success"
+        if sshd and one.text("auid") == str(UNSET) and _when(one) > since:
+            told = f"the session that sshd (pid {one.text('pid')}) opened for {name} at {text.iso(_when(one))}"
+            yield Gap(f"{told} had no login id: its commands are not recorded", _when(one))
+
+
 def _when(one: Record) -> float:
     return one.seconds + one.milliseconds / 1000
 
@@ -137,7 +155,8 @@ def _passing(changes: Sequence[Record], title: Title) -> Iterator[Gap]:
     """
     Yield what hid on the list on which others record, by the command line that added it.
 
-    Where the system call itself was not recorded, of somebody with a login, a rule has hidden it: that one.
+    Where the system call itself was not recorded, of somebody with a login, a rule has hidden it: that one. What a file
+    had that was loaded by hand is not known.
     """
     for number, one in enumerate(changes):
         if (one.text("op"), one.text("list")) != ("add_rule", EXIT):
@@ -147,37 +166,73 @@ def _passing(changes: Sequence[Record], title: Title) -> Iterator[Gap]:
         # Who loads all rules anew has them come again.
         if gone is None or any(_is(other, one, "add_rule") for other in after[gone:]):
             continue
-        said = title(one)
-        if one.text("auid") != str(UNSET) if said is None else NEVER.search(said):
-            lasted = _when(after[gone]) - _when(one)
+        said, lasted = title(one), _when(after[gone]) - _when(one)
+        if _somebody(one) if said is None else NEVER.search(said):
             yield Gap(f"a rule that hides stood on the list exit for {lasted:.0f} s {_by(one)}", _when(one))
+        elif said and A_FILE.search(said) and not THE_FILE.search(said):
+            told = f"a rule of a file, which may hide, stood on the list exit for {lasted:.0f} s"
+            yield Gap(f"{told} {_by(one)}, who ran {text.line(said)}", _when(one))
 
 
-def _gone(changes: Sequence[Record], keys: Collection[str], since: float, title: Title) -> Iterator[Gap]:
-    removed = [one for one in changes if one.text("op") == "remove_rule"]
-    for number, one in enumerate(changes):
-        if one.text("op") != "remove_rule" or not set(one.keys) & set(keys) or _twin(one, changes[:number]):
+class _Rules(typing.NamedTuple):
+    """The ``changes`` of rules, when an auditd ended (``ends``), and ``title`` and ``actor`` as for :func:`find`."""
+
+    changes: Sequence[Record]
+    ends: Sequence[float]
+    title: Title
+    actor: Actor
+
+
+def _gone(rules: _Rules, keys: Collection[str], since: float) -> Iterator[Gap]:
+    removed = [one for one in rules.changes if one.text("op") == "remove_rule"]
+    for number, one in enumerate(rules.changes):
+        if one.text("op") != "remove_rule" or not set(one.keys) & set(keys) or _when(one) <= since:
             continue
-        lasted = _lasted(one, changes[number:], "add_rule")
-        if lasted is None or _when(one) <= since:
+        lasted = _lasted(one, rules.changes[number:], "add_rule")
+        if lasted is None or _moves(rules, number):
             continue
         alone = all(other.keys == one.keys or abs(_when(other) - _when(one)) > ANEW for other in removed)
-        # A service, a package and a policy that is taken off have no login, and all rules go.
-        somebody = one.text("auid") != str(UNSET)
-        long = lasted >= (ALONE if alone else ANEW) and (alone or somebody)
-        if long or _by_hand(title(one) or "", somebody):
+        if _somebody(one) or _by_nobody(rules, one, lasted, alone):
             key = text.line(one.keys[0])
             yield Gap(f"a rule with the key {key} was gone for {lasted:.0f} s {_by(one)}", _when(one))
 
 
-def _twin(one: Record, before: Iterable[Record]) -> bool:
-    """Tell whether a rule that goes is another one that came with its key, in another place or form."""
-    return any(_is(other, one, "add_rule") and _when(one) - _when(other) < ANEW for other in before)
+def _by_nobody(rules: _Rules, one: Record, lasted: float, alone: bool) -> bool:
+    """
+    Tell whether a rule that went without anybody's login, for some seconds (``lasted``, float), was taken away (bool).
+
+    alone
+        Whether no other rule went then (bool).
+
+    A service loads the policy's file anew, and may take all rules away when it ends; so does who takes a policy off.
+    """
+    said = rules.title(one) or ""
+    if not BY_HAND.search(said):
+        return alone and lasted >= ALONE
+    ended = TAKES_ALL.search(said) and any(0 <= _when(one) - when < ANEW for when in rules.ends)
+    return lasted >= ANEW or not (THE_FILE.search(said) or ended)
 
 
-def _by_hand(said: str, somebody: bool) -> bool:
-    """Tell whether a command line takes rules away (bool) that nobody loads anew, run by ``somebody`` with a login."""
-    return bool(TAKES_ONE.search(said) or (somebody and TAKES_ALL.search(said)))
+def _moves(rules: _Rules, number: int) -> bool:
+    """
+    Tell whether a rule that goes is another one with its key that comes at the same time, in another place or form.
+
+    Of one process, and no auditctl: whoever adds one by hand before he takes the other away may have added anything.
+    """
+    one, near = (
+        rules.changes[number],
+        [other for other in rules.changes if _is(other, rules.changes[number], "add_rule")],
+    )
+    pid, program = rules.actor(one)
+    if not pid or program.endswith("/auditctl"):
+        return False
+    before = [other for other in near if 0 <= _when(one) - _when(other) < ANEW]
+    after = [other for other in near if 0 <= _when(other) - _when(one) < ALONE]
+    return any(rules.actor(other)[0] == pid for other in (*before, *after))
+
+
+def _somebody(one: Record) -> bool:
+    return one.text("auid") != str(UNSET)
 
 
 def _lasted(one: Record, after: Iterable[Record], op: str) -> float | None:

@@ -4,9 +4,7 @@ A look at a host's trail as a whole: what it tells is gathered, a message is sen
 
 from __future__ import annotations
 
-import collections
 import glob
-import math
 import os
 import signal
 import time
@@ -19,22 +17,19 @@ from salt.exceptions import SaltException
 from sshtrail_lib.auditd.daemon import Tail
 from sshtrail_lib.base import kernel, processes, store, text
 from sshtrail_lib.base.minion import Minion
-from sshtrail_lib.coverage import checks, daemon, facts, gaps, logins, logs, marks, memory, people, pulse, ways
+from sshtrail_lib.coverage import checks, daemon, facts, logins, logs, lost, marks, memory, people, pulse, volumes, ways
 from sshtrail_lib.coverage import rules as coverage_rules
 from sshtrail_lib.coverage.checks import Row, Verdict
 from sshtrail_lib.coverage.daemon import ARRIVED, LOST, SUSPENDED, Audit
 from sshtrail_lib.coverage.memory import Memory
 from sshtrail_lib.policy.arguments import Policy
-from sshtrail_lib.rules import accounts, compile, fields, layout, overlap, privileged, target, watches
+from sshtrail_lib.rules import accounts, compile, overlap, privileged, target, watches
 from sshtrail_lib.sshd import started as sshd_started
 from sshtrail_lib.trail import reader
-from sshtrail_lib.trail.audit_log import Record
 
 Ask = Callable[[str], list[dict[str, typing.Any]]]
 #: Seconds within which a message arrives; and where the log still grows, so that auditd only is behind.
 PATIENCE, LONGEST = 3.0, 10.0
-#: Seconds before the last look in which what is told of since may have begun.
-EARLIER = 10.0
 #: Where PAM's stacks are, the administrator's first, and which of them are those of jobs that people leave behind:
 #: systemd-user is that of what systemd runs for somebody (systemd-run --user, lingering).
 PAM, JOBS = ("/etc/pam.d", "/usr/lib/pam.d"), ("cron", "crond", "fcron", "atd", "systemd-user")
@@ -172,84 +167,18 @@ def _audited(minion: Minion, policy: Policy, before: Memory, now: float) -> tupl
     if status is None:
         return list(daemon.judge(_audit(policy, None, error, before, None, ""))), before
     path = facts.log(conf).path
-    extent, lost = pulse.extent(path), before.lost if before.boot == processes.boot() else 0
+    extent, dropped = pulse.extent(path), before.lost if before.boot == processes.boot() else 0
     before = memory.lost(before, processes.boot(), status["lost"], now)
     counted, rules = time.time(), _rules(policy)
     hidden = list(coverage_rules.judge(rules))
     auditd = facts.auditd(status["pid"], conf)
     heard = _heard(status, auditd, facts.log(conf), [one.evidence for one in hidden if one.check == "rules-hide"])
-    seen = _Seen(path, extent, _held(rules.held), lost or 0, ways.began(status["pid"]), now)
-    before = _missing(policy, seen, before) if status["enabled"] else before
+    seen = lost.Seen(path, extent, lost.held(rules.held), dropped or 0, ways.began(status["pid"]), now)
+    seen = seen._replace(ours=processes.marked(status["pid"], minion.run_dir) is not None)
+    before = lost.missing(policy, seen, before) if status["enabled"] else before
     judged = list(daemon.judge(_audit(policy, status, error, before, auditd, heard)))
     moved, after = _moved(rules, path, before._replace(held=seen.held, counted=counted), now)
     return [*judged, *hidden, moved], after
-
-
-def _held(rules: Iterable[bytes]) -> dict[str, int]:
-    """Return how many rules each of the kernel's lists has (dict of str to int)."""
-    return dict(collections.Counter(str(layout.unpack(rule)[0].filter) for rule in rules))
-
-
-class _Seen(typing.NamedTuple):
-    """
-    What a look has seen: the audit ``log`` (str) and its ``extent``, how many rules each list ``held`` (dict of str to
-    int), how many records had been ``lost`` at the look before (int), since when this ``auditd`` runs, and ``now``
-    (float, seconds since the epoch).
-    """
-
-    log: str
-    extent: Sequence[typing.Any]
-    held: Mapping[str, int]
-    lost: int
-    auditd: float
-    now: float
-
-
-def _missing(policy: Policy, seen: _Seen, before: Memory) -> Memory:
-    """Return the memory with what is missing in the log since the last look."""
-    changed = before.log and (before.log[0] != seen.extent[0] or marks.cut(before.log, seen.extent))
-    kept = bool(changed) and facts.kept(seen.log, before.log, before.looked)
-    after = memory.log(before, seen.log, seen.extent, seen.now, kept)
-    if not before.looked:
-        # Nobody promised anything.
-        return after
-    found = _gaps(policy, seen, before)
-    given = [*after.given, *((gap.pid, gap.when, gap.told) for gap in found if gap.pid)]
-    # In an open session it is told as long as it lasts.
-    told = "; ".join(gap.told for gap in found if not (gap.pid and ways.in_session(gap.pid)))
-    return memory.missing(after._replace(given=given), told, seen.now)
-
-
-def _gaps(policy: Policy, seen: _Seen, before: Memory) -> list[gaps.Gap]:
-    """Return what was open after the last look and is closed again."""
-    commands = [line for group in policy["rules"]["groups"] for line in group["rules"] if "execve" in line]
-    keys = {key for line in commands for key in watches.keys(line) or ()}
-    named = [data for line in policy["rules"].get("allowed", ()) if (data := _compiled(line))]
-    lists = {layout.unpack(rule)[0].filter for rule in named}
-    end = logs.End(seen.log, before.looked - EARLIER)
-    records = end.records(gaps.KINDS)
-    found = [
-        *gaps.find(records, before.looked, keys, lists, end.title, lambda record: facts.lets_in(end.program(record))),
-        *gaps.set_back(records, before.looked, seen.lost),
-    ]
-    return [*found, *_unseen(seen, before, end, records), *_printed(seen, before, end)]
-
-
-def _printed(seen: _Seen, before: Memory, end: logs.End) -> list[gaps.Gap]:
-    """Return what the kernel printed for want of an auditd, before this one began."""
-    if seen.auditd <= before.looked:
-        return []
-    lost = end.without(facts.printed(before.looked))
-    told = f"at least {len(lost)} events of sessions are in the kernel's own log (dmesg) alone: no auditd took them"
-    return [gaps.Gap(told, seen.auditd)] if lost else []
-
-
-def _unseen(seen: _Seen, before: Memory, end: logs.End, records: Sequence[Record]) -> list[gaps.Gap]:
-    if not before.counted or (end.reaches() or math.inf) > before.counted:
-        return []
-    found = list(gaps.unseen(records, before.counted, before.held, seen.held))
-    # Whoever changes the rules at this moment is told of by the next look.
-    return found if found and _held(kernel.rules()) == seen.held else []
 
 
 def _audit(
@@ -262,6 +191,7 @@ def _audit(
 ) -> Audit:
     asked, log = policy["rules"]["status"], facts.log(policy["auditd"]["path"])
     readers = facts.readers(auditd.pid if auditd else 0)
+    log = log._replace(volatile=volumes.volatile(os.path.dirname(log.path)) if log.directory else "")
     return Audit(facts.boot(), status, error, asked, auditd, log, heard, before.loss, readers)
 
 
@@ -314,24 +244,23 @@ def _suspended(pid: int) -> bool:
 
 def _rules(policy: Policy) -> coverage_rules.Rules:
     groups = [line for group in policy["rules"]["groups"] for line in group["rules"]]
-    wanted = [data for line in groups if (data := _compiled(line))]
-    named = [data for line in policy["rules"].get("allowed", ()) if (data := _compiled(line))]
+    wanted = [data for line in groups if (data := lost.compiled(line))]
+    named = [data for line in policy["rules"].get("allowed", ()) if (data := lost.compiled(line))]
     probes = {
         name: data
         for name, line in PROBES.items()
-        if ("b32" not in name or compile.has_b32()) and (data := _compiled(line))
+        if ("b32" not in name or compile.has_b32()) and (data := lost.compiled(line))
     }
     asked = any(overlap.covers(rule, probe) for rule in wanted for probe in probes.values())
     return coverage_rules.Rules(
-        kernel.rules(), frozenset([*wanted, *named]), probes, asked, target.describe, compile.exec_calls
+        kernel.rules(),
+        frozenset([*wanted, *named]),
+        probes,
+        asked,
+        target.describe,
+        compile.exec_calls,
+        facts.unmatched(),
     )
-
-
-def _compiled(line: str) -> bytes | None:
-    try:
-        return compile.compile(accounts.parse_rule(line))
-    except fields.RuleError:
-        return None
 
 
 def _moved(rules: coverage_rules.Rules, log: str, before: Memory, now: float) -> tuple[Verdict, Memory]:

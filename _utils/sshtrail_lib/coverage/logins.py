@@ -17,6 +17,7 @@ from sshtrail_lib.coverage.people import Process, sessions
 APART = 120.0
 #: What the audit log has of a login that went by PAM.
 KINDS = ("LOGIN", "USER_START", "CRED_ACQ")
+TOO_MUCH = "sshd's log has more since the last look than can be read"
 #: Logins that are named.
 MOST = 3
 
@@ -52,6 +53,8 @@ class Logs(typing.NamedTuple):
         When the oldest record was made that was read (float), None for an empty log.
     suppressed
         What the journal says that it left out of sshd's messages (str).
+    whole
+        Whether all was read that sshd said of those who came (bool): there can be too much of it.
     """
 
     since: float
@@ -61,6 +64,7 @@ class Logs(typing.NamedTuple):
     known: Sequence[Known]
     reaches: float | None
     suppressed: str
+    whole: bool = True
 
 
 def judge(logs: Logs, processes: Mapping[int, Process]) -> Iterator[Verdict]:
@@ -73,7 +77,8 @@ def judge(logs: Logs, processes: Mapping[int, Process]) -> Iterator[Verdict]:
 def _unknown_to_audit(logs: Logs) -> Verdict:
     if logs.reaches is None:
         return unknown("login-unmatched", "the audit log is empty")
-    return verdict("login-unmatched", _told(f"{one.user} (pid {one.pid})" for one in missing(logs)))
+    told = _told(f"{one.user} (pid {one.pid})" for one in missing(logs))
+    return verdict("login-unmatched", told) if told or logs.whole else unknown("login-unmatched", TOO_MUCH)
 
 
 def missing(logs: Logs) -> list[Accepted]:
@@ -89,6 +94,8 @@ def _near(one: Accepted, known: Iterable[Known]) -> bool:
 def _unknown_to_sshd(logs: Logs, processes: Mapping[int, Process]) -> Verdict:
     if not logs.spoken:
         return unknown("accepted-unmatched", "sshd's log has no line of sshd")
+    if not logs.whole:
+        return unknown("accepted-unmatched", TOO_MUCH)
     first, accepted = min(logs.spoken), {one.pid for one in logs.accepted}
     untold = []
     for pid, user in sessions(processes).items():

@@ -16,15 +16,17 @@ import salt.utils.path
 
 from sshtrail_lib.base import opening, text
 from sshtrail_lib.base.minion import Minion
-from sshtrail_lib.coverage import logins
+from sshtrail_lib.coverage import continuity, logins
 from sshtrail_lib.coverage.logins import APART, KINDS, Accepted, Known, Logs
 from sshtrail_lib.policy.arguments import Policy
 from sshtrail_lib.trail import audit_log, reader, sshd_log
 from sshtrail_lib.trail.audit_log import Record
 from sshtrail_lib.trail.sshd_log import Line
 
-#: Bytes of a log's end that are read, and lines of the journal.
-MOST, LINES = 2**20, 5000
+#: Bytes of a log's end that are read as a whole, bytes of it that are searched for who came, and lines of the journal.
+MOST, LARGEST, LINES = 2**20, 2**28, 5000
+#: What sshd says of whom it let in, and lines of a piece of a log that tell from when it is.
+CAME, DATING = b"Accepted ", 50
 TAGS = tuple(word for tag in sshd_log.TAGS for word in ("-t", tag))
 SUPPRESSED = re.compile(r"Suppressed [0-9]+ messages from (?:/system\.slice/)?(?:sshd?(?:@[^ ]*)?\.service|sshd\b)")
 
@@ -42,14 +44,15 @@ def read(minion: Minion, policy: Policy, facility: str, log: str, since: float, 
     """
     until = now - APART
     path = policy["sshd"]["logs"].get(facility, "")
-    lines = _file(path)
+    lines, whole = _file(path, since - APART)
     if not _written_since(path, until):
         # Nobody may write that file any more.
-        lines = [*lines, *_journal(minion, since)]
+        more, whole = _journal(minion, since)
+        lines = [*lines, *more]
     spoken = of_host(sshd_log.lines(lines), os.uname().nodename)
     times = [one.when.timestamp() for one in spoken]
     known, oldest = _known(log, since)
-    found = Logs(since, until, _accepted(spoken), times, known, oldest, _suppressed(minion, since))
+    found = Logs(since, until, _accepted(spoken), times, known, oldest, _suppressed(minion, since), whole)
     if logins.missing(found):
         found = found._replace(accepted=_accepted(genuine(spoken, _entries(minion, since, *TAGS))))
     return found
@@ -100,24 +103,58 @@ def _written_since(path: str, when: float) -> bool:
         return False
 
 
-def _file(path: str) -> list[bytes]:
-    return [*_end(f"{path}.1"), *_end(path)]
+def _file(path: str, since: float) -> tuple[list[bytes], bool]:
+    """Return what a log (str) and the one before it have ``since`` (float; list of bytes), and whether that is all."""
+    (older, untold), (newer, more) = _end(f"{path}.1", since), _end(path, since)
+    return [*older, *newer], not (untold or more)
 
 
-def _end(path: str) -> list[bytes]:
+def _end(path: str, since: float) -> tuple[list[bytes], bool]:
+    """
+    Return the lines of a log's end ``since`` a time (float; list of bytes), and whether there are more (bool).
+
+    Whoever can have sshd say much, as anybody can who tries to log in, pushes what matters away from the end: farther
+    from it only those who came are told, and that something else was said.
+    """
     try:
         with open(path, "rb", opener=opening.regular) as handle:
-            start = max(0, os.fstat(handle.fileno()).st_size - MOST)
-            handle.seek(start)
-            lines = handle.read(MOST).splitlines(keepends=True)
+            size = os.fstat(handle.fileno()).st_size
+            start = max(0, size - MOST)
+            found = _piece(handle, start, size)
+            while start and size - start < LARGEST and not _is_older(found, since):
+                end, start = start, max(0, start - MOST)
+                piece = _piece(handle, start, end)
+                found = [*piece[:DATING], *(line for line in piece[DATING:] if CAME in line), *found]
+            return found, bool(start) and not _is_older(found, since)
     except OSError:
-        return []
-    return lines[1:] if start else lines
+        return [], False
 
 
-def _journal(minion: Minion, since: float) -> Iterator[bytes]:
-    """Yield the messages of sshd in the journal as lines of syslog's."""
-    for entry in filter(_by_root, _entries(minion, since, *TAGS)):
+def _piece(handle: typing.BinaryIO, start: int, end: int) -> list[bytes]:
+    """Return the lines (list of bytes) that begin from one byte on up to another (int each)."""
+    handle.seek(max(0, start - 1))
+    if start:
+        handle.readline()
+    lines = handle.read(max(0, end - handle.tell())) + handle.readline()
+    return lines.splitlines(keepends=True)
+
+
+def _is_older(lines: Sequence[bytes], since: float) -> bool:
+    first = next(sshd_log.lines(lines[:DATING]), None)
+    return first is not None and first.when.timestamp() < since
+
+
+def _journal(minion: Minion, since: float) -> tuple[list[bytes], bool]:
+    """Return the messages of sshd in the journal as lines of syslog's (list of bytes), and whether those are all."""
+    entries = _entries(minion, since, *TAGS)
+    if len(entries) < LINES:
+        return list(_as_lines(entries)), True
+    came = _entries(minion, since, *TAGS, f"--grep=^{CAME.decode()}")
+    return list(_as_lines([*came, *entries])), len(came) < LINES
+
+
+def _as_lines(entries: Iterable[Mapping[str, typing.Any]]) -> Iterator[bytes]:
+    for entry in filter(_by_root, entries):
         pid, message = entry.get("_PID"), entry.get("MESSAGE")
         stamp = entry.get("_SOURCE_REALTIME_TIMESTAMP") or entry.get("__REALTIME_TIMESTAMP") or "0"
         if isinstance(message, str) and str(pid).isdigit() and str(stamp).isdigit():
@@ -151,10 +188,16 @@ def _suppressed(minion: Minion, since: float) -> str:
 
 
 class End(typing.NamedTuple):
-    """The end of an audit ``log`` (str): all that was recorded ``after`` a time (float, seconds since the epoch)."""
+    """
+    The end of an audit ``log`` (str): all that was recorded ``after`` a time (float, seconds since the epoch).
+
+    Or what is in its ``parts`` (sequence of :data:`~sshtrail_lib.coverage.continuity.Part`; None for all): a clock that
+    was set back has new records look old.
+    """
 
     log: str
     after: float
+    parts: Sequence[continuity.Part] | None = None
 
     def records(self, kinds: Iterable[str]) -> list[Record]:
         """Return the records of some ``kinds`` (iterable of str), in their order."""
@@ -162,7 +205,7 @@ class End(typing.NamedTuple):
 
     def reaches(self) -> float | None:
         """Return when the oldest record was made (float), None where there is none."""
-        lines = (line for piece in reader.pieces(*self) for line in piece.splitlines())
+        lines = (line for piece in self._pieces() for line in piece.splitlines())
         return next((float(one.seconds) for line in lines if (one := audit_log.record(line))), None)
 
     def title(self, about: Record) -> str | None:
@@ -180,10 +223,18 @@ class End(typing.NamedTuple):
         """Return the executable (str) of what a record came of, as :meth:`title`; empty where that was not recorded."""
         return next((one.text("exe") or "" for one in self._event(about) if one.type == "SYSCALL"), "")
 
+    def actor(self, about: Record) -> tuple[str, str]:
+        """Return which process a record came of (two str: its number and executable), empty ones as :meth:`program`."""
+        calls = [one for one in self._event(about) if one.type == "SYSCALL"]
+        return next(((one.text("pid") or "", one.text("exe") or "") for one in calls), ("", ""))
+
     def without(self, events: Collection[bytes]) -> set[bytes]:
         """Return those of the ``events`` (bytes, as records name them) that are not there (set of bytes)."""
-        known = {one for piece in reader.pieces(*self) for one in events if one in piece} if events else set()
+        known = {one for piece in self._pieces() for one in events if one in piece} if events else set()
         return {*events} - known
+
+    def _pieces(self) -> Iterator[bytes]:
+        return reader.pieces(self.log, self.after) if self.parts is None else continuity.pieces(self.parts)
 
     def _event(self, about: Record) -> list[Record]:
         lines = self._marked([b"%d.%03d:%d):" % (about.seconds, about.milliseconds, about.serial)])
@@ -191,7 +242,7 @@ class End(typing.NamedTuple):
 
     def _marked(self, marks: Sequence[bytes]) -> Iterator[bytes]:
         """Yield the lines that hold one of the ``marks``: to search is a tenth of the cost of taking lines apart."""
-        for piece in reader.pieces(*self):
+        for piece in self._pieces():
             found = {start: line for mark in marks for start, line in audit_log.marked(piece, mark)}
             yield from (found[start] for start in sorted(found))
 

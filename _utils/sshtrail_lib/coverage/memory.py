@@ -52,6 +52,12 @@ class Memory(typing.NamedTuple):
     held, counted
         How many rules some of the kernel's lists had (dict of str to int), and when (float, seconds since the epoch), 0
         for never.
+    serial
+        The highest number that the log had of an event in this boot (int), 0 when nobody has looked.
+    digest
+        Of what the log was (str), empty likewise.
+    rotated
+        What the rotated logs were: their bytes, when they were written last, and how they begin, by their inodes.
     """
 
     boot: str = ""
@@ -67,6 +73,9 @@ class Memory(typing.NamedTuple):
     place: str = ""
     held: Mapping[str, int] = {}
     counted: float = 0.0
+    serial: int = 0
+    digest: str = ""
+    rotated: Mapping[str, Sequence[typing.Any]] = {}
 
 
 def read(value: typing.Any) -> Memory:
@@ -87,7 +96,10 @@ def read(value: typing.Any) -> Memory:
         found = Memory(str(value["boot"]), lost, loss or None, since, whole, *times, log, began)
         held = {str(name): int(count) for name, count in value.get("held", {}).items()}
         found = found._replace(held=held, counted=float(value.get("counted", 0)))
-        return found._replace(given=given, place=str(value.get("place", "")))
+        found = found._replace(given=given, place=str(value.get("place", "")))
+        rotated = {str(one): [int(was[0]), int(was[1]), str(was[2])] for one, was in value.get("rotated", {}).items()}
+        serial, digest = int(value.get("serial", 0)), str(value.get("digest", ""))
+        return found._replace(serial=serial, digest=digest, rotated=rotated)
     except (TypeError, KeyError, ValueError, AttributeError, IndexError):
         return Memory()
 
@@ -111,7 +123,7 @@ def lost(memory: Memory, boot: str, count: int, now: float) -> Memory:
     What was lost before anybody looked is not known by its time, and not told.
     """
     if memory.boot != boot or memory.lost is None:
-        return memory._replace(boot=boot, lost=count, loss=None, places={}, given=(), counted=0.0)
+        return memory._replace(boot=boot, lost=count, loss=None, places={}, given=(), counted=0.0, serial=0)
     # A counter that is lower was set back (auditctl --reset-lost), and counts anew.
     fresh = count - memory.lost if count >= memory.lost else count
     if fresh:

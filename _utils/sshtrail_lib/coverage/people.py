@@ -121,10 +121,13 @@ class People(typing.NamedTuple):
         From when on it certainly did (float, likewise).
     forced, services
         What ForceCommand and PAMServiceName have for some or for all (tuples of str).
-    untold
-        Where somebody can come, and nothing tells what is started then (tuple of str).
+    untold, owned
+        Where somebody can come, and nothing tells what is started then (tuples of str); what is started at the second
+        has the login id of whoever wants it there.
     replaced
         Which keywords have sshd serve connections by another program than its own (tuple of str).
+    bare
+        What starts a shell at the next boot that asks nobody who he is (tuple of str).
     given
         Processes that gave up their login ids: ``(pid, when, what is told of it)`` (sequence of (int, float, str)).
     """
@@ -144,6 +147,8 @@ class People(typing.NamedTuple):
     untold: tuple[str, ...] = ()
     replaced: tuple[str, ...] = ()
     given: Sequence[tuple[int, float, str]] = ()
+    owned: tuple[str, ...] = ()
+    bare: tuple[str, ...] = ()
 
 
 def judge(people: People) -> Iterator[Verdict]:
@@ -260,6 +265,10 @@ def _strangers(people: People) -> Iterator[Verdict]:
         told = "what is started when somebody comes cannot be told"
         yield unknown("other-way-in", f"{told}: {', '.join(people.untold)}", hides=people.audited)
         return
+    if people.owned and not found:
+        told = "what is started when somebody comes has the login id of who wants it there, and cannot be told"
+        yield unknown("other-way-in", f"{told}: {', '.join(people.owned)}")
+        return
     yield from found or [Verdict("other-way-in", True)]
 
 
@@ -296,16 +305,25 @@ def _other_doors(people: People) -> Iterator[Verdict]:
         by_pam = _gives_shells(door)
         if by_pam is None:
             continue
-        told = f"{_who(door)} listens at {', '.join(door.places)}"
+        told = f"{_who(door)} {_where(door)}"
         # A program that somebody started in his session has his login id, and what it starts too.
         hidden = people.audited and not by_pam and door.process.login == UNSET
         yield Verdict("other-way-in", False, told, since=door.process.started, hides=hidden)
 
 
+def _where(door: Door) -> str:
+    return f"listens at {', '.join(door.places)}" if door.places else "gives shells to those who come by its network"
+
+
 def _gives_shells(door: Door) -> bool | None:
     """Tell whether who comes to a door is known to PAM; None for one that gives no shells."""
     started = demand.begun(demand.Started(door.process.program or door.process.comm, door.process.argv, door.by))
-    name, arguments = called(started.program, started.argv)
+    name, arguments = demand.name_of(started)
+    if any(place.rpartition(":")[2] in demand.ENGINES.get(name, ()) for place in door.places):
+        return False
+    if name == demand.TAILSCALE:
+        # It is a door only where its settings say so: ways.
+        return None if door.places else False
     if name in demand.TOLD:
         return False if any(map(demand.TOLD[name].search, arguments)) else None
     if door.by and name in demand.SHELLS and _speaks(door, started):
@@ -410,8 +428,9 @@ def _unknown_shells(people: People) -> Verdict:
         for one in people.processes.values()
         if one.login == UNSET and one.terminal and (one.transient or _types(one.program, one.argv))
     ]
-    told = "; ".join(f"{_shown(one)}{f' in {one.group}' if one.group else ''}" for one in shells)
-    return verdict("shell-without-login", told, since=shells[0].started if shells else None)
+    told = [f"{_shown(one)}{f' in {one.group}' if one.group else ''}" for one in shells]
+    told += [f"{path} starts one at the next boot, at a terminal of the console" for path in people.bare]
+    return verdict("shell-without-login", "; ".join(told), since=shells[0].started if shells else None)
 
 
 def _sftp(people: People) -> Verdict:

@@ -14,7 +14,7 @@ import time
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from sshtrail_lib.base import processes, sockets
+from sshtrail_lib.base import opening, processes, sockets
 from sshtrail_lib.coverage.marks import FREEZERS, NEARLY, SSHD, STOPPED, UNSET, cut, interrupted, user_of
 
 #: Processes of sessions that are looked at: more would take longer than a tick may.
@@ -68,7 +68,12 @@ def take(watched: Watched, status: Mapping[str, int] | None) -> Pulse:
     return {
         "doors": doors,
         "auditd": _auditd(status["pid"]),
-        "log": [_stat(watched.log), _stat(place), room(place, watched.least)],
+        "log": [
+            _stat(watched.log),
+            _stat(place),
+            room(place, watched.least),
+            *map(opening.fixed, (watched.log, place)),
+        ],
         "lost": status["lost"],
         "full": bool(status["backlog_limit"]) and status["backlog"] > NEARLY * status["backlog_limit"],
         "sessions": lost,
@@ -129,9 +134,14 @@ def _terminals() -> list[str]:
 
 
 def _of_systemd(pid: int = 1) -> list[list[int]]:
-    """Return where systemd (a process, int) waits for whom no network brings: in the place of a port, and inode."""
-    held = {f"socket:[{one.inode}]": one.inode for one in sockets.local()}
-    return [[0, held[link]] for link in (processes.links(pid) if held else ()) if link in held]
+    """
+    Return where systemd (a process, int) waits for whom no network brings, and anybody for who comes by VSOCK: in the
+    place of a port, and inode.
+    """
+    local = sockets.local()
+    held = {f"socket:[{one.inode}]": one.inode for one in local}
+    found = {held[link] for link in (processes.links(pid) if held else ()) if link in held}
+    return [[0, inode] for inode in sorted(found | {one.inode for one in local if one.place.startswith("vsock:")})]
 
 
 def _auditd(pid: int) -> list[typing.Any]:

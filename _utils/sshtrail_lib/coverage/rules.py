@@ -45,6 +45,8 @@ class Rules(typing.NamedTuple):
         A rule as a line (callable: bytes → str).
     execs
         As for :func:`sshtrail_lib.rules.overlap.collide`.
+    unmatched
+        The system calls that the kernel takes, and no rule can match (str), empty for none.
     """
 
     held: Sequence[bytes]
@@ -53,6 +55,7 @@ class Rules(typing.NamedTuple):
     asked: bool
     lines: Callable[[bytes], str]
     execs: Callable[[int], int]
+    unmatched: str = ""
 
 
 def judge(rules: Rules) -> Iterator[Verdict]:
@@ -73,6 +76,9 @@ def _commands(rules: Rules) -> Verdict:
     always = [rule for rule in rules.held if _records(rule)]
     missing = [name for name, probe in rules.probes.items() if not any(overlap.covers(rule, probe) for rule in always)]
     told = f"no rule of the kernel records {', '.join(missing)} of every login session" if missing else ""
+    if rules.unmatched and not told:
+        why = f"the kernel takes system calls of {rules.unmatched}, which no rule can match"
+        return unknown("commands-unruled", f"{why}: a program that is made for them runs others unrecorded")
     return verdict("commands-unruled", told)
 
 

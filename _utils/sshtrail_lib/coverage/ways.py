@@ -9,13 +9,13 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import salt.utils.systemd
 from salt.exceptions import CommandExecutionError, SaltException
 
 from sshtrail_lib.auditd import daemon as auditd_daemon
-from sshtrail_lib.base import files, processes, sockets
+from sshtrail_lib.base import files, opening, processes, sockets
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.coverage import demand
 from sshtrail_lib.coverage.marks import DELETED, LISTENS, SSHD, UNSET, called, user_of
@@ -28,8 +28,10 @@ from sshtrail_lib.sshd import running as sshd_running
 from sshtrail_lib.sshd import started as sshd_started
 from sshtrail_lib.sshd.commandline import CommandLine
 
-#: Majors of the terminals that people sit at through the network: Unix98 pseudo terminals.
-PSEUDO = range(136, 144)
+#: Where the units are that systemd starts at the next boot, and what starts a shell then that asks nobody who he is:
+#: systemd-debug-generator(8).
+WANTED = ("/etc/systemd/system/*.wants/", "/run/systemd/generator*/*.wants/")
+BARE = "debug-shell.service"
 #: Where systemd keeps the units that somebody made for the moment.
 TRANSIENT = "/run/systemd/transient"
 #: What PAM's part in a login is made of.
@@ -45,6 +47,8 @@ _PORT = re.compile(r"^(?:vsock|[0-9.]+|\[[^]]*\]):.*[0-9]$")
 ASKING = 30.0
 #: What processes of one host share, of which a container has its own: either will do.
 NAMESPACES = ("mnt", "uts")
+#: Bytes of a file of settings that are read.
+MOST = 2**20
 
 
 def people(minion: Minion, policy: Policy) -> People:
@@ -54,13 +58,13 @@ def people(minion: Minion, policy: Policy) -> People:
     asked = {name.lower(): str(value) for name, value in policy["sshd"]["config"].items() if value is not None}
     owners = _owners(everybody)
     servers, doors = _listening(minion, policy["sshd"]["path"], everybody, owners)
-    awaited, untold = _awaited(minion, everybody, owners)
+    awaited, untold, owned = _awaited(minion, everybody, owners)
     more, others = _as_ways(minion, policy["sshd"]["path"], awaited)
     quiet = _quiet(minion, policy["sshd"]["path"])
-    ways = ((*servers, *more), (*doors, *others))
-    found = People(*ways, keywords, quiet, asked, everybody, _defaults(), policy["audit"], untold=untold)
+    ways = ((*servers, *more), (*doors, *others, *_agents(everybody, {one.process.pid for one in doors})))
+    found = People(*ways, keywords, quiet, asked, everybody, _defaults(), policy["audit"], untold=untold, owned=owned)
     forced, services = (_written(minion, policy["sshd"]["path"], name) for name in ("ForceCommand", "PAMServiceName"))
-    return found._replace(forced=forced, services=services, replaced=_replaced(minion, keywords))
+    return found._replace(forced=forced, services=services, replaced=_replaced(minion, keywords), bare=_bare())
 
 
 def _replaced(minion: Minion, keywords: Mapping[str, object]) -> tuple[str, ...]:
@@ -68,6 +72,35 @@ def _replaced(minion: Minion, keywords: Mapping[str, object]) -> tuple[str, ...]
     named = {name: str(keywords[name.lower()]) for name in PROGRAMS if keywords.get(name.lower())}
     own = sshd_oracle.daemon(minion).defaults if named else {}
     return tuple(f"{name} {path}" for name, path in named.items() if name in own and not _same(path, own[name][0]))
+
+
+def _bare() -> tuple[str, ...]:
+    """Return by which links systemd starts a shell at the next boot that asks nobody who he is (tuple of str)."""
+    return tuple(path for place in WANTED for path in sorted(glob.glob(f"{place}{BARE}")))
+
+
+def _agents(everybody: Mapping[int, Process], known: Collection[int]) -> Iterator[Door]:
+    """Yield what lets people in without listening on this host, beside the ``known`` (collection of int)."""
+    for one in everybody.values():
+        name = demand.name_of(demand.Started(one.program, one.argv, ""))[0]
+        if (name in demand.AGENTS and one.pid not in known) or (name == demand.TAILSCALE and _by_tailscale(one)):
+            yield Door(one, ())
+
+
+def _by_tailscale(one: Process) -> bool:
+    words = [word.partition("=") for word in one.argv]
+    pairs = zip(words, [*one.argv[1:], ""], strict=True)
+    path = next((value or after for (name, _, value), after in pairs if name.lstrip("-") == "state"), "")
+    return _is_believed(one) and demand.tailscale_ssh(_short(path or demand.TAILSCALE_STATE))
+
+
+def _short(path: str) -> str:
+    """Return what is in a small regular file (str), empty where it is none."""
+    try:
+        with open(path, "rb", opener=opening.regular) as handle:
+            return handle.read(MOST).decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def _effective(minion: Minion, path: str) -> dict[str, object]:
@@ -181,7 +214,7 @@ def process(pid: int, origin: float) -> Process | None:
         return None
     started = origin + int(fields[19]) / os.sysconf("SC_CLK_TCK")
     shown, program, argv = processes.comm(pid).decode("utf-8", "replace"), _program(pid), processes.argv(pid)
-    terminal, group, transient = int(fields[4]) >> 8 & 0xFFF in PSEUDO, "", False
+    terminal, group, transient = int(fields[4]) > 0, "", False
     if login == UNSET and (terminal or called(program, argv)[0] in demand.SHELLS):
         group = _group(pid)
         transient = _is_transient(group)
@@ -316,6 +349,7 @@ def _owners(pids: Iterable[int]) -> dict[int, tuple[str, ...]]:
         if network not in networks:
             networks.add(network)
             held |= {f"socket:[{one.inode}]": f"{_shown(one.address)}:{one.port}" for one in _heard(pid, network)}
+            held |= {f"socket:[{one.inode}]": one.place for one in sockets.without_connections(pid)}
     found = {pid: tuple(held[link] for link in processes.links(pid) if link in held) for pid in sorted(pids)}
     return {pid: places for pid, places in found.items() if places}
 
@@ -383,10 +417,14 @@ def _same(one: str, other: str) -> bool:
 
 def _awaited(
     minion: Minion, everybody: Mapping[int, Process], owners: Mapping[int, tuple[str, ...]]
-) -> tuple[list[Door], tuple[str, ...]]:
-    """Return what will be started when somebody comes, and where nothing tells what (list, tuple of str)."""
+) -> tuple[list[Door], tuple[str, ...], tuple[str, ...]]:
+    """
+    Return what will be started when somebody comes (list), and where nothing tells what (two tuples of str): in the
+    second it has the login id of who has logged in and wants it there.
+    """
     found: list[Door] = []
     untold: list[str] = []
+    owned: list[str] = []
     for pid, places in owners.items():
         one = everybody[pid]
         name, arguments = called(one.program, one.argv)
@@ -399,12 +437,12 @@ def _awaited(
             known = [_door(one, told, at) for at, told in _by_systemd(minion)]
             found += known
             # An address may be written in two ways, its port in one; what is only this host's, systemd has for itself.
-            ports = {place.rpartition(":")[2] for door in known for place in door.places}
+            ports = {place.rpartition(":")[2] for door in known for place in door.places if place[:4] != "udp:"}
             untold += [place for place in _reached(places) if place.rpartition(":")[2] not in ports]
         elif name == "systemd":
             # That of somebody who has logged in, which his own bus alone could ask.
-            untold += _reached(places)
-    return found, tuple(untold)
+            (untold if one.login == UNSET else owned).extend(_reached(places))
+    return found, tuple(untold), tuple(owned)
 
 
 def _reached(places: Iterable[str]) -> list[str]:

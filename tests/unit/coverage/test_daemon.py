@@ -75,6 +75,7 @@ WAYS = {
     "everybody's directory": (log(directory=DIRECTORY._replace(mode=0o777)), "log-exposed"),
     "a group's directory": (log(directory=DIRECTORY._replace(mode=0o775)), "log-exposed"),
     "no room": (log(room="full"), "log-volume-low"),
+    "memory": (log(volatile="/var/log/audit is a tmpfs, which is in memory alone"), "log-volatile"),
     "little room": (log(room="low"), "log-volume-low"),
 }
 
@@ -103,6 +104,11 @@ def test_what_has_ended_and_what_is_stopped_is_told_so():
 def test_a_kernel_that_does_not_answer_is_no_finding():
     verdicts = list(daemon.judge(WELL._replace(status=None, error="no audit here")))
     assert [(one.check, one.holds) for one in verdicts] == [("audit-off-at-boot", True), ("audit-disabled", None)]
+
+
+def test_a_volume_that_is_not_shown_cannot_be_told():
+    [one] = [one for one in daemon.judge(log(volatile=None)) if one.check == "log-volatile"]
+    assert one.holds is None and one.evidence
 
 
 def test_a_log_that_is_behind_cannot_be_told():

@@ -80,8 +80,8 @@ def test_what_sockets_start():
     assert demand.units(SOCKETS) == [
         Unit("ssh@sshtrail.service", ("[::]:22", "/run/ssh"), "ssh.socket"),
         Unit("cups.service", ("/run/cups/cups.sock",), "cups.socket"),
-        Unit("web.service", ("127.0.0.1:8022",), "web.socket"),
-        Unit("web-extra.service", ("127.0.0.1:8022",), "web.socket"),
+        Unit("web.service", ("127.0.0.1:8022", "udp:127.0.0.1:8022"), "web.socket"),
+        Unit("web-extra.service", ("127.0.0.1:8022", "udp:127.0.0.1:8022"), "web.socket"),
     ]
 
 
@@ -239,6 +239,7 @@ def test_the_table_of_inetd():
     assert [*map(demand.begun, demand.inetd(INETD))] == [
         Started("/usr/sbin/sshd", ("sshd", "-i", "-f", "/etc/ssh/other"), "inetd's ssh"),
         Started("/usr/sbin/in.telnetd", ("/usr/sbin/in.telnetd", "-h"), "inetd's telnet"),
+        Started("/usr/sbin/tcpd", ("/usr/sbin/in.talkd",), "inetd's talk"),
         Started("/bin/sh", ("sh",), "inetd's bare"),
     ]
 
@@ -248,3 +249,21 @@ def test_the_files_of_xinetd():
         Started("/usr/sbin/sshd", ("/usr/sbin/sshd", "-i", "-o", "UsePAM=no"), "xinetd's ssh"),
         Started("/bin/sh", ("/bin/sh", "-i"), "xinetd's shell"),
     ]
+
+
+@pytest.mark.parametrize(
+    "everywhere,found",
+    [
+        ("", ""),
+        ("# /usr/lib/x86_64-linux-gnu/libaudit.so.1.0.0\n", ""),
+        ("/usr/lib/libother.so\n", ""),
+        ("/usr/lib/libother.so:/x/libaudit.so.1.0.0 # x\n", "/etc/ld.so.preload, and has /usr/lib64/libaudit.so.1.0.0"),
+    ],
+)
+def test_a_library_that_every_program_gets(everywhere, found):
+    assert demand.preloaded(everywhere, MAPS.format("/usr/lib64").splitlines()) == found
+
+
+@pytest.mark.parametrize("state", ["", "{}", "[]", '{"_current-profile": "eA=="}', '{"_current-profile": 7}'])
+def test_settings_of_tailscale_that_tell_nothing(state):
+    assert not demand.tailscale_ssh(state)

@@ -35,6 +35,17 @@ OPEN = {
     "no task": [(20, LOADED.format("(null)", 1)), (23, GONE.format("(null)", 1))],
     "the rule of the commands": [(20, GONE.format(COMMANDS, 4)), (22, LOADED.format(COMMANDS, 4))],
     "all rules": [(20, GONE.format(COMMANDS, 4)), (20, GONE.format(OTHER, 4)), (26, LOADED.format(COMMANDS, 4))],
+    "all rules loaded anew": [
+        (20, GONE.format(COMMANDS, 4)),
+        (20, GONE.format(OTHER, 4)),
+        (20.2, LOADED.format(COMMANDS, 4)),
+    ],
+    # Whoever adds some other rule with the same key first.
+    "a rule after another one": [
+        (19.9, LOADED.format(COMMANDS, 4)),
+        (20, GONE.format(COMMANDS, 4)),
+        (20.2, LOADED.format(COMMANDS, 4)),
+    ],
     "an id that was given up": [(20, LOGIN.format(77, 1001, UNSET))],
 }
 CLOSED = {
@@ -42,14 +53,8 @@ CLOSED = {
     "a rule that stands": [(20, LOADED.format("(null)", 5))],
     "another list": [(20, LOADED.format("(null)", 4)), (23, GONE.format("(null)", 4))],
     "a rule that is gone": [(20, GONE.format(COMMANDS, 4))],
-    "all rules loaded anew": [
-        (20, GONE.format(COMMANDS, 4)), (20, GONE.format(OTHER, 4)), (23.5, LOADED.format(COMMANDS, 4)),
-    ],
     "a policy that was taken off for a while": [
         (20, BY_NOBODY[0]), (20, BY_NOBODY[1]), (90, LOADED.format(COMMANDS, 4)),
-    ],
-    "a rule that moved": [
-        (20, LOADED.format(COMMANDS, 4)), (20.1, GONE.format(COMMANDS, 4)), (30, LOADED.format(COMMANDS, 4)),
     ],
     "another rule": [(20, GONE.format(OTHER, 4)), (30, LOADED.format(OTHER, 4))],
     "an id that is set": [(20, LOGIN.format(77, UNSET, 1001))],
@@ -132,6 +137,7 @@ NOBODYS = [(when, one.replace("auid=1001", f"auid={UNSET}")) for when, one in BO
         (BOTH, None, True),
         (BOTH, "auditctl -a always,exit -F path=/etc/nevermore", False),
         (BOTH, "/sbin/auditctl -R /etc/audit/audit.rules", False),
+        (BOTH, "auditctl -R /run/file", True),
         (BOTH, "", False),
         # All rules were loaded anew; a service has no login; it stands still.
         (AGAIN, None, False),
@@ -143,6 +149,7 @@ def test_a_rule_that_hid_among_those_that_record(records, title, told):
     known = list(audit_log.records(lines(*records)))
     found = [one.told for one in gaps.find(known, 10.0, {"ssh_commands"}, (), lambda record: title)]
     assert [("on the list exit for 3 s" in one, "login id 1001" in one) for one in found] == [(True, True)] * told
+    assert interrupted(b"\n".join(lines(*records)) + b"\n")
 
 
 GAVE, AGAIN_SAME = (20, LOGIN.format(77, 1001, UNSET)), (20.1, LOGIN.format(77, UNSET, 1001))
@@ -172,28 +179,58 @@ def test_a_login_id_that_was_changed_by_what_lets_nobody_in(records, told):
 
 
 SHORT = [(20, GONE.format(COMMANDS, 4)), (20.01, LOADED.format(COMMANDS, 4))]
-SERVICES = [(when, one.replace("auid=1001", f"auid={UNSET}")) for when, one in SHORT]
+LONG = [SHORT[0], (26, LOADED.format(COMMANDS, 4))]
+MOVED = [(19.9, LOADED.format(COMMANDS, 4)), (20, GONE.format(COMMANDS, 4)), (30, LOADED.format(COMMANDS, 4))]
+ALL = [(20, GONE.format(OTHER, 4))]
+THE_FILE, ITS_OWN, TAKES_ALL = "/sbin/auditctl -R /etc/audit/audit.rules", "/usr/bin/salt-minion -d", "auditctl -D"
+TAKES_ONE = "auditctl -d always,exit -F arch=b64 -S execve -k ssh_commands"
+ENDED = [(18, "DAEMON_END T: op=terminate auid=0 uid=0 ses=4294967295 pid=1 subj=x res=success")]
+BY_SALT, BY_HAND = ("7", "/usr/bin/python3.11"), ("7", "/usr/sbin/auditctl")
+
+
+def by_nobody(records):
+    return [(when, one.replace("auid=1001", f"auid={UNSET}")) for when, one in records]
 
 
 @pytest.mark.parametrize(
-    "records,title,told",
+    "records,title,actor,told",
     [
-        (SHORT, "auditctl -d always,exit -F arch=b64 -S execve -k ssh_commands", True),
-        (SHORT, "/usr/sbin/auditctl -D", True),
-        (SHORT, "/sbin/auditctl -R /etc/audit/audit.rules", False),
-        (SHORT, "/usr/bin/salt-minion -d", False),
-        (SHORT, None, False),
-        # A service that ends takes all away.
-        (SERVICES, "/usr/sbin/auditctl -D", False),
-        (SERVICES, "auditctl -d always,exit -F arch=b64 -S execve -k ssh_commands", True),
-        (SHORT[:1], "/usr/sbin/auditctl -D", False),
-        ([(when - 15, one) for when, one in SHORT], "/usr/sbin/auditctl -D", False),
+        # Whoever has logged in: no command was recorded meanwhile, however short that is.
+        (SHORT, TAKES_ONE, BY_HAND, True),
+        (SHORT, TAKES_ALL, BY_HAND, True),
+        (SHORT, THE_FILE, BY_HAND, True),
+        (SHORT, None, BY_HAND, True),
+        (ALL + SHORT, THE_FILE, BY_HAND, True),
+        (ALL + SHORT, "auditctl -R /dev/stdin", BY_HAND, True),
+        (MOVED, TAKES_ONE, BY_HAND, True),
+        # A policy that is changed by hand: new rules come first.
+        (SHORT, ITS_OWN, BY_SALT, False),
+        (MOVED, ITS_OWN, BY_SALT, False),
+        (LONG, ITS_OWN, BY_SALT, True),
+        # Of a service: the file is loaded anew, or all is taken away at the end.
+        (by_nobody(ALL + SHORT), THE_FILE, BY_HAND, False),
+        (by_nobody(ALL + LONG), THE_FILE, BY_HAND, True),
+        (by_nobody(ALL + SHORT), "auditctl -R /run/file", BY_HAND, True),
+        (by_nobody(ENDED + ALL + SHORT), TAKES_ALL, BY_HAND, False),
+        (by_nobody(ENDED + ALL + LONG), TAKES_ALL, BY_HAND, True),
+        (by_nobody(ALL + SHORT), TAKES_ALL, BY_HAND, True),
+        (by_nobody([(when - 8, one) for when, one in ENDED] + ALL + SHORT), TAKES_ALL, BY_HAND, True),
+        (by_nobody(SHORT), TAKES_ONE, BY_HAND, True),
+        (by_nobody(SHORT), ITS_OWN, BY_SALT, False),
+        (by_nobody(LONG), ITS_OWN, BY_SALT, True),
+        (by_nobody(ALL + LONG), ITS_OWN, BY_SALT, False),
+        # It does not come again; it was before the last look.
+        (SHORT[:1], TAKES_ALL, BY_HAND, False),
+        ([(when - 15, one) for when, one in SHORT], TAKES_ALL, BY_HAND, False),
     ],
 )
-def test_a_rule_that_somebody_took_away_for_a_moment(records, title, told):
+def test_a_rule_that_was_taken_away_for_a_moment(records, title, actor, told):
     known = list(audit_log.records(lines(*records)))
-    found = [one.told for one in gaps.find(known, 10.0, {"ssh_commands"}, (), lambda record: title)]
-    assert ["a rule with the key ssh_commands was gone for 0 s" in one for one in found] == [True] * told
+    found = [
+        one.told
+        for one in gaps.find(known, 10.0, {"ssh_commands"}, (), lambda _: title, lambda _: True, lambda _: actor)
+    ]
+    assert ["a rule with the key ssh_commands was gone for" in one for one in found] == [True] * told
 
 
 def test_what_began_in_the_second_of_the_last_look():
@@ -208,3 +245,49 @@ def test_a_list_on_which_the_policy_allows_rules():
 def test_a_login_calls_for_no_look():
     assert not interrupted(b"\n".join(lines((20, LOGIN.format(77, UNSET, 1001)))) + b"\n")
     assert not interrupted(b"type=USER msg=audit(1.0:1): text='type=CONFIG_CHANGE op=add_rule'\n")
+
+
+CALL = 'type=SYSCALL msg=audit(1.0:1): arch=c000003e syscall=257 auid=1001 comm="x" exe="{}" subj=x key="{}"\n'
+
+
+@pytest.mark.parametrize(
+    "program,key,looks",
+    [
+        ("/usr/bin/dash", "audit_logs", True),
+        ("/tmp/auditd", "audit_logs", True),
+        # auditd itself rotates; who reads is another key's.
+        ("/usr/sbin/auditd", "audit_logs", False),
+        ("/usr/bin/dash", "audit_access", False),
+    ],
+)
+def test_who_opens_a_log_to_write_in_it_calls_for_a_look(program, key, looks):
+    other = 'type=PATH msg=audit(1.0:1): item=0 name=" key=audit_logs"\n'
+    assert interrupted((other + CALL.format(program, key)).encode()) == looks
+    assert not interrupted(other.encode())
+
+
+START = (
+    'USER_START T: pid=7 uid=0 auid={} ses=3 subj=x msg=\'op=PAM:session_open grantors=pam_unix acct="alice" '
+    'exe="{}" hostname=192.0.2.1 addr=192.0.2.1 terminal=ssh res={}\''
+)
+
+
+@pytest.mark.parametrize(
+    "when,auid,program,res,told",
+    [
+        (20, UNSET, "/usr/sbin/sshd", "success", True),
+        (20, UNSET, "/usr/lib/openssh/sshd-session", "success", True),
+        (20, 1001, "/usr/sbin/sshd", "success", False),
+        (20, UNSET, "/usr/sbin/sshd", "failed", False),
+        (9, UNSET, "/usr/sbin/sshd", "success", False),
+        # A service that becomes somebody has none, and needs none.
+        (20, UNSET, "/usr/bin/su", "success", False),
+        (20, UNSET, "/usr/sbin/sshd-like", "success", False),
+    ],
+)
+def test_a_session_without_a_login_id(when, auid, program, res, told):
+    log = lines((when, START.format(auid, program, res)))
+    found = [one.told for one in gaps.without_login(audit_log.records(log), 10.0)]
+    assert ["sshd (pid 7) opened for alice at 1970-01-01T00:00:20" in one for one in found] == [True] * told
+    assert interrupted(log[0] + b"\n") or not told
+    assert not interrupted(lines((20, START.format(1001, program, res)))[0] + b"\n")

@@ -57,3 +57,11 @@ def test_a_login_that_two_logs_of_sshd_have_is_named_once():
 
 def test_messages_that_the_journal_left_out():
     assert set(found(LOGS._replace(suppressed="Suppressed 7 messages from ssh.service"))) == {"messages-suppressed"}
+
+
+def test_a_log_of_sshd_that_is_too_long_to_be_read():
+    verdicts = list(logins.judge(LOGS._replace(accepted=[], whole=False), {71: SESSION}))
+    told = {one.check: (one.holds, one.evidence) for one in verdicts}
+    assert told["login-unmatched"] == told["accepted-unmatched"] == (None, logins.TOO_MUCH)
+    # What was read tells all the same.
+    assert found(LOGS._replace(known=[], whole=False)) == {"login-unmatched": "alice (pid 70)"}

@@ -125,3 +125,50 @@ def test_what_was_recorded_before_a_burst_of_records(unmatched):
     burst = "".join(map(call.format, range(9, 40_000)))
     assert unmatched(OWN, burst=burst) == []
     assert unmatched([*OWN, line(82, CAME.format("eve"))], burst=burst) == ["eve"]
+
+
+def test_what_was_said_before_a_flood_of_refusals(unmatched):
+    """Anybody can have sshd say megabytes: who came before that is found all the same, and who is known is known."""
+    flood = [line(9, f"Invalid user x{number} from 192.0.2.9 port 50022", ago=450) for number in range(40_000)]
+    assert sum(map(len, flood)) > 3 * logs.MOST
+    before = [line(60, LEFT.format("carol"), ago=1500)]
+    assert unmatched([*before, *OWN, *flood]) == []
+    assert unmatched([*before, *OWN, line(82, CAME.format("eve")), *flood, line(70, LEFT.format("alice"))]) == ["eve"]
+
+
+def test_a_log_that_is_read_to_where_the_last_look_was(tmp_path, monkeypatch):
+    monkeypatch.setattr(logs, "MOST", 10_000)
+    log = tmp_path / "auth.log"
+    old = [line(60, LEFT.format("carol"), ago=ago) for ago in range(9000, 5000, -4)]
+    new = [line(9, f"Invalid user x{number} from 192.0.2.9 port 50022") for number in range(1000)]
+    log.write_text("".join([*old, line(82, CAME.format("eve")), *new]))
+    found, more = logs._end(str(log), NOW - 1000)
+    # Nothing of what was said long before, but for a piece of it.
+    assert sum(b"carol" in one for one in found) < 200 and not more
+    assert [one for one in found if b"Accepted" in one] == [line(82, CAME.format("eve")).encode()]
+    assert logs._file(str(log), NOW - 1000)[1]
+    monkeypatch.setattr(logs, "LARGEST", 50_000)
+    assert logs._end(str(log), NOW - 1000)[1] and not logs._file(str(log), NOW - 1000)[1]
+    # A log that is all younger was begun since; what was before it is in the one before.
+    log.write_text("".join(new[:10]))
+    assert logs._end(str(log), NOW - 1000) == ([one.encode() for one in new[:10]], False)
+    (tmp_path / "auth.log.1").write_text("".join([line(82, CAME.format("eve")), *new]))
+    assert not logs._file(str(log), NOW - 1000)[1]
+    assert logs._end(str(tmp_path / "none"), NOW) == ([], False)
+
+
+def test_a_journal_that_is_too_long_is_asked_for_those_who_came(monkeypatch):
+    flood = [entry(9, f"Invalid user x{number} from 192.0.2.9 port 50022") for number in range(logs.LINES)]
+    came, asked = [entry(82, CAME.format("eve"))], []
+
+    def entries(minion, since, *how):
+        asked.append(how[-1])
+        return flood if how[-1] == logs.TAGS[-1] else came
+
+    monkeypatch.setattr(logs, "_entries", entries)
+    lines, whole = logs._journal(None, 1.0)
+    assert whole and asked[-1] == "--grep=^Accepted " and sum(b"Accepted" in one for one in lines) == 1
+    came *= logs.LINES
+    assert not logs._journal(None, 1.0)[1]
+    flood.pop()
+    assert logs._journal(None, 1.0)[1]

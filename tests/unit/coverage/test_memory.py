@@ -14,10 +14,11 @@ SEEN = Memory("boot", 5, None, {"rate-limited rate_limit is 1": 50.0}, {"rule": 
 LATER = SEEN._replace(
     looked=60.0, log=(2, 900, "type=A"), judged=50.0, began=40.0, given=((7, 9.5, "x"),), place="/var/log/x"
 )
+LATEST = LATER._replace(serial=70, digest="ab", rotated={"7": [900, 5, "type=A"]})
 
 
 @pytest.mark.parametrize(
-    "one", [Memory(), SEEN, SEEN._replace(loss=Loss(3, 40.0)), LATER._replace(loss=Loss(0, 60.0, "x"))]
+    "one", [Memory(), SEEN, SEEN._replace(loss=Loss(3, 40.0)), LATER._replace(loss=Loss(0, 60.0, "x")), LATEST]
 )
 def test_it_is_kept(one):
     assert memory.read(json.loads(json.dumps(memory.kept(one)))) == one
@@ -99,6 +100,7 @@ def test_all_that_is_missing_is_told_together():
 def test_another_boot_begins_anew():
     found = memory.lost(SEEN, "other", 90, 100.0)
     assert (found.boot, found.lost, found.loss, found.places) == ("other", 90, None, {})
+    assert memory.lost(LATEST, "other", 90, 100.0).serial == 0
 
 
 def test_since_when():

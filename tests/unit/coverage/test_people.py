@@ -359,6 +359,60 @@ def test_another_program_that_is_started_when_somebody_comes(program, words, hid
     assert "other-way-in" not in found(WELL._replace(doors=(door._replace(by=""),))) or words[0] != "sh"
 
 
+@pytest.mark.parametrize(
+    "program,words,places,hides",
+    [
+        ("/usr/bin/mosh-server", ("mosh-server", "new", "-s"), ("udp:0.0.0.0:60001",), True),
+        ("/usr/lib/cockpit/cockpit-tls", ("cockpit-tls",), ("[::]:9090",), False),
+        ("/usr/sbin/xrdp", ("xrdp",), ("[::]:3389",), False),
+        ("/usr/bin/Xtigervnc", ("Xtigervnc", ":1"), ("127.0.0.1:5901",), True),
+        (
+            "/usr/bin/perl",
+            ("perl", "/usr/share/webmin/miniserv.pl", "/etc/x"),
+            ("0.0.0.0:10000",),
+            True,
+        ),
+        ("/usr/bin/node", ("node", "/usr/local/lib/node_modules/wetty/build/main.js"), ("[::]:3000",), False),
+        ("/usr/lib/code-server/lib/node", ("node", "/usr/lib/code-server/out/node/entry"), ("127.0.0.1:8080",), True),
+        ("/usr/bin/python3.11", ("python3", "/usr/bin/jupyter-lab"), ("127.0.0.1:8888",), True),
+        ("/usr/bin/env", ("env", "perl", "/usr/share/webmin/miniserv.pl"), ("0.0.0.0:10000",), True),
+        ("/usr/bin/ssh3-server", ("ssh3-server",), ("udp:[::]:443",), True),
+        ("/usr/bin/socat1", ("socat", "UDP-LISTEN:9,fork", "EXEC:sh"), ("udp:0.0.0.0:9",), True),
+        ("/usr/bin/dockerd", ("dockerd", "-H", "fd://", "-H", "tcp://0.0.0.0:9"), ("0.0.0.0:9",), True),
+        ("/usr/bin/dockerd", ("dockerd", "-H", "fd://"), ("/run/docker.sock", "0.0.0.0:2375"), True),
+        ("/usr/bin/amazon-ssm-agent", ("amazon-ssm-agent",), (), True),
+        ("/usr/sbin/tailscaled", ("tailscaled",), (), True),
+        # What every host may have.
+        ("/usr/sbin/tailscaled", ("tailscaled",), ("udp:0.0.0.0:41641", "100.64.0.1:3000"), None),
+        ("/usr/bin/dockerd", ("dockerd", "-H", "fd://"), ("/run/docker.sock", "[::]:2377", "udp:[::]:7946"), None),
+        ("/usr/sbin/unbound", ("unbound", "-d"), ("udp:127.0.0.1:53", "127.0.0.1:53"), None),
+        ("/usr/sbin/dhclient", ("dhclient", "eth0"), ("udp:0.0.0.0:68",), None),
+        ("/usr/sbin/chronyd", ("chronyd",), ("udp:127.0.0.1:323",), None),
+        ("/usr/bin/python3.11", ("python3", "/srv/app.py", "/usr/bin/jupyter-lab"), ("127.0.0.1:8888",), None),
+        ("/usr/bin/perl", ("perl", "-e", "1"), ("0.0.0.0:10000",), None),
+    ],
+)
+def test_other_programs_that_let_people_in(program, words, places, hides):
+    door = Door(process(60, 1, "\0".join(words), program=program), places)
+    told = found(WELL._replace(doors=(door,)))
+    assert {check: one.hides for check, one in told.items()} == ({} if hides is None else {"other-way-in": hides})
+    # What somebody started in his session has his login id.
+    own = found(WELL._replace(doors=(door._replace(process=door.process._replace(login=1001)),)))
+    assert {check: one.hides for check, one in own.items()} == ({} if hides is None else {"other-way-in": False})
+
+
+def test_what_the_systemd_of_somebody_starts_has_his_login_id():
+    [one] = [one for one in people.judge(WELL._replace(owned=("0.0.0.0:99",))) if one.check == "other-way-in"]
+    assert (one.holds, bool(one.hides), "0.0.0.0:99" in one.evidence) == (None, False, True)
+    [one] = [one for one in people.judge(WELL._replace(untold=("0.0.0.0:98",))) if one.check == "other-way-in"]
+    assert (one.holds, one.hides) == (None, True)
+
+
+def test_a_shell_of_the_next_boot():
+    told = found(WELL._replace(bare=("/etc/systemd/system/sysinit.target.wants/debug-shell.service",)))
+    assert set(told) == {"shell-without-login"} and "debug-shell" in told["shell-without-login"].evidence
+
+
 @pytest.mark.parametrize("place", ["/run/x", "@x"])
 @pytest.mark.parametrize(
     "words,hides",

@@ -52,6 +52,16 @@ CHANGES = {
 }
 
 
+@pytest.mark.parametrize("bits,same", [(0x10, False), (0x20, False), (0x30, False), (0, True), (0x80000, True)])
+def test_a_log_that_nobody_may_write_any_more(watched, monkeypatch, bits, same):
+    before = take(watched)
+    # 0x80000: its blocks are extents, as those of each file of ext4.
+    monkeypatch.setattr(
+        pulse.opening.fcntl, "ioctl", lambda handle, what, data: bits.to_bytes(4, sys.byteorder) + bytes(4)
+    )
+    assert pulse.same(before, take(watched), time.time()) == same
+
+
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_a_log_that_changes_hands(watched, change):
     before = take(watched)

@@ -93,3 +93,12 @@ def test_a_rule_for_some_does_not_do():
 
 def test_a_policy_that_asks_for_no_commands():
     assert judged(asked=False) == []
+
+
+def test_system_calls_that_no_rule_can_match():
+    probes = dict(zip(PROBES, compiled(*PROBES.values()), strict=True))
+    known = rules.Rules(compiled(*OURS), frozenset(), probes, True, target.describe, compile.exec_calls, "x32")
+    [one] = [one for one in rules.judge(known) if one.check == "commands-unruled"]
+    assert one.holds is None and "x32" in one.evidence
+    # What is not recorded at all is another thing.
+    assert [one.holds for one in rules.judge(known._replace(held=[])) if one.check == "commands-unruled"] == [False]

@@ -2,7 +2,9 @@
 coverage.ways: who listens where, as this host's kernel tells it.
 """
 
+import base64
 import contextlib
+import json
 import os
 import pathlib
 import shutil
@@ -168,8 +170,14 @@ def test_what_systemd_waits_for_and_what_nothing_tells_of(monkeypatch):
         ways.Process(pid, 0, "systemd", 0, 0, "/usr/lib/systemd/systemd", (), 0.0, False, "") for pid in (1, 9)
     )
     owners = {1: ("vsock::22", "/run/x", "/run/systemd/private", "[::]:80"), 9: ("/run/user/9/bus", "0.0.0.0:99")}
-    [door], untold = ways._awaited(Systemd(SOCKET, SERVICE), {1: first, 9: users}, owners)
-    assert untold == ("[::]:80", "0.0.0.0:99")
+    [door], untold, owned = ways._awaited(Systemd(SOCKET, SERVICE), {1: first, 9: users}, owners)
+    # What somebody's own starts has his login id.
+    assert (untold, owned) == (("[::]:80",), ("0.0.0.0:99",))
+    without = users._replace(login=ways.UNSET)
+    assert ways._awaited(Systemd(SOCKET, SERVICE), {1: first, 9: without}, owners)[1:] == (
+        ("[::]:80", "0.0.0.0:99"),
+        (),
+    )
     assert (door.places, door.by, door.loads) == (("vsock::22", "/run/x"), "x.socket", "LD_PRELOAD=/x.so")
     monkeypatch.setattr(ways, "_same", lambda one, other: True)
     [server], doors = ways._as_ways(None, "/etc/ssh/sshd_config", [door])
@@ -254,6 +262,60 @@ def test_a_unit_for_the_moment_whatever_its_name(tmp_path, monkeypatch, group, t
     monkeypatch.setattr(ways, "TRANSIENT", str(tmp_path))
     (tmp_path / "mine.service").write_text("")
     assert ways._is_transient(group) == transient
+
+
+# --- Doors at which no connection is made, and those without a door ------------------------------------------------
+
+
+def test_what_hears_without_a_connection():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as hears, socket.socket(socket.AF_INET6, 2) as other:
+        hears.bind(("127.0.0.1", 0))
+        other.connect(("::1", hears.getsockname()[1]))
+        [places] = ways._owners([os.getpid()]).values()
+    assert f"udp:127.0.0.1:{hears_port(places)}" in places and not any("[::1]" in place for place in places)
+
+
+def hears_port(places):
+    return next(place.rpartition(":")[2] for place in places if place.startswith("udp:127.0.0.1:"))
+
+
+def agent(program, *argv, **more):
+    return ways.Process(7, 1, "x", 0, ways.UNSET, program, (program, *argv), 0.0, False, "")._replace(**more)
+
+
+TAILSCALE = {
+    "profile-a": base64.b64encode(b'{"RunSSH": true}').decode(),
+    "profile-b": base64.b64encode(b'{"RunSSH": false}').decode(),
+}
+
+
+@pytest.mark.parametrize("profile,listens", [("profile-a", True), ("profile-b", False)])
+def test_what_lets_people_in_without_listening(tmp_path, monkeypatch, profile, listens):
+    state = tmp_path / "state"
+    state.write_text(json.dumps({**TAILSCALE, "_current-profile": base64.b64encode(profile.encode()).decode()}))
+    monkeypatch.setattr(ways, "_is_believed", lambda one: one.uid == 0)
+    for words in ((f"--state={state}",), ("-state", str(state))):
+        [one] = [agent("/usr/sbin/tailscaled", *words)]
+        assert len(list(ways._agents({7: one}, ()))) == listens
+        # Somebody else's may name any file.
+        assert not list(ways._agents({7: one._replace(uid=1001)}, ()))
+    assert not list(ways._agents({7: agent("/usr/sbin/tailscaled", "--state=/nonexistent")}, ()))
+
+
+def test_agents_that_are_known_by_their_programs():
+    for program in ("/usr/bin/amazon-ssm-agent", "/usr/local/bin/teleport", "/usr/bin/tmate"):
+        assert [door.places for door in ways._agents({7: agent(program)}, ())] == [()]
+        assert not list(ways._agents({7: agent(program)}, {7}))
+    assert not list(ways._agents({7: agent("/usr/sbin/cron")}, ()))
+
+
+def test_a_shell_that_the_next_boot_starts(tmp_path, monkeypatch):
+    monkeypatch.setattr(ways, "WANTED", (f"{tmp_path}/*.wants/",))
+    assert ways._bare() == ()
+    (tmp_path / "sysinit.target.wants").mkdir()
+    link = tmp_path / "sysinit.target.wants" / "debug-shell.service"
+    link.symlink_to("/usr/lib/systemd/system/debug-shell.service")
+    assert ways._bare() == (str(link),)
 
 
 # --- Who calls himself what he is not -----------------------------------------------------------------------------

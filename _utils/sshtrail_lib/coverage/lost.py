@@ -1,0 +1,173 @@
+"""
+What is missing in the audit log since the last look: what was off meanwhile, taken out of it, or never written.
+"""
+
+from __future__ import annotations
+
+import collections
+import math
+import time
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+
+from sshtrail_lib.base import kernel
+from sshtrail_lib.coverage import continuity, facts, gaps, logs, marks, memory, serials, ways
+from sshtrail_lib.coverage.gaps import Gap
+from sshtrail_lib.coverage.memory import Memory
+from sshtrail_lib.policy.arguments import Policy
+from sshtrail_lib.rules import accounts, compile, fields, layout, watches
+from sshtrail_lib.trail.audit_log import Record
+
+#: Seconds before the last look in which what is told of since may have begun.
+EARLIER = 10.0
+#: Seconds within which an event that has a number is written.
+SOON = 0.5
+
+
+class Seen(typing.NamedTuple):
+    """
+    What a look has seen: the audit ``log`` (str) and its ``extent``, how many rules each list ``held`` (dict of str to
+    int), how many records had been ``lost`` at the look before (int), since when this ``auditd`` runs, ``now`` (float,
+    seconds since the epoch), and whether that auditd is one which the policy itself has started (``ours``, bool).
+    """
+
+    log: str
+    extent: Sequence[typing.Any]
+    held: Mapping[str, int]
+    lost: int
+    auditd: float
+    now: float
+    ours: bool = False
+
+
+def held(rules: Iterable[bytes]) -> dict[str, int]:
+    """Return how many rules each of the kernel's lists has (dict of str to int)."""
+    return dict(collections.Counter(str(layout.unpack(rule)[0].filter) for rule in rules))
+
+
+def compiled(line: str) -> bytes | None:
+    """Return a rule's line (str) as the kernel has it (bytes), None for what is no rule here."""
+    try:
+        return compile.compile(accounts.parse_rule(line))
+    except fields.RuleError:
+        return None
+
+
+def missing(policy: Policy, seen: Seen, before: Memory) -> Memory:
+    """Return the memory with what is missing in the log since the last look."""
+    changed = before.log and (before.log[0] != seen.extent[0] or marks.cut(before.log, seen.extent))
+    kept = bool(changed) and facts.kept(seen.log, before.log, before.looked)
+    after = memory.log(before, seen.log, seen.extent, seen.now, kept)
+    digest, *told = _rewritten(seen, before)
+    after = after._replace(digest=digest, rotated=continuity.rotated(seen.log))
+    if not before.looked:
+        # Nobody promised anything.
+        return after._replace(serial=continuity.newest(seen.log))
+    found = _gaps(policy, seen, before)
+    given = [*after.given, *((gap.pid, gap.when, gap.told) for gap in found if gap.pid)]
+    # In an open session it is told as long as it lasts.
+    told += [gap.told for gap in found if not (gap.pid and ways.in_session(gap.pid))]
+    after, numbers = _numbered(policy, seen, before, after)
+    return memory.missing(after._replace(given=given), "; ".join([*told, *numbers]), seen.now)
+
+
+# --- What was written stands ----------------------------------------------------------------------------------------
+
+
+def _rewritten(seen: Seen, before: Memory) -> list[str]:
+    """Return a digest of the log (str), and what is told of logs that are not as they were (more str)."""
+    known = bool(before.digest) and not marks.cut(before.log, seen.extent)
+    path = continuity.parts(seen.log, before.log)[:1] if known else []
+    if path and path[0][0] == seen.log:
+        was, now = continuity.digests(seen.log, before.log[1], seen.extent[1])
+    else:
+        [now] = continuity.digests(seen.log, seen.extent[1])
+        was = continuity.digests(path[0][0], before.log[1])[0] if path else before.digest
+    told = [f"{path[0][0]} was changed where records had been written before"] if path and was != before.digest else []
+    changed = continuity.changed(before.rotated, continuity.rotated(seen.log))
+    return [now, *told, *([f"a rotated log beside {seen.log} was changed"] if changed else [])]
+
+
+# --- The numbers of events ------------------------------------------------------------------------------------------
+
+
+def _numbered(policy: Policy, seen: Seen, before: Memory, after: Memory) -> tuple[Memory, list[str]]:
+    """Return the memory of the last event in the log, and what is told of events that are in no log (list of str)."""
+    parts = continuity.parts(seen.log, before.log) if before.log else []
+    # Other hosts have numbers of their own.
+    if not before.serial or not parts or continuity.too_long(parts) or facts.gathers(policy["auditd"]["path"]):
+        return after._replace(serial=continuity.newest(seen.log)), []
+    known = continuity.numbers(parts)
+    if serials.spans(known, before.serial):
+        # Who has a number may be about to write.
+        time.sleep(SOON)
+        known = continuity.numbers(parts)
+    lacks = serials.spans(known, before.serial)
+    after = after._replace(serial=max(known, default=before.serial))
+    return after, _lacking(seen, before, after, lacks, parts) if lacks else []
+
+
+def _lacking(
+    seen: Seen, before: Memory, after: Memory, lacks: Sequence[serials.Span], parts: Sequence[continuity.Part]
+) -> list[str]:
+    printed = continuity.printed(before.looked)
+    left = serials.left(lacks, {serials.number(one) for one in printed})
+    counted = after.loss.records if after.loss and after.loss.seen == seen.now else 0
+    restarted = seen.auditd > before.looked
+    # What the kernel counts is told as that; and where nobody has logged in, the policy's own restart has lost nothing.
+    if serials.count(left) <= counted or (restarted and seen.ours and not continuity.by_somebody(parts)):
+        return []
+    why = "no auditd took them" if restarted else "they were cut out of it, or never written"
+    return [f"{serials.count(left)} events of the kernel are not in {seen.log}, from number {left[0][0]} on: {why}"]
+
+
+# --- What was open --------------------------------------------------------------------------------------------------
+
+
+def _gaps(policy: Policy, seen: Seen, before: Memory) -> list[Gap]:
+    """Return what was open after the last look and is closed again."""
+    commands = [line for group in policy["rules"]["groups"] for line in group["rules"] if "execve" in line]
+    keys = {key for line in commands for key in watches.keys(line) or ()}
+    named = [data for line in policy["rules"].get("allowed", ()) if (data := compiled(line))]
+    lists = {layout.unpack(rule)[0].filter for rule in named}
+    end, since = _since(seen, before)
+    records = end.records(gaps.KINDS)
+
+    def enters(record: Record) -> bool:
+        return facts.lets_in(end.program(record))
+
+    found = [
+        *gaps.find(records, since, keys, lists, end.title, enters, end.actor),
+        *gaps.set_back(records, since, seen.lost),
+    ]
+    # That of a container speaks to the same kernel.
+    without = list(gaps.without_login(records, since))
+    found += without if without and not facts.sshd_elsewhere() else []
+    return [*found, *_unseen(seen, before, end, records), *_printed(seen, before, end)]
+
+
+def _since(seen: Seen, before: Memory) -> tuple[logs.End, float]:
+    """Return what may tell of the time since the last look, and since when (float): all, if the clock was set back."""
+    new = logs.End(seen.log, 0.0, continuity.parts(seen.log, before.log) if before.log else [])
+    back = (one.seconds < before.looked - EARLIER for one in new.records(gaps.KINDS))
+    # What was cut is gone through from its beginning, with what was there before.
+    if not marks.cut(before.log, seen.extent) and any(back):
+        return new, 0.0
+    return logs.End(seen.log, before.looked - EARLIER), before.looked
+
+
+def _printed(seen: Seen, before: Memory, end: logs.End) -> list[Gap]:
+    """Return what the kernel printed for want of an auditd, before this one began."""
+    if seen.auditd <= before.looked:
+        return []
+    lost = end.without([one for one, of_session in continuity.printed(before.looked).items() if of_session])
+    told = f"at least {len(lost)} events of sessions are in the kernel's own log (dmesg) alone: no auditd took them"
+    return [Gap(told, seen.auditd)] if lost else []
+
+
+def _unseen(seen: Seen, before: Memory, end: logs.End, records: Sequence[Record]) -> list[Gap]:
+    if not before.counted or (end.reaches() or math.inf) > before.counted:
+        return []
+    found = list(gaps.unseen(records, before.counted, before.held, seen.held))
+    # Whoever changes the rules at this moment is told of by the next look.
+    return found if found and held(kernel.rules()) == seen.held else []

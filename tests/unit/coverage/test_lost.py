@@ -1,0 +1,255 @@
+"""
+coverage.lost: what is missing in a log since the last look.
+"""
+
+import os
+import pathlib
+
+import pytest
+from sshtrail_lib.coverage import lost, pulse
+from sshtrail_lib.coverage.daemon import Loss
+from sshtrail_lib.coverage.memory import Memory
+from sshtrail_lib.policy import pillar as policy_pillar
+
+
+@pytest.fixture
+def log(tmp_path):
+    path = tmp_path / "audit.log"
+    went = "type=CONFIG_CHANGE msg=audit(20.000:8): op=remove_rule key=x list=5 res=1"
+    path.write_text(f"type=SYSCALL msg=audit(9.000:7): auid=1001\n{went}\n")
+    return str(path)
+
+
+def test_what_the_kernel_printed_and_nobody_took(log, monkeypatch):
+    printed = {b"audit(9.000:7)": True, b"audit(9.000:9)": True, b"audit(9.000:10)": False}
+    monkeypatch.setattr(lost.continuity, "printed", lambda since: printed)
+    seen, end = lost.Seen(log, (), {}, 0, 50.0, 60.0), lost.logs.End(log, 5.0)
+    [gap] = lost._printed(seen, Memory(looked=40.0), end)
+    assert gap.told.startswith("at least 1 events of sessions") and gap.when == 50.0
+    # This auditd was there before.
+    assert lost._printed(seen, Memory(looked=50.0), end) == []
+    monkeypatch.setattr(lost.continuity, "printed", lambda since: {b"audit(9.000:7)": True})
+    assert lost._printed(seen, Memory(looked=40.0), end) == []
+
+
+def test_what_went_from_a_list_and_never_came(log, monkeypatch):
+    end = lost.logs.End(log, 5.0)
+    records = end.records(("CONFIG_CHANGE",))
+    seen, before = lost.Seen(log, (), {"4": 3}, 0, 0.0, 60.0), Memory(looked=10.0, counted=10.0, held={"4": 3})
+    monkeypatch.setattr(lost, "held", lambda rules: {"4": 3})
+    monkeypatch.setattr(lost.kernel, "rules", list)
+    assert [gap.when for gap in lost._unseen(seen, before, end, records)] == [20.0]
+    # Nobody has counted, the log does not reach back so far, it was there, somebody changes them at this moment.
+    for other in (before._replace(counted=0.0), before._replace(counted=8.0), before._replace(held={"5": 1})):
+        assert lost._unseen(seen, other, end, records) == []
+    monkeypatch.setattr(lost, "held", lambda rules: {"4": 2})
+    assert lost._unseen(seen, before, end, records) == []
+
+
+def test_what_was_open_before_a_burst_of_records(tmp_path):
+    """Who does a thousand things after it pushes it far away from the log's end."""
+    log = tmp_path / "audit.log"
+    off = "type=CONFIG_CHANGE msg=audit(120.000:8): op=set audit_enabled=0 old=1 auid=1001 ses=3 res=1\n"
+    call = "type=SYSCALL msg=audit(130.000:{}): arch=c000003e syscall=59 success=yes exit=0 auid=1001\n"
+    burst = "".join(map(call.format, range(9, 90_000)))
+    policy = policy_pillar.build({"sshtrail": {"environment": "x", "rules": {"groups": {"session": True}}}}, "Debian")
+    seen, before = lost.Seen(str(log), (), {}, 0, 0.0, 160.0), Memory(looked=110.0)
+    log.write_text("type=SYSCALL msg=audit(90.000:7): auid=1001\n" + off + burst)
+    assert len(burst) > 6 * 2**20 and ["switched off" in one.told for one in lost._gaps(policy, seen, before)] == [True]
+    # The log was rotated meanwhile.
+    log.rename(f"{log}.2")
+    (tmp_path / "audit.log.1").write_text(burst)
+    log.write_text(burst)
+    assert ["switched off" in one.told for one in lost._gaps(policy, seen, before)] == [True]
+    assert lost._gaps(policy, seen, Memory(looked=125.0)) == []
+
+
+# --- From look to look ----------------------------------------------------------------------------------------------
+
+CALL = "type=SYSCALL msg=audit(100.000:{}): arch=c000003e syscall=59 success=yes exit=0 auid={}\n"
+
+
+def calls(*numbers, auid=1001):
+    return "".join(CALL.format(number, auid) for number in numbers)
+
+
+@pytest.fixture
+def looks(tmp_path, monkeypatch):
+    """Look at a log (``looks(AUDITD since)``), and return what is told of records that are missing (str)."""
+    conf, log = tmp_path / "auditd.conf", tmp_path / "log" / "audit.log"
+    log.parent.mkdir()
+    log.write_text(calls(*range(1, 50)))
+    conf.write_text(f"log_file = {log}\n")
+    own = {"environment": "x", "rules": {"groups": {"session": True}}, "auditd": {"path": str(conf)}}
+    policy = policy_pillar.build({"sshtrail": own}, "Debian")
+    memory, now = [Memory()], [200.0]
+    monkeypatch.setattr(lost, "SOON", 0.0)
+    monkeypatch.setattr(lost.continuity, "printed", lambda since: {})
+    monkeypatch.setattr(lost.continuity, "_login", lambda pid: False)
+
+    def look(auditd=0.0, dropped=0, ours=False):
+        now[0] += 1000.0
+        seen = lost.Seen(str(log), pulse.extent(str(log)), {}, 0, auditd, now[0], ours)
+        before = memory[0]._replace(loss=Loss(dropped, now[0]) if dropped else None)
+        memory[0] = lost.missing(policy, seen, before)._replace(looked=now[0])
+        return memory[0].loss.told if memory[0].loss else ""
+
+    look.log, look.conf = log, conf
+    assert look() == ""
+    return look
+
+
+def grow(log, text):
+    with log.open("a") as handle:
+        handle.write(text)
+
+
+def rotate(log):
+    for number in range(9, 0, -1):
+        old = pathlib.Path(f"{log}.{number}")
+        if old.exists():
+            old.rename(f"{log}.{number + 1}")
+    log.rename(f"{log}.1")
+
+
+def edit(path, old, new):
+    """Write over bytes of a file in their place, and have its times as they were."""
+    found = path.stat()
+    with path.open("r+b") as handle:
+        at = handle.read().index(old)
+        handle.seek(at)
+        handle.write(new)
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+def test_a_log_that_goes_on(looks):
+    # Records of several events come in another order, and auditd has numbers of its own.
+    grow(
+        looks.log, calls(51, 50, 52, 52) + "type=DAEMON_END msg=audit(101.000:8803): op=terminate auid=0 res=success\n"
+    )
+    assert looks() == ""
+    grow(looks.log, calls(*range(53, 60)))
+    rotate(looks.log)
+    looks.log.write_text(calls(*range(60, 70)))
+    assert looks() == ""
+    for first in (70, 80):
+        rotate(looks.log)
+        looks.log.write_text(calls(*range(first, first + 10)))
+    assert looks() == "" and looks() == ""
+
+
+def test_an_event_that_is_not_there(looks):
+    grow(looks.log, calls(50, 51, 54))
+    why = "they were cut out of it, or never written"
+    assert looks() == f"2 events of the kernel are not in {looks.log}, from number 52 on: {why}"
+    assert looks() == ""
+    grow(looks.log, calls(55, 57))
+    assert "from number 56 on: no auditd took them" in looks(auditd=1e9)
+
+
+def test_an_event_that_is_not_there_where_a_log_was_rotated(looks):
+    grow(looks.log, calls(*range(50, 60)))
+    rotate(looks.log)
+    looks.log.write_text(calls(*range(61, 70)))
+    assert "1 events" in looks() and looks() == ""
+
+
+def test_what_is_told_of_otherwise(looks, monkeypatch):
+    grow(looks.log, calls(60))
+    assert looks(dropped=10) == ""
+    # It was printed, and is no session's.
+    monkeypatch.setattr(lost.continuity, "printed", lambda since: {b"audit(100.000:61)": False, b"audit(1.0:62)": True})
+    grow(looks.log, calls(63))
+    assert looks() == ""
+    grow(looks.log, calls(67))
+    assert "3 events" in looks()
+
+
+def test_where_nobody_has_logged_in_the_restart_of_a_policy_has_lost_nothing(looks, monkeypatch):
+    grow(looks.log, calls(60, auid=4294967295))
+    assert looks(auditd=1e9, ours=True) == ""
+    grow(looks.log, calls(70, auid=4294967295))
+    # Whoever else has restarted it can have come and gone meanwhile; whoever cuts records can have cut his login.
+    assert "9 events" in looks(auditd=1e9)
+    grow(looks.log, calls(80, auid=4294967295))
+    assert "9 events" in looks(ours=True)
+    monkeypatch.setattr(lost.continuity, "_login", lambda pid: True)
+    grow(looks.log, calls(90, auid=4294967295))
+    assert "9 events" in looks(auditd=1e9, ours=True)
+
+
+def test_a_log_of_several_hosts_has_several_kernels(looks):
+    looks.conf.write_text(looks.conf.read_text() + "tcp_listen_port = 60\n")
+    grow(looks.log, calls(60, 9000, 70))
+    assert looks() == ""
+    # Who does so no more begins anew.
+    looks.conf.write_text(looks.conf.read_text().replace("tcp_listen_port", "# "))
+    assert looks() == ""
+
+
+@pytest.mark.parametrize("rotates", [False, True])
+def test_a_log_that_was_changed_in_its_place(looks, rotates):
+    grow(looks.log, calls(50))
+    assert looks() == ""
+    edit(looks.log, b"audit(100.000:30)", b"audit(100.000:31)")
+    if rotates:
+        rotate(looks.log)
+        looks.log.write_text(calls(51))
+    assert "was changed where records had been written before" in looks()
+    assert looks() == ""
+
+
+def test_a_log_that_was_cut_and_filled_again_from_where_it_begins(looks):
+    begins = looks.log.read_bytes()[:200]
+    looks.log.write_bytes(begins + calls(*range(60, 200)).encode())
+    assert "was changed where records had been written before" in looks()
+
+
+def test_a_rotated_log_that_was_changed(looks):
+    rotate(looks.log)
+    looks.log.write_text(calls(50))
+    assert looks() == ""
+    rotated = pathlib.Path(f"{looks.log}.1")
+    rotated.chmod(0o400)
+    assert looks() == ""
+    rotated.write_bytes(rotated.read_bytes()[:1000])
+    assert looks() == f"a rotated log beside {looks.log} was changed"
+    assert looks() == ""
+
+
+def test_a_rotated_log_that_was_taken_away_for_good(looks):
+    rotate(looks.log)
+    looks.log.write_text(calls(50))
+    assert looks() == ""
+    pathlib.Path(f"{looks.log}.1").unlink()
+    assert looks() == ""
+
+
+OFF = "type=CONFIG_CHANGE msg=audit({}.000:{}): op=set audit_enabled=0 old=1 auid=1001 ses=3 res=1\n"
+
+
+def test_a_clock_that_was_set_back_hides_nothing(looks):
+    grow(looks.log, OFF.format(1100, 50))
+    # What was before the last look is not told again.
+    assert looks().count("switched off") == 1
+    grow(looks.log, OFF.format(90, 51))
+    told = looks()
+    assert told.count("switched off") == 1 and "1970-01-01T00:01:30" in told
+    assert looks() == ""
+
+
+def test_a_session_of_sshd_without_a_login_id(looks, monkeypatch):
+    start = "type=USER_START msg=audit(1300.000:{}): pid=7 uid=0 auid=4294967295 ses=4294967295 "
+    start += 'msg=\'op=PAM:session_open acct="alice" exe="/usr/sbin/sshd" terminal=ssh res=success\'\n'
+    monkeypatch.setattr(lost.facts, "sshd_elsewhere", lambda: True)
+    grow(looks.log, start.format(50))
+    # It may be that of a container.
+    assert looks() == ""
+    monkeypatch.setattr(lost.facts, "sshd_elsewhere", lambda: False)
+    grow(looks.log, start.format(51).replace("1300", "2500"))
+    assert "opened for alice" in looks()
+
+
+def test_whether_a_sshd_runs_in_a_container():
+    assert lost.facts.sshd_elsewhere() in (True, False)
+    assert not lost.facts._is_elsewhere("self")
