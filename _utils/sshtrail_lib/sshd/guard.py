@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import re
 import typing
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from salt.exceptions import CommandExecutionError
 
@@ -210,25 +210,35 @@ class _Ways(typing.NamedTuple):
         return next((one for one in found if changed & {*one.keyword.split(" ")}), found[0] if found else _NEVER)
 
 
+#: So many accounts are looked at one by one for the keys that they have in files.
+_FEW = 40
+
+
 def _judge_everybody(done: Plan, accounts: Accounts, named: places.Named) -> None:
+    if any(_keyed(done.tree, accounts)) and len(accounts.with_shell) <= _FEW:
+        _judge_all(_Ways(done, accounts, named))
     # Where no file holds a key, they come from elsewhere, or are still to come.
-    for who in (accounts, accounts._replace(has_key=_has_file, keys=_no_keys)):
-        ways, lost = _Ways(done, who, named), list[tuple[str, Obstacle]]()
-        # Most often the first account settles it, and there can be thousands.
-        for name in who.with_shell:
-            obstacle = ways.lost(name)
-            if obstacle is None:
-                return
-            lost += [(name, obstacle)] if obstacle is not _NEVER else []
-        if lost and (who is not accounts or any(_has_keys(done.tree, name, who) for name in who.with_shell)):
-            name, obstacle = lost[0]
-            told = f"{name}, the only account that can log in" if len(lost) == 1 else "every account with a shell"
-            raise LockOutError(f"This would lock out {told}: {_told(done, obstacle)}")
+    _judge_all(_Ways(done, accounts._replace(has_key=_has_file, keys=_no_keys), named))
 
 
-def _has_keys(tree: Tree, account: str, accounts: Accounts) -> bool:
-    found = effective.effective(tree, Connection(user=account))
-    return _finds_key({name: one.value for name, one in found.items()}, account, accounts)
+def _judge_all(ways: _Ways) -> None:
+    lost: list[tuple[str, Obstacle]] = []
+    # Most often the first account settles it, and there can be thousands.
+    for name in ways.accounts.with_shell:
+        obstacle = ways.lost(name)
+        if obstacle is None:
+            return
+        lost += [(name, obstacle)] if obstacle is not _NEVER else []
+    if lost:
+        name, obstacle = lost[0]
+        who = f"{name}, the only account that can log in" if len(lost) == 1 else "every account with a shell"
+        raise LockOutError(f"This would lock out {who}: {_told(ways.done, obstacle)}")
+
+
+def _keyed(tree: Tree, accounts: Accounts) -> Iterator[str]:
+    """Yield the accounts that have a key in a file, or by what sshd is told to ask."""
+    values = {name: one.value for name, one in effective.effective(tree, Connection()).items()}
+    yield from (name for name in accounts.with_shell if _finds_key(values, name, accounts))
 
 
 def _judge_endpoints(done: Plan) -> None:

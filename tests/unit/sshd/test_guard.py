@@ -432,3 +432,16 @@ def test_a_pattern_of_files_is_one_for_newer_releases(release, lost):
         return
     with pytest.raises(guard.LockOutError, match="neither a password nor a key would let root in"):
         guard.judge(done, who, ["root"])
+
+
+def test_thousands_of_accounts_are_not_looked_at_one_by_one():
+    """On such a host who has keys is a matter of those who are named."""
+    looked = []
+
+    def has_key(account, _words):
+        looked.append(account)
+        return False
+
+    who = guard.Accounts([f"user{number}" for number in range(2000)], has_key)
+    judge({"AuthorizedKeysFile": "/etc/none"}, before=ONLY_KEYS, who=who)
+    assert len(looked) <= 2000
