@@ -5,7 +5,6 @@ of the installed auditd.
 
 from __future__ import annotations
 
-import grp
 import os
 import pathlib
 import stat
@@ -17,7 +16,7 @@ import salt.utils.path
 
 from sshtrail_lib.auditd import language, plan
 from sshtrail_lib.auditd.plan import Problem
-from sshtrail_lib.base import files
+from sshtrail_lib.base import directory, files
 from sshtrail_lib.base.minion import Minion
 
 PROGRAM_MODES = (0o750, 0o755, 0o555, 0o550)
@@ -92,7 +91,7 @@ def _log_group(name: str) -> str:
     # By its name: who answers may be a directory on the network, whose groups are without number.
     try:
         if not name[0].isdigit():
-            grp.getgrnam(name)
+            directory.group(name)
         return ""
     except KeyError:
         return f"log_group {name} does not exist on this host."

@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import pwd
 import re
 import time
 import typing
@@ -18,8 +17,8 @@ from salt.exceptions import SaltException
 from sshtrail_lib.auditd import host as auditd_host
 from sshtrail_lib.auditd import keywords as auditd_keywords
 from sshtrail_lib.auditd import language as auditd_language
+from sshtrail_lib.base import directory, kernel, processes, programs, store, text
 from sshtrail_lib.base import files as base_files
-from sshtrail_lib.base import kernel, processes, programs, store, text
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.compliance import configs, daemons, demanded, places, sight, system
 from sshtrail_lib.compliance.facts import Asked, Audit, Auditd, Clock, Facts, Sshd, Value
@@ -160,7 +159,7 @@ def _accounts() -> tuple[tuple[str, int], ...]:
     lines = [line.lstrip() for line in _text("/etc/passwd").splitlines()]
     written = [line.split(":") for line in lines if line.count(":") >= 6 and not line.startswith("#")]
     found = [(words[0], int(words[2])) for words in written if words[2].isdecimal()]
-    known = [(one.pw_name, one.pw_uid) for one in pwd.getpwall()]
+    known = [(one.pw_name, one.pw_uid) for one in directory.users()]
     return (*found, *(one for one in dict.fromkeys(known) if one not in found))
 
 

@@ -5,10 +5,8 @@ Files and their modes, and the volume that the audit logs are on: looked at, nev
 from __future__ import annotations
 
 import glob
-import grp
 import itertools
 import os
-import pwd
 import re
 import stat
 import struct
@@ -16,7 +14,8 @@ import time
 import typing
 from collections.abc import Callable, Iterable, Iterator
 
-from sshtrail_lib.base import opening, processes
+from sshtrail_lib.base import directory, opening, processes
+from sshtrail_lib.base.programs import LateError
 from sshtrail_lib.compliance import sight
 from sshtrail_lib.compliance.facts import File, Grant, Storage
 from sshtrail_lib.trail import audit_log
@@ -109,8 +108,8 @@ def _user(uid: int) -> str:
     if not uid:
         return "root"
     try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
+        return directory.user_of(uid).pw_name
+    except (KeyError, LateError):
         return str(uid)
 
 
@@ -118,8 +117,8 @@ def _group(gid: int) -> str:
     if not gid:
         return "root"
     try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
+        return directory.group_of(gid).gr_name
+    except (KeyError, LateError):
         return str(gid)
 
 
@@ -195,9 +194,9 @@ def _below(top: str, links: bool = False) -> list[str]:
 
 def _walk(top: str, links: bool) -> Iterator[str]:
     sight.missing(top)
-    for directory, _names, found in os.walk(top, onerror=lambda exc: sight.note(f"{exc.filename}: {exc.strerror}")):
+    for place, _names, found in os.walk(top, onerror=lambda exc: sight.note(f"{exc.filename}: {exc.strerror}")):
         for name in sorted(found):
-            path = os.path.join(directory, name)
+            path = os.path.join(place, name)
             if (links or not os.path.islink(path)) and os.path.isfile(path):
                 yield path
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from salt.exceptions import CommandExecutionError
 
-from sshtrail_lib.base import files, store, text, transaction
+from sshtrail_lib.base import directory, files, store, text, transaction
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.coverage import key as proof_key
 from sshtrail_lib.coverage import leftovers, login, witness
@@ -135,7 +135,7 @@ def _account(policy: Policy) -> pwd.struct_passwd | None:
     if name is None:
         return None
     try:
-        found = pwd.getpwnam(name)
+        found = directory.user(name)
     except KeyError:
         raise CommandExecutionError(f"There is no account {name}: the state sshtrail_proof.account makes it.") from None
     if found.pw_dir != leftovers.HOME or found.pw_uid == 0:
@@ -205,7 +205,7 @@ def _by_stranger(minion: Minion, at: Door, hosts: str, mark: str, service: str) 
     stranger = proof.STRANGER + secrets.token_hex(4)
     away = login.by_stranger(minion, at, hosts, stranger)
     opened = login.by_pam(minion, f"{proof.COMMAND} {mark}", service) if service else Came(True, "")
-    uid = pwd.getpwnam(login.NOBODY).pw_uid
+    uid = directory.user(login.NOBODY).pw_uid
     evidence = Evidence(login.NOBODY, uid, mark, stranger=stranger, pid=opened.pid, session=opened.answer)
     return evidence._replace(accepted=away.accepted, answer=away.answer)
 

@@ -7,11 +7,9 @@ Who answers may be a directory on the network: each name is asked for once in on
 from __future__ import annotations
 
 import contextlib
-import grp
-import pwd
 from collections.abc import Iterator
 
-from sshtrail_lib.base import files
+from sshtrail_lib.base import directory, files
 from sshtrail_lib.rules import fields, language
 from sshtrail_lib.rules.fields import RuleError, near
 from sshtrail_lib.rules.language import Control, Rule
@@ -80,7 +78,7 @@ def _number(field, name):
 
 def _ask(kind, name):
     try:
-        return pwd.getpwnam(name).pw_uid if kind == "user" else grp.getgrnam(name).gr_gid
+        return directory.user(name).pw_uid if kind == "user" else directory.group(name).gr_gid
     except (KeyError, ValueError):
         return None
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import glob
-import grp
 import os
 import pathlib
 import pwd
@@ -16,7 +15,7 @@ from collections.abc import Iterator, Sequence
 
 from salt.exceptions import CommandExecutionError
 
-from sshtrail_lib.base import files
+from sshtrail_lib.base import directory, files
 from sshtrail_lib.sshd import guard, pubkeys
 
 #: shadow(5).
@@ -32,13 +31,13 @@ _NO_SHELL = ("nologin", "false", "sync", "halt", "shutdown")
 def groups(account: str) -> list[str]:
     """Return the names of the groups of ``account`` (str); none when there is no such account."""
     try:
-        found = pwd.getpwnam(account)
+        found = directory.user(account)
     except (KeyError, UnicodeError):
         return []
     names = []
-    for gid in os.getgrouplist(found.pw_name, found.pw_gid):
+    for gid in directory.asked("getgrouplist", lambda: os.getgrouplist(found.pw_name, found.pw_gid)):
         with contextlib.suppress(KeyError):
-            names.append(grp.getgrgid(gid).gr_name)
+            names.append(directory.group_of(gid).gr_name)
     return names
 
 
@@ -49,7 +48,7 @@ def home(word: str) -> str:
 
 def with_shell() -> list[str]:
     """Return the names of the accounts that have a shell, root first (list of str)."""
-    shells = [one for one in pwd.getpwall() if os.path.basename(one.pw_shell) not in _NO_SHELL]
+    shells = [one for one in directory.users() if os.path.basename(one.pw_shell) not in _NO_SHELL]
     return [one.pw_name for one in sorted(shells, key=lambda one: one.pw_uid) if one.pw_uid == 0 or one.pw_uid >= 1000]
 
 
@@ -61,7 +60,7 @@ def has_key(account: str, words: list[str]) -> bool:
         The words of AuthorizedKeysFile (list of str), with sshd's ``%h``, ``%u``, ``%U`` and ``%%``.
     """
     try:
-        found = pwd.getpwnam(account)
+        found = directory.user(account)
     except (KeyError, UnicodeError):
         return False
     return any(_filled(path) for path in _paths(words, found))
@@ -92,7 +91,7 @@ def keys(account: str, words: Sequence[str]) -> list[pubkeys.Key]:
     """Return the keys (list of Key) of ``account`` (str); ``words`` as for :func:`has_key`."""
     found: list[pubkeys.Key] = []
     with contextlib.suppress(KeyError, UnicodeError):
-        who = pwd.getpwnam(account)
+        who = directory.user(account)
         for path in _paths(words, who):
             safe = _is_safe(path, who)
             with contextlib.suppress(CommandExecutionError):
@@ -121,7 +120,7 @@ def cage(account: str, word: str) -> str | None:
     safely_chroot.
     """
     try:
-        found = pwd.getpwnam(account)
+        found = directory.user(account)
     except (KeyError, UnicodeError):
         return None
     path = _expanded(word, found)
@@ -171,14 +170,14 @@ def revoked(path: str) -> set[str]:
 def has_principals(account: str, word: str) -> bool:
     """Return whether ``account`` (str) has the file that ``word`` (str) of AuthorizedPrincipalsFile names."""
     with contextlib.suppress(KeyError, UnicodeError):
-        return any(True for _path in _paths([word], pwd.getpwnam(account)))
+        return any(True for _path in _paths([word], directory.user(account)))
     return False
 
 
 def is_root(account: str) -> bool:
     """Return whether ``account`` (str) has root's number; where there is no such account, whether it is called so."""
     try:
-        return pwd.getpwnam(account).pw_uid == 0
+        return directory.user(account).pw_uid == 0
     except (KeyError, UnicodeError):
         return account == "root"
 

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pwd
 import re
 import time
 import typing
 from collections.abc import Callable, Collection, Iterator, Sequence
 
-from sshtrail_lib.base import opening
+from sshtrail_lib.base import directory, opening
+from sshtrail_lib.base.programs import LateError
 from sshtrail_lib.trail import audit_log, author
 
 #: Where auditd logs unless it is told otherwise.
@@ -155,8 +155,8 @@ def _read(places: list[tuple[str, int, int]], take: Callable[[typing.BinaryIO], 
 def name_of(auid: int) -> str | None:
     """Return the name (str) of the account with a number (int), None for none."""
     try:
-        return pwd.getpwuid(auid).pw_name
-    except (KeyError, OverflowError):
+        return directory.user_of(auid).pw_name
+    except (KeyError, OverflowError, LateError):
         return None
 
 

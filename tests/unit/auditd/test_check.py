@@ -45,7 +45,7 @@ def test_the_daemons_default_is_compared_where_a_keyword_is_missing(tmp_path):
 
 def test_a_group_is_asked_for_by_its_name(monkeypatch):
     """All groups of a directory service are not: that takes it minutes."""
-    monkeypatch.setattr(check.grp, "getgrall", None)
+    monkeypatch.setattr(check.directory.grp, "getgrall", None)
     assert check.host_problems(b"log_group = root\n") == []
     assert [problem.keyword for problem in check.host_problems(b"log_group = no-such-group\n")] == ["log_group"]
 

@@ -280,8 +280,8 @@ def test_another_name_for_root_s_number_is_root_all_the_same(tmp_path, monkeypat
     if os.geteuid():
         pytest.skip("needs root: a file of root's")
     (tmp_path / "x").write_text("")
-    monkeypatch.setattr(places.pwd, "getpwuid", lambda uid: types.SimpleNamespace(pw_name="toor"))
-    monkeypatch.setattr(places.grp, "getgrgid", lambda gid: types.SimpleNamespace(gr_name="wheel"))
+    monkeypatch.setattr(places.directory.pwd, "getpwuid", lambda uid: types.SimpleNamespace(pw_name="toor"))
+    monkeypatch.setattr(places.directory.grp, "getgrgid", lambda gid: types.SimpleNamespace(gr_name="wheel"))
     assert places.file(str(tmp_path / "x"))[1:3] == ("root", "root")
 
 

@@ -78,7 +78,7 @@ broken:x
 def test_accounts_are_those_that_the_c_library_reads(tmp_path, monkeypatch):
     (tmp_path / "passwd").write_text(PASSWD)
     monkeypatch.setattr(host, "_text", lambda path: (tmp_path / "passwd").read_text())
-    monkeypatch.setattr(host.pwd, "getpwall", lambda: [])
+    monkeypatch.setattr(host.directory.pwd, "getpwall", lambda: [])
     assert host._accounts() == (("root", 0), ("alice", 1001), ("root", 7))
 
 

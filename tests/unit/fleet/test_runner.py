@@ -155,3 +155,21 @@ def test_an_error_stays_one(runner, monkeypatch):
     runner.module.__opts__["fun"] = "state.orchestrate"
     with pytest.raises(CommandExecutionError, match="why"):
         function("dev")
+
+
+@pytest.mark.parametrize("name", ["fleet", "repairs"])
+@pytest.mark.parametrize(
+    "said", ["", "The repairs of the whole fleet wait for process 7 (salt-run, which is stopped)."]
+)
+def test_a_run_of_repairs_that_hangs_is_told_beside_what_was_asked(runner, monkeypatch, capsys, name, said):
+    """For a script the answer stays as it is, and the status tells."""
+    monkeypatch.setattr(runner.module.fleet_heartbeats, "fleet", lambda *_: {"web1": {**ROW, "looked": 1}})
+    monkeypatch.setattr(runner.module.fleet_repairs, "stuck", lambda _site: said)
+    done = runner(name)()
+    assert capsys.readouterr().err == (f"{said}\n" if said else "")
+    assert runner.module.__context__.get("retcode", 0) == (1 if said else 0)
+    assert not said or done["retcode"] == 1
+    # Whoever is no person on a command line has the log and the event.
+    runner.module.__opts__["fun"] = "state.orchestrate"
+    getattr(runner.module, name)()
+    assert capsys.readouterr().err == ""

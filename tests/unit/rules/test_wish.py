@@ -386,9 +386,9 @@ def test_each_account_is_asked_for_once(host, monkeypatch):
         asked.append(name)
         return original(name)
 
-    original = accounts.pwd.getpwnam
-    monkeypatch.setattr(accounts.pwd, "getpwnam", slow)
-    monkeypatch.setattr(accounts.pwd, "getpwall", None)
+    original = accounts.directory.pwd.getpwnam
+    monkeypatch.setattr(accounts.directory.pwd, "getpwnam", slow)
+    monkeypatch.setattr(accounts.directory.pwd, "getpwall", None)
     rules = [f"-a always,exit -F arch=b64 -S {call} -F auid=root -k x" for call in ("open", "execve", "unlink")]
     there = host({"50-a.rules": b"".join(f"{rule} -k y\n".encode() for rule in rules)})
     with accounts.asked_once():
