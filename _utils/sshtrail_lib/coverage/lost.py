@@ -67,7 +67,10 @@ def missing(policy: Policy, seen: Seen, before: Memory) -> Memory:
     given = [*after.given, *((gap.pid, gap.when, gap.told) for gap in found if gap.pid)]
     # In an open session it is told as long as it lasts.
     told += [gap.told for gap in found if not (gap.pid and ways.in_session(gap.pid))]
-    after, numbers = _numbered(policy, seen, before, after)
+    # What was copied before it was cut (copytruncate) is in the copy.
+    copied = kept and marks.cut(before.log, seen.extent)
+    parts = (continuity.copied if copied else continuity.parts)(seen.log, before.log) if before.log else []
+    after, numbers = _numbered(policy, seen, before, after, parts)
     return memory.missing(after._replace(given=given), "; ".join([*told, *numbers]), seen.now)
 
 
@@ -91,9 +94,10 @@ def _rewritten(seen: Seen, before: Memory) -> list[str]:
 # --- The numbers of events ------------------------------------------------------------------------------------------
 
 
-def _numbered(policy: Policy, seen: Seen, before: Memory, after: Memory) -> tuple[Memory, list[str]]:
+def _numbered(
+    policy: Policy, seen: Seen, before: Memory, after: Memory, parts: Sequence[continuity.Part]
+) -> tuple[Memory, list[str]]:
     """Return the memory of the last event in the log, and what is told of events that are in no log (list of str)."""
-    parts = continuity.parts(seen.log, before.log) if before.log else []
     # Other hosts have numbers of their own.
     if not before.serial or not parts or continuity.too_long(parts) or facts.gathers(policy["auditd"]["path"]):
         return after._replace(serial=continuity.newest(seen.log)), []

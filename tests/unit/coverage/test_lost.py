@@ -2,6 +2,7 @@
 coverage.lost: what is missing in a log since the last look.
 """
 
+import gzip
 import os
 import pathlib
 
@@ -203,6 +204,25 @@ def test_a_log_that_was_cut_and_filled_again_from_where_it_begins(looks):
     begins = looks.log.read_bytes()[:200]
     looks.log.write_bytes(begins + calls(*range(60, 200)).encode())
     assert "was changed where records had been written before" in looks()
+
+
+def test_a_log_that_was_copied_and_cut(looks, monkeypatch):
+    """logrotate does so (copytruncate): what was written since the last look is in the copy."""
+    grow(looks.log, calls(50, 51, 52))
+    pathlib.Path(f"{looks.log}.1").write_bytes(looks.log.read_bytes())
+    looks.log.write_text(calls(53))
+    assert looks() == ""
+    grow(looks.log, calls(54))
+    assert looks() == ""
+    # What was written between both is in neither.
+    grow(looks.log, calls(55, 56))
+    pathlib.Path(f"{looks.log}.2").write_bytes(looks.log.read_bytes())
+    looks.log.write_text(calls(58))
+    assert "from number 57 on" in looks()
+    # What is in one that was compressed is not looked at.
+    (looks.log.parent / "audit.log.3.gz").write_bytes(gzip.compress(looks.log.read_bytes()))
+    looks.log.write_text("")
+    assert looks() == ""
 
 
 def test_a_rotated_log_that_was_changed(looks):
