@@ -20,6 +20,11 @@ from sshtrail_lib.trail.audit_log import Record
 
 #: Seconds before the last look in which what is told of since may have begun.
 EARLIER = 10.0
+#: Ways by which records do not get into the log: as long as one is open, events are missing.
+UNWRITTEN = {
+    *("auditd-absent", "auditd-impostor", "auditd-stopped", "auditd-traced", "auditd-elsewhere", "auditd-suspended"),
+    *("log-off", "log-replaced", "log-unwritten", "rate-limited"),
+}
 #: Seconds within which an event that has a number is written.
 SOON = 0.5
 
@@ -98,8 +103,15 @@ def _numbered(
     policy: Policy, seen: Seen, before: Memory, after: Memory, parts: Sequence[continuity.Part]
 ) -> tuple[Memory, list[str]]:
     """Return the memory of the last event in the log, and what is told of events that are in no log (list of str)."""
-    # Other hosts have numbers of their own.
-    if not before.serial or not parts or continuity.too_long(parts) or facts.gathers(policy["auditd"]["path"]):
+    # What the last look has found open is told as that, until it is closed. Other hosts have numbers of their own.
+    open_ways = {name.partition(" ")[0] for name in before.since}
+    if (
+        open_ways & UNWRITTEN
+        or not before.serial
+        or not parts
+        or continuity.too_long(parts)
+        or facts.gathers(policy["auditd"]["path"])
+    ):
         return after._replace(serial=continuity.newest(seen.log)), []
     known = continuity.numbers(parts)
     if serials.spans(known, before.serial):

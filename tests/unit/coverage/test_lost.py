@@ -88,11 +88,13 @@ def looks(tmp_path, monkeypatch):
     monkeypatch.setattr(lost.continuity, "printed", lambda since: {})
     monkeypatch.setattr(lost.continuity, "_login", lambda pid: False)
 
-    def look(auditd=0.0, dropped=0, ours=False):
+    def look(auditd=0.0, dropped=0, ours=False, found=""):
         now[0] += 1000.0
         seen = lost.Seen(str(log), pulse.extent(str(log)), {}, 0, auditd, now[0], ours)
         before = memory[0]._replace(loss=Loss(dropped, now[0]) if dropped else None)
-        memory[0] = lost.missing(policy, seen, before)._replace(looked=now[0])
+        memory[0] = lost.missing(policy, seen, before)._replace(
+            looked=now[0], since={f"{found} x": now[0]} if found else {}
+        )
         return memory[0].loss.told if memory[0].loss else ""
 
     look.log, look.conf = log, conf
@@ -177,6 +179,15 @@ def test_where_nobody_has_logged_in_the_restart_of_a_policy_has_lost_nothing(loo
     monkeypatch.setattr(lost.continuity, "_login", lambda pid: True)
     grow(looks.log, calls(90, auid=4294967295))
     assert "9 events" in looks(auditd=1e9, ours=True)
+
+
+@pytest.mark.parametrize("way", ["auditd-absent", "log-unwritten"])
+def test_what_is_missing_because_of_an_open_way_is_told_as_that(looks, way):
+    assert looks(found=way) == ""
+    grow(looks.log, calls(60))
+    assert looks(auditd=1e9) == ""
+    grow(looks.log, calls(62))
+    assert "from number 61 on" in looks()
 
 
 def test_a_log_of_several_hosts_has_several_kernels(looks):
