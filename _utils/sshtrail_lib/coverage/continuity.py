@@ -100,6 +100,15 @@ def parts(log: str, was: Sequence[typing.Any]) -> list[Part]:
     return [(moved[0].path, size), (log, 0)] if moved else []
 
 
+def copied(log: str, was: Sequence[typing.Any]) -> list[Part]:
+    """Return what was written since where the ``log`` was copied, and cut then; all else as for :func:`parts`."""
+    for one in _beside(log):
+        _inode, size, begins = pulse.extent(one.path)
+        if was[2] and size >= was[1] and begins.startswith(was[2]):
+            return [(one.path, was[1]), (log, 0)]
+    return []
+
+
 def _beside(log: str) -> list[os.DirEntry[str]]:
     """Return the files that a rotated ``log`` (str) can be, in its directory."""
     place, name = os.path.split(log)

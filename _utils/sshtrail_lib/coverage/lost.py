@@ -20,6 +20,11 @@ from sshtrail_lib.trail.audit_log import Record
 
 #: Seconds before the last look in which what is told of since may have begun.
 EARLIER = 10.0
+#: Ways by which records do not get into the log: as long as one is open, events are missing.
+UNWRITTEN = {
+    *("auditd-absent", "auditd-impostor", "auditd-stopped", "auditd-traced", "auditd-elsewhere", "auditd-suspended"),
+    *("log-off", "log-replaced", "log-unwritten", "rate-limited"),
+}
 #: Seconds within which an event that has a number is written.
 SOON = 0.5
 
@@ -67,7 +72,10 @@ def missing(policy: Policy, seen: Seen, before: Memory) -> Memory:
     given = [*after.given, *((gap.pid, gap.when, gap.told) for gap in found if gap.pid)]
     # In an open session it is told as long as it lasts.
     told += [gap.told for gap in found if not (gap.pid and ways.in_session(gap.pid))]
-    after, numbers = _numbered(policy, seen, before, after)
+    # What was copied before it was cut (copytruncate) is in the copy.
+    copied = kept and marks.cut(before.log, seen.extent)
+    parts = (continuity.copied if copied else continuity.parts)(seen.log, before.log) if before.log else []
+    after, numbers = _numbered(policy, seen, before, after, parts)
     return memory.missing(after._replace(given=given), "; ".join([*told, *numbers]), seen.now)
 
 
@@ -91,11 +99,19 @@ def _rewritten(seen: Seen, before: Memory) -> list[str]:
 # --- The numbers of events ------------------------------------------------------------------------------------------
 
 
-def _numbered(policy: Policy, seen: Seen, before: Memory, after: Memory) -> tuple[Memory, list[str]]:
+def _numbered(
+    policy: Policy, seen: Seen, before: Memory, after: Memory, parts: Sequence[continuity.Part]
+) -> tuple[Memory, list[str]]:
     """Return the memory of the last event in the log, and what is told of events that are in no log (list of str)."""
-    parts = continuity.parts(seen.log, before.log) if before.log else []
-    # Other hosts have numbers of their own.
-    if not before.serial or not parts or continuity.too_long(parts) or facts.gathers(policy["auditd"]["path"]):
+    # What the last look has found open is told as that, until it is closed. Other hosts have numbers of their own.
+    open_ways = {name.partition(" ")[0] for name in before.since}
+    if (
+        open_ways & UNWRITTEN
+        or not before.serial
+        or not parts
+        or continuity.too_long(parts)
+        or facts.gathers(policy["auditd"]["path"])
+    ):
         return after._replace(serial=continuity.newest(seen.log)), []
     known = continuity.numbers(parts)
     if serials.spans(known, before.serial):

@@ -2,6 +2,7 @@
 coverage.lost: what is missing in a log since the last look.
 """
 
+import gzip
 import os
 import pathlib
 
@@ -87,11 +88,13 @@ def looks(tmp_path, monkeypatch):
     monkeypatch.setattr(lost.continuity, "printed", lambda since: {})
     monkeypatch.setattr(lost.continuity, "_login", lambda pid: False)
 
-    def look(auditd=0.0, dropped=0, ours=False):
+    def look(auditd=0.0, dropped=0, ours=False, found=""):
         now[0] += 1000.0
         seen = lost.Seen(str(log), pulse.extent(str(log)), {}, 0, auditd, now[0], ours)
         before = memory[0]._replace(loss=Loss(dropped, now[0]) if dropped else None)
-        memory[0] = lost.missing(policy, seen, before)._replace(looked=now[0])
+        memory[0] = lost.missing(policy, seen, before)._replace(
+            looked=now[0], since={f"{found} x": now[0]} if found else {}
+        )
         return memory[0].loss.told if memory[0].loss else ""
 
     look.log, look.conf = log, conf
@@ -178,6 +181,15 @@ def test_where_nobody_has_logged_in_the_restart_of_a_policy_has_lost_nothing(loo
     assert "9 events" in looks(auditd=1e9, ours=True)
 
 
+@pytest.mark.parametrize("way", ["auditd-absent", "log-unwritten"])
+def test_what_is_missing_because_of_an_open_way_is_told_as_that(looks, way):
+    assert looks(found=way) == ""
+    grow(looks.log, calls(60))
+    assert looks(auditd=1e9) == ""
+    grow(looks.log, calls(62))
+    assert "from number 61 on" in looks()
+
+
 def test_a_log_of_several_hosts_has_several_kernels(looks):
     looks.conf.write_text(looks.conf.read_text() + "tcp_listen_port = 60\n")
     grow(looks.log, calls(60, 9000, 70))
@@ -203,6 +215,25 @@ def test_a_log_that_was_cut_and_filled_again_from_where_it_begins(looks):
     begins = looks.log.read_bytes()[:200]
     looks.log.write_bytes(begins + calls(*range(60, 200)).encode())
     assert "was changed where records had been written before" in looks()
+
+
+def test_a_log_that_was_copied_and_cut(looks, monkeypatch):
+    """logrotate does so (copytruncate): what was written since the last look is in the copy."""
+    grow(looks.log, calls(50, 51, 52))
+    pathlib.Path(f"{looks.log}.1").write_bytes(looks.log.read_bytes())
+    looks.log.write_text(calls(53))
+    assert looks() == ""
+    grow(looks.log, calls(54))
+    assert looks() == ""
+    # What was written between both is in neither.
+    grow(looks.log, calls(55, 56))
+    pathlib.Path(f"{looks.log}.2").write_bytes(looks.log.read_bytes())
+    looks.log.write_text(calls(58))
+    assert "from number 57 on" in looks()
+    # What is in one that was compressed is not looked at.
+    (looks.log.parent / "audit.log.3.gz").write_bytes(gzip.compress(looks.log.read_bytes()))
+    looks.log.write_text("")
+    assert looks() == ""
 
 
 def test_a_rotated_log_that_was_changed(looks):
