@@ -4,6 +4,7 @@ Small facts that this project keeps for itself, as JSON, in files that only the 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -76,6 +77,16 @@ def remember(path: str, value: object) -> None:
         _HELD.pop(path, None)
     except (OSError, CommandExecutionError) as exc:
         hold(path, value, exc)
+
+
+def forget(path: str) -> None:
+    """Leave nothing at ``path`` (str); what the disk does not let go of counts for nothing in this process."""
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        _HELD.pop(path, None)
+    except OSError as exc:
+        hold(path, None, exc)
 
 
 def hold(path: str, value: object, why: Exception) -> None:

@@ -73,14 +73,15 @@ def keep(minion: Minion, transaction: Transaction, asked: Asked, tree: Tree, giv
     names = {one.place for one in (*given_back, *(one for _told_of_it, one in _wishes(ours, tree)))}
     kept = [told for told, one in _alive(known, tree) if one.place not in names]
     new = [*kept, *(told for told, one in _wishes(ours, tree) if one.occurrences is not None)][-_LIMIT:]
-    if new != known:
+    if not new:
+        drop(minion, transaction)
+    elif new != known:
         store.remember(_path(minion, transaction), new)
 
 
 def drop(minion: Minion, transaction: Transaction) -> None:
-    """Keep nothing any more."""
-    if _load(minion, transaction):
-        store.remember(_path(minion, transaction), [])
+    """Keep nothing any more, not even an empty file."""
+    store.forget(_path(minion, transaction))
 
 
 def _load(minion: Minion, transaction: Transaction) -> list[_Told]:

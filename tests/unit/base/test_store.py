@@ -2,6 +2,7 @@
 base.store: what is kept comes back, and only from a file that nobody else could have written.
 """
 
+import errno
 import os
 
 import pytest
@@ -97,3 +98,22 @@ def test_what_a_full_disk_does_not_take_is_remembered_by_this_process(tmp_path, 
     monkeypatch.undo()
     store.remember(path, "newer")
     assert store.load(path) == "newer" and path not in store._HELD
+
+
+def test_what_is_forgotten_is_gone(tmp_path, monkeypatch):
+    path = str(tmp_path / "kept.json")
+    store.remember(path, [1])
+    store.forget(path)
+    assert store.load(path) is None and not os.path.exists(path)
+    store.forget(path)
+    store.remember(path, [1])
+
+    def refuse(_path):
+        raise OSError(errno.EROFS, "Read-only file system", path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", refuse)
+        store.forget(path)
+    assert os.path.exists(path) and store.load(path) is None
+    store.forget(path)
+    assert not os.path.exists(path) and store.load(path) is None

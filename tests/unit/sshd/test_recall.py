@@ -1,5 +1,6 @@
 """What is kept of the wishes of earlier runs, and for how long it counts; golden defaults instead of an sshd."""
 
+import os
 import types
 
 import pytest
@@ -54,18 +55,25 @@ def test_another_wish_for_the_same_place_takes_its_place(place, one):
     assert told(place, OTHER, after) == [{"User bob": {"PermitTTY": "no"}}]
 
 
+def kept(place):
+    """Return the files that something is kept in (list of str)."""
+    return os.listdir(place[0].state_dir) if os.path.isdir(place[0].state_dir) else []
+
+
 def test_what_is_asked_for_no_more(place):
     recall.keep(*place, asked(), tree())
     recall.keep(*place, asked(value=None), tree(""))
-    assert told(place, OTHER, tree()) == []
+    assert told(place, OTHER, tree()) == [] and not kept(place)
     recall.keep(*place, asked(), tree())
     own = wish.wishes(None, asked().matches, DAEMON)
     assert (recall.recalled(*place, OTHER, tree(), own) or {}).get("earlier", []) == []
     recall.keep(*place, OTHER, tree(), own)
     assert told(place, OTHER, tree()) == []
     recall.keep(*place, asked(), tree())
+    assert kept(place)
     recall.drop(*place)
-    assert told(place, OTHER, tree()) == []
+    assert told(place, OTHER, tree()) == [] and not kept(place)
+    recall.drop(*place)
 
 
 def test_a_call_by_hand_keeps_and_recalls_nothing(place):
