@@ -73,11 +73,12 @@ def asked(what: str, ask: Callable[[], Answer]) -> Answer:
             failed.append(exc)
 
     if _HUNG.get(what, 0.0) <= time.monotonic():
-        _HUNG[what] = time.monotonic() + PATIENCE + FORGIVEN
         # A process that ends waits for no such thread.
         thread = threading.Thread(target=answer, daemon=True)
         thread.start()
         thread.join(PATIENCE)
+        if not told and not failed:
+            _HUNG[what] = time.monotonic() + FORGIVEN
     if not told and not failed:
         raise LateError(
             f"The directory of accounts ({what}, nsswitch.conf) has not answered within {PATIENCE:g} seconds."

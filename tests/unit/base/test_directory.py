@@ -87,6 +87,25 @@ def test_one_that_never_answers_is_named_and_not_asked_again_for_a_while(hangs, 
     assert time.monotonic() - begun < 2 and len(hangs) == 1
 
 
+def test_two_that_ask_at_once_are_both_answered(monkeypatch):
+    """A minion may run its jobs in threads: who asks while another waits has nothing to do with one that hangs."""
+    both, root = threading.Barrier(2), pwd.getpwnam("root")
+    monkeypatch.setattr(directory, "PATIENCE", 30)
+
+    def answers(_name):
+        both.wait(20)
+        return root
+
+    monkeypatch.setattr(pwd, "getpwnam", answers)
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(directory.user("root"))) for _ in range(2)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert found == [root, root]
+
+
 def test_it_is_asked_again_after_a_while(hangs, monkeypatch):
     monkeypatch.setattr(directory, "FORGIVEN", 0.2)
     for _ in range(3):
