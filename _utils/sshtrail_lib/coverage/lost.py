@@ -63,18 +63,20 @@ def missing(policy: Policy, seen: Seen, before: Memory) -> Memory:
     changed = before.log and (before.log[0] != seen.extent[0] or marks.cut(before.log, seen.extent))
     kept = bool(changed) and facts.kept(seen.log, before.log, before.looked)
     after = memory.log(before, seen.log, seen.extent, seen.now, kept)
-    digest, *told = _rewritten(seen, before)
-    after = after._replace(digest=digest, rotated=continuity.rotated(seen.log))
+    parts = continuity.parts(seen.log, before.log) if before.log else []
+    rotated = continuity.rotated(seen.log)
+    digest, *told = _rewritten(seen, before, parts, rotated)
+    after = after._replace(digest=digest, rotated=rotated)
     if not before.looked:
         # Nobody promised anything.
         return after._replace(serial=continuity.newest(seen.log))
-    found = _gaps(policy, seen, before)
+    found = _gaps(policy, seen, before, parts)
     given = [*after.given, *((gap.pid, gap.when, gap.told) for gap in found if gap.pid)]
     # In an open session it is told as long as it lasts.
     told += [gap.told for gap in found if not (gap.pid and ways.in_session(gap.pid))]
     # What was copied before it was cut (copytruncate) is in the copy.
-    copied = kept and marks.cut(before.log, seen.extent)
-    parts = (continuity.copied if copied else continuity.parts)(seen.log, before.log) if before.log else []
+    if kept and before.log and marks.cut(before.log, seen.extent):
+        parts = continuity.copied(seen.log, before.log)
     after, numbers = _numbered(policy, seen, before, after, parts)
     return memory.missing(after._replace(given=given), "; ".join([*told, *numbers]), seen.now)
 
@@ -82,17 +84,19 @@ def missing(policy: Policy, seen: Seen, before: Memory) -> Memory:
 # --- What was written stands ----------------------------------------------------------------------------------------
 
 
-def _rewritten(seen: Seen, before: Memory) -> list[str]:
+def _rewritten(
+    seen: Seen, before: Memory, parts: Sequence[continuity.Part], rotated: Mapping[str, Sequence[typing.Any]]
+) -> list[str]:
     """Return a digest of the log (str), and what is told of logs that are not as they were (more str)."""
     known = bool(before.digest) and not marks.cut(before.log, seen.extent)
-    path = continuity.parts(seen.log, before.log)[:1] if known else []
+    path = parts[:1] if known else []
     if path and path[0][0] == seen.log:
         was, now = continuity.digests(seen.log, before.log[1], seen.extent[1])
     else:
         [now] = continuity.digests(seen.log, seen.extent[1])
         was = continuity.digests(path[0][0], before.log[1])[0] if path else before.digest
     told = [f"{path[0][0]} was changed where records had been written before"] if path and was != before.digest else []
-    changed = continuity.changed(before.rotated, continuity.rotated(seen.log))
+    changed = continuity.changed(before.rotated, rotated)
     return [now, *told, *([f"a rotated log beside {seen.log} was changed"] if changed else [])]
 
 
@@ -140,13 +144,13 @@ def _lacking(
 # --- What was open --------------------------------------------------------------------------------------------------
 
 
-def _gaps(policy: Policy, seen: Seen, before: Memory) -> list[Gap]:
+def _gaps(policy: Policy, seen: Seen, before: Memory, parts: Sequence[continuity.Part]) -> list[Gap]:
     """Return what was open after the last look and is closed again."""
     commands = [line for group in policy["rules"]["groups"] for line in group["rules"] if "execve" in line]
     keys = {key for line in commands for key in watches.keys(line) or ()}
     named = [data for line in policy["rules"].get("allowed", ()) if (data := compiled(line))]
     lists = {layout.unpack(rule)[0].filter for rule in named}
-    end, since = _since(seen, before)
+    end, since = _since(seen, before, parts)
     records = end.records(gaps.KINDS)
 
     def enters(record: Record) -> bool:
@@ -162,9 +166,9 @@ def _gaps(policy: Policy, seen: Seen, before: Memory) -> list[Gap]:
     return [*found, *_unseen(seen, before, end, records), *_printed(seen, before, end)]
 
 
-def _since(seen: Seen, before: Memory) -> tuple[logs.End, float]:
+def _since(seen: Seen, before: Memory, parts: Sequence[continuity.Part]) -> tuple[logs.End, float]:
     """Return what may tell of the time since the last look, and since when (float): all, if the clock was set back."""
-    new = logs.End(seen.log, 0.0, continuity.parts(seen.log, before.log) if before.log else [])
+    new = logs.End(seen.log, 0.0, parts)
     back = (one.seconds < before.looked - EARLIER for one in new.records(gaps.KINDS))
     # What was cut is gone through from its beginning, with what was there before.
     if not marks.cut(before.log, seen.extent) and any(back):

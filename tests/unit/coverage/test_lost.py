@@ -56,13 +56,15 @@ def test_what_was_open_before_a_burst_of_records(tmp_path):
     policy = policy_pillar.build({"sshtrail": {"environment": "x", "rules": {"groups": {"session": True}}}}, "Debian")
     seen, before = lost.Seen(str(log), (), {}, 0, 0.0, 160.0), Memory(looked=110.0)
     log.write_text("type=SYSCALL msg=audit(90.000:7): auid=1001\n" + off + burst)
-    assert len(burst) > 6 * 2**20 and ["switched off" in one.told for one in lost._gaps(policy, seen, before)] == [True]
+    assert len(burst) > 6 * 2**20 and ["switched off" in one.told for one in lost._gaps(policy, seen, before, [])] == [
+        True
+    ]
     # The log was rotated meanwhile.
     log.rename(f"{log}.2")
     (tmp_path / "audit.log.1").write_text(burst)
     log.write_text(burst)
-    assert ["switched off" in one.told for one in lost._gaps(policy, seen, before)] == [True]
-    assert lost._gaps(policy, seen, Memory(looked=125.0)) == []
+    assert ["switched off" in one.told for one in lost._gaps(policy, seen, before, [])] == [True]
+    assert lost._gaps(policy, seen, Memory(looked=125.0), []) == []
 
 
 # --- From look to look ----------------------------------------------------------------------------------------------
