@@ -54,13 +54,8 @@ def gather(family: str = "", unread: dict[str, str] | None = None) -> dict[str, 
     unread
         Where to put why one could not be read, or not all of it (dict of its name to str), None for nowhere.
     """
-    found = {}
-    for name, reads in _readers(RUN_PARTS[family != "Debian"]).items():
-        with sight.watched() as refused:
-            found[name] = reads()
-        if refused and unread is not None:
-            unread[name] = refused[0]
-    return found
+    readers = _readers(RUN_PARTS[family != "Debian"])
+    return {name: sight.noted(name, reads, unread) for name, reads in readers.items()}
 
 
 def _readers(run_parts: re.Pattern[str]) -> dict[str, Callable[[], Lines | None]]:
@@ -347,11 +342,7 @@ def boot_entries(unread: dict[str, str] | None = None) -> dict[str, tuple[str, .
     unread
         As for :func:`gather`, under :data:`ENTRIES`.
     """
-    with sight.watched() as refused:
-        found = _entries()
-    if refused and unread is not None:
-        unread[ENTRIES] = refused[0]
-    return found
+    return sight.noted(ENTRIES, _entries, unread)
 
 
 #: What boot entries are called among what could not be read.

@@ -4,6 +4,7 @@ Files and their modes, and the volume that the audit logs are on: looked at, nev
 
 from __future__ import annotations
 
+import functools
 import glob
 import itertools
 import os
@@ -161,13 +162,11 @@ def files(
         "syslog files": lambda: [f"/var/log/{name}" for name in SYSLOG_FILES],
         "var log": lambda: _below("/var/log"),
     }
-    found = {}
-    for kind, paths in kinds.items():
-        with sight.watched() as refused:
-            found[kind] = {path: one for path in paths() if (one := file(path))}
-        if refused and unread is not None:
-            unread[kind] = refused[0]
-    return found
+    return {kind: sight.noted(kind, functools.partial(_there, paths), unread) for kind, paths in kinds.items()}
+
+
+def _there(paths: Callable[[], Iterable[str]]) -> dict[str, File]:
+    return {path: one for path in paths() if (one := file(path))}
 
 
 def _files(*patterns: str) -> list[str]:

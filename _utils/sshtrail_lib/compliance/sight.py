@@ -11,7 +11,10 @@ import contextvars
 import glob
 import os
 import re
-from collections.abc import Iterator
+import typing
+from collections.abc import Callable, Iterator
+
+Found = typing.TypeVar("Found")
 
 #: What has been refused so far (list of str), None where nobody wants to know.
 _REFUSED: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar("refused", default=None)
@@ -26,6 +29,18 @@ def watched() -> Iterator[list[str]]:
         yield found
     finally:
         _REFUSED.reset(token)
+
+
+def noted(name: str, look: Callable[[], Found], unread: dict[str, str] | None) -> Found:
+    """
+    Return what ``look()`` returns, and put into ``unread`` (dict of str, None for nowhere), under a ``name`` (str), why
+    something could not be looked at, where that was so.
+    """
+    with watched() as refused:
+        found = look()
+    if refused and unread is not None:
+        unread[name] = refused[0]
+    return found
 
 
 def note(told: str) -> None:

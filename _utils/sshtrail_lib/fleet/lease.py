@@ -83,10 +83,7 @@ def held(path: str, fence: str) -> Iterator[Turn]:
         As for :class:`Turn`. Nobody takes over while somebody holds the lock ``fence``.
     """
     with contextlib.ExitStack() as stack:
-        try:
-            yield Turn(path, fence, *_got(stack, path, fence))
-        finally:
-            stack.close()
+        yield Turn(path, fence, *_got(stack, path, fence))
 
 
 def _got(stack: contextlib.ExitStack, path: str, fence: str) -> tuple[int | None, Holder | None]:
