@@ -220,12 +220,8 @@ def inetd(text: str) -> Iterator[Started]:
     """Yield what a table of inetd's (str) starts for who comes by the network."""
     for line in text.splitlines():
         words = line.partition("#")[0].split()
-        if (
-            len(words) >= 6
-            and words[1] in ("stream", "dgram", "seqpacket")
-            and not words[2].startswith("unix")
-            and words[5] != "internal"
-        ):
+        by_network = len(words) >= 6 and words[1] in KINDS and not words[2].startswith("unix")
+        if by_network and words[5] != "internal":
             yield Started(words[5], tuple(words[6:] or [posixpath.basename(words[5])]), f"inetd's {words[0]}")
 
 

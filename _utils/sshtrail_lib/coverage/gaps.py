@@ -219,10 +219,8 @@ def _moves(rules: _Rules, number: int) -> bool:
 
     Of one process, and no auditctl: whoever adds one by hand before he takes the other away may have added anything.
     """
-    one, near = (
-        rules.changes[number],
-        [other for other in rules.changes if _is(other, rules.changes[number], "add_rule")],
-    )
+    one = rules.changes[number]
+    near = [other for other in rules.changes if _is(other, one, "add_rule")]
     pid, program = rules.actor(one)
     if not pid or program.endswith("/auditctl"):
         return False

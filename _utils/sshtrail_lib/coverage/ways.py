@@ -4,6 +4,7 @@ Who can come in, and who has: what listens, sshd's files, every process; asked, 
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import re
@@ -15,7 +16,7 @@ import salt.utils.systemd
 from salt.exceptions import CommandExecutionError, SaltException
 
 from sshtrail_lib.auditd import daemon as auditd_daemon
-from sshtrail_lib.base import files, opening, processes, sockets
+from sshtrail_lib.base import files, processes, service, sockets
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.coverage import demand
 from sshtrail_lib.coverage.marks import DELETED, LISTENS, SSHD, UNSET, called, user_of
@@ -43,8 +44,6 @@ BEARING = (
 )
 #: A place that a network reaches has a port.
 _PORT = re.compile(r"^(?:vsock|[0-9.]+|\[[^]]*\]):.*[0-9]$")
-#: Seconds in which systemd tells what it has: it waits for no service then.
-ASKING = 30.0
 #: What processes of one host share, of which a container has its own: either will do.
 NAMESPACES = ("mnt", "uts")
 #: Bytes of a file of settings that are read.
@@ -96,11 +95,9 @@ def _by_tailscale(one: Process) -> bool:
 
 def _short(path: str) -> str:
     """Return what is in a small regular file (str), empty where it is none."""
-    try:
-        with open(path, "rb", opener=opening.regular) as handle:
-            return handle.read(MOST).decode("utf-8", "replace")
-    except OSError:
-        return ""
+    with contextlib.suppress(CommandExecutionError):
+        return (files.beginning(path, MOST) or b"").decode("utf-8", "replace")
+    return ""
 
 
 def _effective(minion: Minion, path: str) -> dict[str, object]:
@@ -485,7 +482,7 @@ def _by_systemd(minion: Minion) -> Iterator[tuple[tuple[str, ...], demand.Starte
 def _asked(minion: Minion, properties: Iterable[str], *names: str) -> str:
     # By the manager's own socket: busctl, which keeps the quotes, needs a bus.
     options = [f"--property={name}" for name in properties]
-    return str(minion.run("systemctl", "show", *options, "--", *names, seconds=ASKING)["stdout"])
+    return str(minion.run("systemctl", "show", *options, "--", *names, seconds=service.ASKING)["stdout"])
 
 
 def _as_ways(minion: Minion, path: str, awaited: Iterable[Door]) -> tuple[list[Server], list[Door]]:

@@ -63,7 +63,7 @@ class Separating(Lines):
         return setting._replace(line=lines[setting.file][number - 1], head=(path, lines[path][head.number + added - 1]))
 
     def _items(self, setting: Setting) -> list[Arguments]:
-        if self.keyword.kind in ("users", "words", "accept"):
+        if self.keyword.kind in sshd_wish.SETS:
             return [Arguments((word,), word) for word in setting.line.arguments.words]
         return [setting.line.arguments]
 
