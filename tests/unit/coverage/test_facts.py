@@ -88,7 +88,7 @@ def test_a_log_that_was_rotated_is_kept(tmp_path):
     [
         ("audit.log.1", b"type=A\ntype=A\n", True),
         ("audit.log-20260101", b"type=A\n", True),
-        ("audit.log.1.gz", gzip.compress(b"type=A\ntype=A\n"), True),
+        ("audit.log.1.gz", gzip.compress(b"type=A\ntype=A\n", mtime=0), True),
         ("audit.log.1.xz", lzma.compress(b"type=A\n"), True),
         ("audit.log.1.bz2", bz2.compress(b"type=A\n"), True),
         ("audit.log.1.zst", b"x", True),
@@ -98,7 +98,7 @@ def test_a_log_that_was_rotated_is_kept(tmp_path):
         ("audit.log.1", b"type=A", False),
         ("audit.log.1.gz", b"", False),
         ("audit.log.1.gz", b"x", False),
-        ("audit.log.1.gz", gzip.compress(b"type=B\n"), False),
+        ("audit.log.1.gz", gzip.compress(b"type=B\n", mtime=0), False),
         ("audit.log.1.xz", b"type=A\n", False),
         ("audit.log.1.bz2", bz2.compress(b"type=A\n")[:20], False),
         ("other.log.1", b"type=A\n", False),
