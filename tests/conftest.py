@@ -110,6 +110,14 @@ def audit():
         yield
 
 
+@pytest.fixture(scope="module")
+def unmeasured():
+    """Have nothing measured (``coverage``) in what the tests of a module start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+        yield
+
+
 def pytest_addoption(parser):
     parser.addoption("--none-may-skip", action="store_true", help="fail when a test was skipped: here all can run")
 

@@ -4,15 +4,18 @@ What tests share: who may run, the machine's one audit subsystem, and the host's
 
 import contextlib
 import ctypes
+import itertools
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
+import time
 
 import _keeper
 import pytest
 from _kernel import audit_rules, audit_status, auditctl, auditd_ended
+from sshtrail_lib.rules import compile, language
 
 __all__ = [
     "audit_status",
@@ -23,11 +26,14 @@ __all__ = [
     "of_the_pillar",
     "program",
     "require_root",
+    "spent",
 ]
 
 
 #: By how much a process of tests is nicer (nice(2)) than one that has the audit subsystem.
 BEHIND = 5
+#: Numbers that nobody has had before, for rules that nobody has compiled before.
+NUMBERS = itertools.count(1_000_000)
 
 
 def require_root():
@@ -44,6 +50,21 @@ def program(name):
 def of_the_pillar(paths):
     """Return those of the paths that a master serves (iterable of str) that hold what only the master may read."""
     return [path for path in paths if "pillar" in pathlib.PurePosixPath(path).parent.parts or "common.sls" in path]
+
+
+def spent(work, *args):
+    """
+    Return what ``work(*args)`` returns, and for how long it had the processor (float).
+
+    The unit is what this process takes now to read and compile two thousand rules, a tenth of a second on a common
+    processor: what makes one slow, be it the machine or ``coverage``, makes the other slow.
+    """
+    begun = time.process_time()
+    done = work(*args)
+    ended = time.process_time()
+    for number in itertools.islice(NUMBERS, 2000):
+        compile.compile(language.parse_rule(f"-a always,exit -F arch=b64 -S openat -F auid={number} -k n{number}"))
+    return done, (ended - begun) / (time.process_time() - ended)
 
 
 @contextlib.contextmanager

@@ -147,7 +147,7 @@ def test_modes_and_owners_are_those_of_stat(host):
     assert f"{host.auditd} is 0640 nobody:root" in rows["6.2.4.6"]["evidence"]
 
 
-def test_auditd_is_judged_by_the_line_that_counts(host):
+def test_auditd_is_judged_by_the_line_that_counts(host, audit):
     host.auditd.write_text("disk_full_action = halt\ndisk_full_action = suspend\ndisk_error_action = halt\n")
     row = host.rows()["6.2.2.3"]
     assert row["status"] == "fail" and f"disk_full_action = suspend ({host.auditd} line 2)" in row["evidence"]

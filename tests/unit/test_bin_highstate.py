@@ -11,7 +11,6 @@ import os
 import stat
 import subprocess
 import sys
-import time
 
 import _masterless
 import pytest
@@ -176,10 +175,8 @@ def test_a_lock_is_for_nobody_else(prepare, tmp_path):
 def test_whoever_holds_a_lock_is_not_waited_for_without_end(prepare, tmp_path):
     with open(tmp_path / "x.lock", "wb") as holder:
         fcntl.flock(holder, fcntl.LOCK_EX)
-        started = time.monotonic()
         with pytest.raises(prepare.Failed, match="which somebody else holds"), prepare.locked(tmp_path / "x.lock", 0.3):
             pass
-        assert time.monotonic() - started < 20
 
 
 TRAPS = {

@@ -11,6 +11,10 @@ import subprocess
 import sys
 
 import pytest
+from _waiting import DEADLINE
+
+# No line of the library is in it; and what measures would fail with the program where that has no space.
+pytestmark = pytest.mark.usefixtures("unmeasured")
 
 BIN = pathlib.Path(__file__).parents[2] / "bin"
 PROGRAMS = [path.name for path in sorted(BIN.iterdir()) if path.is_file() and not path.suffix and path.name[0] != "_"]
@@ -42,7 +46,7 @@ def run(tmp_path):
 def test_each_program_has_a_help_and_does_nothing_then(name, option, tmp_path):
     environ = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
     command = [sys.executable, BIN / name, option]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ, timeout=20)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ, timeout=DEADLINE)
     assert done.returncode == 0 and "usage:" in done.stdout and f"bin/{name}" in done.stdout
     assert "--json" in done.stdout and not list(tmp_path.iterdir())
 
@@ -57,7 +61,7 @@ def test_an_argument_that_there_is_not_is_refused_before_anything_is_done(name, 
         pytest.skip("asks for root first")
     environ = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
     command = [sys.executable, BIN / name, *given]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ, timeout=20)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ, timeout=DEADLINE)
     assert done.returncode == 2 and f"{name}: error: " in done.stderr and "Traceback" not in done.stderr
     told = json.loads(done.stdout) if "--json" in given else {"errors": ["--help"]}
     assert "--help" in told["errors"][0] and not list(tmp_path.iterdir())
@@ -111,7 +115,7 @@ def test_ctrl_c_ends_with_130(tmp_path):
     with subprocess.Popen([sys.executable, path, "wait"], **started, **pipes) as process:
         process.stdout.readline(), process.stdout.readline()
         os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(20) == 130
+        assert process.wait(DEADLINE) == 130
         assert process.stderr.read() == b"example: interrupted; run it again to finish\n"
 
 
@@ -139,7 +143,7 @@ def test_no_hardship_ends_in_a_traceback_or_never(tmp_path, hardship, given):
     path = tmp_path / "example"
     path.write_text(EXAMPLE)
     command = ["sh", "-c", hardship, "sh", sys.executable, path, *given]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE, cwd=tmp_path)
     assert "Traceback" not in done.stderr and "Exception" not in done.stderr, done.stderr
     assert done.returncode in (0, 1, 4, 141), done.stderr
     assert not done.returncode or done.stderr or done.stdout or given == ["four"] or "2>&" in hardship
@@ -153,7 +157,7 @@ def test_what_is_opened_takes_no_place_of_a_standard_file(tmp_path, closed):
     )
     ends = " ".join(f"{number}{'<' if number == '0' else '>'}&-" for number in closed.split())
     command = ["sh", "-c", f'exec "$@" {ends}', "sh", sys.executable, tmp_path / "example", "--json", "tell"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE)
     assert done.returncode == 3 and (tmp_path / "precious").read_text() == ""
     if "1" not in closed:
         assert json.loads(done.stdout)["told"] == 1

@@ -11,20 +11,21 @@ import threading
 import time
 
 import pytest
+from _waiting import DEADLINE, wait_for
 from salt.exceptions import CommandExecutionError
 from sshtrail_lib.base import processes, programs
 
 SHELL = ("sh", "-c")
 #: Ways to take for ever, each with what it leaves behind: its pid goes into the file $1.
 HANGS = {
-    "sleeps": 'echo $$ > "$1"; exec sleep 600',
+    "sleeps": 'echo $$ > "$1"; exec sleep 3600',
     "is stopped": 'echo $$ > "$1"; kill -STOP $$',
-    "hears no signal": "trap '' TERM INT HUP; echo $$ > \"$1\"; while :; do sleep 600; done",
-    "has a child that holds its output": 'sleep 600 & echo $! > "$1"; wait',
-    "has a child in a session of its own": 'setsid sleep 600 & sleep 0.2; pgrep -n -f "^sleep 600" > "$1"; wait',
+    "hears no signal": "trap '' TERM INT HUP; echo $$ > \"$1\"; while :; do sleep 3600; done",
+    "has a child that holds its output": 'sleep 3600 & echo $! > "$1"; wait',
+    "has a child in a session of its own": 'setsid sh -c "echo \\$\\$ >$1; exec sleep 3600" & wait',
     "reads for ever": 'echo $$ > "$1"; exec cat "$2"',
     "prints for ever": 'echo $$ > "$1"; exec yes',
-    "waits for an answer": 'echo $$ > "$1"; read answer < /dev/tty || exec sleep 600',
+    "waits for an answer": 'echo $$ > "$1"; read answer < /dev/tty || exec sleep 3600',
 }
 
 
@@ -34,19 +35,16 @@ def pipe(tmp_path):
     return str(tmp_path / "pipe")
 
 
-def is_gone(pid, seconds=5):
-    end = time.monotonic() + seconds
-    while processes.lives(pid) and time.monotonic() < end:
-        time.sleep(0.02)
-    return not processes.lives(pid)
+def is_gone(pid):
+    return wait_for(lambda: not processes.lives(pid), "its end")
 
 
 @pytest.mark.parametrize("hang", HANGS.values(), ids=HANGS)
 def test_what_hangs_is_killed_with_all_that_it_has_started_and_named(tmp_path, pipe, hang):
     begun, left = time.monotonic(), tmp_path / "pid"
-    with pytest.raises(programs.LateError, match=r"^sh did not end within 0\.6 seconds; it was killed\.$"):
-        programs.run([*SHELL, hang, "sh", left, pipe], 0.6)
-    assert time.monotonic() - begun < 5
+    with pytest.raises(programs.LateError, match=r"^sh did not end within 1\.6 seconds; it was killed\.$"):
+        programs.run([*SHELL, hang, "sh", left, pipe], 1.6)
+    assert time.monotonic() - begun < DEADLINE
     assert is_gone(int(left.read_text()))
 
 
@@ -79,11 +77,10 @@ def test_what_a_program_says_is_told(code, expected):
 
 def test_a_daemon_that_holds_the_output_open_is_not_waited_for(tmp_path):
     """As a script leaves one behind: it lives on, and what was said before is there."""
-    begun = time.monotonic()
-    done = programs.run([*SHELL, 'sleep 600 & echo "$!" > "$1"; echo started', "sh", tmp_path / "pid"], 30)
+    done = programs.run([*SHELL, 'sleep 3600 & echo "$!" > "$1"; echo started', "sh", tmp_path / "pid"], 600)
     pid = int((tmp_path / "pid").read_text())
     try:
-        assert (done["retcode"], done["stdout"]) == (0, "started\n") and time.monotonic() - begun < 5
+        assert (done["retcode"], done["stdout"]) == (0, "started\n")
         assert processes.lives(pid)
     finally:
         os.kill(pid, signal.SIGKILL)
@@ -119,14 +116,12 @@ def test_closed_descriptors_are_nobodys_output(tmp_path):
 
 def test_a_program_that_is_interrupted_leaves_nothing_behind(monkeypatch, tmp_path):
     def interrupt(_process, _end):
-        end = time.monotonic() + 10
-        while not (tmp_path / "pid").exists() and time.monotonic() < end:
-            time.sleep(0.01)
+        wait_for((tmp_path / "pid").exists, "its pid")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(programs, "_collected", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        programs.run([*SHELL, 'echo $$ > "$1.new"; mv "$1.new" "$1"; exec sleep 600', "sh", tmp_path / "pid"])
+        programs.run([*SHELL, 'echo $$ > "$1.new"; mv "$1.new" "$1"; exec sleep 3600', "sh", tmp_path / "pid"])
     assert is_gone(int((tmp_path / "pid").read_text()))
 
 
@@ -146,12 +141,12 @@ def test_each_program_has_a_bound(program, seconds):
 
 def test_what_reads_a_log_may_take_long_as_long_as_something_comes():
     begun = time.monotonic()
-    with programs.reading([*SHELL, "for one in 1 2 3 4; do echo $one; sleep 0.3; done"], 0.8) as (lines, process):
+    with programs.reading([*SHELL, "for one in 1 2 3 4; do echo $one; sleep 0.9; done"], 3) as (lines, process):
         assert list(lines) == [b"1\n", b"2\n", b"3\n", b"4\n"] and programs.status(process) == 0
-    assert time.monotonic() - begun > 0.8
+    assert time.monotonic() - begun > 3
 
 
-@pytest.mark.parametrize("hang", ["sleep 600", "echo 1; exec sleep 600", "kill -STOP $$", "sleep 600 & wait"])
+@pytest.mark.parametrize("hang", ["sleep 3600", "echo 1; exec sleep 3600", "kill -STOP $$", "sleep 3600 & wait"])
 def test_one_that_stops_telling_is_named(hang):
     late = pytest.raises(programs.LateError, match=r"^sh did not end within 0\.4 seconds")
     with late, programs.reading([*SHELL, hang], 0.4) as (lines, process):
@@ -160,10 +155,9 @@ def test_one_that_stops_telling_is_named(hang):
 
 
 def test_who_wants_no_more_of_a_log_waits_for_nothing():
-    begun = time.monotonic()
     with programs.reading(["yes"]) as (lines, process):
         assert next(lines) == b"y\n"
-    assert process.poll() is not None and time.monotonic() - begun < 5
+    assert process.poll() is not None
 
 
 def salts(argv):
@@ -176,9 +170,9 @@ def salts(argv):
 @pytest.mark.parametrize(
     ("hang", "names"),
     [
-        (["sleep", "600"], "sleep"),
+        (["sleep", "3600"], "sleep"),
         (["sh", "-c", "kill -STOP $$"], "sh"),
-        (["sh", "-c", "sleep 600; true"], "sh"),
+        (["sh", "-c", "sleep 3600; true"], "sh"),
     ],
 )
 def test_what_salts_functions_run_has_an_end(monkeypatch, hang, names):
@@ -187,19 +181,19 @@ def test_what_salts_functions_run_has_an_end(monkeypatch, hang, names):
     late = pytest.raises(programs.LateError, match=rf"^{names} did not end within 0\.5 seconds; it was killed\.$")
     with late, programs.watched("pkg.version"):
         salts(hang)
-    assert time.monotonic() - begun < 6
+    assert time.monotonic() - begun < DEADLINE
 
 
 def test_one_that_begins_anew_is_killed_each_time(monkeypatch):
     monkeypatch.setitem(programs.FUNCTIONS, "pkg.version", 0.3)
     with pytest.raises(programs.LateError, match="^sleep did not end"), programs.watched("pkg.version"):
-        assert [salts(["sleep", "600"]) for _ in range(3)] == [False] * 3
+        assert [salts(["sleep", "3600"]) for _ in range(3)] == [False] * 3
 
 
 def test_what_salts_function_raises_over_its_killed_program_is_told_as_that(monkeypatch):
     monkeypatch.setitem(programs.FUNCTIONS, "pkg.version", 0.3)
     with pytest.raises(programs.LateError, match="^sleep did not end"), programs.watched("pkg.version"):
-        salts(["sleep", "600"])
+        salts(["sleep", "3600"])
         raise CommandExecutionError("dpkg-query has status -9")
 
 
@@ -216,7 +210,7 @@ def test_nobody_else_is_killed(monkeypatch, children):
     monkeypatch.setitem(programs.FUNCTIONS, "pkg.version", 0.5)
     if not children:
         monkeypatch.setattr(programs.threading, "get_native_id", lambda: 0)
-    others = [subprocess.Popen(["sleep", "600"])]
+    others = [subprocess.Popen(["sleep", "3600"])]
 
     def runs():
         others.append(subprocess.Popen(["sleep", "601"]))
@@ -228,7 +222,7 @@ def test_nobody_else_is_killed(monkeypatch, children):
         with pytest.raises(programs.LateError), programs.watched("pkg.version"):
             if children:
                 another.start()
-            salts(["sleep", "600"])
+            salts(["sleep", "3600"])
         assert all(one.poll() is None for one in others) and len(others) == 1 + children
 
 

@@ -1,7 +1,6 @@
 """What a host should be, beside the files of others: broken, stricter, glued, made by hand. No kernel is asked."""
 
 import os
-import time
 
 import pytest
 from salt.exceptions import SaltInvocationError
@@ -10,6 +9,7 @@ from sshtrail_lib.rules import files as rules_files
 from sshtrail_lib.rules.fields import RuleError
 from sshtrail_lib.rules.files import PASSING
 from sshtrail_lib.rules.target import Host
+from support import spent
 
 STATUS = {"enabled": 0, "failure": 1, "backlog_limit": 64, "rate_limit": 0, "backlog_wait_time": 60000}
 OURS = "-a always,exit -F arch=b64 -S execve -F auid!=unset -F key=ours"
@@ -361,9 +361,8 @@ def test_many_nevers_and_many_that_they_cover_are_told_in_short_and_soon(host):
     nevers = [f"-a never,exit -F arch=b64 -S execve -F auid={number}\n" for number in range(1000)]
     nevers += [f"-a always,exit -F arch=b64 -S execve -F uid={number} -k u\n" for number in range(1000)]
     there = host({"10-a.rules": "".join(nevers[:1000]).encode(), "20-b.rules": "".join(nevers[1000:]).encode()})
-    begun = time.process_time()
-    told = target.hidden(there.files)
-    assert time.process_time() - begun < 1 and len(told) == 1000
+    told, time = spent(target.hidden, there.files)
+    assert time < 20 and len(told) == 1000
     assert all("10-a.rules line" in one and one.endswith("20-b.rules line 20 and 980 more.") for one in told)
 
 
