@@ -116,7 +116,8 @@ def test_a_notable_login_is_told_to_the_master_once(audited):
             audited.keep_next(time.monotonic() + 1)
             # The kernel tells of everybody's logins on this machine.
             for _, kind, data in audited.kept[AUDITED]:
-                seen[kind] += [data] if data["id"] == one["id"] else []
+                if kind in seen and data["id"] == one["id"]:
+                    seen[kind].append(data)
             audited.kept[AUDITED].clear()
             return all(seen.values())
 

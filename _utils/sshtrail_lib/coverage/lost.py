@@ -25,8 +25,9 @@ UNWRITTEN = {
     *("auditd-absent", "auditd-impostor", "auditd-stopped", "auditd-traced", "auditd-elsewhere", "auditd-suspended"),
     *("log-off", "log-replaced", "log-unwritten", "rate-limited"),
 }
-#: Seconds within which an event that has a number is written.
-SOON = 0.5
+#: Seconds after which it is asked again for an event that has a number and is not written: on a busy machine whoever is
+#: about to write it waits for his turn.
+PAUSES = (0.1, 0.4, 2.0)
 
 
 class Seen(typing.NamedTuple):
@@ -118,10 +119,10 @@ def _numbered(
     ):
         return after._replace(serial=continuity.newest(seen.log)), []
     known = continuity.numbers(parts)
-    if serials.spans(known, before.serial):
-        # Who has a number may be about to write.
-        time.sleep(SOON)
-        known = continuity.numbers(parts)
+    for pause in PAUSES:
+        if serials.spans(known, before.serial):
+            time.sleep(pause)
+            known = continuity.numbers(parts)
     lacks = serials.spans(known, before.serial)
     after = after._replace(serial=max(known, default=before.serial))
     return after, _lacking(seen, before, after, lacks, parts) if lacks else []

@@ -86,7 +86,7 @@ def looks(tmp_path, monkeypatch):
     own = {"environment": "x", "rules": {"groups": {"session": True}}, "auditd": {"path": str(conf)}}
     policy = policy_pillar.build({"sshtrail": own}, "Debian")
     memory, now = [Memory()], [200.0]
-    monkeypatch.setattr(lost, "SOON", 0.0)
+    monkeypatch.setattr(lost, "PAUSES", ())
     monkeypatch.setattr(lost.continuity, "printed", lambda since: {})
     monkeypatch.setattr(lost.continuity, "_login", lambda pid: False)
 
@@ -150,6 +150,20 @@ def test_an_event_that_is_not_there(looks):
     assert looks() == ""
     grow(looks.log, calls(55, 57))
     assert "from number 56 on: no auditd took them" in looks(auditd=1e9)
+
+
+@pytest.mark.parametrize("times", [1, 2, 3, 4])
+def test_an_event_that_is_about_to_be_written(looks, monkeypatch, times):
+    grow(looks.log, calls(50, 52))
+    late, waited = {times: calls(51)}, []
+
+    def sleep(seconds):
+        waited.append(seconds)
+        grow(looks.log, late.get(len(waited), ""))
+
+    monkeypatch.setattr(lost, "PAUSES", (0.1, 0.4, 2.0))
+    monkeypatch.setattr(lost.time, "sleep", sleep)
+    assert ("1 events" in looks()) == (times == 4) and len(waited) == min(times, 3)
 
 
 def test_an_event_that_is_not_there_where_a_log_was_rotated(looks):
