@@ -112,6 +112,15 @@ def stay_at_home():
     os.environ.setdefault("HOME", pwd.getpwuid(0).pw_dir)
 
 
+def compiled_once():
+    """
+    Have Pythons keep what they compile, also where the caller's variables forbid it.
+
+    The tests start thousands of processes, and each would compile Salt's modules and this library anew.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
 def know_the_way():
     """Have programs, and this Python itself, be found where the caller has no PATH."""
     os.environ.setdefault("PATH", WAY)

@@ -55,6 +55,7 @@ def killed(modules, tree, tmp_path):
     return made
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("first", [1, 3, 5])
 def test_a_change_killed_at_any_step(killed, tmp_path, first):
     old = killed.state()

@@ -44,6 +44,7 @@ def _killed(modules, path, first, scratch, after):
         step += STRIDE
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("first", [1, 5, 9])
 def test_a_change_killed_at_any_step(modules, conf, tmp_path, first):
     (tmp_path / "scratch").mkdir()

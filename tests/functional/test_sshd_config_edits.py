@@ -37,6 +37,7 @@ def content(base):
     return {str(path.relative_to(base)): path.read_text() for path in files}
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("name", CASES)
 def test_an_edit(there, states, modules, tmp_path, name):
     case = CASES[name]

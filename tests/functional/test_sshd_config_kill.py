@@ -12,6 +12,7 @@ from support import require_root
 STRIDE = int(os.environ.get("SSHTRAIL_KILL_EVERY", "31"))
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("first", [1, 12, 23])
 def test_a_transaction_killed_at_any_step(server, modules, first):
     require_root()

@@ -112,6 +112,7 @@ CASES = [
 ]
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("number", range(len(CASES)))
 def test_a_login(host, modules, number):
     config, keys, lines = CASES[number]

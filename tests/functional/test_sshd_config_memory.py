@@ -38,6 +38,7 @@ def policy(states, server, **asked):
     return done.changes
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize(
     ("shadowed", "seed", "runs"), [("own", 1, True), ("own", 2, False), ("fix", 3, False), ("fix", 4, False)]
 )
@@ -127,6 +128,7 @@ def test_the_memory_is_roots_alone(server, states, minion_opts):
 ASKING = [name for name, case in CASES.items() if case["state"] == "managed" and "after" in case]
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("shadowed", ["own", "fix"])
 @pytest.mark.parametrize("name", ASKING)
 def test_peoples_files_come_back(separation, states, tmp_path, name, shadowed):

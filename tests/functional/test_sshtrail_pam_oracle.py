@@ -195,6 +195,7 @@ def same(expected, got):
     return got == {key: expected[key] for key in ("started", "opened", "said")}
 
 
+@pytest.mark.usefixtures("untraced")
 def test_what_runs_and_the_result_are_those_of_linux_pam(oracle, library):
     differences, reached, opened = [], 0, 0
     for seed in range(CASES):

@@ -10,7 +10,7 @@ import tempfile
 
 from _keeper import keeper
 from _site import AUDITED, HOSTS, ROOT, UID, Site
-from _waiting import wait_for
+from _waiting import DEADLINE, wait_for
 from sshtrail_lib.drift.claim import MINE_KEY
 from support import audit_subsystem, auditctl, auditd_ended
 
@@ -74,8 +74,10 @@ def pulse(found, interval):
         # Whoever looks with the pillar from before finds a schedule that is not asked for.
         refresh = ("saltutil.refresh_pillar", "wait=True")
         wait_for(lambda: found.answers(*refresh) == dict.fromkeys(HOSTS, True), "the new pillar")
-        settled(found)
-        if not interval:
+        if interval:
+            settled(found)
+        else:
+            applied(found)
             assert found.answers("sshtrail_watch.resume") == dict.fromkeys(HOSTS, True)
         yield found
 
@@ -117,19 +119,31 @@ def settled(found):
     return found
 
 
+def applied(found):
+    """Bring every host of a site to its policy with the modules that it has: to sync them is most of a highstate."""
+    answers = found.answers("state.apply", "sshtrail", timeout=DEADLINE)
+    assert set(answers) == set(HOSTS), answers
+    for name, states in answers.items():
+        assert isinstance(states, dict) and all(state["result"] for state in states.values()), (name, states)
+
+
+def forgotten(found):
+    """Forget every event of a site that nobody has waited for."""
+    found.kept.clear()
+    with contextlib.suppress(queue.Empty):
+        while True:
+            found.events.get_nowait()
+
+
 def anew(found):
     """Bring a site back to where it was: every host in its policy, no claim, nothing repaired, no event to come."""
-    for name, states in found.answers("state.apply", "sshtrail").items():
-        assert isinstance(states, dict) and all(state["result"] for state in states.values()), (name, states)
+    applied(found)
     nobody = dict.fromkeys(HOSTS)
     wait_for(lambda: found.answers("sshtrail_watch.claim") == nobody, "the end of all claims")
     # A test may have put one there itself.
     found.answers("mine.delete", MINE_KEY)
     kept(found, "repairs.json").unlink(missing_ok=True)
-    found.kept.clear()
-    with contextlib.suppress(queue.Empty):
-        while True:
-            found.events.get_nowait()
+    forgotten(found)
     return found
 
 

@@ -190,6 +190,7 @@ def _utils():
     return str(pathlib.Path(files.__file__).parents[2])
 
 
+@pytest.mark.usefixtures("untraced")
 def test_killed_at_any_step_leaves_the_old_file_or_the_new_one(file):
     file.chmod(0o640)
     with contextlib.suppress(OSError):

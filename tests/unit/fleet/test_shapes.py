@@ -95,6 +95,7 @@ def test_no_answer_about_sessions_spoils_a_form():
         assert all(printable(shown.transcript(one)) and one["host"] == "liar" for one in found.sessions)
 
 
+@pytest.mark.usefixtures("untraced")
 def test_no_overview_spoils_the_page():
     for value in lies(OVERVIEW, 120):
         standings = {"liar": fleets.standing("in policy"), "web1": fleets.standing("in policy")}
@@ -115,6 +116,7 @@ CROWDS = {
 }
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("rows", [None, 5001])
 @pytest.mark.parametrize("kind", CROWDS)
 def test_liars_crowd_nobody_off_the_page(kind, rows):

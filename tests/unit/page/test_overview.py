@@ -85,6 +85,7 @@ def test_a_part_that_fails_hides_no_other(calls, tmp_path, part, exc):
     assert len([name for name in found if not (isinstance(found[name], dict) and "error" in found[name])]) == 9
 
 
+@pytest.mark.usefixtures("untraced")
 def test_what_is_hostile_fits_too(calls, tmp_path):
     hostile = fleets.session(1, commands=[fleets.command("\x1b" * 10**5)] * 500, unknown={"x" * 10**6: "y" * 10**6})
     calls["sshtrail_trail.sessions"] = lambda **_given: [hostile] * 500

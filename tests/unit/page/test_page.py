@@ -197,6 +197,7 @@ def test_hostile_texts_are_text(size):
     assert len(made.encode()) < 5_000_000
 
 
+@pytest.mark.usefixtures("untraced")
 def test_a_thousand_hosts_fit_on_a_page():
     made, time = spent(render.page, fleets.many(1000))
     assert time < 300 and len(made.encode()) < 5_000_000

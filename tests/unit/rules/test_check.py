@@ -108,6 +108,7 @@ COLLIDING = {
 }
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("name", COLLIDING)
 def test_thousands_that_collide_are_checked_soon(name):
     found, time = spent(check.problems, COLLIDING[name])

@@ -85,6 +85,7 @@ def test_bits_are_taken_apart(seed):
     assert [*bits(0)] == [] and collisions.mask([]) == 0 == collisions.count(0)
 
 
+@pytest.mark.usefixtures("untraced")
 def test_thousands_that_all_meet_are_told_soon():
     rules = [compiled(f"-a always,exit -F arch=b64 -S openat -F auid!={at} -k n{at}") for at in range(5000)]
 

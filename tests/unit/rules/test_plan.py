@@ -271,6 +271,7 @@ def large():
     yield "half of them, shuffled", shuffled(kinds, HALF), shuffled(kinds[::-1]), 4 * LARGE
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("case", [*large()], ids=lambda case: case[0])
 def test_a_large_plan_takes_no_longer_than_its_rules(case):
     _name, loaded, desired, most = case

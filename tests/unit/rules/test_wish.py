@@ -357,6 +357,7 @@ def test_a_never_that_covers_a_part_of_ours_is_told(host):
     assert "never decides" not in told
 
 
+@pytest.mark.usefixtures("untraced")
 def test_many_nevers_and_many_that_they_cover_are_told_in_short_and_soon(host):
     nevers = [f"-a never,exit -F arch=b64 -S execve -F auid={number}\n" for number in range(1000)]
     nevers += [f"-a always,exit -F arch=b64 -S execve -F uid={number} -k u\n" for number in range(1000)]

@@ -161,6 +161,7 @@ print(accounts.has_key(name, [path, "none"]) in (True, False), isinstance(accoun
 """
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("trap", TRAPS.values(), ids=TRAPS)
 def test_no_file_of_keys_keeps_root_waiting_or_takes_its_memory(tmp_path, trap):
     """It is its account's own, and the guard reads those of all accounts that have a shell."""

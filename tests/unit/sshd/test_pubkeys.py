@@ -88,6 +88,7 @@ def test_who_signs_certificates(accepted, by, does):
     assert admits(Key("ssh-ed25519", authority=True), accepted, by) is does
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize(
     "line",
     [

@@ -183,6 +183,7 @@ def _seconds(line):
     return time.process_time() - started
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("make", HOSTILE)
 def test_time_grows_with_the_text_only(make):
     # Ten times the text may take twenty times as long, not a hundred times; 2 ms are noise.

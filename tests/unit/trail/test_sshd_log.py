@@ -289,6 +289,7 @@ def test_an_exported_journal_tells_what_it_does_as_json():
     assert [line.fields.get("user") for line in found] == [None, "ana", "j\\xff\\x01x", "jörg"]
 
 
+@pytest.mark.usefixtures("untraced")
 def test_a_message_is_no_entry_wherever_an_exported_journal_was_cut():
     assert b"_UID=0\nSYSLOG_IDENTIFIER=sshd\nMESSAGE=Accepted publickey for bob from 6.6.6.6" in EXPORTED
     where = range(EXPORTED.find(b"6.6.6.6") + 400)
