@@ -135,14 +135,26 @@ def _ticked(minion: Minion, pillar: Mapping, due: bool, looks: list[Look]) -> st
     """Look, as a whole where that is ``due``, put what was found into ``looks``, tell what is new."""
     if _state_runs(minion):
         return "a state run is going on"
+    told = _told(minion)
+    if drift_claim.silent(told, time.time()):
+        return f"silent until {text.iso(told.until)}"
+    look = (not due and fingerprint.steady(minion.cachedir, pillar)) or minion.call["sshtrail.look"](fresh=due)
+    looks.append(look)
+    suspension.attend(minion, look.get("full"))
+    if look["differences"] and _state_runs(minion):
+        # It may have been in the middle of what was looked at.
+        return "a state run has begun"
+    with _telling(minion):
+        return _news(minion, look)
+
+
+def _news(minion: Minion, look: Look) -> str:
+    """Tell what is new in a look, unless somebody has silenced this host meanwhile."""
     told, now = _told(minion), time.time()
     if drift_claim.silent(told, now):
         return f"silent until {text.iso(told.until)}"
     if drift_claim.over(told, now):
         told = _speak_again(minion, told, "its time is over")
-    look = (not due and fingerprint.steady(minion.cachedir, pillar)) or minion.call["sshtrail.look"](fresh=due)
-    looks.append(look)
-    suspension.attend(minion, look.get("full"))
     clean = fingerprint.last_clean(minion.cachedir) if look["differences"] else now
     # What a clock said that was ahead comes after nothing.
     clean = clean if clean <= now else 0.0
@@ -177,11 +189,13 @@ def silence(minion: Minion, minutes: int, reason: str) -> str:
     minutes, reason
         As for :func:`sshtrail_lib.drift.claim.silence`, which also says what is raised.
     """
-    before = _told(minion)
-    told = drift_claim.silence(before, minutes, reason, time.time())
-    if before.claim:
-        _withdraw(minion)
-    _keep(minion, told)
+    # What is told at this moment is not told any more in a moment.
+    with _telling(minion):
+        before = _told(minion)
+        told = drift_claim.silence(before, minutes, reason, time.time())
+        if before.claim:
+            _withdraw(minion)
+        _keep(minion, told)
     until = text.iso(told.until)
     _leave_a_record(minion, f"drift is not told until {until}: {reason}")
     _send(minion, event.SILENCED, {"until": until, "reason": reason})
@@ -190,9 +204,10 @@ def silence(minion: Minion, minutes: int, reason: str) -> str:
 
 def resume(minion: Minion) -> bool:
     """End a silence before its time; return whether there was one (bool)."""
-    told = _told(minion)
-    if told.until:
-        _speak_again(minion, told, "somebody ended the silence")
+    with _telling(minion):
+        told = _told(minion)
+        if told.until:
+            _speak_again(minion, told, "somebody ended the silence")
     return bool(told.until)
 
 
@@ -303,6 +318,11 @@ def _leave_a_record(minion: Minion, sentence: str) -> None:
 
 def _path(minion: Minion) -> str:
     return os.path.join(minion.cachedir, "sshtrail", "told.json")
+
+
+def _telling(minion: Minion) -> contextlib.AbstractContextManager[int]:
+    """Give what holds off everybody else who tells something, or keeps what was told."""
+    return transaction.lock(os.path.join(minion.cachedir, "sshtrail", "told.lock"))
 
 
 def _told(minion: Minion) -> Told:

@@ -2,6 +2,7 @@
 drift.watch: what a tick does, and that a host remembers having told only what the master has.
 """
 
+import threading
 import time
 
 import pytest
@@ -161,6 +162,46 @@ def test_a_silence_takes_the_claim_back_and_leaves_a_record(master, monkeypatch)
     monkeypatch.setattr(watch.time, "time", lambda: now)
     assert master.tick() == "drift told"
     assert master.tags()[2:] == [event.RESUMED, event.FOUND]
+
+
+def test_a_silence_during_a_look_stays(master):
+    """Whoever silences a host for a change begins with it at once, and a look may be in the middle of its work."""
+    look, told = master.sshtrail_look, []
+
+    def silenced(fresh):
+        told.append(watch.silence(master.minion, 60, "change 4711"))
+        return look(fresh)
+
+    master.differences = LOOSE
+    master.minion.call["sshtrail.look"] = silenced
+    assert master.tick() == f"silent until {told[0]}" == master.tick() and len(told) == 1
+    assert master.tags() == [event.SILENCED] and master.mine == {}
+
+
+def test_what_is_silenced_while_it_is_told_is_taken_back(master, tmp_path):
+    master.differences = LOOSE
+    master.tick()
+    done = []
+    with watch.transaction.lock(str(tmp_path / "sshtrail" / "told.lock")):
+        waits = threading.Thread(target=lambda: done.append(watch.silence(master.minion, 60, "change 4711")))
+        waits.start()
+        waits.join(0.5)
+        assert not done and claim.MINE_KEY in master.mine
+    waits.join()
+    assert done and master.mine == {}
+
+
+def test_what_a_state_run_that_began_during_the_look_has_half_done_is_no_drift(master, monkeypatch):
+    running = []
+    monkeypatch.setattr(watch.salt.utils.minion, "running", lambda opts: [*running])
+    look = master.sshtrail_look
+    master.minion.call["sshtrail.look"] = lambda fresh: running.append({"fun": "state.apply"}) or look(fresh)
+    master.differences = LOOSE
+    assert master.tick() == "a state run has begun" and master.events == []
+    assert master.tick() == "a state run is going on"
+    running.clear()
+    master.minion.call["sshtrail.look"] = look
+    assert master.tick() == "drift told"
 
 
 def test_a_silence_can_be_ended(master):
