@@ -22,6 +22,9 @@ from sshtrail_lib.policy import arguments
 
 #: Seconds in which hosts that come to the same point are put together into a job.
 TOGETHER = 0.5
+#: Seconds in which those who wait are held back until half of a batch can begin: a job costs the master as much as ten
+#: hosts do, and in small parts a storm takes twice as long.
+HELD = 2.0
 #: Seconds before each further question to a host whose sshd was full.
 PAUSES = (2, 5, 10)
 
@@ -99,6 +102,7 @@ class Crew:
         self._publish, self._mine, self._pillars, self._limits = publish, mine, pillars, limits
         self.hosts: dict[str, Repair] = {}
         self._waiting: list[str] = []
+        self._short = 0.0
         self._ready, self._applied = Pile(), Pile()
         self._full: dict[str, float] = {}
         self._asked: list[tuple[Question, float, Then]] = []
@@ -138,8 +142,8 @@ class Crew:
         return self._collected()
 
     def _compile(self) -> None:
-        free = self._limits.batch - self._at_work() - len(self._ready.names) - self._pillars.asked()
-        going, self._waiting = self._waiting[: max(0, free)], self._waiting[max(0, free) :]
+        room = self._room()
+        going, self._waiting = self._waiting[:room], self._waiting[room:]
         self._pillars.ask(going)
         for name, digest in self._pillars.told():
             if digest is None:
@@ -147,6 +151,15 @@ class Crew:
             else:
                 self.hosts[name] = self.hosts[name]._replace(digest=digest)
                 self._ready.put(name)
+
+    def _room(self) -> int:
+        """Return how many of those who wait may begin (int): all, or half of a batch; fewer after :data:`HELD`."""
+        free = self._limits.batch - self._at_work() - len(self._ready.names) - self._pillars.asked()
+        if free <= 0 or free >= min(len(self._waiting), self._limits.batch // 2):
+            self._short = 0.0
+            return max(0, free)
+        self._short = self._short or time.monotonic()
+        return free if time.monotonic() - self._short >= HELD else 0
 
     def _at_work(self) -> int:
         """Return how many hosts began a moment ago (int): who takes longer keeps nobody waiting."""

@@ -77,6 +77,36 @@ def test_hosts_that_hang_delay_nobody(fleet):
     assert max(times[name] for name in names) < min(times[name] for name in hung)
 
 
+ROOMS = [
+    *((0, 30, 10), (4, 30, 6), (5, 30, 5), (10, 30, 0), (12, 30, 0)),
+    # All of them have room, or there is room for too few.
+    *((6, 4, 4), (7, 4, 0), (6, 30, 0), (9, 1, 1)),
+]
+
+
+@pytest.mark.parametrize(("busy", "waiting", "room"), ROOMS)
+def test_who_waits_begins_with_half_a_batch_or_all(fleet, monkeypatch, busy, waiting, room):
+    with Pillars(lambda name: "abc") as pillars:
+        team = Crew(fleet.publish, fleet, pillars, Limits(batch=10))
+        team.take(dict.fromkeys([f"web{number:02}" for number in range(waiting)], CLAIM))
+        monkeypatch.setattr(team, "_at_work", lambda: busy)
+        assert min(team._room(), waiting) == room
+        later = time.monotonic() + crew.HELD + 1
+        monkeypatch.setattr(crew.time, "monotonic", lambda: later)
+        assert min(team._room(), waiting) == min(max(0, 10 - busy), waiting)
+
+
+def test_most_of_a_batch_that_hangs_delays_nobody_for_long(fleet, monkeypatch):
+    hung, names = [f"a{number}" for number in range(6)], [f"web{number:02}" for number in range(30)]
+    fleet.running.update(hung)
+    monkeypatch.setattr(crew, "HELD", 0.2)
+    # It counts as being at work for longer than the test.
+    outcomes, _ = worked(fleet, [*hung, *names], Limits(batch=10, timeout=300, longest=8))
+    assert {name for name, one in outcomes.items() if not one.failed} == set(names)
+    assert fleet.counted == {**dict.fromkeys([(answer.APPLY, name) for name in (*hung, *names)], 1),
+                             **dict.fromkeys([(answer.CONDITION, name) for name in names], 1)}  # fmt: skip
+
+
 def test_who_is_away_is_no_failure(fleet):
     fleet.away.add("gone")
     outcomes, _ = worked(fleet, ["gone", "web1"])
