@@ -186,7 +186,7 @@ def repository(directory):
 
 def test_a_package_is_seen_and_repaired(fleet, standin):
     # Nobody has installed it yet.
-    [missing] = named(repaired(fleet), "package", standin)
+    missing, *_ = named(repaired(fleet), "package", standin)
     assert missing["expected"] == "installed"
     before = state(fleet)
     assert told_of(fleet, f"dpkg --remove {standin}", "package", standin)["actual"] is None

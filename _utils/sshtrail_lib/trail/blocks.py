@@ -25,7 +25,7 @@ import typing
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from sshtrail_lib.base import opening, programs
+from sshtrail_lib.base import opening
 
 #: Bytes that are taken apart at once: what a processor's own memory holds, for they are gone through repeatedly.
 BLOCK = 2**20
@@ -205,6 +205,9 @@ def opened(path: str) -> Iterator[typing.IO[bytes]]:
 
 @contextlib.contextmanager
 def _piped(command, path):
+    # It loads Salt, which takes as long as a large log, and most logs need no program.
+    from sshtrail_lib.base import programs
+
     if not shutil.which(command[0]):
         raise _failed(f"{path}: nothing here can read it (the program {command[0]})")
     with programs.reading([*command, path]) as (handle, process):

@@ -15,7 +15,7 @@ import tempfile
 import typing
 from collections.abc import Iterable, Iterator, Sequence
 
-from sshtrail_lib.base import programs, text
+from sshtrail_lib.base import text
 from sshtrail_lib.trail import blocks, changes, kept, missing, scan, sshd_log, told
 from sshtrail_lib.trail.audit_log import HEAD
 from sshtrail_lib.trail.gather import Gathered, Place
@@ -455,6 +455,9 @@ def _latest(path, last):
 
 def _journal(since):
     """Yield the entries of the host's journal (bytes) that say they are sshd's, nothing where there is no journal."""
+    # As in blocks: it loads Salt.
+    from sshtrail_lib.base import programs
+
     program = shutil.which("journalctl")
     if not program or not os.path.isdir("/run/systemd/system"):
         return

@@ -7,10 +7,12 @@ import datetime
 import gzip
 import json
 import lzma
+import os
 import pathlib
 import re
 import shutil
 import subprocess
+import sys
 import zoneinfo
 
 import pytest
@@ -840,3 +842,17 @@ def test_lines_that_were_moved_about_give_no_wrong_join(place, audit, said, by_j
         assert [name for name in told if one[name] not in (None, true[name])] == []
         assert one["from"]["port"] in (None, true["from"]["port"]) or true["from"]["port"] is None
         assert not one["key"] or one["key"]["fingerprint"] == TRUTH[one["from"]["address"]]["key"]
+
+
+def test_logs_are_read_without_salt():
+    """To load it takes as long as to read a large log."""
+    code = (
+        "import sys\nfrom sshtrail_lib.trail import history\nfound = history.sessions(history.Sources(sys.argv[1:]))\n"
+    )
+    code += "print(len([*found]), [name for name in sys.modules if name.partition('.')[0] == 'salt'])"
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *RECORDED.audit], env=environ, capture_output=True, text=True, check=True
+    )
+    number, loaded = done.stdout.split(" ", 1)
+    assert int(number) > 20 and loaded == "[]\n"
