@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 
-from sshtrail_lib.compliance.finding import FAIL
+from sshtrail_lib.compliance.finding import ACCEPTED, FAIL
 
 #: Hosts and addresses that are named in one row.
 NAMED = 4
@@ -51,11 +51,17 @@ def failing(frameworks: Iterable[Mapping]) -> Iterator[Told]:
         for control in framework["controls"]:
             reasons = [one for one in control["evidences"] if one["status"] == FAIL]
             if control["status"] == FAIL and reasons:
-                hosts = next(count for status, count, _colour in control["counts"] if status == FAIL)
+                hosts, accepted = (_on(control, status) for status in (FAIL, ACCEPTED))
                 first = reasons[0]
                 yield {
                     **{"control": control["name"], "title": control["title"], "count": hosts, "why": first["said"]},
                     **{"remedy": first["remedy"], "since": first["since"], "by": first["by"]},
                     **{"hosts": first["hosts"][:NAMED], "left": max(0, hosts - len(first["hosts"][:NAMED]))},
+                    "accepted": accepted,
                     "reasons": len(reasons) - 1 + control["left"],
                 }
+
+
+def _on(control: Mapping, wanted: str) -> int:
+    """Return on how many hosts (int) a control has a status."""
+    return sum(count for status, count, _colour in control["counts"] if status == wanted)

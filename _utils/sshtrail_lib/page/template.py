@@ -178,7 +178,7 @@ SESSIONS = """
 {% call table("accounts", "who used which account", ["Day", "Account", "Person", "Sessions", "Hosts", "From"]) %}
 {% for row in accounts.rows %}
 <tr data-row><td>{{ row.day }}</td><th scope="row">{{ name(row.account) }}</th>
-<td>{% if row.person == "nobody is named" %}{{ tag("odd", row.person) }}
+<td>{% if row.person == unnamed %}{{ tag("odd", row.person) }}
 {%- else %}<b>{{ name(row.person) }}</b>{% endif %}</td>
 <td>{{ row.count }}</td><td>{{ names(row.hosts, row.hosts_left) }}</td>
 <td>{{ names(row.addresses, row.addresses_left) }}</td></tr>
@@ -259,7 +259,8 @@ is no pass.</p>
 {% call table("failing", "controls that fail", ["Control", "What it asks", "Hosts", "Why", "What would do it"]) %}
 {% for row in failing.rows %}
 <tr data-row><th scope="row">{{ row.control }}</th><td>{{ row.title }}</td>
-<td data-value="{{ row.count }}">{{ names(row.hosts, row.left) }}</td>
+<td data-value="{{ row.count }}">{{ names(row.hosts, row.left) }}
+{%- if row.accepted %}<br><span class="soft">accepted on {{ row.accepted }} more</span>{% endif %}</td>
 <td class="long">{{ row.why }}{% if row.by %}<br>{{ row.by }}{% endif %}
 {% if row.reasons %}<br><span class="soft">and {{ row.reasons }} other
 {{ "reason" if row.reasons == 1 else "reasons" }} elsewhere</span>{% endif %}</td>
@@ -275,7 +276,8 @@ is no pass.</p>
 {% set id = "controls-" ~ loop.index %}
 <h3>{{ framework.name }} <span class="soft">{{ framework.version }}: {{ framework.percent }}</span></h3>
 {{ framework.bar }}
-<p>{% for status, count, colour in framework.counts if count %}{{ tag(colour, count ~ " " ~ status) }}
+<p><span class="soft">Each control on each host:</span>
+{% for status, count, colour in framework.counts if count %}{{ tag(colour, count ~ " " ~ status) }}
 {% endfor %}</p>
 {{ tools(id, "controls", [("status", "Status", statuses)]) }}
 <div id="{{ id }}">

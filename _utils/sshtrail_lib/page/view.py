@@ -28,6 +28,8 @@ COLOURS = {
     **{"in policy": "good", "waits for a reboot": "warn", "at risk": "warn", "differs": "bad", "no policy": "bad"},
     **{"no modules": "bad", "no answer": "odd", "not watched": "odd", "sshd is full": "warn"},
 }
+#: Who has logged in with a key or an account that the policy names nobody for.
+UNNAMED = "no person named"
 Told = dict[str, typing.Any]
 
 
@@ -90,7 +92,7 @@ def view(fleet: Fleet, limits: Limits = Limits()) -> Told:  # noqa: B008  (it ca
         ),
         "counts": [(name, count, _colour(name)) for name, count in counts.most_common()],
         "environments": sorted({host["environment"] for host in hosts}),
-        "statuses": ORDER,
+        **{"statuses": ORDER, "unnamed": UNNAMED},
         "silent": [host for host in hosts if host["silent"]],
         "undiffered": list(_undiffered(fleet)),
         "ways": _cut(_ways(told), limits.ways),
@@ -99,6 +101,8 @@ def view(fleet: Fleet, limits: Limits = Limits()) -> Told:  # noqa: B008  (it ca
         "changes": _cut(_changes(told, _when(fleet.now)), limits.changes),
         **_sessions(told, limits, _when(fleet.now)),
         **_failures(told, limits),
+        "untold": [*_mute(fleet), *_untold(told)],
+        "failures_untold": [*_mute(fleet), *_failures_untold(told)],
         **_compliance(told, limits),
         "exceptions": _cut(_exceptions(told, fleet.now), limits.exceptions),
         "proofs": _proofs(told),
@@ -160,15 +164,16 @@ def _error(part: typing.Any) -> str:
 def _host(fleet: Fleet, name: str) -> Told:
     row, told = fleet.standings[name], fleet.overviews.get(name)
     known = told if isinstance(told, Mapping) else {}
-    proof = row.get("proof")
+    proof, recording = row.get("proof"), _recording(known.get("coverage"))
     return {
         "name": _line(name),
         "environment": _line(row.get("environment")) or "–",
         "standing": _line(row["standing"]),
-        "colour": _colour(row["standing"]),
+        # A host that records nothing is nowhere shown as one that is well.
+        "colour": "bad" if recording["recording"] == "no" else _colour(row["standing"]),
         "system": _line(known.get("system")) or "–",
         "silent": _line(told) if isinstance(told, str) else "" if known else "no answer",
-        **_recording(known.get("coverage")),
+        **recording,
         "proof": _line(proof["time"])[:16].replace("T", " ") if proof else "none",
         "proof_colour": ("good" if proof["holds"] else "bad") if proof else "odd",
         "proof_lost": "" if not proof or proof["holds"] else f"lost at {_line(proof['lost_at'])}",
@@ -298,7 +303,6 @@ def _sessions(told: Mapping[str, Mapping], limits: Limits, now: str) -> Told:
         },
         "accounts": _cut(accounts, limits.accounts),
         "days_chart": charts.columns("Sessions by day", sorted(days.items())[-31:]),
-        "untold": list(_untold(told)),
     }
 
 
@@ -310,7 +314,14 @@ def _login(host: str, one: Mapping) -> answers.Login:
 
 
 def _person(one: Mapping) -> str:
-    return _line(one.get("person")) or "nobody is named"
+    return _line(one.get("person")) or UNNAMED
+
+
+def _mute(fleet: Fleet) -> Iterator[Told]:
+    """Yield the hosts that have told nothing at all, and why."""
+    for host in sorted(fleet.standings):
+        if not isinstance(known := fleet.overviews.get(host) or "no answer", Mapping):
+            yield {"host": _line(host), "why": f"{_line(known)}: who logged in there is not known", "colour": "odd"}
 
 
 def _untold(told: Mapping[str, Mapping]) -> Iterator[Told]:
@@ -331,7 +342,8 @@ def _untold(told: Mapping[str, Mapping]) -> Iterator[Told]:
 def _session(host: str, one: Mapping, most: int) -> Told:
     came, key = one.get("from") or {}, one.get("key") or {}
     certificate, commands = one.get("certificate") or {}, one.get("commands")
-    shown = [_command(command) for command in commands[:most]] if isinstance(commands, list) else []
+    began = _when(one.get("started"))[:10]
+    shown = [_command(command, began) for command in commands[:most]] if isinstance(commands, list) else []
     whole = len(commands) + int(one.get("more_commands") or 0) if isinstance(commands, list) else None
     count = commands if whole is None else whole
     return {
@@ -348,14 +360,16 @@ def _session(host: str, one: Mapping, most: int) -> Told:
     }
 
 
-def _command(one: typing.Any) -> Told:
+def _command(one: typing.Any, began: str) -> Told:
+    """Return what is shown of a command; its day too where that is not the one on which the session ``began`` (str)."""
     if not isinstance(one, Mapping):
         return {"time": "", "as": "", "what": _line(one), "result": ""}
     argv = one.get("argv")
     said = " ".join(str(word)[:LONGEST] for word in argv[:200]) if isinstance(argv, (list, tuple)) else argv
     euid, uid = one.get("euid"), one.get("uid")
+    when = _when(one.get("time"))
     return {
-        "time": _line(one.get("time"))[11:19],
+        "time": when[11:] if when[:10] == began else when,
         "as": _line(euid if euid is not None else uid),
         "what": _line(said or one.get("exe")),
         "result": "" if one.get("success") in (True, None) else "failed",
@@ -379,12 +393,14 @@ def _failures(told: Mapping[str, Mapping], limits: Limits) -> Told:
         "failures": _cut(rows, limits.failures),
         "failures_sources": sources.most_common(6),
         "failures_bar": charts.bar("Failed logins by source", parts),
-        "failures_untold": [
-            {"host": _line(host), "why": error, "colour": "odd"}
-            for host, known in sorted(told.items())
-            if (error := _error(known.get("failures")))
-        ],
     }
+
+
+def _failures_untold(told: Mapping[str, Mapping]) -> Iterator[Told]:
+    """Yield the hosts that do not tell of failed logins, and why."""
+    for host, known in sorted(told.items()):
+        if error := _error(known.get("failures")):
+            yield {"host": _line(host), "why": error, "colour": "odd"}
 
 
 def _failure(host: str, one: Mapping) -> Told:
@@ -426,7 +442,7 @@ def _framework(name: str, controls: Mapping[str, Sequence[tuple[str, Mapping]]])
     parts = [(status, counts[status], f"c-{_colour(status)}") for status in STATUSES]
     return {
         **{"name": _line(name), "version": _line(counts["version"]), "counts": [(n, c, k[2:]) for n, c, k in parts]},
-        "percent": "no control applies" if counts["percent"] is None else f"{counts['percent']} % pass",
+        "percent": "no control applies" if counts["percent"] is None else f"{counts['percent']} % of what applies pass",
         "bar": charts.bar(f"{_line(name)}: controls by status", parts),
         "controls": [_control(several) for several in controls.values()],
     }

@@ -68,6 +68,19 @@ def test_each_host_has_a_row_whatever_it_said(page):
     assert "1 do not record what people do" in glance and "2 do not tell whether they record" in glance
 
 
+def test_who_records_nothing_is_nowhere_shown_as_well():
+    hosts = {host["name"]: host for host in view.view(fleets.fleet())["hosts"]}
+    assert hosts["blind1"]["standing"] == "in policy" and hosts["blind1"]["colour"] == "bad"
+    assert hosts["dev1"]["colour"] == "good"
+
+
+@pytest.mark.parametrize(("section", "count"), [("sessions", "4 hosts without a session"), ("failures", "2 hosts not")])
+def test_who_told_nothing_is_named_where_logins_are_told(page, section, count):
+    told = page.text(section)
+    assert count in told and "silent1: no answer: who logged in there is not known" in told
+    assert "old1: no modules: not available: who logged in there is not known" in told
+
+
 def test_which_hosts_do_not_record(page):
     assert "blind1 auditd-stopped open yes 2026-11-24 23:00:00" in page.text("recording")
 
@@ -86,7 +99,9 @@ def test_what_changed_and_who_did_it(page):
 def test_sessions_with_their_person_and_commands(page):
     sessions = page.text("sessions")
     assert "alice as deploy on db1 , 2026-11-21 23:10:00, open 2 commands" in sessions.replace(" ,", " ,")
-    assert "nobody is named as deploy" in sessions and "key ca-bob" in sessions
+    assert "no person named as deploy" in sessions and "key ca-bob" in sessions
+    # The day, too, where it is another than that on which the session began.
+    assert "2026-11-24 23:10:05 0 id" in sessions
     assert "cat /etc/shadow failed" in sessions and "deploy became root by sudo for id: success" in sessions
 
 
@@ -94,7 +109,7 @@ def test_who_used_which_account_stands_there_without_a_fold(page):
     sessions = page.text("sessions").replace(" ,", ",")
     table = sessions[: sessions.index("Each session, with its commands")]
     assert "2026-11-21 deploy alice 1 db1 192.0.2.7" in table
-    assert "2026-11-22 deploy nobody is named 1 db1 192.0.2.7" in table
+    assert "2026-11-22 deploy no person named 1 db1 192.0.2.7" in table
 
 
 def test_which_controls_fail_and_why_stands_there_without_a_fold(page):
@@ -103,6 +118,8 @@ def test_which_controls_fail_and_why_stands_there_without_a_fold(page):
     assert "CIS Debian 12 6.2.3.3 changes of sudo's log are recorded" in table
     assert "the kernel holds no rule that records" in table and "sshtrail:rules:groups:" in table
     assert "6.2.4.10" not in table
+    # On db1 somebody has taken it upon himself.
+    assert re.search(r"6\.2\.3\.1 .{20,90} blind1, dev1 ?accepted on 1 more", table)
 
 
 def test_no_control_that_fails_is_said_to_be_none():
