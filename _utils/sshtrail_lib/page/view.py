@@ -101,8 +101,7 @@ def view(fleet: Fleet, limits: Limits = Limits()) -> Told:  # noqa: B008  (it ca
         "changes": _cut(_changes(told, _when(fleet.now)), limits.changes),
         **_sessions(told, limits, _when(fleet.now)),
         **_failures(told, limits),
-        "untold": [*_mute(fleet), *_untold(told)],
-        "failures_untold": [*_mute(fleet), *_failures_untold(told)],
+        **_silences(fleet, told),
         **_compliance(told, limits),
         "exceptions": _cut(_exceptions(told, fleet.now), limits.exceptions),
         "proofs": _proofs(told),
@@ -317,6 +316,13 @@ def _person(one: Mapping) -> str:
     return _line(one.get("person")) or UNNAMED
 
 
+def _silences(fleet: Fleet, told: Mapping[str, Mapping]) -> Told:
+    """Return who does not tell of sessions, and of failed logins, and why."""
+    mute, failures = list(_mute(fleet)), {host: _error(known.get("failures")) for host, known in sorted(told.items())}
+    odd = [{"host": _line(host), "why": why, "colour": "odd"} for host, why in failures.items() if why]
+    return {"untold": [*mute, *_untold(told)], "failures_untold": [*mute, *odd]}
+
+
 def _mute(fleet: Fleet) -> Iterator[Told]:
     """Yield the hosts that have told nothing at all, and why."""
     for host in sorted(fleet.standings):
@@ -394,13 +400,6 @@ def _failures(told: Mapping[str, Mapping], limits: Limits) -> Told:
         "failures_sources": sources.most_common(6),
         "failures_bar": charts.bar("Failed logins by source", parts),
     }
-
-
-def _failures_untold(told: Mapping[str, Mapping]) -> Iterator[Told]:
-    """Yield the hosts that do not tell of failed logins, and why."""
-    for host, known in sorted(told.items()):
-        if error := _error(known.get("failures")):
-            yield {"host": _line(host), "why": error, "colour": "odd"}
 
 
 def _failure(host: str, one: Mapping) -> Told:
