@@ -19,6 +19,8 @@ from support import audit_subsystem, host_aside, stand_behind
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ENDING = pytest.StashKey()
+#: The variable by which ``coverage`` measures what a process starts.
+MEASURING = "COVERAGE_PROCESS_CONFIG"
 
 # A run says of the same code what the run before said; for inputs that nobody has seen: --hypothesis-profile=default
 settings.register_profile("the same inputs", derandomize=True)
@@ -115,7 +117,7 @@ def audit():
 def unmeasured():
     """Have nothing measured (``coverage``) in what the tests of a module start."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+        patch.delenv(MEASURING, raising=False)
         yield
 
 
@@ -126,7 +128,7 @@ def untraced(monkeypatch):
 
     To follow a program line by line takes up to four times as long as the program.
     """
-    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+    monkeypatch.delenv(MEASURING, raising=False)
     follows = sys.gettrace()
     sys.settrace(None)
     yield

@@ -118,14 +118,19 @@ def _numbered(
         or facts.gathers(policy["auditd"]["path"])
     ):
         return after._replace(serial=continuity.newest(seen.log)), []
-    known = continuity.numbers(parts)
+    known, lacks = _numbers(parts, before.serial)
     for pause in PAUSES:
-        if serials.spans(known, before.serial):
+        if lacks:
             time.sleep(pause)
-            known = continuity.numbers(parts)
-    lacks = serials.spans(known, before.serial)
+            known, lacks = _numbers(parts, before.serial)
     after = after._replace(serial=max(known, default=before.serial))
     return after, _lacking(seen, before, after, lacks, parts) if lacks else []
+
+
+def _numbers(parts: Sequence[continuity.Part], last: int) -> tuple[set[int], list[serials.Span]]:
+    """Return which events are in the log, and which are missing after the ``last`` (int)."""
+    known = continuity.numbers(parts)
+    return known, serials.spans(known, last)
 
 
 def _lacking(

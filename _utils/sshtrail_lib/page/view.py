@@ -237,11 +237,20 @@ def _differences(told: Mapping[str, Mapping]) -> list[Told]:
 
 def _undiffered(fleet: Fleet) -> Iterator[Told]:
     """Yield the hosts that do not tell what differs, and why."""
-    for host in sorted(fleet.standings):
-        known = fleet.overviews.get(host) or "no answer"
+    for host, known in _answers(fleet):
         error = _line(known) if isinstance(known, str) else _error(known.get("drift"))
         if error:
-            yield {"host": _line(host), "why": error, "colour": "odd"}
+            yield _odd(host, error)
+
+
+def _answers(fleet: Fleet) -> Iterator[tuple[str, Mapping[str, typing.Any] | str]]:
+    """Yield each host that was asked, with what it told, or why it told nothing (str)."""
+    for host in sorted(fleet.standings):
+        yield host, fleet.overviews.get(host) or "no answer"
+
+
+def _odd(host: str, why: str) -> Told:
+    return {"host": _line(host), "why": why, "colour": "odd"}
 
 
 def _changes(told: Mapping[str, Mapping], now: str) -> list[Told]:
@@ -318,16 +327,11 @@ def _person(one: Mapping) -> str:
 
 def _silences(fleet: Fleet, told: Mapping[str, Mapping]) -> Told:
     """Return who does not tell of sessions, and of failed logins, and why."""
-    mute, failures = list(_mute(fleet)), {host: _error(known.get("failures")) for host, known in sorted(told.items())}
-    odd = [{"host": _line(host), "why": why, "colour": "odd"} for host, why in failures.items() if why]
-    return {"untold": [*mute, *_untold(told)], "failures_untold": [*mute, *odd]}
-
-
-def _mute(fleet: Fleet) -> Iterator[Told]:
-    """Yield the hosts that have told nothing at all, and why."""
-    for host in sorted(fleet.standings):
-        if not isinstance(known := fleet.overviews.get(host) or "no answer", Mapping):
-            yield {"host": _line(host), "why": f"{_line(known)}: who logged in there is not known", "colour": "odd"}
+    unknown = "who logged in there is not known"
+    mute = [_odd(host, f"{_line(why)}: {unknown}") for host, why in _answers(fleet) if isinstance(why, str)]
+    errors = ((host, _error(known.get("failures"))) for host, known in sorted(told.items()))
+    failures = [_odd(host, error) for host, error in errors if error]
+    return {"untold": [*mute, *_untold(told)], "failures_untold": [*mute, *failures]}
 
 
 def _untold(told: Mapping[str, Mapping]) -> Iterator[Told]:
@@ -335,12 +339,11 @@ def _untold(told: Mapping[str, Mapping]) -> Iterator[Told]:
     for host, known in sorted(told.items()):
         part, log = known.get("sessions"), known.get("log")
         if error := _error(part):
-            yield {"host": _line(host), "why": f"its sessions cannot be told: {error}", "colour": "odd"}
+            yield _odd(host, f"its sessions cannot be told: {error}")
         elif not part:
             oldest = log.get("oldest") if isinstance(log, Mapping) else None
             if oldest is None:
-                why = "its log holds no record: nobody can say whether somebody logged in"
-                yield {"host": _line(host), "why": why, "colour": "odd"}
+                yield _odd(host, "its log holds no record: nobody can say whether somebody logged in")
             else:
                 yield {"host": _line(host), "why": f"no login, in records since {_when(oldest)}", "colour": "good"}
 
