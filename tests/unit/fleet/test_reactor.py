@@ -82,3 +82,10 @@ def test_a_mark_that_cannot_be_left_ends_nothing(site, monkeypatch):
     monkeypatch.setattr(repairs, "_leave", full)
     with repairs.alone(site) as alone:
         assert alone and repairs._taken(site) == set()
+
+
+def test_where_no_name_can_be_left_the_runner_is_woken(site, woken):
+    with repairs.alone(site):
+        repairs._taken(site)
+        os.rmdir(pathlib.Path(site.opts["cachedir"], "sshtrail", "queue"))
+        assert woken("web1") and not queued(site)
