@@ -27,14 +27,24 @@ NAMED = (
     rf"(?P<day>[0-9]{{1,2}})\.? (?P<name>{MONTH})(?: (?P<year>[0-9]{{4}}))?",
 )
 DATES = tuple(re.compile(one) for one in (NUMBERS, *NAMED))
-WEEKDAY = re.compile(rf"(?P<last>last )?(?P<name>{'|'.join(f'{day[:3]}(?:{day[3:]})?' for day in WEEK)})")
+DAY_NAME = "|".join(f"{day[:3]}(?:{day[3:]})?" for day in WEEK)
+WEEKDAY = re.compile(rf"(?P<last>last )?(?P<name>{DAY_NAME})")
+#: What stands before a date and says the same: ``Fri, 27 Nov 2026``.
+BEFORE = re.compile(rf"(?P<name>{DAY_NAME})(?:, ?| )(?P<rest>[^ ].*)")
 CLOCK = re.compile(
     r"(?P<hour>[0-9]{1,2})(?::?(?P<minute>[0-9]{2})(?::?(?P<second>[0-9]{2})(?:[.,](?P<part>[0-9]{1,9}))?)?)?"
     r"(?: ?(?P<half>am|pm))?"
 )
-NAMES = {"midnight": datetime.time(0), "noon": datetime.time(12)}
+NAMES = {"midnight": datetime.timedelta(0), "noon": datetime.timedelta(hours=12)}
 ZONE = re.compile(
-    r"(?P<rest>.*?[0-9]) ?(?:(?P<utc>z|utc|gmt)|(?P<sign>[+-])(?P<hours>[0-9]{2}):?(?P<minutes>[0-9]{2})?)"
+    r"(?P<rest>.*?(?:[0-9]|[ap]m)) ?(?:(?P<utc>z|utc|gmt)|(?P<sign>[+-])(?P<hours>[0-9]{2}):?(?P<minutes>[0-9]{2})?)"
+)
+#: A zone by a name that it has on this host; such a name alone tells nobody which zone is meant.
+ZONE_NAME = re.compile(r"(?P<rest>.*(?:[0-9]|[ap]m)) (?P<name>[a-z]{2,6})")
+#: As date(1), ctime(3) and aulast(8) write a time, with the year behind it.
+YEAR_LAST = re.compile(
+    rf"(?P<day>(?:(?:{DAY_NAME}) )?(?:{MONTH}) [0-9]{{1,2}}) (?P<clock>[0-9:.,]+(?: [ap]m)?)(?P<zone> [a-z0-9:+-]+)? "
+    r"(?P<year>[0-9]{4})"
 )
 #: What lies between a day and a time of it.
 BETWEEN = re.compile(r"t(?=[0-9])|,? +at +|, *| +")
@@ -49,8 +59,10 @@ def parse(value: object, name: str, now: datetime.datetime) -> float | None:
 
     value
         A span before now (``2h``, ``1h30m``, ``3 days ago``), a day (``today``, ``yesterday``, ``monday``, ``25 Nov``),
-        a time of today (``14:00``, ``2pm``), both (``yesterday 14:00``), ISO 8601 with or without a zone (text, or the
-        date that YAML made of it), or seconds since the epoch (``@1795648800`` too).
+        a time of today (``14:00``, ``2pm``, ``24:00`` for its end), both (``yesterday 14:00``), ISO 8601 with or
+        without a zone (text, or the date that YAML made of it), what ``date`` writes (``Wed Nov 25 14:00:00 UTC
+        2026``; of zones with a name only those that this host has then), or seconds since the epoch (``@1795648800``
+        too).
     name
         What it is (str), for the error.
     now
@@ -72,11 +84,11 @@ def parse(value: object, name: str, now: datetime.datetime) -> float | None:
 def _number(value: float, now: datetime.datetime) -> float | None:
     if isinstance(value, bool) or EPOCH <= value < LATEST:
         return None if isinstance(value, bool) else float(value)
-    # YAML makes numbers of 14:00 and 14:00:05, counted in sixties, and of 20261125.
+    # YAML makes numbers of 14:00, 24:00 and 14:00:05, counted in sixties, and of 20261125.
     minutes, seconds = divmod(int(value), 60)
-    if value != int(value) or value < 60 or 1440 <= value < 3600 or 86400 <= value < 10**7:
+    if value != int(value) or value < 60 or 1440 < value < 3600 or 86400 <= value < 10**7:
         return None
-    said = f"{minutes}:{seconds:02}" if value < 1440 else f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
+    said = f"{minutes}:{seconds:02}" if value <= 1440 else f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
     return _text(said if value < 86400 else str(value), now)
 
 
@@ -94,13 +106,35 @@ def _text(said: str, now: datetime.datetime) -> float | None:
     epoch = re.fullmatch(r"@?([0-9]{10,11}(?:\.[0-9]{1,6})?)", said)
     if epoch:
         return _number(float(epoch[1]), now)
-    zone, rest = now.tzinfo, said
-    offset = ZONE.fullmatch(said)
+    year = YEAR_LAST.fullmatch(said)
+    if year:
+        said = f"{year['day']} {year['year']} {year['clock']}{year['zone'] or ''}"
     # 2026-11-25 has no offset of -25.
-    if offset and _moment(said, now) is None:
-        zone, rest = _zone(offset), offset["rest"]
-    when = _moment(rest, now if zone is now.tzinfo else now.astimezone(zone))
+    if (when := _moment(said, now)) is not None:
+        return when.replace(tzinfo=now.tzinfo).timestamp()
+    offset, named = ZONE.fullmatch(said), ZONE_NAME.fullmatch(said)
+    return _elsewhere(offset, now) if offset else _named(named, now) if named else None
+
+
+def _elsewhere(found: re.Match, now: datetime.datetime) -> float | None:
+    """Return a time that was written with its distance from UTC (float)."""
+    zone = _zone(found)
+    when = _moment(found["rest"], now.astimezone(zone))
     return None if when is None else when.replace(tzinfo=zone).timestamp()
+
+
+def _named(found: re.Match, now: datetime.datetime) -> float | None:
+    """Return a time that was written with the name of its zone (float), None where the present zone has another."""
+    when = _moment(found["rest"], now)
+    if when is None:
+        return None
+    # Where clocks are set back an hour comes twice, each time under a name of its own.
+    for fold in (0, 1):
+        here = when.replace(tzinfo=now.tzinfo, fold=fold)
+        here = here if now.tzinfo else here.astimezone()
+        if (here.tzname() or "").lower() == found["name"]:
+            return here.timestamp()
+    return None
 
 
 def _zone(found: re.Match) -> datetime.timezone:
@@ -110,16 +144,32 @@ def _zone(found: re.Match) -> datetime.timezone:
 
 def _moment(said: str, now: datetime.datetime) -> datetime.datetime | None:
     """Return the day and the time that somebody wrote, in either order (datetime without a zone), None for neither."""
+    found = _parts(said, now)
+    before = BEFORE.fullmatch(said) if found is None else None
+    if before:
+        found = _parts(before["rest"], now)
+        # A day of the week that is not the date's: one of the two is wrong.
+        if found and found[0].weekday() != _weekday(before["name"]):
+            return None
+    return datetime.datetime.combine(found[0], datetime.time(0)) + found[1] if found else None
+
+
+def _parts(said: str, now: datetime.datetime) -> tuple[datetime.date, datetime.timedelta] | None:
+    """Return the day (date), and the time of it since midnight (timedelta), None for neither."""
     day, clock = _day(said, now), _clock(said) if ":" in said or not said.isdigit() else None
-    if day or clock:
-        return datetime.datetime.combine(day or now.date(), clock or datetime.time(0))
+    if day or clock is not None:
+        return day or now.date(), clock or datetime.timedelta(0)
     for between in BETWEEN.finditer(said):
         parts = said[: between.start()], said[between.end() :]
         for first, second in (parts, parts[::-1]):
             day, clock = _day(first.removeprefix("on "), now), _clock(second)
-            if day and clock:
-                return datetime.datetime.combine(day, clock)
+            if day and clock is not None:
+                return day, clock
     return None
+
+
+def _weekday(name: str) -> int:
+    return [day[:3] for day in WEEK].index(name[:3])
 
 
 def _day(said: str, now: datetime.datetime) -> datetime.date | None:
@@ -127,8 +177,7 @@ def _day(said: str, now: datetime.datetime) -> datetime.date | None:
         return now.date() + datetime.timedelta(days=DAYS[said])
     week = WEEKDAY.fullmatch(said)
     if week:
-        number = [day[:3] for day in WEEK].index(week["name"][:3])
-        back = (now.weekday() - number) % 7
+        back = (now.weekday() - _weekday(week["name"])) % 7
         return now.date() - datetime.timedelta(days=back or (7 if week["last"] else 0))
     for pattern in DATES:
         found = pattern.fullmatch(said)
@@ -150,7 +199,8 @@ def _date(parts: dict[str, str], now: datetime.datetime) -> datetime.date | None
     return None
 
 
-def _clock(said: str) -> datetime.time | None:
+def _clock(said: str) -> datetime.timedelta | None:
+    """Return a time of a day (timedelta since midnight; ``24:00`` is the day's end), None for anything else."""
     found = CLOCK.fullmatch(said)
     if not found or not (found["minute"] or found["half"] or len(said) == 2):
         return NAMES.get(said)
@@ -159,8 +209,7 @@ def _clock(said: str) -> datetime.time | None:
         if not 1 <= hour <= 12:
             return None
         hour = hour % 12 + (12 if found["half"] == "pm" else 0)
+    minute, second = int(found["minute"] or 0), int(found["second"] or 0)
     part = int((found["part"] or "")[:6].ljust(6, "0"))
-    try:
-        return datetime.time(hour, int(found["minute"] or 0), int(found["second"] or 0), part)
-    except ValueError:
-        return None
+    good = (hour < 24 and minute < 60 and second < 60) or (hour == 24 and not (minute or second or part))
+    return datetime.timedelta(hours=hour, minutes=minute, seconds=second, microseconds=part) if good else None

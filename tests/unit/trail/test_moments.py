@@ -80,10 +80,26 @@ def at(*parts, zone=ZONE):
         (datetime.date(2026, 11, 1), at(2026, 11, 1)),
         (datetime.datetime(2026, 11, 1, 8), at(2026, 11, 1, 8)),
         (1700000000, 1700000000.0),
-        # As YAML reads 14:00, 1:05, 9:05:07, 23:59:59 and 20261101.
-        *((840, at(2026, 11, 25, 14)), (65, at(2026, 11, 25, 1, 5)), (32707, at(2026, 11, 25, 9, 5, 7))),
+        # As YAML reads 24:00, 14:00, 1:05, 9:05:07, 23:59:59 and 20261101.
+        *(
+            (1440, at(2026, 11, 26)),
+            (840, at(2026, 11, 25, 14)),
+            (65, at(2026, 11, 25, 1, 5)),
+            (32707, at(2026, 11, 25, 9, 5, 7)),
+        ),
         *((86399, at(2026, 11, 25, 23, 59, 59)), (20261101, at(2026, 11, 1))),
         ("1700000000.5", 1700000000.5),
+        # The end of a day, as ISO 8601 has it.
+        *(("24:00", at(2026, 11, 26)), ("yesterday 24:00:00", at(2026, 11, 25)), ("2026-12-31T24:00", at(2027, 1, 1))),
+        # What date, date -R, aulast and Python write; and as date writes it in American English.
+        ("Sun Nov  1 08:00:00 UTC 2026", at(2026, 11, 1, 8, zone=datetime.timezone.utc)),
+        ("Sun Nov 1 08:00:00 +0100 2026", at(2026, 11, 1, 7, zone=datetime.timezone.utc)),
+        ("Sun, 01 Nov 2026 08:00:00 +0000", at(2026, 11, 1, 8, zone=datetime.timezone.utc)),
+        ("Sun Nov  1 08:00:00 2026", at(2026, 11, 1, 8)),
+        ("Sun 01 Nov 2026 08:00:05 PM UTC", at(2026, 11, 1, 20, 0, 5, zone=datetime.timezone.utc)),
+        ("Sun Nov  1 08:00:05 PM UTC 2026", at(2026, 11, 1, 20, 0, 5, zone=datetime.timezone.utc)),
+        ("Sun Nov 1", at(2026, 11, 1)),
+        ("Sunday, 1 November 2026 24:00", at(2026, 11, 2)),
         (None, None),
         ("", None),
     ],
@@ -127,6 +143,18 @@ def test_what_is_meant(written, meant):
             "+02:00",
             "now 2h",
         ),
+        # It was a Sunday; CET is a name of other hosts' zones.
+        *("Mon Nov 1 2026", "Mon Nov  1 08:00:00 UTC 2026", "Sun Nov  1 08:00:00 CET 2026", "08:00 cet", "14:00 pm"),
+        *(
+            "24:01",
+            "24:00:00.1",
+            "24pm",
+            "sun 2",
+            "sun sun sun",
+            "Sun Nov 1 08:00:00 UTC 2026 UTC",
+            "14:60",
+            "12:00:61",
+        ),
     ],
 )
 def test_what_is_no_time_is_named(written):
@@ -143,6 +171,11 @@ def test_what_is_no_time_is_named(written):
         ((2026, 10, 25, 14), "24h", (2026, 10, 24, 13)),
         ((2026, 10, 25, 14), "01:00", (2026, 10, 24, 23)),
         ((2026, 3, 29, 14), "yesterday 14:00", (2026, 3, 28, 13)),
+        # This hour is there twice.
+        ((2026, 11, 25, 14), "Sun Oct 25 02:30:00 CEST 2026", (2026, 10, 25, 0, 30)),
+        ((2026, 11, 25, 14), "Sun Oct 25 02:30:00 CET 2026", (2026, 10, 25, 1, 30)),
+        ((2026, 11, 25, 14), "2026-07-01 12:00 CEST", (2026, 7, 1, 10)),
+        ((2026, 11, 25, 14), "Sat Oct 24 24:00:00 2026", (2026, 10, 24, 22)),
     ],
 )
 def test_a_zone_with_summer_time(monkeypatch, now, written, meant):
