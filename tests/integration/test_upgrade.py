@@ -190,9 +190,10 @@ def test_the_schedule_runs_the_new_modules_too(upgraded):
 
 
 def test_nothing_of_the_old_files_is_left(upgraded, root):
+    sources = [name for name in upgraded("probe.synced") if name.endswith(".py")]
     wanted = {f"{kind}/{path.name}" for kind in ("modules", "states") for path in (root / f"_{kind}").glob("*.py")}
     wanted |= {f"utils/{path.relative_to(root / '_utils')}" for path in (root / "_utils").rglob("*.py")}
-    assert {name for name in sources(upgraded) if name.startswith(("modules/", "states/", "utils/"))} == wanted | {
+    assert {name for name in sources if name.startswith(("modules/", "states/", "utils/"))} == wanted | {
         "modules/probe.py"
     }
 
@@ -204,11 +205,6 @@ def test_nothing_of_the_old_files_is_left(upgraded, root):
         return {source_of(name) for name in names if name.endswith(".pyc")} <= set(names)
 
     wait_for(swept, "a sync after which nothing compiled is left without its source")
-
-
-def sources(pair):
-    """Return the sources (list of str) that have been synced to the minion."""
-    return [name for name in pair("probe.synced") if name.endswith(".py")]
 
 
 def source_of(compiled):
