@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from sshtrail_lib.base import opening
 
 #: Bytes that are taken apart at once: what a processor's own memory holds, for they are gone through repeatedly.
-BLOCK = 2**20
+BLOCK = 2**21
 #: Bytes from which on it pays to have several processes, and how many these are at most.
 LARGE, WORKERS = 48 * 2**20, 4
 #: Bytes by which a moment is approached in a file before the rest is read line by line.

@@ -8,6 +8,7 @@ import bisect
 import collections
 import datetime
 import functools
+import gc
 import marshal
 import os
 import shutil
@@ -122,15 +123,27 @@ def sessions(sources: Sources, wanted: Wanted = ALL) -> Iterator[Session]:
     iterator: look at them before the next session is asked for, or keep the iterator.
     """
     with Shelf() as shelf:
+        for session in _read(sources, wanted, shelf):
+            if _is_wanted(session, wanted):
+                yield _as_wanted(session, wanted)
+
+
+def _read(sources, wanted, shelf):
+    """Read the logs; return the sessions (iterator of Session)."""
+    collects = gc.isenabled()
+    # All that is made here stays, and Python would go through it again and again to find what does not.
+    gc.disable()
+    try:
         history = _History(sources, wanted, shelf)
         history.read(wanted.commands)
         if not history.full and (history.twice or inner(history.gathered)):
             # Who did what, and what of it is there twice, only the commands tell.
             history = _History(sources, wanted, shelf)
             history.read(True)
-        for session in history.sessions():
-            if _is_wanted(session, wanted):
-                yield _as_wanted(session, wanted)
+        return history.sessions()
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _as_wanted(session, wanted):
@@ -284,7 +297,7 @@ class _History:
         }
 
     def sessions(self):
-        """Yield the sessions, and sshd's lines with them."""
+        """Return the sessions (iterator), with sshd's lines."""
         ends = [boot.time for boot in self.gathered.boots.values()]
         begins = [entry.login.time for entry in self.gathered.entries.values() if entry.login]
         since = None if self.wanted.since is None else min([self.wanted.since, *begins]) - MARGIN
@@ -313,17 +326,18 @@ def work(
     It is cut where the numbers of the events begin again, so that what sessions did is of the boot that the records
     beside are of.
     """
-    found = []
     messages: list[int] = []
     parts = _parts(_told(block, messages))
-    later = _Later(more)
-    for number, (at, records) in enumerate(parts):
-        end = parts[number + 1][0] if number + 1 < len(parts) else len(block)
-        # Where nobody looks at what sessions did, to search for zeroes would take as long as to read.
-        part = block[at:end] if full is None else blocks.without_holes(block[at:end])
-        done = _done(part, later.behind(block, end)) if full else {} if full is None else _numbers(part)
+    ends = [at for at, _ in parts[1:]] + [len(block)]
+    if full is None:
+        # Nobody looks at what sessions did: to copy a part would take as long as to read it.
+        return [(records, {}, missing.edges(block, at, end)) for (at, records), end in zip(parts, ends, strict=True)]
+    found, later = [], _Later(more)
+    for (at, records), end in zip(parts, ends, strict=True):
+        part = blocks.without_holes(block[at:end])
+        done = _done(part, later.behind(block, end)) if full else _numbers(part)
         said = bisect.bisect_left(messages, end) - bisect.bisect_left(messages, at)
-        found.append((records, done, missing.edges(part) if full is None else missing.runs(part, said)))
+        found.append((records, done, missing.runs(part, said)))
     return found
 
 
@@ -364,7 +378,8 @@ def _parts(records):
     parts: list[tuple[int, list[tuple]]] = [(0, [])]
     for at, record in records:
         new = record.node not in clocks
-        if clocks.setdefault(record.node, told.Clock()).restarted(record) or new:
+        clock = clocks[record.node] = told.Clock() if new else clocks[record.node]
+        if clock.restarted(record) or new:
             parts.append((at, []))
         parts[-1][1].append(tuple(record))
     return parts

@@ -96,6 +96,9 @@ class Book:
 
     def _of_pid(self, logins, numbers, accepted):
         """Yield the number of each login of one process, and the line that is about it or why there is none."""
+        if not accepted:
+            yield from ((number, NONE if self.by_pid else NO_LOG) for number in numbers)
+            return
         near: dict[int, list[int]] = collections.defaultdict(list)
         for at, line in enumerate(accepted):
             for when in _times(line):

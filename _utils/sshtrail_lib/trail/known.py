@@ -98,8 +98,9 @@ def inner(gathered: Gathered) -> set[Place]:
 def _pids(entry: Entry) -> list[int]:
     """Return the processes (list of int) by which the kernel or PAM knows a login in a session, the oldest first."""
     records = [*([entry.login] if entry.login else []), *entry.starts, *entry.ends, *entry.gone]
-    pids = [record.pid for record in sorted(records, key=lambda one: one.serial)]
-    return list(dict.fromkeys(pid for pid in pids if pid is not None))
+    if len({record.pid for record in records}) > 1:
+        records.sort(key=lambda one: one.serial)
+    return list(dict.fromkeys(record.pid for record in records if record.pid is not None))
 
 
 def _of_entry(entry, kept, gathered):

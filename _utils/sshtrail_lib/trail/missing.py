@@ -34,15 +34,27 @@ Run = tuple[str, int, int]
 Boot = tuple[str, int]
 
 
-def edges(block: bytes) -> list[Run]:
-    """Return what lies between the first and the last events at the edges of a block (list of :data:`Run`)."""
+def edges(block: bytes, start: int = 0, end: int | None = None) -> list[Run]:
+    """
+    Return what lies between the first and the last events at the edges of a block (list of :data:`Run`).
+
+    start, end
+        Where the part of the block begins and ends that is meant (int).
+    """
+    end = len(block) if end is None else end
     first: dict[str, int] = {}
     last: dict[str, int] = {}
-    for node, number, _ in _events(block[:EDGE]):
+    for node, number in _numbers(block, start, min(end, start + EDGE)):
         first[node] = min(number, first.get(node, number))
-    for node, number, _ in _events(block[-EDGE:]):
+    for node, number in _numbers(block, max(start, end - EDGE), end):
         last[node] = max(number, last.get(node, number))
     return sorted((node, min(number, last.get(node, number)), last.get(node, number)) for node, number in first.items())
+
+
+def _numbers(block, start, end):
+    """Return the node and the number of each record between two places of a block (list of str and int)."""
+    found = EVENT.findall(b"\n" + block[start:end])
+    return [(node.decode(errors="backslashreplace") if node else "", int(number)) for node, number in found]
 
 
 def runs(block: bytes, messages: int | None = None) -> list[Run]:

@@ -20,6 +20,8 @@ from sshtrail_lib.trail.told import Told
 
 STARTED = re.compile(r"(?P<kind>shell|command|subsystem|forced-command)\b(?: \([^)]*\))?(?: '(?P<what>.*)')?")
 FOUND = re.compile(r"(?P<file>.*):(?P<line>[0-9]{1,9})")
+#: What a session did of which nothing is known.
+NOTHING = Kept(lambda _: ())
 
 
 class Sessions:
@@ -67,19 +69,22 @@ class Sessions:
                 self.shared.add((entry.node, record.auid))
 
     def made(self) -> Iterator[Session]:
-        """Yield the sessions (:class:`~sshtrail_lib.trail.session.Session`), in the order of their events."""
+        """Return the sessions (:class:`~sshtrail_lib.trail.session.Session`), in the order of their events."""
         found = logins(self.gathered, self.kept)
         self.served = {(one.entry.node, one.entry.boot, one.entry.ses) for one in found}
-        joined = self.book.join([self._asked(login) for login in found])
+        asked = [self._asked(login) for login in found]
+        return self._made(found, asked, self.book.join(asked))
+
+    def _made(self, found, asked, joined):
         sharing: dict[int, list[Login]] = collections.defaultdict(list)
         for login in found:
             sharing[id(login.entry)].append(login)
         alone = collections.deque(sorted(self._without_pam(), key=lambda one: one.started or 0.0))
-        for login, lines in zip(found, joined, strict=True):
+        for login, known, lines in zip(found, asked, joined, strict=True):
             while alone and (alone[0].started or 0.0) < login.first.time:
                 yield alone.popleft()
             if not login.refused:
-                yield self._session(login, lines, sharing[id(login.entry)])
+                yield self._session(login, known, lines, sharing[id(login.entry)])
         yield from alone
 
     def _without_pam(self):
@@ -101,7 +106,7 @@ class Sessions:
             over = next((one for one in joined.others if one.event in ("disconnect", "gone")), None)
             session.state, session.ended = (CLOSED, over.when.timestamp()) if over else (LOST, None)
             session.proof["session"] = [_line(line)]
-            session.commands = Commands(Kept(lambda _: ()), 0) if self.full else 0
+            session.commands = Commands(NOTHING, 0) if self.full else 0
             gone = "the audit log has no record of this login (UsePAM no?)"
             session.unknown.update(
                 dict.fromkeys(("auid", "commands", "became", "files", *(() if over else ("ended",))), gone)
@@ -115,24 +120,26 @@ class Sessions:
         )
 
     def _user(self, login):
+        if name := _message(login, "acct"):
+            return name
         node, auid = login.entry.node, login.first.auid
         known = None if auid is None or (node, auid) in self.shared else self.names[node].get(auid)
         asked = [record.acct for record in self.gathered.before(login.entry, login.first) if record.acct]
-        return _message(login, "acct") or next(reversed(asked), known)
+        return next(reversed(asked), known)
 
-    def _session(self, login, joined, sharing):
-        started = login.first.time if login.login or login.start else None
+    def _session(self, login, known, joined, sharing):
+        first = login.first
         session = Session(
-            f"{login.entry.ses}@{_stamp(login.first.time)}" + (f".{login.pid}" if login.inner else ""),
+            f"{login.entry.ses}@{_stamp(first.time)}" + (f".{login.pid}" if login.inner else ""),
             login.entry.node or self.host,
-            self._user(login),
-            login.first.auid,
-            address=_message(login, "addr"),
-            started=started,
+            known.user,
+            first.auid,
+            address=known.address,
+            started=first.time if login.login or login.start else None,
             pid=login.pid,
         )
         self._beginning(session, login)
-        _said(session, joined, self.gathered.before(login.entry, login.first))
+        _said(session, joined, self.gathered.before(login.entry, first))
         self._end(session, login, joined)
         session.tty = _terminal(login, joined)
         self._did(session, login, joined, sharing)
@@ -228,11 +235,13 @@ class Sessions:
             session.commands = kept.count(login.serial)
 
     def _of(self, entry, ses):
-        return self.kept.get((entry.node, entry.boot, ses)) or Kept(lambda _: ())
+        return self.kept.get((entry.node, entry.boot, ses)) or NOTHING
 
     def _became(self, session, login, kept, began):
         """Return who became whom (Story), also in the sessions that processes began (LOGIN records with Kept)."""
         entry = login.entry
+        if not (entry.switches or kept.odd or began):
+            return changes.Story([], [])
         names = self._names(session, login, kept)
         # What PAM runs comes before its record, and is nothing that somebody became root for.
         odd = [call for call in kept.odd if call.serial > login.serial and (login.start or call.parent != login.pid)]
@@ -430,8 +439,7 @@ def _of_login(session, record):
 
 def _fingerprint(record):
     """Return the key's fingerprint (str) that Red Hat's sshd writes in hexadecimal, as ssh-keygen prints it, or ""."""
-    digest = base64.b64encode(bytes.fromhex(record.fp)).decode().rstrip("=")
-    return digest and f"SHA256:{digest}"
+    return record.fp and "SHA256:" + base64.b64encode(bytes.fromhex(record.fp)).decode().rstrip("=")
 
 
 def _channels(session, joined):
@@ -481,4 +489,4 @@ def _line(line):
 
 
 def _stamp(seconds):
-    return re.sub(r"[-:]", "", text.iso(seconds)[:19]) + "Z"
+    return text.iso(seconds)[:19].replace("-", "").replace(":", "") + "Z"
