@@ -29,6 +29,8 @@ BUILD = "build"
 LOCK_DEADLINE = 3600
 #: Seconds in which a program says which it is.
 ASKED = 60
+#: Seconds in which one that installs something has ended, also by a slow network.
+INSTALLS = 1800
 SALT = [BUILD, "salt"]
 TESTS = ["tests"]
 DOCS = ["docs"]
@@ -361,10 +363,14 @@ def installed(package):
 
 
 def run(command, **options):
-    """Run a command; when it fails, raise :class:`Failed` with the last lines of what it said."""
+    """Run a command; when it fails or does not end, raise :class:`Failed` with the last lines of what it said."""
     # A Python that is given a module or a line to run looks in the current directory first, which can be anybody's.
-    options.setdefault("cwd", "/")
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, **options)
+    options = {"cwd": "/", "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "timeout": INSTALLS, **options}
+    try:
+        done = subprocess.run(command, check=False, **options)
+    except subprocess.TimeoutExpired as exc:
+        # What it has started goes on: half of an installation of packages is worse than a slow one.
+        raise Failed(f"{' '.join(command[:4])} did not end within {options['timeout']} seconds; it was killed") from exc
     if done.returncode:
         said = done.stdout.decode(errors="replace").strip().splitlines()[-15:]
         raise Failed("{} failed (exit status {}):\n{}".format(" ".join(command[:4]), done.returncode, "\n".join(said)))

@@ -30,19 +30,28 @@ def run():
 
 def left(minion):
     """
-    Leave a minion's name (str) to somebody who is at work; return whether there is one (bool).
+    Leave a minion's name (str) in the queue; return whether somebody takes it who need not be woken (bool).
 
-    He takes who lies in the queue. A job of the runner for each would cost as much as a repair, and more with every key
-    that the master has.
+    A job of the runner for each would cost as much as a repair, and more with every key that the master has.
     """
     place = os.path.join(__opts__["cachedir"], "sshtrail")
-    working, queued = os.path.join(place, "repairs.working"), os.path.join(place, "queue", minion)
+    working, queue = os.path.join(place, "repairs.working"), os.path.join(place, "queue")
     try:
-        if not os.path.isfile(working) or not os.path.isfile(os.path.join(__opts__["pki_dir"], "minions", minion)):
+        if not os.path.isfile(os.path.join(__opts__["pki_dir"], "minions", minion)):
             return False
-        with open(queued, "ab"):
-            os.utime(queued)
+        os.makedirs(queue, mode=0o700, exist_ok=True)
+        touch(os.path.join(queue, minion))
         # First left, then asked: who has just ended looks there once more.
-        return time.time() < os.stat(working).st_mtime + SIGN
+        if os.path.isfile(working) and abs(time.time() - os.stat(working).st_mtime) < SIGN:
+            return True
+        # Whoever comes before the runner has begun is left to him too: a storm would begin hundreds.
+        touch(working)
     except OSError:
-        return False
+        pass
+    return False
+
+
+def touch(path):
+    """Have a file be there, and be new."""
+    with open(path, "ab"):
+        os.utime(path)

@@ -21,7 +21,7 @@ from sshtrail_lib.fleet.remedy import Limits
 from sshtrail_lib.policy import arguments
 
 #: Seconds in which hosts that come to the same point are put together into a job.
-TOGETHER = 0.5
+TOGETHER = 1.0
 #: Seconds in which those who wait are held back until half of a batch can begin: a job costs the master as much as ten
 #: hosts do, and in small parts a storm takes twice as long.
 HELD = 2.0

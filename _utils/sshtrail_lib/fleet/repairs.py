@@ -35,6 +35,8 @@ from sshtrail_lib.policy import pillar as policy_pillar
 
 log = logging.getLogger(__name__)
 
+#: Seconds until the queue is looked at once more while somebody is repaired.
+LOOKS = 0.5
 #: Seconds to wait for whoever changes a record: a moment.
 DEADLINE = 30
 #: The name of what says that everybody is to be looked at.
@@ -235,7 +237,7 @@ def _work(master: Master, turn: Turn, limits: Limits, done: dict[str, str]) -> N
         again, looked = set[str](), 0.0
         while team.hosts or again or _left(master):
             turn.sign()
-            due = not team.hosts or time.monotonic() - looked >= crew.TOGETHER
+            due = not team.hosts or time.monotonic() - looked >= LOOKS
             names, looked = (_taken(master) | again, time.monotonic()) if due else (set[str](), looked)
             # Who says something new while it is repaired is looked at once more.
             again = names & set(team.hosts) - resumed if due else again

@@ -43,8 +43,26 @@ def queued(site):
     return sorted(os.listdir(queue)) if queue.exists() else []
 
 
+def working(site):
+    return pathlib.Path(site.opts["cachedir"], "sshtrail", "repairs.working")
+
+
+def test_who_comes_before_the_runner_has_begun_is_left_to_him(site, woken):
+    assert woken("web1") and not woken("web2") and not woken("web1") and queued(site) == ["web1", "web2"]
+    with repairs.alone(site):
+        assert repairs._taken(site) == {"web1", "web2"}
+    assert woken("web2")
+
+
+@pytest.mark.parametrize("seconds", [-60, 60])
+def test_one_who_was_woken_and_never_came_is_waited_for_no_longer(site, woken, seconds):
+    assert woken("web1")
+    then = working(site).stat().st_mtime + seconds
+    os.utime(working(site), (then, then))
+    assert woken("web2") and not woken("web1") and queued(site) == ["web1", "web2"]
+
+
 def test_the_first_wakes_and_the_next_are_left_to_him(site, woken):
-    assert woken("web1") and not queued(site)
     with repairs.alone(site) as alone:
         assert alone and repairs._taken(site) == set()
         assert not woken("web1") and not woken("web2") and queued(site) == ["web1", "web2"]
@@ -56,9 +74,8 @@ def test_the_first_wakes_and_the_next_are_left_to_him(site, woken):
 def test_one_who_was_killed_is_waited_for_no_longer(site, woken):
     with repairs.alone(site):
         repairs._taken(site)
-        mark = pathlib.Path(site.opts["cachedir"], "sshtrail", "repairs.working")
-        then = mark.stat().st_mtime - 60
-        os.utime(mark, (then, then))
+        then = working(site).stat().st_mtime - 60
+        os.utime(working(site), (then, then))
         assert woken("web1")
 
 
@@ -87,5 +104,7 @@ def test_a_mark_that_cannot_be_left_ends_nothing(site, monkeypatch):
 def test_where_no_name_can_be_left_the_runner_is_woken(site, woken):
     with repairs.alone(site):
         repairs._taken(site)
-        os.rmdir(pathlib.Path(site.opts["cachedir"], "sshtrail", "queue"))
-        assert woken("web1") and not queued(site)
+        queue = pathlib.Path(site.opts["cachedir"], "sshtrail", "queue")
+        queue.rmdir()
+        queue.touch()
+        assert woken("web1") and woken("web1")
