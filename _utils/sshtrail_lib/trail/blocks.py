@@ -27,7 +27,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from sshtrail_lib.base import opening
 
-#: Bytes that are taken apart at once: what a processor's own memory holds, for they are gone through repeatedly.
+#: Bytes that are taken apart at once: what a processor's own memory holds, for they are gone through repeatedly. Half
+#: of it takes a sixth more time (each block has a start and an end), and twice of it no less.
 BLOCK = 2**21
 #: Bytes from which on it pays to have several processes, and how many these are at most.
 LARGE, WORKERS = 48 * 2**20, 4
