@@ -8,6 +8,7 @@ import functools
 import importlib.machinery
 import importlib.util
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -131,6 +132,20 @@ def test_an_empty_wheel_satisfies_pip_and_holds_nothing(prepare, tmp_path):
 def test_a_command_that_fails_is_quoted(prepare):
     with pytest.raises(prepare.Failed, match="exit status 3"):
         prepare.run([sys.executable, "-c", "import sys; print('said this'); sys.exit(3)"])
+
+
+def test_a_command_that_does_not_end_is_named(prepare, monkeypatch):
+    monkeypatch.setattr(prepare, "INSTALLS", 0.2)
+    with pytest.raises(prepare.Failed, match=r"^sleep 60 did not end within 0\.2 seconds; it was killed$"):
+        prepare.run(["sleep", "60"])
+
+
+def test_what_a_command_leaves_behind_is_not_waited_for(prepare, monkeypatch, tmp_path):
+    monkeypatch.setattr(prepare, "INSTALLS", 0.5)
+    # As dpkg does whose apt-get was killed, it holds the pipe.
+    with pytest.raises(prepare.Failed, match="did not end"):
+        prepare.run(["sh", "-c", f"sleep 60 & echo $! >{tmp_path}/pid; wait"])
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
 
 def test_another_python_is_found_where_it_works(prepare, tmp_path, monkeypatch):
