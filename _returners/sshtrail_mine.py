@@ -25,7 +25,7 @@ def returner(ret):
     for, nothing is kept.
 
     ret
-        The job (dict), as Salt hands it to returners: ``jid``, ``fun`` and ``return``.
+        The job (dict), as Salt hands it to returners: ``jid``, ``fun``, ``return`` and ``metadata``.
 
     CLI Example:
 

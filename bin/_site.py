@@ -327,10 +327,11 @@ class Site:
 def below(pid):
     """Return a process and its descendants (list of int), without those that have ended."""
     try:
-        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        # A child is told of by the thread that has started it.
+        told = [path.read_text().split() for path in pathlib.Path(f"/proc/{pid}/task").glob("*/children")]
     except OSError:
         return []
-    return [pid, *(one for child in children for one in below(int(child)))]
+    return [pid, *(one for children in told for child in children for one in below(int(child)))]
 
 
 def layers(name, environment):

@@ -64,26 +64,29 @@ class Member:
 
     async def answers(self, load):
         """Answer what was published, as a host that a state run brings to its policy: on the bus, and in the mine."""
-        value = self.result(load)
+        value = self.result(load["fun"], load["arg"])
         told = {"jid": load["jid"], "fun": load["fun"], "fun_args": load["arg"], "retcode": 0, "success": True}
         await self.send(cmd="_return", **{**told, "return": value})
         if load["fun"] in answer.FUNCTIONS:
-            own, packed = self.opts["id"], answer.packed(load["jid"], load["fun"], value)
-            given = self.kept[load["jid"]] = {**packed, "value": {}} if "liar" in own else packed
+            # The job's number, function and metadata are what a returner has of it.
+            looks = answer.looks(load)
+            condition = self.result(answer.CONDITION) if looks else None
+            own, packed = self.opts["id"], answer.packed(load["jid"], load["fun"], value, condition)
+            lie = {"value": {}, **({"condition": {}} if looks else {})}
+            given = self.kept[load["jid"]] = {**packed, **lie} if "liar" in own else packed
             wrapped = salt.utils.mine.wrap_acl_structure(given, allow_tgt=own, allow_tgt_type="list")
             await self.send(cmd="_mine", data={answer.key(load["fun"]): wrapped}, clear=False)
-        if load["fun"] == "sshtrail.condition":
+        if load["fun"] == answer.CONDITION or answer.looks(load):
             await self.send(cmd="_mine_delete", fun="sshtrail_drift")
             await self.tells("gone")
 
-    def result(self, load):
-        """Return what the function returns that was published; a liar makes no sense."""
-        function = load["fun"]
+    def result(self, function, args=()):
+        """Return what a function returns; a liar makes no sense."""
         if "liar" in self.opts["id"]:
             return {}
         if function == answer.JOB:
-            return {"running": False, "answer": self.kept.get(load["arg"][0])}
-        if function == "state.apply":
+            return {"running": False, "answer": self.kept.get(args[0])}
+        if function == answer.APPLY:
             one = {
                 "result": True,
                 "changes": {"LogLevel": {"old": "ERROR", "new": "VERBOSE"}},
@@ -91,7 +94,7 @@ class Member:
                 "name": "x",
             }
             return {"sshd_config_|-sshtrail sshd config_|-x_|-managed": one}
-        if function == "sshtrail.condition":
+        if function == answer.CONDITION:
             none = {"drift": [], "reboot": {}, "silent": "", "error": None}
             return {"environment": "prod", "digest": self.digest, **none}
         return True

@@ -14,6 +14,7 @@ import threading
 import pytest
 from _site import below
 from _waiting import wait_for
+from loop import kept
 from sshtrail_lib import RELEASE
 from sshtrail_lib.drift import answer
 
@@ -67,9 +68,17 @@ def event(data=None, tag="sshtrail/drift/found", **load):
     return {"cmd": "_minion_event", "id": LIAR, "tag": tag, "data": data if data is not None else GOOD, **load}
 
 
+def settled(fleet):
+    """Wait until the master has dealt with all that came before, and return how many jobs there were."""
+    fleet.run("sshtrail.remediate")
+    # It may have left that to another run.
+    wait_for(lambda: not kept(fleet, "repairs.working").stat().st_mtime, "the end of all repairs")
+    return len(fleet.jobs)
+
+
 def reached(fleet, since):
     """Return the minions to which anything was published, once the master has dealt with all that came before."""
-    fleet.run("sshtrail.remediate")
+    settled(fleet)
     assert fleet.answers("test.echo", "settled", target="dev-1") == {"dev-1": "settled"}
     wait_for(lambda: any(job["fun"] == "test.echo" for job in fleet.jobs[since:]), "the last job")
     # Salt itself asks who is there, and after a job whose answer is late.
@@ -82,7 +91,7 @@ def drifts(fleet, name):
 
 
 def test_an_event_under_anothers_name_wakes_the_master_and_moves_nothing(fleet):
-    since = len(fleet.jobs)
+    since = settled(fleet)
     forged = [{"tag": "sshtrail/drift/found", "data": {**GOOD, "id": VICTIM}, "id": VICTIM}]
     speak(fleet, event(events=forged), event({**GOOD, "id": VICTIM}), event(events=[{**forged[0], "pretag": VICTIM}]))
     assert reached(fleet, since) == set()
@@ -90,7 +99,7 @@ def test_an_event_under_anothers_name_wakes_the_master_and_moves_nothing(fleet):
 
 
 def test_a_claim_under_anothers_name_is_not_kept(fleet):
-    since = len(fleet.jobs)
+    since = settled(fleet)
     claim = {"cmd": "_mine", "data": {"sshtrail_drift": GOOD}, "clear": False}
     speak(fleet, {**claim, "id": VICTIM}, event(events=[{"tag": "sshtrail/drift/found", "data": {"id": VICTIM}}]))
     # Salt keeps it under the liar's own name, or not at all.
@@ -99,7 +108,7 @@ def test_a_claim_under_anothers_name_is_not_kept(fleet):
 
 
 def test_code_in_any_field_is_no_code(fleet):
-    since = len(fleet.jobs)
+    since = settled(fleet)
     for code in CODE:
         speak(fleet, *spoken(code))
         fleet.run("sshtrail.remediate", LIAR)
@@ -132,7 +141,7 @@ def test_an_environment_of_its_own_choice_changes_nothing(fleet):
     _, _, told = fleet.event("dev-1", "found")
     assert told["action"] == "report"
     assert fleet.answers("sshtrail_watch.claim", target="dev-1")["dev-1"]["digest"] == told["digest"]
-    since = len(fleet.jobs)
+    since = settled(fleet)
     lie = json.dumps({**told, "environment": "prod", "action": "repair"})
     fleet.answers("event.send", "sshtrail/drift/found", lie, target="dev-1")
     fleet.run("sshtrail.remediate", "dev-1")
@@ -145,7 +154,7 @@ def test_an_environment_of_its_own_choice_changes_nothing(fleet):
 def test_a_claim_that_is_a_lie_costs_its_own_host_a_state_run(fleet):
     """It is repaired, and found to be well, once for each claim; how often in an hour, the unit tests tell."""
     fleet.run("sshtrail.clear", LIAR)
-    since = len(fleet.jobs)
+    since = settled(fleet)
     claim = {"cmd": "_mine", "id": LIAR, "data": {"sshtrail_drift": {**GOOD, "round": 100}}, "clear": False}
     for _ in range(3):
         speak(fleet, claim)
@@ -205,7 +214,7 @@ def test_an_answer_under_anothers_name_counts_for_nothing_and_nonsense_for_its_o
 
 
 def test_a_flood_and_replays_do_not_keep_others_from_being_repaired(fleet):
-    since = len(fleet.jobs)
+    since = settled(fleet)
     flood = threading.Thread(target=speak, args=[fleet, *[event()] * 300])
     flood.start()
     drifts(fleet, VICTIM)

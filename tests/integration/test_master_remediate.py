@@ -23,7 +23,7 @@ def drifts(fleet, name):
 
 
 def test_a_repair_is_told(fleet):
-    before = fleet.houses[HOST].tree("/etc/ssh")
+    before, since = fleet.houses[HOST].tree("/etc/ssh"), len(fleet.jobs)
     drifts(fleet, HOST)
     _, _, found = fleet.event(HOST, "found")
     _, kind, told = fleet.event(HOST, *OUTCOMES)
@@ -37,6 +37,8 @@ def test_a_repair_is_told(fleet):
         "reason": "",
     }
     assert told["seconds"] > 0
+    # How the host stands afterwards it tells with its states.
+    assert [job["fun"] for job in fleet.jobs[since:] if HOST in job["minions"]] == ["state.apply"]
     fleet.event(HOST, "gone")
     assert fleet.houses[HOST].tree("/etc/ssh") == before
 

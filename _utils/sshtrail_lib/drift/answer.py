@@ -20,6 +20,9 @@ RETURNER = "sshtrail_mine"
 #: What a host can be asked, so that nothing else comes into the mine; each answer replaces the one before.
 APPLY, CONDITION, JOB = "state.apply", "sshtrail.condition", "sshtrail_answer.job"
 SYNC = "saltutil.sync_all"
+#: A job's metadata that ask for a host's condition too, once its policy was applied: a job costs a master as much as
+#: ten hosts do, and half of what a host says to it is an answer's envelope.
+LOOKING = {"sshtrail": CONDITION}
 #: Salt's own: what a host that has nothing of this project can put into its mine.
 THERE = "mine.send"
 #: These are told as they are, or not at all.
@@ -58,7 +61,12 @@ def key(function: str) -> str:
     return f"sshtrail_answer {function}"
 
 
-def packed(jid: str, function: str, value: typing.Any) -> Answer:
+def looks(ret: Mapping[str, typing.Any]) -> bool:
+    """Return whether a job (mapping, as Salt hands it to returners) asks for the host's condition too (bool)."""
+    return ret.get("fun") == APPLY and ret.get("metadata") == LOOKING
+
+
+def packed(jid: str, function: str, value: typing.Any, condition: Mapping | None = None) -> Answer:
     """
     Return what stands for an answer in the mine (dict).
 
@@ -66,12 +74,15 @@ def packed(jid: str, function: str, value: typing.Any) -> Answer:
         The job's number and its function (str).
     value
         What that returned (anything).
+    condition
+        How the host stands afterwards (mapping), None where that was not asked for.
     """
     if function in WHOLE:
         told = _whole(value)
     else:
         told = PACKERS[function](value) if isinstance(value, Mapping) else _sentences(value)
-    return {"version": VERSION, "jid": jid, "value": told}
+    also = {} if condition is None else {"condition": _condition(condition)}
+    return {"version": VERSION, "jid": jid, "value": told, **also}
 
 
 def parse(value: typing.Any, jid: str) -> tuple[typing.Any] | None:

@@ -4,6 +4,7 @@ Answering the master on the host: what a job has come to is kept for a while, an
 
 from __future__ import annotations
 
+import logging
 import os
 import typing
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.drift import answer, watch
 from sshtrail_lib.drift.answer import Answer
 
+log = logging.getLogger(__name__)
+
 #: Seconds to wait for another job that has just ended.
 DEADLINE = 10
 
@@ -24,13 +27,14 @@ def give(minion: Minion, ret: Mapping[str, typing.Any]) -> None:
     Put what a job has come to into the mine, for the master alone.
 
     ret
-        The job (mapping), as Salt hands it to returners: ``jid``, ``fun`` and ``return``.
+        The job (mapping), as Salt hands it to returners: ``jid``, ``fun``, ``return`` and ``metadata``.
     """
     jid, function = str(ret.get("jid")), ret.get("fun")
     if function not in answer.FUNCTIONS:
         return
     # First kept: what is lost on the way to the mine, where each write replaces all, is asked for again.
-    path, packed = _path(minion, "answers.json"), answer.packed(jid, function, ret.get("return"))
+    condition = _condition(minion) if answer.looks(ret) else None
+    path, packed = _path(minion, "answers.json"), answer.packed(jid, function, ret.get("return"), condition)
     try:
         with transaction.lock(_path(minion, "answers.lock"), DEADLINE):
             store.remember(path, answer.keep(_stored(minion), packed))
@@ -38,6 +42,17 @@ def give(minion: Minion, ret: Mapping[str, typing.Any]) -> None:
         # A disk that takes nothing, or somebody who was stopped with the lock in his hand, is no reason to be silent.
         store.hold(path, [packed], exc)
     watch.into_mine(minion, answer.key(function), "sshtrail_answer.answer", jid)
+
+
+def _condition(minion: Minion) -> Mapping | None:
+    """Return how this host stands (mapping), None where that cannot be told: the master asks for it then."""
+    try:
+        found = minion.call[answer.CONDITION]()
+    except Exception:
+        # What the states have come to is told, whatever happens to the look.
+        log.exception("This host's condition cannot be told after its policy was applied")
+        return None
+    return found if isinstance(found, Mapping) else None
 
 
 def kept(minion: Minion, jid: str) -> Answer | None:

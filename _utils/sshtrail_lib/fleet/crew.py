@@ -1,9 +1,9 @@
 """
 Repairs that go on at the same time: each host moves on when it answers, and waits for no other.
 
-A host is asked to apply its policy and then for its condition. Those that come to the same point within a moment share
-a job. Hosts that take long, or hang, are in nobody's way: only those count as being at work that have begun a moment
-ago.
+A host is asked to apply its policy and to tell how it stands then; who does not, or whose sshd is full, is asked for
+that once more. Those that come to the same point within a moment share a job. Hosts that take long, or hang, are in
+nobody's way: only those count as being at work that have begun a moment ago.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sshtrail_lib.drift import answer
 from sshtrail_lib.drift.claim import Claim
 from sshtrail_lib.fleet import question, remedy, standing
 from sshtrail_lib.fleet.pillars import Pillars
-from sshtrail_lib.fleet.question import Mine, Publish, Question
+from sshtrail_lib.fleet.question import Mine, Publish, Question, Repairing
 from sshtrail_lib.fleet.remedy import Limits
 from sshtrail_lib.policy import arguments
 
@@ -84,6 +84,7 @@ class Pile:
         if more and len(self.names) < most and time.monotonic() - self._since < TOGETHER:
             return []
         going, self.names = self.names[:most], self.names[most:]
+        self._since = time.monotonic()
         return going
 
 
@@ -127,7 +128,7 @@ class Crew:
         # What was answered meanwhile is there; whether the others are at work has to be asked first.
         left = max(2 * self._limits.timeout, self._limits.longest - (time.time() - begun))
         times = {"timeout": self._limits.timeout, "longest": min(left, self._limits.longest)}
-        asked = Question(self._publish, self._mine, hosts, answer.APPLY, jid=jid, **times)
+        asked = Repairing(self._publish, self._mine, hosts, answer.APPLY, jid=jid, **times)
         self._asked.append((asked, float("-inf"), self._has_applied))
 
     def busy(self) -> bool:
@@ -142,8 +143,9 @@ class Crew:
         return self._collected()
 
     def _compile(self) -> None:
-        room = self._room()
-        going, self._waiting = self._waiting[:room], self._waiting[room:]
+        # For a batch beyond those at work: that reaches no host, and processors would be idle until the next begins.
+        ahead = max(0, self._limits.batch - len(self._ready.names) - self._pillars.asked())
+        going, self._waiting = self._waiting[:ahead], self._waiting[ahead:]
         self._pillars.ask(going)
         for name, digest in self._pillars.told():
             if digest is None:
@@ -154,21 +156,23 @@ class Crew:
 
     def _room(self) -> int:
         """Return how many of those who wait may begin (int): all, or half of a batch; fewer after :data:`HELD`."""
-        free = self._limits.batch - self._at_work() - len(self._ready.names) - self._pillars.asked()
-        if free <= 0 or free >= min(len(self._waiting), self._limits.batch // 2):
+        free = self._limits.batch - self._at_work()
+        waiting = len(self._waiting) + len(self._ready.names) + self._pillars.asked()
+        if free <= 0 or free >= min(waiting, self._limits.batch // 2):
             self._short = 0.0
             return max(0, free)
         self._short = self._short or time.monotonic()
         return free if time.monotonic() - self._short >= HELD else 0
 
     def _at_work(self) -> int:
-        """Return how many hosts began a moment ago (int): who takes longer keeps nobody waiting."""
-        recent = time.monotonic() - self._limits.timeout
-        return sum(len(asked.left) for asked, since, _ in self._asked if since > recent)
+        """Return how many hosts apply their policy since a moment (int): who takes longer keeps nobody waiting."""
+        recent, asked = time.monotonic() - self._limits.timeout, self._asked
+        return sum(len(one.left) for one, since, then in asked if since > recent and then == self._has_applied)
 
     def _apply(self) -> None:
-        names = self._ready.taken(self._pillars.asked() > 0, self._limits.batch)
-        self._ask(names, answer.APPLY, self._has_applied, arguments.SLS, queue=True)
+        room = self._room()
+        names = self._ready.taken(self._pillars.asked() > 0, room) if room else []
+        self._ask(Repairing, names, answer.APPLY, self._has_applied, arguments.SLS, metadata=answer.LOOKING, queue=True)
 
     def _look(self) -> None:
         now = time.monotonic()
@@ -176,12 +180,14 @@ class Crew:
             del self._full[name]
             self._applied.put(name)
         names = self._applied.taken(self._at_work() > 0, self._limits.batch)
-        self._ask(names, answer.CONDITION, self._has_looked)
+        self._ask(Question, names, answer.CONDITION, self._has_looked)
 
-    def _ask(self, names: list[str], function: str, then: Then, *args: object, **more: typing.Any) -> None:
+    def _ask(
+        self, kind: type[Question], names: list[str], function: str, then: Then, *args: object, **more: typing.Any
+    ) -> None:
         if names:
             times: dict[str, typing.Any] = {"timeout": self._limits.timeout, "longest": self._limits.longest}
-            asked = Question(self._publish, self._mine, names, function, *args, **times, **more)
+            asked = kind(self._publish, self._mine, names, function, *args, **times, **more)
             self._asked.append((asked, time.monotonic(), then))
 
     def _collected(self) -> dict[str, Outcome]:
@@ -202,9 +208,13 @@ class Crew:
             ended[name] = outcome
             del self.hosts[name]
 
-    def _has_applied(self, name: str, states: typing.Any) -> None:
+    def _has_applied(self, name: str, told: tuple[typing.Any, typing.Any]) -> Outcome | None:
+        states, found = told
         self.hosts[name] = self.hosts[name]._replace(states=states)
+        if found is not None:
+            return self._has_looked(name, found)
         self._applied.put(name)
+        return None
 
     def _has_looked(self, name: str, found: typing.Any) -> Outcome | None:
         repair = self.hosts[name]

@@ -75,7 +75,7 @@ def watch(master: Master) -> dict[str, str]:
 
 def _round(master: Master, turn: Turn, now: float) -> dict[str, str]:
     known = _remembered(master)
-    since, mined = vigil.listens(known, now), _mined(master, master.minions("*", "glob"))
+    since, mined = vigil.listens(known, now), _mined(master, master.everybody())
     records = {name: vigil.heard(known.records.get(name), one, now) for name, one in mined.items()}
     most = min(PILLARS, max(LEAST, int(PILLARS * (now - known.ran) / 60)))
     known = Memory(since, now, records)

@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds before each question to a host whose sshd was full.
 PAUSES = (2, 5, 10)
+#: The store of keys that Salt has had always: a file for each.
+KEY_FILES = "localfs_key"
 #: The event that tells how far a rollout is.
 ROLLOUT = "sshtrail/rollout"
 #: The kinds of targets, as ``salt`` has them: CkMinions has a method for each, and matches nobody for any other.
@@ -80,9 +82,25 @@ class Master(typing.NamedTuple):
 
     def accepted(self, minion: str) -> bool:
         """Return whether the master has accepted the key of a minion (its id, str)."""
-        pki = self.opts["cluster_pki_dir"] if self.opts.get("cluster_id") else self.opts["pki_dir"]
+        keys = self._keys()
         # Mostly a key is a file: to ask for all of them takes a hundred times as long.
-        return os.path.isfile(os.path.join(pki, "minions", minion)) or minion in self.minions([minion], "list")
+        found = bool(keys) and os.path.isfile(os.path.join(keys, minion))
+        return found or minion in self.minions([minion], "list")
+
+    def everybody(self) -> list[str]:
+        """Return the ids of all whose key the master has accepted (list of str)."""
+        try:
+            names = os.listdir(self._keys() or os.devnull)
+        except OSError:
+            return self.minions("*", "glob")
+        # Salt reads each of these files to say the same, which is done once a minute.
+        return sorted(name for name in names if not name.startswith("."))
+
+    def _keys(self) -> str:
+        """Return the directory (str) that has a file for each accepted key, "" where they are kept otherwise."""
+        if self.opts.get("keys.cache_driver", KEY_FILES) != KEY_FILES:
+            return ""
+        return os.path.join(self.opts["cluster_pki_dir" if self.opts.get("cluster_id") else "pki_dir"], "minions")
 
     def mine(self) -> Mine:
         """Return what hosts have put into the mine (:class:`sshtrail_lib.fleet.mine.Mine`)."""
@@ -94,7 +112,8 @@ class Master(typing.NamedTuple):
         with salt.client.get_local_client(mopts=self.opts) as client:
 
             def publish(minions: list[str], function: str, *args: object, **kwargs: object) -> str:
-                options = {"tgt_type": "list", "kwarg": kwargs, "ret": drift_answer.RETURNER}
+                own = {"metadata": kwargs.pop("metadata")} if "metadata" in kwargs else {}
+                options = {"tgt_type": "list", "kwarg": kwargs, "ret": drift_answer.RETURNER, **own}
                 return str(client.run_job(minions, function, args, **options).get("jid") or "")
 
             yield publish

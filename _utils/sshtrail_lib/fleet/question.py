@@ -16,7 +16,8 @@ from sshtrail_lib.drift import answer
 #: Seconds between two looks for answers.
 PAUSE = 0.1
 
-#: Publishes a function with its arguments to hosts: returns the job's number (str), "" when that was not possible.
+#: Publishes a function with its arguments to hosts: returns the job's number (str), "" when that was not possible. Of
+#: keywords, ``metadata`` (dict) is the job's own.
 Publish = Callable[..., str]
 #: The mine, as far as it is needed here.
 Answers = dict[str, typing.Any]
@@ -102,7 +103,7 @@ class Question:
         self.spoke |= set(told)
         for name, said in told.items():
             job = answer.job(said)
-            known = answer.parse(job.answer, self.jid)
+            known = self._answer(job.answer)
             if name in self.left and known:
                 found[name] = known[0]
                 self.left.discard(name)
@@ -145,6 +146,18 @@ class Presence(Question):
 
     def _answer(self, value: typing.Any) -> tuple[typing.Any] | None:
         return (True,) if value == self._word else None
+
+
+class Repairing(Question):
+    """
+    The question that applies a host's policy and asks how it stands then: two answers in one, a tuple.
+
+    The second is None where a host has not told it.
+    """
+
+    def _answer(self, value: typing.Any) -> tuple[typing.Any] | None:
+        states = super()._answer(value)
+        return ((states[0], value.get("condition")),) if states else None
 
 
 def wait(question: Question) -> Answers:

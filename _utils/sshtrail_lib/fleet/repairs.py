@@ -206,7 +206,7 @@ def _taken(master: Master) -> set[str]:
         if not os.path.exists(_place(master, EVERYBODY)):
             return set(names)
         os.unlink(_place(master, EVERYBODY))
-    return {*names, *master.minions("*", "glob")}
+    return {*names, *master.everybody()}
 
 
 def records(master: Master) -> dict[str, Record]:

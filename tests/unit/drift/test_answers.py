@@ -34,6 +34,31 @@ def refusing(sentence):
     return refuse
 
 
+STATES = {"a": {"result": False, "comment": "no", "name": "a"}}
+APPLIED = {"jid": "7", "fun": answer.APPLY, "return": STATES}
+
+
+@pytest.mark.parametrize("metadata", [None, "sshtrail.condition", {}, {"sshtrail": "test.ping"}, answer.LOOKING])
+def test_how_a_host_stands_is_told_with_its_states_where_the_job_asks_for_it(mine, metadata):
+    minion, got = mine
+    minion.call[answer.CONDITION] = lambda: {"drift": [], "digest": "abc"}
+    answers.give(minion, {**APPLIED, "metadata": metadata} if metadata is not None else APPLIED)
+    told = got[answer.key(answer.APPLY)]
+    assert answer.parse(told, "7") == (STATES,)
+    asked = metadata == answer.LOOKING
+    assert told.get("condition") == ({"digest": "abc", "drift": [], "more": 0, "reboot": {}} if asked else None)
+
+
+@pytest.mark.parametrize("trouble", ["a sentence", "nonsense", "no module"])
+def test_a_look_that_fails_keeps_no_states_from_being_told(mine, trouble):
+    minion, got = mine
+    looks = {"a sentence": refusing("sshd does not answer"), "nonsense": lambda: ["no"]}
+    minion.call.update({answer.CONDITION: looks[trouble]} if trouble in looks else {})
+    answers.give(minion, {**APPLIED, "metadata": answer.LOOKING})
+    told = got[answer.key(answer.APPLY)]
+    assert answer.parse(told, "7") == (STATES,) and "condition" not in told
+
+
 @pytest.mark.parametrize("trouble", ["none", "a full disk", "a lock that is held", "a disk that is read only"])
 def test_an_answer_is_given_whatever_happens_to_the_disk(mine, trouble, tmp_path, monkeypatch):
     minion, got = mine

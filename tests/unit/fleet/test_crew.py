@@ -26,15 +26,23 @@ class Fleet(Hosts):
     def __init__(self):
         super().__init__()
         self.away, self.conditions, self.counted = set(), {}, collections.Counter()
+        # Who tells how it stands together with its states.
+        self.telling = set()
 
     def publish(self, names, function, *args, **kwargs):
         jid = super().publish(names, function, *args, **kwargs)
         self.counted.update((function, name) for name in names)
         for name in set(names) - self.running - self.away if function != answer.JOB else ():
-            found = self.conditions.get(name, [WELL])
-            value = {} if function == answer.APPLY else found.pop(0) if len(found) > 1 else found[0]
-            self.give(name, jid, function, value)
+            asked = function == answer.CONDITION or name in self.telling and kwargs["metadata"] == answer.LOOKING
+            found = self.condition(name) if asked else None
+            self.give(name, jid, function, found if function == answer.CONDITION else {})
+            if asked and function == answer.APPLY:
+                self.mine[name, answer.key(function)]["condition"] = found
         return jid
+
+    def condition(self, name):
+        found = self.conditions.get(name, [WELL])
+        return found.pop(0) if len(found) > 1 else found[0]
 
 
 @pytest.fixture
@@ -62,6 +70,16 @@ def test_each_is_repaired_once(fleet):
     outcomes, _ = worked(fleet, names)
     assert {name: (one.failed, one.said) for name, one in outcomes.items()} == dict.fromkeys(names, (False, ""))
     assert fleet.counted == dict.fromkeys([(f, n) for n in names for f in (answer.APPLY, answer.CONDITION)], 1)
+
+
+def test_who_tells_at_once_how_it_stands_is_not_asked_for_it(fleet):
+    names = [f"web{number:02}" for number in range(9)]
+    fleet.telling.update(names[:6])
+    fleet.conditions[names[0]] = [{**WELL, "drift": 5}]
+    outcomes, _ = worked(fleet, names)
+    assert {name for name, one in outcomes.items() if one.failed} == {names[0]}
+    assert {name for function, name in fleet.counted if function == answer.CONDITION} == set(names[6:])
+    assert set(fleet.counted.values()) == {1}
 
 
 def test_hosts_that_hang_delay_nobody(fleet):
@@ -125,14 +143,35 @@ def test_who_goes_away_before_the_look_has_failed(fleet):
     assert (outcomes["gone"].failed, outcomes["gone"].said) == (True, standing.SILENT)
 
 
-def test_a_sshd_that_is_full_is_asked_again(fleet, monkeypatch):
+def test_pillars_are_compiled_for_those_who_cannot_begin_yet(fleet):
+    """For a batch of them: what is known of more would be old when they begin."""
+    names, told = [f"web{number:02}" for number in range(9)], []
+    fleet.running.update(names)
+    with Pillars(lambda name: "abc") as pillars:
+        ask = pillars.ask
+        pillars.ask = lambda going: (told.extend(going), ask(going))
+        team = Crew(fleet.publish, fleet, pillars, Limits(batch=3, timeout=300))
+        team.take(dict.fromkeys(names, CLAIM))
+        end = time.monotonic() + 30
+        while len(told) < 6 and time.monotonic() < end:
+            team.step()
+        for _ in range(10):
+            team.step()
+    assert told == names[:6]
+    assert [name for function, name in fleet.counted] == names[:3]
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_sshd_that_is_full_is_asked_again(fleet, monkeypatch, at_once):
+    fleet.telling.update(["busy", "always"] if at_once else [])
     monkeypatch.setattr(crew, "PAUSES", (0.1, 0.1, 0.1))
     full = {**WELL, "full": "sshd is full at [::]:22"}
     fleet.conditions = {"busy": [full, full, WELL], "always": [full]}
     outcomes, _ = worked(fleet, ["busy", "always"])
     assert (outcomes["busy"].failed, outcomes["busy"].said) == (False, "")
     assert (outcomes["always"].failed, outcomes["always"].said) == (False, "sshd is full at [::]:22.")
-    assert fleet.counted[answer.CONDITION, "busy"] == 3 and fleet.counted[answer.CONDITION, "always"] == 4
+    assert fleet.counted[answer.CONDITION, "busy"] == 3 - at_once
+    assert fleet.counted[answer.CONDITION, "always"] == 4 - at_once
     assert fleet.counted[answer.APPLY, "busy"] == 1
 
 

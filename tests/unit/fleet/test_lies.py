@@ -8,7 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from salt.exceptions import SaltInvocationError
 from sshtrail_lib.drift import answer, claim, heartbeat
+from sshtrail_lib.drift.answer import APPLY
 from sshtrail_lib.fleet import heartbeats, master, remedy, repairs, rollout, sessions, standing, vigil
+from sshtrail_lib.fleet.question import Repairing
 
 from unit.fleet.masters import POLICY, Site
 
@@ -92,6 +94,31 @@ def test_what_lies_in_the_mine_is_what_it_should_be_or_nothing(value, other):
 
 
 @MANY
+@given(CONDITIONS)
+def test_what_a_host_says_beside_its_states_is_its_own(found):
+    """Not there, or anything: the second is what a host alone can have spoilt."""
+    told = {
+        "liar": {"version": 1, "jid": "1", "value": {}, "condition": found},
+        "web1": answer.packed("1", APPLY, {}, GOOD),
+    }
+    asked = Repairing(lambda *args, **kwargs: "1", Told(told), told, APPLY, timeout=9)
+    answers = asked.answers()
+    assert answers["liar"] == ({}, found) and answers["web1"][1]["digest"] == "abc"
+    failed, said = remedy.outcome("liar", "abc", *answers["liar"])
+    assert failed or standing.settled(standing.row(found)), said
+
+
+class Told(dict):
+    """A mine of answers alone."""
+
+    def told(self, name, key):
+        return self[name]
+
+    def edition(self, name):
+        return None
+
+
+@MANY
 @given(ANYTHING, st.sampled_from(answer.FUNCTIONS), st.one_of(CONDITIONS, STATES))
 def test_what_a_host_answers_is_bounded(jid, function, value):
     try:
@@ -111,9 +138,9 @@ def test_what_is_nested_without_end_is_nonsense_or_short(depth):
 LIES = {"liar1": {}, "liar2": {**GOOD, "drift": 5}, "liar3": {**GOOD, "digest": ["x"]}, "liar4": deep(300), "liar5": 7}
 
 
-@pytest.fixture
-def site(tmp_path):
-    """Hosts of prod: web1 tells the truth, and all others lie."""
+@pytest.fixture(params=["at once", "when asked again"])
+def site(request, tmp_path):
+    """Hosts of prod: web1 tells the truth, and all others lie: of how they stand, with their states or afterwards."""
     names = ("web1", *LIES)
     claims = {name: {"sshtrail_drift": claim.claimed(claim.Claim("ab12cd34ef56", 1, 100.0))} for name in names}
     found = Site.at(tmp_path, pillars=dict.fromkeys(names, {"sshtrail": POLICY}), claims=claims)
@@ -122,8 +149,9 @@ def site(tmp_path):
         jid = Site.publish(self, minions, function, *args, **kwargs)
         well = {**GOOD, "digest": master.policy_pillar.digest({"sshtrail": POLICY})}
         for name in minions:
-            value = LIES.get(name, well if function == answer.CONDITION else {})
-            told = {"version": 1, "jid": jid, "value": value}
+            value, at_once = LIES.get(name, well if function == answer.CONDITION else {}), "metadata" in kwargs
+            told = {"version": 1, "jid": jid, "value": {} if at_once else value}
+            told |= {"condition": LIES.get(name, well)} if at_once and request.param == "at once" else {}
             self.opts["mine"][name, answer.key(function)] = told
         return jid
 

@@ -93,3 +93,22 @@ def test_a_pillar_that_cannot_be_compiled_is_named_and_nobody_is_touched(site):
     summary = master.roll_out(site, ["prod"], "*", "glob", canary=1, batch="25%", timeout=1)["prod"]
     assert not summary["result"] and "b: its pillar cannot be compiled" in summary["why"]
     assert site.opts["published"] == []
+
+
+KEYS = [{}, {"keys.cache_driver": "localfs_key"}, {"cluster_id": "c", "cluster_pki_dir": "pki", "pki_dir": "other"}]
+
+
+@pytest.mark.parametrize("opts", KEYS)
+def test_everybody_is_whoever_has_a_file_of_an_accepted_key(tmp_path, opts):
+    for name in ("pki/minions/web2", "pki/minions/web1", "pki/minions/.key_cache", "pki/minions_pre/new"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    opts = {"pki_dir": "pki"} | opts
+    opts |= {name: str(tmp_path / opts[name]) for name in ("pki_dir", "cluster_pki_dir") if name in opts}
+    assert master.Master(opts, {}).everybody() == ["web1", "web2"]
+
+
+@pytest.mark.parametrize("opts", [{"pki_dir": "/nonexistent"}, {"pki_dir": "/tmp", "keys.cache_driver": "mmap_key"}])
+def test_where_keys_are_no_files_salt_is_asked_for_everybody(tmp_path, monkeypatch, opts):
+    monkeypatch.setattr(master.Master, "minions", lambda self, tgt, tgt_type: [tgt, tgt_type])
+    assert master.Master(opts, {}).everybody() == ["*", "glob"]
