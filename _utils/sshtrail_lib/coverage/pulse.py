@@ -27,12 +27,13 @@ SLACK = 2.0
 #: What the log may grow by until it is looked at as a whole, in bytes.
 LONGEST = 4 * 2**20
 #: What changes by itself, and is compared otherwise; and what of a log is known that is not there.
-BY_THEMSELVES, NO_LOG = ("newest", "spoken", "extent"), [0, 0, ""]
+BY_THEMSELVES, NO_LOG = ("newest", "spoken", "extent", "others", "at"), [0, 0, ""]
 #: Bytes below which what a limit leaves of a log is little.
 LITTLE = 2**16
 #: Bytes at the beginning of a log, with a record's time and number, by which one is known from another.
 BEGINNING = 128
-#: Seconds between two looks that a line of syslog's brings about.
+#: Seconds between two looks that a line of syslog's brings about, or a port that somebody without rights has opened:
+#: whoever may log in can do either as often as he likes.
 APART = 60.0
 NAMES = tuple(name.encode() for name in SSHD)
 
@@ -60,13 +61,15 @@ def take(watched: Watched, status: Mapping[str, int] | None) -> Pulse:
     status
         The kernel's audit status (dict), None for a host without an audit of its own.
     """
-    doors = sorted([*([one.port, one.inode] for one in sockets.listening() if not one.uid), *_of_systemd()])
+    listening = sockets.listening()
+    doors = sorted([*([one.port, one.inode] for one in listening if not one.uid), *_of_systemd()])
+    ways = {"doors": doors, "others": sorted({one.port for one in listening if one.uid}), "at": time.time()}
     if status is None:
-        return {"doors": doors}
+        return ways
     lost, begun = _sessions(watched.pidfile)
     place = os.path.dirname(watched.log)
     return {
-        "doors": doors,
+        **ways,
         "auditd": _auditd(status["pid"]),
         "log": [
             _stat(watched.log),
@@ -95,12 +98,14 @@ def same(before: Pulse, now: Pulse, looked: float) -> bool:
         When the host was looked at as a whole (float, seconds since the epoch).
 
     It matters when a process of a session was started, and the log was not written since: its records are not there.
-    So it does when syslog wrote of logins, but not at every line: some have no record beside them. A log grows; one
-    that is smaller was cut. One that may hardly grow is looked at each time.
+    So it does when syslog wrote of logins, but not at every line: some have no record beside them; and when somebody
+    else than root has opened a port, but not at once each time. A log grows; one that is smaller was cut. One that may
+    hardly grow is looked at each time.
     """
     changes = {key for key in {*before, *now} if key not in BY_THEMSELVES and before.get(key) != now.get(key)}
     unwritten = now.get("newest", 0) > looked or now.get("spoken", 0) > looked + APART
-    changed = changes or unwritten or now.get("cornered")
+    opened = set(now.get("others", ())) - set(before.get("others", ())) and now["at"] > looked + APART
+    changed = changes or unwritten or opened or now.get("cornered")
     return not changed and not cut(before.get("extent", NO_LOG), now.get("extent", NO_LOG))
 
 

@@ -143,6 +143,25 @@ def test_a_log_that_does_not_move_while_syslog_tells_of_logins(watched, tmp_path
     assert pulse.same(before, take(watched), now - 30)
 
 
+def test_a_port_that_somebody_without_rights_opens(watched, monkeypatch):
+    now, own = time.time(), [(22, 0), (8080, 1001)]
+
+    def listening(*more):
+        return [pulse.sockets.Listening("::", port, uid, port) for port, uid in (*own, *more)]
+
+    monkeypatch.setattr(pulse.sockets, "listening", listening)
+    before = take(watched)
+    monkeypatch.setattr(pulse.sockets, "listening", lambda: listening((2222, 1001)))
+    opened = take(watched)
+    assert not pulse.same(before, opened, now - pulse.APART - 1)
+    # He can do so as often as he likes: what looks cost is bounded.
+    assert pulse.same(before, opened, now - pulse.APART + 5)
+    # Who has known of it before, and whoever closes one, opens nothing.
+    assert pulse.same(opened, opened, now - 300) and pulse.same(opened, before, now - 300)
+    monkeypatch.setattr(pulse.sockets, "listening", lambda: listening((2222, 0)))
+    assert not pulse.same(before, take(watched), now)
+
+
 def test_a_log_that_was_cut(watched):
     before = take(watched)
     os.truncate(watched.log, 3)
