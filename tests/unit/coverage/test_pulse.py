@@ -198,4 +198,4 @@ def test_how_much_room_there_is(tmp_path):
 
 
 def test_a_host_without_an_audit_of_its_own(watched):
-    assert set(pulse.take(watched, None)) == {"doors"}
+    assert set(pulse.take(watched, None)) == {"doors", "others", "at"}
