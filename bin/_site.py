@@ -321,7 +321,8 @@ class Site:
         """Wait for the next event of anybody, until ``end``, and keep it."""
         with contextlib.suppress(queue.Empty):
             moment, tag, data = self.events.get(timeout=max(0.1, end - time.monotonic()))
-            self.kept[data["id"]].append((moment, tag.rpartition("/")[2], data.get("data", data)))
+            # What is told of the master itself names no host.
+            self.kept[data.get("id", "")].append((moment, tag.rpartition("/")[2], data.get("data", data)))
 
 
 def below(pid):

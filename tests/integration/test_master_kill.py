@@ -1,11 +1,17 @@
 """
-kill -9 of minion or master in the middle of a repair: after a restart the host is in its policy, and whole.
+kill -9 of minion or master in the middle of a repair: after a restart the host is in its policy, and whole. One who was
+stopped there is told of, and another goes on in his place.
 """
 
 import contextlib
+import os
+import signal
+import time
 
 import pytest
 from _waiting import wait_for
+from loop import kept
+from sshtrail_lib.base import locks
 
 HOST = "staging-1"
 CONFIG = "/etc/ssh/sshd_config"
@@ -48,3 +54,41 @@ def test_the_host_converges_and_is_whole(fleet, victim):
         wait_for(lambda: fleet.started[HOST] > started, "the minion's start")
     settled(fleet)
     assert house.tree("/etc/ssh") == before
+
+
+@contextlib.contextmanager
+def stopped(fleet):
+    """Stop whoever repairs, where he does nothing that no two may do at once; give his number (int)."""
+    who = locks.holder(str(kept(fleet, "repairs.lock"))).pid
+    try:
+        os.kill(who, signal.SIGSTOP)
+        while locks.holder(str(kept(fleet, "records.lock"))):
+            os.kill(who, signal.SIGCONT)
+            time.sleep(0.05)
+            os.kill(who, signal.SIGSTOP)
+        yield who
+    finally:
+        os.kill(who, signal.SIGCONT)
+
+
+def applied(fleet, since):
+    return [job["fun"] for job in fleet.jobs[since:] if HOST in job["minions"] and job["fun"] == "state.apply"]
+
+
+def test_another_goes_on_in_the_place_of_one_who_was_stopped(fleet):
+    house, since = fleet.houses[HOST], len(fleet.jobs)
+    house.run("sed", "-i", "s/VERBOSE/ERROR/", CONFIG)
+    wait_for(lambda: repairing(fleet), "the repair")
+    with stopped(fleet) as who:
+        told = {"taken": False}
+        # Whoever only watches tells of him too.
+        while not told["taken"]:
+            _, _, told = fleet.event("", "stuck")
+        assert told["pid"] == who and "have waited for" in told["reason"]
+        # What he has begun is brought to its end, and not done again.
+        _, kind, _ = fleet.event(HOST, "repaired", "failed", "stopped")
+        assert kind == "repaired" and applied(fleet, since) == ["state.apply"]
+    settled(fleet)
+    # He has woken up, and finds that it is no longer his.
+    assert fleet.run("sshtrail.remediate") == {}
+    assert applied(fleet, since) == ["state.apply"] and fleet.run("sshtrail.repairs")[HOST]["failed"] == 0
