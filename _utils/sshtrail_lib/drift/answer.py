@@ -20,8 +20,8 @@ RETURNER = "sshtrail_mine"
 #: What a host can be asked, so that nothing else comes into the mine; each answer replaces the one before.
 APPLY, CONDITION, JOB = "state.apply", "sshtrail.condition", "sshtrail_answer.job"
 SYNC = "saltutil.sync_all"
-#: A job's metadata that ask for a host's condition too, once its policy was applied: a job costs a master as much as
-#: ten hosts do, and half of what a host says to it is an answer's envelope.
+#: A job's metadata that ask for a host's condition too, once its policy was applied: another job for that would cost
+#: the master as much again.
 LOOKING = {"sshtrail": CONDITION}
 #: Salt's own: what a host that has nothing of this project can put into its mine.
 THERE = "mine.send"

@@ -32,8 +32,8 @@ def give(minion: Minion, ret: Mapping[str, typing.Any]) -> None:
     jid, function = str(ret.get("jid")), ret.get("fun")
     if function not in answer.FUNCTIONS:
         return
-    # First kept: what is lost on the way to the mine, where each write replaces all, is asked for again.
     condition = _condition(minion) if answer.looks(ret) else None
+    # First kept: what is lost on the way to the mine, where each write replaces all, is asked for again.
     path, packed = _path(minion, "answers.json"), answer.packed(jid, function, ret.get("return"), condition)
     try:
         with transaction.lock(_path(minion, "answers.lock"), DEADLINE):

@@ -93,7 +93,7 @@ class Master(typing.NamedTuple):
             names = os.listdir(self._keys() or os.devnull)
         except OSError:
             return self.minions("*", "glob")
-        # Salt reads each of these files to say the same, which is done once a minute.
+        # Salt would read each of these files to say the same, once a minute.
         return sorted(name for name in names if not name.startswith("."))
 
     def _keys(self) -> str:
