@@ -12,6 +12,10 @@ import sys
 from _commands import Commands
 from _sandbox import Sandbox
 
+#: A program that takes auditd's place at the kernel.
+IMPOSTOR = "import ctypes, time; lib = ctypes.CDLL('libaudit.so.1'); handle = lib.audit_open()"
+IMPOSTOR += "; assert lib.audit_set_pid(handle, __import__('os').getpid(), 1) >= 0; time.sleep(600)"
+
 
 class Machine(Sandbox):
     """A sandbox that has a masterless minion; ``call(FUNCTION, …)`` returns what the function returned."""

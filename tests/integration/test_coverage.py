@@ -14,7 +14,7 @@ import time
 
 import pytest
 from _waiting import stop, wait_for
-from sandbox import Host
+from sandbox import IMPOSTOR, Host
 from support import audit_status, audit_subsystem, auditctl
 from test_highstate import USER, add_user
 
@@ -29,8 +29,6 @@ TRACER += (
     "; assert not lib.ptrace(16, pid, 0, 0); os.waitpid(pid, 0x40000000); lib.ptrace(7, pid, 0, 0); time.sleep(600)"
 )
 #: Puts its own process in the place of the kernel's audit daemon, until it is killed.
-IMPOSTOR = "import ctypes, time; lib = ctypes.CDLL('libaudit.so.1'); handle = lib.audit_open()"
-IMPOSTOR += "; assert lib.audit_set_pid(handle, __import__('os').getpid(), 1) >= 0; time.sleep(600)"
 
 
 class Watched(Host):

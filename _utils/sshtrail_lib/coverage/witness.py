@@ -180,10 +180,8 @@ class Log:
         """
         self._minion, self._conf = minion, conf
         self.path = self._setting("log_file") or "/var/log/audit/audit.log"
-        self._pid = _status().get("pid", 0)
-        # auditd may be in another mount namespace.
-        rooted = auditd_daemon.rooted(self._pid, self.path)
-        self._tail = auditd_daemon.Tail(rooted if self._pid and os.path.exists(rooted) else self.path)
+        # As this host has it: what an auditd of another mount namespace writes by that name nobody finds here.
+        self._tail = auditd_daemon.Tail(self.path)
         self._records: list[Record] = []
 
     def events(self, marks: Sequence[bytes]) -> list[Event]:
@@ -211,13 +209,21 @@ class Log:
             self._setting("log_format") or ""
         ).upper() == "NOLOG":
             return f"{self._conf} says that {said} writes none (write_logs, log_format)"
-        return self._replaced(pid, said)
+        replaced, limit = self._replaced(pid, said), status.get("rate_limit")
+        if limit and not replaced:
+            return f"the kernel passes on no more than {limit} records a second (rate_limit)"
+        return replaced
 
     def _replaced(self, pid: int, said: str) -> str:
-        held = [os.readlink(one) for one in glob.glob(f"/proc/{pid}/fd/*") if os.path.islink(one)]
+        held = {os.readlink(one): one for one in glob.glob(f"/proc/{pid}/fd/*") if os.path.islink(one)}
         if f"{self.path} (deleted)" in held:
             return f"{said} writes to a file that was deleted under it"
-        return "" if self.path in held else f"{said} does not have that file open"
+        if self.path not in held:
+            return f"{said} does not have that file open"
+        with contextlib.suppress(OSError):
+            if os.path.samefile(held[self.path], self.path):
+                return ""
+        return f"{said} has another file of that name open: it has mounts of its own"
 
     def _setting(self, keyword: str) -> str:
         with contextlib.suppress(SaltException):

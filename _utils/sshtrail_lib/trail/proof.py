@@ -293,6 +293,11 @@ class _Ours:
     def __init__(self, evidence: Evidence) -> None:
         self.evidence = evidence
 
+    @property
+    def why(self) -> str:
+        """What is known to be wrong, behind what was not found (str), "" for nothing."""
+        return f"; {self.evidence.trouble}" if self.evidence.trouble else ""
+
     def judged(self, events: Sequence[Event] | None, station: Callable[[Sequence[Event]], Found]) -> Found:
         if self.evidence.session:
             return Found(None, f"No session of PAM's could be tried beside sshd: {text.line(self.evidence.session)}.")
@@ -305,8 +310,7 @@ class _Ours:
             return Found(False, "sshd is configured with UsePAM no.")
         records = list(self.pam_records(events))
         if not records:
-            why = f"; {self.evidence.trouble}" if self.evidence.trouble else ""
-            return Found(False, f"no record of PAM ({', '.join(PAM)}) names {self.evidence.account}{why}.")
+            return Found(False, f"no record of PAM ({', '.join(PAM)}) names {self.evidence.account}{self.why}.")
         failed = [one for one in records if one.type == "USER_START" and one.text("res") == "failed"]
         if failed:
             return Found(False, "PAM refused the session (USER_START res=failed).")
@@ -321,7 +325,7 @@ class _Ours:
     def login(self, events: Sequence[Event]) -> Found:
         logins = list(self.logins(events))
         if not logins:
-            return Found(False, f"no LOGIN record gives a session the auid {self.evidence.uid}.")
+            return Found(False, f"no LOGIN record gives a session the auid {self.evidence.uid}{self.why}.")
         one = logins[0]
         before = one.text("old-auid")
         added = (
@@ -366,7 +370,8 @@ class _Ours:
         asked = f"no EXECVE record has {COMMAND} {self.evidence.mark}"
         if calls:
             return f"{asked}, though {len(calls)} SYSCALL records have its auid: is EXECVE excluded?"
-        return f"{asked}, and no SYSCALL record has auid {self.evidence.uid}: does a rule match, and none say never?"
+        none = f"{asked}, and no SYSCALL record has auid {self.evidence.uid}{self.why}"
+        return f"{none}: does a rule match, does none say never, and are such records excluded?"
 
 
 def _records(events: Iterable[Event], kinds: Sequence[str]) -> Iterator[Record]:
@@ -392,13 +397,12 @@ def _file(evidence: Evidence, ours: _Ours) -> Found:
     wanted = _kinds(ours, evidence.heard) if evidence.heard is not None else set()
     there = _kinds(ours, evidence.written)
     missing = [kind for kind in ("PAM", "LOGIN", "EXECVE") if kind in wanted - there]
-    why = f"; {evidence.trouble}" if evidence.trouble else ""
     if missing:
-        return Found(False, f"the kernel made {', '.join(missing)}, and {evidence.file} has not got it{why}.")
+        return Found(False, f"the kernel made {', '.join(missing)}, and {evidence.file} has not got it{ours.why}.")
     if there:
         return Found(True, f"{evidence.file} has {', '.join(sorted(there))} of it.")
     if evidence.heard is None:
-        return Found(False, f"nothing of it came to {evidence.file}{why}.")
+        return Found(False, f"nothing of it came to {evidence.file}{ours.why}.")
     return Found(None, f"The kernel made no record of it that {evidence.file} could have.")
 
 
