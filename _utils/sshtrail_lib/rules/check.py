@@ -7,17 +7,19 @@ from __future__ import annotations
 import os
 import re
 import typing
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from salt.exceptions import SaltInvocationError
 
 from sshtrail_lib.base import text
-from sshtrail_lib.rules import accounts, compile, fields, language
+from sshtrail_lib.rules import accounts, compile, fields, hiding, language
 from sshtrail_lib.rules.collisions import Meetings, lowest, mask
 from sshtrail_lib.rules.fields import Part, RuleError
 from sshtrail_lib.rules.language import Control, Rule
 
 ERROR, WARNING = "error", "warning"
+#: What is said of a line that does not load, unless a line before it has auditctl go on.
+STOPS = ", and a load stops there"
 #: What means nothing in a path, and what auditctl calls it.
 NOTATIONS = (
     ("..", "relative path notation"),
@@ -61,7 +63,7 @@ def _is_line(given):
 
 
 @accounts.asked_once()
-def problems(lines: Iterable[str]) -> list[Problem]:
+def problems(lines: Sequence[str]) -> list[Problem]:
     """
     Return every problem of a list of rule lines (list of :class:`Problem`), in the order of the lines.
 
@@ -76,16 +78,27 @@ def problems(lines: Iterable[str]) -> list[Problem]:
         try:
             known += _compiled(number, line)
         except RuleError as exc:
-            found.append(Problem(number, line, exc.reason, WARNING if _sets(line) else ERROR, exc.column))
+            found.append(Problem(number, line, exc.reason, WARNING if _loads(line) else ERROR, exc.column))
     found += [problem for about in (_alone, _against_earlier) for problem in about(known)]
-    return sorted(found, key=lambda problem: problem.number)
+    on = next((number for number, line in enumerate(lines, start=1) if _goes_on(line)), len(lines))
+    told = (one._replace(reason=one.reason.removesuffix(STOPS)) if one.number > on else one for one in found)
+    return sorted(told, key=lambda problem: problem.number)
 
 
-def _sets(line):
-    """Tell whether ``line`` loads, though it should not be written so: it sets something, and says more than that."""
+def _loads(line):
+    """Tell whether auditctl takes ``line``, though it should not be written so: it may mean something else then."""
     taken = language.taken(line)
-    sets = any(isinstance(one, Control) for one in taken)
-    return sets and not any(isinstance(one, RuleError) for one in taken)
+    try:
+        for one in taken:
+            if isinstance(one, Rule):
+                compile.compile(one)
+    except RuleError:
+        return False
+    return bool(taken) and not any(isinstance(one, RuleError) for one in taken)
+
+
+def _goes_on(line):
+    return any(isinstance(one, Control) and one.option in language.GO_ON for one in language.taken(line))
 
 
 def _compiled(number, line):
@@ -106,7 +119,9 @@ def _alone(known):
 def _reasons(rule, twins):
     absent = compile.absent_directory(rule)
     if absent:
-        yield ERROR, f"{absent} does not exist, so the kernel refuses the rule, and a load stops there"
+        yield ERROR, f"{absent} does not exist, so the kernel refuses the rule{STOPS}"
+    if hides := hiding.reason(rule):
+        yield WARNING, hides
     if not rule.keys and rule.action == "always" and rule.filter in ("exit", "io_uring"):
         yield WARNING, "it has no key (-k), by which its records could be found"
     yield from ((WARNING, reason) for reason in (*_places(rule), *_arches(rule, twins)))
@@ -163,8 +178,9 @@ def _against_earlier(known):
     alike: dict[tuple, int] = {}
     for rule in known:
         if rule.data in seen:
-            reason = f"the same rule as in line {seen[rule.data]}: a load stops here, and what follows is not loaded"
-            yield Problem(rule.number, str(rule.value), reason, ERROR)
+            # The kernel takes any number of copies in front.
+            again, stops = f"the same rule as in line {seen[rule.data]}", rule.value.verb != "-A"
+            yield Problem(rule.number, str(rule.value), f"{again}{STOPS if stops else ''}", ERROR if stops else WARNING)
         elif _meaning(rule) in alike:
             reason = f"it means the same as line {alike[_meaning(rule)]}, written in another order"
             yield Problem(rule.number, str(rule.value), reason)

@@ -27,6 +27,16 @@ MAY_HIDE = re.compile("|".join(("never", *LISTS)).encode(), re.IGNORECASE)
 _NUMBERS = tuple(FILTER_NUMBERS[name] for name in LISTS)
 
 
+#: What is not in the log for a rule of each list, and for one that says ``never`` on another.
+NOT_RECORDED = {
+    "exclude": "it keeps the records that it matches out of the log",
+    "task": "of the processes that it matches when they start nothing is recorded, no command either",
+    "user": "it keeps what programs send, such as logins, out of the log",
+    "filesystem": "it keeps what happens on such file systems out of the log",
+}
+NEVER = "it keeps what it matches first out of the log"
+
+
 class Hiding(typing.NamedTuple):
     """A ``rule`` (str, its line) that hides, in line ``number`` of a ``file``; None and 0 for one in the kernel."""
 
@@ -60,6 +70,13 @@ def hides(rule: bytes) -> bool:
 def looks(rule: Rule) -> bool:
     """Tell of a line that adds a ``rule`` (:class:`sshtrail_lib.rules.language.Rule`) what :func:`hides` tells."""
     return rule.verb != "-d" and rule.action in ACTION_NUMBERS and (rule.action == "never" or rule.filter in LISTS)
+
+
+def reason(rule: Rule) -> str:
+    """Return in words what a ``rule`` (Rule) keeps out of the log (str), "" for nothing."""
+    # With "always" the other lists leave out nothing.
+    hides = looks(rule) and (rule.action == "never" or rule.filter == "exclude")
+    return NOT_RECORDED.get(rule.filter, NEVER) if hides else ""
 
 
 def meaning(rule: bytes) -> typing.Hashable:

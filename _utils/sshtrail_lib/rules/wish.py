@@ -28,6 +28,8 @@ UNKNOWN = ("keep", "report", "remove")
 SETTING = re.compile(r"\s*-(-|[Dbferictq])")
 #: Where a link of a ready group is not followed to.
 MADE_BY_OTHERS = ("/usr/", "/run/")
+#: What holds where no file sets it: the kernel's own, once auditd has started.
+AT_BOOT = {"enabled": 1, "failure": 1, "backlog_limit": 64, "backlog_wait_time": 60000}
 GROUP_KEYS = ("name", "title", "controls", "rules", "optional", "privileged")
 
 
@@ -125,7 +127,21 @@ def _installed(host, wanted):
     if not os.path.isdir(host.rules_dir):
         changes = target.differences(host, wanted)
         raise state.NotInstalled(f"There is no {host.rules_dir}: auditd is not installed.", changes)
+    _check_handmade(host, wanted)
     return wanted
+
+
+def _check_handmade(host, wanted):
+    """Make sure that a compiled file which somebody wrote by hand sets nothing more strictly than the new one."""
+    if not target.handmade(host, wanted):
+        return
+    decided = rules_files.effective_status(target.desired(host.heard(wanted.files)).controls)
+    settings = {**AT_BOOT, **{name: int(entry.value.value) for name, entry in decided.items()}}
+    theirs = rules_files.controls({host.compiled_path: host.compiled})
+    for name, entry in rules_files.stricter(theirs, settings).items():
+        there = f"was written by hand, stands in no file of {host.rules_dir}, and is stricter than the {name} to be"
+        reason = f"{entry.value} {there}: move it to a file there, or ask for it"
+        raise RuleError(reason, None, entry.line, entry.file)
 
 
 class Managed:

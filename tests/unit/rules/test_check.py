@@ -72,6 +72,29 @@ def test_a_good_set_has_no_problem():
         (["-w /dev/stdin -p wa -k a"], 1, "warning", "is a symbolic link"),
         (["-a always,exit -F path=/etc -F perm=wa -k a"], 1, "warning", "/etc is a directory: path= does not see"),
         (["-w /etc/no-such-file -p wa -k a"], 1, "warning", "should it become a directory"),
+        # What keeps records out of the log.
+        (["-a task,never"], 1, "warning", "when they start nothing is recorded"),
+        (["-a task,never", B64, B32], 1, "warning", "when they start nothing is recorded"),
+        (["-a always,exclude -F msgtype=EXECVE"], 1, "warning", "keeps the records that it matches out of the log"),
+        (["-a never,exclude -F auid=1001"], 1, "warning", "keeps the records that it matches out of the log"),
+        (["-a never,user -F uid=0"], 1, "warning", "such as logins"),
+        (["-a never,exit -F auid=1001"], 1, "warning", "keeps what it matches first out of the log"),
+        # What auditctl loads, though it means something else, and what it passes over.
+        (['-w /etc/hosts -p wa -k "hosts"'], 1, "warning", "auditctl knows no quotes"),
+        (
+            ["-a always,exclude -F msgtype=CWD", "-A always,exclude -F msgtype=CWD"],
+            2,
+            "warning",
+            "same rule as in line 1",
+        ),
+        (
+            ["-A always,exclude -F msgtype=CWD", "-a always,exclude -F msgtype=CWD"],
+            2,
+            "error",
+            "same rule as in line 1",
+        ),
+        (["-i 1", "-w /no/such/file -p wa -k a"], 2, "error", "so the kernel refuses the rule"),
+        (["-a always,exit -S open -F uid=no-such-user -k z"], 1, "error", "Unknown user"),
     ],
 )
 def test_each_kind_of_problem(lines, number, level, reason):
@@ -116,3 +139,18 @@ def test_thousands_that_collide_are_checked_soon(name):
     assert len([problem for problem in found if "has no arch" in problem.reason]) == 5000
     shadowed = {"limits": 4999, "two families": 0, "nevers": 2500}[name]
     assert len([problem for problem in found if problem.reason.startswith("line 1")]) == shadowed
+
+
+GOING_ON = [([], True), (["-i"], False), (["-c"], False), (["-i 1"], False), (["# -i"], True), (["-b 64"], True)]
+
+
+@pytest.mark.parametrize("before, stops", GOING_ON)
+def test_a_load_goes_on_behind_a_line_that_says_so(before, stops):
+    given = [*before, "-w /no/such/file -p wa -k a", B64, B64]
+    errors = [problem.reason for problem in check.problems(given) if problem.level == "error"]
+    assert len(errors) == 2 and {reason.endswith("and a load stops there") for reason in errors} == {stops}
+
+
+@pytest.mark.parametrize("line", ["-a task,always", "-a always,user -F uid=0", "-d task,never", "-a always,filesystem"])
+def test_what_hides_nothing_is_not_said_to_hide(line):
+    assert not [problem for problem in check.problems([line]) if "out of the log" in problem.reason]
