@@ -253,6 +253,8 @@ ABOUT = {
 
 #: What the file of no package has: a policy that needs it must name it.
 UNSHIPPED = frozenset(("name",))
+#: What the file of every package has: whoever names one of two that belong together asks for the other as it is there.
+SHIPPED = {"space_left": "75", "admin_space_left": "50", "flush": "incremental_async", "freq": "50"}
 
 
 def unfit(config: Mapping[str, typing.Any]) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -262,14 +264,15 @@ def unfit(config: Mapping[str, typing.Any]) -> Iterator[tuple[tuple[str, ...], s
 
     config
         As for :func:`wanted`, which also says what is raised. A relation with a keyword that it does not name is left
-        to the host, unless no package's file has one (:data:`UNSHIPPED`).
+        to the host, unless no package's file has one, or each the same (:data:`UNSHIPPED`, :data:`SHIPPED`).
     """
     texts = wanted(config)
-    data = edit(b"", texts)
-    for one in _relations(data):
+    for one in _relations(edit(b"", {**SHIPPED, **texts})):
         about = ABOUT[one.keyword]
-        if set(about) <= {*texts, *UNSHIPPED}:
-            yield (one.keyword, *(name for name in about if name != one.keyword)), one.reason
+        if set(about) <= {*texts, *UNSHIPPED, *SHIPPED} and set(about) & set(texts):
+            shipped = [f"{name} = {SHIPPED[name]}" for name in about if name in SHIPPED and name not in texts]
+            reason = f"{one.reason.removesuffix('.')} (packages ship {', '.join(shipped)})" if shipped else one.reason
+            yield (one.keyword, *(name for name in about if name != one.keyword)), reason
 
 
 def demand(found: Iterable[Problem], path: str) -> None:

@@ -223,9 +223,36 @@ def test_layers_are_judged_by_what_they_come_to():
     assert "sshtrail:auditd:config:space_left is 40; space_left must be larger" in error.value.message
     assert "; sshtrail:layers:common:auditd:config:admin_space_left is 50." in error.value.message
     # What only the host's own file can tell is left to the host.
-    layers["common"]["auditd"]["config"] = {"admin_space_left": 5000, "freq": 0}
+    layers["common"]["auditd"]["config"] = {"log_file": "/var/log/audit.log", "action_mail_acct": "root"}
     pillar["sshtrail"]["auditd"] = {}
     assert policy_pillar.build(pillar, "Debian")
+
+
+@pytest.mark.parametrize(
+    "config, told",
+    [
+        ({"freq": 0}, "config:freq is 0; flush = incremental or incremental_async needs a freq above 0 "
+                      "(packages ship flush = incremental_async)."),
+        ({"admin_space_left": 5000}, "config:admin_space_left is 5000; space_left must be larger than admin_space_left "
+                                     "(packages ship space_left = 75)."),
+        ({"space_left": 20}, "config:space_left is 20; space_left must be larger than admin_space_left "
+                             "(packages ship admin_space_left = 50)."),
+        ({"freq": 0, "flush": "none"}, ""),
+        ({"freq": 100}, ""),
+        ({"flush": "incremental"}, ""),
+        ({"space_left": "1%"}, ""),
+        ({"admin_space_left": 60, "space_left": 61}, ""),
+        ({"space_left": 51}, ""),
+    ],
+)  # fmt: skip
+def test_one_of_two_that_belong_together_is_judged_by_what_packages_ship(config, told):
+    pillar = changed("auditd:config", config)
+    if not told:
+        assert policy_pillar.build(pillar, "Debian")
+        return
+    with pytest.raises(policy_pillar.PolicyError) as error:
+        policy_pillar.build(pillar, "Debian")
+    assert error.value.message.endswith(told)
 
 
 def test_a_part_of_another_tool_may_ask_for_what_hides_records():
