@@ -532,6 +532,31 @@ def test_a_stack_without_login_ids_for_a_moment(host):
     assert host.open_ways("fresh=True") == {}
 
 
+STACKS = {
+    "the line is gone": "sed -i /pam_loginuid/d /etc/pam.d/sshd",
+    "it is jumped over": "sed -i '/pam_loginuid/i session [success=1 default=ignore] pam_permit.so' /etc/pam.d/sshd",
+    "it is a comment": "sed -i 's/^.*pam_loginuid/#&/' /etc/pam.d/sshd",
+}
+
+
+@pytest.mark.parametrize("command", STACKS.values(), ids=STACKS)
+def test_a_stack_without_login_ids_is_found_and_mended(host, command):
+    before = host.read("/etc/pam.d/sshd")
+    host.sh(command)
+    try:
+        found = host.open_ways()
+        assert set(found) == {"pam-without-loginuid"} and found["pam-without-loginuid"]["hides"], found
+        assert "pam_loginuid" in found["pam-without-loginuid"]["remedy"]
+        done = host.highstate("--env", "prod")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert host.open_ways() == {}
+        forget(host)
+        host.session(USER, "/bin/echo marked-mended").wait()
+        wait_for(lambda: b"marked-mended" in host.read(LOG), "the command's record")
+    finally:
+        host.inside("/etc/pam.d/sshd").write_bytes(before)
+
+
 def test_a_login_id_that_is_taken_away(host):
     """Nobody takes it away from himself on a kernel that locks login ids, which only a boot ends."""
     locked = audit_status()["loginuid_immutable"].startswith("1")
