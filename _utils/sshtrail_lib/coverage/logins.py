@@ -11,6 +11,7 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sshtrail_lib.coverage.checks import Verdict, unknown, verdict
+from sshtrail_lib.coverage.marks import SSHD
 from sshtrail_lib.coverage.people import Process, sessions
 
 #: Seconds by which what the two logs say of one login may be apart.
@@ -31,10 +32,14 @@ class Accepted(typing.NamedTuple):
 
 
 class Known(typing.NamedTuple):
-    """A record of a login: ``when`` (float, seconds since the epoch) and the ``pid`` (int)."""
+    """
+    A record of a login: ``when`` (float, seconds since the epoch), the ``pid`` (int), and for which ``user`` sshd
+    opened the session (str), "" where it is about something else.
+    """
 
     when: float
     pid: int
+    user: str = ""
 
 
 class Logs(typing.NamedTuple):
@@ -87,7 +92,7 @@ def missing(logs: Logs) -> list[Accepted]:
     return [one for one in logs.accepted if first < one.when <= logs.until and not _near(one, logs.known)]
 
 
-def _near(one: Accepted, known: Iterable[Known]) -> bool:
+def _near(one: Accepted | Known, known: Iterable[Accepted | Known]) -> bool:
     return any(other.pid == one.pid and abs(other.when - one.when) <= APART for other in known)
 
 
@@ -104,7 +109,17 @@ def _unknown_to_sshd(logs: Logs, processes: Mapping[int, Process]) -> Verdict:
         within = max(logs.since, first) + APART < one.started < logs.until
         if within and not {pid, one.parent} & accepted:
             untold.append(f"{user} (pid {one.parent})")
+    untold += _over(logs, max(logs.since, first + APART), processes)
     return verdict("accepted-unmatched", _told(untold))
+
+
+def _over(logs: Logs, begin: float, processes: Mapping[int, Process]) -> list[str]:
+    """Return who came since (float), and may have gone, without a line of sshd's (list of str)."""
+    # What a container's sshd accepts the kernel records for this host, and a log of its own has it.
+    if any(one.foreign and one.comm in SSHD for one in processes.values()):
+        return []
+    came = [one for one in logs.known if one.user and begin < one.when <= logs.until]
+    return [f"{one.user} (pid {one.pid})" for one in came if not _near(one, logs.accepted)]
 
 
 def _told(names: Iterable[str]) -> str:

@@ -41,6 +41,31 @@ def test_a_session_that_sshd_did_not_tell_of():
     assert found(LOGS._replace(accepted=[]), SESSION) == {"accepted-unmatched": "alice (pid 70)"}
 
 
+OPENED = Known(5000.0, 70, "alice")
+
+
+def test_a_session_that_is_over_and_that_sshd_did_not_tell_of():
+    silent = LOGS._replace(accepted=[], known=[Known(5000.0, 70), OPENED, Known(5000.0, 90, "")])
+    assert found(silent) == {"accepted-unmatched": "alice (pid 70)"}
+    assert found(silent, SESSION) == {"accepted-unmatched": "alice (pid 70)"}
+    # Another's line, or one of an hour ago by the same number, is not about it.
+    assert found(silent._replace(accepted=[CAME._replace(pid=71), CAME._replace(when=1400.0)]))
+    assert found(silent._replace(accepted=[CAME])) == {}
+
+
+def test_a_session_that_is_over_is_judged_where_both_logs_reach():
+    silent = LOGS._replace(accepted=[], known=[OPENED])
+    for logs in (silent._replace(until=4999.0), silent._replace(since=5000.0), silent._replace(spoken=[4900.0])):
+        assert found(logs) == {}
+    assert found(silent._replace(spoken=[4800.0])) and not found(silent._replace(spoken=[]))
+
+
+def test_a_container_with_a_sshd_has_a_log_of_its_own():
+    inside = SESSION._replace(pid=400, foreign=True)
+    assert found(LOGS._replace(accepted=[], known=[OPENED]), inside) == {}
+    assert found(LOGS._replace(accepted=[], known=[OPENED]), inside._replace(comm="sh"))
+
+
 def test_a_log_of_sshd_that_is_not_written_tells_nothing():
     assert found(LOGS._replace(accepted=[], spoken=[]), SESSION) == {}
     assert found(LOGS._replace(accepted=[], spoken=[5001.0, 6000.0]), SESSION) == {}

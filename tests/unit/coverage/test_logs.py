@@ -3,13 +3,17 @@ coverage.logs: what the ends of the two logs tell.
 """
 
 import datetime
+import gzip
+import lzma
 import os
+import pathlib
 import time
 
 import pytest
 from sshtrail_lib.coverage import logins, logs
 from sshtrail_lib.trail import audit_log, sshd_log
 
+DATA = pathlib.Path(__file__).parents[2] / "data"
 CHANGE = "type=CONFIG_CHANGE msg=audit(20.005:7): auid=1001 ses=3 op=add_rule key=(null) list=4 res=1"
 CALL = 'type=SYSCALL msg=audit(20.005:7): arch=c000003e syscall=44 success=yes exe="/usr/sbin/auditctl"'
 TITLE = "type=PROCTITLE msg=audit(20.005:7): proctitle=617564697463746C002D41006E657665722C65786974"
@@ -172,3 +176,31 @@ def test_a_journal_that_is_too_long_is_asked_for_those_who_came(monkeypatch):
     assert not logs._journal(None, 1.0)[1]
     flood.pop()
     assert logs._journal(None, 1.0)[1]
+
+
+def recorded(name, tmp_path):
+    """The ends of two logs as a Debian wrote them: what sshd said (list of Line), and the audit log (its path)."""
+    place = DATA / name
+    opened = {".xz": lzma.open, ".gz": gzip.open}
+    texts = {}
+    for kind in ("auth.log", "audit.log"):
+        [path] = place.glob(f"{kind}.[xg]z")
+        with opened[path.suffix](path) as handle:
+            texts[kind] = handle.read()
+    (tmp_path / "audit.log").write_bytes(texts["audit.log"])
+    return list(sshd_log.lines(texts["auth.log"].splitlines(keepends=True))), str(tmp_path / "audit.log")
+
+
+@pytest.mark.parametrize("name", ["sessions", "sessions-trixie", "sessions-switches"])
+def test_the_two_logs_of_a_debian_know_of_the_same_logins(name, tmp_path):
+    spoken, audit = recorded(name, tmp_path)
+    known, reaches = logs._known(audit, 0.0)
+    # It has spoken long before: what is told of a moment later is not judged.
+    times, came = [0.0, *(one.when.timestamp() for one in spoken)], [one for one in known if one.user]
+    both = logins.Logs(0.0, max(times) + 1, logs._accepted(spoken), times, known, reaches, "")
+    assert came and [one for one in logins.judge(both, {}) if one.holds is False] == []
+    # Of one of them sshd has said nothing.
+    last = came[-1]
+    silent = both._replace(accepted=[one for one in both.accepted if one.pid != last.pid])
+    [found] = [one for one in logins.judge(silent, {}) if one.holds is False]
+    assert (found.check, found.evidence) == ("accepted-unmatched", f"{last.user} (pid {last.pid})")
