@@ -9,6 +9,7 @@ of accounts is handed in (:class:`Accounts`).
 from __future__ import annotations
 
 import itertools
+import math
 import re
 import typing
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -238,7 +239,7 @@ def _judge_all(ways: _Ways) -> None:
 def _keyed(tree: Tree, accounts: Accounts) -> Iterator[str]:
     """Yield the accounts that have a key in a file, or by what sshd is told to ask."""
     values = {name: one.value for name, one in effective.effective(tree, Connection()).items()}
-    yield from (name for name in accounts.with_shell if _finds_key(values, name, accounts))
+    yield from (name for name in accounts.with_shell if _found_keys(values, name, accounts))
 
 
 def _judge_endpoints(done: Plan) -> None:
@@ -429,12 +430,14 @@ def _methods(values: _Values, account: str, root: bool, accounts: Accounts) -> O
     # Keyboard-interactive is PAM's; without PAM it has nothing to ask.
     ways -= {"keyboard-interactive"} if values.get("UsePAM", "no") != "yes" else set()
     ways -= set() if accounts.has_password(account) else {"password"}
-    ways -= set() if _finds_key(values, account, accounts) else {"publickey"}
+    ways -= set() if (keys := _found_keys(values, account, accounts)) else {"publickey"}
     lists = values.get("AuthenticationMethods") or "any"
     if lists != "any":
         # The one device that there is; sshd takes any name, and waits for it in vain.
         named = {*ways, *(f"{one}:pam" for one in ways & {"keyboard-interactive"})}
-        enough = any(named.issuperset(each.split(",")) for each in lists.split(" "))
+        # Each publickey takes another key.
+        each = (one.split(",") for one in lists.split(" "))
+        enough = any(named.issuperset(one) and one.count("publickey") <= keys for one in each)
         reason = f"no list of AuthenticationMethods lets {account} in"
         return None if enough else Obstacle(f"AuthenticationMethods {_METHODS}", reason)
     return None if ways else Obstacle(_METHODS, f"neither a password nor a key would let {account} in")
@@ -454,21 +457,21 @@ def _has_file(_account: str, words: list[str]) -> bool:
     return words != ["none"]
 
 
-def _finds_key(values: _Values, account: str, accounts: Accounts) -> bool:
-    """
-    Whether sshd would find any key for ``account``, a file with some content, or a source that it is told to ask, and
-    take it: without the list of those that are revoked it takes none.
-    """
+def _found_keys(values: _Values, account: str, accounts: Accounts) -> float:
+    """Return how many keys sshd would take of ``account``: any number by certificates or a source that it asks."""
     told = values.get("RevokedKeys") or "none"
     lists = [] if told.lower() == "none" else [told] if accounts.is_file(told) else told.split(" ")
-    if not all(map(accounts.is_file, lists)):
-        return False
+    if not all(map(accounts.is_file, lists)):  # without a list of those that are revoked it takes none
+        return 0
     revoked = {blob for path in lists for blob in accounts.revoked(path)}
     command = (values.get("AuthorizedKeysCommand") or "none").split(" ")[0]
     if command != "none" and accounts.is_file(command):
-        return True
-    found = (*_own_keys(values, account, accounts), *_authorities(values, account, accounts))
-    return any(one.blob not in revoked and _admitted(one, values) for one in found)
+        return math.inf
+    own, signed = (
+        {one.blob for one in found(values, account, accounts) if one.blob not in revoked and _admitted(one, values)}
+        for found in (_own_keys, _authorities)
+    )
+    return math.inf if signed or not all(own) else len(own)
 
 
 def _own_keys(values: _Values, account: str, accounts: Accounts) -> Sequence[Key]:
