@@ -56,5 +56,5 @@ def test_the_sessions_are_read_from_the_journal(journal):
     """With the keys, which only sshd's lines have; a proof is the login of its own account."""
     rows = journal.salt(TREE, "sshtrail_trail.sessions", "since=1h", "format=data")
     of_root = [row for row in rows if row["user"] == "root"]
-    assert of_root and all(str(row["key"]).startswith("SHA256:") for row in of_root[-3:]), of_root[-3:]
+    assert of_root and all(row["key"]["fingerprint"].startswith("SHA256:") for row in of_root[-3:]), of_root[-3:]
     assert {row["user"] for row in rows} == {"root", ACCOUNT}
