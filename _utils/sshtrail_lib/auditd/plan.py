@@ -269,9 +269,12 @@ def unfit(config: Mapping[str, typing.Any]) -> Iterator[tuple[tuple[str, ...], s
     texts = wanted(config)
     for one in _relations(edit(b"", {**SHIPPED, **texts})):
         about = ABOUT[one.keyword]
-        if set(about) <= {*texts, *UNSHIPPED, *SHIPPED} and set(about) & set(texts):
-            shipped = [f"{name} = {SHIPPED[name]}" for name in about if name in SHIPPED and name not in texts]
-            reason = f"{one.reason.removesuffix('.')} (packages ship {', '.join(shipped)})" if shipped else one.reason
+        shipped = [name for name in about if name in SHIPPED and name not in texts]
+        # Where one of them is to go, who knows what the host has then.
+        known = not shipped or None not in map(texts.get, set(about) - set(shipped))
+        if known and set(about) <= {*texts, *UNSHIPPED, *shipped} and set(about) & set(texts):
+            told = ", ".join(f"{name} = {SHIPPED[name]}" for name in shipped)
+            reason = f"{one.reason.removesuffix('.')} (packages ship {told})" if shipped else one.reason
             yield (one.keyword, *(name for name in about if name != one.keyword)), reason
 
 

@@ -243,6 +243,8 @@ def test_layers_are_judged_by_what_they_come_to():
         ({"space_left": "1%"}, ""),
         ({"admin_space_left": 60, "space_left": 61}, ""),
         ({"space_left": 51}, ""),
+        ({"space_left": None}, ""),
+        ({"freq": None}, ""),
     ],
 )  # fmt: skip
 def test_one_of_two_that_belong_together_is_judged_by_what_packages_ship(config, told):
