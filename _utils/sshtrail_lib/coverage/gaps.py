@@ -123,12 +123,17 @@ def set_back(records: Sequence[Record], since: float, lost: int) -> Iterator[Gap
         lost = 0
 
 
+def opened_by_sshd(one: Record) -> bool:
+    """Tell whether a record (Record) is that of a session which PAM has opened for sshd (bool)."""
+    sshd = posixpath.basename(one.text("exe") or "") in SSHD
+    return one.type == KINDS[3] and sshd and one.text("res") == "success"
+
+
 def without_login(records: Iterable[Record], since: float) -> Iterator[Gap]:
     """Yield each session that PAM has opened for sshd, and that had no login id; arguments as for :func:`find`."""
     for one in records:
-        program, name = one.text("exe") or "", one.text("acct") or "somebody"
-        sshd = one.type == KINDS[3] and posixpath.basename(program) in SSHD and one.text("res") == "success"
-        if sshd and one.text("auid") == str(UNSET) and _when(one) > since:
+        name = one.text("acct") or "somebody"
+        if opened_by_sshd(one) and one.text("auid") == str(UNSET) and _when(one) > since:
             told = f"the session that sshd (pid {one.text('pid')}) opened for {name} at {text.iso(_when(one))}"
             yield Gap(f"{told} had no login id: its commands are not recorded", _when(one))
 

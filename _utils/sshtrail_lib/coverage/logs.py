@@ -16,9 +16,8 @@ import salt.utils.path
 
 from sshtrail_lib.base import opening, text
 from sshtrail_lib.base.minion import Minion
-from sshtrail_lib.coverage import continuity, logins
+from sshtrail_lib.coverage import continuity, gaps, logins
 from sshtrail_lib.coverage.logins import APART, KINDS, Accepted, Known, Logs
-from sshtrail_lib.coverage.marks import SSHD
 from sshtrail_lib.policy.arguments import Policy
 from sshtrail_lib.trail import audit_log, reader, sshd_log
 from sshtrail_lib.trail.audit_log import Record
@@ -251,10 +250,9 @@ class End(typing.NamedTuple):
 def _known(log: str, since: float) -> tuple[list[Known], float | None]:
     end = End(log, since - APART)
     numbered = ((one, one.text("pid") or "") for one in end.records(KINDS))
-    return [Known(one.seconds, int(pid), _of_sshd(one)) for one, pid in numbered if pid.isdigit()], end.reaches()
+    return [Known(one.seconds, int(pid), _user(one)) for one, pid in numbered if pid.isdigit()], end.reaches()
 
 
-def _of_sshd(one: Record) -> str:
+def _user(one: Record) -> str:
     """Return for whom sshd has opened a session (str) by a record, "" where it tells of something else."""
-    opened = one.type == "USER_START" and one.text("res") == "success"
-    return one.text("acct") or "" if opened and os.path.basename(one.text("exe") or "") in SSHD else ""
+    return one.text("acct") or "" if gaps.opened_by_sshd(one) else ""
