@@ -175,34 +175,27 @@ def pam(host):
     return changed(host, "/etc/pam.d/sshd", "sed -i /pam_loginuid/d /etc/pam.d/sshd")
 
 
-def rule(*words, option="-a"):
+def between(broken, mended):
+    """A way that is open between two commands (sequences of str)."""
+
     @contextlib.contextmanager
-    def loaded(host):
-        host.run("auditctl", option, *words)
+    def opened(host):
+        host.run(*broken)
         try:
             yield
         finally:
-            host.run("auditctl", "-d", *words)
+            host.run(*mended)
 
-    return loaded
-
-
-@contextlib.contextmanager
-def no_rules(host):
-    host.run("auditctl", "-D")
-    try:
-        yield
-    finally:
-        host.run("augenrules", "--load")
+    return opened
 
 
-@contextlib.contextmanager
-def no_audit(host):
-    host.run("auditctl", "-e", "0")
-    try:
-        yield
-    finally:
-        host.run("auditctl", "-e", "1")
+def rule(*words, option="-a"):
+    return between(("auditctl", option, *words), ("auditctl", "-d", *words))
+
+
+no_rules = between(("auditctl", "-D"), ("augenrules", "--load"))
+no_audit = between(("auditctl", "-e", "0"), ("auditctl", "-e", "1"))
+rate_limit = between(("auditctl", "-r", "1"), ("auditctl", "-r", "0"))
 
 
 @contextlib.contextmanager
@@ -281,15 +274,6 @@ def impostor(host):
             process.kill()
             process.wait()
             wait_for(lambda: not int(audit_status()["pid"]), "the end of the impostor")
-
-
-@contextlib.contextmanager
-def rate_limit(host):
-    host.run("auditctl", "-r", "1")
-    try:
-        yield
-    finally:
-        host.run("auditctl", "-r", "0")
 
 
 @contextlib.contextmanager
