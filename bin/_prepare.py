@@ -20,7 +20,9 @@ import time
 import zipfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
-OLDEST_SALT = 3006
+#: The series of Salt that work beside the newest.
+OLDER_SALTS = [3006, 3007]
+OLDEST_SALT = OLDER_SALTS[0]
 OLDEST_PYTHON = (3, 10)
 # The version and the hashes of all that pip installs, written by bin/pin: an environment is made from some of these.
 REQUIREMENTS = os.path.join(ROOT, "requirements")
@@ -34,8 +36,6 @@ INSTALLS = 1800
 SALT = [BUILD, "salt"]
 TESTS = ["tests"]
 DOCS = ["docs"]
-OLDEST = [BUILD, f"salt-{OLDEST_SALT}"]
-OLDEST_TESTS = [f"tests-{OLDEST_SALT}"]
 # Has no wheel, and Salt does without it unless a template reads a date in free text: it gets an empty one.
 NEEDS_COMPILER, EMPTY = "timelib", "99"
 # Where bin/highstate keeps the journal of a change that was killed, and the backups of all changes (hier(7)).
