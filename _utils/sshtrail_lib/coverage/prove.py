@@ -27,9 +27,9 @@ from sshtrail_lib.sshd import oracle
 from sshtrail_lib.trail import proof
 from sshtrail_lib.trail.proof import Evidence, Verdict
 
-#: Seconds after the login in which its traces may still come: to syslog, which is late on a busy host, and from a
-#: kernel that holds records back; and from one that does not, for the command has ended when the client has.
-LATEST, QUIET = 9.0, 4.0
+#: Seconds after the login in which its traces may still come: on a busy host and from a kernel that holds records back;
+#: and elsewhere, for the command has ended when the client has.
+LATEST, QUIET = 9.0, 3.0
 #: Seconds for the reason, in sshd's log, for which it let nobody in.
 REASON = 2.0
 #: Seconds for which an entry counts that lets the key in: the client's and some for a slow host.
@@ -235,6 +235,13 @@ def _waited(gather: Gather) -> Verdict:
 
 def _patience(lost: str) -> float:
     """Return how long (float, seconds) to wait for what has not come to a station (str)."""
-    if lost in ("accept", "log"):
-        return REASON if lost == "accept" else LATEST
-    return LATEST if witness.backlog() else QUIET
+    if lost == "accept":
+        return REASON
+    return LATEST if witness.backlog() or _busy() else QUIET
+
+
+def _busy() -> bool:
+    """Tell whether more want to run here than can: syslog and auditd take their turn then."""
+    with contextlib.suppress(OSError):
+        return os.getloadavg()[0] > (os.cpu_count() or 1)
+    return True
