@@ -83,7 +83,9 @@ def minion_opts(tmp_path_factory):
         pillar_roots={"base": [str(base / "pillar")]},
         module_dirs=[str(ROOT)],
         id="test-minion",
-        **{"sshtrail.run_dir": str(base / "run")},
+        # A state takes the pillar that is there, as salt-call's do, in place of one that is compiled for each.
+        pillar={"tests": True},
+        **{"__cli": "salt-call", "sshtrail.run_dir": str(base / "run")},
     )
     return opts
 
