@@ -38,6 +38,8 @@ def test_the_tree_is_served_from_salt_and_synced(salt_call, root):
         file_roots={"base": [str(root / "salt")]},
         pillar_roots={"base": [str(root / "pillar")]},
     )
+    never = call("state.apply", "sshtrail")
+    assert [(one["result"], "run saltutil.sync_all" in one["comment"]) for one in never.values()] == [(False, True)]
     synced = call("saltutil.sync_all")
     assert set(synced["modules"]) >= {"modules.sshd_config", "modules.auditd_conf", "modules.audit_rules"}
     assert {name.removeprefix("utils.") for name in synced["utils"]} == utils(root)
