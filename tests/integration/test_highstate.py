@@ -189,20 +189,30 @@ ASKED = [
     {"auditd": {"config": {"flush": "incremental", "name_format": "hostname"}}},
     {"rules": {"groups": {"identity": True}, "status": {"failure": 2}, "unknown": "remove"}},
     {"rules": {"groups": {"session": False}, "status": {"backlog_limit": 1000}}},
+    {"sshd": False},
+    {"auditd": False, "rules": {"groups": {"session": True}}},
 ]
+#: What names the files of a part that can be left to another tool.
+PARTS = {"sshd": "ssh/", "auditd": "auditd.conf"}
 
 
 def test_undo_brings_everything_back(host, applied, root, tmp_path):
-    """Ten policies in a row on a host that was undone, and what was there before them is there again, byte for byte."""
+    """
+    Twelve policies in a row on a host that was undone, and what was there before them is there again, byte for byte.
+
+    They are of an environment that this tree has not: a person adds a file.
+    """
     assert host.highstate("--undo").returncode == 0
     host.inside("/etc/ssh/sshd_config.d/50-site.conf").write_text(SITE)
     tree = changed_tree(root, tmp_path, "max_log_file: 50", "max_log_file: 40")
     before, kernel, dice = host.tree("/etc"), (auditctl("-l"), settings()), random.Random(11)
     for asked in [*ASKED, *dice.sample(ASKED, 3)]:
-        layer = {"sshtrail": {"environment": "dev", "layers": {"dev": asked}}}
-        (tree / "pillar" / "sshtrail" / "dev.sls").write_text(json.dumps(layer))
-        done = host.highstate("--env", "dev", tree=tree)
+        layer = {"sshtrail": {"environment": "dmz", "layers": {"dmz": asked}}}
+        (tree / "pillar" / "sshtrail" / "dmz.sls").write_text(json.dumps(layer))
+        held = left(host, asked)
+        done = host.highstate("--env", "dmz", tree=tree)
         assert done.returncode == 0, done.stdout + done.stderr
+        assert left(host, asked) == held
     assert host.tree("/etc") != before
     predicted = host.highstate("--undo", "--test")
     done = host.highstate("--undo")
@@ -214,6 +224,14 @@ def test_undo_brings_everything_back(host, applied, root, tmp_path):
     assert (auditctl("-l"), settings()) == kernel
     assert not list(host.inside("/var/lib/sshtrail").iterdir())
     assert undone(host.highstate("--undo")) == "\n  nothing\n"
+
+
+def left(host, asked):
+    """The files that a policy leaves to another tool, as they are."""
+    names = [name for part, name in PARTS.items() if asked.get(part) is False]
+    found = {path: facts for path, facts in host.tree("/etc").items() if any(name in path for name in names)}
+    assert bool(found) is bool(names)
+    return found
 
 
 def undone(done):
