@@ -9,6 +9,7 @@ from salt.exceptions import SaltException, SaltInvocationError
 
 sshtrail_lib.refresh()
 
+from sshtrail_lib.auditd import daemon as auditd_daemon
 from sshtrail_lib.base import minion
 from sshtrail_lib.drift import sessions as drift_sessions
 from sshtrail_lib.rules import watches
@@ -256,7 +257,7 @@ def attribute(differences, policy, after=0.0):
     if not differences:
         return differences
     conf = policy["auditd"]["path"]
-    places = reader.Places(_sources(policy), conf, _log(conf) if policy["audit"] else None)
+    places = reader.Places(_sources(policy), conf, _logs(conf) if policy["audit"] else ())
     rules = [rule for group in policy["rules"]["groups"] for rule in group["rules"]]
     return reader.attribute(differences, places, watches.watches(rules), watches.keys, after)
 
@@ -342,3 +343,9 @@ def _log(conf):
     except SaltException:
         found = None
     return found["value"] if found else reader.LOG
+
+
+def _logs(conf):
+    """Return the log, and where auditd writes in its place: who took it away is told there (list of str)."""
+    log = _log(conf)
+    return list(filter(None, (log, auditd_daemon.instead(log))))

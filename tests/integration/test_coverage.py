@@ -23,6 +23,8 @@ CONF2 = "/etc/audit2/auditd.conf"
 SSHD, LISTENER = "/etc/ssh/sshd_config", "/run/sshd.pid"
 #: An account with a home of its own and root's number.
 ROOT = "sshtrailroot"
+#: The login id of somebody without an account here.
+SOMEBODY = 4711
 #: Traces a process, and lets it run.
 TRACER = "import ctypes, os, sys, time; lib, pid = ctypes.CDLL(None), int(sys.argv[1])"
 TRACER += (
@@ -42,6 +44,10 @@ class Watched(Host):
 
     def sh(self, script):
         return self.run("sh", "-c", script)
+
+    def by_hand(self, script):
+        """Run a shell's script as root who has logged in as :data:`SOMEBODY`."""
+        self.run("sh", "-c", 'echo "$1" >/proc/self/loginuid; exec sh -c "$2"', "sh", str(SOMEBODY), script)
 
     def auditd(self):
         return int(audit_status()["pid"])
@@ -184,15 +190,22 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("way,back,check", WAYS.values(), ids=WAYS)
-def test_each_way_is_found_by_its_name(host, way, back, check):
+#: A signal is in no record, and the record of this rule is of a type that it excludes.
+UNSIGNED = {"auditd is stopped", "all system calls are excluded"}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_each_way_is_found_by_its_name_and_with_who_opened_it(host, way):
+    command, back, check = WAYS[way]
     assert host.open_ways() == {}
-    host.sh(way)
+    host.by_hand(command)
     try:
         found = host.open_ways()
         assert set(found) == {check}, found
         assert found[check]["since"] and found[check]["evidence"] and found[check]["remedy"]
-        assert check in {one["what"] for one in host.drift() if one["layer"] == "trail"}
+        [told] = [one for one in host.drift() if (one["layer"], one["what"]) == ("trail", check)]
+        who = [one["by"] and one["by"]["auid"] for one in (found[check], told)]
+        assert who == [None if way in UNSIGNED else SOMEBODY] * 2, (found[check], told)
     finally:
         host.sh(back)
     time.sleep(0.5)

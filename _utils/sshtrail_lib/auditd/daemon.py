@@ -133,6 +133,19 @@ def _same_file(one: str, other: str) -> bool:
         return False
 
 
+def instead(log: str) -> str:
+    """
+    Return where the file is seen (str, below /proc) to which the kernel's auditd writes in the place of ``log`` (str):
+    that was deleted or moved under it. "" where it does not, or where there is no auditd.
+    """
+    try:
+        pid = kernel.status()["pid"]
+    except (kernel.KernelError, kernel.LibraryError):
+        return ""
+    held = processes.written(pid, log) if pid and processes.comm(pid) == b"auditd" else []
+    return "" if any(_same_file(one, log) for one in held) else next(iter(held), "")
+
+
 #: Where auditd writes its own report: before 4.1.1, and since.
 REPORTS = ("/run/auditd.state", "/run/audit/auditd.state")
 #: Seconds for that.

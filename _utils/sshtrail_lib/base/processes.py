@@ -124,8 +124,14 @@ def writes(pid: int, path: str) -> bool:
 
     The name alone counts, and what was rotated under it: a file that was deleted or moved is still held.
     """
+    return bool(written(pid, path))
+
+
+def written(pid: int, path: str) -> list[str]:
+    """Return where the files are seen (list of str, below /proc) for which :func:`writes` is so."""
     name = os.path.basename(path)
-    return any(_is_called(target, name) and _for_writing(pid, number) for number, target in _opened(pid))
+    held = [number for number, target in _opened(pid) if _is_called(target, name) and _for_writing(pid, number)]
+    return [f"/proc/{pid}/fd/{number}" for number in held]
 
 
 def _is_called(target: str, name: str) -> bool:

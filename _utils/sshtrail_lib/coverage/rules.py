@@ -79,7 +79,15 @@ def _commands(rules: Rules) -> Verdict:
     if rules.unmatched and not told:
         why = f"the kernel takes system calls of {rules.unmatched}, which no rule can match"
         return unknown("commands-unruled", f"{why}: a program that is made for them runs others unrecorded")
-    return verdict("commands-unruled", told)
+    return verdict("commands-unruled", told, cause=_gone(rules, missing))
+
+
+def _gone(rules: Rules, missing: Sequence[str]) -> Cause | None:
+    """Return the cause of ways to run a program that are not recorded (sequence of str): a rule that is not held."""
+    wanted = [rules.probes[name] for name in missing]
+    gone = sorted(set(rules.named) - set(rules.held))
+    lost = next((rule for rule in gone if any(overlap.covers(rule, probe) for probe in wanted)), None)
+    return Cause("kernel", rules.lines(lost), "loaded") if lost else None
 
 
 def _records(rule: bytes) -> bool:

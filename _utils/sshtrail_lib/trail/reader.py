@@ -39,13 +39,13 @@ class Places(typing.NamedTuple):
         The files of sshd's configuration, and the directories in which one more would count (list of str).
     auditd_conf
         The path of auditd.conf (str).
-    log
-        The path of the audit log (str), None where nothing is audited.
+    logs
+        The paths of the audit log (sequence of str), the older first; none where nothing is audited.
     """
 
     sources: Sequence[str]
     auditd_conf: str
-    log: str | None
+    logs: Sequence[str]
 
 
 def attribute(
@@ -66,7 +66,7 @@ def attribute(
         return author.files_of(found, places.auditd_conf, places.sources)
 
     wanted = {path for found in differences for path in files(found)}
-    known = events(places.log, wanted, after) if places.log else []
+    known = [event for log in places.logs for event in events(log, wanted, after)]
     return author.attribute(
         differences, author.Trail(known, watched, keys, files, after, name_of, changed, time.time())
     )

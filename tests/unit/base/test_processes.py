@@ -4,6 +4,7 @@ What a running daemon has read, asked about real processes.
 
 import contextlib
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -296,3 +297,14 @@ def test_whether_a_process_is_roots_alone(uid):
 
 def test_a_process_has_an_owner_while_it_lives():
     assert processes.owner(os.getpid()) == os.geteuid() and processes.owner(2**22 + 5) == -1
+
+
+def test_what_is_written_is_seen_where_it_was_deleted(tmp_path):
+    log = tmp_path / "audit.log"
+    with log.open("w") as handle:
+        handle.write("held")
+        handle.flush()
+        log.unlink()
+        [seen] = processes.written(os.getpid(), str(log))
+        assert pathlib.Path(seen).read_text() == "held"
+    assert processes.written(os.getpid(), str(log)) == []

@@ -102,3 +102,14 @@ def test_system_calls_that_no_rule_can_match():
     assert one.holds is None and "x32" in one.evidence
     # What is not recorded at all is another thing.
     assert [one.holds for one in rules.judge(known._replace(held=[])) if one.check == "commands-unruled"] == [False]
+
+
+def test_who_took_the_rule_of_the_commands_away_is_asked_by_that_rule():
+    probes = dict(zip(PROBES, compiled(*PROBES.values()), strict=True))
+    wanted = frozenset(compiled(*OURS, "-w /etc/passwd -p wa -k x"))
+    known = rules.Rules(compiled(OURS[0]), wanted, probes, True, target.describe, compile.exec_calls)
+    [found] = [one for one in rules.judge(known) if one.check == "commands-unruled"]
+    assert found.cause == ("kernel", OURS[1], "loaded", None)
+    nobody = known._replace(named=frozenset(), held=())
+    [found] = [one for one in rules.judge(nobody) if one.check == "commands-unruled"]
+    assert found.holds is False and found.cause is None

@@ -104,10 +104,13 @@ def test_accounts_and_files(tmp_path):
     assert reader.changed(str(tmp_path / "none")) is None
 
 
-@pytest.mark.parametrize("log, user", [(str(KEYS), "alice"), (None, None)])
-def test_a_difference_is_attributed(log, user):
+@pytest.mark.parametrize(
+    "logs, user",
+    [([str(KEYS)], "alice"), ([], None), (["/nowhere/audit.log"], None), (["/nowhere/audit.log", str(KEYS)], "alice")],
+)
+def test_a_difference_is_attributed(logs, user):
     line = "-a always,exit -F arch=b64 -S execve -F auid!=unset -F key=ssh_commands -F key=sshtrail"
-    places = reader.Places(["/etc/ssh/sshd_config"], "/etc/audit/auditd.conf", log)
+    places = reader.Places(["/etc/ssh/sshd_config"], "/etc/audit/auditd.conf", logs)
     found = [entry("kernel", line, "loaded", None)]
     [told] = reader.attribute(found, places, watches.watches([]), watches.keys, 0.0)
     assert (told["by"] and told["by"]["user"]) == user
