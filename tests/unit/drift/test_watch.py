@@ -4,6 +4,7 @@ drift.watch: what a tick does, and that a host remembers having told only what t
 
 import threading
 import time
+import types
 
 import pytest
 from salt.exceptions import CommandExecutionError
@@ -317,3 +318,14 @@ def test_a_tick_of_an_old_library_has_the_minion_load_the_new_one(master, monkey
     monkeypatch.setattr(watch, "stale", lambda: True)
     # It looks all the same.
     assert master.tick() == "nothing new" and asked == [1]
+
+
+def test_the_event_names_two_writers_the_third_time(tmp_path):
+    minion = types.SimpleNamespace(cachedir=str(tmp_path))
+    said = [
+        watch._said(minion, entry("effective", "LogLevel", "VERBOSE", "INFO"), "changed by alice") for _ in range(3)
+    ]
+    assert said[:2] == ["changed by alice"] * 2
+    assert said[2].startswith("changed by alice. LogLevel has been changed 3 times") and "two writers" in said[2]
+    other = watch._said(minion, entry("kernel", "LogLevel", "VERBOSE", "INFO"), "changed by alice")
+    assert other == "changed by alice"
