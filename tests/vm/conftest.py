@@ -12,12 +12,12 @@ from support import require_root
 
 
 @pytest.fixture(scope="module")
-def guest(root, tmp_path_factory):
-    """A guest with this tree; SUITE names the Debian release."""
+def guest(request, root, tmp_path_factory):
+    """A guest with this tree; SUITE names the Debian release, ``BOOT`` of a module what else its kernel is told."""
     require_root()
     image = Image(_prepare.cache(), os.environ.get("SUITE", "bookworm"), root)
     image.build()
-    machine = Machine(image, tmp_path_factory.mktemp("guest"))
+    machine = Machine(image, tmp_path_factory.mktemp("guest"), getattr(request.module, "BOOT", ""))
     try:
         machine.push(root, TREE)
         yield machine

@@ -124,7 +124,13 @@ class Image:
 class Machine:
     """A running guest; ``run(COMMAND, …)`` runs a command in it, as root, through a login by ssh."""
 
-    def __init__(self, image, directory):
+    def __init__(self, image, directory, options=""):
+        """
+        image, directory
+            The :class:`Image`, and where what the machine needs beside it lies (path-like).
+        options
+            What stands on the kernel's command line beside what is always there (str).
+        """
         self.image, self.directory = image, pathlib.Path(directory)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -134,7 +140,7 @@ class Machine:
         devices = ["-drive", drive, "-device", "nvme,drive=d0,serial=guest"]
         devices += ["-netdev", forward, "-device", "virtio-net-pci,netdev=n0,romfile="]
         devices += ["-chardev", f"file,id=con,path={self.directory / 'console'}", "-serial", "chardev:con"]
-        boot = ["-kernel", str(image.kernel), "-append", COMMAND_LINE]
+        boot = ["-kernel", str(image.kernel), "-append", f"{COMMAND_LINE} {options}"]
         self.process = subprocess.Popen([*QEMU, *devices, *boot], stdin=subprocess.DEVNULL)
         self.boot_id = self._wait_for_another_boot(None)
 

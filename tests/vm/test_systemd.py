@@ -234,6 +234,7 @@ def socket(guest):
 def test_a_sshd_started_by_its_socket_is_in_the_policy(socket):
     socket.run("systemctl", "stop", "ssh.service")
     assert highstate(socket) == "  nothing"
+    assert socket.salt(TREE, "sshtrail.prove")["holds"] is True
     assert socket.run("systemctl", "is-enabled", "ssh.service", check=False).stdout.strip() == "disabled"
 
 

@@ -36,3 +36,49 @@ def test_a_stack_of_pams_without_login_ids_is_named(guest):
         assert "pam-without-loginuid" in found and "other-ssh" in found["pam-without-loginuid"], found
     guest.run("rm", "/etc/pam.d/other-ssh")
     assert set(ways(guest)) <= {"records-lost"}
+
+
+#: A unit's environment, as /etc/default/ssh gives it to sshd's.
+ENVIRONMENT = "SSHD_OPTS='-o LogLevel=QUIET -o UsePAM=no'\n"
+
+
+def test_options_of_a_units_environment_are_named_with_their_file(guest):
+    before = guest.run("cat", "/etc/default/ssh").stdout
+    guest.write("/etc/default/ssh", ENVIRONMENT)
+    guest.run("sh", "-c", "systemctl restart ssh; sleep 2")
+    found, proof = ways(guest), guest.salt(TREE, "sshtrail.prove")
+    guest.write("/etc/default/ssh", before)
+    guest.run("sh", "-c", "systemctl restart ssh; sleep 2")
+    assert "sshd-options" in found, found
+    assert "usepam=no" in found["sshd-options"].lower() and "/etc/default/ssh" in found["sshd-options"], found
+    assert (proof["holds"], proof["lost_at"]) == (False, "log"), proof["said"]
+    assert guest.salt(TREE, "sshtrail.prove")["holds"] is True
+    assert set(ways(guest)) <= {"records-lost", "session-unattributed"}
+
+
+def test_a_shell_that_a_unit_of_the_moment_gives_is_named(guest):
+    """systemd-run(1): what is typed there has no login id. A job without anybody who types is no way in."""
+    guest.run("systemd-run", "--quiet", "--unit=quiet-job", "--collect", "sleep", "600")
+    assert "shell-without-login" not in ways(guest)
+    typed = "sleep 300 | systemd-run --quiet --pipe --wait --collect --unit=typed sh -s >/dev/null 2>&1 & sleep 3"
+    guest.run("sh", "-c", typed)
+    found = ways(guest)
+    guest.run("systemctl", "stop", "quiet-job", "typed")
+    assert "shell-without-login" in found and "typed.service" in found["shell-without-login"], found
+
+
+#: What fills the journal of one service beyond its limit.
+FLOOD = "for n in 1 2 3 4 5 6 7 8; do logger -p authpriv.info -t sshd flood $n; done"
+
+
+def test_a_limit_of_the_journal_is_named(guest):
+    """systemd-journald tells how many messages it has suppressed, and that is asked for."""
+    limit = "[Journal]\nRateLimitIntervalSec=30s\nRateLimitBurst=2\n"
+    guest.write("/etc/systemd/journald.conf.d/limit.conf", limit)
+    guest.run("systemctl", "restart", "systemd-journald")
+    guest.run("systemd-run", "--quiet", "--wait", "--collect", "--unit=sshd-flood", "sh", "-c", FLOOD)
+    guest.run("rm", "/etc/systemd/journald.conf.d/limit.conf")
+    guest.run("systemctl", "restart", "systemd-journald")
+    guest.run("systemd-run", "--quiet", "--wait", "--collect", "--unit=sshd-flood", "logger", "one more")
+    found = ways(guest)
+    assert "messages-suppressed" in found, found
