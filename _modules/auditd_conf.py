@@ -136,12 +136,14 @@ def forget(path=auditd_language.PATH, test=False):
     return auditd_host.forget(_minion(), path, test)
 
 
-def reload(path=auditd_language.PATH):
+def reload(path=auditd_language.PATH, always=False):
     """
     Have the running daemon take up the file as it is, where it has not.
 
     path
         The configuration file (str).
+    always
+        Whether also where it has (bool): it reads what lies beside the file then, such as the files of its plugins.
 
     Returns the changes as :func:`diff`; empty when there was nothing to do. Raises as :func:`set`.
 
@@ -151,7 +153,7 @@ def reload(path=auditd_language.PATH):
 
         salt '*' auditd_conf.reload
     """
-    return set_(config={}, path=path)
+    return auditd_host.reload(_minion(), path, always)
 
 
 def status(path=auditd_language.PATH):

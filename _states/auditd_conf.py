@@ -149,7 +149,11 @@ def mod_watch(name, sfun=None, path=auditd_language.PATH, **kwargs):
     path
         As for :func:`present`.
 
-    Fails where auditd does not confirm it.
+    It does so also where it has read this file as it is: what is watched lies beside it, such as a plugin's file. Fails
+    where auditd does not confirm it.
     """
     file = path if sfun == "present" else name
-    return state.watched(name, __opts__["test"], "auditd", "reloaded", lambda: __salt__["auditd_conf.reload"](file))
+    reload = __salt__["auditd_conf.reload"]
+    reads = __salt__["auditd_conf.status"]
+    due = lambda: reads(file)["reads"]  # noqa: E731
+    return state.watched(name, __opts__["test"], "auditd", "reloaded", lambda: reload(file, always=True), due)

@@ -179,4 +179,7 @@ def mod_watch(name, sfun=None, path=DEFAULT, **kwargs):
     Sessions go on. Fails where sshd would refuse the files: it is not told then.
     """
     main = name if sfun == "managed" else path
-    return state.watched(name, __opts__["test"], "sshd", "reloaded", lambda: __salt__["sshd_config.reload"](main))
+    reload, listening = __salt__["sshd_config.reload"], __salt__["sshd_config.listening"]
+    return state.watched(
+        name, __opts__["test"], "sshd", "reloaded", lambda: reload(main), lambda: listening(main) is not None
+    )

@@ -82,7 +82,9 @@ def mod_watch(name, sfun=None, **kwargs):
     take up what they change: nothing need watch those.
     """
     if name == "auditd":
-        return state.watched(name, __opts__["test"], name, "reloaded", lambda: __salt__["auditd_conf.reload"]())
+        return state.watched(
+            name, __opts__["test"], name, "reloaded", lambda: __salt__["auditd_conf.reload"](always=True)
+        )
     return state.watched(name, __opts__["test"], name, "restarted", lambda: _restart(name))
 
 

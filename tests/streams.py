@@ -23,6 +23,7 @@ STREAMS = {
         "functional/test_auditd_space.py",
         "functional/test_auditd_conf.py",
         "functional/test_auditd_conf_kill.py",
+        "functional/test_watch.py",
         "functional/test_sshtrail_pam_logins.py",
         "unit/base/test_kernel.py",
         # These two share a site.

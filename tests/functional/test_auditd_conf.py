@@ -265,6 +265,7 @@ def test_what_was_replaced_is_kept(modules, conf):
 def test_set_and_reload_tell_what_they_did(modules, auditd):
     assert modules.auditd_conf.set("freq", 60, path=auditd)["freq"] == {"old": "50", "new": "60"}
     assert modules.auditd_conf.reload(path=auditd) == {}
+    assert modules.auditd_conf.reload(path=auditd, always=True)["auditd"]["new"] == "reloaded"
     with open(auditd, "a", encoding="utf-8") as handle:
         handle.write("max_restarts = 7\n")
     assert modules.auditd_conf.reload(path=auditd)["auditd"]["new"] == "reloaded"

@@ -133,6 +133,20 @@ def change(minion: Minion, config: object, path: str, remember: bool = False) ->
     return step.changes
 
 
+def reload(minion: Minion, path: str, always: bool = False) -> Changes:
+    """
+    Have the daemon take up the file at ``path`` (str) as it is; ``always`` (bool) also where it has, for what lies
+    beside it. Returns and raises as :func:`change`.
+    """
+    transaction = _transaction(minion, path)
+    with transaction.locked(DEADLINE):
+        step = _step(minion, {}, path)
+        if always and step.daemon.reads:
+            step = step._replace(changes={DAEMON: {"old": "works with this file", "new": "reloaded"}, **step.changes})
+        _make(minion, step, transaction, None)
+    return step.changes
+
+
 def remembered(minion: Minion) -> list[str]:
     """Return the files (list of str) of which it is remembered what stood there before."""
     return base_memory.mains(minion, _KIND)

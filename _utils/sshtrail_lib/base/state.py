@@ -104,7 +104,9 @@ def _why(exc: Exception) -> str:
     return str(getattr(exc, "message", exc))
 
 
-def watched(name: str, test: bool, what: str, does: str, act: Callable[[], object]) -> dict[str, typing.Any]:
+def watched(
+    name: str, test: bool, what: str, does: str, act: Callable[[], object], due: Callable[[], object] = lambda: True
+) -> dict[str, typing.Any]:
     """
     Do what a state does when something that it watches has changed (``mod_watch``), and return the state dictionary.
 
@@ -117,16 +119,17 @@ def watched(name: str, test: bool, what: str, does: str, act: Callable[[], objec
     act
         Called without arguments; returns nothing (an empty answer) where there was nothing to do. What Salt raises on
         purpose fails the state.
+    due
+        Called without arguments, in both modes and before acting; returns nothing where there is nothing to act on.
     """
     ret: dict[str, typing.Any] = {"name": name, "result": None, "changes": {what: does}, "comment": f"To be {does}."}
-    if not test:
-        try:
-            if act():
-                ret.update(result=True, comment=f"{does.capitalize()}, for something that this watches has changed.")
-            else:
-                ret.update(result=True, changes={}, comment=f"There was nothing of {what} to be {does}.")
-        except (SaltException, OSError) as exc:
-            ret.update(result=False, changes={}, comment=_why(exc))
+    try:
+        if not due() or not (test or act()):
+            ret.update(result=True, changes={}, comment=f"There was nothing of {what} to be {does}.")
+        elif not test:
+            ret.update(result=True, comment=f"{does.capitalize()}, for something that this watches has changed.")
+    except (SaltException, OSError) as exc:
+        ret.update(result=False, changes={}, comment=_why(exc))
     return ret
 
 
