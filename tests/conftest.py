@@ -15,7 +15,7 @@ import salt.config
 import streams
 from hypothesis import settings
 from saltfactories.utils.functional import Loaders
-from support import audit_subsystem, host_aside, stand_behind
+from support import audit_subsystem, host_aside, lock_nothing, stand_behind
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ENDING = pytest.StashKey()
@@ -30,6 +30,7 @@ settings.load_profile("the same inputs")
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session):
     """Set the host's own configuration, auditd and rules aside, before workers start: they live in what this makes."""
+    lock_nothing()
     if hasattr(session.config, "workerinput"):
         stand_behind()
     ending = session.config.stash[ENDING] = contextlib.ExitStack()

@@ -4,6 +4,7 @@ What tests share: who may run, the machine's one audit subsystem, and the host's
 
 import contextlib
 import ctypes
+import functools
 import itertools
 import os
 import pathlib
@@ -23,6 +24,7 @@ __all__ = [
     "auditctl",
     "auditd_ended",
     "host_aside",
+    "lock_nothing",
     "of_the_pillar",
     "program",
     "require_root",
@@ -65,6 +67,37 @@ def spent(work, *args):
     for number in itertools.islice(NUMBERS, 2000):
         compile.compile(language.parse_rule(f"-a always,exit -F arch=b64 -S openat -F auid={number} -k n{number}"))
     return done, (ended - begun) / (time.process_time() - ended)
+
+
+class Library(ctypes.CDLL):
+    """
+    A library of C as every test has it: libaudit locks nothing, for only a reboot would unlock it.
+
+    A test that plays a lock replaces functions of ours, and ours are read anew when a file of theirs changes.
+    """
+
+    def __getattr__(self, name):
+        found = super().__getattr__(name)
+        if name == "audit_set_loginuid_immutable":
+            found = _refused
+        elif name == "audit_set_enabled":
+            found = functools.partial(_unlocked, found)
+        # Where the original was kept a moment ago.
+        setattr(self, name, found)
+        return found
+
+
+def _refused(*_arguments):
+    raise AssertionError("a test would have locked this kernel until the next reboot")
+
+
+def _unlocked(function, handle, value):
+    return _refused() if getattr(value, "value", value) not in (0, 1) else function(handle, value)
+
+
+def lock_nothing():
+    """Have this process, and what is forked from it, lock no kernel."""
+    ctypes.CDLL = Library
 
 
 @contextlib.contextmanager

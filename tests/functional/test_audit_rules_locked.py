@@ -2,7 +2,8 @@
 What happens when the kernel's audit configuration is locked (``-e 2``).
 
 The lock lasts until the next reboot, so here it is played: the status says so, and nothing may be written. In a
-virtual machine the same is done for real.
+virtual machine the same is done for real. Should a lock come to the real kernel all the same, as where a file of the
+library changes meanwhile and is read anew without what is played here, no test lets it by (:class:`support.Library`).
 """
 
 import pytest

@@ -1,5 +1,6 @@
 """The kernel's audit subsystem, with ``auditctl`` as the judge."""
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -38,3 +39,14 @@ def test_a_host_without_the_library_is_told_so(monkeypatch):
     kernel.library.cache_clear()
     with pytest.raises(kernel.LibraryError, match="libaudit.so.none"):
         kernel.library()
+
+
+@pytest.mark.parametrize(
+    "lock", [lambda lib: lib.audit_set_enabled(-1, ctypes.c_uint(2)), lambda lib: lib.audit_set_loginuid_immutable(-1)]
+)
+def test_no_test_locks_this_kernel(lock):
+    """Whatever it replaced is not there any more: the library was read anew. (No handle is -1, so that nothing happens.)"""
+    for _ in range(2):
+        with pytest.raises(AssertionError, match="until the next reboot"):
+            lock(kernel.library())
+    assert kernel.library().audit_set_enabled(-1, ctypes.c_uint(1)) < 0
