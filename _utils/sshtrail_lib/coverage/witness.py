@@ -79,7 +79,8 @@ class Ear:
             What a record holds that is wanted, with all others of its event (list of bytes).
         """
         if self._socket is None:
-            return None
+            # A kernel without audit makes no records, so that none was missed.
+            return [] if _without_audit() else None
         try:
             self._records += filter(None, map(_record, self._messages(self._socket)))
         except OSError:
@@ -195,6 +196,8 @@ class Log:
         pid = status.get("pid", 0)
         if status.get("enabled") == 0:
             return "the kernel's audit is turned off"
+        if _without_audit():
+            return "this kernel has no audit: it was built without, or started with audit=0"
         if not pid:
             return "the kernel has no audit daemon"
         if not processes.lives(pid):
@@ -241,6 +244,16 @@ def _status() -> dict[str, int]:
     with contextlib.suppress(kernel.KernelError, kernel.LibraryError):
         return kernel.status()
     return {}
+
+
+def _without_audit() -> bool:
+    try:
+        kernel.status()
+    except kernel.NoAudit:
+        return True
+    except (kernel.KernelError, kernel.LibraryError):
+        pass
+    return False
 
 
 def _state(pid: int) -> str:

@@ -45,7 +45,7 @@ def test_a_host_without_the_library_is_told_so(monkeypatch):
     "lock", [lambda lib: lib.audit_set_enabled(-1, ctypes.c_uint(2)), lambda lib: lib.audit_set_loginuid_immutable(-1)]
 )
 def test_no_test_locks_this_kernel(lock):
-    """Whatever it replaced is not there any more: the library was read anew. (No handle is -1, so that nothing happens.)"""
+    """Whatever it replaced is not there any more: the library was read anew. Nothing listens at the handle -1."""
     for _ in range(2):
         with pytest.raises(AssertionError, match="until the next reboot"):
             lock(kernel.library())
