@@ -69,8 +69,9 @@ def since(log: str) -> float | None:
     """
     if _at_boot().lower() in ON:
         return 0.0
-    for record in _of_this_boot(line for line in _heads(log) if line.startswith(b"type=CONFIG_CHANGE ")):
-        if record.text("audit_enabled") == "1":
+    # An auditd with a name_format has the host's name before each type.
+    for record in _of_this_boot(line for line in _heads(log) if b"type=CONFIG_CHANGE " in line):
+        if (record.type, record.text("audit_enabled")) == ("CONFIG_CHANGE", "1"):
             # One that was on already tells of a time before.
             return float(record.seconds) if record.text("old") == "0" else None
     return None
@@ -82,7 +83,7 @@ def audits(log: str) -> float:
     off makes no record. Infinite where the log (str) has none.
     """
     # Those of auditd are not the kernel's.
-    told = _of_this_boot(line for line in _heads(log) if not line.startswith(b"type=DAEMON_"))
+    told = (record for record in _of_this_boot(_heads(log)) if not record.type.startswith("DAEMON_"))
     return next((float(record.seconds) for record in told), math.inf)
 
 

@@ -31,9 +31,10 @@ DELETED = " (deleted)"
 MANY = ("busybox", "toybox", "dropbearmulti")
 #: Lines of the log for which a host is looked at as a whole: auditing was switched off, a rule came or went, the count
 #: of lost records was set back, a login id was given up, or another was taken for it, a session of sshd's has none; or
-#: somebody else than auditd has opened a log to write in it, or changed whose it is (the ready group audit_config).
+#: somebody else than auditd has opened a log to write in it, or changed whose it is (the ready group audit_config). An
+#: auditd with a name_format has the host's name before each.
 INTERRUPTED = re.compile(
-    rb"type=(?:CONFIG_CHANGE [^\n]*(?:op=(?:add|remove)_rule|audit_enabled=0|lost=0 old=[1-9])"
+    rb"(?:node=[^ \n]+ )?type=(?:CONFIG_CHANGE [^\n]*(?:op=(?:add|remove)_rule|audit_enabled=0|lost=0 old=[1-9])"
     rb"|LOGIN [^\n]* old-auid=(?!4294967295 )[0-9]+ auid="
     rb"|USER_START [^\n]* auid=4294967295 [^\n]*exe=\"[^\"\n]*/sshd"
     rb"|SYSCALL (?![^\n]* exe=\"/usr/sbin/auditd\")[^\n]* key=\"audit_logs\")"

@@ -134,9 +134,10 @@ def test_a_configuration_that_writes_no_log(tmp_path, line):
     assert facts.log(str(conf)).off == ""
 
 
-def test_since_when_the_kernel_audits(monkeypatch, tmp_path):
+@pytest.mark.parametrize("node", ["", "node=host.example "])
+def test_since_when_the_kernel_audits(monkeypatch, tmp_path, node):
     log, now = tmp_path / "audit.log", int(time.time())
-    line = (
+    line = node + (
         "type=CONFIG_CHANGE msg=audit(%d.000:2): op=set audit_enabled=1 old=%d auid=4294967295 ses=4294967295 res=1\n"
     )
     assert facts.since(str(log)) is None
@@ -145,7 +146,7 @@ def test_since_when_the_kernel_audits(monkeypatch, tmp_path):
     assert facts.audits(str(log)) == now
     log.write_text(line % (now, 1))
     assert facts.since(str(log)) is None
-    log.write_text(f"type=DAEMON_START msg=audit({now}.000:1): op=start res=success\n")
+    log.write_text(f"{node}type=DAEMON_START msg=audit({now}.000:1): op=start res=success\n")
     assert facts.audits(str(log)) == math.inf
     monkeypatch.setattr(facts.files, "read", lambda path: b"quiet audit=1")
     assert facts.since(str(log)) == 0

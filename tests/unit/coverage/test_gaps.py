@@ -69,6 +69,9 @@ def test_what_was_open(records):
     [told] = found(*records)
     assert "1001" in told and "1970-01-01T00:00:20" in told
     assert interrupted(b"type=SYSCALL x\n" + b"\n".join(lines(*records)) + b"\n")
+    # With a name_format auditd has the host's name before each.
+    named = [b"node=host.example " + line for line in lines(*records)]
+    assert interrupted(b"node=host.example type=SYSCALL x\n" + b"\n".join(named) + b"\n")
 
 
 @pytest.mark.parametrize("records", CLOSED.values(), ids=CLOSED)
@@ -263,6 +266,7 @@ CALL = 'type=SYSCALL msg=audit(1.0:1): arch=c000003e syscall=257 auid=1001 comm=
 def test_who_opens_a_log_to_write_in_it_calls_for_a_look(program, key, looks):
     other = 'type=PATH msg=audit(1.0:1): item=0 name=" key=audit_logs"\n'
     assert interrupted((other + CALL.format(program, key)).encode()) == looks
+    assert interrupted(b"node=host.example " + CALL.format(program, key).encode()) == looks
     assert not interrupted(other.encode())
 
 
