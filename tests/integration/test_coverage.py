@@ -537,12 +537,21 @@ def test_no_pam(host):
 def test_a_stack_without_login_ids_for_a_moment(host):
     host.call("sshtrail.coverage", "fresh=True")
     forget(host)
-    host.sh("cp /etc/pam.d/sshd /run/stack; sed -i /pam_loginuid/d /etc/pam.d/sshd")
-    host.session(USER, "/bin/echo marked-without").wait()
-    host.sh("cp /run/stack /etc/pam.d/sshd")
-    time.sleep(0.5)
-    assert f"opened for {USER}" in lost(host) and b"marked-without" not in host.read(LOG)
-    assert host.open_ways("fresh=True") == {}
+    stop(listener(host), "sshd")
+    host.sh("rm -f /run/sshd.pid; unshare -m sh -c 'mount -t tmpfs tmpfs /proc; exec /usr/sbin/sshd'")
+    try:
+        wait_for(lambda: host.inside(LISTENER).exists(), "sshd")
+        found = host.open_ways()
+        assert set(found) == {"other-way-in"} and found["other-way-in"]["hides"]
+        assert "/proc/self/loginuid" in found["other-way-in"]["evidence"]
+        host.session(USER, "/bin/echo marked-proc").wait()
+        time.sleep(0.5)
+        assert f"opened for {USER}" in lost(host) and b"marked-proc" not in host.read(LOG)
+    finally:
+        stop(listener(host), "sshd")
+        host.sh("rm -f /run/sshd.pid; /usr/sbin/sshd")
+        wait_for(lambda: host.inside(LISTENER).exists(), "sshd")
+    wait_for(lambda: host.open_ways("fresh=True") == {}, "the sshd of the policy")
 
 
 STACKS = {

@@ -17,6 +17,8 @@ from sshtrail_lib.trail.audit_log import Record
 
 #: The records that are gone through: those of the kernel, the end of an auditd, and the beginning of a session.
 KINDS = ("CONFIG_CHANGE", "LOGIN", "DAEMON_END", "USER_START")
+#: What libaudit writes as the program of a process that has no /proc.
+UNTOLD = "?"
 #: Lists whose rules leave out records: what is loaded there and taken off again was open meanwhile.
 LISTS = {str(FILTER_NUMBERS[name]): name for name in ("user", "task", "exclude")}
 #: The one on which rules do both.
@@ -124,9 +126,26 @@ def set_back(records: Sequence[Record], since: float, lost: int) -> Iterator[Gap
 
 
 def opened_by_sshd(one: Record) -> bool:
-    """Tell whether a record (Record) is that of a session which PAM has opened for sshd (bool)."""
-    sshd = posixpath.basename(one.text("exe") or "") in SSHD
+    """
+    Tell whether a record (Record) is that of a session which PAM has opened for sshd (bool).
+
+    A sshd that has no /proc cannot tell its program: it is known by the terminal that it names.
+    """
+    program = one.text("exe") or ""
+    sshd = posixpath.basename(program) in SSHD or (program == UNTOLD and one.text("terminal") == "ssh")
     return one.type == KINDS[3] and sshd and one.text("res") == "success"
+
+
+def tells_an_id(one: Record) -> bool:
+    """
+    Tell whether a record (Record) of a login is known under somebody's login id (bool), or is one that was refused.
+
+    PAM sets none where its stack does not ask for it, or sshd has no /proc; all other records are there then, too.
+    """
+    refused = one.text("res") in ("failed", "0")
+    if one.type == KINDS[1]:
+        return not refused and one.text("auid") != str(UNSET)
+    return refused or (one.type == KINDS[3] and one.text("auid") != str(UNSET))
 
 
 def without_login(records: Iterable[Record], since: float) -> Iterator[Gap]:

@@ -34,12 +34,14 @@ class Accepted(typing.NamedTuple):
 class Known(typing.NamedTuple):
     """
     A record of a login: ``when`` (float, seconds since the epoch), the ``pid`` (int), and for which ``user`` sshd
-    opened the session (str), "" where it is about something else.
+    opened the session (str), "" where it is about something else; and whether it is known under a ``login`` id (bool),
+    without which nothing is recorded of what he does.
     """
 
     when: float
     pid: int
     user: str = ""
+    login: bool = True
 
 
 class Logs(typing.NamedTuple):
@@ -87,9 +89,10 @@ def _unknown_to_audit(logs: Logs) -> Verdict:
 
 
 def missing(logs: Logs) -> list[Accepted]:
-    """Return whom sshd accepted, and the audit log does not know (list of :class:`Accepted`)."""
+    """Return whom sshd accepted, and the audit log does not know by a login id (list of :class:`Accepted`)."""
+    known = [one for one in logs.known if one.login]
     first = max(logs.since, logs.reaches + APART) if logs.reaches is not None else logs.until
-    return [one for one in logs.accepted if first < one.when <= logs.until and not _near(one, logs.known)]
+    return [one for one in logs.accepted if first < one.when <= logs.until and not _near(one, known)]
 
 
 def _near(one: Accepted | Known, known: Iterable[Accepted | Known]) -> bool:

@@ -250,7 +250,8 @@ class End(typing.NamedTuple):
 def _known(log: str, since: float) -> tuple[list[Known], float | None]:
     end = End(log, since - APART)
     numbered = ((one, one.text("pid") or "") for one in end.records(KINDS))
-    return [Known(one.seconds, int(pid), _user(one)) for one, pid in numbered if pid.isdigit()], end.reaches()
+    known = (Known(one.seconds, int(pid), _user(one), gaps.tells_an_id(one)) for one, pid in numbered if pid.isdigit())
+    return list(known), end.reaches()
 
 
 def _user(one: Record) -> str:

@@ -36,7 +36,7 @@ MANY = ("busybox", "toybox", "dropbearmulti")
 INTERRUPTED = re.compile(
     rb"(?:node=[^ \n]+ )?type=(?:CONFIG_CHANGE [^\n]*(?:op=(?:add|remove)_rule|audit_enabled=0|lost=0 old=[1-9])"
     rb"|LOGIN [^\n]* old-auid=(?!4294967295 )[0-9]+ auid="
-    rb"|USER_START [^\n]* auid=4294967295 [^\n]*exe=\"[^\"\n]*/sshd"
+    rb"|USER_START [^\n]* auid=4294967295 [^\n]*exe=\"(?:[^\"\n]*/sshd|\?\" [^\n]*terminal=ssh )"
     rb"|SYSCALL (?![^\n]* exe=\"/usr/sbin/auditd\")[^\n]* key=\"audit_logs\")"
 )
 #: What such a line has: the pattern alone would take ten times as long to go through a log.

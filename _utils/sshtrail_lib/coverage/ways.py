@@ -18,7 +18,7 @@ from salt.exceptions import CommandExecutionError, SaltException
 from sshtrail_lib.auditd import daemon as auditd_daemon
 from sshtrail_lib.base import files, processes, service, sockets
 from sshtrail_lib.base.minion import Minion
-from sshtrail_lib.coverage import demand
+from sshtrail_lib.coverage import demand, ids
 from sshtrail_lib.coverage.marks import DELETED, LISTENS, SSHD, UNSET, called, user_of
 from sshtrail_lib.coverage.people import PROGRAMS, Door, People, Process, Server
 from sshtrail_lib.policy.arguments import Policy
@@ -204,10 +204,8 @@ def process(pid: int, origin: float) -> Process | None:
     fields = processes.fields(pid)
     if len(fields) < 20:
         return None
-    try:
-        uid = os.stat(f"/proc/{pid}").st_uid
-        login = int(files.read(f"/proc/{pid}/loginuid") or UNSET)
-    except (OSError, ValueError, CommandExecutionError):
+    uid, login = processes.owner(pid), ids.login(pid)
+    if uid < 0:
         return None
     started = origin + int(fields[19]) / os.sysconf("SC_CLK_TCK")
     shown, program, argv = processes.comm(pid).decode("utf-8", "replace"), _program(pid), processes.argv(pid)
@@ -390,7 +388,7 @@ def _sees(minion: Minion, path: str, pid: int) -> str:
         read = [path]
     paths = [*read, *(found for pattern in BEARING for found in sorted(glob.glob(pattern)))]
     other = (one for one in paths if os.path.exists(one) and not _same(auditd_daemon.rooted(pid, one), one))
-    found = next(other, "")
+    found = next(other, "") or ("" if ids.settable(pid) else ids.SETS)
     # One that has ended sees nothing.
     return found if processes.lives(pid) else ""
 

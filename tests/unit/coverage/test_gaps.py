@@ -295,3 +295,29 @@ def test_a_session_without_a_login_id(when, auid, program, res, told):
     assert ["sshd (pid 7) opened for alice at 1970-01-01T00:00:20" in one for one in found] == [True] * told
     assert interrupted(log[0] + b"\n") or not told
     assert not interrupted(lines((20, START.format(1001, program, res)))[0] + b"\n")
+
+
+@pytest.mark.parametrize("terminal,told", [("ssh", True), ("?", False), ("cron", False), ("ssh1", False)])
+def test_a_session_of_a_sshd_that_cannot_tell_its_program(terminal, told):
+    """One that has no /proc has no login id to set there, and libaudit knows no program."""
+    log = lines((20, START.format(UNSET, "?", "success").replace("terminal=ssh", f"terminal={terminal}")))
+    assert bool(list(gaps.without_login(audit_log.records(log), 10.0))) == told
+    assert interrupted(log[0] + b"\n") == told
+
+
+@pytest.mark.parametrize(
+    "record,known",
+    [
+        (LOGIN.format(7, UNSET, 1001), True),
+        (LOGIN.format(7, UNSET, UNSET), False),
+        (LOGIN.format(7, UNSET, 1001).replace("res=1", "res=0"), False),
+        (START.format(1001, "/usr/sbin/sshd", "success"), True),
+        (START.format(UNSET, "/usr/sbin/sshd", "success"), False),
+        # Nobody comes in where PAM refuses it.
+        (START.format(UNSET, "/usr/sbin/sshd", "failed"), True),
+        (START.format(UNSET, "?", "success").replace("USER_START", "CRED_ACQ"), False),
+        (START.format(UNSET, "?", "failed").replace("USER_START", "CRED_ACQ"), True),
+    ],
+)
+def test_whether_a_login_is_known_by_a_login_id(record, known):
+    assert gaps.tells_an_id(audit_log.record(lines((20, record))[0])) == known

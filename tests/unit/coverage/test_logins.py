@@ -26,6 +26,13 @@ def test_a_login_that_the_audit_log_does_not_know():
     assert found(LOGS._replace(known=[Known(1400.0, 70)])) == {"login-unmatched": "alice (pid 70)"}
 
 
+def test_a_login_that_the_audit_log_knows_by_no_login_id():
+    """PAM was asked, and sets none: its stack does not ask for it, or sshd has no /proc."""
+    without = Known(5023.0, 70, "alice", False)
+    assert found(LOGS._replace(known=[without])) == {"login-unmatched": "alice (pid 70)"}
+    assert found(LOGS._replace(known=[without, Known(5023.0, 70)])) == {}
+
+
 def test_what_is_too_young_too_old_or_before_the_log_is_not_judged():
     for logs in (LOGS._replace(until=4999.0), LOGS._replace(since=5000.0), LOGS._replace(reaches=4999.0)):
         assert found(logs._replace(known=[])) == {}

@@ -83,7 +83,24 @@ MOUNTS = "import ctypes, os; assert not ctypes.CDLL(None).unshare(0x20000); os.s
 MOUNTS += " print(flush=True); input()"
 
 
-@pytest.mark.parametrize("more,sees", [("", ""), ("&& mount --bind {0}/other {0}/sshd", "{0}/sshd")])
+#: Has a /proc in which PAM finds no login id to set, or in which a plain file takes it.
+NO_PROC = "&& mount -t tmpfs tmpfs /proc"
+FORGED = (
+    f"{NO_PROC} && mkdir /proc/self && : >/proc/self/loginuid && for p in $PPID 1; do cp -r /proc/self /proc/$p; done"
+)
+
+
+@pytest.mark.parametrize(
+    "more,sees",
+    [
+        ("", ""),
+        ("&& mount --bind {0}/other {0}/sshd", "{0}/sshd"),
+        ("&& mount -t proc proc /proc", ""),
+        (NO_PROC, "/proc/self/loginuid"),
+        (FORGED, "/proc/self/loginuid"),
+        ("&& mount -o remount,bind,ro /proc", "/proc/self/loginuid"),
+    ],
+)
 def test_who_sees_other_files_than_this_host(start, monkeypatch, tmp_path, more, sees):
     for name in ("sshd", "other", "cron"):
         (tmp_path / name).write_text("")
