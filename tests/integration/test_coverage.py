@@ -535,6 +535,22 @@ def test_no_pam(host):
 
 
 def test_a_stack_without_login_ids_for_a_moment(host):
+    # Whatever anybody calls sshd, in numbers of its own, is no container.
+    host.sh("mkdir -p -m 755 /run/d && cp $(readlink -f /bin/sleep) /run/d/sshd")
+    decoy = ["setpriv", "--reuid", "1001", "--regid", "1001", "--clear-groups", "unshare", "-Urp", "--kill-child"]
+    with beside(host, *decoy, "-f", "/run/d/sshd", "600"):
+        host.call("sshtrail.coverage", "fresh=True")
+        forget(host)
+        host.sh("cp /etc/pam.d/sshd /run/stack; sed -i /pam_loginuid/d /etc/pam.d/sshd")
+        host.session(USER, "/bin/echo marked-without").wait()
+        host.sh("cp /run/stack /etc/pam.d/sshd")
+        time.sleep(0.5)
+        assert f"opened for {USER}" in lost(host) and b"marked-without" not in host.read(LOG)
+    assert host.open_ways("fresh=True") == {}
+
+
+def test_a_sshd_without_proc(host):
+    """PAM finds no login id to set there, and has everybody come in all the same."""
     host.call("sshtrail.coverage", "fresh=True")
     forget(host)
     stop(listener(host), "sshd")

@@ -356,14 +356,26 @@ def directories(lines: Mapping[str, str]) -> dict[str, list[int]]:
 
 
 def sshd_elsewhere() -> bool:
-    """Tell whether a sshd runs in a container (bool): in process numbers of its own."""
+    """
+    Tell whether a sshd runs in a container (bool), whose logins the kernel records for this host, too.
+
+    Anybody can call his program so, in process numbers and mounts of his own: root's is a file of root's, and the
+    kernel takes records from its first user namespace alone (kernel/audit.c, audit_netlink_ok).
+    """
     return any(name.isdigit() and _is_elsewhere(name) for name in os.listdir("/proc"))
 
 
 def _is_elsewhere(pid: str) -> bool:
     try:
-        own = os.path.samefile(f"/proc/{pid}/ns/pid", "/proc/self/ns/pid")
-        return not own and processes.comm(int(pid)).decode("utf-8", "replace") in SSHD
+        # Who shares one of these with this host is the host's: ways.alive.
+        if any(os.path.samefile(f"/proc/{pid}/{one}", f"/proc/self/{one}") for one in ("ns/pid", "ns/mnt", "root")):
+            return False
+        called = {
+            processes.comm(int(pid)).decode("utf-8", "replace"),
+            os.path.basename(program(int(pid)).removesuffix(DELETED)),
+        }
+        roots = os.stat(f"/proc/{pid}/exe").st_uid == 0 and processes.of_root_alone(int(pid))
+        return called <= {*SSHD} and roots and os.path.samefile(f"/proc/{pid}/ns/user", "/proc/self/ns/user")
     except OSError:
         return False
 

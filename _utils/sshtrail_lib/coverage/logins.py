@@ -11,7 +11,6 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sshtrail_lib.coverage.checks import Verdict, unknown, verdict
-from sshtrail_lib.coverage.marks import SSHD
 from sshtrail_lib.coverage.people import Process, sessions
 
 #: Seconds by which what the two logs say of one login may be apart.
@@ -62,6 +61,8 @@ class Logs(typing.NamedTuple):
         What the journal says that it left out of sshd's messages (str).
     whole
         Whether all was read that sshd said of those who came (bool): there can be too much of it.
+    elsewhere
+        Whether a sshd runs in a container (bool).
     """
 
     since: float
@@ -72,6 +73,7 @@ class Logs(typing.NamedTuple):
     reaches: float | None
     suppressed: str
     whole: bool = True
+    elsewhere: bool = False
 
 
 def judge(logs: Logs, processes: Mapping[int, Process]) -> Iterator[Verdict]:
@@ -112,14 +114,14 @@ def _unknown_to_sshd(logs: Logs, processes: Mapping[int, Process]) -> Verdict:
         within = max(logs.since, first) + APART < one.started < logs.until
         if within and not {pid, one.parent} & accepted:
             untold.append(f"{user} (pid {one.parent})")
-    untold += _over(logs, max(logs.since, first + APART), processes)
+    untold += _over(logs, max(logs.since, first + APART))
     return verdict("accepted-unmatched", _told(untold))
 
 
-def _over(logs: Logs, begin: float, processes: Mapping[int, Process]) -> list[str]:
+def _over(logs: Logs, begin: float) -> list[str]:
     """Return who came since (float), and may have gone, without a line of sshd's (list of str)."""
     # What a container's sshd accepts the kernel records for this host, and a log of its own has it.
-    if any(one.foreign and one.comm in SSHD for one in processes.values()):
+    if logs.elsewhere:
         return []
     came = [one for one in logs.known if one.user and begin < one.when <= logs.until]
     return [f"{one.user} (pid {one.pid})" for one in came if not _near(one, logs.accepted)]

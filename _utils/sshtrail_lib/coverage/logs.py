@@ -16,7 +16,7 @@ import salt.utils.path
 
 from sshtrail_lib.base import opening, text
 from sshtrail_lib.base.minion import Minion
-from sshtrail_lib.coverage import continuity, gaps, logins
+from sshtrail_lib.coverage import continuity, facts, gaps, logins
 from sshtrail_lib.coverage.logins import APART, KINDS, Accepted, Known, Logs
 from sshtrail_lib.policy.arguments import Policy
 from sshtrail_lib.trail import audit_log, reader, sshd_log
@@ -53,6 +53,7 @@ def read(minion: Minion, policy: Policy, facility: str, log: str, since: float, 
     times = [one.when.timestamp() for one in spoken]
     known, oldest = _known(log, since)
     found = Logs(since, until, _accepted(spoken), times, known, oldest, _suppressed(minion, since), whole)
+    found = found._replace(elsewhere=facts.sshd_elsewhere())
     if logins.missing(found):
         found = found._replace(accepted=_accepted(genuine(spoken, _entries(minion, since, *TAGS))))
     return found

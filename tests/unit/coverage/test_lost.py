@@ -5,6 +5,9 @@ coverage.lost: what is missing in a log since the last look.
 import gzip
 import os
 import pathlib
+import shutil
+import signal
+import subprocess
 
 import pytest
 from sshtrail_lib.coverage import lost, pulse
@@ -300,3 +303,38 @@ def test_a_session_of_sshd_without_a_login_id(looks, monkeypatch):
 def test_whether_a_sshd_runs_in_a_container():
     assert lost.facts.sshd_elsewhere() in (True, False)
     assert not lost.facts._is_elsewhere("self")
+
+
+#: Goes where neither numbers nor files are the host's, as a container's first process does.
+CONTAINED = "import ctypes, os, time; lib = ctypes.CDLL(None); assert not lib.unshare(0x20020000)"
+CONTAINED += "; pid = os.fork(); pid or (os.chroot('/run'), {}); os.write(1, b'%d\\n' % pid); time.sleep(60)"
+
+
+@pytest.mark.parametrize(
+    "name,first,then,elsewhere",
+    [
+        ("sshd", "0", "0", True),
+        ("sshd-session", "0", "0", True),
+        ("sleeper", "0", "0", False),
+        # Anybody can do so as himself, and none of his processes can have the kernel record anything.
+        ("sshd", "lib.unshare(0x10000000)", "0", False),
+        ("sshd", "0", "os.setresuid(65534, 65534, 65534)", False),
+    ],
+)
+def test_a_process_that_is_called_sshd_and_has_left_the_host(name, first, then, elsewhere):
+    place = pathlib.Path(f"/run/sshtrail-test-lost-{os.getpid()}")
+    place.mkdir(mode=0o755)
+    try:
+        shutil.copy(os.path.realpath("/usr/bin/python3"), place / name)
+        code = CONTAINED.replace("assert", f"{first}; assert", 1).format(then)
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE}
+        with subprocess.Popen([place / name, "-c", code], **pipes) as child:
+            # Its number, and zero as soon as it has left.
+            pid = max(int(child.stdout.readline()) for _ in range(2))
+            try:
+                assert lost.facts._is_elsewhere(str(pid)) == elsewhere
+            finally:
+                child.kill()
+                os.kill(pid, signal.SIGKILL)
+    finally:
+        shutil.rmtree(place)
