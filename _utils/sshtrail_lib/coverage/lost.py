@@ -11,8 +11,9 @@ import typing
 from collections.abc import Iterable, Mapping, Sequence
 
 from sshtrail_lib.base import kernel
-from sshtrail_lib.coverage import continuity, facts, gaps, logs, marks, memory, serials, ways
+from sshtrail_lib.coverage import continuity, facts, gaps, ids, logs, marks, memory, serials, ways
 from sshtrail_lib.coverage.gaps import Gap
+from sshtrail_lib.coverage.marks import UNSET
 from sshtrail_lib.coverage.memory import Memory
 from sshtrail_lib.policy.arguments import Policy
 from sshtrail_lib.rules import accounts, compile, fields, layout, watches
@@ -73,8 +74,8 @@ def missing(policy: Policy, seen: Seen, before: Memory) -> Memory:
         return after._replace(serial=continuity.newest(seen.log))
     found = _gaps(policy, seen, before, parts)
     given = [*after.given, *((gap.pid, gap.when, gap.told) for gap in found if gap.pid)]
-    # In an open session it is told as long as it lasts.
-    told += [gap.told for gap in found if not (gap.pid and ways.in_session(gap.pid))]
+    # In an open session it is told as long as it lasts; a thread that gave it up may have ended.
+    told += [gap.told for gap in found if not (gap.pid and ids.login(gap.pid) == UNSET and ways.in_session(gap.pid))]
     # What was copied before it was cut (copytruncate) is in the copy.
     if kept and before.log and marks.cut(before.log, seen.extent):
         parts = continuity.copied(seen.log, before.log)

@@ -300,6 +300,21 @@ def test_a_session_of_sshd_without_a_login_id(looks, monkeypatch):
     assert "opened for alice" in looks()
 
 
+@pytest.mark.parametrize(
+    "login,inside,told",
+    [(4294967295, True, False), (0, True, True), (4294967295, False, True), (0, False, True)],
+)
+def test_a_login_id_that_a_thread_gave_up(looks, monkeypatch, login, inside, told):
+    """What is told as long as it lasts is not told beside; a thread may have ended, or its process live on with one."""
+    monkeypatch.setattr(lost.ids, "login", lambda pid: login)
+    monkeypatch.setattr(lost.ways, "in_session", lambda pid: inside)
+    gave = (
+        "type=LOGIN msg=audit(1300.000:50): pid=77 uid=0 old-auid=0 auid=4294967295 tty=(none) old-ses=3 ses=4294967295"
+    )
+    grow(looks.log, f"{gave} res=1\n")
+    assert ("process 77 gave up the login id 0" in looks()) == told
+
+
 def test_whether_a_sshd_runs_in_a_container():
     assert lost.facts.sshd_elsewhere() in (True, False)
     assert not lost.facts._is_elsewhere("self")
