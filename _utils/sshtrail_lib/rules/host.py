@@ -23,7 +23,7 @@ from sshtrail_lib.base import memory as base_memory
 from sshtrail_lib.base.memory import Memory
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.base.transaction import Transaction
-from sshtrail_lib.rules import accounts, compile, kept, language, layout, places, plan, target
+from sshtrail_lib.rules import accounts, changing, compile, kept, language, layout, places, plan, target
 from sshtrail_lib.rules import files as rules_files
 from sshtrail_lib.rules.fields import RuleError
 from sshtrail_lib.rules.target import Host
@@ -292,8 +292,9 @@ def bring(
             wanted = _wanted(wish, host, memory)
         changes = target.differences(host, wanted)
         if changes:
-            _ask_kernel(host, wanted)
-            _act(minion, change, host, wanted, memory)
+            with changing.noted(minion):
+                _ask_kernel(host, wanted)
+                _act(minion, change, host, wanted, memory)
         return changes
 
 
@@ -336,7 +337,8 @@ def forget(minion: Minion, rules_dir: str, compiled: str | None = None, test: bo
         wanted = _before(host, memory)
         changes = target.differences(host, wanted)
         if not test:
-            _act(minion, change, host, wanted, memory, asked=None)
+            with changing.noted(minion):
+                _act(minion, change, host, wanted, memory, asked=None)
     return changes or {rules_dir: {"old": "remembered", "new": "forgotten"}}
 
 
