@@ -642,6 +642,8 @@ def test_a_login_id_that_is_exchanged(host, command, told):
 OF_COMMANDS = "always,exit -F arch=b64 -S execve,execveat -F auid!=unset -F key=ssh_commands"
 DECOY = "always,exit -F arch=b64 -S execve -F auid=4242 -F key=ssh_commands"
 LOAD = "auditctl -R /etc/audit/audit.rules"
+NOTHING = "exit,never -S execve"
+HARMLESS = "exit,always -F arch=b64 -S execve -F auid=4242 -k k"
 #: What root does in a session, for less than a second, so that a command is in no log.
 MOMENTS = {
     "all rules": (f"auditctl -D; /bin/echo marked-moment; {LOAD}", "a rule with the key ssh_commands was gone for 0 s"),
@@ -655,6 +657,20 @@ MOMENTS = {
         "auditctl -R /run/f1; /bin/echo marked-moment; auditctl -R /run/f2",
         "a rule of a file, which may hide, stood on the list exit for 0 s",
     ),
+    "by another program": (
+        f"cp /sbin/auditctl /run/loader; echo -A {NOTHING} >/run/f1; echo -d {NOTHING} >/run/f2; "
+        "/run/loader -R /run/f1; /bin/echo marked-moment; /run/loader -R /run/f2",
+        "a rule that may hide stood on the list exit for 0 s",
+    ),
+    "with a key that comes again": (
+        f"auditctl -A {NOTHING} -k k; /bin/echo marked-moment; auditctl -d {NOTHING} -k k; "
+        f"auditctl -a {HARMLESS}; auditctl -d {HARMLESS}",
+        "a rule that hides stood on the list exit for 0 s",
+    ),
+    "by a title that is cut off": (
+        f"{'/.' * 70}/usr/sbin/auditctl -A {NOTHING}; /bin/echo marked-moment; auditctl -d {NOTHING}",
+        "a rule that hides stood on the list exit for 0 s",
+    ),
 }
 
 
@@ -664,6 +680,53 @@ def test_rules_that_are_gone_for_a_moment(host, command, told):
     assert told in in_a_session(host, command)
     assert host.read(LOG).count(b'"marked-moment"') == before
     assert host.open_ways("fresh=True") == {}
+
+
+def test_rules_that_are_gone_for_a_moment_by_a_program_without_a_login(host):
+    host.call("sshtrail.coverage", "fresh=True")
+    forget(host)
+    host.sh("cp /sbin/auditctl /run/loader; /run/loader -D; sleep 1; /run/loader -R /etc/audit/audit.rules")
+    assert "a rule with the key ssh_commands was gone for 1 s" in lost(host)
+    assert host.open_ways("fresh=True") == {}
+
+
+def test_a_list_on_which_the_policy_allows_a_rule(host):
+    """It allows that one, and no other."""
+    asked = json.dumps(host.call("sshtrail.policy") | {"rules": {
+        **host.call("sshtrail.policy")["rules"], "allowed": ["-a always,exclude -F msgtype=CWD"],
+    }})  # fmt: skip
+
+    def found():
+        rows = host.call("sshtrail_coverage.findings", asked)
+        return next(one["evidence"] for one in rows if one["check"] == "records-lost")
+
+    found()
+    forget(host)
+    rules = ["always,exclude -F msgtype=SYSCALL", "always,exclude -F 'msgtype>=1306' -F 'msgtype<=1399'"]
+    hide, show = ("; ".join(f"auditctl {option} {rule}" for rule in rules) for option in ("-a", "-d"))
+    host.session(ROOT, f"{hide}; /bin/echo marked-allowed; {show}").wait()
+    time.sleep(0.5)
+    assert "a rule stood on the list exclude" in found() and b"marked-allowed" not in host.read(LOG)
+    host.call("sshtrail.coverage", "fresh=True")
+
+
+def test_what_was_off_where_each_record_has_the_hosts_name(host):
+    before = host.read(CONF)
+    end_auditd(host)
+    host.sh(f"sed -i '/^name_format/d' {CONF}; echo 'name_format = hostname' >>{CONF}; auditd")
+    try:
+        wait_for(host.auditd, "auditd")
+        host.call("sshtrail.coverage", "fresh=True")
+        forget(host)
+        host.session(ROOT, "auditctl -e 0; auditctl -e 1").wait()
+        time.sleep(0.5)
+        assert "switched off" in lost(host)
+    finally:
+        end_auditd(host)
+        host.inside(CONF).write_bytes(before)
+        host.run("auditd")
+        wait_for(host.auditd, "auditd")
+    host.call("sshtrail.coverage", "fresh=True")
 
 
 #: Changes the log in its place, as long as it was or longer: by an old word and a new one, or without an event.

@@ -10,10 +10,11 @@ import typing
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from sshtrail_lib.base import text
+from sshtrail_lib.coverage import byhand
 from sshtrail_lib.coverage.marks import SSHD
 from sshtrail_lib.rules.fields import UNSET
 from sshtrail_lib.rules.layout import FILTER_NUMBERS
-from sshtrail_lib.trail.audit_log import Record
+from sshtrail_lib.trail.audit_log import TITLE, Record
 
 #: The records that are gone through: those of the kernel, the end of an auditd, and the beginning of a session.
 KINDS = ("CONFIG_CHANGE", "LOGIN", "DAEMON_END", "USER_START")
@@ -28,6 +29,8 @@ NEVER = re.compile(r"\bnever\b")
 #: all rules away.
 BY_HAND, THE_FILE = re.compile(r"\bauditctl\b"), re.compile(r"\bauditctl\b.* -R /etc/audit/audit\.rules\s*$")
 A_FILE, TAKES_ALL = re.compile(r"\bauditctl\b.* -R\b"), re.compile(r"\bauditctl\b.* -D")
+#: What is told of a rule that came and went where others record.
+HIDES, OF_A_FILE, MAY_HIDE = "a rule that hides", "a rule of a file, which may hide,", "a rule that may hide"
 #: Seconds for which the rules may be gone while a service loads all of them anew, and for which a single one may.
 ANEW, ALONE = 5.0, 1.0
 
@@ -51,14 +54,31 @@ Enters = Callable[[Record], bool]
 Actor = Callable[[Record], tuple[str, str]]
 
 
+#: The command line with which that process was begun, as the kernel recorded it (sequence of str), empty likewise.
+Words = Callable[[Record], Sequence[str]]
+#: Tells whether a record came of Salt itself, which changes the rules by the policy (bool).
+Own = Callable[[Record], bool]
+
+
+class Origin(typing.NamedTuple):
+    """What is known of where a record comes from: what :data:`Title` to :data:`Own` return for it, nothing as given."""
+
+    title: Title = lambda record: ""
+    enters: Enters = lambda record: True
+    actor: Actor = lambda record: ("", "")
+    words: Words = lambda record: ()
+    own: Own = lambda record: False
+
+
+UNKNOWN = Origin()
+
+
 def find(
     records: Sequence[Record],
     since: float,
     keys: Collection[str],
     allowed: Collection[int] = (),
-    title: Title = lambda record: "",
-    enters: Enters = lambda record: True,
-    actor: Actor = lambda record: ("", ""),
+    origin: Origin = UNKNOWN,
 ) -> Iterator[Gap]:
     """
     Yield each :class:`Gap` that began after ``since`` (float, seconds since the epoch) and has ended.
@@ -69,22 +89,17 @@ def find(
         Of the rules that record commands (collection of str).
     allowed
         The lists (collection of int) on which the policy lets others have rules: they come and go as all are loaded.
-    title, enters, actor
-        Called with a record for the command line that it came of, as :data:`Title` has it, with a LOGIN record for
-        whether somebody comes in by it, as :data:`Enters` has it, and for the process, as :data:`Actor` has it.
+    origin
+        Where they come from (:class:`Origin`).
     """
     done = [one for one in records if one.text("res") == "1"]
     changes, logins = ([one for one in done if one.type == kind] for kind in KINDS[:2])
     ends = [_when(one) for one in records if one.type == KINDS[2]]
-    lists = {number: name for number, name in LISTS.items() if int(number) not in allowed}
-    found = [
-        *_off(changes),
-        *_listed(changes, lists),
-        *_gone(_Rules(changes, ends, title, actor), keys, since),
-        *_given_up(logins, since, enters),
-    ]
-    recent = [one for one in changes if _when(one) > since]
-    return (gap for gap in (*found, *_passing(recent, title)) if gap.when > since)
+    gone = list(_gone(_Rules(changes, ends, origin), keys, since))
+    found = [*_off(changes), *_listed(changes, allowed, origin), *gone, *_given_up(logins, since, origin.enters)]
+    # What stood in the place of a rule that is told to have been gone is told with that.
+    recent = [one for one in changes if _when(one) > since and not (gone and set(one.keys) & set(keys))]
+    return (gap for gap in (*found, *_passing(recent, origin)) if gap.when > since)
 
 
 def unseen(records: Sequence[Record], since: float, before: Mapping[str, int], now: Mapping[str, int]) -> Iterator[Gap]:
@@ -167,44 +182,91 @@ def _off(changes: Sequence[Record]) -> Iterator[Gap]:
             yield Gap(f"auditing was switched off {_by(one)}, and on again", _when(one))
 
 
-def _listed(changes: Sequence[Record], lists: Mapping[str, str]) -> Iterator[Gap]:
+def _listed(changes: Sequence[Record], allowed: Collection[int], origin: Origin) -> Iterator[Gap]:
     for number, one in enumerate(changes):
-        name = lists.get(one.text("list") or "")
+        name = LISTS.get(one.text("list") or "")
         lasted = _lasted(one, changes[number:], "remove_rule") if name and one.text("op") == "add_rule" else None
-        if lasted is not None:
+        named = name and FILTER_NUMBERS[name] in allowed
+        if lasted is not None and not (named and _is_loaded(one, origin)):
             yield Gap(f"a rule stood on the list {name} for {lasted:.0f} s {_by(one)}", _when(one))
 
 
-def _passing(changes: Sequence[Record], title: Title) -> Iterator[Gap]:
-    """
-    Yield what hid on the list on which others record, by the command line that added it.
+def _is_loaded(one: Record, origin: Origin) -> bool:
+    """Tell whether a rule came as all of them are loaded (bool): by Salt, or by auditctl out of the policy's file."""
+    if origin.own(one):
+        return True
+    program, said = origin.actor(one)[1], origin.title(one)
+    if _somebody(one):
+        return byhand.is_auditctl(program) and byhand.loads_the_file(origin.words(one))
+    if not program or not said:
+        return True
+    return byhand.is_auditctl(program) and not _is_cut(said) and bool(THE_FILE.search(said))
 
-    Where the system call itself was not recorded, of somebody with a login, a rule has hidden it: that one. What a file
-    had that was loaded by hand is not known.
+
+def _is_cut(said: str) -> bool:
+    """Tell whether a command line that the kernel took from a process (str) can go on (bool)."""
+    return len(said) >= TITLE - 1
+
+
+def _passing(changes: Sequence[Record], origin: Origin) -> Iterator[Gap]:
+    """
+    Yield what may have hidden on the list on which others record, and is not there any more.
+
+    Where the system call itself was not recorded, of somebody with a login, a rule has hidden it: that one.
     """
     for number, one in enumerate(changes):
         if (one.text("op"), one.text("list")) != ("add_rule", EXIT):
             continue
         after = changes[number + 1 :]
         gone = next((at for at, other in enumerate(after) if _is(other, one, "remove_rule")), None)
-        # Who loads all rules anew has them come again.
-        if gone is None or any(_is(other, one, "add_rule") for other in after[gone:]):
+        if gone is None or origin.own(one):
             continue
-        said, lasted = title(one), _when(after[gone]) - _when(one)
-        if _somebody(one) if said is None else NEVER.search(said):
-            yield Gap(f"a rule that hides stood on the list exit for {lasted:.0f} s {_by(one)}", _when(one))
-        elif said and A_FILE.search(said) and not THE_FILE.search(said):
-            told = f"a rule of a file, which may hide, stood on the list exit for {lasted:.0f} s"
-            yield Gap(f"{told} {_by(one)}, who ran {text.line(said)}", _when(one))
+        # Who loads all rules anew has them come again, and stay.
+        last = [other.text("op") for other in after if other.text("list") == EXIT and other.keys == one.keys][-1]
+        told = (_of_somebody if _somebody(one) else _of_nobody)(one, origin, last == "add_rule")
+        if told:
+            lasted, said = _when(after[gone]) - _when(one), origin.title(one)
+            ran = f", who ran {text.line(said)}" if said and told != HIDES else ""
+            yield Gap(f"{told} stood on the list exit for {lasted:.0f} s {_by(one)}{ran}", _when(one))
+
+
+def _of_somebody(one: Record, origin: Origin, again: bool) -> str:
+    """
+    Return what is told of a rule that somebody added who has logged in (str), empty for one that certainly records.
+
+    again
+        Whether one with its key came after it had gone, and stays (bool).
+    """
+    if origin.title(one) is None:
+        return "" if again else HIDES
+    words = origin.words(one)
+    if not byhand.is_auditctl(origin.actor(one)[1]):
+        return MAY_HIDE
+    if byhand.records(words) or (again and byhand.loads_the_file(words)):
+        return ""
+    if byhand.loads_a_file(words):
+        return OF_A_FILE
+    return HIDES if any(map(NEVER.search, words)) else MAY_HIDE
+
+
+def _of_nobody(one: Record, origin: Origin, again: bool) -> str:
+    """Return what is told of a rule that nobody with a login added (str), as :func:`_of_somebody`; by the title."""
+    said, program = origin.title(one), origin.actor(one)[1]
+    if again or said is None:
+        return ""
+    if program and (_is_cut(said) or not byhand.is_auditctl(program)):
+        return MAY_HIDE
+    if NEVER.search(said):
+        return HIDES
+    return OF_A_FILE if A_FILE.search(said) and not THE_FILE.search(said) else ""
 
 
 class _Rules(typing.NamedTuple):
-    """The ``changes`` of rules, when an auditd ended (``ends``), and ``title`` and ``actor`` as for :func:`find`."""
+    """The ``changes`` of rules, when an auditd ended (``ends``), and the ``origin`` as for :func:`find`."""
 
     changes: Sequence[Record]
     ends: Sequence[float]
-    title: Title
-    actor: Actor
+    origin: Origin
 
 
 def _gone(rules: _Rules, keys: Collection[str], since: float) -> Iterator[Gap]:
@@ -230,8 +292,11 @@ def _by_nobody(rules: _Rules, one: Record, lasted: float, alone: bool) -> bool:
 
     A service loads the policy's file anew, and may take all rules away when it ends; so does who takes a policy off.
     """
-    said = rules.title(one) or ""
-    if not BY_HAND.search(said):
+    said, program = rules.origin.title(one) or "", rules.origin.actor(one)[1]
+    by_hand = byhand.is_auditctl(program) and said or not program and BY_HAND.search(said)
+    if program and not rules.origin.own(one) and (_is_cut(said) or not byhand.is_auditctl(program)):
+        return True
+    if not by_hand:
         return alone and lasted >= ALONE
     ended = TAKES_ALL.search(said) and any(0 <= _when(one) - when < ANEW for when in rules.ends)
     return lasted >= ANEW or not (THE_FILE.search(said) or ended)
@@ -241,16 +306,16 @@ def _moves(rules: _Rules, number: int) -> bool:
     """
     Tell whether a rule that goes is another one with its key that comes at the same time, in another place or form.
 
-    Of one process, and no auditctl: whoever adds one by hand before he takes the other away may have added anything.
+    Of one process, and Salt's: whoever else adds one before he takes the other away may have added anything.
     """
     one = rules.changes[number]
     near = [other for other in rules.changes if _is(other, one, "add_rule")]
-    pid, program = rules.actor(one)
-    if not pid or program.endswith("/auditctl"):
+    pid = rules.origin.actor(one)[0]
+    if not pid or not rules.origin.own(one):
         return False
     before = [other for other in near if 0 <= _when(one) - _when(other) < ANEW]
     after = [other for other in near if 0 <= _when(other) - _when(one) < ALONE]
-    return any(rules.actor(other)[0] == pid for other in (*before, *after))
+    return any(rules.origin.actor(other)[0] == pid for other in (*before, *after))
 
 
 def _somebody(one: Record) -> bool:

@@ -23,7 +23,7 @@ from sshtrail_lib.coverage.checks import Row, Verdict
 from sshtrail_lib.coverage.daemon import ARRIVED, LOST, SUSPENDED, Audit
 from sshtrail_lib.coverage.memory import Memory
 from sshtrail_lib.policy.arguments import Policy
-from sshtrail_lib.rules import accounts, compile, overlap, privileged, target, watches
+from sshtrail_lib.rules import accounts, changing, compile, overlap, privileged, target, watches
 from sshtrail_lib.sshd import started as sshd_started
 from sshtrail_lib.trail import reader
 
@@ -174,7 +174,8 @@ def _audited(minion: Minion, policy: Policy, before: Memory, now: float) -> tupl
     auditd = facts.auditd(status["pid"], conf)
     heard = _heard(status, auditd, facts.log(conf), [one.evidence for one in hidden if one.check == "rules-hide"])
     seen = lost.Seen(path, extent, lost.held(rules.held), dropped or 0, ways.began(status["pid"]), now)
-    seen = seen._replace(ours=processes.marked(status["pid"], minion.run_dir) is not None)
+    ours = processes.marked(status["pid"], minion.run_dir) is not None
+    seen = seen._replace(ours=ours, changed=changing.known(minion))
     before = lost.missing(policy, seen, before) if status["enabled"] else before
     judged = list(daemon.judge(_audit(policy, status, error, before, auditd, heard)))
     moved, after = _moved(rules, path, before._replace(held=seen.held, counted=counted), now)

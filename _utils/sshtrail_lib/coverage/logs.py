@@ -17,6 +17,7 @@ import salt.utils.path
 from sshtrail_lib.base import opening, text
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.coverage import continuity, facts, gaps, logins
+from sshtrail_lib.coverage.byhand import Ran
 from sshtrail_lib.coverage.logins import APART, KINDS, Accepted, Known, Logs
 from sshtrail_lib.policy.arguments import Policy
 from sshtrail_lib.trail import audit_log, reader, sshd_log
@@ -193,12 +194,13 @@ class End(typing.NamedTuple):
     The end of an audit ``log`` (str): all that was recorded ``after`` a time (float, seconds since the epoch).
 
     Or what is in its ``parts`` (sequence of :data:`~sshtrail_lib.coverage.continuity.Part`; None for all): a clock that
-    was set back has new records look old.
+    was set back has new records look old. Events are looked up once, where ``known`` is a place for them (dict).
     """
 
     log: str
     after: float
     parts: Sequence[continuity.Part] | None = None
+    known: dict[tuple[str, int, int, int], list[Record]] | None = None
 
     def records(self, kinds: Iterable[str]) -> list[Record]:
         """Return the records of some ``kinds`` (iterable of str), in their order."""
@@ -229,6 +231,20 @@ class End(typing.NamedTuple):
         calls = [one for one in self._event(about) if one.type == "SYSCALL"]
         return next(((one.text("pid") or "", one.text("exe") or "") for one in calls), ("", ""))
 
+    def executions(self, mark: bytes) -> list[Ran]:
+        """Return which programs were begun (list of :class:`Ran`) by calls whose records have a ``mark`` (bytes)."""
+        calls = {one.event: one for one in audit_log.records(self._marked([mark])) if one.type == "SYSCALL"}
+        if not calls:
+            return []
+        names = {b"%d.%03d:%d" % event[1:] for event in calls}
+        lines = (
+            line for line in self._marked([b"type=EXECVE "]) if line[line.find(b"(") + 1 : line.find(b")")] in names
+        )
+        found = collections.defaultdict(list)
+        for one in audit_log.records(lines):
+            found[one.event].append(one)
+        return [_ran(calls[event], audit_log.Event(tuple(parts))) for event, parts in found.items() if event in calls]
+
     def without(self, events: Collection[bytes]) -> set[bytes]:
         """Return those of the ``events`` (bytes, as records name them) that are not there (set of bytes)."""
         known = {one for piece in self._pieces() for one in events if one in piece} if events else set()
@@ -238,14 +254,25 @@ class End(typing.NamedTuple):
         return reader.pieces(self.log, self.after) if self.parts is None else continuity.pieces(self.parts)
 
     def _event(self, about: Record) -> list[Record]:
+        if self.known is not None and about.event in self.known:
+            return self.known[about.event]
         lines = self._marked([b"%d.%03d:%d):" % (about.seconds, about.milliseconds, about.serial)])
-        return [one for one in audit_log.records(lines) if one.event == about.event]
+        found = [one for one in audit_log.records(lines) if one.event == about.event]
+        if self.known is not None:
+            self.known[about.event] = found
+        return found
 
     def _marked(self, marks: Sequence[bytes]) -> Iterator[bytes]:
         """Yield the lines that hold one of the ``marks``: to search is a tenth of the cost of taking lines apart."""
         for piece in self._pieces():
             found = {start: line for mark in marks for start, line in audit_log.marked(piece, mark)}
             yield from (found[start] for start in sorted(found))
+
+
+def _ran(call: Record, event: audit_log.Event) -> Ran:
+    pid, auid, ses, euid, program = (call.text(name) or "" for name in ("pid", "auid", "ses", "euid", "exe"))
+    when, words = call.seconds + call.milliseconds / 1000, tuple(map(text.printable, event.arguments))
+    return Ran(call.serial, when, pid, auid, ses, euid, program, words)
 
 
 def _known(log: str, since: float) -> tuple[list[Known], float | None]:

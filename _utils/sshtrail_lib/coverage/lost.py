@@ -12,11 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sshtrail_lib.base import kernel
 from sshtrail_lib.coverage import continuity, facts, gaps, ids, logs, marks, memory, serials, ways
+from sshtrail_lib.coverage.byhand import Ran
 from sshtrail_lib.coverage.gaps import Gap
 from sshtrail_lib.coverage.marks import UNSET
 from sshtrail_lib.coverage.memory import Memory
 from sshtrail_lib.policy.arguments import Policy
 from sshtrail_lib.rules import accounts, compile, fields, layout, watches
+from sshtrail_lib.rules.changing import Change
 from sshtrail_lib.trail.audit_log import Record
 
 #: Seconds before the last look in which what is told of since may have begun.
@@ -26,6 +28,8 @@ UNWRITTEN = {
     *("auditd-absent", "auditd-impostor", "auditd-stopped", "auditd-traced", "auditd-elsewhere", "auditd-suspended"),
     *("log-off", "log-replaced", "log-unwritten", "rate-limited"),
 }
+#: Seconds by which the clock that records have is behind.
+AROUND = 1.0
 #: Seconds after which it is asked again for an event that has a number and is not written: on a busy machine whoever is
 #: about to write it waits for his turn.
 PAUSES = (0.1, 0.4, 2.0)
@@ -35,7 +39,8 @@ class Seen(typing.NamedTuple):
     """
     What a look has seen: the audit ``log`` (str) and its ``extent``, how many rules each list ``held`` (dict of str to
     int), how many records had been ``lost`` at the look before (int), since when this ``auditd`` runs, ``now`` (float,
-    seconds since the epoch), and whether that auditd is one which the policy itself has started (``ours``, bool).
+    seconds since the epoch), whether that auditd is one which the policy itself has started (``ours``, bool), and when
+    which process of Salt's has ``changed`` the rules (sequence of :data:`~sshtrail_lib.rules.changing.Change`).
     """
 
     log: str
@@ -45,6 +50,7 @@ class Seen(typing.NamedTuple):
     auditd: float
     now: float
     ours: bool = False
+    changed: Sequence[Change] = ()
 
 
 def held(rules: Iterable[bytes]) -> dict[str, int]:
@@ -160,11 +166,9 @@ def _gaps(policy: Policy, seen: Seen, before: Memory, parts: Sequence[continuity
     end, since = _since(seen, before, parts)
     records = end.records(gaps.KINDS)
 
-    def enters(record: Record) -> bool:
-        return facts.lets_in(end.program(record))
-
+    origin = _origin(seen, end)
     found = [
-        *gaps.find(records, since, keys, lists, end.title, enters, end.actor),
+        *gaps.find(records, since, keys, lists, origin),
         *gaps.set_back(records, since, seen.lost),
     ]
     # That of a container speaks to the same kernel.
@@ -173,14 +177,34 @@ def _gaps(policy: Policy, seen: Seen, before: Memory, parts: Sequence[continuity
     return [*found, *_unseen(seen, before, end, records), *_printed(seen, before, end)]
 
 
+def _origin(seen: Seen, end: logs.End) -> gaps.Origin:
+    """Return what the log's ``end`` tells of where a record comes from."""
+    begun: dict[str, list[Ran]] = {}
+
+    def last(record: Record) -> Ran | None:
+        pid = end.actor(record)[0]
+        if pid not in begun:
+            begun[pid] = sorted(one for one in end.executions(f" pid={pid} ".encode()) if one.pid == pid)
+        return next((one for one in reversed(begun[pid]) if one.serial < record.serial), None)
+
+    def own(record: Record) -> bool:
+        pid, when = (end.actor(record)[0], record.seconds) if seen.changed else ("", 0)
+        return any(pid == str(one) and since - AROUND <= when <= until + AROUND for one, since, until in seen.changed)
+
+    def enters(record: Record) -> bool:
+        return facts.lets_in(end.program(record))
+
+    return gaps.Origin(end.title, enters, end.actor, lambda record: ran.words if (ran := last(record)) else (), own)
+
+
 def _since(seen: Seen, before: Memory, parts: Sequence[continuity.Part]) -> tuple[logs.End, float]:
     """Return what may tell of the time since the last look, and since when (float): all, if the clock was set back."""
-    new = logs.End(seen.log, 0.0, parts)
+    new = logs.End(seen.log, 0.0, parts, {})
     back = (one.seconds < before.looked - EARLIER for one in new.records(gaps.KINDS))
     # What was cut is gone through from its beginning, with what was there before.
     if not marks.cut(before.log, seen.extent) and any(back):
         return new, 0.0
-    return logs.End(seen.log, before.looked - EARLIER), before.looked
+    return logs.End(seen.log, before.looked - EARLIER, None, {}), before.looked
 
 
 def _printed(seen: Seen, before: Memory, end: logs.End) -> list[Gap]:

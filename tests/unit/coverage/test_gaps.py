@@ -51,7 +51,10 @@ OPEN = {
 CLOSED = {
     "before the last look": [(9, OFF)],
     "a rule that stands": [(20, LOADED.format("(null)", 5))],
-    "another list": [(20, LOADED.format("(null)", 4)), (23, GONE.format("(null)", 4))],
+    "another list": [
+        (when, one.format("(null)", 4).replace("auid=1001", f"auid={UNSET}"))
+        for when, one in ((20, LOADED), (23, GONE))
+    ],
     "a rule that is gone": [(20, GONE.format(COMMANDS, 4))],
     "a policy that was taken off for a while": [
         (20, BY_NOBODY[0]), (20, BY_NOBODY[1]), (90, LOADED.format(COMMANDS, 4)),
@@ -132,6 +135,74 @@ AGAIN = [*BOTH, (24, LOADED.format("(null)", 4))]
 NOBODYS = [(when, one.replace("auid=1001", f"auid={UNSET}")) for when, one in BOTH]
 
 
+AUDITCTL, LOADER = "/usr/sbin/auditctl", "/run/loader"
+HIDES, MAY_HIDE, OF_A_FILE = "a rule that hides", "a rule that may hide", "a rule of a file, which may hide,"
+RECORDS, HAS_NEVER = "auditctl -a always,exit -F arch=b64 -S execve -k k", "auditctl -A exit,never -S execve"
+THE_RULES, A_FILE = "/sbin/auditctl -R /etc/audit/audit.rules", "auditctl -R /run/file"
+#: One more of its key comes, and goes.
+HARMLESS = [*BOTH, (24, LOADED.format("(null)", 4)), (25, GONE.format("(null)", 4))]
+
+
+@pytest.mark.parametrize(
+    "records,program,words,told",
+    [
+        (BOTH, AUDITCTL, HAS_NEVER, HIDES),
+        (BOTH, AUDITCTL, f"auditctl {'-i ' * 45}-A never,exit -S all", HIDES),
+        (BOTH, AUDITCTL, f"{'/.' * 70}{AUDITCTL} -A exit,never -S all", HIDES),
+        (BOTH, AUDITCTL, RECORDS, ""),
+        (BOTH, AUDITCTL, "auditctl -a always,exit -F path=/etc/nevermore", ""),
+        (BOTH, AUDITCTL, "auditctl -w /etc/never -p wa", ""),
+        (BOTH, AUDITCTL, f"{RECORDS} -a never,exit", HIDES),
+        (BOTH, AUDITCTL, A_FILE, OF_A_FILE),
+        (BOTH, AUDITCTL, f"{RECORDS} -R /run/file", OF_A_FILE),
+        # What no record tells, and another program, whatever it calls itself.
+        (BOTH, AUDITCTL, "", MAY_HIDE),
+        (BOTH, LOADER, RECORDS, MAY_HIDE),
+        (BOTH, LOADER, THE_RULES, MAY_HIDE),
+        (BOTH, "/usr/bin/python3.11", "", MAY_HIDE),
+        # All rules were loaded anew, and stand; what comes again and goes is another one.
+        (AGAIN, AUDITCTL, THE_RULES, ""),
+        (AGAIN, AUDITCTL, HAS_NEVER, HIDES),
+        (AGAIN, AUDITCTL, A_FILE, OF_A_FILE),
+        (HARMLESS, AUDITCTL, THE_RULES, OF_A_FILE),
+        (HARMLESS, AUDITCTL, HAS_NEVER, HIDES),
+        (BOTH[:1], LOADER, "", ""),
+    ],
+)
+def test_a_rule_that_somebody_added_and_took_away_again(records, program, words, told):
+    known = list(audit_log.records(lines(*records)))
+    origin = gaps.Origin(lambda _: words[:128], actor=lambda _: ("7", program), words=lambda _: tuple(words.split()))
+    first = next((one.told for one in gaps.find(known, 10.0, {"ssh_commands"}, (), origin)), "")
+    assert first.startswith(f"{told} stood on the list exit for 3 s at 1970-01-01T00:00:20") if told else not first
+    # Salt itself brings the rules to the policy.
+    assert not list(gaps.find(known, 10.0, {"ssh_commands"}, (), origin._replace(own=lambda _: True)))
+
+
+@pytest.mark.parametrize(
+    "records,program,title,told",
+    [
+        (BOTH, AUDITCTL, HAS_NEVER, HIDES),
+        (BOTH, AUDITCTL, RECORDS, ""),
+        (BOTH, AUDITCTL, A_FILE, OF_A_FILE),
+        (BOTH, AUDITCTL, THE_RULES, ""),
+        # The kernel takes 128 bytes of a title.
+        (BOTH, AUDITCTL, f"auditctl{' ' * 90} -R /etc/audit/audit.rules".ljust(128), MAY_HIDE),
+        (BOTH, LOADER, THE_RULES, MAY_HIDE),
+        (BOTH, LOADER, None, ""),
+        (BOTH, AUDITCTL, "", ""),
+        # A service that loads its own rules anew.
+        (AGAIN, "/usr/bin/auditbeat", "auditbeat", ""),
+        (BOTH, "", "", ""),
+    ],
+)
+def test_a_rule_that_nobody_with_a_login_added_and_took_away_again(records, program, title, told):
+    by_nobody = [(when, one.replace("auid=1001", f"auid={UNSET}")) for when, one in records]
+    known = list(audit_log.records(lines(*by_nobody)))
+    origin = gaps.Origin(lambda _: title, actor=lambda _: ("7", program))
+    found = [one.told for one in gaps.find(known, 10.0, {"ssh_commands"}, (), origin)]
+    assert [one.startswith(f"{told} stood on the list exit") for one in found] == [True] * bool(told)
+
+
 @pytest.mark.parametrize(
     "records,title,told",
     [
@@ -139,9 +210,7 @@ NOBODYS = [(when, one.replace("auid=1001", f"auid={UNSET}")) for when, one in BO
         (BOTH, "auditctl -A exit,never -S all -k ssh_commands", True),
         (BOTH, None, True),
         (BOTH, "auditctl -a always,exit -F path=/etc/nevermore", False),
-        (BOTH, "/sbin/auditctl -R /etc/audit/audit.rules", False),
         (BOTH, "auditctl -R /run/file", True),
-        (BOTH, "", False),
         # All rules were loaded anew; a service has no login; it stands still.
         (AGAIN, None, False),
         (NOBODYS, None, False),
@@ -150,7 +219,9 @@ NOBODYS = [(when, one.replace("auid=1001", f"auid={UNSET}")) for when, one in BO
 )
 def test_a_rule_that_hid_among_those_that_record(records, title, told):
     known = list(audit_log.records(lines(*records)))
-    found = [one.told for one in gaps.find(known, 10.0, {"ssh_commands"}, (), lambda record: title)]
+    words = tuple((title or "").split())
+    origin = gaps.Origin(lambda _: title, actor=lambda _: BY_HAND, words=lambda _: words)
+    found = [one.told for one in gaps.find(known, 10.0, {"ssh_commands"}, (), origin)]
     assert [("on the list exit for 3 s" in one, "login id 1001" in one) for one in found] == [(True, True)] * told
     assert interrupted(b"\n".join(lines(*records)) + b"\n")
 
@@ -174,7 +245,7 @@ TOOK = (20, LOGIN.format(77, 1001, 1002))
 )
 def test_a_login_id_that_was_changed_by_what_lets_nobody_in(records, told):
     known = list(audit_log.records(lines(*records)))
-    found = list(gaps.find(known, 10.0, (), enters=lambda record: False))
+    found = list(gaps.find(known, 10.0, (), (), gaps.Origin(enters=lambda record: False)))
     assert [(told in one.told, one.pid) for one in found] == [(True, 0)] * bool(told)
     # A sshd that was started in a login, or a proof.
     assert list(gaps.find(known, 10.0, ())) == []
@@ -188,7 +259,7 @@ ALL = [(20, GONE.format(OTHER, 4))]
 THE_FILE, ITS_OWN, TAKES_ALL = "/sbin/auditctl -R /etc/audit/audit.rules", "/usr/bin/salt-minion -d", "auditctl -D"
 TAKES_ONE = "auditctl -d always,exit -F arch=b64 -S execve -k ssh_commands"
 ENDED = [(18, "DAEMON_END T: op=terminate auid=0 uid=0 ses=4294967295 pid=1 subj=x res=success")]
-BY_SALT, BY_HAND = ("7", "/usr/bin/python3.11"), ("7", "/usr/sbin/auditctl")
+BY_SALT, BY_HAND, BY_OTHER = ("7", "/usr/bin/python3.11"), ("7", "/usr/sbin/auditctl"), ("7", "/run/loader")
 
 
 def by_nobody(records):
@@ -206,6 +277,11 @@ def by_nobody(records):
         (ALL + SHORT, THE_FILE, BY_HAND, True),
         (ALL + SHORT, "auditctl -R /dev/stdin", BY_HAND, True),
         (MOVED, TAKES_ONE, BY_HAND, True),
+        # Another program that does so behind a decoy, in one process.
+        (MOVED, ITS_OWN, BY_OTHER, True),
+        (by_nobody(MOVED), ITS_OWN, BY_OTHER, True),
+        (by_nobody(ALL + SHORT), THE_FILE, BY_OTHER, True),
+        (by_nobody(ALL + SHORT), f"auditctl{' ' * 90} -R /etc/audit/audit.rules".ljust(128), BY_HAND, True),
         # A policy that is changed by hand: new rules come first.
         (SHORT, ITS_OWN, BY_SALT, False),
         (MOVED, ITS_OWN, BY_SALT, False),
@@ -214,6 +290,8 @@ def by_nobody(records):
         (by_nobody(ALL + SHORT), THE_FILE, BY_HAND, False),
         (by_nobody(ALL + LONG), THE_FILE, BY_HAND, True),
         (by_nobody(ALL + SHORT), "auditctl -R /run/file", BY_HAND, True),
+        # Where titles are left out nothing tells that it is not loaded anew.
+        (by_nobody(ALL + SHORT), "", BY_HAND, False),
         (by_nobody(ENDED + ALL + SHORT), TAKES_ALL, BY_HAND, False),
         (by_nobody(ENDED + ALL + LONG), TAKES_ALL, BY_HAND, True),
         (by_nobody(ALL + SHORT), TAKES_ALL, BY_HAND, True),
@@ -229,10 +307,8 @@ def by_nobody(records):
 )
 def test_a_rule_that_was_taken_away_for_a_moment(records, title, actor, told):
     known = list(audit_log.records(lines(*records)))
-    found = [
-        one.told
-        for one in gaps.find(known, 10.0, {"ssh_commands"}, (), lambda _: title, lambda _: True, lambda _: actor)
-    ]
+    origin = gaps.Origin(lambda _: title, actor=lambda _: actor, own=lambda _: actor == BY_SALT)
+    found = [one.told for one in gaps.find(known, 10.0, {"ssh_commands"}, (), origin)]
     assert ["a rule with the key ssh_commands was gone for" in one for one in found] == [True] * told
 
 
@@ -240,9 +316,29 @@ def test_what_began_in_the_second_of_the_last_look():
     assert found((10.7, OFF), since=10.3) and not found((10.2, OFF), since=10.3)
 
 
-def test_a_list_on_which_the_policy_allows_rules():
-    records = list(audit_log.records(lines(*OPEN["no task"])))
-    assert not list(gaps.find(records, 10.0, (), {1})) and list(gaps.find(records, 10.0, (), {5}))
+@pytest.mark.parametrize(
+    "somebody,own,program,words,told",
+    [
+        # Whoever has logged in may add another one than those that the policy names.
+        (True, False, AUDITCTL, "auditctl -a always,exclude -F msgtype=SYSCALL", True),
+        (True, False, AUDITCTL, "auditctl -R /run/file", True),
+        (True, False, LOADER, THE_RULES, True),
+        (True, False, AUDITCTL, THE_RULES, False),
+        (True, True, "/usr/bin/python3.11", "", False),
+        (False, False, AUDITCTL, THE_RULES, False),
+        (False, False, AUDITCTL, "auditctl -a always,exclude -F msgtype=SYSCALL", True),
+        (False, False, LOADER, THE_RULES, True),
+        (False, False, "", "", False),
+        (False, False, AUDITCTL, "", False),
+    ],
+)
+def test_a_list_on_which_the_policy_allows_rules(somebody, own, program, words, told):
+    by = [(when, one if somebody else one.replace("auid=1001", f"auid={UNSET}")) for when, one in OPEN["no task"]]
+    records = list(audit_log.records(lines(*by)))
+    known = {"actor": lambda _: ("7", program), "words": lambda _: tuple(words.split()), "own": lambda _: own}
+    origin = gaps.Origin(lambda _: words, **known)
+    assert bool(list(gaps.find(records, 10.0, (), {1}, origin))) == told
+    assert list(gaps.find(records, 10.0, (), {5}, origin))
 
 
 def test_a_login_calls_for_no_look():
