@@ -38,6 +38,8 @@ HEAD = 2**20
 AUDIT_PROTOCOL = "9"
 #: Bytes of a program that are read at a time: its table of names is in one part.
 LARGEST = 2**26
+#: Where programs are installed, and stay.
+INSTALLED = ("/usr/", "/bin/", "/sbin/", "/lib/", "/lib64/", "/opt/")
 #: What the names of compressed files end in: those that can be read here, and others.
 OPENS: dict[str, Callable[[str, str], typing.Any]] = {
     ".gz": gzip.open,
@@ -198,18 +200,43 @@ def _is_auditd(pid: int) -> bool:
 
 def lets_in(path: str) -> bool:
     """
-    Tell whether a program may let somebody in: it uses PAM, or is one that anybody may start as root.
+    Tell whether a program may let somebody in: it is the system's, and uses PAM, or anybody may start it as root.
 
     path
-        Its executable (str). So may one of which nothing is known, and what opens sessions of PAM's to prove them.
+        Its executable (str), empty where that was not recorded: then it may. What is gone since lets nobody in, nor
+        does what lies where anybody puts something for a moment.
     """
+    path = path.removesuffix(DELETED)
+    if not path:
+        return True
     try:
-        if os.path.samefile(path, "/proc/self/exe") or os.stat(path).st_mode & stat.S_ISUID:
+        found = os.stat(path)
+        if not path.startswith(INSTALLED) or found.st_uid or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            return False
+        if found.st_mode & stat.S_ISUID:
             return True
         with open(path, "rb", opener=opening.regular) as handle:
             return any(b"libpam.so" in part for part in iter(functools.partial(handle.read, LARGEST), b""))
     except OSError:
-        return True
+        return False
+
+
+def is_our_own(program: str, words: Sequence[str], script: str) -> bool:
+    """
+    Tell whether a process that was begun is one of ours: this interpreter (``program``, str), with a script (bool).
+
+    words
+        How it was begun (sequence of str): options, and which script.
+    script
+        The one that it must be (str): the same, or a copy.
+    """
+    given = next((word for word in words[1:] if word[:1] != "-"), "")
+    if not _same(program, "/proc/self/exe") or os.path.basename(given) != os.path.basename(script):
+        return False
+    try:
+        return files.read(given) == files.read(script)
+    except CommandExecutionError:
+        return False
 
 
 def _installed() -> str | None:

@@ -16,6 +16,7 @@ from sshtrail_lib.coverage.byhand import Ran
 from sshtrail_lib.coverage.gaps import Gap
 from sshtrail_lib.coverage.marks import UNSET
 from sshtrail_lib.coverage.memory import Memory
+from sshtrail_lib.pam import session as pam_session
 from sshtrail_lib.policy.arguments import Policy
 from sshtrail_lib.rules import accounts, compile, fields, layout, watches
 from sshtrail_lib.rules.changing import Change
@@ -28,8 +29,8 @@ UNWRITTEN = {
     *("auditd-absent", "auditd-impostor", "auditd-stopped", "auditd-traced", "auditd-elsewhere", "auditd-suspended"),
     *("log-off", "log-replaced", "log-unwritten", "rate-limited"),
 }
-#: Seconds by which the clock that records have is behind.
-AROUND = 1.0
+#: What the record of an auditctl that runs has, and seconds by which the clock that records have is behind.
+RUNS, AROUND = b'/auditctl" ', 1.0
 #: Seconds after which it is asked again for an event that has a number and is not written: on a busy machine whoever is
 #: about to write it waits for his turn.
 PAUSES = (0.1, 0.4, 2.0)
@@ -40,7 +41,8 @@ class Seen(typing.NamedTuple):
     What a look has seen: the audit ``log`` (str) and its ``extent``, how many rules each list ``held`` (dict of str to
     int), how many records had been ``lost`` at the look before (int), since when this ``auditd`` runs, ``now`` (float,
     seconds since the epoch), whether that auditd is one which the policy itself has started (``ours``, bool), and when
-    which process of Salt's has ``changed`` the rules (sequence of :data:`~sshtrail_lib.rules.changing.Change`).
+    which process of Salt's has ``changed`` the rules (sequence of :data:`~sshtrail_lib.rules.changing.Change`). The
+    kernel may be ``locked`` (bool): nobody changes them until the next boot.
     """
 
     log: str
@@ -51,6 +53,7 @@ class Seen(typing.NamedTuple):
     now: float
     ours: bool = False
     changed: Sequence[Change] = ()
+    locked: bool = False
 
 
 def held(rules: Iterable[bytes]) -> dict[str, int]:
@@ -166,7 +169,7 @@ def _gaps(policy: Policy, seen: Seen, before: Memory, parts: Sequence[continuity
     end, since = _since(seen, before, parts)
     records = end.records(gaps.KINDS)
 
-    origin = _origin(seen, end)
+    origin = _origin(seen, end, bool(keys))
     found = [
         *gaps.find(records, since, keys, lists, origin),
         *gaps.set_back(records, since, seen.lost),
@@ -177,8 +180,13 @@ def _gaps(policy: Policy, seen: Seen, before: Memory, parts: Sequence[continuity
     return [*found, *_unseen(seen, before, end, records), *_printed(seen, before, end)]
 
 
-def _origin(seen: Seen, end: logs.End) -> gaps.Origin:
-    """Return what the log's ``end`` tells of where a record comes from."""
+def _origin(seen: Seen, end: logs.End, recorded: bool) -> gaps.Origin:
+    """
+    Return what the log's ``end`` tells of where a record comes from.
+
+    recorded
+        Whether the policy has commands recorded (bool).
+    """
     begun: dict[str, list[Ran]] = {}
 
     def last(record: Record) -> Ran | None:
@@ -192,7 +200,9 @@ def _origin(seen: Seen, end: logs.End) -> gaps.Origin:
         return any(pid == str(one) and since - AROUND <= when <= until + AROUND for one, since, until in seen.changed)
 
     def enters(record: Record) -> bool:
-        return facts.lets_in(end.program(record))
+        program, ran = end.program(record), last(record)
+        ours = facts.is_our_own(program, ran.words, pam_session.__file__) if ran else not recorded
+        return ours or facts.lets_in(program)
 
     return gaps.Origin(end.title, enters, end.actor, lambda record: ran.words if (ran := last(record)) else (), own)
 

@@ -7,12 +7,14 @@ import gzip
 import lzma
 import math
 import os
+import pathlib
 import subprocess
 import sys
 import time
 
 import pytest
 from sshtrail_lib.coverage import facts, pulse
+from sshtrail_lib.pam import session
 
 BOOT = {
     b"quiet": "",
@@ -163,10 +165,38 @@ def test_a_library_that_was_put_into_a_program(value, told):
     assert facts._loads(one.pid) == ""
 
 
-def test_what_may_let_somebody_in(tmp_path):
-    for path in ("/usr/sbin/sshd", "/usr/bin/su", sys.executable, str(tmp_path / "none"), ""):
+def test_what_may_let_somebody_in(tmp_path, monkeypatch):
+    for path in ("/usr/sbin/sshd", "/usr/sbin/sshd (deleted)", "/usr/bin/su", ""):
         assert facts.lets_in(path), path
-    assert not facts.lets_in("/bin/sh") and not facts.lets_in("/usr/bin/tee")
+    # What is gone, Salt's interpreter, and what anybody has laid somewhere.
+    for path in ("/bin/sh", "/usr/bin/tee", str(tmp_path / "none"), "/usr/bin/none", sys.executable):
+        assert not facts.lets_in(path), path
     other = tmp_path / "other"
     other.write_bytes(b"\0libpam.so.0\0")
+    assert not facts.lets_in(str(other))
+    monkeypatch.setattr(facts, "INSTALLED", (str(tmp_path),))
+    other.chmod(0o755)
     assert facts.lets_in(str(other))
+    other.chmod(0o775)
+    assert not facts.lets_in(str(other))
+
+
+@pytest.mark.parametrize(
+    "program,words,own",
+    [
+        ("", "python3 {0} x 1", True),
+        ("", "python3 -I {0} x 1", True),
+        ("", "python3 -I {1} x 1", True),
+        ("", "python3 -c 1", False),
+        ("", "python3", False),
+        ("", "python3 {2}", False),
+        ("/bin/sh", "python3 {0}", False),
+    ],
+)
+def test_a_program_of_our_own(tmp_path, program, words, own):
+    copy, other = tmp_path / "session.py", tmp_path / "x" / "session.py"
+    other.parent.mkdir()
+    copy.write_bytes(pathlib.Path(session.__file__).read_bytes())
+    other.write_text("import os")
+    given = words.format(session.__file__, copy, other).split()
+    assert facts.is_our_own(program or os.path.realpath(sys.executable), given, session.__file__) == own

@@ -8,6 +8,7 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import sys
 
 import pytest
 from sshtrail_lib.coverage import lost, pulse
@@ -313,6 +314,83 @@ def test_a_login_id_that_a_thread_gave_up(looks, monkeypatch, login, inside, tol
     )
     grow(looks.log, f"{gave} res=1\n")
     assert ("process 77 gave up the login id 0" in looks()) == told
+
+
+EXEC = (
+    "type=SYSCALL msg=audit(1300.{0}00:{1}): arch=c000003e syscall=59 success=yes exit=0 ppid=7 pid={2} auid=0 uid=0 "
+    'euid=0 tty=pts0 ses=3 comm="x" exe="{3}" key="ssh_commands"\n'
+    "type=EXECVE msg=audit(1300.{0}00:{1}): {4}\n"
+)
+CHANGED = (
+    "type=CONFIG_CHANGE msg=audit(1300.{0}00:{1}): auid=0 ses=3 op={2} key=(null) list={5} res=1\n"
+    "type=SYSCALL msg=audit(1300.{0}00:{1}): arch=c000003e syscall=44 success=yes exit=9 ppid=7 pid={3} auid=0 uid=0 "
+    'euid=0 tty=pts0 ses=3 comm="x" exe="{4}" key=(null)\n'
+    "type=PROCTITLE msg=audit(1300.{0}00:{1}): proctitle=617564697463746C\n"
+)
+AUDITCTL = "/usr/sbin/auditctl"
+
+
+def execve(*words):
+    return f"argc={len(words)} " + " ".join(f'a{at}="{word}"' for at, word in enumerate(words))
+
+
+def came_and_went(program, *words, changes=4):
+    begun = EXEC.format(1, 50, 77, program, execve(*words))
+    came = CHANGED.format(2, 51, "add_rule", 77, program, changes)
+    return begun + came + CHANGED.format(5, 52, "remove_rule", 99, program, changes)
+
+
+@pytest.mark.parametrize(
+    "text,told",
+    [
+        (
+            came_and_went(AUDITCTL, "auditctl", "-A", "exit,never", "-S", "execve"),
+            "a rule that hides stood on the list",
+        ),
+        (came_and_went(AUDITCTL, "auditctl", "-a", "always,exit", "-S", "execve"), ""),
+        (
+            came_and_went("/run/loader", "auditctl", "-a", "always,exit", "-S", "execve"),
+            "a rule that may hide stood on",
+        ),
+        (came_and_went(AUDITCTL, "auditctl", "-R", "/run/f1"), "a rule of a file, which may hide, stood on the list"),
+        (EXEC.format(1, 50, 77, AUDITCTL, execve("auditctl", "-s")), ""),
+    ],
+)
+def test_what_somebody_did_by_hand_by_the_words_that_were_recorded(looks, text, told):
+    grow(looks.log, text)
+    said = looks()
+    assert told in said and bool(told) == bool(said)
+
+
+def test_what_salt_changed_itself(looks, monkeypatch):
+    grow(looks.log, came_and_went("/usr/bin/python3.11", "salt-call"))
+    seen = lost.Seen
+    monkeypatch.setattr(lost, "Seen", lambda *known: seen(*known, ((77, 1300.1, 1300.3),)))
+    assert looks() == ""
+
+
+GAVE = "type=LOGIN msg=audit(1300.{0}00:{1}): pid=77 uid=0 old-auid={2} auid={3} tty=(none) old-ses=3 ses=9 res=1\n"
+GAVE += (
+    "type=SYSCALL msg=audit(1300.{0}00:{1}): arch=c000003e syscall=1 success=yes exit=10 ppid=7 pid=77 auid={3} uid=0 "
+    'euid=0 tty=pts0 ses=9 comm="x" exe="{4}" key=(null)\n'
+)
+
+
+@pytest.mark.parametrize(
+    "program,words,told",
+    [
+        # A program that is gone, Salt's interpreter with another script, and the one that opens sessions of PAM's.
+        ("/run/x", ["/run/x", "-c", "x"], True),
+        (os.path.realpath(sys.executable), ["python3", "-c", "x"], True),
+        (os.path.realpath(sys.executable), ["python3", "-I", lost.pam_session.__file__, "x", "1"], False),
+        ("/usr/sbin/sshd", ["sshd"], False),
+    ],
+)
+def test_a_login_id_that_was_given_up_and_taken_again(looks, program, words, told):
+    begun = EXEC.format(1, 50, 77, program, execve(*words))
+    gave = GAVE.format(2, 51, 0, 4294967295, program) + GAVE.format(4, 52, 4294967295, 0, program)
+    grow(looks.log, begun + gave)
+    assert ("gave up the login id 0" in looks()) == told
 
 
 def test_whether_a_sshd_runs_in_a_container():
