@@ -642,7 +642,7 @@ def test_a_login_id_that_is_exchanged(host, command, told):
 OF_COMMANDS = "always,exit -F arch=b64 -S execve,execveat -F auid!=unset -F key=ssh_commands"
 DECOY = "always,exit -F arch=b64 -S execve -F auid=4242 -F key=ssh_commands"
 LOAD = "auditctl -R /etc/audit/audit.rules"
-NOTHING = "exit,never -S execve"
+NOTHING, CHANGES = "exit,never -S execve", "always,exclude -F msgtype=CONFIG_CHANGE"
 HARMLESS = "exit,always -F arch=b64 -S execve -F auid=4242 -k k"
 #: What root does in a session, for less than a second, so that a command is in no log.
 MOMENTS = {
@@ -670,6 +670,11 @@ MOMENTS = {
     "by a title that is cut off": (
         f"{'/.' * 70}/usr/sbin/auditctl -A {NOTHING}; /bin/echo marked-moment; auditctl -d {NOTHING}",
         "a rule that hides stood on the list exit for 0 s",
+    ),
+    "behind a rule that hides all changes": (
+        f"printf '%s\\n' '-a {CHANGES}' '-e 0' '-d {CHANGES}' >/run/f1; "
+        "auditctl -R /run/f1; /bin/echo marked-moment; auditctl -e 1",
+        "ran auditctl -R /run/f1",
     ),
 }
 

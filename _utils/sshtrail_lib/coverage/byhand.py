@@ -7,7 +7,7 @@ Source: auditctl(8), and the options that its getopt(3) takes (auditctl.c).
 from __future__ import annotations
 
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 #: Where the program is.
 PLACES = ("/usr/sbin/auditctl", "/sbin/auditctl", "/usr/bin/auditctl")
@@ -71,3 +71,20 @@ def loads_the_file(words: Sequence[str]) -> bool:
 def loads_a_file(words: Sequence[str]) -> bool:
     """Tell whether a command line (sequence of str) loads a file, whichever (bool)."""
     return any(name == "R" for name, _ in options(words))
+
+
+def leaves_a_record(words: Sequence[str], valid: Callable[[str], bool]) -> bool:
+    """
+    Tell whether the kernel makes a record (CONFIG_CHANGE) of what a command line (sequence of str) does (bool).
+
+    valid
+        Tells whether a line is a rule (bool): of any other nothing comes to the kernel.
+
+    One that is refused there has a record, too. Of all rules of a key there may be none.
+    """
+    given = options(words)
+    if any(name in ("R", "e") for name, _ in given):
+        return True
+    if any(name in ("a", "A") for name, _ in given):
+        return valid(" ".join(f"-{name} {value}".strip() for name, value in given))
+    return [name for name, _ in given] == ["D"]

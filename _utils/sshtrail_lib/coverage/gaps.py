@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 
 from sshtrail_lib.base import text
 from sshtrail_lib.coverage import byhand
+from sshtrail_lib.coverage.byhand import Ran
 from sshtrail_lib.coverage.marks import SSHD
 from sshtrail_lib.rules.fields import UNSET
 from sshtrail_lib.rules.layout import FILTER_NUMBERS
@@ -33,6 +34,8 @@ A_FILE, TAKES_ALL = re.compile(r"\bauditctl\b.* -R\b"), re.compile(r"\bauditctl\
 HIDES, OF_A_FILE, MAY_HIDE = "a rule that hides", "a rule of a file, which may hide,", "a rule that may hide"
 #: Seconds for which the rules may be gone while a service loads all of them anew, and for which a single one may.
 ANEW, ALONE = 5.0, 1.0
+#: Seconds that an auditctl may take.
+WORKS = 60.0
 
 
 class Gap(typing.NamedTuple):
@@ -100,6 +103,31 @@ def find(
     # What stood in the place of a rule that is told to have been gone is told with that.
     recent = [one for one in changes if _when(one) > since and not (gone and set(one.keys) & set(keys))]
     return (gap for gap in (*found, *_passing(recent, origin)) if gap.when > since)
+
+
+def unanswered(
+    ran: Iterable[Ran], records: Sequence[Record], since: float, origin: Origin, valid: Callable[[str], bool]
+) -> Iterator[Gap]:
+    """
+    Yield each auditctl that somebody ran, and of which no change is recorded: a rule hid that, or auditing was off.
+
+    ran
+        Those that were begun (iterable of :class:`~sshtrail_lib.coverage.byhand.Ran`).
+    records, since, origin
+        As for :func:`find`.
+    valid
+        Tells whether a line is a rule (bool).
+    """
+    changes = [one for one in records if one.type == KINDS[0]]
+    for one in ran:
+        by_root = one.when > since and one.euid == "0" and one.auid != str(UNSET) and byhand.is_auditctl(one.program)
+        if not by_root or not byhand.leaves_a_record(one.words, valid):
+            continue
+        near = [other for other in changes if -ALONE < _when(other) - one.when < WORKS and other.text("ses") == one.ses]
+        # A kernel before 5.2 does not tell which process it was.
+        if not any(origin.title(other) is None or origin.actor(other)[0] == one.pid for other in near):
+            who = f"login id {one.auid} ran {text.line(' '.join(one.words))} at {text.iso(one.when)}"
+            yield Gap(f"{who}, and no record tells what that changed: a rule hid it, or auditing was off", one.when)
 
 
 def unseen(records: Sequence[Record], since: float, before: Mapping[str, int], now: Mapping[str, int]) -> Iterator[Gap]:

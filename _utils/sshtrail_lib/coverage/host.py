@@ -175,7 +175,7 @@ def _audited(minion: Minion, policy: Policy, before: Memory, now: float) -> tupl
     heard = _heard(status, auditd, facts.log(conf), [one.evidence for one in hidden if one.check == "rules-hide"])
     seen = lost.Seen(path, extent, lost.held(rules.held), dropped or 0, ways.began(status["pid"]), now)
     ours = processes.marked(status["pid"], minion.run_dir) is not None
-    seen = seen._replace(ours=ours, changed=changing.known(minion))
+    seen = seen._replace(ours=ours, changed=changing.known(minion), locked=status["enabled"] == kernel.IMMUTABLE)
     before = lost.missing(policy, seen, before) if status["enabled"] else before
     judged = list(daemon.judge(_audit(policy, status, error, before, auditd, heard)))
     moved, after = _moved(rules, path, before._replace(held=seen.held, counted=counted), now)

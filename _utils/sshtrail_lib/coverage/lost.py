@@ -173,11 +173,19 @@ def _gaps(policy: Policy, seen: Seen, before: Memory, parts: Sequence[continuity
     found = [
         *gaps.find(records, since, keys, lists, origin),
         *gaps.set_back(records, since, seen.lost),
+        *_unanswered(seen, end, records, since, origin),
     ]
     # That of a container speaks to the same kernel.
     without = list(gaps.without_login(records, since))
     found += without if without and not facts.sshd_elsewhere() else []
     return [*found, *_unseen(seen, before, end, records), *_printed(seen, before, end)]
+
+
+def _unanswered(seen: Seen, end: logs.End, records: Sequence[Record], since: float, origin: gaps.Origin) -> list[Gap]:
+    # Of a locked kernel auditctl asks nothing, unless somebody has locked it since.
+    if seen.locked and not any(one.text("audit_enabled") == str(kernel.IMMUTABLE) for one in records):
+        return []
+    return list(gaps.unanswered(end.executions(RUNS), records, since, origin, lambda line: compiled(line) is not None))
 
 
 def _origin(seen: Seen, end: logs.End, recorded: bool) -> gaps.Origin:

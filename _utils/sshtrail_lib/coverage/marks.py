@@ -30,17 +30,19 @@ DELETED = " (deleted)"
 #: Programs that are many: which one, they are told by their name, or by their first argument.
 MANY = ("busybox", "toybox", "dropbearmulti")
 #: Lines of the log for which a host is looked at as a whole: auditing was switched off, a rule came or went, the count
-#: of lost records was set back, a login id was given up, or another was taken for it, a session of sshd's has none; or
-#: somebody else than auditd has opened a log to write in it, or changed whose it is (the ready group audit_config). An
-#: auditd with a name_format has the host's name before each.
+#: of lost records was set back, a login id was given up, or another was taken for it, a session of sshd's has none; who
+#: has logged in and is root has run auditctl, whose changes a rule can hide; or somebody else than auditd has opened a
+#: log to write in it, or changed whose it is (the ready group audit_config). An auditd with a name_format has the name
+#: of the host before each.
 INTERRUPTED = re.compile(
     rb"(?:node=[^ \n]+ )?type=(?:CONFIG_CHANGE [^\n]*(?:op=(?:add|remove)_rule|audit_enabled=0|lost=0 old=[1-9])"
     rb"|LOGIN [^\n]* old-auid=(?!4294967295 )[0-9]+ auid="
     rb"|USER_START [^\n]* auid=4294967295 [^\n]*exe=\"(?:[^\"\n]*/sshd|\?\" [^\n]*terminal=ssh )"
+    rb"|SYSCALL [^\n]* auid=(?!4294967295 )[^\n]* euid=0 [^\n]* exe=\"(?:/usr)?/s?bin/auditctl\" "
     rb"|SYSCALL (?![^\n]* exe=\"/usr/sbin/auditd\")[^\n]* key=\"audit_logs\")"
 )
 #: What such a line has: the pattern alone would take ten times as long to go through a log.
-INTERRUPTS = (b"type=CONFIG_CHANGE ", b"type=LOGIN ", b"type=USER_START ", b' key="audit_logs"')
+INTERRUPTS = (b"type=CONFIG_CHANGE ", b"type=LOGIN ", b"type=USER_START ", b' key="audit_logs"', b'/auditctl" ')
 
 
 def cut(before: Sequence[typing.Any], now: Sequence[typing.Any]) -> bool:

@@ -341,6 +341,59 @@ def test_a_list_on_which_the_policy_allows_rules(somebody, own, program, words, 
     assert list(gaps.find(records, 10.0, (), {5}, origin))
 
 
+def ran(words, when=20.0, **more):
+    return gaps.Ran(7, when, "7", "1001", "3", "0", AUDITCTL, tuple(words.split()))._replace(**more)
+
+
+EXCLUDES, SET = (
+    "auditctl -a always,exclude -F msgtype=CONFIG_CHANGE",
+    (20.1, OFF.replace("audit_enabled=0", "backlog=8")),
+)
+
+
+@pytest.mark.parametrize(
+    "one,records,told",
+    [
+        (ran("auditctl -R /run/f1"), [], True),
+        (ran(EXCLUDES), [], True),
+        (ran("auditctl -e 0"), [], True),
+        (ran("auditctl -ie0"), [], True),
+        (ran("auditctl -D"), [], True),
+        (ran("auditctl -R /run/f1"), [SET], False),
+        (ran("auditctl -R /run/f1", pid="9"), [SET], True),
+        (ran("auditctl -R /run/f1", when=9.0), [], False),
+        # Who asks changes nothing, nor does who may not, or has no login; of a mistake nothing comes to the kernel.
+        (ran("auditctl -l"), [], False),
+        (ran("auditctl -s"), [], False),
+        (ran("auditctl -D -k nobody"), [], False),
+        (ran("auditctl -a always,exit -F nonsense=1"), [], False),
+        (ran(EXCLUDES, euid="1001"), [], False),
+        (ran(EXCLUDES, auid=str(UNSET)), [], False),
+        (ran(EXCLUDES, program=LOADER), [], False),
+    ],
+)
+def test_an_auditctl_of_which_no_change_is_recorded(one, records, told):
+    known = list(audit_log.records(lines(*records)))
+    origin = gaps.Origin(actor=lambda _: ("7", AUDITCTL))
+    found = [gap.told for gap in gaps.unanswered([one], known, 10.0, origin, lambda line: "nonsense" not in line)]
+    assert ["login id 1001 ran auditctl" in gap and "00:00:20" in gap for gap in found] == [True] * told
+    # A kernel that does not tell which process it was.
+    other = gaps.Origin(lambda _: None)
+    assert bool(list(gaps.unanswered([one], known, 10.0, other, lambda _: True))) == (told and not records) or not told
+
+
+def test_an_auditctl_of_somebodys_calls_for_a_look():
+    call = 'type=SYSCALL msg=audit(1.0:1): arch=c000003e syscall=59 auid={} uid=0 euid={} comm="x" exe="{}" key="k"\n'
+    for auid, euid, program, looks in (
+        ("1001", "0", AUDITCTL, True),
+        ("1001", "0", "/sbin/auditctl", True),
+        ("1001", "1001", AUDITCTL, False),
+        (UNSET, "0", AUDITCTL, False),
+        ("1001", "0", "/run/auditctl", False),
+    ):
+        assert interrupted(call.format(auid, euid, program).encode()) == looks
+
+
 def test_a_login_calls_for_no_look():
     assert not interrupted(b"\n".join(lines((20, LOGIN.format(77, UNSET, 1001)))) + b"\n")
     assert not interrupted(b"type=USER msg=audit(1.0:1): text='type=CONFIG_CHANGE op=add_rule'\n")

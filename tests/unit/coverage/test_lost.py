@@ -353,6 +353,10 @@ def came_and_went(program, *words, changes=4):
             "a rule that may hide stood on",
         ),
         (came_and_went(AUDITCTL, "auditctl", "-R", "/run/f1"), "a rule of a file, which may hide, stood on the list"),
+        (
+            EXEC.format(1, 50, 77, AUDITCTL, execve("auditctl", "-R", "/run/f1")),
+            "login id 0 ran auditctl -R /run/f1 at",
+        ),
         (EXEC.format(1, 50, 77, AUDITCTL, execve("auditctl", "-s")), ""),
     ],
 )
@@ -366,6 +370,13 @@ def test_what_salt_changed_itself(looks, monkeypatch):
     grow(looks.log, came_and_went("/usr/bin/python3.11", "salt-call"))
     seen = lost.Seen
     monkeypatch.setattr(lost, "Seen", lambda *known: seen(*known, ((77, 1300.1, 1300.3),)))
+    assert looks() == ""
+
+
+def test_a_locked_kernel_answers_nobody(looks, monkeypatch):
+    seen = lost.Seen
+    monkeypatch.setattr(lost, "Seen", lambda *known: seen(*known, (), True))
+    grow(looks.log, EXEC.format(1, 50, 77, AUDITCTL, execve("auditctl", "-R", "/etc/audit/audit.rules")))
     assert looks() == ""
 
 
