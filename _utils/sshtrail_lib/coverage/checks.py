@@ -321,7 +321,7 @@ CHECKS = {
     "login-unmatched": Check(
         True,
         "each login that sshd accepted is in the audit log",
-        "sshd accepted logins that the audit log knows nothing of",
+        "sshd accepted logins that the audit log knows nothing of, or by no login id",
         "See which station loses them: sshtrail.prove.",
     ),
     "accepted-unmatched": Check(
