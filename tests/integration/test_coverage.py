@@ -660,16 +660,16 @@ MOMENTS = {
     "by another program": (
         f"cp /sbin/auditctl /run/loader; echo -A {NOTHING} >/run/f1; echo -d {NOTHING} >/run/f2; "
         "/run/loader -R /run/f1; /bin/echo marked-moment; /run/loader -R /run/f2",
-        "a rule that may hide stood on the list exit for 0 s",
+        "a rule that may hide stood on the list exit for",
     ),
     "with a key that comes again": (
         f"auditctl -A {NOTHING} -k k; /bin/echo marked-moment; auditctl -d {NOTHING} -k k; "
         f"auditctl -a {HARMLESS}; auditctl -d {HARMLESS}",
-        "a rule that hides stood on the list exit for 0 s",
+        "a rule that hides stood on the list exit for",
     ),
     "by a title that is cut off": (
         f"{'/.' * 70}/usr/sbin/auditctl -A {NOTHING}; /bin/echo marked-moment; auditctl -d {NOTHING}",
-        "a rule that hides stood on the list exit for 0 s",
+        "a rule that hides stood on the list exit for",
     ),
     "behind a rule that hides all changes": (
         f"printf '%s\\n' '-a {CHANGES}' '-e 0' '-d {CHANGES}' >/run/f1; "
@@ -691,7 +691,7 @@ def test_rules_that_are_gone_for_a_moment_by_a_program_without_a_login(host):
     host.call("sshtrail.coverage", "fresh=True")
     forget(host)
     host.sh("cp /sbin/auditctl /run/loader; /run/loader -D; sleep 1; /run/loader -R /etc/audit/audit.rules")
-    assert "a rule with the key ssh_commands was gone for 1 s" in lost(host)
+    assert "a rule with the key ssh_commands was gone for" in lost(host)
     assert host.open_ways("fresh=True") == {}
 
 
