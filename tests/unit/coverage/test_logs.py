@@ -204,3 +204,24 @@ def test_the_two_logs_of_a_debian_know_of_the_same_logins(name, tmp_path):
     silent = both._replace(accepted=[one for one in both.accepted if one.pid != last.pid])
     [found] = [one for one in logins.judge(silent, {}) if one.holds is False]
     assert (found.check, found.evidence) == ("accepted-unmatched", f"{last.user} (pid {last.pid})")
+
+
+BEGAN = (
+    "node=h type=SYSCALL msg=audit(1300.{0}00:{0}): syscall=59 pid={1} auid=0 euid=0 ses=3 "
+    'exe="/usr/sbin/auditctl" key="k"\n'
+)
+EXECVE = "node=h type=EXECVE msg=audit(1300.{0}00:{0}): argc=2 a0={1} a1={2}\n"
+
+
+@pytest.mark.parametrize("few", [0, 16])
+def test_which_programs_were_begun(tmp_path, monkeypatch, few):
+    monkeypatch.setattr(logs, "FEW", few)
+    log = tmp_path / "audit.log"
+    with_a_space = BEGAN.format(1, 77) + EXECVE.format(1, '"auditctl"', "2D5220782079")
+    others = BEGAN.format(2, 77) + EXECVE.format(4, '"sh"', '"/auditctl"')
+    log.write_text(with_a_space + others + BEGAN.format(3, 7) + EXECVE.format(3, '"auditctl"', '"-s"'))
+    end = logs.End(str(log), 0.0)
+    first, last = end.executions(b'/auditctl" ')
+    assert first == logs.Ran(1, 1300.1, "77", "0", "3", "0", "/usr/sbin/auditctl", ("auditctl", "-R x y"))
+    assert last.words == ("auditctl", "-s") and end.executions(b" pid=7 ") == [last]
+    assert end.executions(b" pid=8 ") == []
