@@ -16,7 +16,8 @@ from collections.abc import Iterator, Sequence
 from salt.exceptions import CommandExecutionError
 
 from sshtrail_lib.base import directory, files
-from sshtrail_lib.sshd import guard, pubkeys
+from sshtrail_lib.sshd import pubkeys
+from sshtrail_lib.sshd.known import Accounts
 
 #: shadow(5).
 SHADOW = "/etc/shadow"
@@ -190,7 +191,7 @@ def hashes() -> dict[str, str]:
     return {}
 
 
-def known() -> guard.Accounts:
+def known() -> Accounts:
     """Return what the guard must know of this host's accounts."""
     found, read = functools.cache(hashes), functools.cache(lambda account, words: keys(account, words))
 
@@ -198,7 +199,7 @@ def known() -> guard.Accounts:
         return found().get(account, "").startswith(marks)
 
     # platform.c: with PAM alone sshd lets in whose password is locked. No password is a hash of either mark.
-    return guard.Accounts(
+    return Accounts(
         with_shell(),
         has_key,
         is_root,

@@ -3,28 +3,26 @@ Whether a change of sshd's configuration would lock the administrator out, and w
 
 What counts is a way in that is there before the change and is not there after it; an account that could not log
 in before is no reason to refuse. A way in may be there for some addresses only: the last one counts. What must be known
-of accounts is handed in (:class:`Accounts`).
+of accounts is handed in (:class:`~sshtrail_lib.sshd.known.Accounts`).
 """
 
 from __future__ import annotations
 
 import itertools
-import math
 import re
 import typing
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from salt.exceptions import CommandExecutionError
 
-from sshtrail_lib.sshd import effective, language, match, places
+from sshtrail_lib.sshd import commands, effective, language, match, methods, places
 from sshtrail_lib.sshd.daemon import Names
 from sshtrail_lib.sshd.include import Tree
+from sshtrail_lib.sshd.known import Accounts, Obstacle, Values
 from sshtrail_lib.sshd.match import Connection
 from sshtrail_lib.sshd.plan import Plan
-from sshtrail_lib.sshd.pubkeys import Key, admits, signs
+from sshtrail_lib.sshd.pubkeys import Key, signs
 
-#: What sshd does for an account: ``{keyword: value}``.
-_Values = Mapping[str, typing.Any]
 #: What bears on who can log in; a change of anything else takes nobody's way.
 _BEARING = frozenset(
     ["DenyUsers", "AllowUsers", "DenyGroups", "AllowGroups", "PermitRootLogin", "RefuseConnection", "UsePAM", "UseDNS"]
@@ -39,99 +37,6 @@ _BEARING = frozenset(
 
 class LockOutError(CommandExecutionError):
     """The change would lock the administrator out; nothing was written."""
-
-
-class Obstacle(typing.NamedTuple):
-    """
-    What keeps an account out: the keywords (str, with spaces between) that can do it, why (str), and on which way in
-    (Connection).
-    """
-
-    keyword: str
-    reason: str
-    connection: Connection = Connection()
-
-
-def _is_root(account: str) -> bool:
-    return account == "root"
-
-
-def _so(_told: str) -> bool:
-    return True
-
-
-def _not_so(_told: str) -> bool:
-    return False
-
-
-def _no_keys(_account: str, _words: list[str]) -> Sequence[Key]:
-    return ()
-
-
-def _any_authority(_path: str) -> Sequence[Key]:
-    return [Key(authority=True)]
-
-
-def _none_revoked(_path: str) -> Collection[str]:
-    return ()
-
-
-def _no_cage(_account: str, _path: str) -> str | None:
-    return None
-
-
-def _some_key(_path: str) -> Key | None:
-    return Key()
-
-
-def _has_principals(_account: str, _path: str) -> bool:
-    return True
-
-
-class Accounts(typing.NamedTuple):
-    """
-    What the guard must know of the host's accounts.
-
-    with_shell
-        The names of those with a shell, root first (sequence of str).
-    has_key
-        Called with an account's name (str) and the words of AuthorizedKeysFile (list of str); returns whether one of
-        these files holds something for it (bool).
-    is_root
-        Called with an account's name (str); returns whether it is root, under whatever name (bool).
-    has_password
-        The same; returns whether it has a password, as far as the host knows (bool).
-    is_locked
-        The same; returns whether sshd lets it in with PAM only, if at all (bool).
-    is_file
-        Called with a path (str); returns whether there is such a file (bool).
-    keys
-        Called as ``has_key``; returns what is known of the keys in these files (sequence of Key), nothing for unknown.
-    authorities
-        Called with a path (str); returns the keys (sequence of Key) of a file of TrustedUserCAKeys.
-    revoked
-        Called with a path (str); returns what is known of the keys in a file of RevokedKeys (collection of str: blobs).
-    cage
-        Called with an account's name and the word of ChrootDirectory (str); returns why it gets no shell there (str),
-        None where it gets one.
-    host_key
-        Called with a path (str); returns the host's Key there, None without any.
-    has_principals
-        Called with an account's name and the word of AuthorizedPrincipalsFile (str); returns whether it has it (bool).
-    """
-
-    with_shell: Sequence[str]
-    has_key: Callable[[str, list[str]], bool]
-    is_root: Callable[[str], bool] = _is_root
-    has_password: Callable[[str], bool] = _so
-    is_locked: Callable[[str], bool] = _not_so
-    is_file: Callable[[str], bool] = _so
-    keys: Callable[[str, list[str]], Sequence[Key]] = _no_keys
-    authorities: Callable[[str], Sequence[Key]] = _any_authority
-    revoked: Callable[[str], Collection[str]] = _none_revoked
-    cage: Callable[[str, str], str | None] = _no_cage
-    host_key: Callable[[str], Key | None] = _some_key
-    has_principals: Callable[[str, str], bool] = _has_principals
 
 
 def judge(done: Plan, accounts: Accounts, admins: Sequence[str] = ()) -> None:
@@ -149,10 +54,10 @@ def judge(done: Plan, accounts: Accounts, admins: Sequence[str] = ()) -> None:
         named = places.named((done.tree, done.after))
         accounts = accounts if done.tree.daemon.release >= _PATTERNS_SINCE else _literal(accounts)
         # Another source than the host's own can have a password for who has none here: then it may be the last way.
-        for account, who in itertools.product(admins, (accounts._replace(has_password=_so), accounts)):
+        for account, who in itertools.product(admins, (accounts.with_passwords(), accounts)):
             if (obstacle := _Ways(done, who, named).lost(account)) and obstacle is not _NEVER:
                 raise LockOutError(f"This would lock out {account}: {_told(done, obstacle)}")
-        _judge_everybody(done, accounts._replace(has_password=_so), named)
+        _judge_everybody(done, accounts.with_passwords(), named)
     _judge_endpoints(done)
     _judge_host_keys(done, accounts)
 
@@ -219,7 +124,7 @@ def _judge_everybody(done: Plan, accounts: Accounts, named: places.Named) -> Non
     if any(_keyed(done.tree, accounts)) and len(accounts.with_shell) <= _FEW:
         _judge_all(_Ways(done, accounts, named))
     # Where no file holds a key, they come from elsewhere, or are still to come.
-    _judge_all(_Ways(done, accounts._replace(has_key=_has_file, keys=_no_keys), named))
+    _judge_all(_Ways(done, accounts.with_keys(), named))
 
 
 def _judge_all(ways: _Ways) -> None:
@@ -239,7 +144,7 @@ def _judge_all(ways: _Ways) -> None:
 def _keyed(tree: Tree, accounts: Accounts) -> Iterator[str]:
     """Yield the accounts that have a key in a file, or by what sshd is told to ask."""
     values = {name: one.value for name, one in effective.effective(tree, Connection()).items()}
-    yield from (name for name in accounts.with_shell if _found_keys(values, name, accounts))
+    yield from (name for name in accounts.with_shell if methods.found_keys(values, name, accounts))
 
 
 def _judge_endpoints(done: Plan) -> None:
@@ -268,7 +173,7 @@ def _presented(tree: Tree, accounts: Accounts) -> list[Key]:
     """Return the host's keys that sshd presents."""
     values = {name: one.value for name, one in effective.effective(tree).items()}
     found = [accounts.host_key(path) for path in values.get("HostKey") or ()]
-    size = _number(values.get("RequiredRSASize"))
+    size = methods.number(values.get("RequiredRSASize"))
     return [one for one in found if one and signs(one, values.get("HostKeyAlgorithms") or "", size)]
 
 
@@ -322,12 +227,12 @@ def _obstacle(tree: Tree, connection: Connection, accounts: Accounts) -> Obstacl
         or _user_lists(values, connection, tree.daemon.names)
         or _group_lists(values, account, tree.daemon.names.groups(account))
         or (_root(values, account) if root else None)
-        or _methods(values, account, root, accounts)
-        or _session(values, account, accounts)
+        or methods.methods(values, account, root, accounts)
+        or commands.session(values, account, accounts)
     )
 
 
-def _refused(values: _Values) -> Obstacle | None:
+def _refused(values: Values) -> Obstacle | None:
     if values.get("RefuseConnection") == "yes":
         return Obstacle("RefuseConnection", "RefuseConnection refuses every connection")
     # The first question of most clients is which methods there are, and that is a try.
@@ -338,13 +243,13 @@ def _refused(values: _Values) -> Obstacle | None:
 _NOBODY_AT_0 = ("MaxSessions", "MaxAuthTries", "PerSourceMaxStartups")
 
 
-def _locked(values: _Values, account: str, accounts: Accounts) -> Obstacle | None:
+def _locked(values: Values, account: str, accounts: Accounts) -> Obstacle | None:
     if values.get("UsePAM", "no") == "yes" or not accounts.is_locked(account):
         return None
     return Obstacle("UsePAM", f"the password of {account} is locked, and without PAM sshd lets no such account in")
 
 
-def _user_lists(values: _Values, connection: Connection, names: Names) -> Obstacle | None:
+def _user_lists(values: Values, connection: Connection, names: Names) -> Obstacle | None:
     account, allowed = connection.user, values.get("AllowUsers") or ()
     for pattern in values.get("DenyUsers") or ():
         if _is_user(connection, pattern, names):
@@ -371,7 +276,7 @@ def _commas(patterns: Sequence[str], name: str) -> str:
     return f": sshd takes {listed!r} for one name, for only spaces separate names here" if listed else ""
 
 
-def _group_lists(values: _Values, account: str, groups: Sequence[str]) -> Obstacle | None:
+def _group_lists(values: Values, account: str, groups: Sequence[str]) -> Obstacle | None:
     denied, allowed = values.get("DenyGroups") or (), values.get("AllowGroups") or ()
     for pattern in denied:
         if any(match.fits(group, pattern) for group in groups):
@@ -382,119 +287,7 @@ def _group_lists(values: _Values, account: str, groups: Sequence[str]) -> Obstac
     return None
 
 
-def _root(values: _Values, account: str) -> Obstacle | None:
+def _root(values: Values, account: str) -> Obstacle | None:
     if values.get("PermitRootLogin") in ("no", "forced-commands-only"):
         return Obstacle("PermitRootLogin", f"PermitRootLogin {values['PermitRootLogin']} keeps {account} out")
     return None
-
-
-#: Programs that end at once, or do nothing that an administrator could use.
-_NO_SHELL = frozenset(["false", "true", "nologin", "exit", "logout", "echo", "printf", "sleep", "cat", ":"])
-_SFTP = re.compile(r"internal-sftp\b|sftp-server$")
-
-
-def _session(values: _Values, account: str, accounts: Accounts) -> Obstacle | None:
-    """Return what keeps ``account`` from a shell once it is in."""
-    command, directory = (values.get(name) or "none" for name in ("ForceCommand", "ChrootDirectory"))
-    if command.lower() != "none" and not _leads_on(command, directory, accounts):
-        return Obstacle("ForceCommand", f"with ForceCommand {command!r} {account} gets no shell")
-    told = accounts.cage(account, directory) if directory.lower() != "none" else None
-    return Obstacle("ChrootDirectory", f"ChrootDirectory {directory} keeps {account} out: {told}") if told else None
-
-
-def _leads_on(command: str, directory: str, accounts: Accounts) -> bool:
-    """Whether a ForceCommand can lead to a shell: most of them are there to note what was asked for, and to do it."""
-    words = [word for word in command.split() if word != "exec" and not re.match(r"[A-Za-z_]\w*=", word)]
-    program = words[0].strip("\"';") if words else ""
-    name = program.rpartition("/")[2]
-    if name in _NO_SHELL or _SFTP.match(name):
-        # What follows may do more: echo welcome; exec "$SHELL".
-        return bool(re.search(r"[;&|\n]", command))
-    plain = re.fullmatch(r"/[\w./+@-]+", program)
-    return not plain or directory.lower() != "none" or accounts.is_file(program)
-
-
-_KEYWORD_OF = {
-    "publickey": "PubkeyAuthentication",
-    "password": "PasswordAuthentication",
-    "keyboard-interactive": "KbdInteractiveAuthentication",
-    "hostbased": "HostbasedAuthentication",
-    "gssapi-with-mic": "GSSAPIAuthentication",
-}
-
-
-def _methods(values: _Values, account: str, root: bool, accounts: Accounts) -> Obstacle | None:
-    ways = {method for method, keyword in _KEYWORD_OF.items() if values.get(keyword) == "yes"}
-    if root and values.get("PermitRootLogin") in ("prohibit-password", "without-password"):
-        ways -= {"password", "keyboard-interactive"}
-    # Keyboard-interactive is PAM's; without PAM it has nothing to ask.
-    ways -= {"keyboard-interactive"} if values.get("UsePAM", "no") != "yes" else set()
-    ways -= set() if accounts.has_password(account) else {"password"}
-    ways -= set() if (keys := _found_keys(values, account, accounts)) else {"publickey"}
-    lists = values.get("AuthenticationMethods") or "any"
-    if lists != "any":
-        # The one device that there is; sshd takes any name, and waits for it in vain.
-        named = {*ways, *(f"{one}:pam" for one in ways & {"keyboard-interactive"})}
-        # Each publickey takes another key.
-        each = (one.split(",") for one in lists.split(" "))
-        enough = any(named.issuperset(one) and one.count("publickey") <= keys for one in each)
-        reason = f"no list of AuthenticationMethods lets {account} in"
-        return None if enough else Obstacle(f"AuthenticationMethods {_METHODS}", reason)
-    return None if ways else Obstacle(_METHODS, f"neither a password nor a key would let {account} in")
-
-
-#: What can take a method.
-_METHODS = (
-    "PasswordAuthentication PubkeyAuthentication KbdInteractiveAuthentication ChallengeResponseAuthentication "
-    "PermitRootLogin UsePAM AuthorizedKeysFile AuthorizedKeysCommand TrustedUserCAKeys RevokedKeys "
-    "PubkeyAcceptedAlgorithms PubkeyAcceptedKeyTypes RequiredRSASize CASignatureAlgorithms StrictModes "
-    "AuthorizedPrincipalsFile AuthorizedPrincipalsCommand"
-)
-
-
-def _has_file(_account: str, words: list[str]) -> bool:
-    """Whether there can be keys at all, where it is no matter who has any."""
-    return words != ["none"]
-
-
-def _found_keys(values: _Values, account: str, accounts: Accounts) -> float:
-    """Return how many keys sshd would take of ``account``: any number by certificates or a source that it asks."""
-    told = values.get("RevokedKeys") or "none"
-    lists = [] if told.lower() == "none" else [told] if accounts.is_file(told) else told.split(" ")
-    if not all(map(accounts.is_file, lists)):  # without a list of those that are revoked it takes none
-        return 0
-    revoked = {blob for path in lists for blob in accounts.revoked(path)}
-    command = (values.get("AuthorizedKeysCommand") or "none").split(" ")[0]
-    if command != "none" and accounts.is_file(command):
-        return math.inf
-    own, signed = (
-        {one.blob for one in found(values, account, accounts) if one.blob not in revoked and _admitted(one, values)}
-        for found in (_own_keys, _authorities)
-    )
-    return math.inf if signed or not all(own) else len(own)
-
-
-def _own_keys(values: _Values, account: str, accounts: Accounts) -> Sequence[Key]:
-    words = (values.get("AuthorizedKeysFile") or "none").split(" ")
-    if not accounts.has_key(account, words):
-        return ()
-    found = accounts.keys(account, words) or [Key()]
-    return [one for one in found if one.safe or values.get("StrictModes", "yes") == "no"]
-
-
-def _authorities(values: _Values, account: str, accounts: Accounts) -> Sequence[Key]:
-    path, principals = (values.get(name) or "none" for name in ("TrustedUserCAKeys", "AuthorizedPrincipalsFile"))
-    told = principals == "none" or (values.get("AuthorizedPrincipalsCommand") or "none") != "none"
-    # Without the file that says whose certificates an account takes, it takes nobody's.
-    return (
-        accounts.authorities(path) if path != "none" and (told or accounts.has_principals(account, principals)) else ()
-    )
-
-
-def _admitted(key: Key, values: _Values) -> bool:
-    accepted = values.get("PubkeyAcceptedAlgorithms") or values.get("PubkeyAcceptedKeyTypes") or ""
-    return admits(key, accepted, values.get("CASignatureAlgorithms") or "", _number(values.get("RequiredRSASize")))
-
-
-def _number(value: typing.Any) -> int:
-    return int(value) if str(value).isdecimal() else 0
