@@ -307,7 +307,7 @@ def _decide(result: dict[str, Effective], tree: Tree, name: str, first: list[Set
     try:
         lines = _spell(keyword, deciding, first, second, tree.daemon)
     except BadValue as exc:
-        raise ConfigError(str(problem(deciding[-1].file, deciding[-1].line, f"{name} {exc}"))) from exc
+        raise _refusal(deciding[-1], f"{name} {exc}") from exc
     except OnlySshdKnows:
         lines = [" ".join(setting.line.arguments.words) for setting in deciding]
     shadowed = tuple(setting for setting in [*first, *second] if setting not in deciding)
@@ -391,12 +391,21 @@ def _endpoints(result: dict[str, Effective], tree: Tree) -> None:
     family = result["AddressFamily"].value if "AddressFamily" in result else "any"
     listen = result.get("ListenAddress", Effective(None))
     names = tree.daemon.names
-    try:
-        addresses = [network.listen_address(setting.line.arguments, names) for setting in listen.deciding]
-        value = network.endpoints(addresses, ports, family, names)
-    except BadValue as exc:
-        raise ConfigError(f"{tree.path}: ListenAddress {exc}") from exc
-    result["ListenAddress"] = listen._replace(value=value)
+    addresses = [network.listen_address(setting.line.arguments, names) for setting in listen.deciding]
+    for setting, address in zip(listen.deciding, addresses, strict=True):
+        try:
+            network.endpoints([address], ports, family, names)
+        except BadValue as exc:
+            raise _refusal(setting, f"ListenAddress {exc}") from exc
+    result["ListenAddress"] = listen._replace(value=network.endpoints(addresses, ports, family, names))
+
+
+def _refusal(setting: Setting, reason: str) -> ConfigError:
+    """Return what to raise for the line of a ``setting`` that sshd refuses together with others."""
+    found = problem(setting.file, setting.line, reason)
+    exc = ConfigError(str(found))
+    exc.problem = found
+    return exc
 
 
 def problems(tree: Tree) -> list[Problem]:
@@ -411,7 +420,7 @@ def _contradictions(tree: Tree) -> list[Problem]:
     try:
         found = effective(tree)
     except ConfigError as exc:
-        return [Problem(tree.path, 0, 0, "", exc.message)]
+        return [exc.problem or Problem(tree.path, 0, 0, "", exc.message)]
     return [*_without_user(found), *_unsatisfiable(found)]
 
 

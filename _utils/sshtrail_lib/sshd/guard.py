@@ -20,7 +20,7 @@ from sshtrail_lib.sshd.daemon import Names
 from sshtrail_lib.sshd.include import Tree
 from sshtrail_lib.sshd.known import Accounts, Obstacle, Values
 from sshtrail_lib.sshd.match import Connection
-from sshtrail_lib.sshd.plan import Plan
+from sshtrail_lib.sshd.plan import Plan, place
 from sshtrail_lib.sshd.pubkeys import Key, signs
 
 #: What bears on who can log in; a change of anything else takes nobody's way.
@@ -211,8 +211,10 @@ def _line(done: Plan, connection: Connection, keyword: str) -> str:
     if not found or not found.deciding:
         return f" ({keyword} would be sshd's default)"
     setting = found.deciding[0]
-    text = language.decode(setting.line.raw).strip()
-    return f" ({setting.file}:{setting.line.number}: {text})"
+    where = place(done.tree, done.after, setting.file, setting.line.number)
+    # A line that is there already has a number, one that is not is shown.
+    text = "" if ", new line " in where else f": {language.decode(setting.line.raw).strip()}"
+    return f" ({where}{text})"
 
 
 def _obstacle(tree: Tree, connection: Connection, accounts: Accounts) -> Obstacle | None:

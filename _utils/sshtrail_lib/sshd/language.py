@@ -28,6 +28,7 @@ class ConfigError(CommandExecutionError):
     """sshd would refuse this configuration; the message names file, line and column in ``tree`` (Tree), if known."""
 
     tree: typing.Any = None
+    problem: Problem | None = None
 
 
 class Problem(typing.NamedTuple):

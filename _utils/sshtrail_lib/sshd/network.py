@@ -160,7 +160,7 @@ def endpoints(listens: Sequence[Address], ports: Sequence[int], family: str, nam
     names
         What the host makes of names (Names).
 
-    Raises BadValue for a host name that cannot be resolved.
+    Raises BadValue for a host name that cannot be resolved, or is of the other family.
     """
     printed: dict[str, list[str]] = {}
     for address in listens or [Address("", None)]:
@@ -175,5 +175,8 @@ def endpoints(listens: Sequence[Address], ports: Sequence[int], family: str, nam
 def _resolved(host: str, number: int, family: str, names: Names) -> list[str]:
     found = names.addresses(host, family)
     if not found:
+        other = names.addresses(host, "any") if family != "any" else []
+        if other:
+            raise BadValue(f"names an address that is not of AddressFamily {family}: {host!r}")
         raise BadValue(f"names a host that cannot be resolved: {host!r}")
     return [f"[{address}]:{number}" if ":" in address else f"{address}:{number}" for address in found]

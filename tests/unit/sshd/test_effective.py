@@ -66,6 +66,13 @@ def test_a_problem_says_where():
     assert str(problem) == "/t/main:2:3: OpenSSH 9.2 does not know the keyword 'LogLvel'; did you mean LogLevel?"
 
 
+def test_an_address_of_the_other_family_is_told_with_its_line():
+    text = b"Port 22\nListenAddress 127.0.0.1\nListenAddress ::1\nAddressFamily inet\n"
+    (problem,) = effective.problems(loaded(golden("9.2"), {"/t/main": text}, "/t/main"))
+    assert (problem.line, problem.text) == (3, "ListenAddress ::1")
+    assert "ListenAddress names an address that is not of AddressFamily inet: '::1'" in problem.reason
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -19,7 +19,7 @@ def judge(config, admins=(), before=OPEN, match=None, who=None):
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ({"PermitRootLogin": "no"}, "PermitRootLogin no keeps root out .*:1: PermitRootLogin no"),
+        ({"PermitRootLogin": "no"}, "PermitRootLogin no keeps root out .*_config, new line .PermitRootLogin no"),
         ({"AllowUsers": ["r?ot2"]}, "AllowUsers does not hold root"),
         ({"DenyUsers": ["!x", "r*"]}, "DenyUsers holds root"),
         ({"AllowUsers": "root,cloudsdk"}, "AllowUsers does not hold root: sshd takes 'root,cloudsdk' for one name"),
@@ -31,7 +31,7 @@ def judge(config, admins=(), before=OPEN, match=None, who=None):
         ({"AllowUsers": ["root@127.0.0.1"]}, "AllowUsers does not hold root"),
         ({"AllowUsers": ["root@2001:db8::/32"]}, "AllowUsers does not hold root"),
         ({"AllowUsers": ["root@gate.example.com"]}, "AllowUsers does not hold root"),
-        ({"DenyUsers": ["root@*"]}, "DenyUsers holds root .*:3: DenyUsers root@"),
+        ({"DenyUsers": ["root@*"]}, "DenyUsers holds root .*_config, new line .DenyUsers root@"),
         ({"DenyUsers": ["*@*"]}, "DenyUsers holds root"),
         ({"DenyUsers": ["?oot@0.0.0.0/0,::/0"]}, "DenyUsers holds root"),
         ({"DenyUsers": ["root@0.0.0.0/0"]}, "DenyUsers holds root"),
@@ -42,9 +42,12 @@ def judge(config, admins=(), before=OPEN, match=None, who=None):
         ({"AllowGroups": ["wheel2"]}, "AllowGroups holds no group of root"),
         ({"ListenAddress": ["127.0.0.1"]}, "no longer listen where it does now"),
         ({"Port": [2222]}, "no longer listen where it does now"),
-        ({"MaxSessions": 0}, "MaxSessions 0 lets nobody in .*:3: MaxSessions 0"),
+        ({"MaxSessions": 0}, "MaxSessions 0 lets nobody in .*_config, new line .MaxSessions 0"),
         ({"MaxAuthTries": 0}, "MaxAuthTries 0 lets nobody in"),
-        ({"PerSourceMaxStartups": 0}, "PerSourceMaxStartups 0 lets nobody in .*:3: PerSourceMaxStartups 0"),
+        (
+            {"PerSourceMaxStartups": 0},
+            "PerSourceMaxStartups 0 lets nobody in .*_config, new line .PerSourceMaxStartups 0",
+        ),
         ({"AuthenticationMethods": ["publickey:x"]}, "no list of AuthenticationMethods lets root in"),
         ({"AuthenticationMethods": ["keyboard-interactive:bsdauth"]}, "no list of AuthenticationMethods lets root in"),
     ],
@@ -77,7 +80,7 @@ BARS = [
 @pytest.mark.parametrize("criteria", EVERYBODY)
 @pytest.mark.parametrize(("name", "value"), BARS)
 def test_a_match_block_can_do_it_too(criteria, name, value):
-    with pytest.raises(guard.LockOutError, match=rf"\(/t/sshd_config:\d+: {name} "):
+    with pytest.raises(guard.LockOutError, match=rf"\(/t/sshd_config, new line '{name} "):
         judge({name: value}, ["root"], match=criteria)
 
 
@@ -127,8 +130,19 @@ NO_PASSWORD = "PermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAut
 )
 def test_the_line_that_does_it_is_named(before, config, line):
     who = guard.Accounts(["root"], lambda _account, words: ".ssh/authorized_keys" in words)
-    with pytest.raises(guard.LockOutError, match=rf"lock out root: .*: {line}"):
+    with pytest.raises(guard.LockOutError, match=rf"lock out root: .*, new line .{line}"):
         judge(config, ["root"], before, who=who)
+
+
+def test_a_line_is_named_as_it_stands_now():
+    """What is there keeps its number, whatever comes before it; what would be new has none yet."""
+    text = "UsePAM yes\nMatch User root\nPermitRootLogin yes\nMatch Host *\nPermitRootLogin no\n"
+    tree = loaded(DAEMON, {MAIN: text.encode()}, MAIN)
+    asked = [("LogLevel", "VERBOSE", None), ("MaxSessions", "3", None), ("X11Forwarding", "yes", None), ("PermitRootLogin", None, "User root")]
+    done = plan.plan(tree, [wish.wish(name, value, DAEMON, match) for name, value, match in asked])
+    assert done.files[MAIN].splitlines().index(b"PermitRootLogin no") == 5
+    with pytest.raises(guard.LockOutError, match=r"keeps root out \(/t/sshd_config:5: PermitRootLogin no\); force"):
+        guard.judge(done, KEYED, ["root"])
 
 
 def test_without_any_file_for_keys_nobody_comes_in_by_one():
@@ -218,12 +232,12 @@ KEYS_ONLY = "PermitRootLogin yes\nUsePAM yes\nKbdInteractiveAuthentication no\n"
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ({"UsePAM": "no"}, "password of root is locked, and without PAM sshd lets .*:2: UsePAM no"),
+        ({"UsePAM": "no"}, "password of root is locked, and without PAM sshd lets .*, new line .UsePAM no"),
         ({"UsePAM": None}, "password of root is locked, and without PAM sshd lets .* would be sshd's default"),
-        ({"PubkeyAuthentication": "no"}, "neither a password nor a key .* PubkeyAuthentication no"),
-        ({"AuthorizedKeysFile": ["/etc/keys/%u"]}, "neither a password nor a key .* AuthorizedKeysFile /etc/keys/%u"),
+        ({"PubkeyAuthentication": "no"}, "neither a password nor a key .*PubkeyAuthentication no"),
+        ({"AuthorizedKeysFile": ["/etc/keys/%u"]}, "neither a password nor a key .*AuthorizedKeysFile /etc/keys/%u"),
         ({"AuthenticationMethods": ["password"]}, "no list of AuthenticationMethods lets root in"),
-        ({"RevokedKeys": "/none"}, "neither a password nor a key .* RevokedKeys /none"),
+        ({"RevokedKeys": "/none"}, "neither a password nor a key .*RevokedKeys /none"),
     ],
 )
 def test_the_key_of_an_account_without_a_password_is_its_last_way(config, words):
@@ -409,7 +423,7 @@ def test_who_has_keys_in_files_counts_where_anybody_has():
     )
     before = ONLY_KEYS + "AuthorizedKeysFile .ssh/authorized_keys\n"
     with pytest.raises(
-        guard.LockOutError, match="alice, the only account that can log in.* AuthorizedKeysFile /etc/none"
+        guard.LockOutError, match="alice, the only account that can log in.*AuthorizedKeysFile /etc/none"
     ):
         judge({"AuthorizedKeysFile": "/etc/none"}, before=before, who=who)
     with pytest.raises(guard.LockOutError, match="DenyUsers holds alice"):

@@ -53,6 +53,9 @@ def test_what_a_host_resolves_to_comes_from_who_calls():
     assert network.endpoints(parsed, [22], "any", names) == ["[fe80::1%any]:99", "192.0.2.4:99"]
     with pytest.raises(BadValue, match="cannot be resolved"):
         network.endpoints(parsed, [22], "any", Names())
+    six = Names(addresses=lambda host, family: [] if family == "inet" else [host])
+    with pytest.raises(BadValue, match="not of AddressFamily inet: '::1'"):
+        network.endpoints([network.listen_address(Arguments(("::1",)), six)], [22], "inet", six)
 
 
 def test_a_port_may_be_a_services_name():
