@@ -45,6 +45,7 @@ def host(separation):
         certify(base)
         (base / "print").write_text(f"#!/bin/sh\ncat {base}/rsa.pub\n")
         (base / "print").chmod(0o755)
+        (base / "page").write_text("<html><body>404 Not Found</body></html>\n")
         yield one
         one.stop()
 
@@ -58,7 +59,7 @@ def certify(base):
 
 def comes_in(host, *keys):
     """Tell whether root gets a shell with one of ``keys``."""
-    given = [word for key in keys for word in ("-i", host.base / key)]
+    given = [word for key in keys for word in ("-i", host.base / ("ed25519" if key in OPTIONS else key))]
     if "certificate.pub" in keys:
         given = ["-i", host.base / "ed25519", "-o", f"CertificateFile={host.base}/certificate.pub"]
     command = [*SSH, "-p", str(host.port), *given, "root@127.0.0.1", "echo $((41 + 1))"]
@@ -66,6 +67,13 @@ def comes_in(host, *keys):
     return done.stdout == "42\n"
 
 
+#: What stands before the ed25519 key, by what the key is called then.
+OPTIONS = {
+    "told": 'command="echo Please login as the user ubuntu;sleep 1;exit 142" ',
+    "expired": 'expiry-time="20200101" ',
+    "forced": 'command="sh -c \\"$SSH_ORIGINAL_COMMAND\\"" ',
+    "restricted": 'restrict,pty,from="127.0.0.0/8,::1",expiry-time="20991231" ',
+}
 #: What is asked, which keys root has, and lines that are there before.
 CASES = [
     ({"PubkeyAcceptedAlgorithms": "ecdsa-sha2-nistp256"}, "ed25519 rsa", ()),
@@ -108,6 +116,19 @@ CASES = [
         (),
     ),
     ({"AuthorizedKeysCommand": "@/none", "AuthorizedKeysCommandUser": "root", "AuthorizedKeysFile": "none"}, "rsa", ()),
+    ({"ForceCommand": 'echo "no shell"; exit 1'}, "ed25519", ()),
+    ({"ForceCommand": "/bin/echo 'maintenance; come back later'"}, "ed25519", ()),
+    ({"ForceCommand": "/bin/false || true"}, "ed25519", ()),
+    ({"ForceCommand": 'bash -c "exit 1"'}, "ed25519", ()),
+    ({"ForceCommand": "@/page"}, "ed25519", ()),
+    ({"ForceCommand": '[ "$SSH_CLIENT" ] || exit 1; eval "$SSH_ORIGINAL_COMMAND"'}, "ed25519", ()),
+    # Keys that open nothing, or not what somebody wants who logs in.
+    ({"RevokedKeys": "@/rsa.pub"}, "rsa told", ()),
+    ({"RevokedKeys": "@/rsa.pub"}, "rsa expired", ()),
+    ({"RevokedKeys": "@/rsa.pub"}, "rsa restricted", ()),
+    ({"PermitRootLogin": "forced-commands-only"}, "forced", ()),
+    ({"PermitRootLogin": "forced-commands-only"}, "rsa told", ()),
+    ({"AuthorizedKeysFile": "@/page"}, "ed25519", ()),
     ({"PermitTTY": "no", "PermitOpen": "none", "X11Forwarding": "no"}, "ed25519", ()),
     # Who may come at all: sshd splits these lists at spaces, and a comma is a part of a name.
     ({"AllowUsers": "root,cloudsdk"}, "ed25519", ()),
@@ -142,7 +163,7 @@ CASES = [
 def test_a_login(host, modules, number):
     config, keys, lines = CASES[number]
     config = {name: _placed(host, value) for name, value in config.items()}
-    host.keys.write_text("".join((host.base / f"{key}.pub").read_text() for key in keys.split() if "." not in key))
+    host.keys.write_text("".join(line_of(host, key) for key in keys.split() if "." not in key))
     host.write(*ONLY_KEYS, f"AuthorizedKeysFile {host.keys}", *(_placed(host, line) for line in lines))
     host.start()
     assert comes_in(host, *keys.split()), "root comes in before"
@@ -156,6 +177,12 @@ def test_a_login(host, modules, number):
             modules.sshd_config.apply(**asked)
     modules.sshd_config.apply(**asked, force=True)
     assert comes_in(host, *keys.split()) is not refused
+
+
+def line_of(host, key):
+    """Return a key's line in the file of those that root has."""
+    name = "ed25519" if key in OPTIONS else key
+    return OPTIONS.get(key, "") + (host.base / f"{name}.pub").read_text()
 
 
 def _placed(host, value):

@@ -65,7 +65,7 @@ PURE = {
 # These ask (accounts, libaudit's tables, whether a directory is there), and change nothing.
 ASKING = {
     "trail": {"reader"},
-    "sshd": {"accounts", "resolver"},
+    "sshd": {"accounts", "resolver", "means"},
     "rules": {"compile", "check", "target", "load", "accounts", "wish", "hiding", "privileged", "places"},
     "policy": {"pillar", "schema", "host"},
     "coverage": {"facts", "ways", "pulse", "continuity", "volumes", "ids"},

@@ -11,12 +11,13 @@ import os
 import pathlib
 import pwd
 import stat
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 
 from salt.exceptions import CommandExecutionError
 
 from sshtrail_lib.base import directory, files
-from sshtrail_lib.sshd import pubkeys
+from sshtrail_lib.sshd import commands, means, pubkeys
 from sshtrail_lib.sshd.known import Accounts
 
 #: shadow(5).
@@ -26,6 +27,8 @@ SHADOW = "/etc/shadow"
 LARGEST = 16 << 20
 #: Files of keys that a pattern may find: they lie in a directory of the account's own.
 MOST = 100
+#: Commands before keys that are looked at in one file.
+COMMANDS = 200
 _NO_SHELL = ("nologin", "false", "sync", "halt", "shutdown")
 
 
@@ -53,7 +56,7 @@ def with_shell() -> list[str]:
     return [one.pw_name for one in sorted(shells, key=lambda one: one.pw_uid) if one.pw_uid == 0 or one.pw_uid >= 1000]
 
 
-def has_key(account: str, words: list[str]) -> bool:
+def has_key(account: str, words: Sequence[str]) -> bool:
     """
     Return whether ``account`` (str) has any key in a file.
 
@@ -76,7 +79,7 @@ def _paths(words: Sequence[str], account: pwd.struct_passwd) -> Iterator[str]:
     """Yield the files that ``words`` mean for an account; OpenSSH 10.0 and later take patterns of files (bz2755)."""
     for word in words if list(words) != ["none"] else ():
         path = _expanded(word, account)
-        yield from (one for one in sorted({path, *glob.glob(path)})[:MOST] if os.path.isfile(one))
+        yield from (one for one in sorted({path, *glob.glob(path)})[:MOST] if means.may(account.pw_name, one, os.R_OK))
 
 
 def _filled(path: str) -> bool:
@@ -89,15 +92,32 @@ def _filled(path: str) -> bool:
 
 
 def keys(account: str, words: Sequence[str]) -> list[pubkeys.Key]:
-    """Return the keys (list of Key) of ``account`` (str); ``words`` as for :func:`has_key`."""
+    """
+    Return the keys (list of Key) of ``account`` (str), of no kind for a file that cannot be read; ``words`` as for
+    :func:`has_key`. Those whose time is over are none.
+    """
     found: list[pubkeys.Key] = []
     with contextlib.suppress(KeyError, UnicodeError):
         who = directory.user(account)
         for path in _paths(words, who):
             safe = _is_safe(path, who)
-            with contextlib.suppress(CommandExecutionError):
-                found += [one._replace(safe=safe) for one in pubkeys.authorized(files.beginning(path, LARGEST) or b"")]
+            try:
+                lines = pubkeys.authorized(files.beginning(path, LARGEST) or b"")
+                found += [one._replace(safe=safe) for one in _opening(lines, account)]
+            except CommandExecutionError:
+                found.append(pubkeys.Key(safe=safe))
     return found
+
+
+def _opening(found: Iterable[pubkeys.Key], account: str) -> Iterator[pubkeys.Key]:
+    """Yield the keys that sshd takes today, and whether a shell comes of the command that stands before one."""
+    now, looked = time.time(), 0
+    for key in found:
+        if key.until is not None and key.until < now:
+            continue
+        looked += bool(key.command)
+        asked = key.command and looked <= COMMANDS
+        yield key._replace(shell=not asked or commands.leads_on(key.command, functools.partial(means.runs, account)))
 
 
 def _is_safe(path: str, account: pwd.struct_passwd) -> bool:
@@ -193,7 +213,7 @@ def hashes() -> dict[str, str]:
 
 def known() -> Accounts:
     """Return what the guard must know of this host's accounts."""
-    found, read = functools.cache(hashes), functools.cache(lambda account, words: keys(account, words))
+    found, read, held = functools.cache(hashes), functools.cache(keys), functools.cache(has_key)
 
     def begins(account: str, *marks: str) -> bool:
         return found().get(account, "").startswith(marks)
@@ -201,7 +221,7 @@ def known() -> Accounts:
     # platform.c: with PAM alone sshd lets in whose password is locked. No password is a hash of either mark.
     return Accounts(
         with_shell(),
-        has_key,
+        lambda account, words: held(account, tuple(words)),
         is_root,
         has_password=lambda account: not begins(account, "!", "*"),
         is_locked=lambda account: begins(account, "!"),
@@ -212,4 +232,5 @@ def known() -> Accounts:
         cage=cage,
         host_key=host_key,
         has_principals=has_principals,
+        runs=functools.cache(means.runs),
     )

@@ -83,6 +83,10 @@ def _literal(accounts: Accounts) -> Accounts:
 _NEVER = Obstacle("", "it could not log in before")
 
 
+#: So many accounts are looked at one by one for the keys that they have in files, and so many sources of one's keys.
+_FEW = 40
+
+
 class _Ways(typing.NamedTuple):
     """The ways in before and after a plan."""
 
@@ -97,14 +101,28 @@ class _Ways(typing.NamedTuple):
         Who comes in by IPv4 may have nothing else, so that a way by IPv6 is none for such an account, and neither is
         one from the host itself.
         """
+        named = places.also(self.named, self._sources(account))
         for kind in places.KINDS:
-            if self._barred(self.done.tree, account, kind) is None:
-                return self._barred(self.done.after, account, kind)
+            if self._barred(self.done.tree, account, kind, named) is None:
+                return self._barred(self.done.after, account, kind, named)
         return _NEVER
 
-    def _barred(self, tree: Tree, account: str, kind: str) -> Obstacle | None:
+    def _sources(self, account: str) -> list[str]:
+        """Return from where alone keys of ``account`` are taken (list of str)."""
+        words: dict[tuple[str, ...], None] = {}
+        for tree in (self.done.tree, self.done.after):
+            found = effective.effective(tree, Connection()).get("AuthorizedKeysFile")
+            words[tuple(str(found.value).split(" ")) if found else ()] = None
+            words.update(
+                (line.arguments.words, None) for _, _, line in effective.match_lines(tree, "AuthorizedKeysFile")
+            )
+        held = (list(one) for one in words if self.accounts.has_key(account, list(one)))
+        keys = (key for one in held for key in self.accounts.keys(account, one) or ())
+        return list(dict.fromkeys(key.sources for key in keys if key.sources))[:_FEW]
+
+    def _barred(self, tree: Tree, account: str, kind: str, named: places.Named) -> Obstacle | None:
         """Return what keeps ``account`` out wherever it comes from, None when it comes in from somewhere."""
-        ways = itertools.islice(places.connections(tree, account, self.named, kind), places.LIMIT)
+        ways = itertools.islice(places.connections(tree, account, named, kind), places.LIMIT)
         found = []
         for connection in ways:
             obstacle = _obstacle(tree, connection, self.accounts)
@@ -116,35 +134,34 @@ class _Ways(typing.NamedTuple):
         return next((one for one in found if changed & {*one.keyword.split(" ")}), found[0] if found else _NEVER)
 
 
-#: So many accounts are looked at one by one for the keys that they have in files.
-_FEW = 40
-
-
 def _judge_everybody(done: Plan, accounts: Accounts, named: places.Named) -> None:
-    if any(_keyed(done.tree, accounts)) and len(accounts.with_shell) <= _FEW:
-        _judge_all(_Ways(done, accounts, named))
+    known = any(_keyed(done.tree, accounts)) and len(accounts.with_shell) <= _FEW
+    if known and _judge_all(_Ways(done, accounts, named)):
+        return
     # Where no file holds a key, they come from elsewhere, or are still to come.
     _judge_all(_Ways(done, accounts.with_keys(), named))
 
 
-def _judge_all(ways: _Ways) -> None:
+def _judge_all(ways: _Ways) -> bool:
+    """Return whether somebody is known who still comes in; nobody is to lose what was the last way of all."""
     lost: list[tuple[str, Obstacle]] = []
     # Most often the first account settles it, and there can be thousands.
     for name in ways.accounts.with_shell:
         obstacle = ways.lost(name)
         if obstacle is None:
-            return
+            return True
         lost += [(name, obstacle)] if obstacle is not _NEVER else []
     if lost:
         name, obstacle = lost[0]
         who = f"{name}, the only account that can log in" if len(lost) == 1 else "every account with a shell"
         raise LockOutError(f"This would lock out {who}: {_told(ways.done, obstacle)}")
+    return False
 
 
 def _keyed(tree: Tree, accounts: Accounts) -> Iterator[str]:
     """Yield the accounts that have a key in a file, or by what sshd is told to ask."""
     values = {name: one.value for name, one in effective.effective(tree, Connection()).items()}
-    yield from (name for name in accounts.with_shell if methods.found_keys(values, name, accounts))
+    yield from (name for name in accounts.with_shell if methods.found_keys(values, Connection(name), accounts))
 
 
 def _judge_endpoints(done: Plan) -> None:
@@ -229,7 +246,7 @@ def _obstacle(tree: Tree, connection: Connection, accounts: Accounts) -> Obstacl
         or _user_lists(values, connection, tree.daemon.names)
         or _group_lists(values, account, tree.daemon.names.groups(account))
         or (_root(values, account) if root else None)
-        or methods.methods(values, account, root, accounts)
+        or methods.methods(values, connection, root, accounts)
         or commands.session(values, account, accounts)
     )
 
@@ -290,6 +307,6 @@ def _group_lists(values: Values, account: str, groups: Sequence[str]) -> Obstacl
 
 
 def _root(values: Values, account: str) -> Obstacle | None:
-    if values.get("PermitRootLogin") in ("no", "forced-commands-only"):
-        return Obstacle("PermitRootLogin", f"PermitRootLogin {values['PermitRootLogin']} keeps {account} out")
+    if values.get("PermitRootLogin") == "no":
+        return Obstacle("PermitRootLogin", f"PermitRootLogin no keeps {account} out")
     return None

@@ -37,8 +37,12 @@ def _not_so(_told: str) -> bool:
     return False
 
 
-def _no_keys(_account: str, _words: list[str]) -> Sequence[Key]:
-    return ()
+def _so_of_it(_account: str, _told: typing.Any) -> bool:
+    return True
+
+
+def _unknown_keys(_account: str, _words: list[str]) -> Sequence[Key] | None:
+    return None
 
 
 def _any_authority(_path: str) -> Sequence[Key]:
@@ -84,7 +88,7 @@ class Accounts(typing.NamedTuple):
     is_file
         Called with a path (str); returns whether there is such a file (bool).
     keys
-        Called as ``has_key``; returns what is known of the keys in these files (sequence of Key), nothing for unknown.
+        Called as ``has_key``; returns the keys in these files (sequence of Key), None where they are not known.
     authorities
         Called with a path (str); returns the keys (sequence of Key) of a file of TrustedUserCAKeys.
     revoked
@@ -96,6 +100,8 @@ class Accounts(typing.NamedTuple):
         Called with a path (str); returns the host's Key there, None without any.
     has_principals
         Called with an account's name and the word of AuthorizedPrincipalsFile (str); returns whether it has it (bool).
+    runs
+        Called with an account's name and the path of a program (str); returns whether it can run it (bool).
     """
 
     with_shell: Sequence[str]
@@ -104,12 +110,13 @@ class Accounts(typing.NamedTuple):
     has_password: Callable[[str], bool] = _so
     is_locked: Callable[[str], bool] = _not_so
     is_file: Callable[[str], bool] = _so
-    keys: Callable[[str, list[str]], Sequence[Key]] = _no_keys
+    keys: Callable[[str, list[str]], Sequence[Key] | None] = _unknown_keys
     authorities: Callable[[str], Sequence[Key]] = _any_authority
     revoked: Callable[[str], Collection[str]] = _none_revoked
     cage: Callable[[str, str], str | None] = _no_cage
     host_key: Callable[[str], Key | None] = _some_key
     has_principals: Callable[[str, str], bool] = _has_principals
+    runs: Callable[[str, str], bool] = _so_of_it
 
     def with_passwords(self) -> Accounts:
         """Return the same (Accounts) for a source other than the host's own, which can have anybody's password."""
@@ -117,4 +124,4 @@ class Accounts(typing.NamedTuple):
 
     def with_keys(self) -> Accounts:
         """Return the same (Accounts) for keys that come from elsewhere, or are still to come."""
-        return self._replace(has_key=_has_file, keys=_no_keys)
+        return self._replace(has_key=_has_file, keys=_unknown_keys)

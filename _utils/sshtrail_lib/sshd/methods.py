@@ -8,7 +8,10 @@ import math
 import typing
 from collections.abc import Sequence
 
+from sshtrail_lib.sshd import match
+from sshtrail_lib.sshd.daemon import Names
 from sshtrail_lib.sshd.known import Accounts, Obstacle, Values
+from sshtrail_lib.sshd.match import Connection
 from sshtrail_lib.sshd.pubkeys import Key, admits
 
 _KEYWORD_OF = {
@@ -20,24 +23,38 @@ _KEYWORD_OF = {
 }
 
 
-def methods(values: Values, account: str, root: bool, accounts: Accounts) -> Obstacle | None:
+def methods(values: Values, connection: Connection, root: bool, accounts: Accounts) -> Obstacle | None:
+    """Return what keeps the account of ``connection`` from every method, None where it is let in by one."""
+    account, permitted = connection.user or "", values.get("PermitRootLogin") if root else "yes"
     ways = {method for method, keyword in _KEYWORD_OF.items() if values.get(keyword) == "yes"}
-    if root and values.get("PermitRootLogin") in ("prohibit-password", "without-password"):
+    if permitted in ("prohibit-password", "without-password"):
         ways -= {"password", "keyboard-interactive"}
     # Keyboard-interactive is PAM's; without PAM it has nothing to ask.
     ways -= {"keyboard-interactive"} if values.get("UsePAM", "no") != "yes" else set()
     ways -= set() if accounts.has_password(account) else {"password"}
-    ways -= set() if (keys := found_keys(values, account, accounts)) else {"publickey"}
+    # That is a matter of what stands before the key, in the file.
+    ways &= {"publickey"} if permitted == "forced-commands-only" else ways
+    keys = found_keys(values, connection, accounts, permitted == "forced-commands-only")
+    ways -= set() if keys else {"publickey"}
+    if permitted == "forced-commands-only" and not ways:
+        reason = f"PermitRootLogin {permitted} keeps {account} out, which has no key with a command that gives a shell"
+        return Obstacle(f"PermitRootLogin {_METHODS}", reason)
+    return _enough(values, account, ways, keys)
+
+
+def _enough(values: Values, account: str, ways: set[str], keys: float) -> Obstacle | None:
+    """Return what is in the way of an account that could be let in by ``ways``, with so many ``keys``."""
     lists = values.get("AuthenticationMethods") or "any"
-    if lists != "any":
-        # The one device that there is; sshd takes any name, and waits for it in vain.
-        named = {*ways, *(f"{one}:pam" for one in ways & {"keyboard-interactive"})}
-        # Each publickey takes another key.
-        each = (one.split(",") for one in lists.split(" "))
-        enough = any(named.issuperset(one) and one.count("publickey") <= keys for one in each)
-        reason = f"no list of AuthenticationMethods lets {account} in"
-        return None if enough else Obstacle(f"AuthenticationMethods {_METHODS}", reason)
-    return None if ways else Obstacle(_METHODS, f"neither a password nor a key would let {account} in")
+    if not ways or lists == "any":
+        reason = f"neither a password nor a key would let {account} in"
+        return None if ways else Obstacle(_METHODS, reason)
+    # The one device that there is; sshd takes any name, and waits for it in vain.
+    named = {*ways, *(f"{one}:pam" for one in ways & {"keyboard-interactive"})}
+    # Each publickey takes another key.
+    each = (one.split(",") for one in lists.split(" "))
+    enough = any(named.issuperset(one) and one.count("publickey") <= keys for one in each)
+    reason = f"no list of AuthenticationMethods lets {account} in"
+    return None if enough else Obstacle(f"AuthenticationMethods {_METHODS}", reason)
 
 
 #: What can take a method.
@@ -49,28 +66,52 @@ _METHODS = (
 )
 
 
-def found_keys(values: Values, account: str, accounts: Accounts) -> float:
-    """Return how many keys sshd would take of ``account``: any number by certificates or a source that it asks."""
+def found_keys(values: Values, connection: Connection, accounts: Accounts, forced: bool = False) -> float:
+    """
+    Return how many keys sshd would take of the account of ``connection`` (Connection): any number by certificates or a
+    source that it asks. With ``forced`` (bool) only those count that have a command.
+    """
+    account = connection.user or ""
     told = values.get("RevokedKeys") or "none"
     lists = [] if told.lower() == "none" else [told] if accounts.is_file(told) else told.split(" ")
     if not all(map(accounts.is_file, lists)):  # without a list of those that are revoked it takes none
         return 0
     revoked = {blob for path in lists for blob in accounts.revoked(path)}
     command = (values.get("AuthorizedKeysCommand") or "none").split(" ")[0]
-    if command != "none" and accounts.is_file(command):
+    if command != "none" and accounts.is_file(command) and not forced:
         return math.inf
-    own, signed = (
-        {one.blob for one in found(values, account, accounts) if one.blob not in revoked and _admitted(one, values)}
-        for found in (_own_keys, _authorities)
+    own = [one for one in _own_keys(values, account, accounts) if _opens(one, values, connection, forced)]
+    given = [] if forced else _authorities(values, account, accounts)
+    left, signed = (
+        {one.blob for one in found if one.blob not in revoked and _admitted(one, values)} for found in (own, given)
     )
-    return math.inf if signed or not all(own) else len(own)
+    return math.inf if signed or not all(left) else len(left)
+
+
+def _opens(key: Key, values: Values, connection: Connection, forced: bool) -> bool:
+    """Whether a key opens anything from there; ForceCommand comes before the command of a key."""
+    other = any((values.get(name) or "none").lower() != "none" for name in ("ForceCommand", "ChrootDirectory"))
+    return (not forced or bool(key.command)) and (key.shell or other) and _from_there(key, connection)
+
+
+def _from_there(key: Key, connection: Connection) -> bool:
+    """Whether a key is taken of who comes from there: auth.c, auth_authorise_keyopts."""
+    if not key.sources or not connection.addr:
+        return True
+    try:
+        by_address = match.in_addresses(connection.addr, key.sources, Names())
+    except match.BadCriteria:
+        return False
+    by_name = match.in_patterns((connection.host or "").lower(), key.sources.lower())
+    return min(by_address, by_name) >= 0 and max(by_address, by_name) == 1
 
 
 def _own_keys(values: Values, account: str, accounts: Accounts) -> Sequence[Key]:
     words = (values.get("AuthorizedKeysFile") or "none").split(" ")
     if not accounts.has_key(account, words):
         return ()
-    found = accounts.keys(account, words) or [Key()]
+    found = accounts.keys(account, words)
+    found = [Key()] if found is None else found
     return [one for one in found if one.safe or values.get("StrictModes", "yes") == "no"]
 
 

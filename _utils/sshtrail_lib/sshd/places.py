@@ -56,6 +56,15 @@ def named(trees: Iterable[Tree]) -> Named:
     return found
 
 
+def also(told: Named, lists: Iterable[str]) -> Named:
+    """Return what is named (Named) and the addresses and hosts of ``lists`` (iterable of str, each with commas)."""
+    found = Named(set(told.addresses), set(told.hosts), told.ends)
+    for pattern in lists:
+        _note(found, "address", pattern)
+        _note(found, "host", pattern)
+    return found
+
+
 def _note(found: Named, name: str, pattern: str) -> None:
     where = {"address": found.addresses, "host": found.hosts, "localaddress": found.ends}.get(name)
     if where is not None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import datetime
 import re
 import struct
 import typing
@@ -13,9 +14,11 @@ from collections.abc import Iterator, Sequence
 
 from sshtrail_lib.sshd import match
 
-_KIND = r"(?:sk-)?(?:ssh-[a-z0-9]+|ecdsa-sha2-nistp[0-9]+)(?:@openssh\.com)?"
-#: A line of authorized_keys (sshd(8)): options, in which quotes hold spaces, then the kind and the key.
-_LINE = re.compile(rf'(?P<options>(?:"(?:\\.|[^"\\])*"|[^\s"])*\s+)?(?P<kind>{_KIND})\s+(?P<blob>[A-Za-z0-9+/]+=*)')
+#: The kind and the key, as they stand in a line of authorized_keys, sshd(8).
+_KEY = re.compile(r"(?P<kind>[a-z0-9][A-Za-z0-9@.-]*)[ \t]+(?P<blob>[A-Za-z0-9+/]+=*)(?=\s|$)")
+_OPTION = re.compile(r'(?P<name>[A-Za-z0-9-]+)(?:="(?P<value>(?:\\"|[^"])*)")?')
+#: Of how many parts a key of a kind is made.
+_PARTS = {"ssh-ed25519": 2, "ssh-rsa": 3, "sk-ssh-ed25519@openssh.com": 3, "sk-ecdsa-sha2-nistp256@openssh.com": 4}
 #: Characters of a line that is looked at: the file is its account's own, who may write into it what he likes.
 _LONGEST = 65536
 _PRIVATE = b"openssh-key-v1\0"
@@ -42,6 +45,14 @@ class Key(typing.NamedTuple):
         Whether StrictModes takes the file that it is in (bool).
     blob
         The key itself as it is written (str), empty where that is no matter.
+    command
+        What its holder gets in place of a shell (str), empty for a shell.
+    sources
+        From where it is taken (str, a list as that of ``from=``), empty for everywhere.
+    until
+        When its time is over (float, seconds since the epoch), None for never.
+    shell
+        Whether a shell can come of ``command`` (bool).
     """
 
     kind: str = ""
@@ -49,21 +60,79 @@ class Key(typing.NamedTuple):
     authority: bool = False
     safe: bool = True
     blob: str = ""
+    command: str = ""
+    sources: str = ""
+    until: float | None = None
+    shell: bool = True
 
 
 def authorized(data: bytes, authority: bool = False) -> Iterator[Key]:
-    """Yield the Key of each line of a file like authorized_keys (bytes), or of one with ``authority`` keys (bool)."""
+    """
+    Yield the Key of each line of a file like authorized_keys (bytes), or of one with ``authority`` keys (bool). What is
+    no key opens nothing; of a line that is too long to be looked at nothing is known.
+    """
     for line in data.decode("utf-8", "replace").splitlines():
         text = line.strip()
         if not text or text.startswith("#"):
             continue
-        found = _LINE.match(text) if len(text) <= _LONGEST else None
-        if found is None:
+        if len(text) > _LONGEST:
             yield Key(authority=authority)
-            continue
-        options = (found["options"] or "").lower()
-        signs_others = authority or "cert-authority" in re.sub('"[^"]*"', "", options)
-        yield Key(found["kind"], _bits(found["blob"]), signs_others, blob=found["blob"])
+        elif found := _key(text):
+            yield found._replace(authority=authority)
+        else:
+            end = _past_options(text)
+            found = _key(text[end:].lstrip())
+            yield from [_with_options(found, text[:end], authority)] if found else ()
+
+
+def _key(text: str) -> Key | None:
+    """Return the Key with which ``text`` begins, None where it begins with none."""
+    found = _KEY.match(text)
+    if not found or "-cert-v0" in found["kind"]:
+        return None
+    try:
+        data, parts = base64.b64decode(found["blob"], validate=True), 0
+        at = 0
+        while at < len(data):
+            (length,) = struct.unpack_from(">I", data, at)
+            at, parts = at + 4 + length, parts + 1
+        kind = _strings(data, 1)[0].decode("ascii")
+    except (ValueError, binascii.Error, struct.error):
+        return None
+    if at != len(data) or kind != found["kind"] or parts != _PARTS.get(kind, parts):
+        return None
+    return Key(kind, _bits(found["blob"]), blob=found["blob"])
+
+
+def _past_options(text: str) -> int:
+    """Return where the options end that a line begins with: auth-options.c, sshkey_advance_past_options."""
+    quoted = False
+    for found in re.finditer(r'\\"|["\s]', text):
+        if found[0] == '"':
+            quoted = not quoted
+        elif not quoted and found[0].isspace():
+            return found.start()
+    return len(text)
+
+
+def _with_options(key: Key, text: str, authority: bool) -> Key:
+    told = {one["name"].lower(): (one["value"] or "").replace('\\"', '"') for one in _OPTION.finditer(text)}
+    until = _moment(told["expiry-time"]) if "expiry-time" in told else None
+    authority = authority or "cert-authority" in told
+    return key._replace(authority=authority, command=told.get("command", ""), sources=told.get("from", ""), until=until)
+
+
+def _moment(text: str) -> float:
+    """Return when a date is (float) as sshd reads it, long ago for one that it refuses."""
+    digits, zone = re.fullmatch(r"([0-9]*)(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
+    form = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}.get(len(digits))
+    if not form or zone.upper() not in ("", "Z", "UTC"):
+        return 0.0
+    try:
+        found = datetime.datetime.strptime(digits, form)
+        return (found.replace(tzinfo=datetime.timezone.utc) if zone else found).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def of_host(data: bytes) -> Key | None:

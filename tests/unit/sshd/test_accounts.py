@@ -1,5 +1,6 @@
 """The accounts of this host; root is always there."""
 
+import base64
 import os
 import pathlib
 import pwd
@@ -10,6 +11,10 @@ import sys
 import pytest
 from sshtrail_lib.sshd import accounts, pubkeys
 from support import require_root
+
+#: A key as it stands in a file.
+BLOB = base64.b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + bytes(32)).decode()
+LINE = f"ssh-ed25519 {BLOB}"
 
 
 def test_groups():
@@ -83,13 +88,13 @@ def cased(tmp_path, monkeypatch, shell="/bin/sh"):
 )
 def test_what_strict_modes_takes(tmp_path, monkeypatch, path, mode, safe):
     home = cased(tmp_path, monkeypatch)
-    (home / ".ssh" / "authorized_keys").write_text("ssh-ed25519 AAAA\n")
+    (home / ".ssh" / "authorized_keys").write_text(f"{LINE}\n")
     for one in (home, home / ".ssh"):
         one.chmod(0o755)
     if path:
         (home / path).chmod(mode)
     assert accounts.keys("x", [".ssh/authorized_keys", "none", "/none"]) == [
-        pubkeys.Key("ssh-ed25519", safe=safe, blob="AAAA")
+        pubkeys.Key("ssh-ed25519", safe=safe, blob=BLOB)
     ]
 
 
@@ -117,13 +122,13 @@ def test_why_there_is_no_shell_in_a_directory(tmp_path, monkeypatch):
 
 
 def test_keys_of_the_host_and_of_authorities(tmp_path):
-    (tmp_path / "k.pub").write_text("ssh-ed25519 AAAA host\n")
+    (tmp_path / "k.pub").write_text(f"{LINE} host\n")
     (tmp_path / "other").write_text("-----BEGIN RSA PRIVATE KEY-----\n")
     assert accounts.host_key(str(tmp_path / "k")) == pubkeys.Key("ssh-ed25519")
     assert accounts.host_key(str(tmp_path / "other")) == pubkeys.Key()
     assert accounts.host_key(str(tmp_path / "none")) is None
-    assert accounts.authorities(str(tmp_path / "k.pub")) == [pubkeys.Key("ssh-ed25519", authority=True, blob="AAAA")]
-    assert accounts.revoked(str(tmp_path / "k.pub")) == {"AAAA"}
+    assert accounts.authorities(str(tmp_path / "k.pub")) == [pubkeys.Key("ssh-ed25519", authority=True, blob=BLOB)]
+    assert accounts.revoked(str(tmp_path / "k.pub")) == {BLOB}
     (tmp_path / "krl").write_bytes(b"SSHKRL\n\0\0\0")
     assert accounts.revoked(str(tmp_path / "krl")) == accounts.revoked(str(tmp_path / "none")) == set()
     assert accounts.authorities(str(tmp_path / "none")) == []

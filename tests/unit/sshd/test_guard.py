@@ -138,7 +138,12 @@ def test_a_line_is_named_as_it_stands_now():
     """What is there keeps its number, whatever comes before it; what would be new has none yet."""
     text = "UsePAM yes\nMatch User root\nPermitRootLogin yes\nMatch Host *\nPermitRootLogin no\n"
     tree = loaded(DAEMON, {MAIN: text.encode()}, MAIN)
-    asked = [("LogLevel", "VERBOSE", None), ("MaxSessions", "3", None), ("X11Forwarding", "yes", None), ("PermitRootLogin", None, "User root")]
+    asked = [
+        ("LogLevel", "VERBOSE", None),
+        ("MaxSessions", "3", None),
+        ("X11Forwarding", "yes", None),
+        ("PermitRootLogin", None, "User root"),
+    ]
     done = plan.plan(tree, [wish.wish(name, value, DAEMON, match) for name, value, match in asked])
     assert done.files[MAIN].splitlines().index(b"PermitRootLogin no") == 5
     with pytest.raises(guard.LockOutError, match=r"keeps root out \(/t/sshd_config:5: PermitRootLogin no\); force"):
@@ -282,7 +287,8 @@ ONLY_CERTIFICATES = ONLY_KEYS + "AuthorizedKeysFile none\nTrustedUserCAKeys /ca\
 
 def holders(*keys, **options):
     """Return Accounts with root alone, which has ``keys``, and what else is told of it."""
-    told = {"keys": lambda _account, _words: keys, "is_file": lambda path: path.startswith("/bin/"), **options}
+    there = {"is_file": lambda path: path.startswith("/bin/"), "runs": lambda _account, path: path.startswith("/bin/")}
+    told = {"keys": lambda _account, _words: keys, **there, **options}
     return guard.Accounts(["root"], lambda _account, words: words != ["none"], **told)
 
 
@@ -312,6 +318,64 @@ def test_the_last_key(config, keys, lost, admins):
     # With another way in it may go, and what was none before is none to lose.
     judge(config, admins, before.replace("PasswordAuthentication no", "PasswordAuthentication yes"), who=holders(*keys))
     judge({**config, "LogLevel": "INFO"}, admins, before + "DenyUsers root\n", who=holders(*keys))
+
+
+OPENS_NOTHING = [
+    ED._replace(command="/bin/false", shell=False),
+    ED._replace(sources="192.168.0.*,10.1.2.3"),
+    ED._replace(sources="gate.example.com"),
+    ED._replace(sources="!10.0.0.1,"),
+]
+
+
+@pytest.mark.parametrize("key", OPENS_NOTHING)
+def test_a_key_that_opens_nothing_is_no_way_in(key):
+    """Nobody comes in with it, so that the other one is the last; a pattern of addresses that is not let in is none."""
+    allowed = ONLY_KEYS + "AllowUsers root@172.16.0.0/12\n"
+    who = holders(key, RSA._replace(blob="R"), revoked=lambda _path: ["R"])
+    with pytest.raises(guard.LockOutError, match="neither a password nor a key .*RevokedKeys /bin/all"):
+        judge({"RevokedKeys": "/bin/all"}, ["root"], allowed, who=who)
+    judge({"RevokedKeys": "/bin/all"}, ["root"], allowed, who=holders(key, ED, RSA._replace(blob="R")))
+
+
+def test_from_where_a_key_is_taken_is_a_place_of_its_own():
+    who = holders(ED._replace(sources="10.9.9.9"))
+    judge({"AllowUsers": ["root@10.0.0.0/8"]}, ["root"], ONLY_KEYS, who=who)
+    with pytest.raises(guard.LockOutError, match="AllowUsers does not hold root"):
+        judge({"AllowUsers": ["root@192.168.0.0/16"]}, ["root"], ONLY_KEYS, who=who)
+    with pytest.raises(guard.LockOutError, match="PubkeyAuthentication no"):
+        judge({"PubkeyAuthentication": "no"}, ["root"], ONLY_KEYS, who=who)
+
+
+def test_an_image_whose_root_is_told_to_come_as_somebody_else():
+    keys = {"root": [ED._replace(command="echo no", shell=False)], "ubuntu": [ED]}
+    who = guard.Accounts(["root", "ubuntu"], lambda _account, _words: True, keys=lambda account, _words: keys[account])
+    for config in ({"AllowUsers": "root"}, {"DenyUsers": "ubuntu"}):
+        with pytest.raises(guard.LockOutError, match="ubuntu, the only account that can log in"):
+            judge(config, before=ONLY_KEYS, who=who)
+    judge({"AllowUsers": "ubuntu"}, before=ONLY_KEYS, who=who)
+
+
+FORCED = ED._replace(command='sh -c "$SSH_ORIGINAL_COMMAND"')
+
+
+def test_forced_commands_only():
+    """It lets root in by the keys that have a command, whatever that of ForceCommand is."""
+    config = {"PermitRootLogin": "forced-commands-only"}
+    judge(config, ["root"], ONLY_KEYS, who=holders(FORCED, ED))
+    judge(config, ["root"], ONLY_KEYS + "ForceCommand /bin/wrap\n", who=holders(FORCED._replace(shell=False)))
+    for keys in ([ED], [FORCED._replace(shell=False), ED], [Key(), ED]):
+        with pytest.raises(
+            guard.LockOutError, match="PermitRootLogin forced-commands-only keeps root out, which has no"
+        ):
+            judge(config, ["root"], ONLY_KEYS, who=holders(*keys))
+    with pytest.raises(guard.LockOutError, match="neither a password nor a key|keeps root out"):
+        judge({"PubkeyAuthentication": "no"}, ["root"], config_line(ONLY_KEYS), who=holders(FORCED))
+    judge({"PubkeyAuthentication": "no"}, ["root"], config_line(ONLY_KEYS), who=holders(ED))
+
+
+def config_line(text):
+    return text.replace("PermitRootLogin yes", "PermitRootLogin forced-commands-only")
 
 
 def test_a_required_size():
@@ -366,6 +430,7 @@ def test_the_last_certificate(config, options, lost):
         *((command, True) for command in ("/bin/false", "/usr/sbin/nologin", "internal-sftp", "internal-sftp -l INFO")),
         *((command, True) for command in ("exec /bin/false", "A=1 true", "/usr/lib/openssh/sftp-server", "/none/wrap")),
         *((command, True) for command in ("echo no logins here", "cat /etc/motd", "exit 1", '"/bin/false"')),
+        *((command, True) for command in ('echo "no shell"; exit 1', "/bin/echo 'maintenance; come back later'")),
         *((command, False) for command in ("none", "/bin/wrap", "exec /bin/wrap -x", "wrap", 'echo hi; exec "$SHELL"')),
         *((command, False) for command in ('${SSH_ORIGINAL_COMMAND:-"$SHELL" -l}', "/bin/$USER", "sh -c x")),
     ],

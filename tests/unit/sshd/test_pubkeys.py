@@ -34,10 +34,49 @@ def test_in_a_file(pair):
         "what is this",
     ]
     found = list(authorized("\r\n".join(lines).encode()))
-    assert {one.blob for one in found} == {text.split()[1], ""}
+    assert {one.blob for one in found} == {text.split()[1]}
     found = [one._replace(blob="") for one in found]
-    assert found == [key] * 4 + [key._replace(authority=True)] * 2 + [key, Key()]
+    assert found == [
+        *[key] * 3,
+        key._replace(command='a " b # c', sources="10.*"),
+        *[key._replace(authority=True)] * 2,
+        key._replace(command="cert-authority"),
+    ]
     assert next(authorized(text.encode(), authority=True)).authority
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ('restrict,command="/bin/false" ', {"command": "/bin/false"}),
+        ('FROM="10.0.0.0/8,!10.1.*",no-pty ', {"sources": "10.0.0.0/8,!10.1.*"}),
+        ('command="echo \\"a\\\\b\\", c" ', {"command": 'echo "a\\\\b", c'}),
+        ('expiry-time="19700102Z" ', {"until": 86400.0}),
+        ('expiry-time="197001020001UTC" ', {"until": 86460.0}),
+        ('expiry-time="tomorrow" ', {"until": 0.0}),
+        ('expiry-time="20201301" ', {"until": 0.0}),
+        ('environment="A=command=x" ', {}),
+        ("no-pty\t", {}),
+    ],
+)
+def test_what_stands_before_a_key(pair, options, told):
+    directory, key = pair
+    text = (directory / "k.pub").read_text().strip()
+    assert [one._replace(blob="") for one in authorized(f"{options}{text}\n".encode())] == [key._replace(**told)]
+
+
+def test_what_opens_nothing(pair):
+    """sshd passes over it: a page in place of the keys, a key that was cut off or is of another kind."""
+    kind, blob = (pair[0] / "k.pub").read_text().split()[:2]
+    other = "ssh-dss" if kind != "ssh-dss" else "ssh-rsa"
+    wrong = [
+        "<!DOCTYPE html><html>404 Not Found</html>",
+        f"{kind} {blob[:-8]}",
+        f"{other} {blob}",
+        f'command="x {kind} {blob}',
+    ]
+    wrong += [f"{kind}-cert-v01@openssh.com {blob}", blob, f"{kind}", f"{kind} AAAA", "what is this", f"no-pty, {blob}"]
+    assert list(authorized("\n".join(wrong).encode())) == []
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,189 @@
+"""
+What this host has of that which methods of logging in need, and what of its programs an account can run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import re
+import shlex
+import stat
+from collections.abc import Collection, Iterator
+
+from salt.exceptions import CommandExecutionError
+
+from sshtrail_lib.base import directory, files
+
+#: The keys of this host in Kerberos, and files that can name another place for them.
+KEYTAB = "/etc/krb5.keytab"
+KERBEROS = ("/etc/krb5.conf", "/etc/krb5.conf.d/*", "/etc/default/ssh", "/etc/sysconfig/sshd")
+_ELSEWHERE = re.compile(
+    rb"^\s*[^#\s].*(?:default_keytab_name|KRB5_KTNAME)|^\s*(?:default_keytab_name|KRB5_KTNAME)", re.M
+)
+#: Where PAM's stacks are, in its order.
+PAM = ("/etc/pam.d", "/usr/lib/pam.d", "/usr/etc/pam.d")
+#: Modules that ask for the account's password, and those that let nobody in by themselves.
+_PASSWORDS = frozenset(["unix", "unix2", "sss", "ldap", "krb5", "winbind", "systemd_home", "pwdfile"])
+_BESIDE = frozenset(
+    [
+        "env",
+        "deny",
+        "permit",
+        "cap",
+        "nologin",
+        "faillock",
+        "faildelay",
+        "tally2",
+        "tally",
+        "sepermit",
+        "selinux",
+        "group",
+    ]
+    + [
+        "succeed_if",
+        "localuser",
+        "usertype",
+        "securetty",
+        "shells",
+        "access",
+        "listfile",
+        "time",
+        "warn",
+        "echo",
+        "mount",
+    ]
+    + ["gnome_keyring", "kwallet5", "kwallet", "ecryptfs", "gdm", "debug", "keyinit", "motd", "issue", "abl", "systemd"]
+)
+_MODULE = re.compile(r"-?auth\s+(?P<control>\[[^]]*\]|\S+)\s+(?:\S*/)?pam_(?P<name>\w+)\.so")
+_INCLUDED = re.compile(r"(?:@include|-?auth\s+(?:include|substack))\s+(?P<name>[\w.-]+)")
+_DEEPEST = 8
+
+
+def has_keytab() -> bool:
+    """Return whether this host has a key in Kerberos, without which nobody comes in by GSSAPI, or may have (bool)."""
+    with contextlib.suppress(OSError):
+        if os.path.getsize(KEYTAB):
+            return True
+    for path in (path for pattern in KERBEROS for path in glob.glob(pattern)):
+        with contextlib.suppress(CommandExecutionError):
+            if _ELSEWHERE.search(files.read(path) or b""):
+                return True
+    return False
+
+
+def asks_more(service: str) -> bool:
+    """
+    Return whether PAM can let in by keyboard-interactive who has no password (bool).
+
+    service
+        As what sshd asks PAM (str).
+    """
+    found = list(_modules(service, _DEEPEST))
+    asked = [(control, name) for control, name in found if name not in _BESIDE]
+    strange = [control for control, name in asked if name not in _PASSWORDS]
+    # One that is enough by itself, or in whose stack no password is asked for, such as that of a second factor alone.
+    return (
+        not found
+        or (len(strange) == len(asked) if strange else not asked)
+        or any(control not in ("required", "requisite", "optional") for control in strange)
+    )
+
+
+def _modules(service: str, depth: int) -> Iterator[tuple[str, str]]:
+    """Yield control and name of each module that a stack of PAM authenticates with."""
+    text = b""
+    for path in (os.path.join(one, service) for one in PAM):
+        with contextlib.suppress(CommandExecutionError):
+            if (text := files.read(path) or b"") or os.path.exists(path):
+                break
+    for line in text.decode("utf-8", "replace").replace("\\\n", " ").splitlines() if depth else ():
+        included, module = _INCLUDED.match(line.strip()), _MODULE.match(line.strip())
+        if included:
+            yield from _modules(included["name"], depth - 1)
+        elif module:
+            yield module["control"], module["name"]
+
+
+def may(account: str, path: str, right: int) -> bool:
+    """
+    Return whether an account may do something with a regular file, also where this cannot be told (bool).
+
+    account, path
+        Their name and path (str).
+    right
+        What: os.R_OK or os.X_OK (int).
+    """
+    try:
+        who = directory.user(account)
+        groups = directory.asked("getgrouplist", lambda: os.getgrouplist(who.pw_name, who.pw_gid))
+    except (KeyError, UnicodeError):
+        return os.path.isfile(path)
+    here = os.path.realpath(path)
+    try:
+        if not stat.S_ISREG(os.stat(here).st_mode) or not _permits(here, right, who.pw_uid, groups):
+            return False
+        while (above := os.path.dirname(here)) != here:
+            if not _permits(above, os.X_OK, who.pw_uid, groups):
+                return False
+            here = above
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def _permits(path: str, right: int, uid: int, groups: Collection[int]) -> bool:
+    told = os.stat(path)
+    if uid == 0:
+        return right != os.X_OK or stat.S_ISDIR(told.st_mode) or bool(told.st_mode & 0o111)
+    shift = 6 if told.st_uid == uid else 3 if told.st_gid in groups else 0
+    if told.st_mode >> shift & right:
+        return True
+    # A list of access can give more than the mode tells.
+    return "system.posix_acl_access" in os.listxattr(path)
+
+
+def runs(account: str, path: str) -> bool:
+    """Return whether ``account`` (str) can run the program at ``path`` (str)."""
+    return may(account, path, os.X_OK)
+
+
+def serves(account: str, command: str, user: str) -> bool:
+    """
+    Return whether sshd runs a command that it asks about an account (bool): misc.c, subprocess.
+
+    account
+        About whom it asks (str).
+    command
+        AuthorizedKeysCommand or AuthorizedPrincipalsCommand (str).
+    user
+        As whom it runs it (str), with sshd's ``%u`` and ``%%``.
+    """
+    try:
+        program = shlex.split(command)[0]
+    except (ValueError, IndexError):
+        return False
+    runner = user.replace("%%", "\0").replace("%u", account).replace("\0", "%")
+    try:
+        directory.user(runner)
+    except (KeyError, UnicodeError):
+        return False
+    return program.startswith("/") and _is_roots(program) and runs(runner, program)
+
+
+def _is_roots(path: str) -> bool:
+    """Whether a file and all above it are root's, and nobody else may write there: misc.c, safe_path."""
+    here = os.path.realpath(path)
+    while True:
+        try:
+            told = os.stat(here)
+        except OSError:
+            return False
+        if told.st_uid or told.st_mode & 0o022:
+            return False
+        if here == "/":
+            return True
+        here = os.path.dirname(here)
