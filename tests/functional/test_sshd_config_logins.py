@@ -129,6 +129,13 @@ CASES = [
     ({"PermitRootLogin": "forced-commands-only"}, "forced", ()),
     ({"PermitRootLogin": "forced-commands-only"}, "rsa told", ()),
     ({"AuthorizedKeysFile": "@/page"}, "ed25519", ()),
+    # Methods that sshd offers and that come to nothing here.
+    ({"PubkeyAuthentication": "no"}, "ed25519", ["GSSAPIAuthentication yes"]),
+    ({"PubkeyAuthentication": "no"}, "ed25519", ["HostbasedAuthentication yes"]),
+    ({"AuthenticationMethods": "publickey,hostbased"}, "ed25519", ["HostbasedAuthentication yes"]),
+    ({"PubkeyAuthentication": "no"}, "ed25519", ["KbdInteractiveAuthentication yes"]),
+    ({"AuthenticationMethods": "publickey,keyboard-interactive"}, "ed25519", ["KbdInteractiveAuthentication yes"]),
+    ({"GSSAPIAuthentication": "no", "KbdInteractiveAuthentication": "no"}, "ed25519", ["GSSAPIAuthentication yes"]),
     ({"PermitTTY": "no", "PermitOpen": "none", "X11Forwarding": "no"}, "ed25519", ()),
     # Who may come at all: sshd splits these lists at spaces, and a comma is a part of a name.
     ({"AllowUsers": "root,cloudsdk"}, "ed25519", ()),
@@ -164,7 +171,9 @@ def test_a_login(host, modules, number):
     config, keys, lines = CASES[number]
     config = {name: _placed(host, value) for name, value in config.items()}
     host.keys.write_text("".join(line_of(host, key) for key in keys.split() if "." not in key))
-    host.write(*ONLY_KEYS, f"AuthorizedKeysFile {host.keys}", *(_placed(host, line) for line in lines))
+    # The first line counts.
+    lines = [*lines, *ONLY_KEYS] if "KbdInteractive" in str(lines) else [*ONLY_KEYS, *lines]
+    host.write(f"AuthorizedKeysFile {host.keys}", *(_placed(host, line) for line in lines))
     host.start()
     assert comes_in(host, *keys.split()), "root comes in before"
     before = host.path.read_bytes()

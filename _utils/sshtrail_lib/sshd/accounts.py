@@ -233,4 +233,7 @@ def known() -> Accounts:
         host_key=host_key,
         has_principals=has_principals,
         runs=functools.cache(means.runs),
+        holds=lambda account, words: held(account, tuple(words)),
+        has_keytab=functools.cache(means.has_keytab),
+        asks_more=functools.cache(means.asks_more),
     )

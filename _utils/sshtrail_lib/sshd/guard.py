@@ -32,6 +32,7 @@ _BEARING = frozenset(
     + ["MaxSessions", "MaxAuthTries", "PerSourceMaxStartups", "RevokedKeys", "ForceCommand", "ChrootDirectory"]
     + ["PubkeyAcceptedAlgorithms", "PubkeyAcceptedKeyTypes", "CASignatureAlgorithms", "RequiredRSASize", "StrictModes"]
     + ["AuthorizedPrincipalsFile", "AuthorizedPrincipalsCommand", "HostKeyAlgorithms", "HostKey"]
+    + ["IgnoreRhosts", "IgnoreUserKnownHosts", "PAMServiceName"]
 )
 
 

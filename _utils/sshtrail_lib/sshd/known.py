@@ -41,6 +41,14 @@ def _so_of_it(_account: str, _told: typing.Any) -> bool:
     return True
 
 
+def _not_so_of_it(_account: str, _told: typing.Any) -> bool:
+    return False
+
+
+def _none() -> bool:
+    return False
+
+
 def _unknown_keys(_account: str, _words: list[str]) -> Sequence[Key] | None:
     return None
 
@@ -102,6 +110,12 @@ class Accounts(typing.NamedTuple):
         Called with an account's name and the word of AuthorizedPrincipalsFile (str); returns whether it has it (bool).
     runs
         Called with an account's name and the path of a program (str); returns whether it can run it (bool).
+    holds
+        Called as ``has_key``, with words of any files; returns whether one of these holds something today (bool).
+    has_keytab
+        Returns whether this host has a key in Kerberos, or may have one (bool).
+    asks_more
+        Called with the name of a service of PAM (str); returns whether it may let in who has no password (bool).
     """
 
     with_shell: Sequence[str]
@@ -117,6 +131,9 @@ class Accounts(typing.NamedTuple):
     host_key: Callable[[str], Key | None] = _some_key
     has_principals: Callable[[str, str], bool] = _has_principals
     runs: Callable[[str, str], bool] = _so_of_it
+    holds: Callable[[str, list[str]], bool] = _not_so_of_it
+    has_keytab: Callable[[], bool] = _none
+    asks_more: Callable[[str], bool] = _not_so
 
     def with_passwords(self) -> Accounts:
         """Return the same (Accounts) for a source other than the host's own, which can have anybody's password."""

@@ -83,12 +83,9 @@ def asks_more(service: str) -> bool:
     found = list(_modules(service, _DEEPEST))
     asked = [(control, name) for control, name in found if name not in _BESIDE]
     strange = [control for control, name in asked if name not in _PASSWORDS]
-    # One that is enough by itself, or in whose stack no password is asked for, such as that of a second factor alone.
-    return (
-        not found
-        or (len(strange) == len(asked) if strange else not asked)
-        or any(control not in ("required", "requisite", "optional") for control in strange)
-    )
+    # A stack in which no password is asked for, such as that of a second factor alone, or one that is enough by itself.
+    alone = len(strange) == len(asked)
+    return alone or any(control not in ("required", "requisite", "optional") for control in strange)
 
 
 def _modules(service: str, depth: int) -> Iterator[tuple[str, str]]:

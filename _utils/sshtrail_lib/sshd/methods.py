@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sshtrail_lib.sshd import match
 from sshtrail_lib.sshd.daemon import Names
@@ -29,9 +29,7 @@ def methods(values: Values, connection: Connection, root: bool, accounts: Accoun
     ways = {method for method, keyword in _KEYWORD_OF.items() if values.get(keyword) == "yes"}
     if permitted in ("prohibit-password", "without-password"):
         ways -= {"password", "keyboard-interactive"}
-    # Keyboard-interactive is PAM's; without PAM it has nothing to ask.
-    ways -= {"keyboard-interactive"} if values.get("UsePAM", "no") != "yes" else set()
-    ways -= set() if accounts.has_password(account) else {"password"}
+    ways -= _impossible(values, account, root, accounts)
     # That is a matter of what stands before the key, in the file.
     ways &= {"publickey"} if permitted == "forced-commands-only" else ways
     keys = found_keys(values, connection, accounts, permitted == "forced-commands-only")
@@ -40,6 +38,30 @@ def methods(values: Values, connection: Connection, root: bool, accounts: Accoun
         reason = f"PermitRootLogin {permitted} keeps {account} out, which has no key with a command that gives a shell"
         return Obstacle(f"PermitRootLogin {_METHODS}", reason)
     return _enough(values, account, ways, keys)
+
+
+def _impossible(values: Values, account: str, root: bool, accounts: Accounts) -> set[str]:
+    """Return the methods (set of str) that come to nothing on this host, for all that sshd offers them."""
+    pam, asks = values.get("UsePAM", "no") == "yes", accounts.has_password(account)
+    service = values.get("PAMServiceName") or "sshd"
+    works = {
+        "password": asks,
+        # It is PAM's, which asks for the same password in most stacks; without PAM it has nothing to ask.
+        "keyboard-interactive": pam and (asks or accounts.asks_more(service)),
+        "gssapi-with-mic": accounts.has_keytab(),
+        "hostbased": all(accounts.holds(account, files) for files in _host_files(values, root)),
+    }
+    return {method for method, does in works.items() if not does}
+
+
+def _host_files(values: Values, root: bool) -> Iterator[list[str]]:
+    """Yield two lists of files; to be let in for its host's name, an account needs one of each: auth2-hostbased.c."""
+    own = [] if values.get("IgnoreUserKnownHosts") == "yes" else ["%h/.ssh/known_hosts", "%h/.ssh/known_hosts2"]
+    yield ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2", *own]
+    ignored = values.get("IgnoreRhosts", "yes")
+    own = [] if ignored == "yes" else ["%h/.shosts"] if ignored == "shosts-only" else ["%h/.shosts", "%h/.rhosts"]
+    # Those of the whole host are not looked at for root.
+    yield [*([] if root else ["/etc/hosts.equiv", "/etc/ssh/shosts.equiv"]), *own]
 
 
 def _enough(values: Values, account: str, ways: set[str], keys: float) -> Obstacle | None:
@@ -62,7 +84,8 @@ _METHODS = (
     "PasswordAuthentication PubkeyAuthentication KbdInteractiveAuthentication ChallengeResponseAuthentication "
     "PermitRootLogin UsePAM AuthorizedKeysFile AuthorizedKeysCommand TrustedUserCAKeys RevokedKeys "
     "PubkeyAcceptedAlgorithms PubkeyAcceptedKeyTypes RequiredRSASize CASignatureAlgorithms StrictModes "
-    "AuthorizedPrincipalsFile AuthorizedPrincipalsCommand"
+    "AuthorizedPrincipalsFile AuthorizedPrincipalsCommand GSSAPIAuthentication HostbasedAuthentication IgnoreRhosts "
+    "IgnoreUserKnownHosts PAMServiceName"
 )
 
 

@@ -378,6 +378,58 @@ def config_line(text):
     return text.replace("PermitRootLogin yes", "PermitRootLogin forced-commands-only")
 
 
+NO_WAY = [
+    ("GSSAPIAuthentication yes", {"PubkeyAuthentication": "no"}, {"has_keytab": lambda: True}),
+    ("GSSAPIAuthentication yes", {"AuthenticationMethods": "publickey,gssapi-with-mic"}, {"has_keytab": lambda: True}),
+    ("HostbasedAuthentication yes\nIgnoreRhosts no", {"PubkeyAuthentication": "no"}, {"holds": lambda *_told: True}),
+    (
+        "HostbasedAuthentication yes\nIgnoreRhosts shosts-only",
+        {"AuthenticationMethods": "publickey,hostbased"},
+        {"holds": lambda _account, files: bool({"%h/.ssh/known_hosts", "%h/.shosts"} & {*files})},
+    ),
+    ("KbdInteractiveAuthentication yes", {"PubkeyAuthentication": "no"}, {"has_password": lambda _account: True}),
+    (
+        "KbdInteractiveAuthentication yes",
+        {"AuthenticationMethods": "publickey,keyboard-interactive"},
+        {"asks_more": lambda service: service == "sshd"},
+    ),
+    (
+        "KbdInteractiveAuthentication yes",
+        {"AuthenticationMethods": "publickey,keyboard-interactive:pam"},
+        {"has_password": lambda _account: True},
+    ),
+]
+
+
+@pytest.mark.parametrize(("lines", "config", "there"), NO_WAY)
+def test_a_method_without_what_it_needs_is_no_way_in(lines, config, there):
+    """sshd offers it all the same."""
+    before = "PermitRootLogin yes\nUsePAM yes\nPasswordAuthentication no\n" + lines + "\n"
+    before += "" if "Kbd" in lines else "KbdInteractiveAuthentication no\n"
+    lacking = {"has_password": lambda _account: False}
+    with pytest.raises(guard.LockOutError, match=f"lock out root: .*{next(iter(config))}"):
+        judge(config, ["root"], before, who=holders(ED, **lacking))
+    judge(config, ["root"], before, who=holders(ED, **{**lacking, **there}))
+    # Nor is it one to lose.
+    other = {line.split()[0]: "no" for line in lines.splitlines()[:1]}
+    judge(other, ["root"], before, who=holders(ED, **lacking))
+
+
+def test_files_of_the_whole_host_let_in_no_root():
+    asked = []
+    who = holders(ED, holds=lambda _account, files: asked.append(files) or True, is_root=lambda _account: False)
+    before = ONLY_KEYS + "HostbasedAuthentication yes\nIgnoreUserKnownHosts yes\n"
+    judge({"PubkeyAuthentication": "no"}, ["root"], before, who=who)
+    system = ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"]
+    assert system in asked and ["/etc/hosts.equiv", "/etc/ssh/shosts.equiv"] in asked
+    asked.clear()
+    who = holders(ED, holds=lambda _account, files: asked.append(files) or bool(files))
+    with pytest.raises(guard.LockOutError, match="neither a password nor a key"):
+        judge({"PubkeyAuthentication": "no"}, ["root"], before, who=who)
+    judge({"IgnoreRhosts": "no", "PubkeyAuthentication": "no"}, ["root"], before, who=who)
+    assert ["%h/.shosts", "%h/.rhosts"] in asked
+
+
 def test_a_required_size():
     newer = golden("10.0")
     for size, words in (("2049", "RequiredRSASize 2049"), ("2048", None)):
