@@ -45,6 +45,8 @@ def host(separation):
         certify(base)
         (base / "print").write_text(f"#!/bin/sh\ncat {base}/rsa.pub\n")
         (base / "print").chmod(0o755)
+        shutil.copy(base / "print", base / "open" / "print")
+        shutil.copy(base / "ed25519.pub", base / "root")
         (base / "page").write_text("<html><body>404 Not Found</body></html>\n")
         yield one
         one.stop()
@@ -74,6 +76,7 @@ OPTIONS = {
     "forced": 'command="sh -c \\"$SSH_ORIGINAL_COMMAND\\"" ',
     "restricted": 'restrict,pty,from="127.0.0.0/8,::1",expiry-time="20991231" ',
 }
+ASKED = {"AuthorizedKeysFile": "none", "AuthorizedKeysCommand": "@/print", "AuthorizedKeysCommandUser": "root"}
 #: What is asked, which keys root has, and lines that are there before.
 CASES = [
     ({"PubkeyAcceptedAlgorithms": "ecdsa-sha2-nistp256"}, "ed25519 rsa", ()),
@@ -110,11 +113,7 @@ CASES = [
     ({"RevokedKeys": "@/ed25519.pub"}, "ed25519", ()),
     ({"RevokedKeys": "@/rsa.pub"}, "ed25519", ()),
     ({"RevokedKeys": "@/rsa.pub"}, "certificate.pub", ["TrustedUserCAKeys @/rsa.pub"]),
-    (
-        {"AuthorizedKeysCommand": "@/print", "AuthorizedKeysCommandUser": "root", "AuthorizedKeysFile": "none"},
-        "rsa",
-        (),
-    ),
+    (ASKED, "rsa", ()),
     ({"AuthorizedKeysCommand": "@/none", "AuthorizedKeysCommandUser": "root", "AuthorizedKeysFile": "none"}, "rsa", ()),
     ({"ForceCommand": 'echo "no shell"; exit 1'}, "ed25519", ()),
     ({"ForceCommand": "/bin/echo 'maintenance; come back later'"}, "ed25519", ()),
@@ -129,6 +128,16 @@ CASES = [
     ({"PermitRootLogin": "forced-commands-only"}, "forced", ()),
     ({"PermitRootLogin": "forced-commands-only"}, "rsa told", ()),
     ({"AuthorizedKeysFile": "@/page"}, "ed25519", ()),
+    # A command that is asked for keys, and tokens.
+    *(
+        ({**ASKED, "AuthorizedKeysCommand": command}, "rsa", ())
+        for command in ("@/page", "@/open/print", "@/print %z", "@/print %u %f %t")
+    ),
+    ({**ASKED, "AuthorizedKeysCommandUser": "nosuchuser"}, "rsa", ()),
+    ({"AuthorizedKeysCommandUser": "nosuchuser"}, "rsa", [f"{name} {value}" for name, value in ASKED.items()]),
+    ({"AuthorizedKeysFile": ["@/keys/%d", "@/authorized"]}, "ed25519", ()),
+    ({"AuthorizedKeysFile": ["@/authorized", "@/keys/%d"]}, "ed25519", ()),
+    ({"AuthorizedKeysFile": "@/%u"}, "ed25519", ()),
     # Methods that sshd offers and that come to nothing here.
     ({"PubkeyAuthentication": "no"}, "ed25519", ["GSSAPIAuthentication yes"]),
     ({"PubkeyAuthentication": "no"}, "ed25519", ["HostbasedAuthentication yes"]),
@@ -173,7 +182,8 @@ def test_a_login(host, modules, number):
     host.keys.write_text("".join(line_of(host, key) for key in keys.split() if "." not in key))
     # The first line counts.
     lines = [*lines, *ONLY_KEYS] if "KbdInteractive" in str(lines) else [*ONLY_KEYS, *lines]
-    host.write(f"AuthorizedKeysFile {host.keys}", *(_placed(host, line) for line in lines))
+    lines = lines if "AuthorizedKeysFile" in str(lines) else [f"AuthorizedKeysFile {host.keys}", *lines]
+    host.write(*(_placed(host, line) for line in lines))
     host.start()
     assert comes_in(host, *keys.split()), "root comes in before"
     before = host.path.read_bytes()

@@ -233,6 +233,7 @@ def known() -> Accounts:
         host_key=host_key,
         has_principals=has_principals,
         runs=functools.cache(means.runs),
+        serves=functools.cache(means.serves),
         holds=lambda account, words: held(account, tuple(words)),
         has_keytab=functools.cache(means.has_keytab),
         asks_more=functools.cache(means.asks_more),

@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Callable, Sequence
 
 from sshtrail_lib.sshd.known import Accounts, Obstacle, Values
+from sshtrail_lib.sshd.methods import knows_tokens
 
 #: Programs that end at once, or do nothing that an administrator could use.
 _NO_SHELL = frozenset(
@@ -36,6 +37,7 @@ def session(values: Values, account: str, accounts: Accounts) -> Obstacle | None
     if command.lower() != "none" and not leads_on(command, lambda path: caged or accounts.runs(account, path)):
         return Obstacle("ForceCommand", f"with ForceCommand {command!r} {account} gets no shell")
     told = accounts.cage(account, directory) if caged else None
+    told = told if knows_tokens("ChrootDirectory", directory) else "sshd ends at a token that it does not know"
     return Obstacle("ChrootDirectory", f"ChrootDirectory {directory} keeps {account} out: {told}") if told else None
 
 

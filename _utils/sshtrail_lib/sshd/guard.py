@@ -33,6 +33,7 @@ _BEARING = frozenset(
     + ["PubkeyAcceptedAlgorithms", "PubkeyAcceptedKeyTypes", "CASignatureAlgorithms", "RequiredRSASize", "StrictModes"]
     + ["AuthorizedPrincipalsFile", "AuthorizedPrincipalsCommand", "HostKeyAlgorithms", "HostKey"]
     + ["IgnoreRhosts", "IgnoreUserKnownHosts", "PAMServiceName"]
+    + ["AuthorizedKeysCommandUser", "AuthorizedPrincipalsCommandUser"]
 )
 
 

@@ -41,6 +41,10 @@ def _so_of_it(_account: str, _told: typing.Any) -> bool:
     return True
 
 
+def _serves(_account: str, _command: str, _user: str) -> bool:
+    return True
+
+
 def _not_so_of_it(_account: str, _told: typing.Any) -> bool:
     return False
 
@@ -110,6 +114,9 @@ class Accounts(typing.NamedTuple):
         Called with an account's name and the word of AuthorizedPrincipalsFile (str); returns whether it has it (bool).
     runs
         Called with an account's name and the path of a program (str); returns whether it can run it (bool).
+    serves
+        Called with an account's name, a command that sshd is to ask about it, and as whom (str); returns whether sshd
+        runs it (bool).
     holds
         Called as ``has_key``, with words of any files; returns whether one of these holds something today (bool).
     has_keytab
@@ -131,6 +138,7 @@ class Accounts(typing.NamedTuple):
     host_key: Callable[[str], Key | None] = _some_key
     has_principals: Callable[[str, str], bool] = _has_principals
     runs: Callable[[str, str], bool] = _so_of_it
+    serves: Callable[[str, str, str], bool] = _serves
     holds: Callable[[str, list[str]], bool] = _not_so_of_it
     has_keytab: Callable[[], bool] = _none
     asks_more: Callable[[str], bool] = _not_so

@@ -4,7 +4,10 @@ With what somebody is let in: the methods that sshd offers, and the keys and cer
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
+import re
 import typing
 from collections.abc import Iterator, Sequence
 
@@ -85,7 +88,7 @@ _METHODS = (
     "PermitRootLogin UsePAM AuthorizedKeysFile AuthorizedKeysCommand TrustedUserCAKeys RevokedKeys "
     "PubkeyAcceptedAlgorithms PubkeyAcceptedKeyTypes RequiredRSASize CASignatureAlgorithms StrictModes "
     "AuthorizedPrincipalsFile AuthorizedPrincipalsCommand GSSAPIAuthentication HostbasedAuthentication IgnoreRhosts "
-    "IgnoreUserKnownHosts PAMServiceName"
+    "IgnoreUserKnownHosts PAMServiceName AuthorizedKeysCommandUser AuthorizedPrincipalsCommandUser"
 )
 
 
@@ -100,15 +103,50 @@ def found_keys(values: Values, connection: Connection, accounts: Accounts, force
     if not all(map(accounts.is_file, lists)):  # without a list of those that are revoked it takes none
         return 0
     revoked = {blob for path in lists for blob in accounts.revoked(path)}
-    command = (values.get("AuthorizedKeysCommand") or "none").split(" ")[0]
-    if command != "none" and accounts.is_file(command) and not forced:
-        return math.inf
     own = [one for one in _own_keys(values, account, accounts) if _opens(one, values, connection, forced)]
-    given = [] if forced else _authorities(values, account, accounts)
+    # They are asked for after the files, if sshd comes as far as that.
+    others = not forced and len(_files(values)) == len(_words(values))
+    if others and _serves("AuthorizedKeysCommand", values, account, accounts):
+        return math.inf
+    given = _authorities(values, account, accounts) if others else ()
     left, signed = (
         {one.blob for one in found if one.blob not in revoked and _admitted(one, values)} for found in (own, given)
     )
     return math.inf if signed or not all(left) else len(left)
+
+
+#: What sshd puts in the place of ``%`` and a letter. At any other the process ends that serves the connection.
+_TOKENS = {
+    "AuthorizedKeysFile": "hUu",
+    "AuthorizedPrincipalsFile": "hUu",
+    "ChrootDirectory": "hUu",
+    "AuthorizedKeysCommand": "CDUfhktu",
+    "AuthorizedPrincipalsCommand": "CDFKTUfhikstu",
+    "AuthorizedKeysCommandUser": "u",
+    "AuthorizedPrincipalsCommandUser": "u",
+}
+
+
+def knows_tokens(keyword: str, value: str) -> bool:
+    """Return whether sshd knows all of a value (str) of ``keyword`` (str) that begins with ``%`` (bool)."""
+    return not re.search(rf"%(?![%{_TOKENS[keyword]}])", value.replace("%%", ""))
+
+
+def _words(values: Values) -> list[str]:
+    return (values.get("AuthorizedKeysFile") or "none").split(" ")
+
+
+def _files(values: Values) -> list[str]:
+    """Return the words of AuthorizedKeysFile (list of str) that sshd comes to."""
+    return list(itertools.takewhile(functools.partial(knows_tokens, "AuthorizedKeysFile"), _words(values)))
+
+
+def _serves(keyword: str, values: Values, account: str, accounts: Accounts) -> bool:
+    """Whether sshd runs a command that it is told to ask; what it answers cannot be told."""
+    command, user = (values.get(name) or "none" for name in (keyword, f"{keyword}User"))
+    # The program's own name is taken as it is.
+    known = knows_tokens(keyword, command.partition(" ")[2]) and knows_tokens(f"{keyword}User", user)
+    return command.lower() != "none" and known and accounts.serves(account, command, user)
 
 
 def _opens(key: Key, values: Values, connection: Connection, forced: bool) -> bool:
@@ -130,8 +168,8 @@ def _from_there(key: Key, connection: Connection) -> bool:
 
 
 def _own_keys(values: Values, account: str, accounts: Accounts) -> Sequence[Key]:
-    words = (values.get("AuthorizedKeysFile") or "none").split(" ")
-    if not accounts.has_key(account, words):
+    words = _files(values)
+    if not words or not accounts.has_key(account, words):
         return ()
     found = accounts.keys(account, words)
     found = [Key()] if found is None else found

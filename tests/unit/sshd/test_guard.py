@@ -415,6 +415,52 @@ def test_a_method_without_what_it_needs_is_no_way_in(lines, config, there):
     judge(other, ["root"], before, who=holders(ED, **lacking))
 
 
+ASKED = {"AuthorizedKeysFile": "none", "AuthorizedKeysCommand": "/bin/keys %u", "AuthorizedKeysCommandUser": "root"}
+UNKNOWN = [
+    ({"AuthorizedKeysFile": ["/keys/%d", ".ssh/authorized_keys"]}, "AuthorizedKeysFile"),
+    ({"AuthorizedKeysFile": "/keys/%"}, "AuthorizedKeysFile"),
+    ({"AuthorizedKeysFile": "/keys/%%%H"}, "AuthorizedKeysFile"),
+    ({**ASKED, "AuthorizedKeysCommand": "/bin/keys %z"}, "AuthorizedKeysFile|AuthorizedKeysCommand"),
+    ({**ASKED, "AuthorizedKeysCommandUser": "%h"}, "AuthorizedKeysFile|AuthorizedKeysCommand"),
+    ({"AuthorizedKeysFile": "/keys/%d", **{key: ASKED[key] for key in (*ASKED,)[1:]}}, "AuthorizedKeysFile"),
+    ({"ChrootDirectory": "/srv/%d"}, "ChrootDirectory /srv/%d keeps root out: sshd ends at a token"),
+]
+
+
+@pytest.mark.parametrize("admins", [["root"], []])
+@pytest.mark.parametrize(("config", "words"), UNKNOWN)
+def test_sshd_ends_where_it_does_not_know_a_token(config, words, admins):
+    with pytest.raises(guard.LockOutError, match=words):
+        judge(config, admins, ONLY_KEYS, who=holders(ED))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"AuthorizedKeysFile": [".ssh/authorized_keys", "/keys/%d"]},
+        {"AuthorizedKeysFile": "%h/.ssh/100%%/%u-%U"},
+        {**ASKED, "AuthorizedKeysCommand": "/bin/keys %u %U %h %t %k %f %%x"},
+        {**ASKED, "AuthorizedKeysCommandUser": "keys-of-%u"},
+    ],
+)
+def test_tokens_that_sshd_knows(config):
+    judge(config, ["root"], ONLY_KEYS, who=holders(ED))
+
+
+def test_a_command_that_sshd_does_not_run_gives_no_keys():
+    served = []
+    who = holders(ED, serves=lambda *told: served.append(told) or told[2] == "root")
+    judge(ASKED, ["root"], ONLY_KEYS, who=who)
+    assert served[0] == ("root", "/bin/keys %u", "root")
+    with pytest.raises(guard.LockOutError, match="neither a password nor a key .*AuthorizedKeysFile none"):
+        judge({**ASKED, "AuthorizedKeysCommandUser": "nobody"}, ["root"], ONLY_KEYS, who=who)
+    before = ONLY_KEYS + "".join(f"{name} {value}\n" for name, value in ASKED.items())
+    for match in (None, "User root"):
+        with pytest.raises(guard.LockOutError, match="AuthorizedKeysCommandUser nobody"):
+            judge({"AuthorizedKeysCommandUser": "nobody"}, ["root"], before, match, who)
+    judge({"AuthorizedKeysCommandUser": "nobody"}, ["root"], before, "User bob", who)
+
+
 def test_files_of_the_whole_host_let_in_no_root():
     asked = []
     who = holders(ED, holds=lambda _account, files: asked.append(files) or True, is_root=lambda _account: False)
