@@ -47,6 +47,9 @@ def host(separation):
         (base / "print").chmod(0o755)
         shutil.copy(base / "print", base / "open" / "print")
         shutil.copy(base / "ed25519.pub", base / "root")
+        (base / "names").write_text("ops\nroot # and who is on call\n")
+        (base / "tell").write_text("#!/bin/sh\necho root\n")
+        (base / "tell").chmod(0o755)
         (base / "page").write_text("<html><body>404 Not Found</body></html>\n")
         yield one
         one.stop()
@@ -77,6 +80,7 @@ OPTIONS = {
     "restricted": 'restrict,pty,from="127.0.0.0/8,::1",expiry-time="20991231" ',
 }
 ASKED = {"AuthorizedKeysFile": "none", "AuthorizedKeysCommand": "@/print", "AuthorizedKeysCommandUser": "root"}
+CERTIFIED = ["TrustedUserCAKeys @/rsa.pub"]
 #: What is asked, which keys root has, and lines that are there before.
 CASES = [
     ({"PubkeyAcceptedAlgorithms": "ecdsa-sha2-nistp256"}, "ed25519 rsa", ()),
@@ -104,15 +108,15 @@ CASES = [
     ({"ChrootDirectory": "@/jail"}, "ed25519", ()),
     ({"ChrootDirectory": "@/open"}, "ed25519", ()),
     ({"ChrootDirectory": "/"}, "ed25519", ()),
-    ({"CASignatureAlgorithms": "ssh-ed25519"}, "certificate.pub", ["TrustedUserCAKeys @/rsa.pub"]),
-    ({"CASignatureAlgorithms": "rsa-sha2-512"}, "certificate.pub", ["TrustedUserCAKeys @/rsa.pub"]),
-    ({"PubkeyAcceptedAlgorithms": "ssh-ed25519"}, "certificate.pub", ["TrustedUserCAKeys @/rsa.pub"]),
-    ({"PubkeyAcceptedAlgorithms": "*-cert-*"}, "certificate.pub", ["TrustedUserCAKeys @/rsa.pub"]),
-    ({"TrustedUserCAKeys": "@/none"}, "certificate.pub", ["TrustedUserCAKeys @/rsa.pub"]),
-    ({"AuthorizedPrincipalsFile": "@/none"}, "certificate.pub", ["TrustedUserCAKeys @/rsa.pub"]),
+    ({"CASignatureAlgorithms": "ssh-ed25519"}, "certificate.pub", CERTIFIED),
+    ({"CASignatureAlgorithms": "rsa-sha2-512"}, "certificate.pub", CERTIFIED),
+    ({"PubkeyAcceptedAlgorithms": "ssh-ed25519"}, "certificate.pub", CERTIFIED),
+    ({"PubkeyAcceptedAlgorithms": "*-cert-*"}, "certificate.pub", CERTIFIED),
+    ({"TrustedUserCAKeys": "@/none"}, "certificate.pub", CERTIFIED),
+    ({"AuthorizedPrincipalsFile": "@/none"}, "certificate.pub", CERTIFIED),
     ({"RevokedKeys": "@/ed25519.pub"}, "ed25519", ()),
     ({"RevokedKeys": "@/rsa.pub"}, "ed25519", ()),
-    ({"RevokedKeys": "@/rsa.pub"}, "certificate.pub", ["TrustedUserCAKeys @/rsa.pub"]),
+    ({"RevokedKeys": "@/rsa.pub"}, "certificate.pub", CERTIFIED),
     (ASKED, "rsa", ()),
     ({"AuthorizedKeysCommand": "@/none", "AuthorizedKeysCommandUser": "root", "AuthorizedKeysFile": "none"}, "rsa", ()),
     ({"ForceCommand": 'echo "no shell"; exit 1'}, "ed25519", ()),
@@ -128,6 +132,17 @@ CASES = [
     ({"PermitRootLogin": "forced-commands-only"}, "forced", ()),
     ({"PermitRootLogin": "forced-commands-only"}, "rsa told", ()),
     ({"AuthorizedKeysFile": "@/page"}, "ed25519", ()),
+    # Whose certificates are taken.
+    *(({"AuthorizedPrincipalsFile": f"@/{name}"}, "certificate.pub", CERTIFIED) for name in ("page", "names", "%d")),
+    *(
+        (
+            {"AuthorizedPrincipalsCommand": f"@/{name}", "AuthorizedPrincipalsCommandUser": "root"},
+            "certificate.pub",
+            CERTIFIED,
+        )
+        for name in ("none", "tell")
+    ),
+    ({"TrustedUserCAKeys": "@/rsa.pub", "AuthorizedKeysFile": "none"}, "ed25519", ()),
     # A command that is asked for keys, and tokens.
     *(
         ({**ASKED, "AuthorizedKeysCommand": command}, "rsa", ())

@@ -188,11 +188,22 @@ def revoked(path: str) -> set[str]:
     return set()
 
 
-def has_principals(account: str, word: str) -> bool:
-    """Return whether ``account`` (str) has the file that ``word`` (str) of AuthorizedPrincipalsFile names."""
+def principals(account: str, word: str, strict: bool) -> set[str] | None:
+    """
+    Return the names (set of str) in the file that ``word`` (str) of AuthorizedPrincipalsFile means for ``account``
+    (str), None where it cannot be read. With ``strict`` (bool) one does not count that others may write to.
+    """
+    found: set[str] = set()
     with contextlib.suppress(KeyError, UnicodeError):
-        return any(True for _path in _paths([word], directory.user(account)))
-    return False
+        who = directory.user(account)
+        for path in (path for path in _paths([word], who) if not strict or _is_safe(path, who)):
+            try:
+                lines = (files.beginning(path, LARGEST) or b"").decode("utf-8", "replace").splitlines()
+            except CommandExecutionError:
+                return None
+            # The last word; what stands before it are options.
+            found.update(words[-1] for line in lines if (words := line.partition("#")[0].split()))
+    return found
 
 
 def is_root(account: str) -> bool:
@@ -231,7 +242,7 @@ def known() -> Accounts:
         revoked=functools.cache(revoked),
         cage=cage,
         host_key=host_key,
-        has_principals=has_principals,
+        principals=functools.cache(principals),
         runs=functools.cache(means.runs),
         serves=functools.cache(means.serves),
         holds=lambda account, words: held(account, tuple(words)),

@@ -77,7 +77,7 @@ def _literal(accounts: Accounts) -> Accounts:
     return accounts._replace(
         has_key=lambda account, words: accounts.has_key(account, list(map(plain, words))),
         keys=lambda account, words: accounts.keys(account, list(map(plain, words))),
-        has_principals=lambda account, word: accounts.has_principals(account, plain(word)),
+        principals=lambda account, word, strict: accounts.principals(account, plain(word), strict),
     )
 
 
@@ -127,7 +127,9 @@ class _Ways(typing.NamedTuple):
         ways = itertools.islice(places.connections(tree, account, named, kind), places.LIMIT)
         found = []
         for connection in ways:
-            obstacle = _obstacle(tree, connection, self.accounts)
+            # What was no certificate that anybody has is none then.
+            before = None if tree is self.done.tree else _values(self.done.tree, connection)
+            obstacle = _obstacle(tree, connection, self.accounts, before)
             if obstacle is None:
                 return None
             found.append(obstacle._replace(connection=connection))
@@ -162,7 +164,7 @@ def _judge_all(ways: _Ways) -> bool:
 
 def _keyed(tree: Tree, accounts: Accounts) -> Iterator[str]:
     """Yield the accounts that have a key in a file, or by what sshd is told to ask."""
-    values = {name: one.value for name, one in effective.effective(tree, Connection()).items()}
+    values = _values(tree, Connection())
     yield from (name for name in accounts.with_shell if methods.found_keys(values, Connection(name), accounts))
 
 
@@ -236,11 +238,13 @@ def _line(done: Plan, connection: Connection, keyword: str) -> str:
     return f" ({where}{text})"
 
 
-def _obstacle(tree: Tree, connection: Connection, accounts: Accounts) -> Obstacle | None:
-    """Return what keeps out the account of ``connection``, None when it comes in."""
-    account = connection.user or ""
-    found = effective.effective(tree, connection)
-    values = {name: one.value for name, one in found.items()}
+def _values(tree: Tree, connection: Connection) -> Values:
+    return {name: one.value for name, one in effective.effective(tree, connection).items()}
+
+
+def _obstacle(tree: Tree, connection: Connection, accounts: Accounts, before: Values | None) -> Obstacle | None:
+    """Return what keeps out the account of ``connection``, None when it comes in; ``before`` as for methods."""
+    account, values = connection.user or "", _values(tree, connection)
     root = accounts.is_root(account)
     return (
         _refused(values)
@@ -248,7 +252,7 @@ def _obstacle(tree: Tree, connection: Connection, accounts: Accounts) -> Obstacl
         or _user_lists(values, connection, tree.daemon.names)
         or _group_lists(values, account, tree.daemon.names.groups(account))
         or (_root(values, account) if root else None)
-        or methods.methods(values, connection, root, accounts)
+        or methods.methods(values, connection, root, accounts, before)
         or commands.session(values, account, accounts)
     )
 

@@ -73,8 +73,8 @@ def _some_key(_path: str) -> Key | None:
     return Key()
 
 
-def _has_principals(_account: str, _path: str) -> bool:
-    return True
+def _unknown_principals(_account: str, _path: str, _strict: bool) -> Collection[str] | None:
+    return None
 
 
 def _has_file(_account: str, words: list[str]) -> bool:
@@ -110,8 +110,9 @@ class Accounts(typing.NamedTuple):
         None where it gets one.
     host_key
         Called with a path (str); returns the host's Key there, None without any.
-    has_principals
-        Called with an account's name and the word of AuthorizedPrincipalsFile (str); returns whether it has it (bool).
+    principals
+        Called with an account's name and the word of AuthorizedPrincipalsFile (str), and whether StrictModes is on
+        (bool); returns the names (collection of str) in this file, None where they are not known.
     runs
         Called with an account's name and the path of a program (str); returns whether it can run it (bool).
     serves
@@ -136,7 +137,7 @@ class Accounts(typing.NamedTuple):
     revoked: Callable[[str], Collection[str]] = _none_revoked
     cage: Callable[[str, str], str | None] = _no_cage
     host_key: Callable[[str], Key | None] = _some_key
-    has_principals: Callable[[str, str], bool] = _has_principals
+    principals: Callable[[str, str, bool], Collection[str] | None] = _unknown_principals
     runs: Callable[[str, str], bool] = _so_of_it
     serves: Callable[[str, str, str], bool] = _serves
     holds: Callable[[str, list[str]], bool] = _not_so_of_it

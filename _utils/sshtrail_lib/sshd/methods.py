@@ -26,8 +26,16 @@ _KEYWORD_OF = {
 }
 
 
-def methods(values: Values, connection: Connection, root: bool, accounts: Accounts) -> Obstacle | None:
-    """Return what keeps the account of ``connection`` from every method, None where it is let in by one."""
+def methods(
+    values: Values, connection: Connection, root: bool, accounts: Accounts, before: Values | None = None
+) -> Obstacle | None:
+    """
+    Return what keeps the account of ``connection`` from every method, None where it is let in by one.
+
+    before
+        What sshd does before the change (values), for what it does after it: who has which certificate nobody knows
+        here, so that those alone count then which count now. None for all.
+    """
     account, permitted = connection.user or "", values.get("PermitRootLogin") if root else "yes"
     ways = {method for method, keyword in _KEYWORD_OF.items() if values.get(keyword) == "yes"}
     if permitted in ("prohibit-password", "without-password"):
@@ -35,12 +43,15 @@ def methods(values: Values, connection: Connection, root: bool, accounts: Accoun
     ways -= _impossible(values, account, root, accounts)
     # That is a matter of what stands before the key, in the file.
     ways &= {"publickey"} if permitted == "forced-commands-only" else ways
-    keys = found_keys(values, connection, accounts, permitted == "forced-commands-only")
+    keys = found_keys(values, connection, accounts, permitted == "forced-commands-only", before)
     ways -= set() if keys else {"publickey"}
     if permitted == "forced-commands-only" and not ways:
         reason = f"PermitRootLogin {permitted} keeps {account} out, which has no key with a command that gives a shell"
         return Obstacle(f"PermitRootLogin {_METHODS}", reason)
-    return _enough(values, account, ways, keys)
+    found = _enough(values, account, ways, keys)
+    if found and before and not keys and found_keys(values, connection, accounts, permitted == "forced-commands-only"):
+        return found._replace(reason=f"{found.reason}, for only those certificates count that sshd takes now")
+    return found
 
 
 def _impossible(values: Values, account: str, root: bool, accounts: Accounts) -> set[str]:
@@ -92,10 +103,13 @@ _METHODS = (
 )
 
 
-def found_keys(values: Values, connection: Connection, accounts: Accounts, forced: bool = False) -> float:
+def found_keys(
+    values: Values, connection: Connection, accounts: Accounts, forced: bool = False, before: Values | None = None
+) -> float:
     """
     Return how many keys sshd would take of the account of ``connection`` (Connection): any number by certificates or a
-    source that it asks. With ``forced`` (bool) only those count that have a command.
+    source that it asks. With ``forced`` (bool) only those count that have a command; ``before`` is as for
+    :func:`methods`.
     """
     account = connection.user or ""
     told = values.get("RevokedKeys") or "none"
@@ -108,7 +122,7 @@ def found_keys(values: Values, connection: Connection, accounts: Accounts, force
     others = not forced and len(_files(values)) == len(_words(values))
     if others and _serves("AuthorizedKeysCommand", values, account, accounts):
         return math.inf
-    given = _authorities(values, account, accounts) if others else ()
+    given = _certificates(values, account, accounts, before) if others else ()
     left, signed = (
         {one.blob for one in found if one.blob not in revoked and _admitted(one, values)} for found in (own, given)
     )
@@ -176,13 +190,37 @@ def _own_keys(values: Values, account: str, accounts: Accounts) -> Sequence[Key]
     return [one for one in found if one.safe or values.get("StrictModes", "yes") == "no"]
 
 
-def _authorities(values: Values, account: str, accounts: Accounts) -> Sequence[Key]:
-    path, principals = (values.get(name) or "none" for name in ("TrustedUserCAKeys", "AuthorizedPrincipalsFile"))
-    told = principals == "none" or (values.get("AuthorizedPrincipalsCommand") or "none") != "none"
-    # Without the file that says whose certificates an account takes, it takes nobody's.
-    return (
-        accounts.authorities(path) if path != "none" and (told or accounts.has_principals(account, principals)) else ()
+def _certificates(values: Values, account: str, accounts: Accounts, before: Values | None) -> Sequence[Key]:
+    """Return the keys of authorities by whose certificates ``account`` is let in, as far as somebody can have one."""
+    found, names = _authorities(values, account, accounts)
+    if before is None or not found:
+        return found
+    earlier, known = _authorities(before, account, accounts)
+    blobs = {one.blob for one in earlier}
+    same = names is None or known is None or not names.isdisjoint(known)
+    return [one for one in found if same and blobs and (one.blob in blobs or not one.blob or "" in blobs)]
+
+
+def _authorities(values: Values, account: str, accounts: Accounts) -> tuple[Sequence[Key], set[str] | None]:
+    """
+    Return the keys of authorities, and for whom they have to vouch (set of str, None for unknown): without a file or a
+    command that says so, for the account's name.
+    """
+    path, file, command = (
+        values.get(name) or "none"
+        for name in ("TrustedUserCAKeys", "AuthorizedPrincipalsFile", "AuthorizedPrincipalsCommand")
     )
+    names: set[str] | None = {account} if file.lower() == command.lower() == "none" else set()
+    if file.lower() != "none":
+        known = knows_tokens("AuthorizedPrincipalsFile", file)
+        strict = values.get("StrictModes", "yes") == "yes"
+        found = accounts.principals(account, file, strict) if known else ()
+        names = None if found is None else {*found}
+        if not known:
+            return (), names
+    if command.lower() != "none" and _serves("AuthorizedPrincipalsCommand", values, account, accounts):
+        names = None
+    return (accounts.authorities(path) if path.lower() != "none" and names != set() else ()), names
 
 
 def _admitted(key: Key, values: Values) -> bool:

@@ -136,9 +136,13 @@ def test_keys_of_the_host_and_of_authorities(tmp_path):
 
 def test_principals(tmp_path, monkeypatch):
     cased(tmp_path, monkeypatch)
-    (tmp_path / "x").write_text("")
-    assert accounts.has_principals("x", f"{tmp_path}/%u")
-    assert not accounts.has_principals("x", f"{tmp_path}/none/%u")
+    (tmp_path / "x").write_text('# those of the house\n\nops\nfrom="10.*" dba # at night\n  x \n')
+    assert accounts.principals("x", f"{tmp_path}/%u", False) == {"ops", "dba", "x"}
+    assert accounts.principals("x", f"{tmp_path}/none/%u", False) == set()
+    (tmp_path / "x").chmod(0o666)
+    assert accounts.principals("x", f"{tmp_path}/%u", True) == set()
+    (tmp_path / "x").write_text("# nobody\n")
+    assert accounts.principals("x", f"{tmp_path}/%u", False) == set()
 
 
 def sparse(path):

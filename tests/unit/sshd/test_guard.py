@@ -508,7 +508,22 @@ AUTHORITY = ED._replace(authority=True)
         ({"PubkeyAcceptedAlgorithms": "ssh-ed25519-cert-v01@openssh.com"}, {}, False),
         ({"TrustedUserCAKeys": "/other"}, {}, True),
         ({"TrustedUserCAKeys": None}, {}, True),
-        ({"AuthorizedPrincipalsFile": "/none/%u"}, {"has_principals": lambda _account, _path: False}, True),
+        ({"AuthorizedPrincipalsFile": "/none/%u"}, {"principals": lambda *_told: ()}, True),
+        ({"AuthorizedPrincipalsFile": "/none/%d"}, {}, True),
+        # Whose names were taken, and whose are then.
+        ({"AuthorizedPrincipalsFile": "/there"}, {"principals": lambda *_told: ["ops"]}, True),
+        ({"AuthorizedPrincipalsFile": "/there"}, {"principals": lambda *_told: ["ops", "root"]}, False),
+        ({"AuthorizedPrincipalsCommand": "/bin/names", "AuthorizedPrincipalsCommandUser": "root"}, {}, False),
+        (
+            {"AuthorizedPrincipalsCommand": "/bin/names", "AuthorizedPrincipalsCommandUser": "root"},
+            {"serves": lambda *_told: False},
+            True,
+        ),
+        (
+            {"AuthorizedPrincipalsCommand": "/bin/names %z", "AuthorizedPrincipalsCommandUser": "root"},
+            {},
+            True,
+        ),
         ({"AuthorizedPrincipalsFile": "/there/%u"}, {}, False),
         ({"AuthorizedKeysFile": ".ssh/authorized_keys"}, {}, False),
     ],
@@ -520,6 +535,34 @@ def test_the_last_certificate(config, options, lost):
         return
     with pytest.raises(guard.LockOutError, match=rf"neither a password nor a key .*{next(iter(config))}"):
         judge(config, ["root"], ONLY_CERTIFICATES, who=who)
+
+
+def test_a_certificate_counts_that_counted_before():
+    """An authority may have signed for anybody; that it did nobody knows but who comes in with its certificate."""
+    names = {"/ops": ["ops", "dba"], "/dba": ["dba"], "/web": ["web"]}
+    one, other = (AUTHORITY._replace(blob=blob) for blob in ("A", "B"))
+    found = {"/ca": [one], "/both": [other, one], "/new": [other]}
+    who = holders(
+        ED, authorities=lambda path: found.get(path, ()), principals=lambda _account, path, _strict: names.get(path, ())
+    )
+    alone = {"AuthorizedKeysFile": "none"}
+    trusting = ONLY_KEYS + "TrustedUserCAKeys /ca\n"
+    judge(alone, ["root"], trusting, who=who)
+    judge({**alone, "TrustedUserCAKeys": "/both"}, ["root"], trusting, who=who)
+    # With the key that is left they can be tried.
+    judge({"TrustedUserCAKeys": "/new", "AuthorizedPrincipalsFile": "/web"}, ["root"], trusting, who=who)
+    judge(
+        {"AuthorizedPrincipalsFile": "/dba", **alone}, ["root"], trusting + "AuthorizedPrincipalsFile /ops\n", who=who
+    )
+    for config, before in (
+        ({"TrustedUserCAKeys": "/ca", **alone}, ONLY_KEYS),
+        ({"TrustedUserCAKeys": "/new", **alone}, trusting),
+        ({"AuthorizedPrincipalsFile": "/ops", **alone}, trusting),
+        ({"AuthorizedPrincipalsFile": "/web", **alone}, trusting + "AuthorizedPrincipalsFile /ops\n"),
+    ):
+        for admins in (["root"], []):
+            with pytest.raises(guard.LockOutError, match="only those certificates count that sshd takes now"):
+                judge(config, admins, before, who=who)
 
 
 @pytest.mark.parametrize(
