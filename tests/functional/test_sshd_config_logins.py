@@ -132,6 +132,13 @@ CASES = [
     ({"PermitRootLogin": "forced-commands-only"}, "forced", ()),
     ({"PermitRootLogin": "forced-commands-only"}, "rsa told", ()),
     ({"AuthorizedKeysFile": "@/page"}, "ed25519", ()),
+    # What no client of today speaks.
+    ({"Ciphers": "3des-cbc"}, "ed25519", ()),
+    ({"KexAlgorithms": "diffie-hellman-group1-sha1"}, "ed25519", ()),
+    ({"MACs": "hmac-md5"}, "ed25519", ()),
+    ({"MACs": "hmac-md5"}, "ed25519", ["Ciphers aes128-ctr"]),
+    ({"HostKeyAlgorithms": "ssh-rsa"}, "ed25519", ["HostKey @/rsa"]),
+    ({"PubkeyAcceptedAlgorithms": "ssh-rsa"}, "rsa", ()),
     # Whose certificates are taken.
     *(({"AuthorizedPrincipalsFile": f"@/{name}"}, "certificate.pub", CERTIFIED) for name in ("page", "names", "%d")),
     *(
@@ -207,7 +214,7 @@ def test_a_login(host, modules, number):
         modules.sshd_config.apply(**asked)
     refused = host.path.read_bytes() == before
     if refused:
-        with pytest.raises(Exception, match="would lock out root|No key of this host"):
+        with pytest.raises(Exception, match="would lock out root|No key of this host|No client of today"):
             modules.sshd_config.apply(**asked)
     modules.sshd_config.apply(**asked, force=True)
     assert comes_in(host, *keys.split()) is not refused

@@ -35,7 +35,7 @@ PURE = {
     "sshd": {
         *("language", "include", "effective", "keywords", "daemon", "kinds", "values", "amounts", "network", "match"),
         *("wish", "beside", "plan", "edit", "lines", "guard", "sections", "blocks", "places", "commandline"),
-        *("members", "asked", "pubkeys", "apart", "separate", "cover", "known", "methods", "commands"),
+        *("members", "asked", "pubkeys", "apart", "separate", "cover", "known", "methods", "commands", "spoken"),
     },
     "auditd": {"language", "keywords", "plan", "space"},
     "rules": {"language", "words", "fields", "layout", "files", "kept", "overlap", "collisions", "plan", "watches"},

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 
 from salt.exceptions import CommandExecutionError
 
-from sshtrail_lib.sshd import commands, effective, language, match, methods, places
+from sshtrail_lib.sshd import commands, effective, language, match, methods, places, spoken
 from sshtrail_lib.sshd.daemon import Names
 from sshtrail_lib.sshd.include import Tree
 from sshtrail_lib.sshd.known import Accounts, Obstacle, Values
@@ -62,6 +62,7 @@ def judge(done: Plan, accounts: Accounts, admins: Sequence[str] = ()) -> None:
         _judge_everybody(done, accounts.with_passwords(), named)
     _judge_endpoints(done)
     _judge_host_keys(done, accounts)
+    _judge_algorithms(done)
 
 
 #: Since this release AuthorizedKeysFile and AuthorizedPrincipalsFile may be patterns of files.
@@ -190,9 +191,17 @@ def _judge_host_keys(done: Plan, accounts: Accounts) -> None:
     raise LockOutError(f"No key of this host would be left with which sshd could answer{told}; force: True does it")
 
 
+def _judge_algorithms(done: Plan) -> None:
+    before, after = (_values(tree, None) for tree in (done.tree, done.after))
+    for name in spoken.OFFERED if {*spoken.OFFERED} & _concerned(done) else ():
+        if spoken.is_spoken(name, before) and not spoken.is_spoken(name, after):
+            told = _line(done, Connection(), name)
+            raise LockOutError(f"No client of today speaks any of what {name} would leave{told}; force: True does it")
+
+
 def _presented(tree: Tree, accounts: Accounts) -> list[Key]:
     """Return the host's keys that sshd presents."""
-    values = {name: one.value for name, one in effective.effective(tree).items()}
+    values = _values(tree, None)
     found = [accounts.host_key(path) for path in values.get("HostKey") or ()]
     size = methods.number(values.get("RequiredRSASize"))
     return [one for one in found if one and signs(one, values.get("HostKeyAlgorithms") or "", size)]
@@ -238,7 +247,7 @@ def _line(done: Plan, connection: Connection, keyword: str) -> str:
     return f" ({where}{text})"
 
 
-def _values(tree: Tree, connection: Connection) -> Values:
+def _values(tree: Tree, connection: Connection | None) -> Values:
     return {name: one.value for name, one in effective.effective(tree, connection).items()}
 
 

@@ -24,10 +24,12 @@ _LONGEST = 65536
 _PRIVATE = b"openssh-key-v1\0"
 _BEGIN, _END = "-----BEGIN OPENSSH PRIVATE KEY-----", "-----END OPENSSH PRIVATE KEY-----"
 #: What signs with an RSA key; every other kind of key has one algorithm, which is called as the kind.
-_RSA = ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")
+_RSA = ("rsa-sha2-512", "rsa-sha2-256")
+#: In certificates and by clients before 8.8 alone: SHA-1.
+_OLD_RSA = (*_RSA, "ssh-rsa")
 _MORE = {"sk-ecdsa-sha2-nistp256@openssh.com": ("webauthn-sk-ecdsa-sha2-nistp256@openssh.com",)}
 _CURVES = [f"ecdsa-sha2-nistp{bits}" for bits in (256, 384, 521)]
-_SIGNERS = (*_RSA, "ssh-ed25519", "sk-ssh-ed25519", "sk-ecdsa-sha2-nistp256", *_CURVES)
+_SIGNERS = (*_OLD_RSA, "ssh-ed25519", "sk-ssh-ed25519", "sk-ecdsa-sha2-nistp256", *_CURVES)
 _CERTIFICATES = [f"{one}-cert-v01@openssh.com" for one in _SIGNERS]
 
 
@@ -169,14 +171,16 @@ def _bits(blob: str) -> int:
         return 0
 
 
-def signs(key: Key, algorithms: str, size: int = 0) -> bool:
+def signs(key: Key, algorithms: str, size: int = 0, earlier: bool = False) -> bool:
     """
     Return whether ``key`` (Key) signs with one of ``algorithms`` (str, with commas), and is no RSA key of fewer than
-    ``size`` bits (int). What is not known of it is no reason against it.
+    ``size`` bits (int). What is not known of it is no reason against it. What only counts where it was signed
+    ``earlier`` (bool), as a certificate, is SHA-1: no client of today does so.
     """
     if not key.kind or not algorithms or algorithms[0] in "+-^":
         return True
-    names = _RSA if key.kind == "ssh-rsa" else (key.kind, *_MORE.get(key.kind, ()))
+    rsa = _OLD_RSA if earlier else _RSA
+    names = rsa if key.kind == "ssh-rsa" else (key.kind, *_MORE.get(key.kind, ()))
     return not 0 < key.bits < size and _any(names, algorithms)
 
 
@@ -194,7 +198,7 @@ def admits(key: Key, algorithms: str, by_authority: str, size: int = 0) -> bool:
     if not key.authority:
         return signs(key, algorithms, size)
     certificates = not algorithms or algorithms[0] in "+-^" or _any(_CERTIFICATES, algorithms)
-    return certificates and signs(key, by_authority)
+    return certificates and signs(key, by_authority, earlier=True)
 
 
 def _any(names: Sequence[str], algorithms: str) -> bool:

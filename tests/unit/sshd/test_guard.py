@@ -603,6 +603,8 @@ HOST_KEYS = {"/ed": ED, "/rsa": RSA, "/odd": Key()}
         ({"HostKeyAlgorithms": "rsa-sha2-512"}, "/ed", True),
         ({"HostKeyAlgorithms": "rsa-sha2-512"}, "/ed /rsa", False),
         ({"HostKeyAlgorithms": "rsa-sha2-512"}, "/odd", False),
+        ({"HostKeyAlgorithms": "ssh-rsa"}, "/rsa", True),
+        ({"HostKeyAlgorithms": "ssh-rsa,rsa-sha2-256"}, "/rsa", False),
         ({"HostKeyAlgorithms": "rsa-sha2-512"}, "/none", False),
         ({"HostKeyAlgorithms": "ssh-ed25519"}, "/rsa", True),
         ({"HostKey": ["/none"]}, "/ed", True),
@@ -617,6 +619,32 @@ def test_the_last_key_of_the_host(config, keys, lost):
         return
     with pytest.raises(guard.LockOutError, match=f"No key of this host would be left .*{next(iter(config))}"):
         judge(config, ["root"], before, who=who)
+
+
+SPOKEN = [
+    ({"Ciphers": "3des-cbc"}, "", "Ciphers"),
+    ({"Ciphers": "aes256-cbc,aes128-cbc"}, "", "Ciphers"),
+    ({"Ciphers": "3des-cbc,aes128-ctr"}, "", None),
+    ({"Ciphers": "-aes*"}, "", None),
+    ({"Ciphers": "3des-cbc"}, "Ciphers aes128-cbc\n", None),
+    ({"KexAlgorithms": "diffie-hellman-group1-sha1"}, "", "KexAlgorithms"),
+    ({"KexAlgorithms": "curve25519-sha256"}, "", None),
+    ({"KexAlgorithms": "sntrup761x25519-sha512@openssh.com"}, "", None),
+    ({"MACs": "hmac-md5"}, "", None),
+    ({"MACs": "hmac-md5"}, "Ciphers aes256-ctr\n", "MACs"),
+    ({"MACs": "hmac-sha2-512-etm@openssh.com"}, "Ciphers aes256-ctr\n", None),
+    ({"Ciphers": "aes256-ctr"}, "MACs hmac-md5\n", "MACs"),
+    ({"LogLevel": "DEBUG"}, "Ciphers 3des-cbc\n", None),
+]
+
+
+@pytest.mark.parametrize(("config", "before", "lost"), SPOKEN)
+def test_what_no_client_speaks(config, before, lost):
+    if lost is None:
+        judge(config, ["root"], OPEN + before)
+        return
+    with pytest.raises(guard.LockOutError, match=f"No client of today speaks any of what {lost} would leave .*{lost} "):
+        judge(config, ["root"], OPEN + before)
 
 
 def test_who_has_keys_in_files_counts_where_anybody_has():

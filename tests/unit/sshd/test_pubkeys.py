@@ -101,7 +101,9 @@ def test_what_is_no_key(data):
         (Key("ssh-rsa", 2048), "rsa-sha2-256", 2048, True),
         (Key("ssh-rsa", 2048), "rsa-sha2-256", 2049, False),
         (Key("ssh-rsa", 2048), "ssh-ed25519", 0, False),
-        (Key("ssh-rsa"), "ssh-rsa", 4096, True),
+        (Key("ssh-rsa"), "ssh-*,rsa-sha2-256", 4096, True),
+        # No client of today signs with SHA-1.
+        (Key("ssh-rsa"), "ssh-rsa,ssh-ed25519", 0, False),
         (Key("sk-ecdsa-sha2-nistp256@openssh.com"), "webauthn-sk-ecdsa-sha2-nistp256@openssh.com", 0, True),
         # What only sshd can tell, and what is not known of a key, is no reason.
         (Key("ssh-ed25519"), "-ssh-ed25519", 0, True),
@@ -125,6 +127,7 @@ def test_what_signs(key, algorithms, size, does):
 )
 def test_who_signs_certificates(accepted, by, does):
     assert admits(Key("ssh-ed25519", authority=True), accepted, by) is does
+    assert admits(Key("ssh-rsa", authority=True), "*-cert-*", "ssh-rsa")
 
 
 @pytest.mark.usefixtures("untraced")
