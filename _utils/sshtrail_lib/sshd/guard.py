@@ -54,7 +54,9 @@ def judge(done: Plan, accounts: Accounts, admins: Sequence[str] = ()) -> None:
     """
     if _BEARING & _concerned(done):
         named = places.named((done.tree, done.after))
-        accounts = accounts if done.tree.daemon.release >= _PATTERNS_SINCE else _literal(accounts)
+        release = done.tree.daemon.release
+        accounts = accounts if release >= _PATTERNS_SINCE else _literal(accounts)
+        accounts = accounts if release >= _ENDPOINTS_SINCE else _without_endpoints(accounts)
         # Another source than the host's own can have a password for who has none here: then it may be the last way.
         for account, who in itertools.product(admins, (accounts.with_passwords(), accounts)):
             if (obstacle := _Ways(done, who, named).lost(account)) and obstacle is not _NEVER:
@@ -80,6 +82,17 @@ def _literal(accounts: Accounts) -> Accounts:
         keys=lambda account, words: accounts.keys(account, list(map(plain, words))),
         principals=lambda account, word, strict: accounts.principals(account, plain(word), strict),
     )
+
+
+#: Since this release a command may be told from where somebody comes: at these tokens 9.2 ends.
+_ENDPOINTS_SINCE = (9, 3)
+
+
+def _without_endpoints(accounts: Accounts) -> Accounts:
+    def serves(account: str, command: str, user: str) -> bool:
+        return not re.search("%[CD]", command.replace("%%", "")) and accounts.serves(account, command, user)
+
+    return accounts._replace(serves=serves)
 
 
 #: What keeps out an account that had no way in before.

@@ -205,6 +205,58 @@ def test_what_would_not(config, before):
     judge(config, ["root"], before)
 
 
+ED, RSA = Key("ssh-ed25519"), Key("ssh-rsa", 2048)
+ONLY_KEYS = "PermitRootLogin yes\nUsePAM yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
+ONLY_CERTIFICATES = ONLY_KEYS + "AuthorizedKeysFile none\nTrustedUserCAKeys /ca\n"
+
+
+def holders(*keys, **options):
+    """Return Accounts with root alone, which has ``keys``, and what else is told of it."""
+    there = {"is_file": lambda path: path.startswith("/bin/"), "runs": lambda _account, path: path.startswith("/bin/")}
+    told = {"keys": lambda _account, _words: keys, **there, **options}
+    return guard.Accounts(["root"], lambda _account, words: words != ["none"], **told)
+
+
+HARMLESS = {"LogLevel": "VERBOSE", "MaxAuthTries": "4", "PermitRootLogin": "prohibit-password"}
+REDHAT = ONLY_KEYS + "GSSAPIAuthentication yes\nGSSAPICleanupCredentials no\n"
+ORDINARY = [
+    (HARMLESS, REDHAT, {}, [Key("ssh-ed25519")]),
+    ({"GSSAPIAuthentication": "no"}, REDHAT, {}, [Key("ssh-ed25519")]),
+    ({**HARMLESS, "AuthenticationMethods": "publickey"}, REDHAT, {}, [Key("ssh-ed25519")]),
+    # With a password, and PAM that asks for it.
+    ({"PubkeyAuthentication": "no"}, OPEN + "KbdInteractiveAuthentication yes\n", {}, []),
+    ({"PasswordAuthentication": "no"}, OPEN + "KbdInteractiveAuthentication yes\n", {}, []),
+    # A key of its own next to one for backups, and one for backups alone.
+    (HARMLESS, ONLY_KEYS, {}, [Key("ssh-rsa", command="/bin/false", shell=False), Key("ssh-ed25519")]),
+    (HARMLESS, ONLY_KEYS, {}, [Key("ssh-rsa", command="/bin/rrsync /srv")]),
+    # A home of which root knows nothing.
+    ({**HARMLESS, "PubkeyAcceptedAlgorithms": "ssh-ed25519,rsa-sha2-512"}, ONLY_KEYS, {}, [Key()]),
+]
+COMMANDS = [
+    ("/usr/bin/sss_ssh_authorizedkeys", "nobody"),
+    ("/usr/bin/google_authorized_keys", "root"),
+    ("/usr/share/ec2-instance-connect/eic_run_authorized_keys %u %f", "ec2-instance-connect"),
+    ("/usr/bin/userdbctl ssh-authorized-keys %u", "root"),
+]
+ORDINARY += [
+    (
+        {**HARMLESS, "PubkeyAuthentication": "yes", "AuthorizedKeysFile": "none"},
+        f"{ONLY_KEYS}AuthorizedKeysCommand {command}\nAuthorizedKeysCommandUser {user}\n",
+        {},
+        [],
+    )
+    for command, user in COMMANDS
+]
+
+
+@pytest.mark.parametrize(("config", "before", "options", "keys"), ORDINARY)
+def test_ordinary_hosts(config, before, options, keys):
+    for password in (True, False):
+        told = {"has_password": lambda _account, has=password: has, **options}
+        if password or keys or "Command" in before:
+            judge(config, ["root"], before, who=holders(*keys, **told))
+
+
 @pytest.mark.parametrize(
     ("config", "listens"),
     [
@@ -278,18 +330,6 @@ def test_who_there_is_and_who_has_keys_is_handed_in():
     with pytest.raises(guard.LockOutError, match="root, the only account"):
         judge({"PermitRootLogin": "no"}, who=KEYLESS)
     judge({"PermitRootLogin": "no"}, who=KEYLESS._replace(with_shell=["root", "alice"]))
-
-
-ED, RSA = Key("ssh-ed25519"), Key("ssh-rsa", 2048)
-ONLY_KEYS = "PermitRootLogin yes\nUsePAM yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
-ONLY_CERTIFICATES = ONLY_KEYS + "AuthorizedKeysFile none\nTrustedUserCAKeys /ca\n"
-
-
-def holders(*keys, **options):
-    """Return Accounts with root alone, which has ``keys``, and what else is told of it."""
-    there = {"is_file": lambda path: path.startswith("/bin/"), "runs": lambda _account, path: path.startswith("/bin/")}
-    told = {"keys": lambda _account, _words: keys, **there, **options}
-    return guard.Accounts(["root"], lambda _account, words: words != ["none"], **told)
 
 
 #: What takes the last key or certificate of root, and what leaves it one.
@@ -421,6 +461,7 @@ UNKNOWN = [
     ({"AuthorizedKeysFile": "/keys/%"}, "AuthorizedKeysFile"),
     ({"AuthorizedKeysFile": "/keys/%%%H"}, "AuthorizedKeysFile"),
     ({**ASKED, "AuthorizedKeysCommand": "/bin/keys %z"}, "AuthorizedKeysFile|AuthorizedKeysCommand"),
+    ({**ASKED, "AuthorizedKeysCommand": "/bin/keys %C"}, "AuthorizedKeysFile|AuthorizedKeysCommand"),
     ({**ASKED, "AuthorizedKeysCommandUser": "%h"}, "AuthorizedKeysFile|AuthorizedKeysCommand"),
     ({"AuthorizedKeysFile": "/keys/%d", **{key: ASKED[key] for key in (*ASKED,)[1:]}}, "AuthorizedKeysFile"),
     ({"ChrootDirectory": "/srv/%d"}, "ChrootDirectory /srv/%d keeps root out: sshd ends at a token"),
@@ -439,12 +480,21 @@ def test_sshd_ends_where_it_does_not_know_a_token(config, words, admins):
     [
         {"AuthorizedKeysFile": [".ssh/authorized_keys", "/keys/%d"]},
         {"AuthorizedKeysFile": "%h/.ssh/100%%/%u-%U"},
-        {**ASKED, "AuthorizedKeysCommand": "/bin/keys %u %U %h %t %k %f %%x"},
+        {**ASKED, "AuthorizedKeysCommand": "/bin/keys %u %U %h %t %k %f %%C"},
         {**ASKED, "AuthorizedKeysCommandUser": "keys-of-%u"},
     ],
 )
 def test_tokens_that_sshd_knows(config):
     judge(config, ["root"], ONLY_KEYS, who=holders(ED))
+
+
+def test_tokens_that_newer_releases_know():
+    newer = golden("10.0")
+    tree = loaded(newer, {MAIN: ONLY_KEYS.encode()}, MAIN)
+    asked = {**ASKED, "AuthorizedKeysCommand": "/bin/keys %C %D"}
+    guard.judge(
+        plan.plan(tree, [wish.wish(name, value, newer) for name, value in asked.items()]), holders(ED), ["root"]
+    )
 
 
 def test_a_command_that_sshd_does_not_run_gives_no_keys():
