@@ -117,6 +117,8 @@ CASES = [
     ({"RevokedKeys": "@/ed25519.pub"}, "ed25519", ()),
     ({"RevokedKeys": "@/rsa.pub"}, "ed25519", ()),
     ({"RevokedKeys": "@/rsa.pub"}, "certificate.pub", CERTIFIED),
+    ({"RevokedKeys": "@/page"}, "ed25519", ()),
+    ({"TrustedUserCAKeys": "@/page"}, "certificate.pub", CERTIFIED),
     (ASKED, "rsa", ()),
     ({"AuthorizedKeysCommand": "@/none", "AuthorizedKeysCommandUser": "root", "AuthorizedKeysFile": "none"}, "rsa", ()),
     ({"ForceCommand": 'echo "no shell"; exit 1'}, "ed25519", ()),

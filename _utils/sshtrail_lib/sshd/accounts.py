@@ -175,16 +175,22 @@ def host_key(path: str) -> pubkeys.Key | None:
 
 
 def authorities(path: str) -> list[pubkeys.Key]:
-    """Return the keys (list of Key) of the file ``path`` (str) that TrustedUserCAKeys names."""
+    """Return the keys (list of Key) of the file ``path`` (str) that TrustedUserCAKeys names, as far as sshd reads it."""
     with contextlib.suppress(CommandExecutionError):
-        return list(pubkeys.authorized(files.read(path) or b"", authority=True)) if os.path.isfile(path) else []
+        found, _whole = pubkeys.listed(files.read(path) or b"") if os.path.isfile(path) else ([], True)
+        return [one._replace(authority=True) for one in found]
     return [pubkeys.Key(authority=True)]
 
 
-def revoked(path: str) -> set[str]:
-    """Return the keys (set of str) that the file ``path`` (str) of RevokedKeys lists in text; a KRL only sshd reads."""
+def revoked(path: str) -> set[str] | None:
+    """
+    Return the keys (set of str) that the file ``path`` (str) of RevokedKeys lists in text; a KRL only sshd reads. None
+    where it is neither, or cut off: then sshd takes no key.
+    """
     with contextlib.suppress(CommandExecutionError):
-        return {one.blob for one in pubkeys.authorized(files.read(path) or b"") if one.blob}
+        data = files.read(path) or b""
+        found, whole = pubkeys.listed(data) if (krl := pubkeys.is_krl(data)) is None else ([], krl)
+        return {one.blob for one in found} if whole else None
     return set()
 
 

@@ -61,7 +61,7 @@ def _any_authority(_path: str) -> Sequence[Key]:
     return [Key(authority=True)]
 
 
-def _none_revoked(_path: str) -> Collection[str]:
+def _none_revoked(_path: str) -> Collection[str] | None:
     return ()
 
 
@@ -104,7 +104,8 @@ class Accounts(typing.NamedTuple):
     authorities
         Called with a path (str); returns the keys (sequence of Key) of a file of TrustedUserCAKeys.
     revoked
-        Called with a path (str); returns what is known of the keys in a file of RevokedKeys (collection of str: blobs).
+        Called with a path (str); returns what is known of the keys in a file of RevokedKeys (collection of str: blobs),
+        None for one for which sshd takes no key.
     cage
         Called with an account's name and the word of ChrootDirectory (str); returns why it gets no shell there (str),
         None where it gets one.
@@ -134,7 +135,7 @@ class Accounts(typing.NamedTuple):
     is_file: Callable[[str], bool] = _so
     keys: Callable[[str, list[str]], Sequence[Key] | None] = _unknown_keys
     authorities: Callable[[str], Sequence[Key]] = _any_authority
-    revoked: Callable[[str], Collection[str]] = _none_revoked
+    revoked: Callable[[str], Collection[str] | None] = _none_revoked
     cage: Callable[[str, str], str | None] = _no_cage
     host_key: Callable[[str], Key | None] = _some_key
     principals: Callable[[str, str, bool], Collection[str] | None] = _unknown_principals

@@ -114,9 +114,10 @@ def found_keys(
     account = connection.user or ""
     told = values.get("RevokedKeys") or "none"
     lists = [] if told.lower() == "none" else [told] if accounts.is_file(told) else told.split(" ")
-    if not all(map(accounts.is_file, lists)):  # without a list of those that are revoked it takes none
+    read = [accounts.revoked(path) if accounts.is_file(path) else None for path in lists]
+    if None in read:  # without a list of those that are revoked it takes none
         return 0
-    revoked = {blob for path in lists for blob in accounts.revoked(path)}
+    revoked = {blob for one in read for blob in one or ()}
     own = [one for one in _own_keys(values, account, accounts) if _opens(one, values, connection, forced)]
     # They are asked for after the files, if sshd comes as far as that.
     others = not forced and len(_files(values)) == len(_words(values))

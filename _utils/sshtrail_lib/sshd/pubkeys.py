@@ -68,23 +68,58 @@ class Key(typing.NamedTuple):
     shell: bool = True
 
 
-def authorized(data: bytes, authority: bool = False) -> Iterator[Key]:
+def authorized(data: bytes) -> Iterator[Key]:
     """
-    Yield the Key of each line of a file like authorized_keys (bytes), or of one with ``authority`` keys (bool). What is
-    no key opens nothing; of a line that is too long to be looked at nothing is known.
+    Yield the Key of each line of a file like authorized_keys (bytes). What is no key opens nothing; of a line that is
+    too long to be looked at nothing is known.
     """
     for line in data.decode("utf-8", "replace").splitlines():
         text = line.strip()
         if not text or text.startswith("#"):
             continue
         if len(text) > _LONGEST:
-            yield Key(authority=authority)
+            yield Key()
         elif found := _key(text):
-            yield found._replace(authority=authority)
+            yield found
         else:
             end = _past_options(text)
             found = _key(text[end:].lstrip())
-            yield from [_with_options(found, text[:end], authority)] if found else ()
+            yield from [_with_options(found, text[:end])] if found else ()
+
+
+def listed(data: bytes) -> tuple[list[Key], bool]:
+    """
+    Return the keys (list of Key) in a plain list (bytes) such as that of TrustedUserCAKeys, and whether sshd reads it
+    to its end (bool): it stops at a line that is no key, authfile.c, sshkey_in_file.
+    """
+    found: list[Key] = []
+    for line in data.decode("utf-8", "replace").splitlines():
+        text = line.strip()
+        if not text or text.startswith("#") or len(text) > _LONGEST or re.match(r"\S+-cert-v0\S*\s", text):
+            continue
+        key = _key(text)
+        if key is None:
+            return found, False
+        found.append(key)
+    return found, True
+
+
+_KRL = b"SSHKRL\n\0"
+
+
+def is_krl(data: bytes) -> bool | None:
+    """Return whether ``data`` (bytes) is a KRL that is whole (bool), None where it is none: PROTOCOL.krl."""
+    if not data.startswith(_KRL):
+        return None
+    at = len(_KRL) + 4 + 3 * 8
+    try:
+        for _reserved_and_comment in range(2):
+            at += 4 + struct.unpack_from(">I", data, at)[0]
+        while at < len(data):
+            at += 5 + struct.unpack_from(">I", data, at + 1)[0]
+    except struct.error:
+        return False
+    return at == len(data)
 
 
 def _key(text: str) -> Key | None:
@@ -117,10 +152,10 @@ def _past_options(text: str) -> int:
     return len(text)
 
 
-def _with_options(key: Key, text: str, authority: bool) -> Key:
+def _with_options(key: Key, text: str) -> Key:
     told = {one["name"].lower(): (one["value"] or "").replace('\\"', '"') for one in _OPTION.finditer(text)}
     until = _moment(told["expiry-time"]) if "expiry-time" in told else None
-    authority = authority or "cert-authority" in told
+    authority = "cert-authority" in told
     return key._replace(authority=authority, command=told.get("command", ""), sources=told.get("from", ""), until=until)
 
 

@@ -129,8 +129,11 @@ def test_keys_of_the_host_and_of_authorities(tmp_path):
     assert accounts.host_key(str(tmp_path / "none")) is None
     assert accounts.authorities(str(tmp_path / "k.pub")) == [pubkeys.Key("ssh-ed25519", authority=True, blob=BLOB)]
     assert accounts.revoked(str(tmp_path / "k.pub")) == {BLOB}
-    (tmp_path / "krl").write_bytes(b"SSHKRL\n\0\0\0")
+    subprocess.run(["ssh-keygen", "-q", "-k", "-f", tmp_path / "krl"], check=True)
     assert accounts.revoked(str(tmp_path / "krl")) == accounts.revoked(str(tmp_path / "none")) == set()
+    for data in (b"SSHKRL\n\0\0\0", b"<html>404</html>\n"):
+        (tmp_path / "krl").write_bytes(data)
+        assert accounts.revoked(str(tmp_path / "krl")) is None and accounts.authorities(str(tmp_path / "krl")) == []
     assert accounts.authorities(str(tmp_path / "none")) == []
 
 

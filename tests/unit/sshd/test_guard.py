@@ -544,6 +544,8 @@ def test_a_key_that_is_revoked():
     with pytest.raises(guard.LockOutError, match="neither a password nor a key .*RevokedKeys /bin/all"):
         judge({"RevokedKeys": "/bin/all"}, ["root"], ONLY_KEYS, who=who)
     judge({"RevokedKeys": "/bin/some"}, ["root"], ONLY_KEYS, who=who)
+    with pytest.raises(guard.LockOutError, match="RevokedKeys /bin/some"):
+        judge({"RevokedKeys": "/bin/some"}, ["root"], ONLY_KEYS, who=who._replace(revoked=lambda _path: None))
 
 
 AUTHORITY = ED._replace(authority=True)

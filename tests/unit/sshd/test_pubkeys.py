@@ -3,9 +3,10 @@
 import subprocess
 
 import pytest
-from sshtrail_lib.sshd.pubkeys import Key, admits, authorized, of_host, signs
+from sshtrail_lib.sshd.pubkeys import Key, admits, authorized, is_krl, listed, of_host, signs
 from support import spent
 
+KIND_OF_A_CERTIFICATE = "ssh-ed25519-cert-v01@openssh.com"
 KINDS = {"ed25519": ("ssh-ed25519", 0), "rsa": ("ssh-rsa", 2048), "ecdsa": ("ecdsa-sha2-nistp256", 0)}
 
 
@@ -42,7 +43,21 @@ def test_in_a_file(pair):
         *[key._replace(authority=True)] * 2,
         key._replace(command="cert-authority"),
     ]
-    assert next(authorized(text.encode(), authority=True)).authority
+    more = f"# ours\n\n{text}\n{KIND_OF_A_CERTIFICATE} AAAA\n"
+    (listed_key,), whole = listed(more.encode())
+    assert listed_key._replace(blob="") == key and whole
+    for wrong in ("<html>", f"cert-authority {text}", text[:-40]):
+        found, whole = listed(f"{text}\n{wrong}\n{text}\n".encode())
+        assert len(found) == 1 and not whole
+
+
+def test_a_list_of_revoked_keys(pair):
+    directory, _key = pair
+    subprocess.run(["ssh-keygen", "-q", "-k", "-f", directory / "krl", directory / "k.pub"], check=True)
+    data = (directory / "krl").read_bytes()
+    assert is_krl(data) is True and is_krl((directory / "k.pub").read_bytes()) is None
+    assert not any(is_krl(data[:length]) for length in range(8, len(data)) if length != 44)
+    assert is_krl(b"SSHKRL\n\0" + b"\xff" * 99) is False
 
 
 @pytest.mark.parametrize(
