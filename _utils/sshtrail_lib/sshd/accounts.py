@@ -175,7 +175,7 @@ def host_key(path: str) -> pubkeys.Key | None:
 
 
 def authorities(path: str) -> list[pubkeys.Key]:
-    """Return the keys (list of Key) of the file ``path`` (str) that TrustedUserCAKeys names, as far as sshd reads it."""
+    """Return the keys (list of Key) of the file ``path`` (str) of TrustedUserCAKeys, as far as sshd reads it."""
     with contextlib.suppress(CommandExecutionError):
         found, _whole = pubkeys.listed(files.read(path) or b"") if os.path.isfile(path) else ([], True)
         return [one._replace(authority=True) for one in found]

@@ -40,7 +40,7 @@ def methods(
     ways = {method for method, keyword in _KEYWORD_OF.items() if values.get(keyword) == "yes"}
     if permitted in ("prohibit-password", "without-password"):
         ways -= {"password", "keyboard-interactive"}
-    ways -= _impossible(values, account, root, accounts)
+    ways = {method for method in ways if _works(method, values, account, accounts)}
     # That is a matter of what stands before the key, in the file.
     ways &= {"publickey"} if permitted == "forced-commands-only" else ways
     keys = found_keys(values, connection, accounts, permitted == "forced-commands-only", before)
@@ -54,18 +54,18 @@ def methods(
     return found
 
 
-def _impossible(values: Values, account: str, root: bool, accounts: Accounts) -> set[str]:
-    """Return the methods (set of str) that come to nothing on this host, for all that sshd offers them."""
-    pam, asks = values.get("UsePAM", "no") == "yes", accounts.has_password(account)
-    service = values.get("PAMServiceName") or "sshd"
-    works = {
-        "password": asks,
+def _works(method: str, values: Values, account: str, accounts: Accounts) -> bool:
+    """Whether a method can come to anything on this host, for all that sshd offers it."""
+    if method == "gssapi-with-mic":
+        return accounts.has_keytab()
+    if method == "hostbased":
+        return all(accounts.holds(account, files) for files in _host_files(values, accounts.is_root(account)))
+    asks = accounts.has_password(account)
+    if method == "keyboard-interactive":
         # It is PAM's, which asks for the same password in most stacks; without PAM it has nothing to ask.
-        "keyboard-interactive": pam and (asks or accounts.asks_more(service)),
-        "gssapi-with-mic": accounts.has_keytab(),
-        "hostbased": all(accounts.holds(account, files) for files in _host_files(values, root)),
-    }
-    return {method for method, does in works.items() if not does}
+        more = asks or accounts.asks_more(values.get("PAMServiceName") or "sshd")
+        return values.get("UsePAM", "no") == "yes" and more
+    return asks or method != "password"
 
 
 def _host_files(values: Values, root: bool) -> Iterator[list[str]]:
