@@ -8,6 +8,7 @@ has not changed, so that each test also tells that the tick sees the way.
 import contextlib
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
@@ -394,6 +395,31 @@ def test_what_was_off_between_two_looks(host):
     host.sh(f"auditctl -d {commands}; auditctl -a {commands}")
     assert "a rule with the key ssh_commands was gone for 0 s" in lost(host)
     assert "records-lost" in {one["what"] for one in host.drift()}
+
+
+def whole(host):
+    """Look at everything, with nothing to tell that was lost before."""
+    host.call("sshtrail.coverage", "fresh=True")
+    forget(host)
+    assert host.call("sshtrail.coverage", "fresh=True") and lost(host) == ""
+
+
+def test_what_a_look_left_that_was_taken_away(host):
+    """Nobody knows then what was between two looks; a cache that was cleared has not lost it."""
+    whole(host)
+    [cache], other = host.base.rglob("cache/**/coverage.json"), host.inside("/run/sshtrail/coverage.json")
+    shutil.rmtree(cache.parent)
+    assert lost(host) == "" and host.open_ways() == {}
+    host.sh("auditctl -e 0; auditctl -e 1")
+    cache.unlink()
+    assert "switched off" in lost(host)
+    whole(host)
+    host.sh("auditctl -e 0; auditctl -e 1")
+    for path in (cache, other):
+        path.unlink()
+    told = lost(host)
+    assert "is gone or cannot be read" in told and "switched off" in told
+    whole(host)
 
 
 def test_a_log_that_was_cut(host):
