@@ -547,6 +547,25 @@ def test_no_pam(host):
     assert host.open_ways() == {}
 
 
+def test_other_files_of_sshds_for_a_moment(host):
+    """Without PAM and quiet, what somebody does is in no log at all."""
+    whole(host)
+    host.run("usermod", "--password", "*", USER)
+    host.sh(f"cp -a {SSHD} /run/kept; sed -i '1i UsePAM no\\nLogLevel QUIET' {SSHD}")
+    read_again(host)
+    host.session(USER, "/bin/echo marked-quiet").wait()
+    host.sh(f"cp -a /run/kept {SSHD}")
+    read_again(host)
+    time.sleep(0.5)
+    told = lost(host)
+    assert "sshd read its files again" in told and "/usr/bin/sed of nobody with a login" in told, told
+    assert b"marked-quiet" not in host.read(LOG) and "records-lost" in {one["what"] for one in host.drift()}
+    # It may be told to at any time.
+    whole(host)
+    read_again(host)
+    assert lost(host) == "" and host.open_ways("fresh=True") == {}
+
+
 def test_a_stack_without_login_ids_for_a_moment(host):
     host.call("sshtrail.coverage", "fresh=True")
     forget(host)

@@ -32,6 +32,7 @@ from sshtrail_lib.coverage import (
     volumes,
     ways,
 )
+from sshtrail_lib.coverage import reread as coverage_reread
 from sshtrail_lib.coverage import rules as coverage_rules
 from sshtrail_lib.coverage.checks import Row, Verdict
 from sshtrail_lib.coverage.daemon import ARRIVED, LOST, SUSPENDED, Audit
@@ -176,6 +177,7 @@ def _audited(minion: Minion, policy: Policy, before: Memory, now: float) -> tupl
     seen = lost.Seen(path, extent, lost.held(rules.held), dropped or 0, ways.began(status["pid"]), now)
     seen = seen._replace(ours=processes.marked(status["pid"], minion.run_dir) is not None)
     before = lost.missing(policy, seen, before) if status["enabled"] else before
+    before = coverage_reread.missing(minion, policy, path, before, now)
     judged = list(daemon.judge(_audit(policy, status, error, before, auditd, heard)))
     moved, after = _moved(rules, path, before._replace(held=seen.held, counted=counted), now)
     return [*judged, *hidden, moved], after

@@ -18,6 +18,7 @@ from sshtrail_lib.base import opening, text
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.coverage import continuity, gaps, logins
 from sshtrail_lib.coverage.logins import APART, KINDS, Accepted, Known, Logs
+from sshtrail_lib.coverage.marks import UNSET
 from sshtrail_lib.policy.arguments import Policy
 from sshtrail_lib.trail import audit_log, reader, sshd_log
 from sshtrail_lib.trail.audit_log import Record
@@ -28,6 +29,8 @@ MOST, LARGEST, LINES = 2**20, 2**28, 5000
 #: What sshd says of whom it let in, and lines of a piece of a log that tell from when it is.
 CAME, DATING = b"Accepted ", 50
 TAGS = tuple(word for tag in sshd_log.TAGS for word in ("-t", tag))
+#: What a sshd says that reads its files: it was told to, or ends, and listens then.
+BEGINS = re.compile(r"Received SIGHUP; restarting\.|Received signal \d+; terminating\.|Server listening on .*")
 SUPPRESSED = re.compile(r"Suppressed [0-9]+ messages from (?:/system\.slice/)?(?:sshd?(?:@[^ ]*)?\.service|sshd\b)")
 
 
@@ -61,6 +64,25 @@ def read(minion: Minion, policy: Policy, facility: str, log: str, since: float, 
 def _accepted(spoken: Iterable[Line]) -> list[Accepted]:
     said = (one for one in spoken if one.event == "accepted")
     return [Accepted(one.when.timestamp(), one.pid, one.fields["user"]) for one in said]
+
+
+def began(minion: Minion, policy: Policy, since: float) -> list[float]:
+    """Return when sshd has read its files by its own log (list of float) ``since`` a time (float)."""
+    lines: list[bytes] = []
+    for path in sorted(set(policy["sshd"]["logs"].values())):
+        lines += _file(path, since)[0] if _written_since(path, since) else []
+    said = sshd_log.spoken(lines or _journal(minion, since)[0])
+    begun = (
+        Line(when, one["host"], one["tag"], int(one["pid"]), "began", {})
+        for when, one in said
+        if BEGINS.fullmatch(one["text"]) and when.timestamp() > since
+    )
+    return [one.when.timestamp() for one in of_host(begun, os.uname().nodename)]
+
+
+def login(auid: str) -> str:
+    """Return who did something by his login id (str), for a person."""
+    return "nobody with a login" if auid == str(UNSET) else f"login id {auid}"
 
 
 def of_host(spoken: Iterable[Line], name: str) -> list[Line]:
@@ -227,6 +249,11 @@ class End(typing.NamedTuple):
         """Return which process a record came of (two str: its number and executable), empty ones as :meth:`program`."""
         calls = [one for one in self._event(about) if one.type == "SYSCALL"]
         return next(((one.text("pid") or "", one.text("exe") or "") for one in calls), ("", ""))
+
+    def calls(self, keys: Collection[str]) -> list[Record]:
+        """Return the records of system calls that rules with one of the ``keys`` (collection of str) have recorded."""
+        found = self._marked([mark for key in keys for mark in (key.encode(), key.encode().hex().upper().encode())])
+        return [one for one in audit_log.records(found) if one.type == "SYSCALL" and set(one.keys) & set(keys)]
 
     def without(self, events: Collection[bytes]) -> set[bytes]:
         """Return those of the ``events`` (bytes, as records name them) that are not there (set of bytes)."""
