@@ -834,6 +834,36 @@ def test_a_shell_of_an_agent(host):
     wait_for(lambda: host.open_ways("fresh=True") == {}, "the end of the shell")
 
 
+def test_a_shell_that_runs_what_comes_by_a_named_pipe(host):
+    """Whoever may write to it has it run what he likes; it is told before anybody does."""
+    host.sh("mkfifo -m 666 /run/fifo")
+    with beside(host, "sh", "-c", "exec sh </run/fifo"):
+        wait_for(lambda: set(host.open_ways("fresh=True")) == {"shell-without-login"}, "the shell at rest")
+        host.sh("exec 3<>/run/fifo; sleep 60 >&3 2>/dev/null & echo $! >/run/writer.pid")
+        wait_for(lambda: set(host.open_ways("fresh=True")) == {"shell-without-login"}, "the shell that reads")
+        host.sh("kill $(cat /run/writer.pid)")
+    host.sh("rm /run/fifo")
+    wait_for(lambda: host.open_ways("fresh=True") == {}, "the end of the shell")
+
+
+def test_a_shell_in_a_container(host):
+    """Nothing of it is recorded; but no host with containers is to fail for that."""
+    agent = [sys.executable, "-c", AGENT, *host.enter(["unshare", "-muipf", "--mount-proc", "/bin/sh", "-i"])]
+    with subprocess.Popen(agent, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        try:
+
+            def shell():
+                rows = host.call("sshtrail.coverage", "fresh=True")
+                return next(one for one in rows if one["check"] == "shell-without-login")
+
+            wait_for(lambda: shell()["holds"] is None, "the shell")
+            assert shell()["hides"] and "in a container" in shell()["evidence"]
+            assert host.open_ways() == {} and host.drift() == []
+        finally:
+            process.kill()
+    wait_for(lambda: shell()["holds"], "the end of the shell")
+
+
 def test_a_sshd_that_inherited_a_login(host):
     stop(listener(host), "sshd")
     host.sh("echo 1234 >/proc/self/loginuid; /usr/sbin/sshd")

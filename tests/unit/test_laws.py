@@ -56,7 +56,7 @@ ASKING = {
     "sshd": {"accounts", "resolver"},
     "rules": {"compile", "check", "target", "load", "accounts", "wish", "hiding", "privileged", "places"},
     "policy": {"pillar", "schema", "host"},
-    "coverage": {"facts", "ways", "pulse", "continuity", "volumes"},
+    "coverage": {"facts", "ways", "pulse", "continuity", "volumes", "shells"},
     "drift": {"fingerprint", "report"},
     "compliance": {"demanded", "places", "configs", "sight"},
 }
