@@ -264,6 +264,14 @@ def test_a_rotated_log_that_was_changed(looks):
     assert looks() == ""
 
 
+def test_a_file_of_an_administrators_beside_the_log(looks):
+    digests = pathlib.Path(f"{looks.log}.sha256")
+    digests.write_text(f"{64 * 'a'}  {looks.log}\n" * 5)
+    assert looks() == ""
+    grow(digests, "more\n")
+    assert looks() == ""
+
+
 def test_a_rotated_log_that_was_taken_away_for_good(looks):
     rotate(looks.log)
     looks.log.write_text(calls(50))
