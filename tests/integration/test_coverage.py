@@ -693,6 +693,10 @@ def test_a_log_that_is_written_over_or_has_an_event_less(host):
     told = in_a_session(host, young)
     assert "1 events of the kernel are not in" in told
     assert b'a0="/bin/echo" a1="marked-young"' not in host.read(LOG)
+    # With the number that it had.
+    young = f"/bin/echo marked-new; sleep 0.3; /usr/bin/python3 /run/over.py {LOG} marked-new harmless-x"
+    told = in_a_session(host, young)
+    assert "of login id 0 opened" in told and "to write in it" in told
     assert host.open_ways("fresh=True") == {}
 
 

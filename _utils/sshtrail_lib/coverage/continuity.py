@@ -157,7 +157,8 @@ def newest(log: str) -> int:
         return 0
     tail = b"".join(pieces([(log, max(0, size - TAIL))]))
     tail = NOT_WHOLE.sub(b"", tail) if size > TAIL else tail
-    return max(serials.numbers(tail[max(0, tail.rfind(BEGINS)) :]), default=0)
+    found = serials.numbers(tail[max(0, tail.rfind(BEGINS)) :])
+    return max(found.difference(serials.beyond(found, min(found))), default=0) if found else 0
 
 
 def by_somebody(wanted: Iterable[Part]) -> bool:

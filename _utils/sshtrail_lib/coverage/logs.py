@@ -80,6 +80,11 @@ def began(minion: Minion, policy: Policy, since: float) -> list[float]:
     return [one.when.timestamp() for one in of_host(begun, os.uname().nodename)]
 
 
+def when(one: Record) -> float:
+    """Return when a record was made (float, seconds since the epoch)."""
+    return one.seconds + one.milliseconds / 1000
+
+
 def login(auid: str) -> str:
     """Return who did something by his login id (str), for a person."""
     return "nobody with a login" if auid == str(UNSET) else f"login id {auid}"
@@ -253,7 +258,14 @@ class End(typing.NamedTuple):
     def calls(self, keys: Collection[str]) -> list[Record]:
         """Return the records of system calls that rules with one of the ``keys`` (collection of str) have recorded."""
         found = self._marked([mark for key in keys for mark in (key.encode(), key.encode().hex().upper().encode())])
-        return [one for one in audit_log.records(found) if one.type == "SYSCALL" and set(one.keys) & set(keys)]
+        calls = (one for one in audit_log.records(found) if one.type == "SYSCALL" and set(one.keys) & set(keys))
+        return [one for one in calls if when(one) > self.after]
+
+    def named(self, inodes: Collection[int]) -> set[typing.Any]:
+        """Return which events (set, as a Record names them) have one of the files ``inodes`` (collection of int)."""
+        found = audit_log.records(self._marked([b" inode=%d " % one for one in inodes if one]))
+        numbers = {str(one) for one in inodes if one}
+        return {one.event for one in found if one.type == "PATH" and one.text("inode") in numbers}
 
     def without(self, events: Collection[bytes]) -> set[bytes]:
         """Return those of the ``events`` (bytes, as records name them) that are not there (set of bytes)."""

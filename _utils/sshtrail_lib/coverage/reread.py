@@ -15,10 +15,9 @@ from salt.exceptions import SaltException
 
 from sshtrail_lib.base import files, processes, text
 from sshtrail_lib.base.minion import Minion
-from sshtrail_lib.coverage import logs, memory
+from sshtrail_lib.coverage import logs, memory, opened
 from sshtrail_lib.coverage.memory import Memory
 from sshtrail_lib.policy.arguments import Policy
-from sshtrail_lib.rules import watches
 from sshtrail_lib.sshd import host as sshd_host
 from sshtrail_lib.sshd import listener as sshd_listener
 from sshtrail_lib.sshd import running as sshd_running
@@ -63,7 +62,8 @@ def missing(minion: Minion, policy: Policy, log: str, before: Memory, now: float
         return after
     earlier = _earlier(logs.began(minion, policy, before.looked), before.looked, served)
     told = judge(before.served, served, earlier)
-    by = _by(logs.End(log, before.looked).calls(_keys(policy)), before.looked) if told else ""
+    keys = opened.keys(policy, policy["sshd"]["path"])
+    by = _by(logs.End(log, before.looked).calls(keys)) if told else ""
     return memory.missing(after, told + by, now)
 
 
@@ -118,20 +118,12 @@ def _earlier(began: Iterable[float], looked: float, served: Served) -> float:
     return next((when for when in sorted(began) if known and looked < when < served.changed - UNSURE), 0.0)
 
 
-def _by(calls: Sequence[Record], looked: float) -> str:
-    """Return who wrote in the directory of sshd's files since a look (str), by system ``calls`` of the audit log."""
-    since = [one for one in calls if one.seconds + one.milliseconds / 1000 > looked and one.text("success") == "yes"]
+def _by(calls: Sequence[Record]) -> str:
+    """Return who wrote in the directory of sshd's files (str), by system ``calls`` of the audit log."""
+    since = [one for one in calls if one.text("success") == "yes"]
     names = dict.fromkeys((one.text("exe") or "a program", one.text("auid") or "") for one in since)
     told = [text.line(f"{exe} of {logs.login(auid)}") for exe, auid in names]
     return f"; {', '.join(told[-MOST:])} wrote there" if told else ""
-
-
-def _keys(policy: Policy) -> set[str]:
-    """Return the keys (set of str) of the policy's rules that watch the directory of sshd's files."""
-    lines = [line for group in policy["rules"]["groups"] for line in group["rules"]]
-    path = policy["sshd"]["path"]
-    found = watches.watches(lines)
-    return {key for place, key in found if path == place or path.startswith(f"{place.rstrip('/')}/")}
 
 
 def _by_us(minion: Minion, pid: int, read: float) -> bool:

@@ -77,6 +77,7 @@ def test_parts_of_a_log_that_was_rotated(tmp_path):
         # Another boot began with numbers of its own.
         ("type=A msg=audit(1.000:700): x\ntype=DAEMON_START msg=audit(2.000:88): x\ntype=A msg=audit(2.000:9): x\n", 9),
         ("type=A msg=audit(1.000:7): x\n" * 9000 + "type=A msg=audit(1.000:9): x\n", 9),
+        ("type=A msg=audit(1.000:7): x\ntype=A msg=audit(1.000:4100000000): x\n", 7),
         ("", 0),
     ],
 )

@@ -152,6 +152,15 @@ def test_an_event_that_is_not_there(looks):
     assert "from number 56 on: no auditd took them" in looks(auditd=1e9)
 
 
+def test_a_number_that_no_kernel_has_come_to(looks):
+    """Whoever writes one would have all events before it look like another kernel's, and be blind to what follows."""
+    grow(looks.log, calls(50, 52, 4_100_000_000))
+    told = looks()
+    assert "1 events" in told and "from 4100000000 on" in told and "from number 51 on" in told
+    grow(looks.log, calls(53, 55))
+    assert "from number 54 on" in looks()
+
+
 @pytest.mark.parametrize("times", [1, 2, 3, 4])
 def test_an_event_that_is_about_to_be_written(looks, monkeypatch, times):
     grow(looks.log, calls(50, 52))

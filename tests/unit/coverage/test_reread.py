@@ -6,7 +6,7 @@ import os
 import types
 
 import pytest
-from sshtrail_lib.coverage import logs, reread
+from sshtrail_lib.coverage import logs, opened, reread
 from sshtrail_lib.coverage.memory import Memory
 from sshtrail_lib.coverage.reread import Served
 from sshtrail_lib.policy import pillar as policy_pillar
@@ -70,7 +70,7 @@ def test_who_wrote_there(tmp_path):
     policy = policy_pillar.build({"sshtrail": own}, "Debian")
     log = tmp_path / "audit.log"
     log.write_text("".join(CALL.format(one[0], n, *one[1:]) for n, one in enumerate(CALLS)))
-    told = reread._by(logs.End(str(log), 100.0).calls(reread._keys(policy)), 100.0)
+    told = reread._by(logs.End(str(log), 100.0).calls(opened.keys(policy, "/etc/ssh/sshd_config")))
     assert told == "; /usr/bin/sed of login id 0, /usr/bin/cp of nobody with a login wrote there"
 
 
