@@ -72,16 +72,17 @@ def take(minion: Minion, path: str) -> Served:
     try:
         found = sshd_host.sources(minion, path)
         one = sshd_listener.find(found["pidfile"], path, sshd_running.DEFAULT, minion)
-        program = found["binary"] and hashlib.sha256(files.read(found["binary"]) or b"").hexdigest()
+        program = hashlib.sha256(files.read(found["binary"]) or b"").hexdigest() if found["binary"] else ""
+        paths = sorted({name for name in found["paths"] if name != found["binary"] and os.path.exists(name)})
+        held = _holds(paths)
     except (SaltException, OSError, ValueError):
         return Served({})
     if one is None:
+        # The next one that runs has read them as they are then, which the next look compares.
         return Served({})
-    paths = sorted({name for name in found["paths"] if name != found["binary"] and os.path.exists(name)})
-    kept = {"read": f"{one.pid} {one.stamp}", "program": str(program), "hold": _holds(paths), "stand": _stands(paths)}
-    last = max(paths, key=_changed, default="")
-    read = one.stamp[1] / 1e9
-    return Served(kept, read, _changed(last), last, _by_us(minion, one.pid, read))
+    kept = {"read": f"{one.pid} {one.stamp}", "program": program, "hold": held, "stand": _stands(paths)}
+    last, read = max(paths, key=_changed, default=""), one.stamp[1] / 1e9
+    return Served(kept, read, _changed(last), last, _by_us(minion, one.pid, max(read, _changed(last))))
 
 
 def changed(before: Mapping[str, str], now: Mapping[str, str]) -> bool:
@@ -126,10 +127,10 @@ def _by(calls: Sequence[Record]) -> str:
     return f"; {', '.join(told[-MOST:])} wrote there" if told else ""
 
 
-def _by_us(minion: Minion, pid: int, read: float) -> bool:
-    """Tell whether this project had a sshd (its pid, int) read its files when it did (``read``, float; bool)."""
+def _by_us(minion: Minion, pid: int, since: float) -> bool:
+    """Tell whether this project had a sshd (its pid, int) read its files ``since`` their last change (float; bool)."""
     left = processes.marked(pid, minion.run_dir) is not None
-    return left and _changed(processes.mark_path(pid, minion.run_dir)) >= read
+    return left and _changed(processes.mark_path(pid, minion.run_dir)) >= since
 
 
 def _holds(paths: Iterable[str]) -> str:
