@@ -8,6 +8,7 @@ has not changed, so that each test also tells that the tick sees the way.
 import contextlib
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
@@ -409,6 +410,31 @@ def test_what_was_off_between_two_looks(host):
     assert "records-lost" in {one["what"] for one in host.drift()}
 
 
+def whole(host):
+    """Look at everything, with nothing to tell that was lost before."""
+    host.call("sshtrail.coverage", "fresh=True")
+    forget(host)
+    assert host.call("sshtrail.coverage", "fresh=True") and lost(host) == ""
+
+
+def test_what_a_look_left_that_was_taken_away(host):
+    """Nobody knows then what was between two looks; a cache that was cleared has not lost it."""
+    whole(host)
+    [cache], other = host.base.rglob("cache/**/coverage.json"), host.inside("/run/sshtrail/coverage.json")
+    shutil.rmtree(cache.parent)
+    assert lost(host) == "" and host.open_ways() == {}
+    host.sh("auditctl -e 0; auditctl -e 1")
+    cache.unlink()
+    assert "switched off" in lost(host)
+    whole(host)
+    host.sh("auditctl -e 0; auditctl -e 1")
+    for path in (cache, other):
+        path.unlink()
+    told = lost(host)
+    assert "is gone or cannot be read" in told and "switched off" in told
+    whole(host)
+
+
 def test_a_log_that_was_cut(host):
     host.call("sshtrail.coverage", "fresh=True")
     host.sh(f": >{LOG}")
@@ -532,6 +558,25 @@ def test_no_pam(host):
         host.sh(f"kill -HUP $(cat {LISTENER}); sleep 1")
     wait_for(lambda: "session-unattributed" not in host.open_ways(), "the end of the session")
     assert host.open_ways() == {}
+
+
+def test_other_files_of_sshds_for_a_moment(host):
+    """Without PAM and quiet, what somebody does is in no log at all."""
+    whole(host)
+    host.run("usermod", "--password", "*", USER)
+    host.sh(f"cp -a {SSHD} /run/kept; sed -i '1i UsePAM no\\nLogLevel QUIET' {SSHD}")
+    read_again(host)
+    host.session(USER, "/bin/echo marked-quiet").wait()
+    host.sh(f"cp -a /run/kept {SSHD}")
+    read_again(host)
+    time.sleep(0.5)
+    told = lost(host)
+    assert "sshd read its files again" in told and "/usr/bin/sed of nobody with a login" in told, told
+    assert b"marked-quiet" not in host.read(LOG) and "records-lost" in {one["what"] for one in host.drift()}
+    # It may be told to at any time.
+    whole(host)
+    read_again(host)
+    assert lost(host) == "" and host.open_ways("fresh=True") == {}
 
 
 def test_a_stack_without_login_ids_for_a_moment(host):
@@ -754,6 +799,10 @@ def test_a_log_that_is_written_over_or_has_an_event_less(host):
     told = in_a_session(host, young)
     assert "1 events of the kernel are not in" in told
     assert b'a0="/bin/echo" a1="marked-young"' not in host.read(LOG)
+    # With the number that it had.
+    young = f"/bin/echo marked-new; sleep 0.3; /usr/bin/python3 /run/over.py {LOG} marked-new harmless-x"
+    told = in_a_session(host, young)
+    assert "of login id 0 opened" in told and "to write in it" in told
     assert host.open_ways("fresh=True") == {}
 
 
@@ -893,6 +942,36 @@ def test_a_shell_of_an_agent(host):
         finally:
             process.kill()
     wait_for(lambda: host.open_ways("fresh=True") == {}, "the end of the shell")
+
+
+def test_a_shell_that_runs_what_comes_by_a_named_pipe(host):
+    """Whoever may write to it has it run what he likes; it is told before anybody does."""
+    host.sh("mkfifo -m 666 /run/fifo")
+    with beside(host, "sh", "-c", "exec sh </run/fifo"):
+        wait_for(lambda: set(host.open_ways("fresh=True")) == {"shell-without-login"}, "the shell at rest")
+        host.sh("exec 3<>/run/fifo; sleep 60 >&3 2>/dev/null & echo $! >/run/writer.pid")
+        wait_for(lambda: set(host.open_ways("fresh=True")) == {"shell-without-login"}, "the shell that reads")
+        host.sh("kill $(cat /run/writer.pid)")
+    host.sh("rm /run/fifo")
+    wait_for(lambda: host.open_ways("fresh=True") == {}, "the end of the shell")
+
+
+def test_a_shell_in_a_container(host):
+    """Nothing of it is recorded; but no host with containers is to fail for that."""
+    agent = [sys.executable, "-c", AGENT, *host.enter(["unshare", "-muipf", "--mount-proc", "/bin/sh", "-i"])]
+    with subprocess.Popen(agent, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        try:
+
+            def shell():
+                rows = host.call("sshtrail.coverage", "fresh=True")
+                return next(one for one in rows if one["check"] == "shell-without-login")
+
+            wait_for(lambda: shell()["holds"] is None, "the shell")
+            assert shell()["hides"] and "in a container" in shell()["evidence"]
+            assert host.open_ways() == {} and host.drift() == []
+        finally:
+            process.kill()
+    wait_for(lambda: shell()["holds"], "the end of the shell")
 
 
 def test_a_sshd_that_inherited_a_login(host):

@@ -298,6 +298,10 @@ WAYS = {
     "AuthenticationMethods": (sshd("AuthenticationMethods publickey,password"), "accept", "Partial publickey"),
     "no keys from files": (sshd("AuthorizedKeysFile none"), "accept", "AuthorizedKeysFile"),
     "one file for all": (sshd("AuthorizedKeysFile /etc/ssh/all_keys"), "accept", "AuthorizedKeysFile"),
+    "only files are transferred": (sshd("ForceCommand internal-sftp"), "accept", "Match User"),
+    "another command for all": (sshd("ForceCommand /bin/echo hi"), "accept", "ForceCommand /bin/echo hi"),
+    "a directory that is not there": (sshd("ChrootDirectory /srv/none"), "accept", "chroot"),
+    "no sessions": (sshd("MaxSessions 0"), "accept", "no more sessions"),
     "LogLevel QUIET": (sshd("LogLevel QUIET"), "log", "LogLevel"),
     "UsePAM no": (sshd("UsePAM no"), "pam", "no record of PAM"),
     "no pam_loginuid": (pam, "login", "auid"),
@@ -352,6 +356,14 @@ def test_a_file_for_each_account_takes_the_key(host):
     assert host.sh("ls /etc/ssh/keys") == ""
     host.sh("rmdir /etc/ssh/keys")
     assert left(host) == []
+
+
+def test_a_forced_command_that_runs_what_it_is_asked_for(host):
+    host.inside("/run/wrap").write_text('#!/bin/sh\nexec ${SHELL:-/bin/sh} -c "$SSH_ORIGINAL_COMMAND"\n')
+    host.inside("/run/wrap").chmod(0o755)
+    with sshd("ForceCommand /run/wrap")(host):
+        found = host.call("sshtrail.prove")
+    assert found["holds"] is True, found
 
 
 def test_another_key_is_made_where_sshd_takes_no_ed25519(host):

@@ -68,7 +68,7 @@ ASKING = {
     "sshd": {"accounts", "resolver", "means"},
     "rules": {"compile", "check", "target", "load", "accounts", "wish", "hiding", "privileged", "places"},
     "policy": {"pillar", "schema", "host"},
-    "coverage": {"facts", "ways", "pulse", "continuity", "volumes", "ids"},
+    "coverage": {"facts", "ways", "pulse", "continuity", "volumes", "ids", "shells"},
     "drift": {"fingerprint", "report"},
     "compliance": {"demanded", "places", "configs", "sight"},
 }

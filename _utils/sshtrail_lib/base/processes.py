@@ -14,9 +14,11 @@ import hashlib
 import itertools
 import os
 import re
+import stat
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+import typing
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from salt.exceptions import CommandExecutionError
 
@@ -31,6 +33,8 @@ MOST_FILES = 4096
 #: Seconds in which a process of somebody else tells its command line, and for which nobody of his is asked who did not.
 PATIENCE, FORGIVEN = 1.0, 600.0
 _HUNG: dict[int, float] = {}
+
+Answer = typing.TypeVar("Answer")
 
 
 def comm(pid: int) -> bytes:
@@ -53,17 +57,42 @@ def cmdline(pid: int) -> bytes:
     no more than :data:`LONGEST_CMDLINE` bytes are told, for he may have thousands of megabytes.
     """
     uid = owner(pid)
+    said = _in_time(uid, lambda: _proc(pid, "cmdline")) or b""
+    return said if uid in (0, os.geteuid()) else said[:LONGEST_CMDLINE]
+
+
+def is_named_pipe(pid: int, path: str) -> bool:
+    """
+    Tell whether a file of the process ``pid`` (int) is a named pipe (bool): one that it has open (``fd/0``), or one at
+    a ``path`` (str) as it sees it. False where its owner has one wait for that for ever.
+    """
+
+    def asked() -> bool:
+        top, place = (
+            f"/proc/{pid}",
+            path if path.startswith("fd/") else f"{'root' if path[:1] == '/' else 'cwd/'}{path}",
+        )
+        try:
+            return stat.S_ISFIFO(os.stat(f"{top}/{place}").st_mode)
+        except (OSError, ValueError):
+            return False
+
+    return bool(_in_time(owner(pid), asked))
+
+
+def _in_time(uid: int, ask: Callable[[], Answer]) -> Answer | None:
+    """Return what ``ask()`` does, None where that does not end and is for somebody else (``uid``, int) to answer."""
     if uid in (0, os.geteuid()):
-        return _proc(pid, "cmdline")
+        return ask()
     if _HUNG.get(uid, 0.0) > time.monotonic():
-        return b""
-    said: list[bytes] = []
-    reader = threading.Thread(target=lambda: said.append(_proc(pid, "cmdline")), daemon=True)
-    reader.start()
-    reader.join(PATIENCE)
+        return None
+    said: list[Answer] = []
+    asking = threading.Thread(target=lambda: said.append(ask()), daemon=True)
+    asking.start()
+    asking.join(PATIENCE)
     if not said:
         _HUNG[uid] = time.monotonic() + FORGIVEN
-    return said[0][:LONGEST_CMDLINE] if said else b""
+    return said[0] if said else None
 
 
 def owner(pid: int) -> int:

@@ -22,6 +22,9 @@ LARGEST, PIECE = 2**28, 2**20
 TAIL, BEGINS = 2**16, b"type=DAEMON_START "
 #: Rotated logs that auditd keeps at most (auditd.conf(5), num_logs).
 ROTATED = 999
+#: How a log begins, and what the names of compressed ones end in.
+RECORD = re.compile(r"(?:node=[^ \n]+ )?type=[^ \n]+ msg=audit\(")
+COMPRESSED = (".gz", ".bz2", ".xz", ".lzma", ".zst", ".lz4", ".Z")
 #: A record of the kernel's about somebody who has logged in: auditd's own have a number for nobody, too.
 OF_SOMEBODY = re.compile(
     rb"^(?:node=[^ \n]+ )?type=(?!DAEMON_)[^ \n]+ [^\n]*? auid=(?!4294967295\b)[0-9]", re.MULTILINE
@@ -66,8 +69,10 @@ def rotated(log: str) -> dict[str, list[typing.Any]]:
     found: dict[str, list[typing.Any]] = {}
     for one in _beside(log):
         with contextlib.suppress(OSError):
-            seen = one.stat(follow_symlinks=False)
-            found[str(seen.st_ino)] = [seen.st_size, seen.st_mtime_ns, pulse.extent(one.path)[2]]
+            seen, begins = one.stat(follow_symlinks=False), pulse.extent(one.path)[2]
+            # An administrator's own file, such as one of digests, is no log.
+            if RECORD.match(begins) or one.name.endswith(COMPRESSED):
+                found[str(seen.st_ino)] = [seen.st_size, seen.st_mtime_ns, begins]
     return found
 
 
@@ -152,7 +157,8 @@ def newest(log: str) -> int:
         return 0
     tail = b"".join(pieces([(log, max(0, size - TAIL))]))
     tail = NOT_WHOLE.sub(b"", tail) if size > TAIL else tail
-    return max(serials.numbers(tail[max(0, tail.rfind(BEGINS)) :]), default=0)
+    found = serials.numbers(tail[max(0, tail.rfind(BEGINS)) :])
+    return max(found.difference(serials.beyond(found, min(found))), default=0) if found else 0
 
 
 def by_somebody(wanted: Iterable[Part]) -> bool:

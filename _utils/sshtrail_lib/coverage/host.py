@@ -15,9 +15,24 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from salt.exceptions import SaltException
 
 from sshtrail_lib.auditd.daemon import Tail
-from sshtrail_lib.base import kernel, processes, store, text
+from sshtrail_lib.base import kernel, processes, text
 from sshtrail_lib.base.minion import Minion
-from sshtrail_lib.coverage import checks, daemon, facts, logins, logs, lost, marks, memory, people, pulse, volumes, ways
+from sshtrail_lib.coverage import (
+    checks,
+    daemon,
+    facts,
+    logins,
+    logs,
+    looks,
+    lost,
+    marks,
+    memory,
+    people,
+    pulse,
+    volumes,
+    ways,
+)
+from sshtrail_lib.coverage import reread as coverage_reread
 from sshtrail_lib.coverage import rules as coverage_rules
 from sshtrail_lib.coverage.checks import Row, Verdict
 from sshtrail_lib.coverage.daemon import ARRIVED, LOST, SUSPENDED, Audit
@@ -35,8 +50,6 @@ PATIENCE, LONGEST = 3.0, 10.0
 PAM, JOBS = ("/etc/pam.d", "/usr/lib/pam.d"), ("cron", "crond", "fcron", "atd", "systemd-user")
 #: Kinds of what the PAM wing finds: nobody comes in, and the login id is set unless that fails.
 LETS_NOBODY_IN, MAY_FAIL = ("refused",), ("not required",)
-#: What the message says, before a word that is there once.
-MESSAGE = "sshtrail-coverage"
 PROBES = {
     f"{call} (arch={arch})": f"-a always,exit -F arch={arch} -S {call} -F auid!=unset -F key=ssh_commands"
     for arch in ("b64", "b32")
@@ -56,18 +69,17 @@ def findings(minion: Minion, policy: Policy, pam: Ask | None = None) -> list[Row
 
     What is told of since when is kept in the minion's cache. Nothing is changed, but a message is logged.
     """
-    now, before = time.time(), memory.read(_kept(minion).get("memory"))
+    now, before = time.time(), looks.read(minion)
     verdicts, after = _verdicts(minion, policy, pam, before, now)
     after = memory.since(after, verdicts, now)._replace(looked=now)
     rows = [_row(one, after, policy, minion) for one in verdicts]
-    store.remember(_path(minion), {"memory": memory.kept(after), "rows": rows})
+    looks.keep(minion, after, rows)
     return rows
 
 
 def last(minion: Minion) -> list[Row]:
     """Return what the last look found (list of dict), empty when there was none."""
-    rows = _kept(minion).get("rows")
-    return rows if isinstance(rows, list) else []
+    return looks.rows(minion)
 
 
 def sources(policy: Policy) -> list[str]:
@@ -77,18 +89,6 @@ def sources(policy: Policy) -> list[str]:
     watched = [path for group in groups for line in group["rules"] if (path := _directory(line))]
     programs = privileged.DIRECTORIES if any("privileged" in group for group in groups) else ()
     return [*PAM, *pam, *sshd_started.SETTINGS, *watched, *(os.path.dirname(path) for path in watched), *programs]
-
-
-def _path(minion: Minion) -> str:
-    return os.path.join(minion.cachedir, "sshtrail", "coverage.json")
-
-
-def _kept(minion: Minion) -> dict[str, typing.Any]:
-    try:
-        found = store.load(_path(minion))
-    except store.StoreError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _row(found: Verdict, after: Memory, policy: Policy, minion: Minion) -> Row:
@@ -169,6 +169,7 @@ def _audited(minion: Minion, policy: Policy, before: Memory, now: float) -> tupl
     path = facts.log(conf).path
     extent, dropped = pulse.extent(path), before.lost if before.boot == processes.boot() else 0
     before = memory.lost(before, processes.boot(), status["lost"], now)
+    before = looks.taken(minion, before, path, now) if status["enabled"] else before
     counted, rules = time.time(), _rules(policy)
     hidden = list(coverage_rules.judge(rules))
     auditd = facts.auditd(status["pid"], conf)
@@ -177,6 +178,7 @@ def _audited(minion: Minion, policy: Policy, before: Memory, now: float) -> tupl
     ours = processes.marked(status["pid"], minion.run_dir) is not None
     seen = seen._replace(ours=ours, changed=changing.known(minion), locked=status["enabled"] == kernel.IMMUTABLE)
     before = lost.missing(policy, seen, before) if status["enabled"] else before
+    before = coverage_reread.missing(minion, policy, path, before, now)
     judged = list(daemon.judge(_audit(policy, status, error, before, auditd, heard)))
     moved, after = _moved(rules, path, before._replace(held=seen.held, counted=counted), now)
     return [*judged, *hidden, moved], after
@@ -204,7 +206,7 @@ def _heard(status: Mapping[str, int], auditd: daemon.Auditd | None, log: daemon.
         return "no message was sent: a rule or a rate limit may drop it"
     if not log.there or log.off or not auditd.writing:
         return "no message was sent: there is no log that it could be in"
-    word, tail = f"{MESSAGE}-{uuid.uuid4()}", Tail(log.path)
+    word, tail = f"{looks.MESSAGE}-{uuid.uuid4()}", Tail(log.path)
     try:
         kernel.tell(f"text={word}")
     except (kernel.KernelError, kernel.LibraryError) as exc:

@@ -19,6 +19,7 @@ from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.coverage import continuity, facts, gaps, logins
 from sshtrail_lib.coverage.byhand import Ran
 from sshtrail_lib.coverage.logins import APART, KINDS, Accepted, Known, Logs
+from sshtrail_lib.coverage.marks import UNSET
 from sshtrail_lib.policy.arguments import Policy
 from sshtrail_lib.trail import audit_log, reader, sshd_log
 from sshtrail_lib.trail.audit_log import Record
@@ -31,6 +32,8 @@ CAME, DATING = b"Accepted ", 50
 #: Events that are searched for one by one.
 FEW = 16
 TAGS = tuple(word for tag in sshd_log.TAGS for word in ("-t", tag))
+#: What a sshd says that reads its files: it was told to, or ends, and listens then.
+BEGINS = re.compile(r"Received SIGHUP; restarting\.|Received signal \d+; terminating\.|Server listening on .*")
 SUPPRESSED = re.compile(r"Suppressed [0-9]+ messages from (?:/system\.slice/)?(?:sshd?(?:@[^ ]*)?\.service|sshd\b)")
 
 
@@ -65,6 +68,30 @@ def read(minion: Minion, policy: Policy, facility: str, log: str, since: float, 
 def _accepted(spoken: Iterable[Line]) -> list[Accepted]:
     said = (one for one in spoken if one.event == "accepted")
     return [Accepted(one.when.timestamp(), one.pid, one.fields["user"]) for one in said]
+
+
+def began(minion: Minion, policy: Policy, since: float) -> list[float]:
+    """Return when sshd has read its files by its own log (list of float) ``since`` a time (float)."""
+    lines: list[bytes] = []
+    for path in sorted(set(policy["sshd"]["logs"].values())):
+        lines += _file(path, since)[0] if _written_since(path, since) else []
+    said = sshd_log.spoken(lines or _journal(minion, since)[0])
+    begun = (
+        Line(when, one["host"], one["tag"], int(one["pid"]), "began", {})
+        for when, one in said
+        if BEGINS.fullmatch(one["text"]) and when.timestamp() > since
+    )
+    return [one.when.timestamp() for one in of_host(begun, os.uname().nodename)]
+
+
+def when(one: Record) -> float:
+    """Return when a record was made (float, seconds since the epoch)."""
+    return one.seconds + one.milliseconds / 1000
+
+
+def login(auid: str) -> str:
+    """Return who did something by his login id (str), for a person."""
+    return "nobody with a login" if auid == str(UNSET) else f"login id {auid}"
 
 
 def of_host(spoken: Iterable[Line], name: str) -> list[Line]:
@@ -246,6 +273,18 @@ class End(typing.NamedTuple):
         for one in audit_log.records(lines):
             found[one.event].append(one)
         return [_ran(calls[event], audit_log.Event(tuple(parts))) for event, parts in found.items() if event in calls]
+
+    def calls(self, keys: Collection[str]) -> list[Record]:
+        """Return the records of system calls that rules with one of the ``keys`` (collection of str) have recorded."""
+        found = self._marked([mark for key in keys for mark in (key.encode(), key.encode().hex().upper().encode())])
+        calls = (one for one in audit_log.records(found) if one.type == "SYSCALL" and set(one.keys) & set(keys))
+        return [one for one in calls if when(one) > self.after]
+
+    def named(self, inodes: Collection[int]) -> set[typing.Any]:
+        """Return which events (set, as a Record names them) have one of the files ``inodes`` (collection of int)."""
+        found = audit_log.records(self._marked([b" inode=%d " % one for one in inodes if one]))
+        numbers = {str(one) for one in inodes if one}
+        return {one.event for one in found if one.type == "PATH" and one.text("inode") in numbers}
 
     def without(self, events: Collection[bytes]) -> set[bytes]:
         """Return those of the ``events`` (bytes, as records name them) that are not there (set of bytes)."""

@@ -11,7 +11,7 @@ import typing
 from collections.abc import Iterable, Mapping, Sequence
 
 from sshtrail_lib.base import kernel
-from sshtrail_lib.coverage import continuity, facts, gaps, ids, logs, marks, memory, serials, ways
+from sshtrail_lib.coverage import continuity, facts, gaps, ids, logs, marks, memory, opened, serials, ways
 from sshtrail_lib.coverage.byhand import Ran
 from sshtrail_lib.coverage.gaps import Gap
 from sshtrail_lib.coverage.marks import UNSET
@@ -82,6 +82,9 @@ def missing(policy: Policy, seen: Seen, before: Memory) -> Memory:
         # Nobody promised anything.
         return after._replace(serial=continuity.newest(seen.log))
     found = _gaps(policy, seen, before, parts)
+    # Whoever copies a log, and cuts it then, has to open it.
+    if not kept:
+        told += opened.by_others(policy, logs.End(seen.log, before.looked), {seen.extent[0], *before.log[:1]})
     given = [*after.given, *((gap.pid, gap.when, gap.told) for gap in found if gap.pid)]
     # In an open session it is told as long as it lasts; a thread that gave it up may have ended.
     told += [gap.told for gap in found if not (gap.pid and ids.login(gap.pid) == UNSET and ways.in_session(gap.pid))]
@@ -133,14 +136,21 @@ def _numbered(
         if lacks:
             time.sleep(pause)
             known, lacks = _numbers(parts, before.serial)
-    after = after._replace(serial=max(known, default=before.serial))
-    return after, _lacking(seen, before, after, lacks, parts) if lacks else []
+    forged = serials.beyond(known, before.serial)
+    after = after._replace(serial=max(known.difference(forged), default=before.serial))
+    told = [_forged(seen.log, forged)] if forged else []
+    return after, [*told, *(_lacking(seen, before, after, lacks, parts) if lacks else [])]
+
+
+def _forged(log: str, numbers: Sequence[int]) -> str:
+    many = f"{len(numbers)} events in {log} have numbers that this kernel has not come to"
+    return f"{many}, from {numbers[0]} on: no auditd wrote them"
 
 
 def _numbers(parts: Sequence[continuity.Part], last: int) -> tuple[set[int], list[serials.Span]]:
     """Return which events are in the log, and which are missing after the ``last`` (int)."""
     known = continuity.numbers(parts)
-    return known, serials.spans(known, last)
+    return known, serials.spans(known.difference(serials.beyond(known, last)), last)
 
 
 def _lacking(

@@ -58,6 +58,8 @@ class Memory(typing.NamedTuple):
         Of what the log was (str), empty likewise.
     rotated
         What the rotated logs were: their bytes, when they were written last, and how they begin, by their inodes.
+    served
+        How sshd stood to its files (dict of str, as :class:`sshtrail_lib.coverage.reread.Served` keeps it), or empty.
     """
 
     boot: str = ""
@@ -76,6 +78,7 @@ class Memory(typing.NamedTuple):
     serial: int = 0
     digest: str = ""
     rotated: Mapping[str, Sequence[typing.Any]] = {}
+    served: Mapping[str, str] = {}
 
 
 def read(value: typing.Any) -> Memory:
@@ -99,7 +102,8 @@ def read(value: typing.Any) -> Memory:
         found = found._replace(given=given, place=str(value.get("place", "")))
         rotated = {str(one): [int(was[0]), int(was[1]), str(was[2])] for one, was in value.get("rotated", {}).items()}
         serial, digest = int(value.get("serial", 0)), str(value.get("digest", ""))
-        return found._replace(serial=serial, digest=digest, rotated=rotated)
+        served = {str(name): str(one) for name, one in value.get("served", {}).items()}
+        return found._replace(serial=serial, digest=digest, rotated=rotated, served=served)
     except (TypeError, KeyError, ValueError, AttributeError, IndexError):
         return Memory()
 
@@ -123,7 +127,9 @@ def lost(memory: Memory, boot: str, count: int, now: float) -> Memory:
     What was lost before anybody looked is not known by its time, and not told.
     """
     if memory.boot != boot or memory.lost is None:
-        return memory._replace(boot=boot, lost=count, loss=None, places={}, given=(), counted=0.0, serial=0)
+        anew = memory._replace(boot=boot, lost=count, loss=None, places={}, given=(), counted=0.0, serial=0)
+        # What a boot changes in files is there before sshd reads them.
+        return anew._replace(served={})
     # A counter that is lower was set back (auditctl --reset-lost), and counts anew.
     fresh = count - memory.lost if count >= memory.lost else count
     if fresh:

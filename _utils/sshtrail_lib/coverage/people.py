@@ -4,6 +4,8 @@ How people come in: the sshd that listens, its options, other ways in, and the s
 
 from __future__ import annotations
 
+import itertools
+import posixpath
 import re
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +29,10 @@ SFTP = re.compile(r"\b(?:internal-sftp|sftp-server)\b")
 #: Options of a shell that take the next word, and names of what somebody types at.
 TAKES = re.compile(r"--(?:rcfile|init-file)|[-+]\w*[oO]")
 TYPED_AT = ("/dev/stdin", "/dev/tty", "/dev/fd/0", "/proc/self/fd/0")
+#: The words of a shell's command, what stands between commands, and what runs a file in the shell itself; and
+#: characters of a command that are gone through.
+BREAKS, WORD, READS = ("|", "<", ";", "&"), re.compile(r"[^\s|<;&(){}`\"'>]+|[|<;&]"), (".", "source")
+LONGEST = 4096
 
 
 class Process(typing.NamedTuple):
@@ -36,8 +42,8 @@ class Process(typing.NamedTuple):
     ``pid``, ``parent`` (int), ``comm`` (str), ``uid`` and ``login`` (int: its login id), ``program`` (str: its
     executable, empty when it cannot be told), ``argv`` (tuple of str), ``started`` (float, seconds since the epoch),
     ``terminal`` (bool: whether it has one of a person's, or reads from somebody), ``group`` (str: its control group)
-    and whether that is of a unit that somebody made for the moment (``transient``, bool), and ``foreign`` (bool:
-    whether its program is a file of somebody else than root).
+    and whether that is of a unit that somebody made for the moment (``transient``, bool), ``foreign`` (bool: whether
+    its program is a file of somebody else than root), and ``fed`` (bool: a shell that runs what comes by a named pipe).
     """
 
     pid: int
@@ -52,6 +58,7 @@ class Process(typing.NamedTuple):
     group: str
     transient: bool = False
     foreign: bool = False
+    fed: bool = False
 
 
 class Door(typing.NamedTuple):
@@ -128,6 +135,8 @@ class People(typing.NamedTuple):
         Which keywords have sshd serve connections by another program than its own (tuple of str).
     bare
         What starts a shell at the next boot that asks nobody who he is (tuple of str).
+    contained
+        Who sits at a terminal in a container (tuple of :class:`Process`).
     given
         Processes that gave up their login ids: ``(pid, when, what is told of it)`` (sequence of (int, float, str)).
     """
@@ -149,6 +158,7 @@ class People(typing.NamedTuple):
     given: Sequence[tuple[int, float, str]] = ()
     owned: tuple[str, ...] = ()
     bare: tuple[str, ...] = ()
+    contained: tuple[Process, ...] = ()
 
 
 def judge(people: People) -> Iterator[Verdict]:
@@ -413,24 +423,61 @@ def _types(program: str, argv: Sequence[str]) -> bool:
     name, words = called(program, argv)
     if name not in demand.SHELLS:
         return False
+    options, left = _options_of(words)
+    return "i" in options or not (left or "c" in options)
+
+
+def _options_of(words: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the letters of a shell's options (str), and the words (list of str) that follow them."""
     options, left = "", list(words)
     while left and (left[0] in TYPED_AT or left[0][:1] in ("-", "+")):
         word = left.pop(0)
         options += word[1:] if word[:1] in ("-", "+") and word[1:2] != "-" else ""
         if TAKES.fullmatch(word) and left:
             left.pop(0)
-    return "i" in options or not (left or "c" in options)
+    return options, left
+
+
+def fed_by(program: str, argv: Sequence[str]) -> list[str]:
+    """
+    Return the files (list of str) by which a shell gets what it runs: the script, or what its command has a shell run.
+
+    Those of them that are named pipes are for whoever may write to them: ``sh -c 'while :; do sh </run/x; done'``.
+    """
+    name, words = called(program, argv)
+    if name not in demand.SHELLS:
+        return []
+    options, left = _options_of(words)
+    return _run_by(left[0][:LONGEST]) if left and "c" in options else left[:1]
+
+
+def _run_by(text: str) -> list[str]:
+    words, found = WORD.findall(text), []
+    for at, word in enumerate(words):
+        if posixpath.basename(word) in demand.SHELLS or word in READS:
+            after = itertools.dropwhile(lambda one: one[:1] in ("-", "+"), words[at + 1 :])
+            found += list(itertools.islice(after, 2))
+            found += words[:at] if words[at - 1 : at] == ["|"] else []
+        elif word == "eval":
+            found += words
+    return [one for one in dict.fromkeys(found) if one not in BREAKS]
 
 
 def _unknown_shells(people: People) -> Verdict:
-    shells = [
-        one
-        for one in people.processes.values()
-        if one.login == UNSET and one.terminal and (one.transient or _types(one.program, one.argv))
-    ]
+    shells = [one for one in people.processes.values() if one.login == UNSET and (one.fed or _is_somebodys(one))]
     told = [f"{_shown(one)}{f' in {one.group}' if one.group else ''}" for one in shells]
     told += [f"{path} starts one at the next boot, at a terminal of the console" for path in people.bare]
+    contained = [_shown(one) for one in people.contained if one.login == UNSET and _types(one.program, one.argv)]
+    if contained and not told:
+        # Who is in a container is its business; who went into it from this host has no other record.
+        why = f"a shell in a container has no login id, and who sits there is not known: {'; '.join(contained)}"
+        return unknown("shell-without-login", why, hides=True)
     return verdict("shell-without-login", "; ".join(told), since=shells[0].started if shells else None)
+
+
+def _is_somebodys(one: Process) -> bool:
+    """Tell whether somebody gives a process what it runs (bool), be it a shell or what systemd-run(1) has started."""
+    return one.terminal and (one.transient or _types(one.program, one.argv))
 
 
 def _sftp(people: People) -> Verdict:

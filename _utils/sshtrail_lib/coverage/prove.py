@@ -188,7 +188,8 @@ def _by_key(minion: Minion, policy: Policy, tried: _Try) -> Evidence:
     evidence = Evidence(account.pw_name, account.pw_uid, tried.mark)
     peer = {"user": account.pw_name, "addr": at.address, "laddr": at.address, "lport": at.port}
     effective = _effective(minion, policy, host=at.address, **peer)
-    command = f"{proof.COMMAND} {tried.mark}"
+    command, forced = f"{proof.COMMAND} {tried.mark}", str(effective.get("ForceCommand") or "none")
+    evidence = evidence._replace(forced="" if forced == "none" else forced)
     try:
         path = proof_key.place(effective, account)
     except proof_key.NoPlace as exc:

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable
 NAMES, OWN = b" msg=audit(", (b"type=DAEMON_", b" type=DAEMON_")
 #: Bytes in which a record names its event: what follows may be somebody's text.
 LONGEST_HEAD = 400
-#: Events that may be missing: beyond that the numbers are those of several kernels.
+#: Events that a kernel can make between two of which the log has the numbers: none makes as many.
 MOST = 50_000_000
 
 Span = tuple[int, int]
@@ -47,7 +47,20 @@ def spans(known: Iterable[int], after: int) -> list[Span]:
         if number - last > 1:
             found.append((last + 1, number - 1))
         last = number
-    return found if count(found) <= MOST else []
+    return found
+
+
+def beyond(known: Iterable[int], after: int) -> list[int]:
+    """
+    Return which numbers (list of int, sorted) this kernel has not come to: somebody has written them there, for whom
+    the events before them, or after the next look, were to seem to be those of another one. Arguments as :func:`spans`.
+    """
+    every, last = sorted(one for one in known if one > after), after
+    for at, number in enumerate(every):
+        if number - last > MOST:
+            return every[at:]
+        last = number
+    return []
 
 
 def count(missing: Iterable[Span]) -> int:

@@ -18,7 +18,7 @@ from salt.exceptions import CommandExecutionError, SaltException
 from sshtrail_lib.auditd import daemon as auditd_daemon
 from sshtrail_lib.base import files, processes, service, sockets
 from sshtrail_lib.base.minion import Minion
-from sshtrail_lib.coverage import demand, ids
+from sshtrail_lib.coverage import demand, ids, shells
 from sshtrail_lib.coverage.marks import DELETED, LISTENS, SSHD, UNSET, called, user_of
 from sshtrail_lib.coverage.people import PROGRAMS, Door, People, Process, Server
 from sshtrail_lib.policy.arguments import Policy
@@ -33,8 +33,6 @@ from sshtrail_lib.sshd.commandline import CommandLine
 #: systemd-debug-generator(8).
 WANTED = ("/etc/systemd/system/*.wants/", "/run/systemd/generator*/*.wants/")
 BARE = "debug-shell.service"
-#: Where systemd keeps the units that somebody made for the moment.
-TRANSIENT = "/run/systemd/transient"
 #: What PAM's part in a login is made of.
 BEARING = (
     "/etc/pam.d/*",
@@ -63,7 +61,13 @@ def people(minion: Minion, policy: Policy) -> People:
     ways = ((*servers, *more), (*doors, *others, *_agents(everybody, {one.process.pid for one in doors})))
     found = People(*ways, keywords, quiet, asked, everybody, _defaults(), policy["audit"], untold=untold, owned=owned)
     forced, services = (_written(minion, policy["sshd"]["path"], name) for name in ("ForceCommand", "PAMServiceName"))
-    return found._replace(forced=forced, services=services, replaced=_replaced(minion, keywords), bare=_bare())
+    return found._replace(
+        forced=forced,
+        services=services,
+        replaced=_replaced(minion, keywords),
+        bare=_bare(),
+        contained=_contained(everybody),
+    )
 
 
 def _replaced(minion: Minion, keywords: Mapping[str, object]) -> tuple[str, ...]:
@@ -156,6 +160,13 @@ def alive() -> dict[int, Process]:
     return found
 
 
+def _contained(everybody: Mapping[int, Process]) -> tuple[Process, ...]:
+    """Return who sits at a terminal in a container (tuple of :class:`Process`): of none of this host's (mapping)."""
+    origin = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    found = (process(pid, origin) for pid in shells.in_containers(everybody))
+    return tuple(filter(None, found))
+
+
 def began(pid: int) -> float:
     """Return when a process (int) was started (float, seconds since the epoch), 0 for none."""
     one = process(pid, time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)) if pid else None
@@ -209,46 +220,14 @@ def process(pid: int, origin: float) -> Process | None:
         return None
     started = origin + int(fields[19]) / os.sysconf("SC_CLK_TCK")
     shown, program, argv = processes.comm(pid).decode("utf-8", "replace"), _program(pid), processes.argv(pid)
-    terminal, group, transient = int(fields[4]) > 0, "", False
+    terminal, group, transient, fed = int(fields[4]) > 0, "", False, False
     if login == UNSET and (terminal or called(program, argv)[0] in demand.SHELLS):
-        group = _group(pid)
-        transient = _is_transient(group)
-        terminal = terminal or _reads_somebody(pid, transient)
-    told = (program, argv, started, terminal, group, transient, _is_foreign(pid, program))
+        group = shells.group(pid)
+        transient = shells.is_transient(group)
+        terminal = terminal or shells.reads_somebody(pid, transient)
+        fed = shells.is_fed(pid, program, argv)
+    told = (program, argv, started, terminal, group, transient, _is_foreign(pid, program), fed)
     return Process(pid, int(fields[1]), shown, uid, login, *told)
-
-
-def _is_transient(group: str) -> bool:
-    """Tell whether a control group (str) is that of a service which somebody made for the moment: systemd-run(1)."""
-    unit = next((name for name in reversed(group.split("/")) if name.endswith(".service")), "")
-    return bool(unit) and os.path.exists(f"{TRANSIENT}/{unit}")
-
-
-def _reads_somebody(pid: int, transient: bool) -> bool:
-    """
-    Tell whether a process reads from somebody: a terminal or a socket, or what ``systemd-run --pipe`` hands on.
-
-    transient
-        Whether somebody made its unit for the moment (bool).
-
-    A socket of this host's own is none: an agent talks by those.
-    """
-    link = _link(f"/proc/{pid}/fd/0")
-    if link.startswith(("/dev/pts/", "pipe:")):
-        return link.startswith("/dev") or transient
-    reads = link.removeprefix("socket:[").removesuffix("]").encode()
-    if not reads.isdigit():
-        return False
-    table = _table(pid, "unix")
-    # One that has ended has no table.
-    return bool(table) and not any(line.split()[6:7] == [reads] for line in table.splitlines())
-
-
-def _table(pid: int, name: str) -> bytes:
-    try:
-        return files.read(f"/proc/{pid}/net/{name}") or b""
-    except CommandExecutionError:
-        return b""
 
 
 def _program(pid: int) -> str:
@@ -273,14 +252,6 @@ def _file_of(pid: int) -> os.stat_result | None:
         return os.stat(f"/proc/{pid}/exe")
     except OSError:
         return None
-
-
-def _group(pid: int) -> str:
-    try:
-        lines = (files.read(f"/proc/{pid}/cgroup") or b"").decode("utf-8", "replace").splitlines()
-    except CommandExecutionError:
-        return ""
-    return next((line.rpartition(":")[2] for line in lines if line.startswith(("0::", "1:name=systemd:"))), "")
 
 
 # --- What listens -------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from salt.exceptions import CommandExecutionError
 
 from sshtrail_lib import SYNCED
 from sshtrail_lib.base import kernel, processes, store
-from sshtrail_lib.coverage import pulse
+from sshtrail_lib.coverage import looks, pulse
 from sshtrail_lib.sshd import endpoints as sshd_endpoints
 
 #: Of the file that keeps a look: another one is no memory.
@@ -87,7 +87,9 @@ def keep(cachedir: str, seen: Seen, pillar: Mapping, look: Look) -> None:
         What is to be returned while nothing changes (dict); its ``differences`` (list) may be empty.
     """
     clean = last_clean(cachedir) if look["differences"] else seen["time"] / 1e9
-    kept = {"format": FORMAT, "pillar": asked(pillar), "clean": clean, "seen": seen, "look": look}
+    # What is found of the trail lies in a file of its own; whoever takes that away has it looked for again.
+    trail = looks.there(cachedir)
+    kept = {"format": FORMAT, "pillar": asked(pillar), "clean": clean, "seen": seen, "look": look, "trail": trail}
     store.remember(_path(cachedir), kept)
 
 
@@ -106,7 +108,8 @@ def steady(cachedir: str, pillar: Mapping) -> Look | None:
     """
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, CommandExecutionError):
         kept = store.load(_path(cachedir))
-        if kept["format"] == FORMAT and kept["pillar"] == asked(pillar) and _holds(kept["seen"]):
+        same = kept["format"] == FORMAT and kept["pillar"] == asked(pillar)
+        if same and kept["trail"] <= looks.there(cachedir) and _holds(kept["seen"]):
             return kept["look"]
     return None
 

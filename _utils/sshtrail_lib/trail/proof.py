@@ -38,10 +38,19 @@ PAM = ("USER_ACCT", "CRED_ACQ", "USER_START")
 SYSTEM = ("/bin/", "/usr/bin/")
 WHOLE_MARK = re.compile(rf"{MARK}[0-9a-f]{{32}}")
 WHOLE_STRANGER = re.compile(rf"{STRANGER}[0-9a-f]{{8}}")
-# Why sshd refuses, beside what it says of every failure.
-REASONS = re.compile(
-    r"not allowed|refused|bad owner|Partial |PAM|expired|denied|not permitted|[Tt]oo many|locked|error:"
+# Why sshd refuses, beside what it says of every failure: what ends a session that was let in, then all else.
+REASONS = (
+    re.compile(r"fatal:|[Cc]hroot|no more sessions"),
+    re.compile(r"not allowed|refused|bad owner|Partial |PAM|expired|denied|not permitted|[Tt]oo many|locked|error:"),
 )
+# What it says of a login that went well, or of each that comes and goes; and of its own process that serves it.
+WENT_WELL = re.compile(
+    r"Accepted |Postponed |pam_unix\(sshd:session\): session |Connection from |Starting session: |Close session: "
+    r"|User child is on pid |Received disconnect |Disconnected from "
+)
+CHILD = re.compile(r"User child is on pid ([0-9]+)")
+# What is no program, and starts none: what the client asks for is left out.
+INTERNAL = "internal-sftp"
 
 Verdict = dict[str, typing.Any]
 
@@ -68,6 +77,8 @@ class Evidence(typing.NamedTuple):
         Whether the login came to its command (bool); for a stranger, whether sshd turned it away.
     answer
         What the client said (str).
+    forced
+        What sshd runs in the place of every command of that account (str, ForceCommand), "" for nothing.
     log
         What came to sshd's log since (list of bytes), None where no log can be read.
     log_name
@@ -99,6 +110,7 @@ class Evidence(typing.NamedTuple):
     use_pam: bool = True
     accepted: bool = False
     answer: str = ""
+    forced: str = ""
     log: Sequence[bytes] | None = None
     log_name: str = ""
     heard: Sequence[Event] | None = None
@@ -241,6 +253,9 @@ def _stations(evidence: Evidence) -> Iterator[tuple[str, Found]]:
 
 
 def _accept(evidence: Evidence) -> Found:
+    if evidence.accepted and _instead(evidence):
+        told = f"sshd runs ForceCommand {text.line(evidence.forced)} in the place of the proof's command"
+        return Found(False, f"{told}: ForceCommand none in a block Match User {evidence.account} leaves it alone.")
     if evidence.accepted:
         done = "turned the stranger away" if evidence.stranger else "let the key in, and the command ended well"
         return Found(True, f"sshd {done}.")
@@ -252,9 +267,23 @@ def _reason(evidence: Evidence) -> str:
     """Return what sshd's log says about why it refused (str), "" where it says nothing."""
     told = [found for line in evidence.log or () if (found := _message(line))]
     mine = {pid for pid, message in told if evidence.account in message}
+    mine |= {child[1] for pid, message in told if pid in mine and (child := CHILD.match(message))}
     said = [message for pid, message in told if pid in mine or message.startswith("Authentication refused")]
-    better = [message for message in said if REASONS.search(message)]
+    said = [message for message in said if not WENT_WELL.match(message)]
+    better = [message for reason in REASONS for message in said if reason.search(message)]
     return f"sshd's log says: {text.line((better or said)[0])}" if said else ""
+
+
+def _instead(evidence: Evidence) -> bool:
+    """
+    Tell whether sshd has run something in the place of the proof's command (bool): commands of the login are recorded,
+    and that is none of them. One that runs what it is asked for (SSH_ORIGINAL_COMMAND) is no obstacle.
+    """
+    if not evidence.forced or evidence.forced.split()[:1] == [INTERNAL]:
+        return bool(evidence.forced)
+    ours, events = _Ours(evidence), _known(evidence) or ()
+    started = [event for event in events if event.arguments and _auid(event) == str(evidence.uid)]
+    return bool(started) and not ours.commands(events)
 
 
 def _message(line: bytes) -> tuple[str, str] | None:

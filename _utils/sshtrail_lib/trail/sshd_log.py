@@ -158,20 +158,30 @@ def lines(
 
     Yields :class:`Line`.
     """
-    now = now or datetime.datetime.now(datetime.timezone.utc)
-    before: dict[str, datetime.datetime] = {}
     days: dict[datetime.date, bool] = {}
-    for line in logged:
-        plain = printable(line.rstrip(b"\r\n")) if len(line) <= LONGEST else ""
-        found = SYSLOG.fullmatch(plain) or SYSLOG_1.fullmatch(plain)
-        when = _when(found["time"], now, zone, before.get(found["host"])) if found else None
-        if not found or not when:
-            continue
-        before[found["host"]] = when
+    for when, found in spoken(logged, now, zone):
         event, fields = _repeated(found["text"])
         if event:
             said = found["host"], found["tag"], int(found["pid"]), event, fields, None, found["text"], None
             yield Line(when, *said, None if found["time"][0].isdigit() else _other(when, zone, days))
+
+
+def spoken(
+    logged: Iterable[bytes], now: datetime.datetime | None = None, zone: datetime.tzinfo | None = None
+) -> Iterator[tuple[datetime.datetime, re.Match[str]]]:
+    """
+    Yield when something was said (datetime with zone), and what (re.Match with ``host``, ``tag``, ``pid``, ``text``):
+    all that is sshd's. Arguments are those of :func:`lines`.
+    """
+    now = now or datetime.datetime.now(datetime.timezone.utc)
+    before: dict[str, datetime.datetime] = {}
+    for line in logged:
+        plain = printable(line.rstrip(b"\r\n")) if len(line) <= LONGEST else ""
+        found = SYSLOG.fullmatch(plain) or SYSLOG_1.fullmatch(plain)
+        when = _when(found["time"], now, zone, before.get(found["host"])) if found else None
+        if found and when:
+            before[found["host"]] = when
+            yield when, found
 
 
 def _repeated(text):

@@ -77,6 +77,7 @@ def test_parts_of_a_log_that_was_rotated(tmp_path):
         # Another boot began with numbers of its own.
         ("type=A msg=audit(1.000:700): x\ntype=DAEMON_START msg=audit(2.000:88): x\ntype=A msg=audit(2.000:9): x\n", 9),
         ("type=A msg=audit(1.000:7): x\n" * 9000 + "type=A msg=audit(1.000:9): x\n", 9),
+        ("type=A msg=audit(1.000:7): x\ntype=A msg=audit(1.000:4100000000): x\n", 7),
         ("", 0),
     ],
 )
@@ -109,10 +110,13 @@ def test_whether_anybody_has_logged_in(tmp_path, monkeypatch, text, somebody):
 
 
 def test_what_lies_beside_a_log(tmp_path):
-    log, rotated = tmp_path / "audit.log", tmp_path / "audit.log.1"
+    log, rotated, packed = (tmp_path / name for name in ("audit.log", "audit.log.1", "audit.log.2.gz"))
     for one in (log, rotated, tmp_path / "other.log.1"):
-        one.write_bytes(b"type=A\n")
+        one.write_bytes(b"node=web1 type=A msg=audit(1.000:7): x\n")
+    packed.write_bytes(b"\x1f\x8b")
+    # An administrator's own.
+    (tmp_path / "audit.log.sha256").write_text(f"{64 * 'a'}  {log}\n" * 3)
     (tmp_path / "audit.log.2").symlink_to(log)
     # However its path is written, a log is not beside itself: it grows.
     for path in (str(log), f"{tmp_path}//audit.log", f"{tmp_path}/./audit.log"):
-        assert set(continuity.rotated(path)) == {str(rotated.stat().st_ino)}
+        assert set(continuity.rotated(path)) == {str(one.stat().st_ino) for one in (rotated, packed)}

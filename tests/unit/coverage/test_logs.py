@@ -70,6 +70,22 @@ def entry(pid, text, uid=0, by=None):
     }
 
 
+READ = [
+    line(7, "Received SIGHUP; restarting.", ago=300.0),
+    line(7, "Server listening on 0.0.0.0 port 22.", ago=299.0),
+    line(9, "Received SIGHUP; restarting.", "web2", ago=200.0),
+    line(9, "Received SIGHUP; restarting.", "web2", ago=190.0),
+    line(8, "Received SIGHUP; restarting. Really", ago=100.0),
+]
+
+
+def test_when_sshd_read_its_files_by_its_own_log(tmp_path):
+    log = tmp_path / "auth.log"
+    log.write_text("".join([line(7, "Received signal 15; terminating.", ago=800.0), *READ]))
+    policy = {"sshd": {"logs": {"AUTH": str(log), "AUTHPRIV": str(tmp_path / "none")}}}
+    assert logs.began(None, policy, NOW - 500) == pytest.approx([NOW - 300, NOW - 299], abs=0.01)
+
+
 @pytest.fixture
 def unmatched(tmp_path, monkeypatch):
     """Return whom the audit log does not know: ``unmatched(LINES, ENTRIES of the journal)``, a list of str."""

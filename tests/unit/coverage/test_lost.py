@@ -156,6 +156,15 @@ def test_an_event_that_is_not_there(looks):
     assert "from number 56 on: no auditd took them" in looks(auditd=1e9)
 
 
+def test_a_number_that_no_kernel_has_come_to(looks):
+    """Whoever writes one would have all events before it look like another kernel's, and be blind to what follows."""
+    grow(looks.log, calls(50, 52, 4_100_000_000))
+    told = looks()
+    assert "1 events" in told and "from 4100000000 on" in told and "from number 51 on" in told
+    grow(looks.log, calls(53, 55))
+    assert "from number 54 on" in looks()
+
+
 @pytest.mark.parametrize("times", [1, 2, 3, 4])
 def test_an_event_that_is_about_to_be_written(looks, monkeypatch, times):
     grow(looks.log, calls(50, 52))
@@ -265,6 +274,14 @@ def test_a_rotated_log_that_was_changed(looks):
     assert looks() == ""
     rotated.write_bytes(rotated.read_bytes()[:1000])
     assert looks() == f"a rotated log beside {looks.log} was changed"
+    assert looks() == ""
+
+
+def test_a_file_of_an_administrators_beside_the_log(looks):
+    digests = pathlib.Path(f"{looks.log}.sha256")
+    digests.write_text(f"{64 * 'a'}  {looks.log}\n" * 5)
+    assert looks() == ""
+    grow(digests, "more\n")
     assert looks() == ""
 
 

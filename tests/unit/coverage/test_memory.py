@@ -14,7 +14,7 @@ SEEN = Memory("boot", 5, None, {"rate-limited rate_limit is 1": 50.0}, {"rule": 
 LATER = SEEN._replace(
     looked=60.0, log=(2, 900, "type=A"), judged=50.0, began=40.0, given=((7, 9.5, "x"),), place="/var/log/x"
 )
-LATEST = LATER._replace(serial=70, digest="ab", rotated={"7": [900, 5, "type=A"]})
+LATEST = LATER._replace(serial=70, digest="ab", rotated={"7": [900, 5, "type=A"]}, served={"read": "7 a"})
 
 
 @pytest.mark.parametrize(

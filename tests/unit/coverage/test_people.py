@@ -413,6 +413,30 @@ def test_a_shell_of_the_next_boot():
     assert set(told) == {"shell-without-login"} and "debug-shell" in told["shell-without-login"].evidence
 
 
+def test_a_shell_that_is_fed_by_a_named_pipe():
+    words = "sh\0-c\0while :; do sh </run/fifo; done"
+    one = process(60, 1, words, program="/bin/sh")
+    for fed, known in ((True, {"shell-without-login"}), (False, set())):
+        assert set(found(WELL._replace(processes={**WELL.processes, 60: one._replace(fed=fed)}))) == known
+    # Who has logged in is recorded.
+    own = one._replace(fed=True, login=1001)
+    assert found(WELL._replace(processes={**WELL.processes, 60: own})) == {}
+
+
+CONTAINED = {
+    "a shell": ("sh\0-i", UNSET, None),
+    "a service with a terminal": ("sh\0/srv/run", UNSET, True),
+    "of somebody who is recorded": ("sh\0-i", 1001, True),
+}
+
+
+@pytest.mark.parametrize("words,login,holds", CONTAINED.values(), ids=CONTAINED)
+def test_who_sits_at_a_terminal_in_a_container(words, login, holds):
+    one = process(60, 1, words, program="/bin/sh")._replace(login=login, terminal=True)
+    [told] = [one for one in people.judge(WELL._replace(contained=(one,))) if one.check == "shell-without-login"]
+    assert told.holds is holds and bool(told.hides) is (holds is None)
+
+
 @pytest.mark.parametrize("place", ["/run/x", "@x"])
 @pytest.mark.parametrize(
     "words,hides",

@@ -29,13 +29,19 @@ def test_the_numbers_of_a_log():
         ([12, 9, 13, 20], 7, [(8, 8), (10, 11), (14, 19)]),
         ([], 7, []),
         ([3], 7, []),
-        # No kernel makes so many between two looks.
-        ([2**31], 7, []),
     ],
 )
 def test_what_is_missing(known, after, missing):
     assert serials.spans(known, after) == missing
     assert serials.count(missing) == sum(last - first + 1 for first, last in missing)
+
+
+@pytest.mark.parametrize(
+    "known,beyond",
+    [([8, 9, 20], []), ([8, 2**31, 9], [2**31]), ([2**31, 2**31 + 1], [2**31, 2**31 + 1]), ([3], []), ([], [])],
+)
+def test_what_no_kernel_has_come_to(known, beyond):
+    assert serials.beyond(known, 7) == beyond
 
 
 @pytest.mark.parametrize(

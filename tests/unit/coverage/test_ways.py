@@ -16,7 +16,7 @@ import types
 
 import pytest
 from sshtrail_lib.base import processes
-from sshtrail_lib.coverage import people, pulse, ways
+from sshtrail_lib.coverage import people, pulse, shells, ways
 
 #: Listens, tells that it does, and waits.
 LISTENS = "import socket; s = socket.create_server(('127.0.0.1', 4242)); print(flush=True); input()"
@@ -65,7 +65,7 @@ def test_who_listens_in_a_network_of_his_own(start):
 
 
 def reads(pid, transient=False):
-    return ways._reads_somebody(pid, transient)
+    return shells.reads_somebody(pid, transient)
 
 
 def test_who_has_left_the_hosts_mounts_and_its_name(start, monkeypatch):
@@ -276,9 +276,9 @@ def test_which_keywords_name_another_program(tmp_path, monkeypatch):
     ],
 )
 def test_a_unit_for_the_moment_whatever_its_name(tmp_path, monkeypatch, group, transient):
-    monkeypatch.setattr(ways, "TRANSIENT", str(tmp_path))
+    monkeypatch.setattr(shells, "TRANSIENT", str(tmp_path))
     (tmp_path / "mine.service").write_text("")
-    assert ways._is_transient(group) == transient
+    assert shells.is_transient(group) == transient
 
 
 # --- Doors at which no connection is made, and those without a door ------------------------------------------------

@@ -50,6 +50,14 @@ def test_nothing_changed(host, monkeypatch):
     assert host.steady(monkeypatch) == LOOK
 
 
+def test_what_was_found_of_the_trail_is_gone(host, monkeypatch):
+    store.save(fingerprint.looks.path(host.cache), {"rows": []})
+    host.look()
+    assert host.steady(monkeypatch) == LOOK
+    store.forget(fingerprint.looks.path(host.cache))
+    assert host.steady(monkeypatch) is None
+
+
 def in_place(etc):
     with open(etc / "config", "r+") as handle:
         handle.write("LogLevel QUIET  \n")

@@ -129,6 +129,71 @@ def test_sshds_own_reason_is_told():
     assert "not listed in AllowUsers" in found["said"]
 
 
+def said(pid, text):
+    return f"Nov 25 19:35:23 h sshd[{pid}]: {text}".encode()
+
+
+CAME = [
+    said(70, f"{ACCEPTED} {FINGERPRINT}"),
+    said(70, "pam_limits(sshd:session): Could not set limit for 'core': Operation not permitted"),
+    said(70, "pam_unix(sshd:session): session opened for user sshtrail-proof(uid=999) by (uid=0)"),
+    said(70, "User child is on pid 71"),
+]
+#: What sshd says after it has let a login in, and the reason that is told (None: what the client said).
+ENDS = {
+    "a directory that is not there": (
+        'fatal: safely_chroot: stat("/srv/none"): No such file or directory',
+        "/srv/none",
+    ),
+    "a directory of somebody's": ('fatal: bad ownership or modes for chroot directory "/srv"', "chroot directory"),
+    "no sessions": ("error: no more sessions", "no more sessions"),
+    "another limit": ("Disconnected from user sshtrail-proof 127.0.0.1 port 5", "pam_limits"),
+}
+
+
+@pytest.mark.parametrize("text,reason", ENDS.values(), ids=ENDS)
+def test_why_a_login_ended_that_was_let_in(text, reason):
+    log = [*CAME, said(71, text), said(90, "fatal: of another login")]
+    found = proof.judge(evidence([], accepted=False, log=log, answer="Connection closed"))
+    assert reason in found["said"] and "Accepted" not in found["said"] and "another login" not in found["said"]
+
+
+def test_a_login_that_went_well_is_no_reason():
+    log = [CAME[0], *CAME[2:], said(70, "pam_unix(sshd:session): session closed for user sshtrail-proof")]
+    found = proof.judge(evidence([], accepted=False, log=log, answer="client_loop: send disconnect: Broken pipe"))
+    assert "Broken pipe" in found["said"] and "sshd's log" not in found["said"]
+
+
+SHELL = SYSCALL.replace("1.0:4", "1.0:8")
+FORCED = 'type=EXECVE msg=audit(1.0:8): argc=3 a0="sh" a1="-c" a2="/usr/local/bin/menu"'
+
+
+@pytest.mark.parametrize(
+    "lines,forced,station",
+    [
+        (ALL, "", None),
+        (without(EXECVE), "", "command"),
+        # It runs what was asked for.
+        ([*ALL, SHELL, FORCED], "/usr/local/bin/menu", None),
+        ([*without(SYSCALL, EXECVE), SHELL, FORCED], "/usr/local/bin/menu", "accept"),
+        # No command is recorded, so that none is known to be another one.
+        ([*without(EXECVE), SHELL], "/usr/local/bin/menu", "command"),
+        (without(SYSCALL, EXECVE), "/usr/local/bin/menu", "command"),
+        (without(SYSCALL, EXECVE), "internal-sftp -l INFO", "accept"),
+        ([*without(SYSCALL, EXECVE), SHELL, FORCED], "", "command"),
+    ],
+)
+def test_what_sshd_runs_in_the_place_of_the_command(lines, forced, station):
+    found = proof.judge(evidence(lines, forced=forced))
+    assert found["lost_at"] == station
+    assert station != "accept" or ("ForceCommand" in found["said"] and "Match User sshtrail-proof" in found["said"])
+
+
+def test_who_was_not_let_in_has_another_reason():
+    found = proof.judge(evidence([], accepted=False, log=[REFUSED], forced="internal-sftp"))
+    assert "not listed in AllowUsers" in found["said"] and "ForceCommand" not in found["said"]
+
+
 def test_without_a_reason_the_client_tells():
     found = proof.judge(evidence([], accepted=False, log=None, answer="connect: Connection\nrefused\n"))
     assert "connect: Connection refused." in found["said"]
