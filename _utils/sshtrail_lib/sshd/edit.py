@@ -422,12 +422,13 @@ class _Edit(Separating):
     def _block(self) -> tuple[str, int, str] | None:
         """
         Return ``(path, last line, indent)`` of the first Match block with the criteria of the wish, None without any
-        that does not go with another tool's section.
+        that does not go with another tool's section, or is in a file that is not written to.
         """
         ours = match.canonical(self._criteria())
         for path, line, criteria in effective.blocks(self.tree, self.wanted.connection):
-            here = (path == self.home or self.home == self.tree.path) and include.times(self.tree, path) == 1
-            if match.canonical(criteria) == ours and here and not sections.around(self.tree.files[path], line.number):
+            here = path == self.home or (self.home == self.tree.path and self._is_open(path))
+            once = here and include.times(self.tree, path) == 1
+            if match.canonical(criteria) == ours and once and not sections.around(self.tree.files[path], line.number):
                 number, indent = blocks.end_of_block(self.tree.files[path], line)
                 place = blocks.outside(self.tree.files[path], number, line.number)
                 if place is not None:

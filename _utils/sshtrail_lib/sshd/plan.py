@@ -337,7 +337,7 @@ def _raising(tree: Tree, wanted: Wish, criteria: Criteria, path: str, line: Line
     """Return the wish that takes back what one line of a Match block logs less; of another tool's, which that would
     write again, or where it is to stay, the one for a block that comes before it."""
     stays = shadowed == "drop_in" and path != tree.path and posixpath.basename(path) != blocks.DROP_IN
-    theirs = stays or sections.around(tree.files[path], line.number)
+    theirs = stays or blocks.is_packages(tree, path) or sections.around(tree.files[path], line.number)
     sample = match.sample(criteria, tree.daemon.names)
     return Wish(wanted.keyword, wanted.occurrences if theirs else None, criteria, connection=sample)
 
