@@ -129,3 +129,8 @@ def own_file(tree: Tree) -> str | None:
     """Return the path (str) of the file of our own that sshd reads before all else, None where there can be none."""
     first = next((line for line in tree.files[tree.path] if line.keyword), None)
     return drop_in_of(tree, first) if first and first.name == "Include" else None
+
+
+def times_with(tree: Tree, path: str) -> int:
+    """Return how often (int) sshd would read the file ``path`` (str), there or not, of ``tree`` (Tree)."""
+    return include.times(tree if path in tree.files else tree.edited({path: b""}), path)

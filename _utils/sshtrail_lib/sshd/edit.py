@@ -324,7 +324,7 @@ class _Edit(Separating):
 
     def _can_say(self, setting: Setting, new: Arguments, others: bool) -> bool:
         """Whether the line of ``setting`` can say ``new``; where ``others`` stay, one without a comment need not."""
-        if self._is_theirs(setting):
+        if self._is_theirs(setting) or self._is_several(setting):
             return False
         if self.keyword.kind == "subsystem":
             return setting.line.arguments.words[:1] == new.words[:1]
@@ -333,6 +333,9 @@ class _Edit(Separating):
     def _keep(self, setting: Setting, missing: list[Arguments], unwanted: list[Setting]) -> list[Arguments]:
         """Leave on the line what is wanted, note one without anything, and return what is then still missing."""
         kept, left = [], list(missing)
+        if self.wanted.exact and self._is_several(setting):
+            unwanted.append(setting)
+            return left
         for arguments in self._items(setting):
             same = next((one for one in left if self._same(one, arguments)), None)
             if same is not None:
@@ -344,6 +347,10 @@ class _Edit(Separating):
         elif len(kept) < len(self._items(setting)):
             self._rewrite(setting, Arguments(tuple(word for one in kept for word in one.words), kept[0].rest))
         return left
+
+    def _is_several(self, setting: Setting) -> bool:
+        """Whether the line of ``setting`` is several items of the same, for its file is included more than once."""
+        return self._adds_up() and include.times(self.tree, setting.file) > 1
 
     def _renewed(self, arguments: Arguments) -> bool:
         """Whether ``arguments`` are another command for a subsystem that is wanted."""

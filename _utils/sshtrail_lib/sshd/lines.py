@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 from salt.exceptions import CommandExecutionError
 
-from sshtrail_lib.sshd import blocks, effective, language, match
+from sshtrail_lib.sshd import blocks, effective, keywords, language, match
 from sshtrail_lib.sshd.daemon import Arguments
 from sshtrail_lib.sshd.effective import Setting
 from sshtrail_lib.sshd.include import Tree
-from sshtrail_lib.sshd.wish import Wish
+from sshtrail_lib.sshd.wish import SETS, Wish
 
 
 class ShadowedError(CommandExecutionError):
@@ -37,9 +37,17 @@ class Lines:
         self.tree, self.wanted, self.shadowed = tree, wanted, shadowed
         self.keyword = wanted.keyword
         #: The file of our own that says everything, None where the main file does: not one that a package brings.
-        self.own = blocks.own_file(tree) if shadowed == "own" or blocks.is_packages(tree, tree.path) else None
+        self.own = self._own() if shadowed == "own" or blocks.is_packages(tree, tree.path) else None
         #: The file that a new line goes to.
         self.home = self.own or tree.path
+
+    def _own(self) -> str | None:
+        own = blocks.own_file(self.tree)
+        return None if own and self._adds_up() and blocks.times_with(self.tree, own) > 1 else own
+
+    def _adds_up(self) -> bool:
+        """Whether one line that is read twice is two: of names on a list the second means nothing."""
+        return self.keyword.repeat == keywords.ACCUMULATE and self.keyword.kind not in SETS
 
     def _occurrences(self) -> tuple[Arguments, ...]:
         """What the wish says; only a wish for sshd's default says nothing."""

@@ -399,7 +399,7 @@ def holds_for(wanted: Wish, tree: Tree, connection: Connection) -> bool:
     if not isinstance(want, list):
         return now == want
     if wanted.exact:
-        plain: type = set if wanted.criteria is not None and wanted.keyword.kind in SETS else list
+        plain: type = set if wanted.keyword.kind in SETS else list
         return sorted(plain(now or [])) == sorted(plain(want))
     return set(want) <= set(now or [])
 
@@ -447,7 +447,9 @@ def lines_of(wanted: Wish, tree: Tree) -> list[Setting]:
         extra = [setting for setting in second if setting.line.name == wanted.keyword.name]
         return list({setting.where: setting for setting in [*found, *extra]}.values())
     second = sshd_effective.settings(tree, wanted.connection)[0]
-    return [setting for setting in second if setting.line.name == wanted.keyword.name and ours([setting], wanted)]
+    there = [setting for setting in second if setting.line.name == wanted.keyword.name and ours([setting], wanted)]
+    # A line of a file that is included twice is one line.
+    return list({setting.where: setting for setting in there}.values())
 
 
 def predicted(wishes: Sequence[Wish], daemon: Daemon) -> dict[str, dict[str, typing.Any]]:
