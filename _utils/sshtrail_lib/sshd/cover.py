@@ -42,6 +42,21 @@ def left(tree: Tree, name: str, own: Criteria = (), user: str | None = None) -> 
     return tree.answers[key]
 
 
+def together(tree: Tree, name: str) -> list[Criteria]:
+    """
+    Return the criteria (list) of Match blocks with the keyword ``name`` (str) that are for everybody together, each of
+    them for somebody whom the others leave; none where somebody is left to what stands before them, or one is enough.
+    """
+    blocks = list(dict.fromkeys(criteria for criteria, _path, _line in effective.match_lines(tree, name)))
+    if len(blocks) < 2 or left(tree, name) is not None:
+        return []
+    for one in tuple(blocks):
+        others = [block for block in blocks if block != one]
+        if _left(tree, others, (), None) is None:
+            blocks = others
+    return blocks if len(blocks) > 1 else []
+
+
 def _left(tree: Tree, blocks: Sequence[Criteria], own: Criteria, user: str | None) -> Connection | None:
     met = not blocks
     for one, groups in itertools.islice(_people(tree, [*blocks, own], user), LIMIT if blocks else 0):

@@ -292,7 +292,12 @@ def value_of(wanted: Wish, daemon: Daemon) -> typing.Any:
 
 def members(wanted: Wish, tree: Tree) -> list[Connection]:
     """Return those for whom ``wanted`` (Wish) is to hold in ``tree`` (list of Connection), its own connection first."""
-    return sshd_members.of(tree, wanted.keyword, wanted.criteria, wanted.connection, wanted.others)
+    found = sshd_members.of(tree, wanted.keyword, wanted.criteria, wanted.connection, wanted.others)
+    if wanted.criteria is not None or wanted.occurrences is None:
+        return found
+    rest = sshd_members.together(tree, wanted.keyword, wanted.others)
+    # What is true for some of them only, the others are exceptions from.
+    return [*found, *(() if any(holds_for(wanted, tree, one) for one in rest) else rest)]
 
 
 def current(wanted: Wish, tree: Tree, member: Connection | None = None) -> typing.Any:
