@@ -220,3 +220,22 @@ def test_files_that_are_not_included_any_more_come_back_too(server, states, shad
     assert (done.result, done.changes) == (True, predicted.changes), done.comment
     assert content(server) == {**drop_ins, server.path.name: main.replace(include, "").encode()}
     assert states.sshd_config.forgotten(name=str(server.path)).changes == {}
+
+
+@pytest.mark.usefixtures("untraced")
+def test_a_block_that_everybody_meets_stays_as_it_is(server, states):
+    """Ours comes before it: in a file of our own, and before the section of another tool."""
+    server.write("# BEGIN ANSIBLE MANAGED BLOCK", "Match User *", "X11Forwarding yes", "# END ANSIBLE MANAGED BLOCK")
+    (server.drop_ins / "50-cloud.conf").write_text("Match Address *\n\tMaxSessions 5\n\tBanner none\n")
+    before = content(server)
+    policy(states, server, config={"MaxSessions": 3, "X11Forwarding": False})
+    assert content(server).items() >= before.items()
+    own = (server.drop_ins / "00-sshtrail.conf").read_text()
+    assert own.endswith("Match Address *\n\tMaxSessions 3\nMatch User *\n\tX11Forwarding no\n")
+    policy(states, server, config={"MaxSessions": 4, "Banner": "/etc/issue"})
+    assert states.sshd_config.forgotten(name=str(server.path)).result is True
+    assert content(server) == before
+    policy(states, server, shadowed="fix", config={"X11Forwarding": False})
+    assert b"Match User *\n\tX11Forwarding no\n# BEGIN" in server.path.read_bytes()
+    assert states.sshd_config.forgotten(name=str(server.path)).result is True
+    assert content(server) == before

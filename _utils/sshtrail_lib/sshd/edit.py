@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
-from sshtrail_lib.sshd import blocks, effective, include, keywords, language, match, members, sections
+from sshtrail_lib.sshd import blocks, effective, exceptions, include, keywords, language, match, members, sections
 from sshtrail_lib.sshd import wish as sshd_wish
 from sshtrail_lib.sshd.daemon import Arguments, BadValue
 from sshtrail_lib.sshd.effective import Setting
@@ -102,10 +102,29 @@ class _Edit(Separating):
             self._rewrite(target, self._arguments_for(target))
         else:
             self._insert(self._arguments_for(None))
-        if holds(self.wanted, self.tree) and self._leaves_principals(before):
+        self._reach_everybody()
+        kept = self._leaves_principals(before) and exceptions.left(before, self.tree, self.wanted)
+        if kept and holds(self.wanted, self.tree):
             return True
         self.tree, self.home = before, before.path
         return False
+
+    def _reach_everybody(self) -> None:
+        """Have our own file say it too for whom a Match block that everybody meets decides: in Match the first wins."""
+        if self.wanted.criteria is not None or self.keyword.repeat not in (keywords.FIRST, keywords.MERGE):
+            return
+        for one in self._members():
+            found = effective.effective(self.tree, one).get(self.keyword.name)
+            rival = found.deciding[0] if found and found.deciding else None
+            if rival is None or rival.criteria is None or sshd_wish.holds_for(self.wanted, self.tree, one):
+                continue
+            if rival.file == self.home:
+                self._rewrite(rival, self._arguments_for(rival))
+                continue
+            inner = _Edit(self.tree, self.wanted._replace(criteria=rival.criteria, connection=one), self.shadowed)
+            inner.home = self.home
+            inner._insert(self._arguments_for(rival))
+            self.tree = inner.tree
 
     def _leaves_principals(self, before: Tree) -> bool:
         """Whether AuthorizedPrincipalsCommand means what it did ``before`` (see :meth:`_lead`)."""
@@ -180,6 +199,13 @@ class _Edit(Separating):
             return False
         if section is None or block:
             return self._block_beside(target, section)
+        if target.criteria is not None:
+            # A block that everybody meets: one of ours with the same criteria goes before it.
+            inner = _Edit(self.tree, self.wanted._replace(criteria=target.criteria), self.shadowed)
+            done, self.tree = inner._block_beside(target, section), inner.tree
+            if not exceptions.left(before, self.tree, self.wanted):
+                done, self.tree = False, before
+            return done
         last = self.keyword.repeat == keywords.LAST
         begin, end = (target.line.number, section.last) if last else (section.first, target.line.number)
         if any(line.name == "Match" for line in lines[begin - 1 : end]):
@@ -365,8 +391,11 @@ class _Edit(Separating):
     def _go_before(self) -> None:
         """Put the wish into our own drop-in, which sshd reads before the line that decides now."""
         self.home = self._drop_in_path()
+        before = self.tree
         self._insert(self._arguments_for(None))
-        if not holds(self.wanted, self.tree):
+        self._reach_everybody()
+        if not (holds(self.wanted, self.tree) and exceptions.left(before, self.tree, self.wanted)):
+            self.tree = before
             first = (self.foreign() or self._deciding())[:1]
             where = ", ".join(f"{one.file}:{one.line.number}" for one in first)
             raise ShadowedError(f"{self.wanted.key} is decided by {where}, in spite of a line in {self.home}")
