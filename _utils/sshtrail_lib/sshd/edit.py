@@ -12,13 +12,10 @@ from sshtrail_lib.sshd import wish as sshd_wish
 from sshtrail_lib.sshd.daemon import Arguments, BadValue
 from sshtrail_lib.sshd.effective import Setting
 from sshtrail_lib.sshd.include import Tree
-from sshtrail_lib.sshd.language import Line
 from sshtrail_lib.sshd.lines import ShadowedError, TheirsError
 from sshtrail_lib.sshd.match import Connection
-from sshtrail_lib.sshd.separate import Separating
+from sshtrail_lib.sshd.placing import PRINCIPALS, Placing
 from sshtrail_lib.sshd.wish import BadWish, Wish, holds, lines_of
-
-_PRINCIPALS = "AuthorizedPrincipalsCommand"
 
 
 def edited(tree: Tree, wanted: Wish, shadowed: str) -> Tree:
@@ -68,7 +65,7 @@ def _edited(tree: Tree, wanted: Wish, shadowed: str) -> Tree:
         raise exc
 
 
-class _Edit(Separating):
+class _Edit(Placing):
     """The edit that one wish needs."""
 
     def result(self) -> Tree:
@@ -130,7 +127,7 @@ class _Edit(Separating):
         """Whether AuthorizedPrincipalsCommand means what it did ``before`` (see :meth:`_lead`)."""
         if self.keyword.name != "AuthorizedKeysCommand":
             return True
-        found = (effective.effective(tree, self.wanted.connection)[_PRINCIPALS] for tree in (before, self.tree))
+        found = (effective.effective(tree, self.wanted.connection)[PRINCIPALS] for tree in (before, self.tree))
         return len({one.value for one in found}) == 1
 
     def _guard(self) -> None:
@@ -181,11 +178,11 @@ class _Edit(Separating):
 
     def _first_keys_command(self) -> Setting | None:
         """Return the AuthorizedKeysCommand that is in the way of the wish, None for none."""
-        if self.keyword.name != _PRINCIPALS or not effective.principals_lead(self.tree.daemon.release):
+        if self.keyword.name != PRINCIPALS or not effective.principals_lead(self.tree.daemon.release):
             return None
         found = effective.settings(self.tree, None if self.wanted.criteria is None else self.wanted.connection)[0]
-        named = [one for one in found if one.line.name in (_PRINCIPALS, "AuthorizedKeysCommand")]
-        return named[0] if named and named[0].line.name != _PRINCIPALS else None
+        named = [one for one in found if one.line.name in (PRINCIPALS, "AuthorizedKeysCommand")]
+        return named[0] if named and named[0].line.name != PRINCIPALS else None
 
     def _beside_section(self, target: Setting) -> bool:
         """
@@ -271,10 +268,19 @@ class _Edit(Separating):
     def _arguments_for(self, target: Setting | None) -> Arguments:
         """What the line is to say: for a list of which this much is wanted at least, also what counts until now."""
         wanted = self._occurrences()[0]
+        if self.keyword.kind == "startups" and self._stay(target):
+            # Of a line with one number an earlier one would still give the rate.
+            whole = sshd_wish.value_of(self.wanted, self.tree.daemon)
+            return Arguments((whole,), whole)
         if self.wanted.exact or self.keyword.kind not in sshd_wish.LISTS_ON_A_LINE:
             return wanted
         there = target.line.arguments.words if target else self._in_force()
         return Arguments(sshd_wish.joined(self.keyword, there, wanted.words), wanted.rest)
+
+    def _stay(self, target: Setting | None) -> bool:
+        """Whether lines with the keyword stay beside the one that is made of ``target``."""
+        left = [one for one in lines_of(self.wanted, self.tree) if not target or one.where != target.where]
+        return bool(left) or (target is not None and self._is_theirs(target))
 
     def _in_force(self) -> tuple[str, ...]:
         """Return the words that count now for whom the wish is about, whoever says them: a line, or sshd's default."""
@@ -292,11 +298,18 @@ class _Edit(Separating):
         unwanted: list[Setting] = []
         for setting in reversed(ours):
             missing = self._keep(setting, missing, unwanted)
-        missing = self._replace(unwanted, missing)
+        missing = self._unsaid(self._replace(unwanted, missing))
         for arguments in self._gathered(missing):
             self._insert(arguments)
         if self.wanted.criteria is not None and self.wanted.exact:
             self._take_from_within()
+
+    def _unsaid(self, missing: list[Arguments]) -> list[Arguments]:
+        """Return what of ``missing`` nothing says: the lines for all count again where those of a block are gone."""
+        if self.keyword.kind not in sshd_wish.SETS:
+            return missing
+        there = [one for setting in self._counting() for one in self._items(setting)]
+        return [one for one in missing if not any(self._same(one, other) for other in there)]
 
     def _take_from_within(self) -> None:
         """
@@ -312,11 +325,6 @@ class _Edit(Separating):
         for _one in self._deciding() if self.keyword.kind in sshd_wish.SETS else ():
             if other := self._about_others():
                 self._set_apart(other)
-
-    def _counting(self) -> list[Setting]:
-        """Return the lines of the wish that count; those of the global part do not where "Match all" has some."""
-        ours, deciding = lines_of(self.wanted, self.tree), {setting.where for setting in self._deciding()}
-        return [one for one in ours if one.where in deciding] if self.wanted.criteria is None else ours
 
     def _lost(self, wanted: Sequence[Arguments]) -> list[Arguments]:
         """Return what counts now and would not any more as soon as a line of ours does."""
@@ -410,66 +418,6 @@ class _Edit(Separating):
         if not holds(self.wanted, self.tree):
             raise ShadowedError(self.wanted.key)
         return self.tree
-
-    def _drop_in_path(self) -> str:
-        lines = [line for line in self.tree.files[self.tree.path] if line.name == "Include" and not line.problem]
-        found = next(filter(None, (blocks.drop_in_of(self.tree, line) for line in lines)), None)
-        if found is None:
-            where = ", ".join(f"{one.file}:{one.line.number}" for one in self.foreign()[:1])
-            raise ShadowedError(
-                f"{self.wanted.key} is decided by {where}, and {self.tree.path} includes no directory in which "
-                f"a drop-in {blocks.DROP_IN} would be read before it"
-            )
-        return found
-
-    def _insert(self, arguments: Arguments) -> None:
-        text = language.render(self.keyword.name, self.keyword, arguments, self.tree.daemon)
-        if self.wanted.criteria is None:
-            below = self._below_match_all()
-            path, number, indent = below or (self.home, self._place(), "")
-            self._add(path, number, [indent + text])
-            return
-        block = self._block()
-        if block:
-            path, number, indent = block
-            self._add(path, number, [indent + text])
-        else:
-            self._add(self.home, len(self.tree.files.get(self.home, ())), self._new_block(text))
-
-    def _below_match_all(self) -> tuple[str, int, str] | None:
-        """Return where one more line of a list counts that stands below "Match all": ``(path, line, indent)``."""
-        ours = [one for one in self._counting() if one.criteria is not None and one.keyword.in_match]
-        if self.keyword.repeat != keywords.ACCUMULATE or not ours:
-            return None
-        self._touch(ours[-1])
-        number = blocks.outside(self.tree.files[ours[-1].file], ours[-1].line.number)
-        return ours[-1].file, ours[-1].line.number if number is None else number, blocks.indent(ours[-1].line)
-
-    def _place(self) -> int:
-        """Return the line of the file after which a new global line belongs (int)."""
-        lines = self.tree.files.get(self.home, [])
-        return blocks.place_of(lines, self.keyword.name, self._followed(blocks.before_matches(lines)))
-
-    def _followed(self, head: Sequence[Line]) -> list[int]:
-        """Return the numbers of the lines of ``head`` after which a new line has to stand (see :meth:`_lead`)."""
-        leads = self.keyword.name == "AuthorizedKeysCommand" and effective.principals_lead(self.tree.daemon.release)
-        return [line.number for line in head if line.name == _PRINCIPALS] if leads else []
-
-    def _block(self) -> tuple[str, int, str] | None:
-        """
-        Return ``(path, last line, indent)`` of the first Match block with the criteria of the wish, None without any
-        that does not go with another tool's section, or is in a file that is not written to.
-        """
-        ours = match.canonical(self._criteria())
-        for path, line, criteria in effective.blocks(self.tree, self.wanted.connection):
-            here = path == self.home or (self.home == self.tree.path and self._is_open(path))
-            once = here and include.times(self.tree, path) == 1
-            if match.canonical(criteria) == ours and once and not sections.around(self.tree.files[path], line.number):
-                number, indent = blocks.end_of_block(self.tree.files[path], line)
-                place = blocks.outside(self.tree.files[path], number, line.number)
-                if place is not None:
-                    return path, place, indent
-        return None
 
     def _rival(self) -> Setting | None:
         """Return the line of another Match block that decides for the connection of the wish, or None."""
