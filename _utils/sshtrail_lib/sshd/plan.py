@@ -237,7 +237,7 @@ def _decided(tree: Tree, after: Tree, wanted: Wish, wishes: Sequence[Wish]) -> s
     why = _added_up(wanted, wishes, after.daemon) or edit.inseparable(after, wanted._replace(connection=member))
     if not lines and wanted.keyword.name in _FOLLOWS["ChallengeResponseAuthentication"]:
         return " (ChallengeResponseAuthentication, which is on, turns it on)"
-    places = ", ".join(place(tree, after, one.file, one.line.number) for one in lines)
+    places = ", ".join(dict.fromkeys(place(tree, after, one.file, one.line.number) for one in lines))
     told = ": ".join(filter(None, [places and f"decided by {places}", why]))
     return told and f" ({told})"
 
