@@ -177,3 +177,65 @@ def test_a_drop_in_goes_with_its_last_line(server, states):
     assert (server.drop_ins / "00-sshtrail.conf").exists()
     assert states.sshd_config.absent("X11Forwarding", **given).result is True
     assert content(server) == before
+
+
+BLOCK = {"config": {"LogLevel": "VERBOSE"}, "matches": [{"User backup": {"X11Forwarding": False}}]}
+
+
+@pytest.mark.parametrize(("shadowed", "name"), [("fix", "sshd_config"), ("own", "00-sshtrail.conf")])
+def test_a_line_that_somebody_adds_to_a_block_of_ours_stays_in_it(server, states, shadowed, name):
+    """A line at the end of a file is in the last block; it is nobody else's when that one is ours and goes."""
+    server.write()
+    before = content(server)
+    policy(states, server, shadowed=shadowed, **BLOCK)
+    path = server.path if name == "sshd_config" else server.drop_ins / name
+    path.write_bytes(path.read_bytes() + b"# why\nMaxAuthTries 3\n")
+    policy(states, server, shadowed=shadowed, **BLOCK)
+    assert "X11Forwarding (Match User backup)" in policy(states, server, shadowed=shadowed, config=BLOCK["config"])
+    assert states.sshd_config.forgotten(name=str(server.path)).result is True
+    left = before.get(name, b"") + b"Match User backup\n# why\nMaxAuthTries 3\n"
+    assert content(server) == {**before, name: left}
+
+
+def test_a_line_that_a_block_would_take_in_that_comes_back(server, states):
+    server.write("# about x", "Match User x", "LogLevel QUIET")
+    text = server.path.read_text()
+    policy(states, server, shadowed="fix", config=BLOCK["config"])
+    server.path.write_text(server.path.read_text() + "# why\nMaxAuthTries 3\n")
+    assert states.sshd_config.forgotten(name=str(server.path)).result is True
+    assert server.path.read_text() == text.replace("# about x", "# why\nMaxAuthTries 3\n# about x")
+
+
+@pytest.mark.parametrize("shadowed", ["fix", "own"])
+def test_files_that_are_not_included_any_more_come_back_too(server, states, shadowed):
+    (server.drop_ins / "50-cloud.conf").write_text("PasswordAuthentication yes\n")
+    main, drop_ins = server.path.read_text(), content(server)
+    policy(states, server, shadowed=shadowed, config={"PasswordAuthentication": False, "MaxSessions": 3})
+    include = next(line for line in server.path.read_text().splitlines(True) if line.startswith("Include"))
+    server.path.write_text(server.path.read_text().replace(include, ""))
+    # A policy that is asked for meanwhile forgets none of them.
+    policy(states, server, shadowed=shadowed, config={"PasswordAuthentication": False, "MaxSessions": 4})
+    predicted = states.sshd_config.forgotten(name=str(server.path), test=True)
+    done = states.sshd_config.forgotten(name=str(server.path))
+    assert (done.result, done.changes) == (True, predicted.changes), done.comment
+    assert content(server) == {**drop_ins, server.path.name: main.replace(include, "").encode()}
+    assert states.sshd_config.forgotten(name=str(server.path)).changes == {}
+
+
+@pytest.mark.usefixtures("untraced")
+def test_a_block_that_everybody_meets_stays_as_it_is(server, states):
+    """Ours comes before it: in a file of our own, and before the section of another tool."""
+    server.write("# BEGIN ANSIBLE MANAGED BLOCK", "Match User *", "X11Forwarding yes", "# END ANSIBLE MANAGED BLOCK")
+    (server.drop_ins / "50-cloud.conf").write_text("Match Address *\n\tMaxSessions 5\n\tBanner none\n")
+    before = content(server)
+    policy(states, server, config={"MaxSessions": 3, "X11Forwarding": False})
+    assert content(server).items() >= before.items()
+    own = (server.drop_ins / "00-sshtrail.conf").read_text()
+    assert own.endswith("Match Address *\n\tMaxSessions 3\nMatch User *\n\tX11Forwarding no\n")
+    policy(states, server, config={"MaxSessions": 4, "Banner": "/etc/issue"})
+    assert states.sshd_config.forgotten(name=str(server.path)).result is True
+    assert content(server) == before
+    policy(states, server, shadowed="fix", config={"X11Forwarding": False})
+    assert b"Match User *\n\tX11Forwarding no\n# BEGIN" in server.path.read_bytes()
+    assert states.sshd_config.forgotten(name=str(server.path)).result is True
+    assert content(server) == before

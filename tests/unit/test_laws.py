@@ -36,6 +36,7 @@ PURE = {
         *("language", "include", "effective", "keywords", "daemon", "kinds", "values", "amounts", "network", "match"),
         *("wish", "beside", "plan", "edit", "lines", "guard", "sections", "blocks", "places", "commandline"),
         *("members", "asked", "pubkeys", "apart", "separate", "cover", "known", "methods", "commands", "spoken"),
+        *("scopes", "exceptions", "placing"),
     },
     "auditd": {"language", "keywords", "plan", "space"},
     "rules": {"language", "words", "fields", "layout", "files", "kept", "overlap", "collisions", "plan", "watches"},

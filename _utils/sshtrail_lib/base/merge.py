@@ -34,6 +34,23 @@ def taken_back(before: bytes | None, after: bytes | None, current: bytes | None)
     return merged or (None if before is None else b"")
 
 
+class Part(typing.NamedTuple):
+    """
+    A line of what a file would hold.
+
+    line
+        Its bytes, line ending included.
+    at
+        Its number in the present file (int, from 0), None for one that comes back.
+    theirs
+        Whether others have added it since (bool).
+    """
+
+    line: bytes
+    at: int | None = None
+    theirs: bool = False
+
+
 class _Piece(typing.NamedTuple):
     """Lines of the present file (from, to) that give way to others."""
 
@@ -43,12 +60,24 @@ class _Piece(typing.NamedTuple):
 
 
 def _merged(before: Sequence[bytes], after: Sequence[bytes], current: Sequence[bytes]) -> bytes:
-    result = list(current)
+    return b"".join(part.line for part in parts(before, after, current))
+
+
+def parts(before: Sequence[bytes], after: Sequence[bytes], current: Sequence[bytes]) -> list[Part]:
+    """Return the lines (list of Part) of what :func:`taken_back` returns for the lines of three versions of a file."""
+    ours = {number for one in _places(after, current) if one for number in range(*one)}
+    result = [Part(line, number, number not in ours) for number, line in enumerate(current)]
     # From the end on: then what is still to do stands where it stood, and of two at one place the first comes first.
     for piece in sorted(_pieces(before, after, current), key=lambda piece: piece[:2])[::-1]:
-        result[piece.start : piece.end] = piece.lines
-    ended = [line if line.endswith(b"\n") else line + b"\n" for line in result[:-1]]
-    return b"".join([*ended, *result[-1:]])
+        result[piece.start : piece.end] = map(Part, piece.lines)
+    return ended(result)
+
+
+def ended(found: Sequence[Part]) -> list[Part]:
+    """Return the lines ``found`` (sequence of Part) with an end for each (list of Part), but for the last one."""
+    return [one if one.line.endswith(b"\n") else one._replace(line=one.line + b"\n") for one in found[:-1]] + [
+        *found[-1:]
+    ]
 
 
 def _pieces(before: Sequence[bytes], after: Sequence[bytes], current: Sequence[bytes]) -> Iterator[_Piece]:

@@ -17,6 +17,19 @@ DROP_IN = "00-sshtrail.conf"
 #: Its first line.
 HEADER = "# What this host's SSH audit policy asks of sshd. Written by sshtrail, and removed with it."
 
+#: Below it only packages write, but for what the administrator has there.
+_PACKAGES, _ADMINISTRATORS = "/usr/", "/usr/local/"
+
+
+def is_packages(tree: Tree, path: str) -> bool:
+    """
+    Return whether what is written to the file ``path`` (str) of ``tree`` (Tree) would go to a file that somebody else
+    brings: through a link, or below the directory of packages (bool).
+    """
+    real = tree.disk.real(path)
+    below = real.startswith(_PACKAGES) and not real.startswith(_ADMINISTRATORS)
+    return below or posixpath.dirname(real) != tree.disk.real(posixpath.dirname(path))
+
 
 def end_of_block(lines: Sequence[Line], head: Line) -> tuple[int, str]:
     """Return the number of the last keyword line of the block that ``head`` begins, and its indentation."""
@@ -101,12 +114,13 @@ def before_block(lines: Sequence[Line], head: Line) -> int:
 def drop_in_of(tree: Tree, line: Line) -> str | None:
     """
     Return the path (str) at which the Include that ``line`` of ``tree`` is would find our drop-in, None where it would
-    not, or there is no such directory.
+    not, or there is no such directory, or only a package's.
     """
     for word in line.arguments.words:
         directory = posixpath.dirname(include.pattern_of(word))
         path = posixpath.join(directory, DROP_IN)
-        if include.matches(path, include.pattern_of(word)) and include.has_directory(tree, directory):
+        there = include.matches(path, include.pattern_of(word)) and include.has_directory(tree, directory)
+        if there and not is_packages(tree, path):
             return path
     return None
 
@@ -115,3 +129,8 @@ def own_file(tree: Tree) -> str | None:
     """Return the path (str) of the file of our own that sshd reads before all else, None where there can be none."""
     first = next((line for line in tree.files[tree.path] if line.keyword), None)
     return drop_in_of(tree, first) if first and first.name == "Include" else None
+
+
+def times_with(tree: Tree, path: str) -> int:
+    """Return how often (int) sshd would read the file ``path`` (str), there or not, of ``tree`` (Tree)."""
+    return include.times(tree if path in tree.files else tree.edited({path: b""}), path)

@@ -42,6 +42,29 @@ def left(tree: Tree, name: str, own: Criteria = (), user: str | None = None) -> 
     return tree.answers[key]
 
 
+def together(tree: Tree, name: str) -> list[Criteria]:
+    """
+    Return the criteria (list) of Match blocks with the keyword ``name`` (str) that are for everybody together, each of
+    them for somebody whom the others leave; none where somebody is left to what stands before them, or one is enough.
+    """
+    blocks = list(dict.fromkeys(criteria for criteria, _path, _line in effective.match_lines(tree, name)))
+    # Those of one kind are told apart by few examples; for names and groups at once a directory would be asked of many.
+    kinds = dict.fromkeys(one[0][0] for one in blocks if len(one) == 1)
+    alike = ([one for one in blocks if [name for name, _pattern in one] == [kind]] for kind in kinds)
+    for several in (*alike, [one for one in blocks if not any(name == "group" for name, _pattern in one)]):
+        if len(several) > 1 and _left(tree, several, (), None) is None:
+            return _necessary(tree, several)
+    return []
+
+
+def _necessary(tree: Tree, blocks: list[Criteria]) -> list[Criteria]:
+    for one in tuple(blocks):
+        others = [block for block in blocks if block != one]
+        if _left(tree, others, (), None) is None:
+            blocks = others
+    return blocks if len(blocks) > 1 else []
+
+
 def _left(tree: Tree, blocks: Sequence[Criteria], own: Criteria, user: str | None) -> Connection | None:
     met = not blocks
     for one, groups in itertools.islice(_people(tree, [*blocks, own], user), LIMIT if blocks else 0):
@@ -118,7 +141,9 @@ def _words(patterns: Iterable[str]) -> list[str]:
 
 def _groups(daemon: Daemon, account: str, named: Iterable[str]) -> Iterator[tuple[str, ...]]:
     """Yield the groups (tuple of str) that an ``account`` (str) can be in: what it is in, where there is such."""
-    real = daemon.names.groups(account)
+    named = list(named)
+    # Where no block is for a group, nobody's are asked for.
+    real = daemon.names.groups(account) if named else ()
     if real or not named:
         yield tuple(real)
         return

@@ -7,18 +7,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
-from sshtrail_lib.sshd import blocks, effective, include, keywords, language, match, members, sections
+from sshtrail_lib.sshd import blocks, effective, exceptions, include, keywords, language, match, members, sections
 from sshtrail_lib.sshd import wish as sshd_wish
 from sshtrail_lib.sshd.daemon import Arguments, BadValue
 from sshtrail_lib.sshd.effective import Setting
 from sshtrail_lib.sshd.include import Tree
-from sshtrail_lib.sshd.language import Line
 from sshtrail_lib.sshd.lines import ShadowedError, TheirsError
 from sshtrail_lib.sshd.match import Connection
-from sshtrail_lib.sshd.separate import Separating
+from sshtrail_lib.sshd.placing import PRINCIPALS, Placing
 from sshtrail_lib.sshd.wish import BadWish, Wish, holds, lines_of
-
-_PRINCIPALS = "AuthorizedPrincipalsCommand"
 
 
 def edited(tree: Tree, wanted: Wish, shadowed: str) -> Tree:
@@ -68,7 +65,7 @@ def _edited(tree: Tree, wanted: Wish, shadowed: str) -> Tree:
         raise exc
 
 
-class _Edit(Separating):
+class _Edit(Placing):
     """The edit that one wish needs."""
 
     def result(self) -> Tree:
@@ -102,16 +99,35 @@ class _Edit(Separating):
             self._rewrite(target, self._arguments_for(target))
         else:
             self._insert(self._arguments_for(None))
-        if holds(self.wanted, self.tree) and self._leaves_principals(before):
+        self._reach_everybody()
+        kept = self._leaves_principals(before) and exceptions.left(before, self.tree, self.wanted)
+        if kept and holds(self.wanted, self.tree):
             return True
         self.tree, self.home = before, before.path
         return False
+
+    def _reach_everybody(self) -> None:
+        """Have our own file say it too for whom a Match block that everybody meets decides: in Match the first wins."""
+        if self.wanted.criteria is not None or self.keyword.repeat not in (keywords.FIRST, keywords.MERGE):
+            return
+        for one in self._members():
+            found = effective.effective(self.tree, one).get(self.keyword.name)
+            rival = found.deciding[0] if found and found.deciding else None
+            if rival is None or rival.criteria is None or sshd_wish.holds_for(self.wanted, self.tree, one):
+                continue
+            if rival.file == self.home:
+                self._rewrite(rival, self._arguments_for(rival))
+                continue
+            inner = _Edit(self.tree, self.wanted._replace(criteria=rival.criteria, connection=one), self.shadowed)
+            inner.home = self.home
+            inner._insert(self._arguments_for(rival))
+            self.tree = inner.tree
 
     def _leaves_principals(self, before: Tree) -> bool:
         """Whether AuthorizedPrincipalsCommand means what it did ``before`` (see :meth:`_lead`)."""
         if self.keyword.name != "AuthorizedKeysCommand":
             return True
-        found = (effective.effective(tree, self.wanted.connection)[_PRINCIPALS] for tree in (before, self.tree))
+        found = (effective.effective(tree, self.wanted.connection)[PRINCIPALS] for tree in (before, self.tree))
         return len({one.value for one in found}) == 1
 
     def _guard(self) -> None:
@@ -162,11 +178,11 @@ class _Edit(Separating):
 
     def _first_keys_command(self) -> Setting | None:
         """Return the AuthorizedKeysCommand that is in the way of the wish, None for none."""
-        if self.keyword.name != _PRINCIPALS or not effective.principals_lead(self.tree.daemon.release):
+        if self.keyword.name != PRINCIPALS or not effective.principals_lead(self.tree.daemon.release):
             return None
         found = effective.settings(self.tree, None if self.wanted.criteria is None else self.wanted.connection)[0]
-        named = [one for one in found if one.line.name in (_PRINCIPALS, "AuthorizedKeysCommand")]
-        return named[0] if named and named[0].line.name != _PRINCIPALS else None
+        named = [one for one in found if one.line.name in (PRINCIPALS, "AuthorizedKeysCommand")]
+        return named[0] if named and named[0].line.name != PRINCIPALS else None
 
     def _beside_section(self, target: Setting) -> bool:
         """
@@ -180,6 +196,13 @@ class _Edit(Separating):
             return False
         if section is None or block:
             return self._block_beside(target, section)
+        if target.criteria is not None:
+            # A block that everybody meets: one of ours with the same criteria goes before it.
+            inner = _Edit(self.tree, self.wanted._replace(criteria=target.criteria), self.shadowed)
+            done, self.tree = inner._block_beside(target, section), inner.tree
+            if not exceptions.left(before, self.tree, self.wanted):
+                done, self.tree = False, before
+            return done
         last = self.keyword.repeat == keywords.LAST
         begin, end = (target.line.number, section.last) if last else (section.first, target.line.number)
         if any(line.name == "Match" for line in lines[begin - 1 : end]):
@@ -245,10 +268,19 @@ class _Edit(Separating):
     def _arguments_for(self, target: Setting | None) -> Arguments:
         """What the line is to say: for a list of which this much is wanted at least, also what counts until now."""
         wanted = self._occurrences()[0]
+        if self.keyword.kind == "startups" and self._stay(target):
+            # Of a line with one number an earlier one would still give the rate.
+            whole = sshd_wish.value_of(self.wanted, self.tree.daemon)
+            return Arguments((whole,), whole)
         if self.wanted.exact or self.keyword.kind not in sshd_wish.LISTS_ON_A_LINE:
             return wanted
         there = target.line.arguments.words if target else self._in_force()
         return Arguments(sshd_wish.joined(self.keyword, there, wanted.words), wanted.rest)
+
+    def _stay(self, target: Setting | None) -> bool:
+        """Whether lines with the keyword stay beside the one that is made of ``target``."""
+        left = [one for one in lines_of(self.wanted, self.tree) if not target or one.where != target.where]
+        return bool(left) or (target is not None and self._is_theirs(target))
 
     def _in_force(self) -> tuple[str, ...]:
         """Return the words that count now for whom the wish is about, whoever says them: a line, or sshd's default."""
@@ -266,11 +298,18 @@ class _Edit(Separating):
         unwanted: list[Setting] = []
         for setting in reversed(ours):
             missing = self._keep(setting, missing, unwanted)
-        missing = self._replace(unwanted, missing)
+        missing = self._unsaid(self._replace(unwanted, missing))
         for arguments in self._gathered(missing):
             self._insert(arguments)
         if self.wanted.criteria is not None and self.wanted.exact:
             self._take_from_within()
+
+    def _unsaid(self, missing: list[Arguments]) -> list[Arguments]:
+        """Return what of ``missing`` nothing says: the lines for all count again where those of a block are gone."""
+        if self.keyword.kind not in sshd_wish.SETS:
+            return missing
+        there = [one for setting in self._counting() for one in self._items(setting)]
+        return [one for one in missing if not any(self._same(one, other) for other in there)]
 
     def _take_from_within(self) -> None:
         """
@@ -286,11 +325,6 @@ class _Edit(Separating):
         for _one in self._deciding() if self.keyword.kind in sshd_wish.SETS else ():
             if other := self._about_others():
                 self._set_apart(other)
-
-    def _counting(self) -> list[Setting]:
-        """Return the lines of the wish that count; those of the global part do not where "Match all" has some."""
-        ours, deciding = lines_of(self.wanted, self.tree), {setting.where for setting in self._deciding()}
-        return [one for one in ours if one.where in deciding] if self.wanted.criteria is None else ours
 
     def _lost(self, wanted: Sequence[Arguments]) -> list[Arguments]:
         """Return what counts now and would not any more as soon as a line of ours does."""
@@ -324,7 +358,7 @@ class _Edit(Separating):
 
     def _can_say(self, setting: Setting, new: Arguments, others: bool) -> bool:
         """Whether the line of ``setting`` can say ``new``; where ``others`` stay, one without a comment need not."""
-        if self._is_theirs(setting):
+        if self._is_theirs(setting) or self._is_several(setting):
             return False
         if self.keyword.kind == "subsystem":
             return setting.line.arguments.words[:1] == new.words[:1]
@@ -333,6 +367,9 @@ class _Edit(Separating):
     def _keep(self, setting: Setting, missing: list[Arguments], unwanted: list[Setting]) -> list[Arguments]:
         """Leave on the line what is wanted, note one without anything, and return what is then still missing."""
         kept, left = [], list(missing)
+        if self.wanted.exact and self._is_several(setting):
+            unwanted.append(setting)
+            return left
         for arguments in self._items(setting):
             same = next((one for one in left if self._same(one, arguments)), None)
             if same is not None:
@@ -344,6 +381,10 @@ class _Edit(Separating):
         elif len(kept) < len(self._items(setting)):
             self._rewrite(setting, Arguments(tuple(word for one in kept for word in one.words), kept[0].rest))
         return left
+
+    def _is_several(self, setting: Setting) -> bool:
+        """Whether the line of ``setting`` is several items of the same, for its file is included more than once."""
+        return self._adds_up() and include.times(self.tree, setting.file) > 1
 
     def _renewed(self, arguments: Arguments) -> bool:
         """Whether ``arguments`` are another command for a subsystem that is wanted."""
@@ -358,8 +399,11 @@ class _Edit(Separating):
     def _go_before(self) -> None:
         """Put the wish into our own drop-in, which sshd reads before the line that decides now."""
         self.home = self._drop_in_path()
+        before = self.tree
         self._insert(self._arguments_for(None))
-        if not holds(self.wanted, self.tree):
+        self._reach_everybody()
+        if not (holds(self.wanted, self.tree) and exceptions.left(before, self.tree, self.wanted)):
+            self.tree = before
             first = (self.foreign() or self._deciding())[:1]
             where = ", ".join(f"{one.file}:{one.line.number}" for one in first)
             raise ShadowedError(f"{self.wanted.key} is decided by {where}, in spite of a line in {self.home}")
@@ -374,65 +418,6 @@ class _Edit(Separating):
         if not holds(self.wanted, self.tree):
             raise ShadowedError(self.wanted.key)
         return self.tree
-
-    def _drop_in_path(self) -> str:
-        lines = [line for line in self.tree.files[self.tree.path] if line.name == "Include" and not line.problem]
-        found = next(filter(None, (blocks.drop_in_of(self.tree, line) for line in lines)), None)
-        if found is None:
-            where = ", ".join(f"{one.file}:{one.line.number}" for one in self.foreign()[:1])
-            raise ShadowedError(
-                f"{self.wanted.key} is decided by {where}, and {self.tree.path} includes no directory in which "
-                f"a drop-in {blocks.DROP_IN} would be read before it"
-            )
-        return found
-
-    def _insert(self, arguments: Arguments) -> None:
-        text = language.render(self.keyword.name, self.keyword, arguments, self.tree.daemon)
-        if self.wanted.criteria is None:
-            below = self._below_match_all()
-            path, number, indent = below or (self.home, self._place(), "")
-            self._add(path, number, [indent + text])
-            return
-        block = self._block()
-        if block:
-            path, number, indent = block
-            self._add(path, number, [indent + text])
-        else:
-            self._add(self.home, len(self.tree.files.get(self.home, ())), self._new_block(text))
-
-    def _below_match_all(self) -> tuple[str, int, str] | None:
-        """Return where one more line of a list counts that stands below "Match all": ``(path, line, indent)``."""
-        ours = [one for one in self._counting() if one.criteria is not None and one.keyword.in_match]
-        if self.keyword.repeat != keywords.ACCUMULATE or not ours:
-            return None
-        self._touch(ours[-1])
-        number = blocks.outside(self.tree.files[ours[-1].file], ours[-1].line.number)
-        return ours[-1].file, ours[-1].line.number if number is None else number, blocks.indent(ours[-1].line)
-
-    def _place(self) -> int:
-        """Return the line of the file after which a new global line belongs (int)."""
-        lines = self.tree.files.get(self.home, [])
-        return blocks.place_of(lines, self.keyword.name, self._followed(blocks.before_matches(lines)))
-
-    def _followed(self, head: Sequence[Line]) -> list[int]:
-        """Return the numbers of the lines of ``head`` after which a new line has to stand (see :meth:`_lead`)."""
-        leads = self.keyword.name == "AuthorizedKeysCommand" and effective.principals_lead(self.tree.daemon.release)
-        return [line.number for line in head if line.name == _PRINCIPALS] if leads else []
-
-    def _block(self) -> tuple[str, int, str] | None:
-        """
-        Return ``(path, last line, indent)`` of the first Match block with the criteria of the wish, None without any
-        that does not go with another tool's section.
-        """
-        ours = match.canonical(self._criteria())
-        for path, line, criteria in effective.blocks(self.tree, self.wanted.connection):
-            here = (path == self.home or self.home == self.tree.path) and include.times(self.tree, path) == 1
-            if match.canonical(criteria) == ours and here and not sections.around(self.tree.files[path], line.number):
-                number, indent = blocks.end_of_block(self.tree.files[path], line)
-                place = blocks.outside(self.tree.files[path], number, line.number)
-                if place is not None:
-                    return path, place, indent
-        return None
 
     def _rival(self) -> Setting | None:
         """Return the line of another Match block that decides for the connection of the wish, or None."""

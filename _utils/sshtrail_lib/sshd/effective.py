@@ -144,11 +144,16 @@ def match_lines(tree: Tree, name: str) -> Iterator[tuple[match.Criteria, str, Li
     met or not. A file that a block includes is in that block. Raises ConfigError when sshd would refuse the tree.
     """
     effective(tree)
-    yield from _match_lines(tree, name, tree.path, (), 0)
+    if "match lines" not in tree.answers:
+        found: dict[str, list[tuple[match.Criteria, str, Line]]] = {}
+        for one in _match_lines(tree, tree.path, (), 0):
+            found.setdefault(one[2].name, []).append(one)
+        tree.answers["match lines"] = found
+    yield from tree.answers["match lines"].get(name, ())
 
 
 def _match_lines(
-    tree: Tree, name: str, path: str, outer: match.Criteria, depth: int
+    tree: Tree, path: str, outer: match.Criteria, depth: int
 ) -> Iterator[tuple[match.Criteria, str, Line]]:
     criteria = outer
     for line in tree.files.get(path, ()) if depth <= MAX_DEPTH else ():
@@ -156,8 +161,8 @@ def _match_lines(
             criteria = match.both(outer, match.parse(line.arguments.words, tree.daemon))
         elif line.name == "Include":
             for included in (one for group in tree.includes.get((path, line.number), ()) for one in group):
-                yield from _match_lines(tree, name, included, criteria, depth + 1)
-        elif line.name == name and criteria:
+                yield from _match_lines(tree, included, criteria, depth + 1)
+        elif line.keyword and criteria:
             yield criteria, path, line
 
 

@@ -38,18 +38,18 @@ from sshtrail_lib.sshd import (
 from sshtrail_lib.sshd import asked as sshd_asked
 from sshtrail_lib.sshd import beside as sshd_beside
 from sshtrail_lib.sshd import effective as sshd_effective
-from sshtrail_lib.sshd import lines as sshd_lines
 from sshtrail_lib.sshd import plan as sshd_plan
+from sshtrail_lib.sshd import remembered as sshd_remembered
 from sshtrail_lib.sshd import running as sshd_running
 from sshtrail_lib.sshd import wish as sshd_wish
 from sshtrail_lib.sshd.asked import Asked
+from sshtrail_lib.sshd.daemon import Daemon
 from sshtrail_lib.sshd.effective import Effective
 from sshtrail_lib.sshd.include import Disk, Tree
 from sshtrail_lib.sshd.listener import Listener
 from sshtrail_lib.sshd.match import Connection
 from sshtrail_lib.sshd.plan import Plan
 from sshtrail_lib.sshd.running import ListenerError, Running
-from sshtrail_lib.sshd.wish import Wish
 
 #: ``{keyword: {"old": value, "new": value}}``.
 Changes = dict[str, dict[str, typing.Any]]
@@ -298,7 +298,7 @@ def forget(minion: Minion, path: str, test: bool = False) -> Changes:
         if not oracle.binary() or not os.path.exists(path):
             return _left_behind(transaction, memory, path, test)
         tree = _load(minion, path)
-        plan = sshd_plan.restoring(tree, _without(tree, memory), _earlier(memory, tree))
+        plan = _undoing(tree, memory)
         if plan.files:
             _prove(minion, plan)
         if not test:
@@ -306,11 +306,19 @@ def forget(minion: Minion, path: str, test: bool = False) -> Changes:
     return plan.changes or _forgotten(path)
 
 
+def _undoing(tree: Tree, memory: Memory) -> Plan:
+    """Return the plan that takes everything out, also of files that sshd does not read any more."""
+    beyond = sshd_remembered.left_out(tree, memory)
+    found = {path: sshd_remembered.taken_out(memory, path, data, tree.daemon) for path, data in beyond.items()}
+    base = sshd_remembered.without(tree, memory)
+    return sshd_plan.restoring(tree, base, sshd_remembered.earlier(memory, tree), beyond, found)
+
+
 def _left_behind(transaction: Transaction, memory: Memory, path: str, test: bool) -> Changes:
     """sshd was removed, maybe with its files: give back what is left of those that were changed."""
     left = transaction.interrupted()
     now = {one: left[one] if one in left else files.read(one) for one in memory.paths}
-    base = {one: _taken_out(memory, one, data) for one, data in now.items()}
+    base = {one: sshd_remembered.taken_out(memory, one, data, Daemon()) for one, data in now.items()}
     if not test:
         _change(transaction, lambda: memory.write(now, base, base))
         transaction.close()
@@ -334,29 +342,6 @@ def _transaction(minion: Minion, path: str) -> Transaction:
     return Transaction(minion, _KIND, path)
 
 
-def _without(tree: Tree, memory: Memory) -> Tree:
-    """Return the Tree without what is remembered as changed."""
-    known = {path: (tree.data.get(path), _taken_out(memory, path, tree.data.get(path))) for path in memory.paths}
-    ours = {path: base for path, (now, base) in known.items() if now != base}
-    return tree.edited(ours) if ours else tree
-
-
-def _taken_out(memory: Memory, path: str, data: bytes | None) -> bytes | None:
-    """Return what a file would hold without us; of one of our own, of which another main file found a part, nothing."""
-    found = memory.without(path, data)
-    return found if found == memory.found(path) else sshd_lines.left(path, found)
-
-
-def _earlier(memory: Memory, tree: Tree) -> list[Wish]:
-    """Return what is remembered as asked for, each as the wish for nothing."""
-    found = []
-    for name, criteria in memory.asked or ():
-        # Another release of sshd may not have it any more.
-        with contextlib.suppress(sshd_wish.BadWish):
-            found.append(sshd_wish.wish(name, None, tree.daemon, criteria))
-    return found
-
-
 def _load(minion: Minion, path: str) -> Tree:
     # What an interrupted change left behind is read as it was before; the next change puts it back.
     return include.load(path, oracle.daemon(minion), DISK, _transaction(minion, path).interrupted())
@@ -372,9 +357,9 @@ def _plan(minion: Minion, asked: Asked, memory: Memory) -> Plan:
     if os.path.isdir(asked.path):
         raise CommandExecutionError(f"{asked.path} is a directory")
     tree = _load(minion, asked.path)
-    base = _without(tree, memory) if asked.remember else tree
+    base = sshd_remembered.without(tree, memory) if asked.remember else tree
     base = tree if sshd_effective.problems(base) else base
-    earlier = _earlier(memory, tree) if asked.remember else []
+    earlier = sshd_remembered.earlier(memory, tree) if asked.remember else []
     beside = recall.recalled(minion, memory.transaction, asked, base, earlier)
     wishes = sshd_beside.ranked(told, beside, daemon) if beside else told
     if asked.lowered == "remove":
@@ -446,7 +431,11 @@ def _write(transaction: Transaction, plan: Plan, memory: Memory | None) -> None:
     base = plan.base.data if plan.base else plan.tree.data
     paths = {**plan.tree.data, **base, **plan.after.data}
     new = {**files_in_turn, **{path: plan.after.data.get(path) for path in paths}}
-    memory.write(plan.tree.data, base, new, asked or None, mode=MODE)
+    # A file that sshd does not read any more is restored with an undo; until then it stays remembered.
+    kept = sshd_remembered.carried(memory, new) if asked else {}
+    old, found = {**plan.tree.data, **plan.beyond}, {path: memory.found(path) for path in kept}
+    back = {path: plan.files[path] for path in plan.beyond if path in plan.files}
+    memory.write({**old, **kept}, {**base, **found, **back}, {**new, **kept}, asked or None, mode=MODE)
 
 
 def _carry_out(transaction: Transaction, plan: Plan, running: Running, memory: Memory | None = None) -> None:

@@ -9,14 +9,11 @@ from collections.abc import Sequence
 
 from salt.exceptions import CommandExecutionError
 
-from sshtrail_lib.sshd import blocks, effective, language, match
+from sshtrail_lib.sshd import blocks, effective, keywords, language, match
 from sshtrail_lib.sshd.daemon import Arguments
 from sshtrail_lib.sshd.effective import Setting
 from sshtrail_lib.sshd.include import Tree
-from sshtrail_lib.sshd.wish import Wish
-
-#: Below it only packages write.
-_PACKAGES = "/usr/"
+from sshtrail_lib.sshd.wish import SETS, Wish
 
 
 class ShadowedError(CommandExecutionError):
@@ -39,8 +36,18 @@ class Lines:
     def __init__(self, tree: Tree, wanted: Wish, shadowed: str) -> None:
         self.tree, self.wanted, self.shadowed = tree, wanted, shadowed
         self.keyword = wanted.keyword
+        #: The file of our own that says everything, None where the main file does: not one that a package brings.
+        self.own = self._own() if shadowed == "own" or blocks.is_packages(tree, tree.path) else None
         #: The file that a new line goes to.
-        self.home = (blocks.own_file(tree) if shadowed == "own" else None) or tree.path
+        self.home = self.own or tree.path
+
+    def _own(self) -> str | None:
+        own = blocks.own_file(self.tree)
+        return None if own and self._adds_up() and blocks.times_with(self.tree, own) > 1 else own
+
+    def _adds_up(self) -> bool:
+        """Whether one line that is read twice is two: of names on a list the second means nothing."""
+        return self.keyword.repeat == keywords.ACCUMULATE and self.keyword.kind not in SETS
 
     def _occurrences(self) -> tuple[Arguments, ...]:
         """What the wish says; only a wish for sshd's default says nothing."""
@@ -63,18 +70,23 @@ class Lines:
 
     def _touch(self, setting: Setting) -> None:
         """Raise where the line that ``setting`` is may not be changed."""
-        if not self._is_foreign(setting.file):
-            return
-        where = f"{self.wanted.key} is decided by {setting.file}:{setting.line.number}"
-        if self.shadowed in ("drop_in", "fail"):
-            raise ShadowedError(f"{where}, which shadowed: {self.shadowed} leaves alone")
-        real = self.tree.disk.real(setting.file)
-        if self._is_packages(setting.file, real):
-            raise TheirsError(f"{where}, which a package owns: {real}")
+        self._reach(setting.file, f"{self.wanted.key} is decided by {setting.file}:{setting.line.number}")
 
-    def _is_packages(self, path: str, real: str) -> bool:
-        """Whether what is written to ``path`` would go through a link to a file that somebody else brings."""
-        return real.startswith(_PACKAGES) or posixpath.dirname(real) != self.tree.disk.real(posixpath.dirname(path))
+    def _reach(self, path: str, why: str) -> None:
+        """Raise where nothing may be written to the file ``path``, and say ``why`` it would have to be."""
+        if self._is_left_alone(path):
+            raise ShadowedError(f"{why}, which shadowed: {self.shadowed} leaves alone")
+        if blocks.is_packages(self.tree, path):
+            none = f"; it includes no directory before all else in which a drop-in {blocks.DROP_IN} would do"
+            told = none if path == self.tree.path and self.own is None else ""
+            raise TheirsError(f"{why}, which a package owns: {self.tree.disk.real(path)}{told}")
+
+    def _is_left_alone(self, path: str) -> bool:
+        return self._is_foreign(path) and self.shadowed in ("drop_in", "fail")
+
+    def _is_open(self, path: str) -> bool:
+        """Whether a line may be added to the file ``path``."""
+        return not self._is_left_alone(path) and not blocks.is_packages(self.tree, path)
 
     def _store(self, path: str, raws: list[bytes]) -> None:
         self.tree = self.tree.edited({path: left(path, b"".join(raws))})
@@ -112,8 +124,9 @@ class Lines:
 
     def _add(self, path: str, number: int, texts: Sequence[str]) -> None:
         """Add lines after line ``number`` of ``path``, with the line ending of its neighbours."""
+        self._reach(path, f"{self.wanted.key} needs a line in {path}")
         raws = self._raws(path)
-        if self.shadowed == "own" and path == self.home and path not in self.tree.files:
+        if path == self.own and path not in self.tree.files:
             texts = [blocks.HEADER, *texts]
         ending = b"\r\n" if raws and raws[max(number - 1, 0)].endswith(b"\r\n") else b"\n"
         if number and not raws[number - 1].endswith(b"\n"):

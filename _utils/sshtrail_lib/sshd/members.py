@@ -9,7 +9,7 @@ import itertools
 import typing
 from collections.abc import Iterable, Iterator, Sequence
 
-from sshtrail_lib.sshd import effective, match, places
+from sshtrail_lib.sshd import cover, effective, match, places
 from sshtrail_lib.sshd.daemon import Daemon, Names
 from sshtrail_lib.sshd.include import Tree
 from sshtrail_lib.sshd.keywords import LAST, Keyword
@@ -50,10 +50,37 @@ def of(
     """
     if criteria is None:
         left = [one for one in [anybody(tree)] if not any(match.meets(other, one, tree.daemon) for other in others)]
-        return [sample, *(left if keyword.in_match else ())]
+        return [sample, *([*left, *_the_other_half(tree, keyword, others)] if keyword.in_match else ())]
     key = "members", keyword.name, criteria, sample, tuple(others)
     if key not in tree.answers:
         tree.answers[key] = _of_block(tree, keyword, criteria, sample, others)
+    return list(tree.answers[key])
+
+
+def _the_other_half(tree: Tree, keyword: Keyword, others: Sequence[Criteria]) -> list[Connection]:
+    """Return who comes by IPv6, where one block with the keyword is for all of IPv4 and one for all of IPv6."""
+    blocks, names = [one for one, _path, _line in effective.match_lines(tree, keyword.name)], tree.daemon.names
+    if not any(_of_ipv4(*criterion, names) for one in blocks for criterion in one):
+        return []
+    six = [one for one in blocks if len(one) == 1 and one[0][0] == "address" and _holds_ipv6(one[0][1] or "", names)]
+    return [found for one in six[:1] if (found := example((one,), tree.daemon, others))]
+
+
+def _holds_ipv6(pattern: str, names: Names) -> bool:
+    return all(match.in_addresses(one, pattern, names) == 1 for one in (IPV6, *cover.LOCAL))
+
+
+def together(tree: Tree, keyword: Keyword, others: Sequence[Criteria] = ()) -> list[Connection]:
+    """
+    Return a Connection for each of the Match blocks that are everybody's together though none is alone (list), so that
+    what stands before them is nobody's. Arguments as for :func:`of`.
+    """
+    key = "together", keyword.name, tuple(others)
+    if key not in tree.answers:
+        blocks = cover.together(tree, keyword.name) if keyword.in_match else []
+        pairs = [(one, [other for other in blocks if other != one]) for one in blocks]
+        found = [example((one,), tree.daemon, (*others, *rest)) for one, rest in pairs]
+        tree.answers[key] = [one for one in found if one]
     return list(tree.answers[key])
 
 

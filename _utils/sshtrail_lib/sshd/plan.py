@@ -11,8 +11,9 @@ import difflib
 import itertools
 import posixpath
 import re
+import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from salt.exceptions import CommandExecutionError
 
@@ -50,6 +51,8 @@ class Plan(typing.NamedTuple):
         The Tree without what an earlier plan changed, None for ``tree``.
     given_back
         What was asked earlier and is no more (tuple of Wish).
+    beyond
+        What those of ``files`` hold now that ``tree`` does not read (``{path: bytes}``, None for no file).
     """
 
     tree: Tree
@@ -59,6 +62,7 @@ class Plan(typing.NamedTuple):
     wishes: tuple[Wish, ...]
     base: Tree | None = None
     given_back: tuple[Wish, ...] = ()
+    beyond: Mapping[str, bytes | None] = types.MappingProxyType({})
 
 
 def plan(
@@ -108,17 +112,28 @@ def _edited(tree: Tree, base: Tree, wishes: Sequence[Wish], shadowed: str) -> Tr
     return after
 
 
-def restoring(tree: Tree, base: Tree, earlier: Sequence[Wish]) -> Plan:
+def restoring(
+    tree: Tree,
+    base: Tree,
+    earlier: Sequence[Wish],
+    beyond: Mapping[str, bytes | None] | None = None,
+    found: Mapping[str, bytes | None] | None = None,
+) -> Plan:
     """
     Return the Plan that leaves nothing of ``earlier`` (list of Wish): ``tree`` (Tree) becomes ``base`` (Tree).
+
+    beyond, found
+        What files hold and are to hold that ``tree`` does not read (``{path: bytes}``, None for no file).
 
     Raises ConfigError when sshd would refuse that.
     """
     refused = effective.problems(base)
     if refused:
         raise ConfigError("sshd would refuse what was there before: " + "\n".join(map(str, refused)))
-    found = _files(tree, base)
-    return Plan(tree, base, found, {**restored(found), **_changes(tree, base, earlier)}, (), base, tuple(earlier))
+    others = {path: data for path, data in (found or {}).items() if data != (beyond or {}).get(path)}
+    changed = {**_files(tree, base), **others}
+    changes = {**restored(changed), **_changes(tree, base, earlier)}
+    return Plan(tree, base, changed, changes, (), base, tuple(earlier), beyond or {})
 
 
 def restored(files: Mapping[str, bytes | None]) -> dict[str, dict[str, typing.Any]]:
@@ -169,8 +184,17 @@ def _verify(tree: Tree, after: Tree, wishes: Sequence[Wish], given_back: Sequenc
         before, now = (effective.effective(one, connection) for one in (tree, after))
         strangers = [name for name in {**before, **now} if _value(before, name) != _value(now, name)]
         if set(strangers) - allowed:
-            raise NoEffectError(f"The edit would also change {', '.join(sorted(set(strangers) - allowed))}")
+            told = _strangers(set(strangers) - allowed, before)
+            raise NoEffectError(f"The edit would also change {told}")
     _leave_others(tree, after, concerned)
+
+
+def _strangers(names: Iterable[str], before: Mapping[str, Effective]) -> str:
+    """Return ``names`` (keywords, iterable of str) with the lines that decide them now (str)."""
+    places = {
+        name: [f"{one.file}:{one.line.number}" for one in before[name].deciding] for name in names if name in before
+    }
+    return ", ".join(f"{name} ({', '.join(places[name])})" if places.get(name) else name for name in sorted(names))
 
 
 def _leave_others(tree: Tree, after: Tree, concerned: Sequence[Wish]) -> None:
@@ -213,7 +237,7 @@ def _decided(tree: Tree, after: Tree, wanted: Wish, wishes: Sequence[Wish]) -> s
     why = _added_up(wanted, wishes, after.daemon) or edit.inseparable(after, wanted._replace(connection=member))
     if not lines and wanted.keyword.name in _FOLLOWS["ChallengeResponseAuthentication"]:
         return " (ChallengeResponseAuthentication, which is on, turns it on)"
-    places = ", ".join(place(tree, after, one.file, one.line.number) for one in lines)
+    places = ", ".join(dict.fromkeys(place(tree, after, one.file, one.line.number) for one in lines))
     told = ": ".join(filter(None, [places and f"decided by {places}", why]))
     return told and f" ({told})"
 
@@ -292,7 +316,8 @@ def verify_dump(
         (*done.wishes, *done.given_back)
     )
     if strangers:
-        raise NoEffectError(f"By sshd's own test the edit would also change {', '.join(sorted(strangers))}")
+        told = _strangers(strangers, effective.effective(done.tree, connection))
+        raise NoEffectError(f"By sshd's own test the edit would also change {told}")
     expected = effective.effective(done.after, connection)
     for name in {wanted.keyword.name for wanted in done.wishes} & set(after) & set(expected):
         value = expected[name].value
@@ -337,7 +362,7 @@ def _raising(tree: Tree, wanted: Wish, criteria: Criteria, path: str, line: Line
     """Return the wish that takes back what one line of a Match block logs less; of another tool's, which that would
     write again, or where it is to stay, the one for a block that comes before it."""
     stays = shadowed == "drop_in" and path != tree.path and posixpath.basename(path) != blocks.DROP_IN
-    theirs = stays or sections.around(tree.files[path], line.number)
+    theirs = stays or blocks.is_packages(tree, path) or sections.around(tree.files[path], line.number)
     sample = match.sample(criteria, tree.daemon.names)
     return Wish(wanted.keyword, wanted.occurrences if theirs else None, criteria, connection=sample)
 

@@ -292,7 +292,12 @@ def value_of(wanted: Wish, daemon: Daemon) -> typing.Any:
 
 def members(wanted: Wish, tree: Tree) -> list[Connection]:
     """Return those for whom ``wanted`` (Wish) is to hold in ``tree`` (list of Connection), its own connection first."""
-    return sshd_members.of(tree, wanted.keyword, wanted.criteria, wanted.connection, wanted.others)
+    found = sshd_members.of(tree, wanted.keyword, wanted.criteria, wanted.connection, wanted.others)
+    if wanted.criteria is not None or wanted.occurrences is None:
+        return found
+    rest = sshd_members.together(tree, wanted.keyword, wanted.others)
+    # What is true for some of them only, the others are exceptions from.
+    return [*found, *(() if any(holds_for(wanted, tree, one) for one in rest) else rest)]
 
 
 def current(wanted: Wish, tree: Tree, member: Connection | None = None) -> typing.Any:
@@ -399,7 +404,7 @@ def holds_for(wanted: Wish, tree: Tree, connection: Connection) -> bool:
     if not isinstance(want, list):
         return now == want
     if wanted.exact:
-        plain: type = set if wanted.criteria is not None and wanted.keyword.kind in SETS else list
+        plain: type = set if wanted.keyword.kind in SETS else list
         return sorted(plain(now or [])) == sorted(plain(want))
     return set(want) <= set(now or [])
 
@@ -447,7 +452,9 @@ def lines_of(wanted: Wish, tree: Tree) -> list[Setting]:
         extra = [setting for setting in second if setting.line.name == wanted.keyword.name]
         return list({setting.where: setting for setting in [*found, *extra]}.values())
     second = sshd_effective.settings(tree, wanted.connection)[0]
-    return [setting for setting in second if setting.line.name == wanted.keyword.name and ours([setting], wanted)]
+    there = [setting for setting in second if setting.line.name == wanted.keyword.name and ours([setting], wanted)]
+    # A line of a file that is included twice is one line.
+    return list({setting.where: setting for setting in there}.values())
 
 
 def predicted(wishes: Sequence[Wish], daemon: Daemon) -> dict[str, dict[str, typing.Any]]:

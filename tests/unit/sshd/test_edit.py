@@ -2,7 +2,7 @@
 
 import pytest
 from matrix.sshd_trees import golden, loaded
-from sshtrail_lib.sshd import edit, include, lines, plan, wish
+from sshtrail_lib.sshd import blocks, edit, include, lines, plan, wish
 
 MAIN = "/t/sshd_config"
 DAEMON = golden("9.2")
@@ -57,3 +57,35 @@ def test_a_file_of_ours_needs_its_directory(there, others, path):
     tree = include.load(MAIN, DAEMON, disk, {MAIN: b"Include /t/d/*.conf\n", **others})
     done = plan.plan(tree, [wish.wish("MaxSessions", 4, DAEMON)], "own")
     assert list(done.files) == [path]
+
+
+SUSE = b"Include /etc/ssh/sshd_config.d/*.conf\nInclude /usr/etc/ssh/sshd_config.d/*.conf\nX11Forwarding yes\n"
+
+
+@pytest.mark.parametrize("shadowed", plan.SHADOWED)
+@pytest.mark.parametrize("keyword", ["X11Forwarding", "PrintMotd"])
+def test_a_main_file_that_a_package_brings(shadowed, keyword):
+    main = "/usr/etc/ssh/sshd_config"
+    tree = loaded(DAEMON, {main: SUSE}, main)
+    done = plan.plan(tree, [wish.wish(keyword, False, DAEMON)], shadowed)
+    assert done.files == {f"/etc/ssh/sshd_config.d/{blocks.DROP_IN}": f"{blocks.HEADER}\n{keyword} no\n".encode()}
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "words"),
+    [
+        (SUSE, None, "is decided by /usr/etc/ssh/sshd_config:3, which a package owns: "),
+        (b"Include /usr/etc/ssh/sshd_config.d/*.conf\n", "yes", "needs a line in /usr/etc/ssh/sshd_config, .* no dir"),
+        (b"X11Forwarding yes\n", "no", "is decided by /usr/etc/ssh/sshd_config:1, .* no directory before all else"),
+    ],
+)
+def test_and_no_place_for_a_drop_in(text, value, words):
+    main = "/usr/etc/ssh/sshd_config"
+    with pytest.raises(lines.TheirsError, match=f"X11Forwarding {words}"):
+        edit.edited(loaded(DAEMON, {main: text}, main), wish.wish("X11Forwarding", value, DAEMON), "fix")
+
+
+def test_what_the_administrator_has_below_usr():
+    main = "/usr/local/etc/sshd_config"
+    done = plan.plan(loaded(DAEMON, {main: SUSE}, main), [wish.wish("X11Forwarding", False, DAEMON)])
+    assert list(done.files) == [main]
