@@ -85,8 +85,9 @@ def door(endpoints: Sequence[str]) -> Door:
     endpoints
         ``ADDRESS:PORT`` (list of str), as sshd lists them.
     """
-    unheard = sshd_endpoints.unheard(endpoints)
-    doors = [_door(one) for one in endpoints if one not in unheard] or [_door(one) for one in endpoints]
+    there = [one for one in endpoints if not sshd_endpoints.impossible(one)]
+    unheard = sshd_endpoints.unheard(there)
+    doors = [_door(one) for one in there if one not in unheard] or [_door(one) for one in there or endpoints]
     if not doors:
         raise CommandExecutionError("sshd's configuration names no address to listen at")
     return sorted(doors, key=lambda found: (not found.address.startswith("127."), found.address != "::1"))[0]

@@ -25,8 +25,13 @@ def unheard(endpoints: Sequence[str]) -> list[str]:
 
 
 def elsewhere(endpoints: Sequence[str]) -> list[str]:
-    """Return the addresses (list of str) among ``endpoints`` (``ADDRESS:PORT`` each) that this host does not have."""
-    return [address for address, _port in map(place, endpoints) if not sockets.is_here(address)]
+    """
+    Return the addresses (list of str) among ``endpoints`` (``ADDRESS:PORT`` each) that this host does not have.
+
+    Where it lacks a family (no IPv6), sshd passes over the wildcard of that and goes on with what else there is.
+    """
+    missing = [address for address, _port in map(place, endpoints) if not sockets.is_here(address)]
+    return missing if len(missing) == len(endpoints) else [one for one in missing if one not in _WILDCARDS]
 
 
 def _held(endpoint: str, held: set[tuple[str, int]]) -> bool:

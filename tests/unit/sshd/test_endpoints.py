@@ -39,3 +39,18 @@ def test_its_parts(endpoint, place, target):
 def test_an_address_of_another_host_is_elsewhere():
     assert endpoints.elsewhere(["127.0.0.1:22", "203.0.113.7:22"]) == ["203.0.113.7"]
     assert not endpoints.impossible("203.0.113.7:22") and not endpoints.impossible("0.0.0.0:22")
+
+
+@pytest.mark.parametrize(
+    ("asked", "missing"),
+    [
+        (["0.0.0.0:22", "[::]:22"], []),
+        (["[::]:22"], ["::"]),
+        (["0.0.0.0:22", "[2001:db8::1]:22"], ["2001:db8::1"]),
+        (["0.0.0.0:22", "[::]:22", "[2001:db8::1]:22"], ["2001:db8::1"]),
+    ],
+)
+def test_a_host_without_ipv6(monkeypatch, asked, missing):
+    """sshd passes over the wildcard of a family that the kernel does not have, and has to have one place at least."""
+    monkeypatch.setattr(endpoints.sockets, "is_here", lambda address: ":" not in address)
+    assert endpoints.elsewhere(asked) == missing

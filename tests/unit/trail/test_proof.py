@@ -164,7 +164,7 @@ def test_a_login_that_went_well_is_no_reason():
     assert "Broken pipe" in found["said"] and "sshd's log" not in found["said"]
 
 
-SHELL = SYSCALL.replace("1.0:4", "1.0:8")
+BEGUN = SYSCALL.replace("1.0:4", "1.0:8")
 FORCED = 'type=EXECVE msg=audit(1.0:8): argc=3 a0="sh" a1="-c" a2="/usr/local/bin/menu"'
 
 
@@ -174,13 +174,13 @@ FORCED = 'type=EXECVE msg=audit(1.0:8): argc=3 a0="sh" a1="-c" a2="/usr/local/bi
         (ALL, "", None),
         (without(EXECVE), "", "command"),
         # It runs what was asked for.
-        ([*ALL, SHELL, FORCED], "/usr/local/bin/menu", None),
-        ([*without(SYSCALL, EXECVE), SHELL, FORCED], "/usr/local/bin/menu", "accept"),
+        ([*ALL, BEGUN, FORCED], "/usr/local/bin/menu", None),
+        ([*without(SYSCALL, EXECVE), BEGUN, FORCED], "/usr/local/bin/menu", "accept"),
         # No command is recorded, so that none is known to be another one.
-        ([*without(EXECVE), SHELL], "/usr/local/bin/menu", "command"),
+        ([*without(EXECVE), BEGUN], "/usr/local/bin/menu", "command"),
         (without(SYSCALL, EXECVE), "/usr/local/bin/menu", "command"),
         (without(SYSCALL, EXECVE), "internal-sftp -l INFO", "accept"),
-        ([*without(SYSCALL, EXECVE), SHELL, FORCED], "", "command"),
+        ([*without(SYSCALL, EXECVE), BEGUN, FORCED], "", "command"),
     ],
 )
 def test_what_sshd_runs_in_the_place_of_the_command(lines, forced, station):
