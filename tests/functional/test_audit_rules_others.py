@@ -57,6 +57,34 @@ def test_our_rules_are_loaded_and_brought_back_whatever_others_say(states, tree,
     assert sorted(os.listdir(tree)) == ["audit.rules", "zz-test.rules"]
 
 
+WATCH = b"-w /etc/issue -p wa -k app\n"
+#: What a boot does not get past by itself, or sets behind ours, though no line of it would be there in the end.
+AT_BOOT = {
+    "deleted again by its key": {"10-app.rules": b"-w /no/such/x -p wa -k gone\n-D -k gone\n"},
+    "deleted again with all": {"10-app.rules": b"-a always,exit -F dir=/no/such -F perm=wa -k gone\n -D\n"},
+    "deleted again by itself": {"10-app.rules": b"-w /no/such/x -p wa -k gone\n-W /no/such/x -p wa -k gone\n"},
+}
+
+
+@pytest.mark.parametrize("files", AT_BOOT.values(), ids=AT_BOOT)
+def test_a_boot_leaves_what_a_run_does(states, tree, files):
+    for name, content in files.items():
+        (tree / name).write_bytes(content)
+    made = managed(states, tree)
+    assert made.result is True, made.comment
+    assert held() and managed(states, tree).changes == {}
+    before, settings = kernel.rules(), kernel.status()
+    for _ in range(2):
+        done = at_boot(tree)
+        assert done.returncode == 0 and held(), done.stderr
+        assert sorted(kernel.rules()) == sorted(before)
+        assert {name: kernel.status()[name] for name in kernel.SETTINGS} == {
+            name: settings[name] for name in kernel.SETTINGS
+        }
+        # augenrules names another directory in the first line of the compiled file.
+        assert managed(states, tree).changes.keys() == {str(tree.parent / "audit.rules")}
+
+
 def test_what_is_no_file_is_passed_over_and_told(states, modules, tree):
     (tree / "10-dangling.rules").symlink_to(tree / "nowhere")
     (tree / "20-directory.rules").mkdir()

@@ -23,11 +23,13 @@ class Load:
         self._before: dict[bytes, Origin] = {}
         self.broken: list[Broken] = []
         self.repeated: set[bytes] = set()
+        #: Rules whose directory is not there: no load takes them, but a kernel may hold them from when it was.
+        self.absent: set[bytes] = set()
         self._lock: Origin | None = None
 
     @property
     def rules(self) -> dict[bytes, Origin]:
-        """The rules in the kernel's order (``{bytes: Origin}``)."""
+        """The rules in the kernel's order (``{bytes: Origin}``), and those that are ``absent``, in their places."""
         return {**dict(reversed(self._before.items())), **self._behind}
 
     def take(self, entry: Origin) -> None:
@@ -59,10 +61,10 @@ class Load:
             return
         held = next((rules for rules in (self._before, self._behind) if data in rules), None)
         if entry.value.verb == "-d":
-            if held is None:
-                raise RuleError("There is no such rule to delete; a load stops here")
-            del held[data]
-        elif entry.value.verb == "-A":
+            self._delete(held, data)
+            return
+        self._look_for_directory(entry, data)
+        if entry.value.verb == "-A":
             # The kernel takes any number of copies in front, and decides by the first.
             self.repeated |= {data} if held is not None else set()
             self._behind.pop(data, None)
@@ -72,6 +74,20 @@ class Load:
             raise RuleError(f"The same rule as {held[data].file}, line {held[data].line}; a load stops here")
         else:
             self._behind[data] = entry
+
+    def _delete(self, held, data):
+        if held is not None:
+            del held[data]
+        if held is None or data in self.absent:
+            raise RuleError("There is no such rule to delete; a load stops here")
+
+    def _look_for_directory(self, entry, data):
+        """Raise RuleError where the kernel refuses a rule for its place, which is so whatever comes later."""
+        absent = compile.absent_directory(entry.value)
+        if absent:
+            self.absent.add(data)
+            (self._before if entry.value.verb == "-A" else self._behind).setdefault(data, entry)
+            raise RuleError(f"{absent} does not exist, so the kernel refuses {entry.value}")
 
 
 def _has_key(rule, key):

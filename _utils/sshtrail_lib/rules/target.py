@@ -140,16 +140,16 @@ def said(files: Mapping[str, bytes]) -> set[bytes]:
 
 
 def _loadable(host, rules, controls):
-    """Return those of ``rules`` that can be loaded, and the other ones and ``controls`` as lines that do not load."""
+    """Return those of ``rules`` that can be loaded, and those of ``controls`` that cannot as lines that do not load."""
     held = set(host.rules)
-    absent = {data: needed for data, entry in rules.items() if data not in held and (needed := absent_directory(entry))}
-    pairs = [(rules[data], needed) for data, needed in absent.items()]
-    pairs += [(entry, needed) for entry in controls if (needed := absent_directory(entry))]
+    # What the kernel holds it has from when the directory was there, and still has under another name of that.
+    kept = {data: entry for data, entry in rules.items() if data in held or not absent_directory(entry)}
     refused = [
         load.broken_line(entry, f"{needed} does not exist, so the kernel refuses {entry.value}")
-        for entry, needed in pairs
+        for entry in controls
+        if (needed := absent_directory(entry))
     ]
-    return {data: entry for data, entry in rules.items() if data not in absent}, refused
+    return kept, refused
 
 
 def _stays(rule, host, unknown, drop, keep):
@@ -217,9 +217,14 @@ def forget() -> None:
 
 
 def _holds(said):
-    return all(os.path.isdir(path) == was for path, was in said.watched) and all(
+    return all(_kind(path) == was for path, was in said.watched) and all(
         _number(field, name) == was for field, name, was in said.named
     )
+
+
+def _kind(path):
+    """Return what is at ``path``: 2 for a directory, 1 for anything else, 0 for nothing."""
+    return 2 if os.path.isdir(path) else int(os.path.exists(path))
 
 
 def _number(field, name):
@@ -237,6 +242,7 @@ def _read(items):
     entries = rules_files.parse_all(files)
     parts = [part for entry in entries if isinstance(entry.value, Rule) for part in entry.value.parts]
     watched = dict.fromkeys(part.value for part in parts if part.option == "-w")
+    watched.update(dict.fromkeys(compile.needed(part) for part in parts if compile.is_place(part)))
     named = dict.fromkeys((part.name, part.value) for part in parts if fields.is_account(part))
     left = load.Load()
     for entry in entries:
@@ -246,7 +252,7 @@ def _read(items):
         left.rules,
         [*rules_files.broken(files), *left.broken],
         frozenset(left.repeated),
-        [(path, os.path.isdir(path)) for path in watched],
+        [(path, _kind(path)) for path in watched],
         [(field, name, _number(field, name)) for field, name in named],
     )
 

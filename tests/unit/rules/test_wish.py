@@ -84,6 +84,41 @@ def test_a_load_at_boot_gets_past_it(host, content):
     assert managed(again).target(again).files == wanted.files
 
 
+GONE = {
+    "by its key": b"-w /no/such/x -p wa -k gone\n-D -k gone\n",
+    "with all": b"-w /no/such/x -p wa -k gone\n -D\n",
+    "by itself": b"-w /no/such/x -p wa -k gone\n-W /no/such/x -p wa -k gone\n",
+    "a directory": b"-a always,exit -F dir=/no/such -F perm=wa -k gone\n-D -k gone\n",
+    "a program": b"-a always,exit -S open -F exe=/no/such/x -k gone\n-D -k gone\n",
+    "in front": b"-A always,exit -F dir=/no/such -F perm=wa -k gone\n-D -k gone\n",
+    "twice": b"-w /no/such/x -p wa -k gone\n-w /no/such/x -p wa -k gone\n-D -k gone\n",
+}
+
+
+@pytest.mark.parametrize("content", GONE.values(), ids=GONE)
+@pytest.mark.parametrize("later", [False, True], ids=["one file", "two files"])
+def test_what_does_not_load_is_broken_though_a_later_line_deletes_it(host, content, later):
+    lines = content.splitlines(keepends=True)
+    files = {"10-a.rules": b"".join(lines[:-1]), "20-b.rules": lines[-1]} if later else {"10-a.rules": content}
+    there = host(files)
+    wanted = managed(there).target(there)
+    told = [(found.line, found.stops) for found in wanted.broken if found.file.endswith("10-a.rules")]
+    assert told[0] == (1, True) and all("/no/such" in one.reason for one in wanted.broken[:1])
+    assert next(iter(wanted.files)).endswith(PASSING) and data(OURS) in wanted.rules
+
+
+def test_what_the_kernel_holds_from_when_its_directory_was_there_stays_and_is_told(host, tmp_path):
+    watched = tmp_path / "w"
+    watched.mkdir()
+    line = f"-a always,exit -F dir={watched} -F perm=wa -F key=app"
+    held = data(line)
+    watched.rename(tmp_path / "old")
+    there = host({"10-a.rules": f"{line}\n".encode()}, [held])
+    wanted = managed(there, unknown="report").target(there)
+    assert held in wanted.rules and held not in wanted.unknown
+    assert [(found.line, found.stops) for found in wanted.broken] == [(1, True)]
+
+
 @pytest.mark.parametrize("space", [rules_files.GAWK, rules_files.MAWK])
 def test_what_augenrules_puts_first_is_mended_by_ours(host, space):
     there = host({"audit.rules": STOCK.replace(b"\n", b"\r\n")}, space=space)
