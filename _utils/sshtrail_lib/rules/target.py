@@ -59,10 +59,7 @@ class Host(typing.NamedTuple):
 
     def heard(self, files: Mapping[str, bytes]) -> Mapping[str, bytes]:
         """Return ``files`` (``{path: bytes}``) as auditctl gets to know their lines on this host."""
-        merged = self.merged(files)
-        if self.space == rules_files.MAWK:
-            return merged
-        return {path: rules_files.without_spaces(data) for path, data in merged.items()}
+        return {path: rules_files.as_moved(data, self.space) for path, data in self.merged(files).items()}
 
 
 class Target(typing.NamedTuple):

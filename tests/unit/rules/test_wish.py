@@ -128,6 +128,21 @@ def test_what_augenrules_puts_first_is_mended_by_ours(host, space):
     assert b"-f 1\r" not in lines and not (space == rules_files.GAWK and b"-D\r" in lines)
 
 
+@pytest.mark.parametrize("line", [b"-D\t", b"-D \r", b"\t-D", b"\t-b 5", b"\t-f 0"])
+@pytest.mark.parametrize("name", ["10-app.rules", "zzz-late.rules"])
+def test_what_an_awk_that_knows_white_space_puts_first_ends_no_load(host, line, name):
+    """Seen with gawk 5.2.1: auditctl takes a tab for a part of the word, so the load ended at its first line."""
+    there = host({name: line + b"\n"}, space=rules_files.GAWK)
+    wanted = managed(there).target(there)
+    assert not [one for one in wanted.compiled.splitlines() if one[:2] in (b"-D", b"-b", b"-f") and b"\t" in one]
+    assert line not in wanted.compiled.splitlines() and data(OURS) in wanted.rules
+    assert [(os.path.basename(one.file), one.stops) for one in wanted.broken] == [(name, False)]
+    again = host({os.path.basename(path): data for path, data in wanted.files.items()}, space=rules_files.GAWK)
+    assert managed(again).target(again).files == wanted.files
+    # Where nobody writes ours in its place, it is told where a load ends.
+    assert [one.stops for one in wish.Whole().target(there).broken] == [True]
+
+
 CRLF = b"-D\r\n-b 9000\r\n\r\n-w /etc/hosts -p wa -k x\r\n# why\r\n"
 
 
