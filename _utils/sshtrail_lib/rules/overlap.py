@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from sshtrail_lib.rules import layout
 from sshtrail_lib.rules.layout import ARCH, DIR, FSTYPE, KEY, PERM, SUCCESS, WATCH
 
-# linux/audit.h: fields that have one value for an event, so that two rules can exclude each other.
-SINGLE = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ARCH, 12, 18, 25, FSTYPE, 103, SUCCESS, 113, 200, 201, 202, 203}
+# linux/audit.h: fields that have one value for an event, so that two rules can exclude each other. gid and egid (5, 6)
+# have several: the kernel also looks at the supplementary groups (auditsc.c, audit_filter_rules).
+SINGLE = {0, 1, 2, 3, 4, 7, 8, 9, 10, ARCH, 12, 18, 25, FSTYPE, 103, SUCCESS, 113, 200, 201, 202, 203}
 BITS = ("&", "&=")
 # The lists whose rules name system calls or io_uring operations.
 MASKED = (4, 7)

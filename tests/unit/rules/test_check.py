@@ -102,6 +102,26 @@ def test_each_kind_of_problem(lines, number, level, reason):
     assert found == [(number, level)]
 
 
+GID = "-a always,exit -F arch=b64 -S execve -F {} -k g"
+
+
+@pytest.mark.parametrize("name", ["gid", "egid"])
+@pytest.mark.parametrize(
+    "first, second, word",
+    [
+        # Whoever has one group as his own may have the other one besides: seen on Linux 6.18.
+        ("{}=60001", "{}=60002", "drops a part"),
+        ("{}!=60001", "{}=60002", "drops a part"),
+        ("{}>=60001", "{}=60002", "drops a part"),
+        ("{}=60001", "{}=60001", "drops everything"),
+    ],
+)
+def test_somebody_has_several_groups(name, first, second, word):
+    lines = [f"-a never,exit -F arch=b64 -S execve -F {first.format(name)}", GID.format(second.format(name))]
+    told = [problem.reason for problem in check.problems(lines) if problem.number == 2 and "line 1" in problem.reason]
+    assert len(told) == 1 and word in told[0]
+
+
 @pytest.mark.parametrize(
     "first",
     ["-a never,exit -F auid=0", "-a never,exit -S open", "-a never,exit -F a2&1", "-a never,user -F auid!=unset"],
