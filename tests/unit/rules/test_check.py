@@ -123,6 +123,32 @@ def test_somebody_has_several_groups(name, first, second, word):
 
 
 @pytest.mark.parametrize(
+    "never, of_success, of_failure, of_both",
+    [
+        # The kernel compares 1 for a success and 2 for a failure: seen on Linux 6.18.
+        ("=1", "everything", "", "a part"),
+        ("=0", "", "everything", "a part"),
+        ("!=0", "everything", "", "a part"),
+        (">=1", "everything", "everything", "everything"),
+        ("<=0", "everything", "everything", "everything"),
+        (">0", "", "", ""),
+        ("<1", "", "", ""),
+        ("<=1", "everything", "", "a part"),
+        (">=0", "", "everything", "a part"),
+        ("<0", "everything", "", "a part"),
+        (">1", "", "everything", "a part"),
+        (">=5", "everything", "everything", "everything"),
+    ],
+)
+def test_what_a_never_drops_by_success(never, of_success, of_failure, of_both):
+    first = f"-a never,exit -F arch=b64 -S mkdir -F success{never}"
+    for own, dropped in (("-F success=1 ", of_success), ("-F success=0 ", of_failure), ("", of_both)):
+        lines = [first, f"-a always,exit -F arch=b64 -S mkdir {own}-k m"]
+        told = [one.reason for one in check.problems(lines) if one.number == 2 and "line 1" in one.reason]
+        assert len(told) == bool(dropped) and all(f"drops {dropped}" in one for one in told)
+
+
+@pytest.mark.parametrize(
     "first",
     ["-a never,exit -F auid=0", "-a never,exit -S open", "-a never,exit -F a2&1", "-a never,user -F auid!=unset"],
 )
