@@ -32,6 +32,10 @@ class Load:
         """The rules in the kernel's order (``{bytes: Origin}``), and those that are ``absent``, in their places."""
         return {**dict(reversed(self._before.items())), **self._behind}
 
+    def holding(self, data: bytes) -> Origin | None:
+        """Return the entry by which the kernel holds the rule ``data`` (bytes), None for none."""
+        return self._before.get(data) or self._behind.get(data)
+
     def take(self, entry: Origin) -> None:
         """Do what an ``entry`` says; one that is refused is among the ``broken``, and nothing is done."""
         if not isinstance(entry.value, Rule):
@@ -71,7 +75,7 @@ class Load:
             self._before.pop(data, None)
             self._before[data] = entry
         elif held is not None:
-            raise RuleError(f"The same rule as {held[data].file}, line {held[data].line}; a load stops here")
+            raise RuleError(f"The same rule as {_place(held[data])}; a load stops here")
         else:
             self._behind[data] = entry
 
@@ -93,6 +97,10 @@ class Load:
 def _has_key(rule, key):
     # auditctl-listing.c, key_match: also a part of a key is enough, and without one it is every rule.
     return not key or any(key in one for one in rule.keys)
+
+
+def _place(entry):
+    return f"{entry.file}, line {entry.line}" if entry.file else f"in line {entry.line}"
 
 
 def broken_line(entry: Origin, reason: str) -> Broken:

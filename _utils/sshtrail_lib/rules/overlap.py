@@ -22,7 +22,7 @@ EXEC_BIT = 1
 TOP = 0xFFFFFFFF
 #: How a system call can end, for the kernel: with a success, or a failure.
 OUTCOMES = 1, 2
-EITHER = (*OUTCOMES, frozenset())
+EITHER: tuple[int, int, frozenset[int]] = (*OUTCOMES, frozenset())
 
 
 class View(typing.NamedTuple):
