@@ -255,7 +255,7 @@ def controls(files: Mapping[str, bytes]) -> list[Origin]:
 
 
 #: What a line has that holds a control.
-CONTROL = re.compile(rb"^(?:[^\n#]* )?-(?:-|[Dbferictq])[^\n]*", re.MULTILINE)
+CONTROL = re.compile(rb"^(?! *#)(?:[^\n]* )?-(?:-|[Dbferictq])[^\n]*", re.MULTILINE)
 
 
 def _settings_of(files):
@@ -435,6 +435,24 @@ def behind(files: Mapping[str, bytes], own: str) -> list[str]:
         if path in later and line.reason and _is_hoisted(line)
     }
     return [str(entry.value) for entry in controls({own: files[own]}) if entry.value.option in wrong]
+
+
+def unmoved(settings: Mapping[str, str], decided: Mapping[str, Origin]) -> list[str]:
+    """
+    Return lines (list of str) that set something where they stand: augenrules does not put them first.
+
+    settings
+        What is set (``{name: value}``).
+    decided
+        What files set (``{name: Origin}``): one of those stands before what augenrules would move, and changes nothing.
+    """
+    plain = {name: value for name, value in settings.items() if language.SETTINGS[name] not in HOISTED}
+    rest = [f"{language.SETTINGS[name]} {value}" for name, value in settings.items() if name not in plain]
+    before = next((name for name in ("backlog_wait_time", "rate_limit") if name in {**decided, **plain}), "rate_limit")
+    known = {**{name: entry.value.value for name, entry in decided.items()}, **plain}
+    if rest:
+        plain = {**plain, before: " ".join([known.get(before, "0"), *rest])}
+    return [f"{language.SETTINGS[name]} {value}" for name, value in plain.items()]
 
 
 def _setting(name, value, other):

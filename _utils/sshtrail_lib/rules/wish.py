@@ -218,7 +218,7 @@ class Managed:
         own = (groups, self.status, self.immutable, elsewhere, self.loginuid_immutable, stricter)
         mending = [*rules_files.deletions(merged), *rules_files.mending(others, self._settings())]
         edits[self.name] = rules_files.render(*own, mending)
-        edits |= self._behind(host, edits, groups)
+        edits |= self._behind(host, edits, groups, stricter)
         edits |= dict.fromkeys(filter(rules_files.is_passing, host.files))
         if any(one.stops for one in target.aim(host, edits).broken):
             name = rules_files.passing({**host.files, **edits})
@@ -231,7 +231,7 @@ class Managed:
         earlier = {path: data for path, data in others.items() if path not in later}
         return {*target.desired(earlier).rules, *target.desired(others).rules}
 
-    def _behind(self, host, edits, groups):
+    def _behind(self, host, edits, groups, stricter):
         """Return the file that is read last (dict), with what lines of others would undo; None for one that goes."""
         gone: dict[str, bytes | None] = dict.fromkeys(_behind(host.files))
         files = rules_files.ended(target.arranged({**host.files, **edits, **gone}))
@@ -240,6 +240,7 @@ class Managed:
         lost = [rule for data, rule in wanted.items() if data not in held and not compile.absent_directory(rule)]
         mended = rules_files.deletions(host.merged(self._later(files)))
         mended += rules_files.behind(host.heard(files), self.name)
+        mended += self._set_again(host.heard(files), stricter)
         if not mended and not lost:
             return gone
         path = os.path.join(host.rules_dir, os.path.basename([*files][-1]).removesuffix(rules_files.SUFFIX))
@@ -268,13 +269,26 @@ class Managed:
 
     def _check_overridden(self, controls, stricter):
         """Make sure that no later file sets what this one does, if it is not more strictly."""
+        for setting, (entry, _ours) in self._overridden(controls, stricter).items():
+            reason = f"{entry.value} overrides {setting} of {self.name}, which is read earlier"
+            raise RuleError(reason, None, entry.line, entry.file)
+
+    def _overridden(self, controls, stricter):
+        """Return what is set otherwise in the end: for each setting what does so (Origin), and what it is to be."""
         decided = rules_files.effective_status(controls)
-        for setting, value in self._settings().items():
-            entry = decided[setting]
-            ours = stricter[setting].value.value if setting in stricter else str(value)
-            if entry.file != self.name and entry.value.value != ours:
-                reason = f"{entry.value} overrides {setting} of {self.name}, which is read earlier"
-                raise RuleError(reason, None, entry.line, entry.file)
+        settings = {**self._settings(), **{name: entry.value.value for name, entry in stricter.items()}}
+        return {
+            name: (entry, str(value))
+            for name, value in settings.items()
+            if (entry := decided.get(name)) and entry.file != self.name and entry.value.value != str(value)
+        }
+
+    def _set_again(self, files, stricter):
+        """Return what sets once more what an earlier file decides, as augenrules moved ours before it (list of str)."""
+        controls, earlier = target.desired(files).controls, [*files][: [*files].index(self.name)]
+        lost = self._overridden(controls, stricter)
+        values = {name: ours for name, (entry, ours) in lost.items() if entry.file in earlier}
+        return rules_files.unmoved(values, rules_files.effective_status(controls)) if values else []
 
 
 def _behind(files):

@@ -129,7 +129,7 @@ def test_what_augenrules_puts_first_is_mended_by_ours(host, space):
 
 
 @pytest.mark.parametrize("line", [b"-D\t", b"-D \r", b"\t-D", b"\t-b 5", b"\t-f 0"])
-@pytest.mark.parametrize("name", ["10-app.rules", "zzz-late.rules"])
+@pytest.mark.parametrize("name", ["10-app.rules", "zz-pl-late.rules"])
 def test_what_an_awk_that_knows_white_space_puts_first_ends_no_load(host, line, name):
     """Seen with gawk 5.2.1: auditctl takes a tab for a part of the word, so the load ended at its first line."""
     there = host({name: line + b"\n"}, space=rules_files.GAWK)
@@ -307,6 +307,44 @@ def test_what_an_earlier_file_has_and_a_later_one_deletes_is_ours_once_more_behi
     assert data(OURS) in target.desired(there.heard(wanted.files)).rules
     again = host({os.path.basename(path): content for path, content in wanted.files.items()})
     assert managed(again).target(again).files == wanted.files
+
+
+#: What is set in the middle of a load, after ours, which augenrules puts first.
+MIDDLE = [
+    (b"foo -b 70\n", {}, "-r 0 -b 8192"),
+    (b"foo -b 70\n", {"backlog_wait_time": 15000}, "--backlog_wait_time 15000 -b 8192"),
+    (b"-w /etc/issue -p wa -k i foo -f 0\n", {}, "-r 0 -f 1"),
+    (b"-w /etc/issue -p wa -k i -b 70\n", {}, "-r 0 -b 8192"),
+    (b"-b 9000\nfoo -b 70 -f 0\n", {}, "-r 0 -b 9000 -f 1"),
+    (b" -b 100\n", {}, "-r 0 -b 8192"),
+    (b" -f 0\n-r 50\n", {}, "-r 50 -f 1"),
+    (b"foo -b 65536\n", {}, ""),
+    (b"foo -r 50\n", {}, ""),
+]
+
+
+@pytest.mark.parametrize("content, asked, line", MIDDLE)
+def test_what_is_set_in_the_middle_of_a_load_is_set_again_behind_it(host, content, asked, line):
+    """auditctl sets what stands behind a word of nonsense, and then fails at that word."""
+    there = host({"10-app.rules": content})
+    given = {**POLICY, **asked}
+    wanted = managed(there, status=given).target(there)
+    found = [text.decode() for path, text in wanted.files.items() if path.endswith("zz-ours-behind-sshtrail.rules")]
+    assert [one for text in found for one in text.splitlines() if one[0] != "#"] == ([line] if line else [])
+    assert [one.stops for one in wanted.broken] == [True] * (b"foo" in content)
+    assert wanted.status["backlog_limit"] >= 8192 and wanted.status["failure"] == 1
+    assert ("rate_limit" in wanted.status) is (b"-r " in wanted.compiled)
+    lines = wanted.compiled.decode().splitlines()
+    assert not line or lines[-2:] == [line, "-e 1"]
+    again = host({os.path.basename(path): content for path, content in wanted.files.items()})
+    assert managed(again, status=given).target(again).files == wanted.files
+
+
+@pytest.mark.parametrize("line", [b"foo -b 70", b" -b 100", b"-b 100"])
+def test_what_a_later_file_sets_is_refused_with_its_line(host, line):
+    there = host({"zz-pl-late.rules": line + b"\n"})
+    with pytest.raises(RuleError, match="-b .*0 overrides backlog_limit of .*zz-ours.rules, which is read earlier"):
+        managed(there).target(there)
 
 
 @pytest.mark.parametrize(
