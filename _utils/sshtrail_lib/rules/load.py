@@ -42,7 +42,12 @@ class Load:
             self._control(entry)
             return
         if self._lock:
-            self.broken.append(broken_line(self._lock, f"It locks the kernel before {entry.file} line {entry.line}"))
+            self.broken.append(
+                broken_line(
+                    self._lock,
+                    f"It locks the kernel, so nothing behind it loads until a reboot: {entry.file} line {entry.line}",
+                )
+            )
             self._lock = None
         try:
             self._add(entry, compile.compile(entry.value))

@@ -16,7 +16,7 @@ from salt.exceptions import SaltInvocationError
 
 from sshtrail_lib.base import files as base_files
 from sshtrail_lib.base import kernel, state
-from sshtrail_lib.rules import accounts, compile, language, privileged, target
+from sshtrail_lib.rules import accounts, compile, language, load, privileged, target
 from sshtrail_lib.rules import files as rules_files
 from sshtrail_lib.rules import hiding as rules_hiding
 from sshtrail_lib.rules.fields import RuleError, near
@@ -189,6 +189,7 @@ class Managed:
         if self.loginuid_immutable:
             wanted.status[target.FIXED_LOGINS] = 1
         _check_loads(wanted, {self.name: ()})
+        self._check_locked(host.heard(wanted.files))
         self._check_overridden(target.desired(host.heard(wanted.files)).controls, wanted.stricter)
         return _installed(host, wanted)
 
@@ -266,6 +267,21 @@ class Managed:
         if self.unknown == "remove":
             return lambda rule: not rules_hiding.looks(rule) or rules_hiding.is_unnamed(rule, named)
         return (lambda rule: rules_hiding.is_unnamed(rule, named)) if self.hiding == "remove" else None
+
+    def _check_locked(self, files):
+        """Make sure that nothing locks the kernel before it has the rules of the managed file."""
+        entries = (
+            rules_files.parse_all(files) if load.LOCK in [one.value for one in rules_files.controls(files)] else []
+        )
+        ours = (self.name, *_behind(files))
+        rules = [at for at, entry in enumerate(entries) if entry.file in ours and isinstance(entry.value, Rule)]
+        for entry in entries[: rules[-1]] if rules else ():
+            if entry.value == load.LOCK:
+                reason = (
+                    f"{entry.value} locks the kernel there before the rules of {self.name}, so no boot would load "
+                    f"those: it must stand at the beginning of a line of its own, which augenrules puts last"
+                )
+                raise RuleError(reason, None, entry.line, entry.file)
 
     def _check_overridden(self, controls, stricter):
         """Make sure that no later file sets what this one does, if it is not more strictly."""

@@ -363,11 +363,23 @@ def test_what_else_stands_in_a_line_in_whose_place_ours_comes_stays(host, line, 
     assert (b"-e 2" in wanted.compiled.splitlines()) == (b"-e 2" in line)
 
 
-@pytest.mark.parametrize("line", [b" -e 2", b"-w /etc/hosts -p wa -k x -e 2", b"-r 5 -e 2"])
-def test_a_lock_before_the_end_of_a_load_is_told(host, line):
-    there = host({"50-a.rules": line + b"\n"})
+LOCKS = [b" -e 2", b"-w /etc/hosts -p wa -k x -e 2", b"-r 5 -e 2", b"foo -e 2"]
+
+
+@pytest.mark.parametrize("line", LOCKS)
+@pytest.mark.parametrize("hoisted", [b"", b"-e 2\n"])
+def test_a_lock_before_our_rules_is_refused(host, line, hoisted):
+    there = host({"50-a.rules": line + b"\n" + hoisted})
+    for given in ({}, {"immutable": True, "status": {}}):
+        with pytest.raises(RuleError, match="50-a.rules, line 1: -e 2 locks the kernel there before the rules of "):
+            managed(there, **given).target(there)
+
+
+@pytest.mark.parametrize("line", LOCKS)
+def test_a_lock_before_rules_of_others_is_told(host, line):
+    there = host({"zz-pl-a.rules": line + b"\n", "zz-pl-b.rules": b"-w /etc/issue -p wa -k y\n"})
     told = target.comment(there, managed(there).target(there), "report")
-    assert "50-a.rules line 1: It locks the kernel before " in told
+    assert "zz-pl-a.rules line 1: It locks the kernel, so nothing behind it loads until a reboot: " in told
 
 
 def test_a_rule_that_a_later_line_deletes_cannot_be_added(host):
