@@ -106,7 +106,7 @@ def test_an_edited_compiled_file_is_kept_and_told_where_nobody_made_it(states, t
     compiled = tree.parent / "audit.rules"
     compiled.write_text("-D\n-w /etc/hosts -p wa -k sshtrail-test-hand\n")
     preview = managed(states, tree, test=True)
-    assert "was written by hand: 2 lines" in preview.comment
+    assert "was written by hand: 1 lines" in preview.comment
     assert managed(states, tree).result is True
     assert (tree.parent / "audit.rules.prev").read_text() == "-D\n-w /etc/hosts -p wa -k sshtrail-test-hand\n"
 

@@ -120,7 +120,16 @@ def _read(minion, rules_dir, compiled, replaced):
     found = _stale(minion, held)
     # Also where no file has any now: what is remembered of one may.
     strips = _STRIPS in _augenrules()
-    return Host(rules_dir, path, files, text, held, now, space, unread, found, strips)
+    edited = not replaced and _is_newer(path, [rules_dir, *files])
+    return Host(rules_dir, path, files, text, held, now, space, unread, found, strips, edited)
+
+
+def _is_newer(path, others):
+    """Tell whether the file at ``path`` was written after all ``others``, which it is made of."""
+    try:
+        return os.stat(path).st_mtime_ns >= max(os.stat(other).st_mtime_ns for other in others)
+    except OSError:
+        return False
 
 
 def _compiled_text(path):

@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
 from sshtrail_lib.base import kernel, text
-from sshtrail_lib.rules import accounts, compile, fields, layout, load, plan
+from sshtrail_lib.rules import accounts, byhand, compile, fields, layout, load, plan
 from sshtrail_lib.rules import files as rules_files
 from sshtrail_lib.rules import hiding as rules_hiding
 from sshtrail_lib.rules.collisions import Meetings, bits, mask
@@ -24,7 +24,7 @@ from sshtrail_lib.rules.fields import RuleError
 from sshtrail_lib.rules.files import Broken, Origin
 from sshtrail_lib.rules.hiding import Hiding
 from sshtrail_lib.rules.kept import Said
-from sshtrail_lib.rules.language import Control, Rule
+from sshtrail_lib.rules.language import Control, Line, Rule
 
 REBOOT = "takes effect at the next reboot"
 #: Among the settings of the kernel's status: 1 when everybody keeps his login until the next reboot, root too.
@@ -37,7 +37,7 @@ class Host(typing.NamedTuple):
     (list of bytes) and ``status`` (dict). ``space`` is how the host's awk reads ``\\s*``; ``unread`` what in rules.d
     is no file that can be read, and why (dict of str); ``stale`` the kernel's rules that watch another directory than
     the one that stands there now (set of bytes); ``strips`` whether the host's augenrules takes carriage returns from
-    the ends of lines (bool).
+    the ends of lines (bool); ``edited`` whether the compiled file was written after all of rules.d (bool).
     """
 
     rules_dir: str
@@ -50,6 +50,7 @@ class Host(typing.NamedTuple):
     unread: Mapping[str, str] = MappingProxyType({})
     stale: Collection[bytes] = frozenset()
     strips: bool = False
+    edited: bool = False
 
     def merged(self, files: Mapping[str, bytes]) -> Mapping[str, bytes]:
         """Return ``files`` (``{path: bytes}``) as augenrules merges them on this host."""
@@ -405,31 +406,20 @@ def _waiting_for(host, target):
     moved = [describe(rule) for rule in target.rules if rule in host.stale]
     if moved:
         told.append(f"Another directory stands where these watch: {', '.join(moved)}.")
-    lost = handmade(host, target)
+    lost = len(handmade(host, target))
     if lost:
         told.append(f"{host.compiled_path} was written by hand: {lost} lines of it stand in no file of rules.d.")
     return told
 
 
-def handmade(host: Host, target: Target) -> int:
-    """
-    Return how many lines (int) of the compiled file nobody made of ``rules.d``, where none of its files has any.
-
-    Where augenrules has made that file, those are the rules that somebody put in and that it will not have any more.
-    """
+def handmade(host: Host, target: Target) -> list[Line]:
+    """Return the lines of the compiled file (list of Line) that nobody made of ``rules.d``, and that go."""
     # Where a policy is taken back, that file may go with it.
-    if not host.compiled or target.compiled is None or any(map(_says_rules, host.files.items())):
-        return 0
-    lines = rules_files.read(host.compiled_path, host.compiled)
-    if not host.compiled.startswith(rules_files.GENERATED):
-        return len(lines)
-    kept = set(target.compiled.decode("utf-8", "surrogateescape").split("\n"))
-    return len([line for line in lines if isinstance(line.value, Rule) and line.text not in kept])
-
-
-def _says_rules(item):
-    path, data = item
-    return any(isinstance(line.value, Rule) for line in rules_files.read(path, data))
+    if not host.compiled or target.compiled is None:
+        return []
+    files = host.merged(arranged(host.files))
+    made = _text(host.rules_dir, tuple(files.values()), host.space)
+    return byhand.lines(host.compiled_path, host.compiled, target.compiled, made, host.edited)
 
 
 def broken_sentence(found: Broken) -> str:

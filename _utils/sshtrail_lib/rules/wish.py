@@ -20,6 +20,7 @@ from sshtrail_lib.rules import accounts, compile, language, load, privileged, ta
 from sshtrail_lib.rules import files as rules_files
 from sshtrail_lib.rules import hiding as rules_hiding
 from sshtrail_lib.rules.fields import RuleError, near
+from sshtrail_lib.rules.files import Origin
 from sshtrail_lib.rules.language import Rule
 from sshtrail_lib.rules.target import Host, Target
 
@@ -133,12 +134,14 @@ def _installed(host, wanted):
 
 def _check_handmade(host, wanted):
     """Make sure that a compiled file which somebody wrote by hand sets nothing more strictly than the new one."""
-    if not target.handmade(host, wanted):
+    lines = target.handmade(host, wanted)
+    if not lines:
         return
     decided = rules_files.effective_status(target.desired(host.heard(wanted.files)).controls)
     settings = {**AT_BOOT, **{name: int(entry.value.value) for name, entry in decided.items()}}
-    theirs = rules_files.controls({host.compiled_path: host.compiled})
-    for name, entry in rules_files.stricter(theirs, settings).items():
+    theirs = [Origin(line.value, host.compiled_path, line.number) for line in lines]
+    fixed = [(target.FIXED_LOGINS, entry) for entry in theirs if str(entry.value) == "--loginuid-immutable"]
+    for name, entry in (*rules_files.stricter(theirs, settings).items(), *fixed):
         there = f"was written by hand, stands in no file of {host.rules_dir}, and is stricter than the {name} to be"
         reason = f"{entry.value} {there}: move it to a file there, or ask for it"
         raise RuleError(reason, None, entry.line, entry.file)
