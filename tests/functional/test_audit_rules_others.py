@@ -162,6 +162,23 @@ def test_a_directory_that_took_the_place_of_a_watched_one_is_watched(states, tre
     wait_for(lambda: not kernel.rules(), "the rules that watched the new directory to go with it")
 
 
+def test_what_is_mounted_below_a_watched_directory_is_watched(states, tree, tmp_path):
+    watched = tmp_path / "w"
+    (watched / "sub").mkdir(parents=True)
+    groups = [{"name": "sshtrail-test", "rules": [WATCHES[0].format(watched)]}]
+    assert managed(states, tree, groups=groups).result is True
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(watched / "sub")], check=True)
+    try:
+        preview = managed(states, tree, groups=groups, test=True)
+        assert preview.result is None and len(preview.changes["kernel"]["new"]) == 1
+        assert "or is mounted below" in preview.comment
+        assert managed(states, tree, groups=groups).result is True
+        assert managed(states, tree, groups=groups).changes == {}
+    finally:
+        subprocess.run(["umount", str(watched / "sub")], check=True)
+    assert managed(states, tree, groups=groups).changes == {}
+
+
 def test_two_runs_do_not_meet(states, tree, minion_opts, monkeypatch):
     monkeypatch.setattr(transaction.Transaction.locked.__wrapped__, "__defaults__", (0.1,))
     with transaction.lock(os.path.join(minion_opts["sshtrail.run_dir"], "audit_rules.lock")):

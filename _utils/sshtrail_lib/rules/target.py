@@ -405,7 +405,7 @@ def _waiting_for(host, target):
         told.append(f"{entry.file} line {entry.line} ({entry.value}) is stricter than the {name} asked for, and stays.")
     moved = [describe(rule) for rule in target.rules if rule in host.stale]
     if moved:
-        told.append(f"Another directory stands where these watch: {', '.join(moved)}.")
+        told.append(f"Another directory stands where these watch, or is mounted below: {', '.join(moved)}.")
     lost = len(handmade(host, target))
     if lost:
         told.append(f"{host.compiled_path} was written by hand: {lost} lines of it stand in no file of rules.d.")
