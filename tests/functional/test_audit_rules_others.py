@@ -63,6 +63,7 @@ AT_BOOT = {
     "deleted again by its key": {"10-app.rules": b"-w /no/such/x -p wa -k gone\n-D -k gone\n"},
     "deleted again with all": {"10-app.rules": b"-a always,exit -F dir=/no/such -F perm=wa -k gone\n -D\n"},
     "deleted again by itself": {"10-app.rules": b"-w /no/such/x -p wa -k gone\n-W /no/such/x -p wa -k gone\n"},
+    "read once more": {"10-app.rules": WATCH, "Copy of 10-app.rules": WATCH},
     "a limit behind nonsense": {"10-app.rules": b"foo -b 70\n"},
     "a rate behind nonsense": {"10-app.rules": WATCH + b"-w /etc/issue -p wa -k i foo -r 50\n"},
     "a limit that stays where it is": {"10-app.rules": b"-w /etc/issue -p wa -k i -b 70 -f 0\n"},

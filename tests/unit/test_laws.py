@@ -50,6 +50,7 @@ PURE = {
         "plan",
         "watches",
         "byhand",
+        "splitting",
     },
     "pam": {"lines", "language", "keywords", "dispatch", "check", "plan"},
     "policy": {"controls", "groups", "platforms", "arguments", "needs", "persons", "verdicts", "claims", "kinds"},
@@ -66,7 +67,9 @@ PURE = {
 ASKING = {
     "trail": {"reader"},
     "sshd": {"accounts", "resolver"},
-    "rules": {"compile", "check", "target", "load", "accounts", "wish", "hiding", "privileged", "places"},
+    "rules": {
+        *("compile", "check", "target", "load", "accounts", "wish", "hiding", "privileged", "places", "reading"),
+    },
     "policy": {"pillar", "schema", "host"},
     "coverage": {"facts", "ways", "pulse", "continuity", "volumes"},
     "drift": {"fingerprint", "report"},

@@ -36,7 +36,8 @@ PASSING_TEXT = b"""\
 """
 
 SUFFIX = ".rules"
-WHITE = re.compile("[ \t\n]")
+#: What is in no name that every augenrules reads: a shell takes such a name for others.
+MISREAD = re.compile(r"[ \t\n*?\[]")
 EXTENSIONS = re.compile(r"(\.[A-Za-z~][A-Za-z0-9~]*)*$")
 # What the awk program in augenrules takes for white space: gawk knows \s, mawk reads it as the letter s.
 GAWK, MAWK = rb"\s*", rb"s*"
@@ -97,8 +98,8 @@ def order(names: Iterable[str]) -> list[str]:
 
 
 def is_read(name: str) -> bool:
-    """Tell whether every augenrules reads a file of that ``name`` (str): before 4.2 it splits names at white space."""
-    return name.endswith(SUFFIX) and not name.startswith(".") and not WHITE.search(name)
+    """Tell whether every augenrules reads a file of that ``name`` (str): before 4.2 a shell splits names."""
+    return name.endswith(SUFFIX) and not name.startswith(".") and not MISREAD.search(name)
 
 
 def is_passing(path: str) -> bool:

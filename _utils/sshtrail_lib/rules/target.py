@@ -37,7 +37,9 @@ class Host(typing.NamedTuple):
     (list of bytes) and ``status`` (dict). ``space`` is how the host's awk reads ``\\s*``; ``unread`` what in rules.d
     is no file that can be read, and why (dict of str); ``stale`` the kernel's rules that watch another directory than
     the one that stands there now (set of bytes); ``strips`` whether the host's augenrules takes carriage returns from
-    the ends of lines (bool); ``edited`` whether the compiled file was written after all of rules.d (bool).
+    the ends of lines (bool); ``edited`` whether the compiled file was written after all of rules.d (bool);
+    ``again`` what augenrules reads for files that do not stand for themselves: the paths by theirs, with the content of
+    each that is not among the files.
     """
 
     rules_dir: str
@@ -51,12 +53,21 @@ class Host(typing.NamedTuple):
     stale: Collection[bytes] = frozenset()
     strips: bool = False
     edited: bool = False
+    again: Mapping[str, Mapping[str, bytes | None]] = MappingProxyType({})
 
     def merged(self, files: Mapping[str, bytes]) -> Mapping[str, bytes]:
-        """Return ``files`` (``{path: bytes}``) as augenrules merges them on this host."""
+        """Return ``files`` (``{path: bytes}``) as augenrules merges them on this host, also what it reads once more."""
+        files = self._with_again(files)
         if not self.strips:
             return files
         return {path: rules_files.without_returns(data) for path, data in files.items()}
+
+    def _with_again(self, files):
+        if not self.again:
+            return files
+        read = {path: [files.get(one, data) for one, data in pieces.items()] for path, pieces in self.again.items()}
+        again = {path: b"".join(filter(None, pieces)) for path, pieces in read.items()}
+        return arranged({**files, **{path: data for path, data in again.items() if data}})
 
     def heard(self, files: Mapping[str, bytes]) -> Mapping[str, bytes]:
         """Return ``files`` (``{path: bytes}``) as auditctl gets to know their lines on this host."""

@@ -111,7 +111,8 @@ def _places(host, rule):
     """Return where the files hold ``rule`` (bytes): ``{path: {line number}}``."""
     places = collections.defaultdict(set)
     for entry in rules_files.parse_all(host.heard(host.files)):
-        if isinstance(entry.value, Rule) and _compiled(entry.value) == rule:
+        # What is read once more stands there once.
+        if entry.file in host.files and isinstance(entry.value, Rule) and _compiled(entry.value) == rule:
             places[entry.file].add(entry.line)
     return places
 
@@ -191,7 +192,7 @@ class Managed:
         wanted = wanted._replace(hiding=left, stricter=stricter, lacking=told)
         if self.loginuid_immutable:
             wanted.status[target.FIXED_LOGINS] = 1
-        _check_loads(wanted, {self.name: ()})
+        _check_loads(wanted, {self.name: ()}, [path for path, read in host.again.items() if self.name in read])
         self._check_locked(host.heard(wanted.files))
         self._check_overridden(target.desired(host.heard(wanted.files)).controls, wanted.stricter)
         return _installed(host, wanted)
@@ -225,7 +226,7 @@ class Managed:
         edits |= self._behind(host, edits, groups, stricter)
         edits |= dict.fromkeys(filter(rules_files.is_passing, host.files))
         if any(one.stops for one in target.aim(host, edits).broken):
-            name = rules_files.passing({**host.files, **edits})
+            name = rules_files.passing({**host.files, **host.again, **edits})
             edits[os.path.join(host.rules_dir, name)] = rules_files.PASSING_TEXT
         return edits
 
@@ -247,7 +248,8 @@ class Managed:
         mended += self._set_again(host.heard(files), stricter)
         if not mended and not lost:
             return gone
-        path = os.path.join(host.rules_dir, os.path.basename([*files][-1]).removesuffix(rules_files.SUFFIX))
+        last = os.path.basename([*host.merged(files)][-1]).removesuffix(rules_files.SUFFIX)
+        path = os.path.join(host.rules_dir, rules_files.MISREAD.sub("_", last))
         text = rules_files.BEHIND_TEXT + "".join(f"{line}\n" for line in [*mended, *lost])
         return {**gone, path + rules_files.BEHIND: text.encode("utf-8", "surrogateescape")}
 
@@ -314,9 +316,14 @@ def _behind(files):
     return [path for path in files if path.endswith(rules_files.BEHIND)]
 
 
-def _check_loads(wanted, places):
-    """Raise :class:`RuleError` for a line of ``places`` (``{file: lines}``, none for all) that does not load."""
+def _check_loads(wanted, places, copies=()):
+    """
+    Raise :class:`RuleError` for a line of ``places`` (``{file: lines}``, none for all) that does not load, if that is
+    not as its file was read before, for one of the ``copies`` (paths).
+    """
     for found in wanted.broken:
+        if any(found.reason.startswith(f"The same rule as {path}, line ") for path in copies):
+            continue
         if found.file in places and (not places[found.file] or found.line in places[found.file]):
             raise RuleError(found.reason, None, found.line, found.file)
 
@@ -338,7 +345,7 @@ def _without(host: Host, path: str, unwanted: Callable[[Rule], bool] | None, wro
         return edits
     for name, data in host.heard(host.files).items():
         # Where only what hides goes, most files have nothing of that.
-        wanted = name != path and (wrong or rules_hiding.MAY_HIDE.search(data))
+        wanted = name != path and name in host.files and (wrong or rules_hiding.MAY_HIDE.search(data))
         read = rules_files.read(name, data) if wanted else []
         lines = {line.number for line in read if isinstance(line.value, Rule) and unwanted(line.value)}
         lines |= {line.number for line in read if wrong and line.reason and not SETTING.match(line.text)}
@@ -436,8 +443,8 @@ def check_arguments(
         raise SaltInvocationError(f"immutable: True or False, not {immutable!r}.")
     if not os.path.isabs(base_files.named(name)) or not rules_files.is_read(os.path.basename(name)):
         raise SaltInvocationError(
-            f"name: {name!r} is no absolute path that ends in .rules, without white space in the name; augenrules "
-            f"reads no other."
+            f"name: {name!r} is no absolute path that ends in .rules, without white space, *, ? or [ in the name; "
+            f"augenrules reads no other."
         )
     if not isinstance(status or {}, Mapping):
         raise SaltInvocationError(f"status: a mapping of settings to numbers is needed, not {status!r}.")

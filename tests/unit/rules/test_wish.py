@@ -162,7 +162,7 @@ def test_what_names_a_place_that_is_gone_stops_a_load_too(host):
     assert "/no/such does not exist" in wanted.broken[0].reason and next(iter(wanted.files)).endswith(PASSING)
 
 
-@pytest.mark.parametrize("name", ["zz ours.rules", ".zz.rules", "zz.conf", "zz\tours.rules"])
+@pytest.mark.parametrize("name", ["zz ours.rules", ".zz.rules", "zz.conf", "zz\tours.rules", "zz*.rules", "z[z].rules"])
 def test_a_file_that_augenrules_does_not_read_is_no_place_for_rules(name):
     with pytest.raises(SaltInvocationError, match="augenrules reads no other"):
         wish.Managed(f"/etc/audit/rules.d/{name}", GROUPS)
