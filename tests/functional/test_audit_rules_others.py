@@ -57,6 +57,38 @@ def test_our_rules_are_loaded_and_brought_back_whatever_others_say(states, tree,
     assert sorted(os.listdir(tree)) == ["audit.rules", "zz-test.rules"]
 
 
+WATCH = b"-w /etc/issue -p wa -k app\n"
+#: What a boot does not get past by itself, or sets behind ours, though no line of it would be there in the end.
+AT_BOOT = {
+    "deleted again by its key": {"10-app.rules": b"-w /no/such/x -p wa -k gone\n-D -k gone\n"},
+    "deleted again with all": {"10-app.rules": b"-a always,exit -F dir=/no/such -F perm=wa -k gone\n -D\n"},
+    "deleted again by itself": {"10-app.rules": b"-w /no/such/x -p wa -k gone\n-W /no/such/x -p wa -k gone\n"},
+    "read once more": {"10-app.rules": WATCH, "Copy of 10-app.rules": WATCH},
+    "a limit behind nonsense": {"10-app.rules": b"foo -b 70\n"},
+    "a rate behind nonsense": {"10-app.rules": WATCH + b"-w /etc/issue -p wa -k i foo -r 50\n"},
+    "a limit that stays where it is": {"10-app.rules": b"-w /etc/issue -p wa -k i -b 70 -f 0\n"},
+}
+
+
+@pytest.mark.parametrize("files", AT_BOOT.values(), ids=AT_BOOT)
+def test_a_boot_leaves_what_a_run_does(states, tree, files):
+    for name, content in files.items():
+        (tree / name).write_bytes(content)
+    made = managed(states, tree)
+    assert made.result is True, made.comment
+    assert held() and managed(states, tree).changes == {}
+    before, settings = kernel.rules(), kernel.status()
+    for _ in range(2):
+        done = at_boot(tree)
+        assert done.returncode == 0 and held(), done.stderr
+        assert sorted(kernel.rules()) == sorted(before)
+        assert {name: kernel.status()[name] for name in kernel.SETTINGS} == {
+            name: settings[name] for name in kernel.SETTINGS
+        }
+        # augenrules names another directory in the first line of the compiled file.
+        assert managed(states, tree).changes.keys() == {str(tree.parent / "audit.rules")}
+
+
 def test_what_is_no_file_is_passed_over_and_told(states, modules, tree):
     (tree / "10-dangling.rules").symlink_to(tree / "nowhere")
     (tree / "20-directory.rules").mkdir()
@@ -75,7 +107,7 @@ def test_an_edited_compiled_file_is_kept_and_told_where_nobody_made_it(states, t
     compiled = tree.parent / "audit.rules"
     compiled.write_text("-D\n-w /etc/hosts -p wa -k sshtrail-test-hand\n")
     preview = managed(states, tree, test=True)
-    assert "was written by hand: 2 lines" in preview.comment
+    assert "was written by hand: 1 lines" in preview.comment
     assert managed(states, tree).result is True
     assert (tree.parent / "audit.rules.prev").read_text() == "-D\n-w /etc/hosts -p wa -k sshtrail-test-hand\n"
 
@@ -129,6 +161,23 @@ def test_a_directory_that_took_the_place_of_a_watched_one_is_watched(states, tre
                 kernel.delete(rule)
     # A rule goes with the directory that it is bound to; the old one is still there.
     wait_for(lambda: not kernel.rules(), "the rules that watched the new directory to go with it")
+
+
+def test_what_is_mounted_below_a_watched_directory_is_watched(states, tree, tmp_path):
+    watched = tmp_path / "w"
+    (watched / "sub").mkdir(parents=True)
+    groups = [{"name": "sshtrail-test", "rules": [WATCHES[0].format(watched)]}]
+    assert managed(states, tree, groups=groups).result is True
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(watched / "sub")], check=True)
+    try:
+        preview = managed(states, tree, groups=groups, test=True)
+        assert preview.result is None and len(preview.changes["kernel"]["new"]) == 1
+        assert "or is mounted below" in preview.comment
+        assert managed(states, tree, groups=groups).result is True
+        assert managed(states, tree, groups=groups).changes == {}
+    finally:
+        subprocess.run(["umount", str(watched / "sub")], check=True)
+    assert managed(states, tree, groups=groups).changes == {}
 
 
 def test_two_runs_do_not_meet(states, tree, minion_opts, monkeypatch):

@@ -39,21 +39,15 @@ PURE = {
         *("scopes", "exceptions", "placing"),
     },
     "auditd": {"language", "keywords", "plan", "space"},
-    "rules": {"language", "words", "fields", "layout", "files", "kept", "overlap", "collisions", "plan", "watches"},
+    "rules": {
+        *("language", "words", "fields", "layout", "files", "kept", "overlap", "collisions", "plan", "watches"),
+        *("byhand", "splitting"),
+    },
     "pam": {"lines", "language", "keywords", "dispatch", "check", "plan"},
     "policy": {"controls", "groups", "platforms", "arguments", "needs", "persons", "verdicts", "claims", "kinds"},
     "coverage": {
-        "checks",
-        "daemon",
-        "rules",
-        "people",
-        "memory",
-        "logins",
-        "marks",
-        "gaps",
-        "demand",
-        "serials",
-        "byhand",
+        *("checks", "daemon", "rules", "people", "memory", "logins", "marks", "gaps", "demand", "serials"),
+        *("byhand",),
     },
     "drift": {"difference", "claim", "event", "heartbeat", "answer", "chronicle", "turns"},
     "compliance": {
@@ -67,7 +61,9 @@ PURE = {
 ASKING = {
     "trail": {"reader"},
     "sshd": {"accounts", "resolver", "means"},
-    "rules": {"compile", "check", "target", "load", "accounts", "wish", "hiding", "privileged", "places"},
+    "rules": {
+        *("compile", "check", "target", "load", "accounts", "wish", "hiding", "privileged", "places", "reading"),
+    },
     "policy": {"pillar", "schema", "host"},
     "coverage": {"facts", "ways", "pulse", "continuity", "volumes", "ids", "shells"},
     "drift": {"fingerprint", "report"},

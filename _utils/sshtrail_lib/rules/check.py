@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from salt.exceptions import SaltInvocationError
 
 from sshtrail_lib.base import text
-from sshtrail_lib.rules import accounts, compile, fields, hiding, language
+from sshtrail_lib.rules import accounts, compile, fields, hiding, language, load
 from sshtrail_lib.rules.collisions import Meetings, lowest, mask
 from sshtrail_lib.rules.fields import Part, RuleError
+from sshtrail_lib.rules.files import Origin
 from sshtrail_lib.rules.language import Control, Rule
 
 ERROR, WARNING = "error", "warning"
@@ -79,7 +80,10 @@ def problems(lines: Sequence[str]) -> list[Problem]:
             known += _compiled(number, line)
         except RuleError as exc:
             found.append(Problem(number, line, exc.reason, WARNING if _loads(line) else ERROR, exc.column))
-    found += [problem for about in (_alone, _against_earlier) for problem in about(known)]
+    refused = {problem.number for problem in found if problem.level == ERROR}
+    left = load.Load()
+    found += [*_alone(known), *_loading(lines, left, refused)]
+    found += _among([_Known(entry.line, entry.value, data) for data, entry in left.rules.items()])
     on = next((number for number, line in enumerate(lines, start=1) if _goes_on(line)), len(lines))
     told = (one._replace(reason=one.reason.removesuffix(STOPS)) if one.number > on else one for one in found)
     return sorted(told, key=lambda problem: problem.number)
@@ -173,19 +177,40 @@ def _apart_from_arch(rule):
     return rule.action, rule.filter, frozenset(parts), rule.keys
 
 
-def _against_earlier(known):
-    seen: dict[bytes, int] = {}
+def _loading(lines, left, refused):
+    """Yield what an empty kernel does not take of ``lines``, one after the other, and have what it takes ``left``."""
+    for number, line in enumerate(lines, start=1):
+        entries = (Origin(value, "", number) for value in language.taken(line) if _is_about_rules(value))
+        for entry in entries if number not in refused else ():
+            copy, known = _copied(entry, left), len(left.broken)
+            left.take(entry)
+            if copy:
+                yield Problem(number, str(entry.value), copy)
+            # Of a directory that is not there it is told as of each line alone.
+            if left.broken[known:] and (entry.value.verb == "-d" or not compile.absent_directory(entry.value)):
+                reason = left.broken[-1].reason.replace("; a load stops here", STOPS)
+                yield Problem(number, str(entry.value), f"{reason[:1].lower()}{reason[1:]}", ERROR)
+
+
+def _is_about_rules(value):
+    return isinstance(value, Rule) or (isinstance(value, Control) and value.option == "-D")
+
+
+def _copied(entry, left):
+    """Return that the kernel holds what ``entry`` puts in front (str), "" for no: it takes any number of copies."""
+    if getattr(entry.value, "verb", "") != "-A":
+        return ""
+    held = left.holding(compile.compile(entry.value))
+    return f"the same rule as in line {held.line}" if held else ""
+
+
+def _among(known):
+    """Yield what is to be told of ``known``, the rules that a load leaves, in the kernel's order."""
     alike: dict[tuple, int] = {}
-    for rule in known:
-        if rule.data in seen:
-            # The kernel takes any number of copies in front.
-            again, stops = f"the same rule as in line {seen[rule.data]}", rule.value.verb != "-A"
-            yield Problem(rule.number, str(rule.value), f"{again}{STOPS if stops else ''}", ERROR if stops else WARNING)
-        elif _meaning(rule) in alike:
-            reason = f"it means the same as line {alike[_meaning(rule)]}, written in another order"
-            yield Problem(rule.number, str(rule.value), reason)
-        seen.setdefault(rule.data, rule.number)
-        alike.setdefault(_meaning(rule), rule.number)
+    for rule in sorted(known, key=lambda one: one.number):
+        first = alike.setdefault(_meaning(rule), rule.number)
+        if first != rule.number:
+            yield Problem(rule.number, str(rule.value), f"it means the same as line {first}, written in another order")
     yield from _shadowed(known)
 
 
@@ -196,6 +221,7 @@ def _meaning(rule):
 
 
 def _shadowed(known):
+    # One that is put in front comes before those of earlier lines.
     met = Meetings([rule.data for rule in known], compile.exec_calls)
     nevers = mask(at for at, rule in enumerate(known) if rule.value.action == "never")
     for at, rule in enumerate(known):
@@ -207,5 +233,5 @@ def _shadowed(known):
             yield Problem(rule.number, str(rule.value), reason)
         elif before & nevers:
             first = known[lowest(before & nevers)].number
-            reason = f"line {first}, which is read earlier, drops a part of what it matches"
+            reason = f"line {first}, which is before it, drops a part of what it matches"
             yield Problem(rule.number, str(rule.value), reason)

@@ -181,11 +181,19 @@ def absent_directory(line: Rule | Control) -> str | None:
     if isinstance(line, Control):
         paths = line.value.split(",") if line.option == "-q" else []
         return next((path for path in paths if not os.path.exists(path)), None)
-    for part in line.parts:
-        if part.option == "-w" or part.name in fields.PATHS:
-            needed = part.value if part.name == "dir" else os.path.dirname(part.value)
-            return None if os.path.exists(needed) else needed
-    return None
+    places = (needed(part) for part in line.parts if is_place(part))
+    first = next(places, None)
+    return None if first is None or os.path.exists(first) else first
+
+
+def is_place(part: Part) -> bool:
+    """Tell whether a ``part`` of a rule names a place that the kernel looks up when it takes the rule (bool)."""
+    return part.option == "-w" or part.name in fields.PATHS
+
+
+def needed(part: Part) -> str:
+    """Return the directory (str) that must be there for the kernel to take a ``part`` that :func:`is_place`."""
+    return part.value if part.name == "dir" else os.path.dirname(part.value)
 
 
 def _class_bit(name):

@@ -36,14 +36,17 @@ PASSING_TEXT = b"""\
 """
 
 SUFFIX = ".rules"
-WHITE = re.compile("[ \t\n]")
+#: What is in no name that every augenrules reads: a shell takes such a name for others.
+MISREAD = re.compile(r"[ \t\n*?\[]")
 EXTENSIONS = re.compile(r"(\.[A-Za-z~][A-Za-z0-9~]*)*$")
 # What the awk program in augenrules takes for white space: gawk knows \s, mawk reads it as the letter s.
 GAWK, MAWK = rb"\s*", rb"s*"
+#: What one of them passes over around an option, and auditctl does not.
+ODD = rb"\t\r\v\fs"
 END, TILDE = -1, -2
 HOISTED = ("-D", "-b", "-f", "-e")
-#: A line of those.
-FIRST = re.compile("-(D|[bfe].*)")
+#: A line of those, as :func:`as_moved` leaves it.
+FIRST = re.compile("-(D[\t\r\v\fs]*|[bfe].*)")
 SETTING_OF = {option: name for name, option in language.SETTINGS.items()}
 
 
@@ -95,8 +98,8 @@ def order(names: Iterable[str]) -> list[str]:
 
 
 def is_read(name: str) -> bool:
-    """Tell whether every augenrules reads a file of that ``name`` (str): before 4.2 it splits names at white space."""
-    return name.endswith(SUFFIX) and not name.startswith(".") and not WHITE.search(name)
+    """Tell whether every augenrules reads a file of that ``name`` (str): before 4.2 a shell splits names."""
+    return name.endswith(SUFFIX) and not name.startswith(".") and not MISREAD.search(name)
 
 
 def is_passing(path: str) -> bool:
@@ -177,13 +180,33 @@ def is_left_out(line: str, space: bytes) -> bool:
 
 def needs_awk(contents: Iterable[bytes]) -> bool:
     """Tell whether the result depends on the host's awk: white space, or the letter s, before or behind an option."""
-    return any(re.search(rb"^[ \t\rs]+(#|-[Dbfe])|^-D[ \t\rs]+$", content, re.MULTILINE) for content in contents)
+    return any(map(AROUND.search, contents))
 
 
-def without_spaces(data: bytes) -> bytes:
-    """Return ``data`` (bytes) without the white space around options that is nothing to :data:`GAWK`."""
-    begins = re.sub(rb"^[ \t]+(?=-[bfe])", b"", data, flags=re.MULTILINE)
-    return re.sub(rb"^[ \t]*-D[ \t\r]*$", b"-D", begins, flags=re.MULTILINE)
+AROUND = re.compile(rb"^[ %s]+(#|-[Dbfe])|^-D[ %s]+$" % (ODD, ODD), re.MULTILINE)
+
+
+def as_moved(data: bytes, space: bytes) -> bytes:
+    """
+    Return ``data`` (bytes) so that those of its lines begin with an option which this host's augenrules moves for it.
+
+    space
+        As for :func:`compile_text`.
+
+    What auditctl takes stays as good, and what it refuses as wrong: to it only spaces are nothing.
+    """
+    if not AROUND.search(data):
+        return data
+    moved = re.compile(rb"(" + space + rb")(?:(-D)(" + space + rb")|(-[bfe])(.*))")
+    return b"\n".join(_as_moved(line, moved.fullmatch(line)) for line in data.split(b"\n"))
+
+
+def _as_moved(line, found):
+    if not found:
+        # With a space before it is no line that augenrules moves.
+        return b" " + line if re.match(rb"-D[%s ]+$" % ODD, line) else line
+    before, deletion, behind, option, rest = found.groups(b"")
+    return (deletion or option) + (before + behind).replace(b" ", b"") + rest
 
 
 def parse_all(files: Mapping[str, bytes]) -> list[Origin]:
@@ -233,7 +256,7 @@ def controls(files: Mapping[str, bytes]) -> list[Origin]:
 
 
 #: What a line has that holds a control.
-CONTROL = re.compile(rb"^(?:[^\n#]* )?-(?:-|[Dbferictq])[^\n]*", re.MULTILINE)
+CONTROL = re.compile(rb"^(?! *#)(?:[^\n]* )?-(?:-|[Dbferictq])[^\n]*", re.MULTILINE)
 
 
 def _settings_of(files):
@@ -372,8 +395,8 @@ def render(
 
 #: What a line has that deletes rules which others have added.
 DELETES = re.compile(rb"(^| )-[dDW]", re.MULTILINE)
-#: What an awk that knows white space puts first, and what auditctl refuses there.
-DELETION = re.compile(rb"^\s*-D[ \t]*\r", re.MULTILINE)
+#: What an awk may put first, and what auditctl refuses there.
+DELETION = re.compile(rb"^(?! *-D *$)[ %s]*-D[ %s]*$" % (ODD, ODD), re.MULTILINE)
 
 
 def deletions(files: Mapping[str, bytes]) -> list[str]:
@@ -413,6 +436,24 @@ def behind(files: Mapping[str, bytes], own: str) -> list[str]:
         if path in later and line.reason and _is_hoisted(line)
     }
     return [str(entry.value) for entry in controls({own: files[own]}) if entry.value.option in wrong]
+
+
+def unmoved(settings: Mapping[str, str], decided: Mapping[str, Origin]) -> list[str]:
+    """
+    Return lines (list of str) that set something where they stand: augenrules does not put them first.
+
+    settings
+        What is set (``{name: value}``).
+    decided
+        What files set (``{name: Origin}``): one of those stands before what augenrules would move, and changes nothing.
+    """
+    plain = {name: value for name, value in settings.items() if language.SETTINGS[name] not in HOISTED}
+    rest = [f"{language.SETTINGS[name]} {value}" for name, value in settings.items() if name not in plain]
+    before = next((name for name in ("backlog_wait_time", "rate_limit") if name in {**decided, **plain}), "rate_limit")
+    known = {**{name: entry.value.value for name, entry in decided.items()}, **plain}
+    if rest:
+        plain = {**plain, before: " ".join([known.get(before, "0"), *rest])}
+    return [f"{language.SETTINGS[name]} {value}" for name, value in plain.items()]
 
 
 def _setting(name, value, other):

@@ -23,7 +23,7 @@ from sshtrail_lib.base import memory as base_memory
 from sshtrail_lib.base.memory import Memory
 from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.base.transaction import Transaction
-from sshtrail_lib.rules import accounts, changing, compile, kept, language, layout, places, plan, target
+from sshtrail_lib.rules import accounts, changing, compile, kept, language, layout, places, plan, reading, target
 from sshtrail_lib.rules import files as rules_files
 from sshtrail_lib.rules.fields import RuleError
 from sshtrail_lib.rules.target import Host
@@ -32,8 +32,8 @@ from sshtrail_lib.rules.wish import Wish
 #: The permission bits of a file that is new; what auditd's package installs has them too.
 MODE = 0o640
 _KIND = "audit_rules"
-#: What an augenrules has in it that takes carriage returns from lines (3.1.2), and one that splits names (until 4.2).
-_STRIPS, _SPLITS = rb"\r$/", b"ls -1v"
+#: What an augenrules has in it that takes carriage returns from lines (3.1.2).
+_STRIPS = rb"\r$/"
 #: What an auditctl has in it that loads nothing of a file which others may write, or which is not root's (until 4.0).
 _ASKS_WHOSE = b"is world writable"
 #: Settings of the kernel that are given back; that it records at all is left to whoever starts auditd.
@@ -74,7 +74,7 @@ def sources(name: str, rules_dir: str | None = None, compiled: str | None = None
         The file that augenrules makes of them (str); ``audit.rules`` beside the directory by default.
     """
     directory = base_files.named(rules_dir or os.path.dirname(base_files.named(name)))
-    return [name, directory, *_paths(directory), base_files.named(compiled or _compiled_of(directory))]
+    return [name, directory, *reading.paths(directory), base_files.named(compiled or _compiled_of(directory))]
 
 
 @accounts.asked_once()
@@ -112,15 +112,24 @@ def _transaction(minion, rules_dir):
 def _read(minion, rules_dir, compiled, replaced):
     """Return the :class:`Host`, its files as they were before ``replaced`` (dict), what an interrupted change did."""
     path = base_files.named(compiled or _compiled_of(rules_dir))
-    files, unread = _files(rules_dir, replaced)
+    files, unread, again = reading.files(rules_dir, replaced)
     unread |= _refused(path)
     text = replaced[path] if path in replaced else _compiled_text(path)
     space = _awk_space(minion) if rules_files.needs_awk(files.values()) else rules_files.MAWK
     held, now = kernel.rules(), {**kernel.status(), target.FIXED_LOGINS: _fixed_logins()}
     found = _stale(minion, held)
     # Also where no file has any now: what is remembered of one may.
-    strips = _STRIPS in _augenrules()
-    return Host(rules_dir, path, files, text, held, now, space, unread, found, strips)
+    strips = _STRIPS in reading.augenrules()
+    edited = not replaced and _is_newer(path, [rules_dir, *files])
+    return Host(rules_dir, path, files, text, held, now, space, unread, found, strips, edited, again)
+
+
+def _is_newer(path, others):
+    """Tell whether the file at ``path`` was written after all ``others``, which it is made of."""
+    try:
+        return os.stat(path).st_mtime_ns >= max(os.stat(other).st_mtime_ns for other in others)
+    except OSError:
+        return False
 
 
 def _compiled_text(path):
@@ -131,21 +140,10 @@ def _compiled_text(path):
 def _refused(path):
     """Return why the host's auditctl loads nothing of the compiled file (``{path: str}``), empty where it does."""
     worn = base_files.dress(path)
-    if not worn or not (worn.uid or worn.mode & stat.S_IWOTH) or _ASKS_WHOSE not in _program("auditctl"):
+    if not worn or not (worn.uid or worn.mode & stat.S_IWOTH) or _ASKS_WHOSE not in reading.program("auditctl"):
         return {}
     who = "everybody may write to it" if worn.mode & stat.S_IWOTH else "it is not root's"
     return {path: f"{who}, so auditctl loads nothing of it at boot."}
-
-
-def _augenrules():
-    """Return the script that merges the files on this host (bytes, empty for none)."""
-    return _program("augenrules")
-
-
-def _program(name):
-    """Return what the program called ``name`` (str) has in it (bytes, empty where there is none)."""
-    path = salt.utils.path.which(name)
-    return (base_files.read(path) if path else None) or b""
 
 
 @contextlib.contextmanager
@@ -201,22 +199,6 @@ def _places_file(minion):
     return os.path.join(minion.run_dir, "audit_rules-places.json")
 
 
-def _files(rules_dir, replaced):
-    """Return what the files hold (``{path: bytes}``), and why others cannot be read (``{path: str}``)."""
-    files: dict[str, bytes] = {}
-    unread: dict[str, str] = {}
-    for path in _paths(rules_dir):
-        if not rules_files.is_read(os.path.basename(path)) and _SPLITS in (_augenrules() or _SPLITS):
-            unread[path] = "augenrules reads no file with white space in its name."
-            continue
-        try:
-            data = replaced[path] if path in replaced else base_files.read_regular(path)
-            files |= {path: data} if data is not None else {}
-        except CommandExecutionError as exc:
-            unread[path] = exc.message
-    return files, unread
-
-
 def _fixed_logins():
     """Return 1 (int) when everybody keeps his login until the next reboot, else 0: what can be turned off is not it."""
     return int(all(kernel.features()["loginuid_immutable"].values()))
@@ -224,12 +206,6 @@ def _fixed_logins():
 
 def _compiled_of(rules_dir):
     return os.path.join(os.path.dirname(rules_dir.rstrip("/")), "audit.rules")
-
-
-def _paths(rules_dir):
-    """Return the files (list of str) that augenrules reads, in its order."""
-    names = rules_files.order(os.listdir(rules_dir)) if os.path.isdir(rules_dir) else []
-    return [os.path.join(rules_dir, name) for name in names]
 
 
 def _awk_space(minion):

@@ -21,22 +21,24 @@ from sshtrail_lib.rules.files import Broken, Origin, Place
 from sshtrail_lib.rules.language import Control, Rule
 
 #: Of the form of what is kept: another one is nothing.
-FORMAT = 1
+FORMAT = 2
 SIZE = struct.Struct("=I")
 
 
 class Said(typing.NamedTuple):
     """
     What files say: the ``controls`` (list of Origin), the ``rules`` that a load leaves (``{bytes: Place}``, in order),
-    the ``broken`` lines (list of Broken), the rules that are ``repeated`` (set of bytes); which paths of watches and
-    which accounts that depends on, and what those were (``watched``, ``named``, lists with an answer each).
+    the ``broken`` lines (list of Broken), the rules that are ``repeated`` (set of bytes); which paths and which
+    accounts that depends on, and what those were (``watched``, ``named``, lists with an answer each: 2 for a directory,
+    1 for something else, 0 for nothing; the number or None). Rules whose directory is gone are among ``rules`` and
+    their lines among the ``broken``.
     """
 
     controls: Sequence[Origin]
     rules: Mapping[bytes, Place]
     broken: Sequence[Broken]
     repeated: frozenset[bytes]
-    watched: Sequence[tuple[str, bool]]
+    watched: Sequence[tuple[str, int]]
     named: Sequence[tuple[str, str, int | None]]
 
 

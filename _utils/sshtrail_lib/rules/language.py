@@ -251,11 +251,12 @@ def _says_something(text):
 
 def _taken(text):
     draft = _Draft(None, False)
+    aside: list[RuleError] = []
     try:
         found = words.split(text)[: words.most(text)]
         # Two dashes end the options.
         found = found[:-1] if found[-1][1] == "--" else found
-        for option, argument, column in words.options(found):
+        for option, argument, column in words.options(found, aside):
             if option in RANGES:
                 yield Control(option, str(_checked_range(option, argument, column, _as_counted)))
             elif option in ENDS:
@@ -266,6 +267,8 @@ def _taken(text):
             if draft.action == words.POSSIBLE:
                 yield from draft.eaten()
                 return
+        if aside:
+            raise aside[0]
         if draft.verb or draft.parts:
             yield draft.rule()
     except RuleError as exc:

@@ -12,13 +12,17 @@ from collections.abc import Callable, Iterator
 from sshtrail_lib.rules import layout
 from sshtrail_lib.rules.layout import ARCH, DIR, FSTYPE, KEY, PERM, SUCCESS, WATCH
 
-# linux/audit.h: fields that have one value for an event, so that two rules can exclude each other.
-SINGLE = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ARCH, 12, 18, 25, FSTYPE, 103, SUCCESS, 113, 200, 201, 202, 203}
+# linux/audit.h: fields that have one value for an event, so that two rules can exclude each other. gid and egid (5, 6)
+# have several: the kernel also looks at the supplementary groups (auditsc.c, audit_filter_rules).
+SINGLE = {0, 1, 2, 3, 4, 7, 8, 9, 10, ARCH, 12, 18, 25, FSTYPE, 103, SUCCESS, 113, 200, 201, 202, 203}
 BITS = ("&", "&=")
 # The lists whose rules name system calls or io_uring operations.
 MASKED = (4, 7)
 EXEC_BIT = 1
 TOP = 0xFFFFFFFF
+#: How a system call can end, for the kernel: with a success, or a failure.
+OUTCOMES = 1, 2
+EITHER: tuple[int, int, frozenset[int]] = (*OUTCOMES, frozenset())
 
 
 class View(typing.NamedTuple):
@@ -142,7 +146,10 @@ def view_of(rule: bytes) -> View:
     packed, strings = layout.unpack(rule)
     texts = _texts(packed, strings)
     places = [texts[number] for number in (WATCH, DIR) if number in texts and _equals(packed, number)]
-    calls, limits, arch = packed.mask, _limits(packed.fields), _arch(packed)
+    packed = packed._replace(fields=tuple(filter(_asks, map(_counted, packed.fields))))
+    limits, arch = _limits(packed.fields), _arch(packed)
+    # What no event can be like meets nothing.
+    calls = 0 if any(low > high for low, high, _never in limits.values()) else packed.mask
     perms = next((value for number, _operator, value in packed.fields if number == PERM), 0)
     return View(
         packed.filter,
@@ -175,6 +182,17 @@ def _conditions(packed, texts):
     )
 
 
+def _counted(field):
+    """Return ``field`` as the kernel compares it: a success is 1 for it and a failure 2, whatever number is there."""
+    number, operator, value = field
+    return (number, operator, 1 if value else 2) if number == SUCCESS else field
+
+
+def _asks(field):
+    """Tell whether a ``field``, as it is compared, is not so whatever happens."""
+    return field[0] != SUCCESS or _limits([field]).get(SUCCESS) != EITHER
+
+
 def _equals(packed, number):
     equal = layout.OPERATOR_NUMBERS["="]
     return any(field == number and operator == equal for field, operator, _value in packed.fields)
@@ -186,8 +204,7 @@ def _limits(fields):
     for number, operator, value in fields:
         name = layout.OPERATOR_NAMES.get(operator, "&")
         if number in SINGLE and name not in BITS:
-            value = int(bool(value)) if number == SUCCESS else value
-            low, high, never = limits.get(number, (0, TOP, frozenset()))
+            low, high, never = limits.get(number, (*(OUTCOMES if number == SUCCESS else (0, TOP)), frozenset()))
             bounds = {"=": (value, value), ">": (value + 1, TOP), ">=": (value, TOP), "<": (0, value - 1)}
             least, most = bounds.get(name, (0, value if name == "<=" else TOP))
             never |= {value} if name == "!=" else frozenset()

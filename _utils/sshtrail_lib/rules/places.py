@@ -2,7 +2,8 @@
 Which directories the kernel's rules watch: a rule is bound to a directory when it is loaded, and not to its name.
 
 Where another directory is put in the place of that one (renamed, mounted over it), the rule stays, and watches what is
-not there any more. Source: the kernel's audit_tree.c and audit_watch.c.
+not there any more. With a directory it is bound to the file systems that are mounted below it at that time: what is
+mounted there later is not watched. Source: the kernel's audit_tree.c and audit_watch.c.
 """
 
 from __future__ import annotations
@@ -19,33 +20,70 @@ from sshtrail_lib.rules import layout, overlap
 PLACES = re.compile(
     b"|".join(re.escape(struct.pack("=I", number)) for number in (layout.WATCH, layout.DIR, layout.EXE))
 )
+ESCAPED = re.compile(r"\\([0-7]{3})")
 #: Where in a rule the numbers of its fields stand.
 NUMBERS = 4 * layout.FIELDS, 4 * layout.VALUES
-#: For each rule, by a short name of its bytes: the device and the inode of the directory that it watches.
+#: For each rule, by a short name of its bytes: the device and the inode of the directory that it watches, and a number
+#: for each mount below that.
 Places = Mapping[str, list[int]]
+IDENTITY = 2
+MOUNTS = "/proc/self/mountinfo"
+#: File systems that hold nobody's files, and those of containers, which come and go by the minute.
+NO_FILES = {
+    *("proc", "sysfs", "cgroup", "cgroup2", "nsfs", "autofs", "devpts", "securityfs", "debugfs", "tracefs", "bpf"),
+    *("pstore", "configfs", "mqueue", "hugetlbfs", "fusectl", "binfmt_misc", "efivarfs", "selinuxfs", "overlay"),
+}
 
 
 def standing(rules: Iterable[bytes]) -> dict[bytes, list[int]]:
-    """Return which directory (device and inode) stands now where each of ``rules`` (iterable of bytes) looks."""
+    """
+    Return what stands now where each of ``rules`` (iterable of bytes) looks: the device and the inode of a directory,
+    and the mounts below it, of which the kernel knows those that are there when it takes the rule.
+    """
     bound = (rule for rule in rules if PLACES.search(rule, *NUMBERS))
-    named = {rule: path for rule in bound if (path := _directory(rule))}
-    found = {path: _identity(path) for path in dict.fromkeys(named.values())}
-    return {rule: identity for rule, path in named.items() if (identity := found[path])}
+    named = {rule: place for rule in bound if (place := _place(rule))[0]}
+    mounts = _mounts() if any(is_tree for _, is_tree in named.values()) else {}
+    found = {place: _identity(*place, mounts) for place in dict.fromkeys(named.values())}
+    return {rule: identity for rule, place in named.items() if (identity := found[place])}
 
 
-def _directory(rule: bytes) -> str:
-    """Return the directory (str) that the kernel looks up when it takes ``rule``, "" for none."""
+def _place(rule: bytes) -> tuple[str, bool]:
+    """Return the directory (str) that the kernel looks up for ``rule``, "" for none, and whether what is below too."""
     found = overlap.texts_of(rule)
-    files = [os.path.dirname(found[number]) for number in (layout.WATCH, layout.EXE) if number in found]
-    return next(iter([*([found[layout.DIR]] if layout.DIR in found else []), *files]), "")
+    if layout.DIR in found:
+        return found[layout.DIR], True
+    files = (os.path.dirname(found[number]) for number in (layout.WATCH, layout.EXE) if number in found)
+    return next(files, ""), False
 
 
-def _identity(path: str) -> list[int]:
+def _identity(path: str, is_tree: bool, mounts: Mapping[str, int]) -> list[int]:
     try:
         found = os.stat(path)
     except OSError:
         return []
-    return [found.st_dev, found.st_ino]
+    top = os.path.realpath(path).rstrip("/") + "/" if is_tree else ""
+    below = sorted(number for place, number in mounts.items() if is_tree and place.startswith(top) and place != top)
+    return [found.st_dev, found.st_ino, *below]
+
+
+def _mounts() -> dict[str, int]:
+    """Return a number for each mount that has files, by its place (dict); the last one on a place covers the others."""
+    try:
+        with open(MOUNTS, encoding="utf-8", errors="surrogateescape") as lines:
+            words = [line.rstrip("\n").split(" ") for line in lines]
+    except OSError:
+        return {}
+    return {plain(one[4]): _number(*one[:3]) for one in words if one[one.index("-") + 1] not in NO_FILES}
+
+
+def _number(mount, _parent, device):
+    major, minor = map(int, device.split(":"))
+    return (int(mount) << 32) + os.makedev(major, minor)
+
+
+def plain(word: str) -> str:
+    """Return a path (str) as it is, of a ``word`` (str) of proc(5), which has spaces and the like in octal numbers."""
+    return ESCAPED.sub(lambda found: chr(int(found[1], 8)), word)
 
 
 def name(rule: bytes) -> str:
@@ -54,8 +92,12 @@ def name(rule: bytes) -> str:
 
 
 def stale(known: Places, now: Mapping[bytes, list[int]]) -> frozenset[bytes]:
-    """Return the rules that watch another directory than ``now`` stands there, as far as it is ``known``."""
-    return frozenset(rule for rule, place in now.items() if known.get(name(rule), place) != place)
+    """Return the rules that do not watch all of what ``now`` stands there, as far as it is ``known``."""
+    return frozenset(rule for rule, place in now.items() if not _watches(known.get(name(rule), place), place))
+
+
+def _watches(bound, place):
+    return bound[:IDENTITY] == place[:IDENTITY] and set(place[IDENTITY:]) <= set(bound[IDENTITY:])
 
 
 def remembered(known: Places, now: Mapping[bytes, list[int]], anew: Iterable[bytes] = ()) -> dict[str, list[int]]:
@@ -67,6 +109,11 @@ def remembered(known: Places, now: Mapping[bytes, list[int]], anew: Iterable[byt
     """
     fresh = {name(rule) for rule in anew}
     return {
-        short: place if short in fresh else known.get(short, place)
+        short: place if short in fresh else _left(known.get(short, place), place)
         for short, place in ((name(rule), place) for rule, place in now.items())
     }
+
+
+def _left(bound, place):
+    """Return what a rule is still ``bound`` to: a mount that is gone does not come back, though its number may."""
+    return [*bound[:IDENTITY], *(number for number in bound[IDENTITY:] if number in place[IDENTITY:])]

@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
 from sshtrail_lib.base import kernel, text
-from sshtrail_lib.rules import accounts, compile, fields, layout, load, plan
+from sshtrail_lib.rules import accounts, byhand, compile, fields, layout, load, plan
 from sshtrail_lib.rules import files as rules_files
 from sshtrail_lib.rules import hiding as rules_hiding
 from sshtrail_lib.rules.collisions import Meetings, bits, mask
@@ -24,7 +24,7 @@ from sshtrail_lib.rules.fields import RuleError
 from sshtrail_lib.rules.files import Broken, Origin
 from sshtrail_lib.rules.hiding import Hiding
 from sshtrail_lib.rules.kept import Said
-from sshtrail_lib.rules.language import Control, Rule
+from sshtrail_lib.rules.language import Control, Line, Rule
 
 REBOOT = "takes effect at the next reboot"
 #: Among the settings of the kernel's status: 1 when everybody keeps his login until the next reboot, root too.
@@ -37,7 +37,9 @@ class Host(typing.NamedTuple):
     (list of bytes) and ``status`` (dict). ``space`` is how the host's awk reads ``\\s*``; ``unread`` what in rules.d
     is no file that can be read, and why (dict of str); ``stale`` the kernel's rules that watch another directory than
     the one that stands there now (set of bytes); ``strips`` whether the host's augenrules takes carriage returns from
-    the ends of lines (bool).
+    the ends of lines (bool); ``edited`` whether the compiled file was written after all of rules.d (bool);
+    ``again`` what augenrules reads for files that do not stand for themselves: the paths by theirs, with the content of
+    each that is not among the files.
     """
 
     rules_dir: str
@@ -50,19 +52,26 @@ class Host(typing.NamedTuple):
     unread: Mapping[str, str] = MappingProxyType({})
     stale: Collection[bytes] = frozenset()
     strips: bool = False
+    edited: bool = False
+    again: Mapping[str, Mapping[str, bytes | None]] = MappingProxyType({})
 
     def merged(self, files: Mapping[str, bytes]) -> Mapping[str, bytes]:
-        """Return ``files`` (``{path: bytes}``) as augenrules merges them on this host."""
+        """Return ``files`` (``{path: bytes}``) as augenrules merges them on this host, also what it reads once more."""
+        files = self._with_again(files)
         if not self.strips:
             return files
         return {path: rules_files.without_returns(data) for path, data in files.items()}
 
+    def _with_again(self, files):
+        if not self.again:
+            return files
+        read = {path: [files.get(one, data) for one, data in pieces.items()] for path, pieces in self.again.items()}
+        again = {path: b"".join(filter(None, pieces)) for path, pieces in read.items()}
+        return arranged({**files, **{path: data for path, data in again.items() if data}})
+
     def heard(self, files: Mapping[str, bytes]) -> Mapping[str, bytes]:
         """Return ``files`` (``{path: bytes}``) as auditctl gets to know their lines on this host."""
-        merged = self.merged(files)
-        if self.space == rules_files.MAWK:
-            return merged
-        return {path: rules_files.without_spaces(data) for path, data in merged.items()}
+        return {path: rules_files.as_moved(data, self.space) for path, data in self.merged(files).items()}
 
 
 class Target(typing.NamedTuple):
@@ -140,16 +149,16 @@ def said(files: Mapping[str, bytes]) -> set[bytes]:
 
 
 def _loadable(host, rules, controls):
-    """Return those of ``rules`` that can be loaded, and the other ones and ``controls`` as lines that do not load."""
+    """Return those of ``rules`` that can be loaded, and those of ``controls`` that cannot as lines that do not load."""
     held = set(host.rules)
-    absent = {data: needed for data, entry in rules.items() if data not in held and (needed := absent_directory(entry))}
-    pairs = [(rules[data], needed) for data, needed in absent.items()]
-    pairs += [(entry, needed) for entry in controls if (needed := absent_directory(entry))]
+    # What the kernel holds it has from when the directory was there, and still has under another name of that.
+    kept = {data: entry for data, entry in rules.items() if data in held or not absent_directory(entry)}
     refused = [
         load.broken_line(entry, f"{needed} does not exist, so the kernel refuses {entry.value}")
-        for entry, needed in pairs
+        for entry in controls
+        if (needed := absent_directory(entry))
     ]
-    return {data: entry for data, entry in rules.items() if data not in absent}, refused
+    return kept, refused
 
 
 def _stays(rule, host, unknown, drop, keep):
@@ -217,9 +226,14 @@ def forget() -> None:
 
 
 def _holds(said):
-    return all(os.path.isdir(path) == was for path, was in said.watched) and all(
+    return all(_kind(path) == was for path, was in said.watched) and all(
         _number(field, name) == was for field, name, was in said.named
     )
+
+
+def _kind(path):
+    """Return what is at ``path``: 2 for a directory, 1 for anything else, 0 for nothing."""
+    return 2 if os.path.isdir(path) else int(os.path.exists(path))
 
 
 def _number(field, name):
@@ -237,6 +251,7 @@ def _read(items):
     entries = rules_files.parse_all(files)
     parts = [part for entry in entries if isinstance(entry.value, Rule) for part in entry.value.parts]
     watched = dict.fromkeys(part.value for part in parts if part.option == "-w")
+    watched.update(dict.fromkeys(compile.needed(part) for part in parts if compile.is_place(part)))
     named = dict.fromkeys((part.name, part.value) for part in parts if fields.is_account(part))
     left = load.Load()
     for entry in entries:
@@ -246,7 +261,7 @@ def _read(items):
         left.rules,
         [*rules_files.broken(files), *left.broken],
         frozenset(left.repeated),
-        [(path, os.path.isdir(path)) for path in watched],
+        [(path, _kind(path)) for path in watched],
         [(field, name, _number(field, name)) for field, name in named],
     )
 
@@ -401,32 +416,21 @@ def _waiting_for(host, target):
         told.append(f"{entry.file} line {entry.line} ({entry.value}) is stricter than the {name} asked for, and stays.")
     moved = [describe(rule) for rule in target.rules if rule in host.stale]
     if moved:
-        told.append(f"Another directory stands where these watch: {', '.join(moved)}.")
-    lost = handmade(host, target)
+        told.append(f"Another directory stands where these watch, or is mounted below: {', '.join(moved)}.")
+    lost = len(handmade(host, target))
     if lost:
         told.append(f"{host.compiled_path} was written by hand: {lost} lines of it stand in no file of rules.d.")
     return told
 
 
-def handmade(host: Host, target: Target) -> int:
-    """
-    Return how many lines (int) of the compiled file nobody made of ``rules.d``, where none of its files has any.
-
-    Where augenrules has made that file, those are the rules that somebody put in and that it will not have any more.
-    """
+def handmade(host: Host, target: Target) -> list[Line]:
+    """Return the lines of the compiled file (list of Line) that nobody made of ``rules.d``, and that go."""
     # Where a policy is taken back, that file may go with it.
-    if not host.compiled or target.compiled is None or any(map(_says_rules, host.files.items())):
-        return 0
-    lines = rules_files.read(host.compiled_path, host.compiled)
-    if not host.compiled.startswith(rules_files.GENERATED):
-        return len(lines)
-    kept = set(target.compiled.decode("utf-8", "surrogateescape").split("\n"))
-    return len([line for line in lines if isinstance(line.value, Rule) and line.text not in kept])
-
-
-def _says_rules(item):
-    path, data = item
-    return any(isinstance(line.value, Rule) for line in rules_files.read(path, data))
+    if not host.compiled or target.compiled is None:
+        return []
+    files = host.merged(arranged(host.files))
+    made = _text(host.rules_dir, tuple(files.values()), host.space)
+    return byhand.lines(host.compiled_path, host.compiled, target.compiled, made, host.edited)
 
 
 def broken_sentence(found: Broken) -> str:

@@ -16,10 +16,11 @@ from salt.exceptions import SaltInvocationError
 
 from sshtrail_lib.base import files as base_files
 from sshtrail_lib.base import kernel, state
-from sshtrail_lib.rules import accounts, compile, language, privileged, target
+from sshtrail_lib.rules import accounts, compile, language, load, privileged, target
 from sshtrail_lib.rules import files as rules_files
 from sshtrail_lib.rules import hiding as rules_hiding
 from sshtrail_lib.rules.fields import RuleError, near
+from sshtrail_lib.rules.files import Origin
 from sshtrail_lib.rules.language import Rule
 from sshtrail_lib.rules.target import Host, Target
 
@@ -110,7 +111,8 @@ def _places(host, rule):
     """Return where the files hold ``rule`` (bytes): ``{path: {line number}}``."""
     places = collections.defaultdict(set)
     for entry in rules_files.parse_all(host.heard(host.files)):
-        if isinstance(entry.value, Rule) and _compiled(entry.value) == rule:
+        # What is read once more stands there once.
+        if entry.file in host.files and isinstance(entry.value, Rule) and _compiled(entry.value) == rule:
             places[entry.file].add(entry.line)
     return places
 
@@ -133,12 +135,14 @@ def _installed(host, wanted):
 
 def _check_handmade(host, wanted):
     """Make sure that a compiled file which somebody wrote by hand sets nothing more strictly than the new one."""
-    if not target.handmade(host, wanted):
+    lines = target.handmade(host, wanted)
+    if not lines:
         return
     decided = rules_files.effective_status(target.desired(host.heard(wanted.files)).controls)
     settings = {**AT_BOOT, **{name: int(entry.value.value) for name, entry in decided.items()}}
-    theirs = rules_files.controls({host.compiled_path: host.compiled})
-    for name, entry in rules_files.stricter(theirs, settings).items():
+    theirs = [Origin(line.value, host.compiled_path, line.number) for line in lines]
+    fixed = [(target.FIXED_LOGINS, entry) for entry in theirs if str(entry.value) == "--loginuid-immutable"]
+    for name, entry in (*rules_files.stricter(theirs, settings).items(), *fixed):
         there = f"was written by hand, stands in no file of {host.rules_dir}, and is stricter than the {name} to be"
         reason = f"{entry.value} {there}: move it to a file there, or ask for it"
         raise RuleError(reason, None, entry.line, entry.file)
@@ -188,7 +192,8 @@ class Managed:
         wanted = wanted._replace(hiding=left, stricter=stricter, lacking=told)
         if self.loginuid_immutable:
             wanted.status[target.FIXED_LOGINS] = 1
-        _check_loads(wanted, {self.name: ()})
+        _check_loads(wanted, {self.name: ()}, [path for path, read in host.again.items() if self.name in read])
+        self._check_locked(host.heard(wanted.files))
         self._check_overridden(target.desired(host.heard(wanted.files)).controls, wanted.stricter)
         return _installed(host, wanted)
 
@@ -218,10 +223,10 @@ class Managed:
         own = (groups, self.status, self.immutable, elsewhere, self.loginuid_immutable, stricter)
         mending = [*rules_files.deletions(merged), *rules_files.mending(others, self._settings())]
         edits[self.name] = rules_files.render(*own, mending)
-        edits |= self._behind(host, edits, groups)
+        edits |= self._behind(host, edits, groups, stricter)
         edits |= dict.fromkeys(filter(rules_files.is_passing, host.files))
         if any(one.stops for one in target.aim(host, edits).broken):
-            name = rules_files.passing({**host.files, **edits})
+            name = rules_files.passing({**host.files, **host.again, **edits})
             edits[os.path.join(host.rules_dir, name)] = rules_files.PASSING_TEXT
         return edits
 
@@ -231,7 +236,7 @@ class Managed:
         earlier = {path: data for path, data in others.items() if path not in later}
         return {*target.desired(earlier).rules, *target.desired(others).rules}
 
-    def _behind(self, host, edits, groups):
+    def _behind(self, host, edits, groups, stricter):
         """Return the file that is read last (dict), with what lines of others would undo; None for one that goes."""
         gone: dict[str, bytes | None] = dict.fromkeys(_behind(host.files))
         files = rules_files.ended(target.arranged({**host.files, **edits, **gone}))
@@ -240,9 +245,11 @@ class Managed:
         lost = [rule for data, rule in wanted.items() if data not in held and not compile.absent_directory(rule)]
         mended = rules_files.deletions(host.merged(self._later(files)))
         mended += rules_files.behind(host.heard(files), self.name)
+        mended += self._set_again(host.heard(files), stricter)
         if not mended and not lost:
             return gone
-        path = os.path.join(host.rules_dir, os.path.basename([*files][-1]).removesuffix(rules_files.SUFFIX))
+        last = os.path.basename([*host.merged(files)][-1]).removesuffix(rules_files.SUFFIX)
+        path = os.path.join(host.rules_dir, rules_files.MISREAD.sub("_", last))
         text = rules_files.BEHIND_TEXT + "".join(f"{line}\n" for line in [*mended, *lost])
         return {**gone, path + rules_files.BEHIND: text.encode("utf-8", "surrogateescape")}
 
@@ -266,24 +273,57 @@ class Managed:
             return lambda rule: not rules_hiding.looks(rule) or rules_hiding.is_unnamed(rule, named)
         return (lambda rule: rules_hiding.is_unnamed(rule, named)) if self.hiding == "remove" else None
 
+    def _check_locked(self, files):
+        """Make sure that nothing locks the kernel before it has the rules of the managed file."""
+        entries = (
+            rules_files.parse_all(files) if load.LOCK in [one.value for one in rules_files.controls(files)] else []
+        )
+        ours = (self.name, *_behind(files))
+        rules = [at for at, entry in enumerate(entries) if entry.file in ours and isinstance(entry.value, Rule)]
+        for entry in entries[: rules[-1]] if rules else ():
+            if entry.value == load.LOCK:
+                reason = (
+                    f"{entry.value} locks the kernel there before the rules of {self.name}, so no boot would load "
+                    f"those: it must stand at the beginning of a line of its own, which augenrules puts last"
+                )
+                raise RuleError(reason, None, entry.line, entry.file)
+
     def _check_overridden(self, controls, stricter):
         """Make sure that no later file sets what this one does, if it is not more strictly."""
+        for setting, (entry, _ours) in self._overridden(controls, stricter).items():
+            reason = f"{entry.value} overrides {setting} of {self.name}, which is read earlier"
+            raise RuleError(reason, None, entry.line, entry.file)
+
+    def _overridden(self, controls, stricter):
+        """Return what is set otherwise in the end: for each setting what does so (Origin), and what it is to be."""
         decided = rules_files.effective_status(controls)
-        for setting, value in self._settings().items():
-            entry = decided[setting]
-            ours = stricter[setting].value.value if setting in stricter else str(value)
-            if entry.file != self.name and entry.value.value != ours:
-                reason = f"{entry.value} overrides {setting} of {self.name}, which is read earlier"
-                raise RuleError(reason, None, entry.line, entry.file)
+        settings = {**self._settings(), **{name: entry.value.value for name, entry in stricter.items()}}
+        return {
+            name: (entry, str(value))
+            for name, value in settings.items()
+            if (entry := decided.get(name)) and entry.file != self.name and entry.value.value != str(value)
+        }
+
+    def _set_again(self, files, stricter):
+        """Return what sets once more what an earlier file decides, as augenrules moved ours before it (list of str)."""
+        controls, earlier = target.desired(files).controls, [*files][: [*files].index(self.name)]
+        lost = self._overridden(controls, stricter)
+        values = {name: ours for name, (entry, ours) in lost.items() if entry.file in earlier}
+        return rules_files.unmoved(values, rules_files.effective_status(controls)) if values else []
 
 
 def _behind(files):
     return [path for path in files if path.endswith(rules_files.BEHIND)]
 
 
-def _check_loads(wanted, places):
-    """Raise :class:`RuleError` for a line of ``places`` (``{file: lines}``, none for all) that does not load."""
+def _check_loads(wanted, places, copies=()):
+    """
+    Raise :class:`RuleError` for a line of ``places`` (``{file: lines}``, none for all) that does not load, if that is
+    not as its file was read before, for one of the ``copies`` (paths).
+    """
     for found in wanted.broken:
+        if any(found.reason.startswith(f"The same rule as {path}, line ") for path in copies):
+            continue
         if found.file in places and (not places[found.file] or found.line in places[found.file]):
             raise RuleError(found.reason, None, found.line, found.file)
 
@@ -305,7 +345,7 @@ def _without(host: Host, path: str, unwanted: Callable[[Rule], bool] | None, wro
         return edits
     for name, data in host.heard(host.files).items():
         # Where only what hides goes, most files have nothing of that.
-        wanted = name != path and (wrong or rules_hiding.MAY_HIDE.search(data))
+        wanted = name != path and name in host.files and (wrong or rules_hiding.MAY_HIDE.search(data))
         read = rules_files.read(name, data) if wanted else []
         lines = {line.number for line in read if isinstance(line.value, Rule) and unwanted(line.value)}
         lines |= {line.number for line in read if wrong and line.reason and not SETTING.match(line.text)}
@@ -403,8 +443,8 @@ def check_arguments(
         raise SaltInvocationError(f"immutable: True or False, not {immutable!r}.")
     if not os.path.isabs(base_files.named(name)) or not rules_files.is_read(os.path.basename(name)):
         raise SaltInvocationError(
-            f"name: {name!r} is no absolute path that ends in .rules, without white space in the name; augenrules "
-            f"reads no other."
+            f"name: {name!r} is no absolute path that ends in .rules, without white space, *, ? or [ in the name; "
+            f"augenrules reads no other."
         )
     if not isinstance(status or {}, Mapping):
         raise SaltInvocationError(f"status: a mapping of settings to numbers is needed, not {status!r}.")

@@ -52,11 +52,15 @@ def most(text: str) -> int:
     return len(text.encode("utf-8", "surrogateescape")) // 3 + 1
 
 
-def options(words: Iterable[tuple[int, str]]) -> Iterator[tuple[str, str, int]]:
+def options(words: Iterable[tuple[int, str]], aside: list[RuleError] | None = None) -> Iterator[tuple[str, str, int]]:
     """
     Yield each option (str), its argument (str) and the column of that (int), as getopt_long(3) takes ``words``.
 
-    Raises :class:`RuleError` for a word that belongs to none, and for an option that auditctl does not know.
+    aside
+        Where words go that belong to none (list of :class:`RuleError`): getopt_long(3) puts them behind the options,
+        and auditctl refuses them when it has done what those say. Without it the first one is raised.
+
+    Raises :class:`RuleError` for an option that auditctl does not know.
     """
     words = iter(words)
     for column, word in words:
@@ -69,7 +73,10 @@ def options(words: Iterable[tuple[int, str]]) -> Iterator[tuple[str, str, int]]:
             yield from _cluster(word, column, words)
         else:
             hint = " (auditctl knows no comments behind a rule)" if word.startswith("#") else ""
-            raise RuleError(f"{word!r} stands alone; every word belongs to an option such as -F{hint}.", column)
+            stray = RuleError(f"{word!r} stands alone; every word belongs to an option such as -F{hint}.", column)
+            if aside is None:
+                raise stray
+            aside.append(stray)
 
 
 def _long(word, column, words):

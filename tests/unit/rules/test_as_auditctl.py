@@ -100,7 +100,8 @@ def test_a_file_loads_as_it_does_with_auditctl(case):
 def test_a_line_does_what_it_does_with_auditctl(case):
     """Several settings in one line, what stands behind one, what deletes and then is refused, lines of few letters."""
     text = LINES["before"] + case["text"] + LINES["after"]
-    lines = rules_files.arranged({"a.rules": text.encode("utf-8", "surrogateescape")})
+    data = rules_files.as_moved(text.encode("utf-8", "surrogateescape"), rules_files.MAWK)
+    lines = rules_files.arranged({"a.rules": data})
     left, settings, stop = from_boot(line for _, line in lines)
     assert [str(compile.decompile(rule)) for rule in left.rules] == case["rules"]
     assert dict(one.split(" ") for one in settings) == case["settings"]

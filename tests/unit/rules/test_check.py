@@ -1,5 +1,7 @@
 """What is told about a set of rules: each kind of problem once, and nothing about a set that has none."""
 
+import re
+
 import pytest
 from salt.exceptions import SaltInvocationError
 from sshtrail_lib.rules import check
@@ -102,6 +104,52 @@ def test_each_kind_of_problem(lines, number, level, reason):
     assert found == [(number, level)]
 
 
+GID = "-a always,exit -F arch=b64 -S execve -F {} -k g"
+
+
+@pytest.mark.parametrize("name", ["gid", "egid"])
+@pytest.mark.parametrize(
+    "first, second, word",
+    [
+        # Whoever has one group as his own may have the other one besides: seen on Linux 6.18.
+        ("{}=60001", "{}=60002", "drops a part"),
+        ("{}!=60001", "{}=60002", "drops a part"),
+        ("{}>=60001", "{}=60002", "drops a part"),
+        ("{}=60001", "{}=60001", "drops everything"),
+    ],
+)
+def test_somebody_has_several_groups(name, first, second, word):
+    lines = [f"-a never,exit -F arch=b64 -S execve -F {first.format(name)}", GID.format(second.format(name))]
+    told = [problem.reason for problem in check.problems(lines) if problem.number == 2 and "line 1" in problem.reason]
+    assert len(told) == 1 and word in told[0]
+
+
+@pytest.mark.parametrize(
+    "never, of_success, of_failure, of_both",
+    [
+        # The kernel compares 1 for a success and 2 for a failure: seen on Linux 6.18.
+        ("=1", "everything", "", "a part"),
+        ("=0", "", "everything", "a part"),
+        ("!=0", "everything", "", "a part"),
+        (">=1", "everything", "everything", "everything"),
+        ("<=0", "everything", "everything", "everything"),
+        (">0", "", "", ""),
+        ("<1", "", "", ""),
+        ("<=1", "everything", "", "a part"),
+        (">=0", "", "everything", "a part"),
+        ("<0", "everything", "", "a part"),
+        (">1", "", "everything", "a part"),
+        (">=5", "everything", "everything", "everything"),
+    ],
+)
+def test_what_a_never_drops_by_success(never, of_success, of_failure, of_both):
+    first = f"-a never,exit -F arch=b64 -S mkdir -F success{never}"
+    for own, dropped in (("-F success=1 ", of_success), ("-F success=0 ", of_failure), ("", of_both)):
+        lines = [first, f"-a always,exit -F arch=b64 -S mkdir {own}-k m"]
+        told = [one.reason for one in check.problems(lines) if one.number == 2 and "line 1" in one.reason]
+        assert len(told) == bool(dropped) and all(f"drops {dropped}" in one for one in told)
+
+
 @pytest.mark.parametrize(
     "first",
     ["-a never,exit -F auid=0", "-a never,exit -S open", "-a never,exit -F a2&1", "-a never,user -F auid!=unset"],
@@ -115,6 +163,47 @@ def test_a_name_is_asked_for_once_however_many_rules_have_it(monkeypatch):
     monkeypatch.setattr(check.accounts, "_ask", lambda *name: asked.append(name) or 1004)
     lines = [f"-a always,exit -F path=/etc/of-{number} -F perm=wa -F auid=somebody -F key=a" for number in range(5)]
     assert check.problems(lines) == [] and asked == [("user", "somebody")]
+
+
+WATCH = "-w /etc/hosts -p wa -k a"
+MKDIR, NEVER = "-a always,exit -F arch=b64 -S mkdir -k x", "-a never,exit -F arch=b64 -S mkdir"
+#: What auditctl 3.0.9 and Linux 6.18 said of each: the lines that do not load, and the one behind another.
+LOADED = [
+    ([WATCH, "-D", WATCH], []),
+    ([WATCH, "-D -k a", WATCH], []),
+    ([WATCH, "-W /etc/hosts -p wa -k a", WATCH], []),
+    ([WATCH, WATCH], [(2, "the same rule as in line 1, and a load stops there")]),
+    ([WATCH, "-D -k b", WATCH], [(3, "the same rule as in line 1, and a load stops there")]),
+    (["-W /etc/hosts -p wa -k nothere"], [(1, "there is no such rule to delete, and a load stops there")]),
+    (["-d never,task"], [(1, "there is no such rule to delete, and a load stops there")]),
+    ([WATCH, "-D", "-W /etc/hosts -p wa -k a"], [(3, "there is no such rule to delete, and a load stops there")]),
+    (["-i", "-W /etc/hosts -p wa -k nothere"], [(2, "there is no such rule to delete")]),
+    (["-b 64 -w /etc/hosts -p wa -k a", WATCH], [(2, "the same rule as in line 1, and a load stops there")]),
+    ([WATCH, "-w /no/such/x -p wa -k b", "-D -k b"], [(2, "/no/such does not exist, so the kernel refuses the rule")]),
+]
+
+
+@pytest.mark.parametrize("lines, errors", LOADED)
+def test_what_a_load_takes_is_no_error(lines, errors):
+    found = [(one.number, one.reason) for one in check.problems(lines) if one.level == "error"]
+    assert [number for number, _ in found] == [number for number, _ in errors]
+    assert all(told.startswith(reason) for (_, told), (_, reason) in zip(found, errors))  # noqa: B905
+
+
+@pytest.mark.parametrize(
+    "lines, number, word",
+    [
+        ([MKDIR, NEVER.replace("-a", "-A")], 1, "line 2 comes first and drops everything"),
+        ([MKDIR, NEVER], 2, "line 1 comes first and takes everything"),
+        ([MKDIR, f"{NEVER.replace('-a', '-A')} -F auid=5"], 1, "line 2, which is before it, drops a part"),
+        ([f"{NEVER} -F auid=5", MKDIR], 2, "line 1, which is before it, drops a part"),
+        ([NEVER, "-D", MKDIR], None, ""),
+        ([NEVER, NEVER.replace("-a", "-d"), MKDIR], None, ""),
+    ],
+)
+def test_which_rule_comes_first_is_as_in_the_kernel(lines, number, word):
+    told = [(one.number, one.reason) for one in check.problems(lines) if re.search("comes|is before", one.reason)]
+    assert [one for one, _ in told] == ([number] if number else []) and all(word in reason for _, reason in told)
 
 
 COLLIDING = {

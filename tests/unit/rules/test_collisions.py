@@ -38,6 +38,9 @@ EXITS = st.builds(
 OTHERS = st.sampled_from(
     [
         "-a never,exit -S all -F success=1 -F auid=unset",
+        "-a never,exit -S all -F success>=1",
+        "-a always,exit -S openat -F success>0 -k a",
+        "-a always,exit -S openat -F success=0 -F gid=5 -k b",
         "-a never,task -F uid=1",
         "-a always,user -F uid>=1",
         "-a never,user -F auid!=2",

@@ -110,16 +110,41 @@ def test_the_compiled_text_is_that_of_augenrules(augenrules, first, second):
     assert ours == augenrules(contents)
 
 
-@pytest.mark.parametrize("line", ["  # c", "\t-e 1", "s-e 2", " -b 5", "-D ", "-D\r"])
+@pytest.mark.parametrize("line", ["  # c", "\t-e 1", "s-e 2", " -b 5", "-D ", "-D\r", "-D\t", "\f-D", "\v-b 5"])
 def test_lines_that_awk_programs_read_differently_are_known(line):
     assert rules_files.needs_awk([f"-D\n{line}\n".encode()])
     texts = [rules_files.compile_text("/r", [f"{line}\n-w /a\n".encode()], space) for space in (rb"\s*", rb"s*")]
     assert texts[0] != texts[1]
 
 
-def test_an_awk_that_knows_white_space_passes_over_it():
-    text = b" -b 5\n\t-e 2\n -D \n-D\r\n -D -k x\n -w /a\n# -b\n"
-    assert rules_files.without_spaces(text) == b"-b 5\n-e 2\n-D\n-D\n -D -k x\n -w /a\n# -b\n"
+@pytest.mark.parametrize(
+    "line, gawk, mawk",
+    [
+        (b"-D", b"-D", b"-D"),
+        (b" -D ", b"-D", b" -D "),
+        (b"-D ", b"-D", b" -D "),
+        (b"-D\t", b"-D\t", b" -D\t"),
+        (b"-D \r", b"-D\r", b" -D \r"),
+        (b"\t-D", b"-D\t", b"\t-D"),
+        (b"-Ds", b" -Ds", b"-Ds"),
+        (b"s-D", b"s-D", b"-Ds"),
+        (b" -b 5", b"-b 5", b" -b 5"),
+        (b"\t-e 2", b"-e\t 2", b"\t-e 2"),
+        (b"s-f 0", b"s-f 0", b"-fs 0"),
+        (b"-b 5\r", b"-b 5\r", b"-b 5\r"),
+        *((line, line, line) for line in (b" -D -k x", b"-D -k x", b" -w /a", b"# -b", b"\t-r 5", b"")),
+    ],
+)
+def test_what_augenrules_moves_begins_with_its_option(line, gawk, mawk):
+    for space, told in ((rules_files.GAWK, gawk), (rules_files.MAWK, mawk)):
+        assert rules_files.as_moved(b"# c\n -b 1\n" + line + b"\n", space).split(b"\n")[2] == told
+        made = rules_files.compile_text("/r", [b"-w /a\n" + line + b"\n-w /b\n"], space)
+        moved = line and line in made and b"-w /a\n" + line not in made
+        assert bool(rules_files.FIRST.fullmatch(told.decode())) is bool(moved)
+        if line in (b"-D", b" -D ", b"-D ", b" -b 5"):
+            assert not rules_files.broken({"a": rules_files.as_moved(line, space)})
+        elif b"\t" in line or b"s-" in line or line == b"-Ds":
+            assert rules_files.broken({"a": rules_files.as_moved(line, space)})
 
 
 def test_a_file_without_a_final_newline_gets_one_where_another_follows():

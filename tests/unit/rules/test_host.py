@@ -173,6 +173,46 @@ def test_files_are_read_as_the_hosts_own_augenrules_reads_them(
     assert any("path=/etc/group " in line for line in lines) is (version != "3.0.9")
 
 
+def test_what_is_read_once_more_for_the_name_of_another_file_is_told(minion, there, rules_dir, tmp_path, monkeypatch):
+    script = tmp_path / "augenrules"
+    script.write_text(SCRIPTS["3.0.9"])
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    (rules_dir / "10-app.rules").write_bytes(b"-w /etc/issue -p wa -k issue\n")
+    copy = rules_dir / "Copy of 10-app.rules"
+    copy.write_bytes(b"-w /etc/fstab -p wa -k never-read\n")
+    (rules_dir / "Copy").write_bytes(b"-w /etc/group -p wa -k beside\n")
+    planned = host.preview(minion, policy(rules_dir, GROUP), str(rules_dir))
+    told = {(one["file"], one["line"]): one["reason"] for one in planned["broken"]}
+    assert "reads in its place, maybe once more: Copy, 10-app.rules." in told[str(copy), 0]
+    assert told[str(copy), 2].startswith(f"The same rule as {rules_dir}/10-app.rules, line 1")
+    assert any(path.endswith("0-0-sshtrail.rules") for path in planned["changes"])
+    apply(minion, policy(rules_dir, GROUP))
+    again = host.preview(minion, policy(rules_dir, GROUP), str(rules_dir))
+    assert again["changes"] == {} and data("-w /etc/group -p wa -k beside") in there.held
+    assert (rules_dir.parent / "audit.rules").read_bytes().count(b"/etc/issue") == 2
+    # What goes out of the file is not read once more either; what a copy says itself is nothing.
+    apply(minion, policy(rules_dir, GROUP, unknown="remove"))
+    assert b"/etc/issue" not in (rules_dir.parent / "audit.rules").read_bytes()
+    assert copy.read_bytes() == b"-w /etc/fstab -p wa -k never-read\n"
+
+
+def test_a_copy_of_the_managed_file_has_it_read_twice_and_is_no_reason_to_refuse(
+    minion, there, rules_dir, tmp_path, monkeypatch
+):
+    script = tmp_path / "augenrules"
+    script.write_text(SCRIPTS["3.0.9"])
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    apply(minion, policy(rules_dir, GROUP))
+    for name in ("Copy of zz-sshtrail.rules", "zz-z zz-sshtrail.rules", "zz*.rules"):
+        (rules_dir / name).write_bytes(b"")
+    apply(minion, policy(rules_dir, GROUP))
+    planned = host.preview(minion, policy(rules_dir, GROUP), str(rules_dir))
+    assert planned["changes"] == {} and data(GROUP["rules"][0]) in there.held
+    assert b"\n-i\n" in (rules_dir.parent / "audit.rules").read_bytes()
+
+
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["fifo", "directory"])
 def test_a_compiled_file_that_is_none_is_an_error_and_no_waiting(minion, there, rules_dir, make):
     compiled = rules_dir.parent / "audit.rules"

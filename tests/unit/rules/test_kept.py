@@ -45,3 +45,14 @@ def test_what_the_rules_depend_on_is_looked_at_again(tmp_path):
     [after] = target.desired(files).rules
     assert before != after
     assert rules_files.parse_all(files)[0].value.watch == str(place)
+
+
+@pytest.mark.parametrize("form", ["-w {}/f -p wa", "-a always,exit -F dir={} -F perm=wa", "-a always,exit -F exe={}/f"])
+def test_a_directory_that_a_rule_needs_is_looked_at_again(tmp_path, form):
+    place = tmp_path / "place"
+    files = {"/r/a.rules": f"{form.format(place)} -k x\n-D -k x\n".encode()}
+    assert [found.line for found in target.desired(files).broken] == [1]
+    place.mkdir()
+    assert target.desired(files).broken == []
+    place.rmdir()
+    assert [found.line for found in target.desired(files).broken] == [1]

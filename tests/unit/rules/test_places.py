@@ -32,6 +32,52 @@ def test_another_directory_in_the_place_is_seen(watched, form):
     assert not places.stale(places.remembered(known, now, [rule]), now)
 
 
+MOUNTED = """\
+22 1 0:21 / /proc rw - proc proc rw
+30 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
+40 30 0:50 / {top}/sub rw,relatime - tmpfs none rw
+41 30 0:51 / {top}/of\\040two rw,relatime - ext4 /dev/vdb1 rw
+42 30 0:52 / {top}x/sub rw,relatime - tmpfs none rw
+43 30 0:53 / {top}/merged rw,relatime - overlay overlay rw
+"""
+
+
+@pytest.fixture
+def mounted(watched, tmp_path, monkeypatch):
+    """A function: which lines of MOUNTED (numbers) the kernel's list of mounts has."""
+    told = tmp_path / "mountinfo"
+    monkeypatch.setattr(places, "MOUNTS", str(told))
+
+    def mount(*numbers):
+        lines = MOUNTED.format(top=watched).splitlines(keepends=True)
+        told.write_text("".join(line for line in lines if int(line[:2]) in (22, 30, *numbers)))
+
+    mount()
+    return mount
+
+
+@pytest.mark.parametrize("number, seen", [(40, True), (41, True), (42, False), (43, False)])
+def test_what_is_mounted_below_a_watched_directory_is_not_watched_yet(watched, mounted, number, seen):
+    rules = [compiled(f"-a always,exit {form.format(watched)} -F key=k") for form in FORMS]
+    known = places.remembered({}, places.standing(rules))
+    mounted(number)
+    now = places.standing(rules)
+    assert places.stale(known, now) == ({rules[0]} if seen else set())
+    loaded = places.remembered(known, now, rules)
+    assert not places.stale(loaded, now)
+    # What goes takes nothing away, and what comes then is another one, whatever its number.
+    mounted()
+    gone = places.remembered(loaded, places.standing(rules))
+    assert not places.stale(loaded, places.standing(rules))
+    mounted(number)
+    assert places.stale(gone, places.standing(rules)) == ({rules[0]} if seen else set())
+
+
+def test_a_list_of_mounts_that_cannot_be_read_is_none(watched, monkeypatch, tmp_path):
+    monkeypatch.setattr(places, "MOUNTS", str(tmp_path / "gone"))
+    assert len(places.standing([compiled(f"-a always,exit -F dir={watched} -F perm=wa -F key=k")]).popitem()[1]) == 2
+
+
 def test_what_watches_no_place_is_bound_to_none():
     assert places.standing([compiled("-a always,exit -F arch=b64 -S execve -F key=k")]) == {}
 
