@@ -39,7 +39,7 @@ PURE = {
     },
     "auditd": {"language", "keywords", "plan", "space"},
     "rules": {"language", "words", "fields", "layout", "files", "kept", "overlap", "collisions", "plan", "watches"},
-    "pam": {"lines", "language", "keywords", "dispatch", "check", "plan"},
+    "pam": {"lines", "language", "keywords", "dispatch", "check", "plan", "entrance"},
     "policy": {"controls", "groups", "platforms", "arguments", "needs", "persons", "verdicts", "claims", "kinds"},
     "coverage": {
         "checks",
