@@ -39,6 +39,28 @@ def check(service=pam_host.SERVICE, path=pam_host.PATH):
     return pam_host.problems(_minion(), service, path)
 
 
+def without_password(service=pam_host.SERVICE, path=pam_host.PATH):
+    """
+    Return whether a service can let in who has no password (bool): whether keyboard-interactive is a way in for him.
+
+    service, path
+        As for :func:`check`.
+
+    It can where a module that asks for something else, such as a one-time password, is enough by itself, or where no
+    line asks for the account's password as pam_unix, pam_sss, pam_ldap, pam_krb5 and pam_winbind do. It cannot where
+    such a password is asked for as well, or where PAM refuses everybody. A module that is not known is taken for one
+    that asks for something else, and of a service that has no file it cannot be told: then this is True. Touches
+    nothing. Source: pam.conf(5).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' sshtrail_pam.without_password
+    """
+    return pam_host.without_password(_minion(), service, path)
+
+
 def diff(service=pam_host.SERVICE, path=pam_host.PATH):
     """
     Return what :func:`apply` would change; touches nothing.

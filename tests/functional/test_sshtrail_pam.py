@@ -62,6 +62,13 @@ def test_a_line_that_was_commented_out(tree, modules):
     assert tree.read_text().startswith(LINE)
 
 
+def test_who_has_no_password(tree, modules):
+    """What distributions write asks for one; pam_exec may do anything."""
+    assert modules.sshtrail_pam.without_password(path=str(tree)) is False
+    tree.write_text("auth sufficient pam_exec.so quiet /bin/false\n" + tree.read_text())
+    assert modules.sshtrail_pam.without_password(path=str(tree)) is True
+
+
 def test_a_session_that_pam_refuses_brings_the_old_file_back(tree, states):
     if not os.path.exists(session.LOGINUID):
         pytest.skip("needs a kernel that does auditing")

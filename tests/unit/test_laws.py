@@ -43,7 +43,7 @@ PURE = {
         *("language", "words", "fields", "layout", "files", "kept", "overlap", "collisions", "plan", "watches"),
         *("byhand", "splitting"),
     },
-    "pam": {"lines", "language", "keywords", "dispatch", "check", "plan"},
+    "pam": {"lines", "language", "keywords", "dispatch", "check", "plan", "entrance"},
     "policy": {"controls", "groups", "platforms", "arguments", "needs", "persons", "verdicts", "claims", "kinds"},
     "coverage": {
         *("checks", "daemon", "rules", "people", "memory", "logins", "marks", "gaps", "demand", "serials"),

@@ -7,7 +7,7 @@ Source: ``_pam_dispatch_aux`` of Linux-PAM 1.5.2 to 1.7.2 (``pam_dispatch.c``), 
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from sshtrail_lib.pam import language
 from sshtrail_lib.pam.keywords import (
@@ -30,7 +30,7 @@ from sshtrail_lib.pam.keywords import (
 )
 from sshtrail_lib.pam.language import Handler
 
-#: What became of pam_loginuid.so on the way: it was not called, it failed, or it did its work.
+#: What became of the module that is asked about on the way: it was not called, it failed, or it did its work.
 NEVER, FAILED, RAN = range(3)
 UNDECIDED, GOOD, POOR = range(3)
 
@@ -76,7 +76,36 @@ class Step(typing.NamedTuple):
     after: int
 
 
-# A spot with what became of pam_loginuid.so; and for each one the spot before it, with the step from there.
+class Question(typing.NamedTuple):
+    """
+    What is asked of the ways through a stack.
+
+    returns
+        Called with a :class:`~sshtrail_lib.pam.language.Handler` of a module that can be loaded; returns what it may
+        answer (iterable of int).
+    outcome
+        Called with a handler and its answer (int); returns :data:`NEVER`, :data:`FAILED` or :data:`RAN` (int). Of those
+        on one way the greatest counts.
+    """
+
+    returns: Callable[[Handler], Iterable[int]]
+    outcome: Callable[[Handler, int], int]
+
+
+def _in_session(handler: Handler) -> Iterable[int]:
+    return ANSWERS[LOGINUID] if handler.sets else ANSWERS.get(handler.module, range(len(RETURNS) + 1))
+
+
+def _of_loginuid(handler: Handler, answer: int) -> int:
+    if not handler.sets:
+        return NEVER
+    return FAILED if answer == SESSION_ERROR else RAN
+
+
+#: What becomes of pam_loginuid.so when a session is opened.
+SESSION = Question(_in_session, _of_loginuid)
+
+# A spot with the outcome so far; and for each one the spot before it, with the step from there.
 _Node = tuple[Spot, int]
 _Came = dict[_Node, tuple[_Node, Step] | None]
 
@@ -165,30 +194,36 @@ def _forced(handler: Handler) -> int:
     return UNKNOWN if handler.kind == language.MODULE else DENIED
 
 
-def answers(handler: Handler) -> list[int]:
-    """Return what a handler can return (list of int): one value for all those that lead to the same."""
+def answers(handler: Handler, question: Question = SESSION) -> list[int]:
+    """
+    Return what a handler can return (list of int): one value for all those that lead to the same.
+
+    handler
+        The :class:`~sshtrail_lib.pam.language.Handler`.
+    question
+        The :class:`Question` for which it matters.
+    """
     if handler.kind == language.UNCERTAIN:
         return list(range(len(RETURNS)))
     if handler.kind != language.MODULE or not handler.found:
         return [_forced(handler)]
-    known = ANSWERS.get(handler.module, range(len(RETURNS) + 1))
-    if handler.sets:
-        known = ANSWERS[LOGINUID]
-    same: dict[tuple[int, bool, bool], int] = {}
-    for value in known:
+    same: dict[tuple[int, bool, int], int] = {}
+    for value in question.returns(handler):
         action = BAD if value == INVALID else handler.actions[value]
-        same.setdefault((action, value == SUCCESS, handler.sets and value == SESSION_ERROR), value)
+        same.setdefault((action, value == SUCCESS, question.outcome(handler, value)), value)
     return list(same.values())
 
 
-def way(handlers: Sequence[Handler], outcome: int) -> list[Step] | None:
+def way(handlers: Sequence[Handler], outcome: int, question: Question = SESSION) -> list[Step] | None:
     """
-    Return a way through a stack that ends well, and on which pam_loginuid.so had one outcome.
+    Return a way through a stack that ends well, and on which what is asked about had one outcome.
 
     handlers
         The stack.
     outcome
         :data:`NEVER` called, :data:`FAILED`, or :data:`RAN` (int).
+    question
+        What is asked (:class:`Question`): what becomes of pam_loginuid.so, if nothing else is given.
 
     Returns one of the shortest (list of :class:`Step`), or None when there is no such way.
     """
@@ -201,20 +236,21 @@ def way(handlers: Sequence[Handler], outcome: int) -> list[Step] | None:
             if spot.result == SUCCESS and sofar == outcome:
                 return _steps(came, node)
             continue
-        for taken, following in _following(handlers, spot, sofar):
+        for taken, following in _following(handlers, node, question):
             if following not in came:
                 came[following] = (node, taken)
                 queue.append(following)
     return None
 
 
-def _following(handlers: Sequence[Handler], spot: Spot, sofar: int) -> Iterator[tuple[Step, _Node]]:
+def _following(handlers: Sequence[Handler], node: _Node, question: Question) -> Iterator[tuple[Step, _Node]]:
+    spot, sofar = node
     handler = handlers[spot.at]
-    for value in answers(handler):
+    for value in answers(handler, question):
         after = step(handlers, spot, value)
         # Which failure it was makes no difference on the rest of the way.
         plain = Mind(after.mind.impression, DENIED if after.mind.status else SUCCESS)
-        outcome = max(sofar, FAILED if value == SESSION_ERROR else RAN) if handler.sets else sofar
+        outcome = max(sofar, question.outcome(handler, value))
         yield Step(spot.at, value, after.at), (after._replace(mind=plain), outcome)
 
 

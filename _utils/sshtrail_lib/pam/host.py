@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 from sshtrail_lib.base import files, memory, minion, state, transaction
-from sshtrail_lib.pam import check, language, plan, session
+from sshtrail_lib.pam import check, entrance, language, plan, session
 
 #: Where the service that sshd asks for is written.
 PATH = "/etc/pam.d/sshd"
@@ -170,6 +170,15 @@ def problems(host: minion.Minion, service: str = SERVICE, path: str = PATH) -> l
         {"file": one.lines[0][0] or path, "line": one.lines[0][1], "kind": one.kind, "reason": one.reason}
         for one in found
     ]
+
+
+def without_password(host: minion.Minion, service: str = SERVICE, path: str = PATH) -> bool:
+    """
+    Return whether a service can let in who has no password, also where this cannot be told (bool).
+
+    Arguments as for :func:`problems`.
+    """
+    return entrance.without_password(_seen(host, service, path).reading())
 
 
 def preview(host: minion.Minion, service: str = SERVICE, path: str = PATH) -> state.Changes:

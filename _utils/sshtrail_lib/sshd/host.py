@@ -371,7 +371,7 @@ def _judged(minion: Minion, asked: Asked, memory: Memory) -> Plan:
     """Return the plan for what is asked, if it locks nobody out and sshd takes it: a preview finds what a run would."""
     plan = _plan(minion, asked, memory)
     if plan.files and not asked.force:
-        guard.judge(plan, accounts.known(), asked.admins)
+        guard.judge(plan, accounts.known(minion.call), asked.admins)
     if plan.files:
         _prove(minion, plan)
     return plan

@@ -10,7 +10,7 @@ import os
 import re
 import shlex
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 from salt.exceptions import CommandExecutionError
 
@@ -22,43 +22,6 @@ KERBEROS = ("/etc/krb5.conf", "/etc/krb5.conf.d/*", "/etc/default/ssh", "/etc/sy
 _ELSEWHERE = re.compile(
     rb"^\s*[^#\s].*(?:default_keytab_name|KRB5_KTNAME)|^\s*(?:default_keytab_name|KRB5_KTNAME)", re.M
 )
-#: Where PAM's stacks are, in its order.
-PAM = ("/etc/pam.d", "/usr/lib/pam.d", "/usr/etc/pam.d")
-#: Modules that ask for the account's password, and those that let nobody in by themselves.
-_PASSWORDS = frozenset(["unix", "unix2", "sss", "ldap", "krb5", "winbind", "systemd_home", "pwdfile"])
-_BESIDE = frozenset(
-    [
-        "env",
-        "deny",
-        "permit",
-        "cap",
-        "nologin",
-        "faillock",
-        "faildelay",
-        "tally2",
-        "tally",
-        "sepermit",
-        "selinux",
-        "group",
-    ]
-    + [
-        "succeed_if",
-        "localuser",
-        "usertype",
-        "securetty",
-        "shells",
-        "access",
-        "listfile",
-        "time",
-        "warn",
-        "echo",
-        "mount",
-    ]
-    + ["gnome_keyring", "kwallet5", "kwallet", "ecryptfs", "gdm", "debug", "keyinit", "motd", "issue", "abl", "systemd"]
-)
-_MODULE = re.compile(r"-?auth\s+(?P<control>\[[^]]*\]|\S+)\s+(?:\S*/)?pam_(?P<name>\w+)\.so")
-_INCLUDED = re.compile(r"(?:@include|-?auth\s+(?:include|substack))\s+(?P<name>[\w.-]+)")
-_DEEPEST = 8
 
 
 def has_keytab() -> bool:
@@ -71,36 +34,6 @@ def has_keytab() -> bool:
             if _ELSEWHERE.search(files.read(path) or b""):
                 return True
     return False
-
-
-def asks_more(service: str) -> bool:
-    """
-    Return whether PAM can let in by keyboard-interactive who has no password (bool).
-
-    service
-        As what sshd asks PAM (str).
-    """
-    found = list(_modules(service, _DEEPEST))
-    asked = [(control, name) for control, name in found if name not in _BESIDE]
-    strange = [control for control, name in asked if name not in _PASSWORDS]
-    # A stack in which no password is asked for, such as that of a second factor alone, or one that is enough by itself.
-    alone = len(strange) == len(asked)
-    return alone or any(control not in ("required", "requisite", "optional") for control in strange)
-
-
-def _modules(service: str, depth: int) -> Iterator[tuple[str, str]]:
-    """Yield control and name of each module that a stack of PAM authenticates with."""
-    text = b""
-    for path in (os.path.join(one, service) for one in PAM):
-        with contextlib.suppress(CommandExecutionError):
-            if (text := files.read(path) or b"") or os.path.exists(path):
-                break
-    for line in text.decode("utf-8", "replace").replace("\\\n", " ").splitlines() if depth else ():
-        included, module = _INCLUDED.match(line.strip()), _MODULE.match(line.strip())
-        if included:
-            yield from _modules(included["name"], depth - 1)
-        elif module:
-            yield module["control"], module["name"]
 
 
 def may(account: str, path: str, right: int) -> bool:

@@ -78,6 +78,16 @@ def test_problems(ours):
     assert (found["file"], found["line"]) == (str(ours[1]), 1)
 
 
+def test_who_has_no_password(ours):
+    """Of a service that is not there nothing can be told."""
+    minion, path = ours
+    path.write_bytes(b"auth required pam_unix.so\n")
+    assert not host.without_password(minion, path=str(path))
+    path.write_bytes(b"auth sufficient pam_duo.so\nauth required pam_unix.so\n")
+    assert host.without_password(minion, path=str(path))
+    assert host.without_password(minion, "none", str(path.parent / "none"))
+
+
 def test_a_change_that_is_proven(ours):
     seen = []
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from salt.exceptions import CommandExecutionError
 from sshtrail_lib.sshd import accounts, pubkeys
 from support import require_root
 
@@ -65,6 +66,22 @@ def test_what_stands_for_a_password(tmp_path, monkeypatch):
     assert [name for name in told if who.is_locked(name)] == ["bob", "eve", "cloud", "caf\udce9"]
     monkeypatch.setattr(accounts, "SHADOW", str(tmp_path / "none"))
     assert accounts.hashes() == {} and accounts.known().has_password("bob")
+
+
+def test_what_pam_asks_for_is_another_module_s_to_tell():
+    asked = []
+
+    def tell(service, path):
+        asked.append((service, path))
+        if service == "none":
+            raise CommandExecutionError("There is no libpam.so.0 on this host.")
+        return service != "sshd"
+
+    who = accounts.known({"sshtrail_pam.without_password": tell})
+    assert [who.asks_more(service) for service in ("sshd", "ssh-otp", "none", "sshd")] == [False, True, True, False]
+    assert asked == [(service, f"/etc/pam.d/{service}") for service in ("sshd", "ssh-otp", "none")]
+    # Where it cannot be told, keyboard-interactive is a way in.
+    assert accounts.known({}).asks_more("sshd") and accounts.known().asks_more("sshd")
 
 
 def cased(tmp_path, monkeypatch, shell="/bin/sh"):
