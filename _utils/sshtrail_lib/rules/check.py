@@ -126,6 +126,12 @@ def _reasons(rule, twins):
         yield ERROR, f"{absent} does not exist, so the kernel refuses the rule{STOPS}"
     if hides := hiding.reason(rule):
         yield WARNING, hides
+    if (rule.action, rule.filter) == ("always", "task") and rule.verb != "-d":
+        # auditsc.c, audit_filter_task: what is decided there no other list decides again. Seen on Linux 6.1.
+        yield (
+            WARNING,
+            "of the processes that it matches every system call is recorded, and none under another rule's key",
+        )
     if not rule.keys and rule.action == "always" and rule.filter in ("exit", "io_uring"):
         yield WARNING, "it has no key (-k), by which its records could be found"
     yield from ((WARNING, reason) for reason in (*_places(rule), *_arches(rule, twins)))

@@ -16,7 +16,7 @@ from salt.exceptions import SaltInvocationError
 
 from sshtrail_lib.base import files as base_files
 from sshtrail_lib.base import kernel, state
-from sshtrail_lib.rules import accounts, compile, language, load, privileged, target
+from sshtrail_lib.rules import accounts, compile, language, layout, load, privileged, target
 from sshtrail_lib.rules import files as rules_files
 from sshtrail_lib.rules import hiding as rules_hiding
 from sshtrail_lib.rules.fields import RuleError, near
@@ -209,7 +209,7 @@ class Managed:
     def _left(self, host, wanted, named):
         """Return what hides records, is not the policy's, and stays (list of Hiding)."""
         held = target.desired(host.heard(wanted.files)).rules
-        entries = [entry for rule, entry in held.items() if rules_hiding.hides(rule)]
+        entries = [entry for rule, entry in held.items() if layout.hides(rule)]
         files = rules_hiding.in_files(entries, named, self.name)
         # What is locked hides until the next reboot, whatever the files say.
         rules = host.rules if host.status["immutable"] else wanted.rules
@@ -270,7 +270,7 @@ class Managed:
     def _unwanted(self, named):
         """Return a function that tells which rules go out of the other files, None for none."""
         if self.unknown == "remove":
-            return lambda rule: not rules_hiding.looks(rule) or rules_hiding.is_unnamed(rule, named)
+            return lambda rule: not rules_hiding.is_named(rule, named)
         return (lambda rule: rules_hiding.is_unnamed(rule, named)) if self.hiding == "remove" else None
 
     def _check_locked(self, files):

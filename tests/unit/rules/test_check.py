@@ -81,6 +81,7 @@ def test_a_good_set_has_no_problem():
         (["-a never,exclude -F auid=1001"], 1, "warning", "keeps the records that it matches out of the log"),
         (["-a never,user -F uid=0"], 1, "warning", "such as logins"),
         (["-a never,exit -F auid=1001"], 1, "warning", "keeps what it matches first out of the log"),
+        (["-a always,task -F uid=0"], 1, "warning", "every system call is recorded, and none under another rule's key"),
         # What auditctl loads, though it means something else, and what it passes over.
         (['-w /etc/hosts -p wa -k "hosts"'], 1, "warning", "auditctl knows no quotes"),
         (

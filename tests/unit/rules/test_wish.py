@@ -220,6 +220,21 @@ def test_removed_is_also_what_does_not_load(host, content):
     assert wanted.broken == []
 
 
+@pytest.mark.parametrize("line", ["-a always,task -F uid=0", "-a never,user -F uid=0", "-a never,user"])
+def test_what_the_policy_allows_stays_whether_it_hides_or_not(host, line):
+    have = host({"10-app.rules": f"{line}\n-w /etc/hosts -p wa -k app\n".encode()})
+    assert text(have, managed(have, unknown="remove", allowed=[line]).target(have), "10-app.rules") == f"{line}\n"
+    assert text(have, managed(have, unknown="remove").target(have), "10-app.rules") == ""
+
+
+@pytest.mark.parametrize("line", ["-a always,task -F uid=0", "-a always,user -F uid=0", "-a never,user"])
+def test_what_hides_nothing_is_loaded_and_stays(host, line):
+    have = host({"10-app.rules": f"{line}\n".encode()})
+    wanted = managed(have, hiding="remove").target(have)
+    assert data(line) in wanted.rules and wanted.hiding == []
+    assert text(have, wanted, "10-app.rules") == f"{line}\n"
+
+
 def test_what_a_line_sets_besides_a_rule_stays_where_the_rule_is_removed(host):
     there = host({"50-app.rules": b"-b 65536 -w /etc/hosts -p wa\n-w /etc/issue -p wa -f 2\n-w /etc/fstab -p wa\n"})
     wanted = managed(there, unknown="remove").target(there)
