@@ -69,6 +69,7 @@ ASKING = {
     "sshd": {"accounts", "resolver"},
     "rules": {
         *("compile", "check", "target", "load", "accounts", "wish", "hiding", "privileged", "places", "reading"),
+        "remarks",
     },
     "policy": {"pillar", "schema", "host"},
     "coverage": {"facts", "ways", "pulse", "continuity", "volumes"},

@@ -4,7 +4,7 @@ import os
 
 import pytest
 from salt.exceptions import SaltInvocationError
-from sshtrail_lib.rules import accounts, compile, target, wish
+from sshtrail_lib.rules import accounts, compile, places, remarks, target, wish
 from sshtrail_lib.rules import files as rules_files
 from sshtrail_lib.rules.fields import RuleError
 from sshtrail_lib.rules.files import PASSING
@@ -521,12 +521,39 @@ def test_a_never_that_covers_a_part_of_ours_is_told(host):
     assert "never decides" not in told
 
 
+@pytest.mark.parametrize(
+    "line, told",
+    [
+        ("-w /etc/*.conf -p wa -k g", "/etc/*.conf: wildcard notation is not supported"),
+        ("-a always,exit -F dir=/etc -F exe=/opt/[ab] -k g", "/opt/[ab]: wildcard notation is not supported"),
+        ("-w /etc/../etc/hosts -p wa -k g", ""),
+        ("-w /etc/hosts -p wa -k g", ""),
+    ],
+)
+def test_what_a_rule_of_another_file_does_not_see_is_told(host, line, told):
+    there = host({"10-a.rules": f"# app\n{line}\n".encode()})
+    comment = target.comment(there, managed(there).target(there), "report")
+    place = f"{there.rules_dir}/10-a.rules line 2: {told}"
+    assert (place in comment) if told else ("10-a" not in comment)
+
+
+def test_a_file_of_ours_that_another_one_is_mounted_on_is_told(host, tmp_path, monkeypatch):
+    (tmp_path / "hosts").write_text("")
+    listed = tmp_path / "mountinfo"
+    listed.write_text(f"30 1 254:1 / / rw - ext4 a rw\n40 30 254:2 /hosts {tmp_path}/hosts rw - ext4 b rw\n")
+    monkeypatch.setattr(places, "MOUNTS", str(listed))
+    there = host({})
+    groups = [{"name": "one", "rules": [f"-w {tmp_path}/hosts -p wa -k k"]}]
+    comment = target.comment(there, managed(there, groups=groups).target(there), "report")
+    assert f"another file is mounted on {tmp_path}/hosts, and no rule that names it sees" in comment
+
+
 @pytest.mark.usefixtures("untraced")
 def test_many_nevers_and_many_that_they_cover_are_told_in_short_and_soon(host):
     nevers = [f"-a never,exit -F arch=b64 -S execve -F auid={number}\n" for number in range(1000)]
     nevers += [f"-a always,exit -F arch=b64 -S execve -F uid={number} -k u\n" for number in range(1000)]
     there = host({"10-a.rules": "".join(nevers[:1000]).encode(), "20-b.rules": "".join(nevers[1000:]).encode()})
-    told, time = spent(target.hidden, there.files)
+    told, time = spent(remarks.hidden, target.desired(there.files).rules)
     assert time < 20 and len(told) == 1000
     assert all("10-a.rules line" in one and one.endswith("20-b.rules line 20 and 980 more.") for one in told)
 
