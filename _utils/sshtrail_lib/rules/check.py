@@ -47,7 +47,9 @@ def listed(lines: object) -> list[str]:
 
     Raises SaltInvocationError for what is neither.
     """
-    given = lines.splitlines() if isinstance(lines, str) else lines
+    # A line ends where auditctl ends it: a form feed, for one, stands in a line.
+    given = lines.removesuffix("\n").split("\n") if isinstance(lines, str) else lines
+    given = [] if lines == "" else given
     if not isinstance(given, (list, tuple)) or not all(map(_is_line, given)):
         raise SaltInvocationError(f"rules must be a list of lines, as in a rules file, not {text.line(repr(lines))}.")
     return list(given)

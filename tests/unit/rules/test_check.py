@@ -18,6 +18,9 @@ LISTED = [
     (["-w /etc/x -p wa"], ["-w /etc/x -p wa"]),
     ([], []),
     ("", []),
+    ("\n", [""]),
+    ("-D\n\n", ["-D", ""]),
+    *((f"-w /etc/x -k a{end}b\nfoo\n", [f"-w /etc/x -k a{end}b", "foo"]) for end in "\x0b\x0c\x1c\x85\u2028\u2029\r"),
 ]
 
 
@@ -108,6 +111,13 @@ def test_a_good_set_has_no_problem():
 def test_each_kind_of_problem(lines, number, level, reason):
     found = [(problem.number, problem.level) for problem in check.problems(lines) if reason in problem.reason]
     assert found == [(number, level)]
+
+
+@pytest.mark.parametrize("end", "\x85\u2028")
+def test_what_ends_a_line_for_others_only_is_a_letter_of_a_key(end):
+    # auditctl 3.0.9 loads the first line and refuses the second.
+    found = check.problems(check.listed(f"-w /etc/hosts -p wa -k a{end}b\nfoo\n"))
+    assert [(problem.number, problem.level) for problem in found] == [(2, "error")]
 
 
 def test_a_program_called_as_a_bracket_is_no_wildcard():
