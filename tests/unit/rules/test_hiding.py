@@ -3,7 +3,7 @@ rules.hiding: which rules keep records out of the log, and whose they are.
 """
 
 import pytest
-from sshtrail_lib.rules import accounts, files, hiding, layout
+from sshtrail_lib.rules import accounts, fields, files, hiding, language, layout
 from sshtrail_lib.rules import compile as rules_compile
 from sshtrail_lib.rules.fields import RuleError
 
@@ -20,6 +20,12 @@ HIDES = [
     "-a never,exit -F auid>=1000",
     "-a never,exit -F exe=/usr/bin/bash",
     "-a never,exit -F arch=b64 -S execve",
+]
+# What auditctl takes as a field is a comparison of two: seen with 3.0.9.
+COMPARED = [
+    ("-a never,exit -F field_compare=1", "-a never,exit -S all -C uid=obj_uid"),
+    ("-a never,exit -S mkdir -F field_compare!=25", "-a never,exit -S mkdir -C sgid!=fsgid"),
+    ("-a never,exit -S mkdir -F FIELD_COMPARE=10abc", "-a never,exit -S mkdir -C uid=auid"),
 ]
 RECORDS = [
     "-a always,exit -F arch=b64 -S execve -F auid!=unset -F key=ssh_commands",
@@ -54,6 +60,26 @@ def test_what_hides(line):
 @pytest.mark.parametrize("line", RECORDS)
 def test_what_hides_nothing(line):
     assert not layout.hides(data(line)) and not hiding.looks(accounts.parse_rule(line))
+
+
+@pytest.mark.parametrize("line, meant", COMPARED)
+def test_a_comparison_by_its_number_hides_as_one_by_names(line, meant):
+    [rule] = language.taken(line)
+    assert rules_compile.compile(rule) == data(meant) and hiding.looks(rule)
+    with pytest.raises(RuleError, match="Write field_compare!?=[0-9]+[abc]* as -C "):
+        language.parse(line)
+
+
+@pytest.mark.parametrize("condition", ["=0", "=26", "=uid", ">1", "&1", "="])
+def test_what_is_no_comparison_is_refused(condition):
+    [found] = language.taken(f"-a never,exit -F field_compare{condition}")
+    assert isinstance(found, RuleError)
+
+
+def test_each_comparison_has_its_number():
+    for number, pair in fields.COMPARISONS.items():
+        packed, _ = layout.unpack(data(f"-a never,exit -C {pair.replace(',', '=')}"))
+        assert packed.fields == ((layout.COMPARE, layout.OPERATOR_NUMBERS["="], number),)
 
 
 def test_a_line_that_takes_a_rule_away_hides_nothing():
