@@ -194,7 +194,7 @@ class Managed:
             wanted.status[target.FIXED_LOGINS] = 1
         _check_loads(wanted, {self.name: ()}, [path for path, read in host.again.items() if self.name in read])
         self._check_locked(host.heard(wanted.files))
-        self._check_overridden(target.desired(host.heard(wanted.files)).controls, wanted.stricter)
+        self._check_overridden(host.heard(wanted.files), wanted.stricter)
         return _installed(host, wanted)
 
     def _settings(self):
@@ -288,10 +288,13 @@ class Managed:
                 )
                 raise RuleError(reason, None, entry.line, entry.file)
 
-    def _check_overridden(self, controls, stricter):
+    def _check_overridden(self, files, stricter):
         """Make sure that no later file sets what this one does, if it is not more strictly."""
-        for setting, (entry, _ours) in self._overridden(controls, stricter).items():
-            reason = f"{entry.value} overrides {setting} of {self.name}, which is read earlier"
+        for setting, (entry, _ours) in self._overridden(target.desired(files).controls, stricter).items():
+            why = f"{self.name}, which is read earlier"
+            if language.SETTINGS[setting] in rules_files.HOISTED and not rules_files.is_moved(files, entry):
+                why = f"{self.name}, which augenrules puts first: this one does not begin its line, and stays behind"
+            reason = f"{entry.value} overrides {setting} of {why}"
             raise RuleError(reason, None, entry.line, entry.file)
 
     def _overridden(self, controls, stricter):

@@ -355,11 +355,30 @@ def test_what_is_set_in_the_middle_of_a_load_is_set_again_behind_it(host, conten
     assert managed(again, status=given).target(again).files == wanted.files
 
 
-@pytest.mark.parametrize("line", [b"foo -b 70", b" -b 100", b"-b 100"])
-def test_what_a_later_file_sets_is_refused_with_its_line(host, line):
-    there = host({"zz-pl-late.rules": line + b"\n"})
-    with pytest.raises(RuleError, match="-b .*0 overrides backlog_limit of .*zz-ours.rules, which is read earlier"):
-        managed(there).target(there)
+EARLIER, FIRST = (
+    "which is read earlier",
+    "which augenrules puts first: this one does not begin its line, and stays behind",
+)
+
+
+@pytest.mark.parametrize(
+    "line, space, setting, why",
+    [
+        (b"-b 100", rules_files.MAWK, "backlog_limit", EARLIER),
+        (b"foo -b 70", rules_files.MAWK, "backlog_limit", FIRST),
+        (b" -b 100", rules_files.MAWK, "backlog_limit", FIRST),
+        (b" -b 100", rules_files.GAWK, "backlog_limit", EARLIER),
+        (b" -f 0", rules_files.MAWK, "failure", FIRST),
+        (b" --backlog_wait_time 5", rules_files.MAWK, "backlog_wait_time", EARLIER),
+        (b"-r 0 --backlog_wait_time 5", rules_files.MAWK, "backlog_wait_time", EARLIER),
+    ],
+)
+def test_what_a_later_file_sets_is_refused_with_its_line(host, line, space, setting, why):
+    there = host({"zz-pl-late.rules": b"# late\n" + line + b"\n"}, space=space)
+    with pytest.raises(RuleError) as refused:
+        managed(there, status={**POLICY, "backlog_wait_time": 60000}).target(there)
+    assert refused.value.line == 2 and refused.value.file.endswith("zz-pl-late.rules")
+    assert f" overrides {setting} of {there.rules_dir}/zz-ours.rules, {why}" in refused.value.reason
 
 
 @pytest.mark.parametrize(
