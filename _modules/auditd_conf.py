@@ -40,7 +40,8 @@ def get(keyword, path=auditd_language.PATH):
 
 def check(path=auditd_language.PATH):
     """
-    Return everything for which the installed auditd would not start with this file, or would not do what it says.
+    Return everything for which the installed auditd would not start with this file, or would not do what it says, and
+    each value that it takes otherwise than it is written.
 
     path
         The configuration file (str).
@@ -54,7 +55,8 @@ def check(path=auditd_language.PATH):
 
         salt '*' auditd_conf.check
     """
-    return [problem._asdict() for problem in auditd_host.check(_minion(), path)]
+    found = auditd_host.check(_minion(), path)
+    return [{"line": problem.line, "keyword": problem.keyword, "reason": problem.reason} for problem in found]
 
 
 def diff(config=None, path=auditd_language.PATH, remember=False):

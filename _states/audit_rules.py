@@ -113,9 +113,9 @@ def managed(
         Rules of others that may hide records (list of str, lines as in a rules file). Also ``unknown: remove`` leaves
         them; the order of their fields does not matter.
     hiding
-        Rules that can hide records (with ``never``, or on the lists exclude, task, user and filesystem) which are
-        neither in ``groups`` nor in ``allowed``: ``report`` them in the comment, or ``remove`` them from the kernel and
-        from the other files (rule lines only).
+        Rules that can hide records (with ``never``, or on the list exclude) which are neither in ``groups`` nor in
+        ``allowed``: ``report`` them in the comment, or ``remove`` them from the kernel and from the other files (rule
+        lines only).
     loginuid_immutable
         True to have everybody keep the login id that he has, root too: it is locked until the next reboot, and the
         managed file does it again at boot. False leaves it as it is.

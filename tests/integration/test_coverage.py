@@ -180,7 +180,11 @@ WAYS = {
         "auditctl -d never,exit -F arch=b64 -S execve -F auid=1001",
         "rules-hide",
     ),
-    "logins are not told": ("auditctl -a never,user", "auditctl -d never,user", "rules-hide"),
+    "logins are not told": (
+        "auditctl -a never,user -F uid=0",
+        "auditctl -d never,user -F uid=0",
+        "rules-hide",
+    ),
     "a rate limit": ("auditctl -r 1", "auditctl -r 0", "rate-limited"),
     "a short queue": ("auditctl -b 64", "auditctl -b 8192", "backlog-small"),
     "the rule of the commands is gone": (

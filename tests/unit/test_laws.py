@@ -63,6 +63,7 @@ ASKING = {
     "sshd": {"accounts", "resolver", "means"},
     "rules": {
         *("compile", "check", "target", "load", "accounts", "wish", "hiding", "privileged", "places", "reading"),
+        "remarks",
     },
     "policy": {"pillar", "schema", "host"},
     "coverage": {"facts", "ways", "pulse", "continuity", "volumes", "ids", "shells"},

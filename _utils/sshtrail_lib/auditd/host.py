@@ -86,7 +86,7 @@ def check(minion: Minion, path: str) -> list[plan.Problem]:
     """
     data = _there(minion, path)
     found = _problems(path, data, auditd_daemon.version(minion), auditd_daemon.find(path))
-    return found or auditd_check.refusals(minion, data)
+    return found if plan.blocking(found) else [*found, *auditd_check.refusals(minion, data)]
 
 
 def status(minion: Minion, path: str) -> dict[str, typing.Any]:
@@ -226,7 +226,7 @@ def _step(minion: Minion, config: object, path: str, remember: bool = False) -> 
 
 def _aimed(minion: Minion, path: str, before: bytes, after: bytes, judged: bool = True) -> Step:
     version, daemon = auditd_daemon.version(minion), auditd_daemon.find(path)
-    found = _problems(path, after, version, daemon) if judged else []
+    found = plan.blocking(_problems(path, after, version, daemon)) if judged else []
     # What stood there before is left to auditd, where one reads it.
     asked = after != before and (judged or daemon.reads)
     plan.demand(found or (auditd_check.refusals(minion, after) if asked else []), path)
@@ -236,7 +236,8 @@ def _aimed(minion: Minion, path: str, before: bytes, after: bytes, judged: bool 
 
 
 def _problems(path: str, data: bytes, version: keywords.Version | None, daemon: Daemon) -> list[plan.Problem]:
-    found = plan.problems(data, version) or auditd_check.host_problems(data)
+    found = plan.problems(data, version)
+    found += [] if plan.blocking(found) else auditd_check.host_problems(data)
     return [*auditd_check.file_problems(path, daemon.follows_links), *found]
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import difflib
 import re
 import typing
+from collections.abc import Callable
 
 from salt.exceptions import SaltInvocationError
 
@@ -176,9 +177,36 @@ class Keyword(typing.NamedTuple):
         """Tell whether auditd ``version`` (tuple of int) has this entry."""
         return self.since <= version and not (self.until and version >= self.until)
 
+    def read(self, text: str) -> str | None:
+        """Return what auditd takes for its value where ``text`` (str) stands, comparable; None when it refuses that."""
+        normal = self.type.normal(text)
+        return AS_READ[self.name](text) if normal is None and self.name in AS_READ else normal
+
     def reread_by(self, version: Version) -> bool:
         """Tell whether auditd ``version`` (tuple of int) takes a new value up on a reload (SIGHUP)."""
         return self.reread is not None and self.reread <= version
+
+
+def _space_as_read(text: str) -> str | None:
+    # With a percent sign anywhere it is a share of the disk, and strtoul(3) reads the number in front.
+    found = re.fullmatch("([0-9]{0,20})%[0-9%]*", text)
+    share = int(found[1] or 0) if found else 100
+    return f"{share}%" if share < 100 else None
+
+
+def _ports_as_read(text: str) -> str | None:
+    # The first number, and the one behind the last dash.
+    found = re.fullmatch("([0-9]+)-[0-9-]*?([0-9]+)", text)
+    return Ports().normal(f"{found[1]}-{found[2]}") if found else None
+
+
+#: What auditd takes though it is not as it should be, by keyword: what it takes it for. Seen with 3.0.9.
+AS_READ: dict[str, Callable[[str], str | None]] = {
+    "space_left": _space_as_read,
+    "admin_space_left": _space_as_read,
+    "tcp_client_ports": _ports_as_read,
+    "plugin_dir": lambda text: text if " " not in text else None,
+}
 
 
 KEYWORDS = (

@@ -87,7 +87,7 @@ def settings(data: bytes) -> dict[str, str]:
 def effective(data: bytes, keyword: str) -> str:
     """Return the value (str, comparable) that auditd works with for ``keyword``, its default when unset."""
     entry = keywords.lookup(keyword)
-    return entry.type.normal(settings(data).get(keyword, entry.default)) or entry.default
+    return entry.read(settings(data).get(keyword, entry.default)) or entry.default
 
 
 def writes_log(data: bytes) -> bool:

@@ -26,11 +26,15 @@ class Refused(CommandExecutionError):
 
 
 class Problem(typing.NamedTuple):
-    """What is wrong: the line's number (0: none in particular), its keyword ("" for none) and the reason."""
+    """
+    What is wrong: the line's number (0: none in particular), its keyword ("" for none), the reason, and whether auditd
+    takes it all the same.
+    """
 
     line: int
     keyword: str
     reason: str
+    passes: bool = False
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.reason}" if self.line else self.reason
@@ -143,14 +147,20 @@ def problems(data: bytes, version: Version | None = None) -> list[Problem]:
     Returns a list of :class:`Problem`, in the order of the lines, then what does not fit together.
     """
     found = [problem for line in language.parse(data) for problem in _line_problems(line, version)]
-    return found or list(_relations(data))
+    return found if any(blocking(found)) else [*found, *_relations(data)]
+
+
+def blocking(found: Iterable[Problem]) -> list[Problem]:
+    """Return those of ``found`` (iterable of :class:`Problem`) with which auditd would not start, or do otherwise."""
+    return [problem for problem in found if not problem.passes]
 
 
 def _line_problems(line: language.Line, version: Version | None) -> Iterator[Problem]:
     if line.words:
-        reason = _form(line, version) or _meaning(line, version)
-        if reason:
+        if reason := _form(line, version) or _meaning(line, version):
             yield Problem(line.number, line.keyword, reason)
+        elif reason := _manner(line, version):
+            yield Problem(line.number, line.keyword, reason, passes=True)
 
 
 def _form(line: language.Line, version: Version | None) -> str:
@@ -173,9 +183,18 @@ def _meaning(line: language.Line, version: Version | None) -> str:
         return exc.message
     if len(line.words) > 3 and not isinstance(entry.type, keywords.Action):
         return f"{line.keyword} takes one value, and {line.words[3]!r} follows it."
-    if entry.type.normal(line.value) is None:
+    if entry.read(line.value) is None:
         return f"{line.keyword} = {line.value!r} is not possible: auditd wants {entry.type.allowed}."
     return ""
+
+
+def _manner(line: language.Line, version: Version | None) -> str:
+    """Return how a value that auditd takes should be written (str), "" where it is."""
+    entry = keywords.lookup(line.words[0], version)
+    if entry.type.normal(line.value) is not None:
+        return ""
+    wants = f"{line.keyword} = {line.value!r} should be {entry.type.allowed}"
+    return f"{wants}; auditd takes it for {entry.read(line.value)}."
 
 
 def _relations(data: bytes) -> Iterator[Problem]:

@@ -87,11 +87,9 @@ def _recorded(need: bytes, rules: Sequence[bytes], links: Mapping[str, str], exe
 
 def _silences(rule: bytes, seen: _Rule, need: bytes) -> bool:
     """Tell whether a rule of another list keeps away what a need is about: the whole process, or its records."""
-    if overlap.exclusive(rule, need):
+    if not layout.hides(rule) or overlap.exclusive(rule, need):
         return False
-    if seen.filter == EXCLUDE:
-        return coverage_rules.drops(layout.unpack(rule)[0].fields, SYSCALL)
-    return seen.action == NEVER
+    return seen.filter != EXCLUDE or coverage_rules.drops(layout.unpack(rule)[0].fields, SYSCALL)
 
 
 def _meets(rule: _Rule, need: _Rule, links: Mapping[str, str]) -> bool:

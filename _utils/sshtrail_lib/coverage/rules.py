@@ -97,12 +97,10 @@ def _records(rule: bytes) -> bool:
 def hides(rule: bytes, rules: Rules) -> str:
     """Return what a rule (bytes) of the kernel hides (str), empty where it hides nothing of sessions."""
     packed = layout.unpack(rule)[0]
-    if _only_without_login(packed.fields):
+    if _only_without_login(packed.fields) or not layout.hides(rule):
         return ""
     if packed.filter == EXCLUDE:
         return _excluded(packed.fields)
-    if packed.action != NEVER:
-        return ""
     if packed.filter == TASK:
         return "what is started while it stands is not recorded"
     if packed.filter == USER:

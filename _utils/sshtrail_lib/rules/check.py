@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from salt.exceptions import SaltInvocationError
 
 from sshtrail_lib.base import text
-from sshtrail_lib.rules import accounts, compile, fields, hiding, language, load
+from sshtrail_lib.rules import accounts, compile, hiding, language, load, remarks
 from sshtrail_lib.rules.collisions import Meetings, lowest, mask
 from sshtrail_lib.rules.fields import Part, RuleError
 from sshtrail_lib.rules.files import Origin
@@ -21,12 +21,6 @@ from sshtrail_lib.rules.language import Control, Rule
 ERROR, WARNING = "error", "warning"
 #: What is said of a line that does not load, unless a line before it has auditctl go on.
 STOPS = ", and a load stops there"
-#: What means nothing in a path, and what auditctl calls it.
-NOTATIONS = (
-    ("..", "relative path notation"),
-    ("*", "wildcard notation"),
-    ("?", "wildcard notation"),
-)
 
 
 class Problem(typing.NamedTuple):
@@ -53,7 +47,9 @@ def listed(lines: object) -> list[str]:
 
     Raises SaltInvocationError for what is neither.
     """
-    given = lines.splitlines() if isinstance(lines, str) else lines
+    # A line ends where auditctl ends it: a form feed, for one, stands in a line.
+    given = lines.removesuffix("\n").split("\n") if isinstance(lines, str) else lines
+    given = [] if lines == "" else given
     if not isinstance(given, (list, tuple)) or not all(map(_is_line, given)):
         raise SaltInvocationError(f"rules must be a list of lines, as in a rules file, not {text.line(repr(lines))}.")
     return list(given)
@@ -115,27 +111,35 @@ def _compiled(number, line):
 
 def _alone(known):
     twins = {_apart_from_arch(rule.value) for rule in known if _arch(rule.value) == "b32"}
+    mounted = remarks.covered({part.value for rule in known for part in remarks.named(rule.value)})
     for rule in known:
-        for level, reason in _reasons(rule.value, twins):
+        for level, reason in _reasons(rule.value, twins, mounted):
             yield Problem(rule.number, str(rule.value), reason, level)
 
 
-def _reasons(rule, twins):
+def _reasons(rule, twins, mounted):
     absent = compile.absent_directory(rule)
     if absent:
         yield ERROR, f"{absent} does not exist, so the kernel refuses the rule{STOPS}"
     if hides := hiding.reason(rule):
         yield WARNING, hides
+    if (rule.action, rule.filter) == ("always", "task") and rule.verb != "-d":
+        # auditsc.c, audit_filter_task: what is decided there no other list decides again. Seen on Linux 6.1.
+        yield (
+            WARNING,
+            "of the processes that it matches every system call is recorded, and none under another rule's key",
+        )
     if not rule.keys and rule.action == "always" and rule.filter in ("exit", "io_uring"):
         yield WARNING, "it has no key (-k), by which its records could be found"
-    yield from ((WARNING, reason) for reason in (*_places(rule), *_arches(rule, twins)))
+    yield from ((WARNING, reason) for reason in (*_places(rule, mounted), *_arches(rule, twins)))
 
 
-def _places(rule):
-    for part in rule.parts:
-        if part.option == "-w" or part.name in fields.PATHS:
-            # auditctl.c, check_path: it says so of watches, and loads what it says it of.
-            yield from (f"{part.value}: {told} is not supported" for sign, told in NOTATIONS if sign in part.value)
+def _places(rule, mounted):
+    for part in remarks.named(rule):
+        yield from filter(None, (remarks.wildcard(part.value), mounted.get(part.value)))
+        if ".." in part.value:
+            # Seen on Linux 6.1: the kernel finds the file all the same, and watches that.
+            yield f"{part.value}: auditctl warns of relative path notation"
         if (part.option == "-w" or part.name in ("path", "dir")) and os.path.islink(part.value):
             target = os.path.realpath(part.value)
             yield f"{part.value} is a symbolic link: the link itself is watched and not {target}"
@@ -224,8 +228,9 @@ def _shadowed(known):
     # One that is put in front comes before those of earlier lines.
     met = Meetings([rule.data for rule in known], compile.exec_calls)
     nevers = mask(at for at, rule in enumerate(known) if rule.value.action == "never")
+    others = remarks.about_others(met.rules)
     for at, rule in enumerate(known):
-        before = met.earlier(at)
+        before = met.earlier(at) & ~others[at]
         whole = met.collisions.covering(rule.data, before) if before else None
         if whole is not None:
             verb = "drops" if nevers >> whole & 1 else "takes"

@@ -331,19 +331,12 @@ SHOWN = {
     "fstype": _named("audit_fstype_to_name"),
     **dict.fromkeys(fields.ARGUMENTS, hex),
 }
-# linux/audit.h: AUDIT_COMPARE_*, the fields as auditctl lists them.
-COMPARED = """
-uid,obj_uid gid,obj_gid euid,obj_uid egid,obj_gid auid,obj_uid suid,obj_uid sgid,obj_gid fsuid,obj_uid
-fsgid,obj_gid uid,auid uid,euid uid,fsuid uid,suid auid,fsuid auid,suid auid,euid euid,suid euid,fsuid
-suid,fsuid gid,egid gid,fsgid gid,sgid egid,fsgid egid,sgid sgid,fsgid
-"""
-COMPARISONS = dict(enumerate(COMPARED.split(), start=1))
 
 
 def _part(name, operator, value):
     if name != "field_compare":
         return Part("-F", value, name, operator)
-    left, right = COMPARISONS.get(int(value), f"field_compare,{value}").split(",")
+    left, right = fields.COMPARISONS.get(int(value), f"field_compare,{value}").split(",")
     return Part("-C", right, left, operator)
 
 

@@ -185,6 +185,8 @@ def field(argument: str, filter_: str, strict: bool = True) -> Part:
     """
     name, operator, value = _split(argument, OPERATORS)
     name = ALIASES.get(name.lower(), name.lower())
+    if name == "field_compare":
+        return _compared(operator, value, strict)
     if name not in _KNOWN:
         raise RuleError(f"Unknown field {name!r}{near(name, FIELDS)}.")
     _check_operator(name, operator)
@@ -386,6 +388,26 @@ OTHERS = {
 
 
 # ---- comparisons ------------------------------------------------------------------------------------------------
+
+
+# linux/audit.h: AUDIT_COMPARE_*, the fields as auditctl lists them.
+COMPARED = """
+uid,obj_uid gid,obj_gid euid,obj_uid egid,obj_gid auid,obj_uid suid,obj_uid sgid,obj_gid fsuid,obj_uid
+fsgid,obj_gid uid,auid uid,euid uid,fsuid uid,suid auid,fsuid auid,suid auid,euid euid,suid euid,fsuid
+suid,fsuid gid,egid gid,fsgid gid,sgid egid,fsgid egid,sgid sgid,fsgid
+"""
+COMPARISONS = dict(enumerate(COMPARED.split(), start=1))
+
+
+def _compared(operator, value, strict):
+    """Return the comparison that its number says (linux/audit.h, AUDIT_COMPARE_…): auditctl takes that as a field."""
+    found = COMPARISONS.get(read_number(value) or 0) if value[:1].isdigit() and operator in ("=", "!=") else None
+    if found is None:
+        raise RuleError(f"field_compare takes = or !=, and a number from 1 to {len(COMPARISONS)}.")
+    left, right = found.split(",")
+    if strict:
+        raise RuleError(f"Write field_compare{operator}{value} as -C {left}{operator}{right}.")
+    return Part("-C", right, left, operator)
 
 
 def compare(argument: str) -> Part:

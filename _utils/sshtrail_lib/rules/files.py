@@ -245,6 +245,15 @@ def _is_hoisted(line):
     return line.text[:2] in HOISTED and bool(FIRST.fullmatch(line.text))
 
 
+def is_moved(files: Mapping[str, bytes], entry: Place) -> bool:
+    """Tell whether augenrules puts the line of ``entry`` in ``files`` (``{path: bytes}``) first, or last."""
+    return bool(FIRST.fullmatch(_split(files[entry.file])[entry.line - 1]))
+
+
+def _split(data):
+    return data.decode("utf-8", "surrogateescape").split("\n")
+
+
 def _lines_of(files):
     return [(path, line) for path, data in files.items() for line in read(path, data)]
 

@@ -1,31 +1,27 @@
 """
 Rules that keep records out of the log: what such a rule is, and which of them a policy does not name.
 
-A rule with the action ``never`` drops what it matches, whichever list it is on. The lists ``exclude``, ``task``,
-``user`` and ``filesystem`` are there to leave out: a message type, every system call of new processes, what programs
-send, what lies on a file system. Source: auditctl(8), the kernel's auditfilter.c and auditsc.c.
+A rule with the action ``never`` drops what it matches, whichever list it is on, and one on the list ``exclude`` with
+``always`` too. On ``user``, ``exclude`` and ``filesystem`` a rule without a field matches nothing. Source: auditctl(8),
+the kernel's auditfilter.c and auditsc.c; seen on Linux 6.1.
 """
 
 from __future__ import annotations
 
 import re
-import struct
 import typing
 from collections.abc import Collection, Iterable, Iterator
 
-from sshtrail_lib.rules import accounts, compile, language
+from sshtrail_lib.rules import accounts, compile, language, layout
 from sshtrail_lib.rules.fields import RuleError
 from sshtrail_lib.rules.files import Place
 from sshtrail_lib.rules.language import Rule
-from sshtrail_lib.rules.layout import ACTION_NUMBERS, FILTER_NUMBERS
+from sshtrail_lib.rules.layout import ACTION_NUMBERS
 
-LISTS = ("exclude", "task", "user", "filesystem")
 #: What becomes of such rules that a policy does not name.
 CHOICES = ("report", "remove")
 #: What a line holds that hides; an auditctl since 3.1 takes the names of lists in any case.
-MAY_HIDE = re.compile("|".join(("never", *LISTS)).encode(), re.IGNORECASE)
-_NUMBERS = tuple(FILTER_NUMBERS[name] for name in LISTS)
-
+MAY_HIDE = re.compile(f"never|{layout.EXCLUDE}".encode(), re.IGNORECASE)
 
 #: What is not in the log for a rule of each list, and for one that says ``never`` on another.
 NOT_RECORDED = {
@@ -55,28 +51,23 @@ class Named:
 
     def __init__(self, rules: Iterable[bytes]) -> None:
         # Most rules hide nothing, and describing each one costs more than asking the kernel.
-        self.meanings = {meaning(rule) for rule in rules if hides(rule)}
+        self.rules = frozenset(rules)
+        self.meanings = {meaning(rule) for rule in self.rules if layout.hides(rule)}
 
     def __contains__(self, rule: bytes) -> bool:
-        return meaning(rule) in self.meanings
-
-
-def hides(rule: bytes) -> bool:
-    """Tell whether ``rule`` (bytes, as the kernel has it) can keep records out of the log (bool)."""
-    filter_, action = struct.unpack_from("=2I", rule)
-    return action == ACTION_NUMBERS["never"] or filter_ in _NUMBERS
+        return rule in self.rules or (layout.hides(rule) and meaning(rule) in self.meanings)
 
 
 def looks(rule: Rule) -> bool:
-    """Tell of a line that adds a ``rule`` (:class:`sshtrail_lib.rules.language.Rule`) what :func:`hides` tells."""
-    return rule.verb != "-d" and rule.action in ACTION_NUMBERS and (rule.action == "never" or rule.filter in LISTS)
+    """Tell whether a line with ``rule`` (:class:`sshtrail_lib.rules.language.Rule`) adds one that hides (bool)."""
+    if rule.verb == "-d" or rule.action not in ACTION_NUMBERS:
+        return False
+    return layout.leaves_out(rule.action, rule.filter, any(part.option in ("-F", "-C") for part in rule.parts))
 
 
 def reason(rule: Rule) -> str:
     """Return in words what a ``rule`` (Rule) keeps out of the log (str), "" for nothing."""
-    # With "always" the other lists leave out nothing.
-    hides = looks(rule) and (rule.action == "never" or rule.filter == "exclude")
-    return NOT_RECORDED.get(rule.filter, NEVER) if hides else ""
+    return NOT_RECORDED.get(rule.filter, NEVER) if looks(rule) else ""
 
 
 def meaning(rule: bytes) -> typing.Hashable:
@@ -112,17 +103,20 @@ def _allowed(line):
 
 def unnamed(rules: Iterable[bytes], named: Named) -> list[bytes]:
     """Return those of ``rules`` (iterable of bytes) that hide and that are not ``named``, each once (list of bytes)."""
-    return list(dict.fromkeys(rule for rule in rules if hides(rule) and rule not in named))
+    return list(dict.fromkeys(rule for rule in rules if layout.hides(rule) and rule not in named))
 
 
 def is_unnamed(rule: Rule, named: Named) -> bool:
     """Tell whether a line's ``rule`` hides and is not ``named`` (bool); one that would not load is named by nobody."""
-    if not looks(rule):
-        return False
+    return looks(rule) and not is_named(rule, named)
+
+
+def is_named(rule: Rule, named: Named) -> bool:
+    """Tell whether a line's ``rule`` is one of the ``named`` (bool)."""
     try:
-        return compile.compile(rule) not in named
+        return bool(named.rules) and compile.compile(rule) in named
     except RuleError:
-        return True
+        return False
 
 
 def in_files(entries: Iterable[Place], named: Named, own: str) -> Iterator[Hiding]:

@@ -83,8 +83,8 @@ class Control(typing.NamedTuple):
 
 class Line(typing.NamedTuple):
     """
-    One line of a file: its ``number`` (from 1), ``text`` and ``value`` (:class:`Rule`, :class:`Control`, None);
-    ``reason`` (str) tells why it has no value, where it is wrong.
+    One line of a file: its ``number`` (from 1), ``text`` (of a long one the beginning) and ``value`` (:class:`Rule`,
+    :class:`Control`, None); ``reason`` (str) tells why it has no value, where it is wrong.
     """
 
     number: int
@@ -106,6 +106,8 @@ def read(text: str) -> list[Line]:
 
 def _lines(number, text):
     found = taken(text)
+    # What is kept of a line of megabytes is kept for each piece in which auditctl reads it.
+    text = text[:AT_ONCE]
     if not found:
         return [Line(number, text)]
     return [

@@ -39,6 +39,10 @@ WATCH, PERM, DIR, COMPARE, EXE, KEY = 105, 106, 107, 111, 112, 210
 #: The fields whose value is a text, and their number the length of it.
 STRINGS = frozenset((*range(13, 18), *range(19, 24), WATCH, DIR, EXE, KEY))
 PERM_BITS = {"x": 1, "w": 2, "r": 4, "a": 8}
+#: The list that leaves out, whatever the action; and those on which a rule matches nothing unless one of its fields
+#: does (auditfilter.c: audit_filter; auditsc.c: __audit_inode). Seen on Linux 6.1.
+EXCLUDE = "exclude"
+BY_FIELDS = (EXCLUDE, "user", "filesystem")
 #: What joins several keys of a rule.
 KEY_SEPARATOR = "\1"
 
@@ -79,6 +83,17 @@ def _strings(rows, buffer):
 def records(data: bytes) -> bool:
     """Tell whether a rule records what it matches (bool): its action is no ``never``."""
     return struct.unpack_from("=I", data, 4)[0] != ACTION_NUMBERS["never"]
+
+
+def hides(data: bytes) -> bool:
+    """Tell whether a rule can keep records out of the log (bool)."""
+    filter_, action, count = struct.unpack_from("=3I", data)
+    return leaves_out(ACTION_NAMES.get(action, ""), FILTER_NAMES.get(filter_, ""), count > 0)
+
+
+def leaves_out(action: str, filter_: str, has_fields: bool) -> bool:
+    """Tell the same of a rule's ``action`` and list (``filter_``), and whether it has a field (bool)."""
+    return (action == "never" or filter_ == EXCLUDE) and (has_fields or filter_ not in BY_FIELDS)
 
 
 def last_of(data: bytes) -> tuple[int, int, int] | None:

@@ -47,6 +47,12 @@ def standing(rules: Iterable[bytes]) -> dict[bytes, list[int]]:
     return {rule: identity for rule, place in named.items() if (identity := found[place])}
 
 
+def named(rule: bytes) -> list[str]:
+    """Return the files and directories (list of str) that ``rule`` (bytes) names."""
+    found = overlap.texts_of(rule) if PLACES.search(rule, *NUMBERS) else {}
+    return [found[number] for number in (layout.WATCH, layout.DIR, layout.EXE) if number in found]
+
+
 def _place(rule: bytes) -> tuple[str, bool]:
     """Return the directory (str) that the kernel looks up for ``rule``, "" for none, and whether what is below too."""
     found = overlap.texts_of(rule)
@@ -68,12 +74,42 @@ def _identity(path: str, is_tree: bool, mounts: Mapping[str, int]) -> list[int]:
 
 def _mounts() -> dict[str, int]:
     """Return a number for each mount that has files, by its place (dict); the last one on a place covers the others."""
+    return {plain(one[4]): _number(*one[:3]) for one in _mounted() if one[one.index("-") + 1] not in NO_FILES}
+
+
+def _mounted() -> list[list[str]]:
+    """Return the words of each line of the list of mounts (list)."""
     try:
         with open(MOUNTS, encoding="utf-8", errors="surrogateescape") as lines:
-            words = [line.rstrip("\n").split(" ") for line in lines]
+            return [line.rstrip("\n").split(" ") for line in lines]
     except OSError:
-        return {}
-    return {plain(one[4]): _number(*one[:3]) for one in words if one[one.index("-") + 1] not in NO_FILES}
+        return []
+
+
+def covered(paths: Iterable[str]) -> set[str]:
+    """
+    Return those of ``paths`` (iterable of str) that another file is mounted on, as those of containers (set of str).
+
+    The kernel looks a file up in its directory, so a rule is about the one below, also if it is loaded anew.
+    """
+    mounts = {plain(point): (device, plain(root)) for _id, _parent, device, root, point, *_rest in _mounted()}
+    real: dict[str, str] = {}
+    found = set()
+    for path in paths:
+        above, name = os.path.split(path)
+        real[above] = real.get(above) or os.path.realpath(above)
+        place = os.path.join(real[above], name)
+        # With a directory the kernel looks at what is mounted there.
+        if place in mounts and not os.path.isdir(place) and mounts[place] != _below(place, mounts):
+            found.add(path)
+    return found
+
+
+def _below(place, mounts):
+    """Return the device and the path in it of what is at ``place`` without the mount there: it may be itself."""
+    above = next((one for one in overlap.directories(place) if one in mounts), "/")
+    device, root = mounts.get(above, ("", "/"))
+    return device, os.path.join(root, os.path.relpath(place, above))
 
 
 def _number(mount, _parent, device):

@@ -16,10 +16,9 @@ from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
 from sshtrail_lib.base import kernel, text
-from sshtrail_lib.rules import accounts, byhand, compile, fields, layout, load, plan
+from sshtrail_lib.rules import accounts, byhand, compile, fields, load, plan, remarks
 from sshtrail_lib.rules import files as rules_files
 from sshtrail_lib.rules import hiding as rules_hiding
-from sshtrail_lib.rules.collisions import Meetings, bits, mask
 from sshtrail_lib.rules.fields import RuleError
 from sshtrail_lib.rules.files import Broken, Origin
 from sshtrail_lib.rules.hiding import Hiding
@@ -400,7 +399,8 @@ def comment(host: Host, target: Target, unknown: str) -> str:
     told += _waiting_for(host, target)
     told += map(broken_sentence, target.broken)
     told += target.lacking
-    told += hidden(host.heard(target.files))
+    told += remarks.hidden(desired(host.heard(target.files)).rules)
+    told += remarks.unseen(zip(target.rules, target.origins))  # noqa: B905  (unknown rules follow)
     if unknown == "report" and target.unknown and not host.status["immutable"]:
         lines = ", ".join(map(describe, target.unknown))
         told.append(f"In the kernel, but in no file: {lines}.")
@@ -438,47 +438,6 @@ def broken_sentence(found: Broken) -> str:
     place = f"{found.file} line {found.line}" if found.line else found.file
     stops = "augenrules alone would stop there" if found.stops else "a load goes on behind it" if found.line else ""
     return f"Not loaded{f' ({stops})' if stops else ''}: {place}: {text.line(found.reason.rstrip('.'))}."
-
-
-def hidden(files: Mapping[str, bytes]) -> list[str]:
-    """
-    Return sentences (list of str) on rules of ``files`` (``{path: bytes}``, in order) that an earlier ``never`` keeps
-    from deciding, wholly or in part.
-    """
-    known = desired(files).rules
-    nevers = mask(at for at, rule in enumerate(known) if not layout.records(rule))
-    if not nevers:
-        return []
-    met, entries = Meetings([*known], compile.exec_calls), [*known.values()]
-    whole = {at: first for at in bits(met.all & ~nevers) if (first := _dropping(met, at, nevers)) is not None}
-    found = [
-        f"{_line(entries[at])} never decides: {_line(entries[first])} drops everything that it matches."
-        for at, first in whole.items()
-    ]
-    left = met.all & ~nevers & ~mask(whole)
-    for at in bits(nevers):
-        others = [entries[one] for one in bits(met.later(at) & left) if entries[one].file != entries[at].file]
-        found += [f"{_line(entries[at])} drops a part of what others match: {_few(others)}."] if others else []
-    return found
-
-
-def _dropping(met, at, nevers):
-    """Return the number of the first of the ``nevers`` before the rule ``at`` that drops all of it, None for none."""
-    before = met.earlier(at) & nevers
-    return met.collisions.covering(met.rules[at], before) if before else None
-
-
-#: So many lines are named one by one.
-NAMED = 20
-
-
-def _few(entries):
-    more = len(entries) - NAMED
-    return ", ".join(map(_line, entries[:NAMED])) + (f" and {more} more" if more > 0 else "")
-
-
-def _line(entry):
-    return f"{entry.file} line {entry.line}"
 
 
 def _waiting_lines(host, target):

@@ -16,7 +16,7 @@ from salt.exceptions import SaltInvocationError
 
 from sshtrail_lib.base import files as base_files
 from sshtrail_lib.base import kernel, state
-from sshtrail_lib.rules import accounts, compile, language, load, privileged, target
+from sshtrail_lib.rules import accounts, compile, language, layout, load, privileged, target
 from sshtrail_lib.rules import files as rules_files
 from sshtrail_lib.rules import hiding as rules_hiding
 from sshtrail_lib.rules.fields import RuleError, near
@@ -194,7 +194,7 @@ class Managed:
             wanted.status[target.FIXED_LOGINS] = 1
         _check_loads(wanted, {self.name: ()}, [path for path, read in host.again.items() if self.name in read])
         self._check_locked(host.heard(wanted.files))
-        self._check_overridden(target.desired(host.heard(wanted.files)).controls, wanted.stricter)
+        self._check_overridden(host.heard(wanted.files), wanted.stricter)
         return _installed(host, wanted)
 
     def _settings(self):
@@ -209,7 +209,7 @@ class Managed:
     def _left(self, host, wanted, named):
         """Return what hides records, is not the policy's, and stays (list of Hiding)."""
         held = target.desired(host.heard(wanted.files)).rules
-        entries = [entry for rule, entry in held.items() if rules_hiding.hides(rule)]
+        entries = [entry for rule, entry in held.items() if layout.hides(rule)]
         files = rules_hiding.in_files(entries, named, self.name)
         # What is locked hides until the next reboot, whatever the files say.
         rules = host.rules if host.status["immutable"] else wanted.rules
@@ -270,7 +270,7 @@ class Managed:
     def _unwanted(self, named):
         """Return a function that tells which rules go out of the other files, None for none."""
         if self.unknown == "remove":
-            return lambda rule: not rules_hiding.looks(rule) or rules_hiding.is_unnamed(rule, named)
+            return lambda rule: not rules_hiding.is_named(rule, named)
         return (lambda rule: rules_hiding.is_unnamed(rule, named)) if self.hiding == "remove" else None
 
     def _check_locked(self, files):
@@ -288,10 +288,13 @@ class Managed:
                 )
                 raise RuleError(reason, None, entry.line, entry.file)
 
-    def _check_overridden(self, controls, stricter):
+    def _check_overridden(self, files, stricter):
         """Make sure that no later file sets what this one does, if it is not more strictly."""
-        for setting, (entry, _ours) in self._overridden(controls, stricter).items():
-            reason = f"{entry.value} overrides {setting} of {self.name}, which is read earlier"
+        for setting, (entry, _ours) in self._overridden(target.desired(files).controls, stricter).items():
+            why = f"{self.name}, which is read earlier"
+            if language.SETTINGS[setting] in rules_files.HOISTED and not rules_files.is_moved(files, entry):
+                why = f"{self.name}, which augenrules puts first: this one does not begin its line, and stays behind"
+            reason = f"{entry.value} overrides {setting} of {why}"
             raise RuleError(reason, None, entry.line, entry.file)
 
     def _overridden(self, controls, stricter):

@@ -63,6 +63,19 @@ def test_a_change_is_what_was_foreseen_and_leaves_a_backup(salt, conf):
     assert _text(backup.path) == before
 
 
+@pytest.mark.parametrize("line", ["plugin_dir = plugins.d", "tcp_client_ports = 1-2-3", "admin_space_left = 1%5"])
+def test_what_somebody_wrote_and_auditd_takes_keeps_no_change_out(salt, conf, line):
+    with open(conf, "a", encoding="utf-8") as handle:
+        handle.write(f"space_left = 10%\n{line}\n")
+    [problem] = host.check(salt, conf)
+    assert problem.passes and problem.keyword == line.split(" ")[0] and problem.line == 5
+    assert host.change(salt, {"freq": 60}, conf) == {"freq": {"old": "50", "new": "60"}}
+    assert line in _text(conf) and host.diff(salt, {"freq": 60}, conf) == {}
+    # Who asks for the keyword gets it as it should be.
+    new = {"plugin_dir": "/etc/audit/plugins.d", "tcp_client_ports": "1-3", "admin_space_left": "1%"}[problem.keyword]
+    assert host.diff(salt, {problem.keyword: new}, conf)[problem.keyword]["new"] == new
+
+
 def test_an_interrupted_change_counts_as_not_made(salt, interrupted):
     assert host.get(salt, "freq", interrupted)["value"] == "50"
     assert host.check(salt, interrupted) == []

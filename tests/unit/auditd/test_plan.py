@@ -137,7 +137,8 @@ def test_fixtures_have_the_problems_that_their_names_say(sample):
 
 
 VALUES = [
-    *("5", "0", "007", "1000", "65536", "2147483648", "50%", "%5", "-1", "1h"),
+    *("5", "0", "007", "1000", "65536", "2147483648", "50%", "%5", "-1", "1h", "10%%", "0%", "5%100", "100%", "5%a"),
+    *("1-2", "1-2-3", "1--2", "1-", "1-2-", "2-1", "1-2-0", "3-2-9", "1-70000", "--"),
     *("yes", "no", "NONE", "sync", "syslog", "halt", "email", "rotate", "keep_logs", "tcp", "x@y.z", "a/b"),
 ]
 # The group and the program are looked up on the host, not in the text.
@@ -145,8 +146,8 @@ NAMES = sorted({entry.name for entry in keywords.KEYWORDS} - {"log_group", "log_
 
 
 def _we_ask_for_more(text):
-    """Whether we refuse what the parser takes: a carriage return as part of a text, a percent sign in front."""
-    return text.endswith("\r") or text.endswith("%5")
+    """Whether we refuse what the parser takes: a carriage return as part of a text."""
+    return text.endswith("\r")
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -161,8 +162,52 @@ def _we_ask_for_more(text):
 def test_the_installed_parser_agrees_line_by_line(parser, installed, name, value, form, upper):
     text = form.format(name.upper() if upper else name, value)
     line = language.parse(text.encode() + b"\n")[0]
-    ours = list(plan._line_problems(line, installed))
+    ours = plan.blocking(plan._line_problems(line, installed))
     assert bool(ours) == bool(parser(line.raw)) or _we_ask_for_more(text.strip(" ")), ours
+
+
+AS_READ = [
+    ("space_left = 10%%", "10%"),
+    ("space_left = 5%5", "5%"),
+    ("space_left = 5%100", "5%"),
+    ("admin_space_left = 0%", "0%"),
+    ("admin_space_left = %", "0%"),
+    ("tcp_client_ports = 1-2-3", "1-3"),
+    ("tcp_client_ports = 1--2", "1-2"),
+    ("tcp_client_ports = 3-2-9", "3-9"),
+    ("plugin_dir = plugins.d", "plugins.d"),
+    ("plugin_dir = /", "/"),
+]
+
+
+@pytest.mark.parametrize("text, value", AS_READ)
+def test_what_auditd_takes_is_told_and_keeps_nothing_out(parser, installed, text, value):
+    line = f"{text}\n".encode()
+    assert parser(line) is None
+    [problem] = plan.problems(b"space_left = 20%\nadmin_space_left = 1%\n" + line, installed)
+    assert problem.passes and problem.reason.endswith(f"auditd takes it for {value}.") and problem.line == 3
+    assert plan.blocking([problem]) == []
+    keyword = text.split(" ")[0]
+    assert language.effective(line, keyword) == value
+    # A policy cannot have it.
+    with pytest.raises(SaltInvocationError, match="is not possible"):
+        plan.wanted({keyword: text.split(" = ")[1]})
+
+
+REFUSED = ["space_left = 100%", "space_left = 5%a", "tcp_client_ports = 1-2-0", "tcp_client_ports = 1-2-", "freq = 5%"]
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_what_auditd_refuses_keeps_every_change_out(parser, installed, text):
+    line = f"{text}\n".encode()
+    assert parser(line)
+    assert len(plan.blocking(plan.problems(line, installed))) == 1
+
+
+@pytest.mark.parametrize("admin, fits", [("9%", True), ("10%", False), ("5%5", True), ("10%%", False)])
+def test_what_fits_together_is_judged_by_what_auditd_takes(admin, fits):
+    data = f"space_left = 10%%\nadmin_space_left = {admin}\n".encode()
+    assert (plan.blocking(plan.problems(data)) == []) is fits
 
 
 @pytest.mark.parametrize("length", [159, 160, 511, 512])

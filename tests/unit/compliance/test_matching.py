@@ -114,6 +114,8 @@ def test_what_another_list_keeps_away_is_not_recorded_wherever_it_stands(line, l
 HARMLESS = [
     "-a never,task -F auid=unset",
     "-a always,task",
+    "-a always,exclude",
+    "-a never,exclude",
     "-a always,exclude -F msgtype=CWD",
     "-a always,exclude -F msgtype!=SYSCALL",
     "-a always,exclude -F msgtype=SYSCALL -F auid<1000",

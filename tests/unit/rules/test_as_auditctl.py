@@ -5,7 +5,7 @@ import json
 import pathlib
 
 import pytest
-from sshtrail_lib.rules import accounts, compile, hiding, load, target
+from sshtrail_lib.rules import accounts, compile, hiding, layout, load, target
 from sshtrail_lib.rules import files as rules_files
 from sshtrail_lib.rules.fields import RuleError
 from sshtrail_lib.rules.language import GO_ON, Control
@@ -117,7 +117,7 @@ def test_lists_in_capitals_are_taken_by_the_releases_that_know_io_uring(monkeypa
     monkeypatch.setattr(compile, "_flag", numbers.get)
     left, _, stop = from_boot(rules_files.read("a.rules", line.encode()))
     assert (len(left.rules), stop) == (loaded, None if loaded else 1)
-    assert [hiding.hides(rule) for rule in left.rules] == [line[1] == "A" or "Exclude" in line] * loaded
+    assert [layout.hides(rule) for rule in left.rules] == [line[1] == "A" or "Exclude" in line] * loaded
     with pytest.raises(RuleError, match="is no action,list"):
         accounts.parse_rule(line)
 

@@ -4,7 +4,8 @@ import re
 
 import pytest
 from salt.exceptions import SaltInvocationError
-from sshtrail_lib.rules import check
+from sshtrail_lib.rules import check, places, remarks
+from sshtrail_lib.rules.files import Origin
 from support import spent
 
 EXEC = "-S execve -F auid!=unset -F key=a"
@@ -17,6 +18,9 @@ LISTED = [
     (["-w /etc/x -p wa"], ["-w /etc/x -p wa"]),
     ([], []),
     ("", []),
+    ("\n", [""]),
+    ("-D\n\n", ["-D", ""]),
+    *((f"-w /etc/x -k a{end}b\nfoo\n", [f"-w /etc/x -k a{end}b", "foo"]) for end in "\x0b\x0c\x1c\x85\u2028\u2029\r"),
 ]
 
 
@@ -80,7 +84,12 @@ def test_a_good_set_has_no_problem():
         (["-a always,exclude -F msgtype=EXECVE"], 1, "warning", "keeps the records that it matches out of the log"),
         (["-a never,exclude -F auid=1001"], 1, "warning", "keeps the records that it matches out of the log"),
         (["-a never,user -F uid=0"], 1, "warning", "such as logins"),
+        (["-w /etc/*.conf -p wa -k g"], 1, "warning", "wildcard notation is not supported, so it is about a file of"),
+        (["-w /etc/a?.conf -p wa -k g"], 1, "warning", "wildcard notation is not supported"),
+        (["-a always,exit -F path=/etc/[ab].conf -F perm=wa -k g"], 1, "warning", "wildcard notation is not supported"),
+        (["-w /etc/../etc/hosts -p wa -k g"], 1, "warning", "auditctl warns of relative path notation"),
         (["-a never,exit -F auid=1001"], 1, "warning", "keeps what it matches first out of the log"),
+        (["-a always,task -F uid=0"], 1, "warning", "every system call is recorded, and none under another rule's key"),
         # What auditctl loads, though it means something else, and what it passes over.
         (['-w /etc/hosts -p wa -k "hosts"'], 1, "warning", "auditctl knows no quotes"),
         (
@@ -102,6 +111,61 @@ def test_a_good_set_has_no_problem():
 def test_each_kind_of_problem(lines, number, level, reason):
     found = [(problem.number, problem.level) for problem in check.problems(lines) if reason in problem.reason]
     assert found == [(number, level)]
+
+
+@pytest.mark.parametrize("end", "\x85\u2028")
+def test_what_ends_a_line_for_others_only_is_a_letter_of_a_key(end):
+    # auditctl 3.0.9 loads the first line and refuses the second.
+    found = check.problems(check.listed(f"-w /etc/hosts -p wa -k a{end}b\nfoo\n"))
+    assert [(problem.number, problem.level) for problem in found] == [(2, "error")]
+
+
+def test_a_program_called_as_a_bracket_is_no_wildcard():
+    assert check.problems(["-a always,exit -F path=/usr/bin/[ -F perm=x -F key=g"]) == []
+
+
+@pytest.fixture
+def programs(tmp_path):
+    """A function: ``{}`` of a line with a program of that letter; ``b`` is a hard link of ``a``, ``z`` is not there."""
+    for name in "ac":
+        (tmp_path / name).write_text("")
+    (tmp_path / "b").hardlink_to(tmp_path / "a")
+    return lambda line, name: line.format(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "never, other, word",
+    [
+        ("=a", "=a", "drops everything"),
+        # The kernel looks at the file, of which both are names: seen on Linux 6.1.
+        ("=a", "=b", "drops a part"),
+        ("=a", "=c", ""),
+        ("=a", "=z", ""),
+        ("!=a", "=c", "drops a part"),
+        ("=a", "!=c", "drops a part"),
+    ],
+)
+def test_a_program_is_one_whatever_its_names(programs, never, other, word):
+    lines = [
+        programs(f"-a {action},exit -F arch=b64 -S mkdir -F exe{condition[:-1]}{{}} -k e", condition[-1])
+        for action, condition in (("never", never), ("always", other))
+    ]
+    told = [problem.reason for problem in check.problems(lines) if problem.number == 2 and "line 1" in problem.reason]
+    assert len(told) == bool(word) and all(word in one for one in told)
+    rules = {rule: at for at, rule in enumerate(map(check.compile.compile, map(check.accounts.parse_rule, lines)))}
+    places = {rule: Origin(None, f"{at}.rules", 1) for rule, at in rules.items()}
+    assert len(remarks.hidden(places)) == bool(word)
+
+
+def test_a_file_that_another_one_is_mounted_on_is_told(tmp_path, monkeypatch):
+    (tmp_path / "hosts").write_text("")
+    told = tmp_path / "mountinfo"
+    told.write_text(f"30 1 254:1 / / rw - ext4 a rw\n40 30 254:2 /hosts {tmp_path}/hosts rw - ext4 b rw\n")
+    monkeypatch.setattr(places, "MOUNTS", str(told))
+    lines = [f"-a always,exit -F path={tmp_path}/{name} -F perm=wa -F key=k" for name in ("hosts", "other")]
+    found = [(one.number, one.reason) for one in check.problems(lines)]
+    reason = f"another file is mounted on {tmp_path}/hosts, and no rule that names it sees what happens to that"
+    assert found == [(1, reason)]
 
 
 GID = "-a always,exit -F arch=b64 -S execve -F {} -k g"

@@ -56,3 +56,12 @@ def test_a_directory_that_a_rule_needs_is_looked_at_again(tmp_path, form):
     assert target.desired(files).broken == []
     place.rmdir()
     assert [found.line for found in target.desired(files).broken] == [1]
+
+
+def test_what_is_kept_of_a_long_line_is_no_more_than_the_line():
+    """auditctl reads it in hundreds of pieces: with the whole line for each, five megabytes made four gigabytes."""
+    files = {"/r/a.rules": b"# " + b"y" * 1_000_000 + b"\n-w /etc/hosts -p wa -k x\n"}
+    said = target.desired(files)
+    assert len(said.broken) > 100 and {one.line for one in said.broken} == {1} and len(said.rules) == 1
+    assert all(rules_files.is_left_out(one.text, rules_files.MAWK) for one in said.broken)
+    assert len(kept.pack("x", said)) < 3 * len(files["/r/a.rules"])

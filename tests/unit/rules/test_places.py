@@ -56,6 +56,41 @@ def mounted(watched, tmp_path, monkeypatch):
     return mount
 
 
+ON_A_FILE = """\
+30 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
+31 30 254:2 /@home {top} rw,relatime - btrfs /dev/vdb rw
+40 31 {device} {root} {top}/{name} rw,relatime - ext4 /dev/vda1 rw
+"""
+
+
+@pytest.mark.parametrize(
+    "device, root, name, is_covered",
+    [
+        ("254:1", "/containers/1/hosts", "hosts", True),
+        ("0:50", "/hosts", "hosts", True),
+        ("254:2", "/@home/other", "hosts", True),
+        # The file itself, as for another way to mount it.
+        ("254:2", "/@home/hosts", "hosts", False),
+        # With a directory the kernel takes what is mounted on it.
+        ("254:1", "/containers/1/sub", "sub", False),
+        ("254:1", "/containers/1/a\\040b", "a\\040b", True),
+    ],
+)
+def test_a_file_that_another_one_is_mounted_on_is_not_watched(watched, monkeypatch, device, root, name, is_covered):
+    told = watched.parent / "mountinfo"
+    told.write_text(ON_A_FILE.format(top=watched, device=device, root=root, name=name))
+    monkeypatch.setattr(places, "MOUNTS", str(told))
+    (watched / "sub").mkdir()
+    paths = [str(watched / one) for one in ("hosts", "sub", "a b")]
+    for path in (paths[0], paths[2]):
+        watched.joinpath(path).write_text("")
+    through = watched.parent / "link"
+    through.symlink_to(watched)
+    asked = str(through / places.plain(name))
+    found = places.covered([*paths, asked])
+    assert found == ({asked, *({str(watched / places.plain(name))} & {*paths})} if is_covered else set())
+
+
 @pytest.mark.parametrize("number, seen", [(40, True), (41, True), (42, False), (43, False)])
 def test_what_is_mounted_below_a_watched_directory_is_not_watched_yet(watched, mounted, number, seen):
     rules = [compiled(f"-a always,exit {form.format(watched)} -F key=k") for form in FORMS]

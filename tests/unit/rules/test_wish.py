@@ -4,7 +4,7 @@ import os
 
 import pytest
 from salt.exceptions import SaltInvocationError
-from sshtrail_lib.rules import accounts, compile, target, wish
+from sshtrail_lib.rules import accounts, compile, places, remarks, target, wish
 from sshtrail_lib.rules import files as rules_files
 from sshtrail_lib.rules.fields import RuleError
 from sshtrail_lib.rules.files import PASSING
@@ -220,6 +220,21 @@ def test_removed_is_also_what_does_not_load(host, content):
     assert wanted.broken == []
 
 
+@pytest.mark.parametrize("line", ["-a always,task -F uid=0", "-a never,user -F uid=0", "-a never,user"])
+def test_what_the_policy_allows_stays_whether_it_hides_or_not(host, line):
+    have = host({"10-app.rules": f"{line}\n-w /etc/hosts -p wa -k app\n".encode()})
+    assert text(have, managed(have, unknown="remove", allowed=[line]).target(have), "10-app.rules") == f"{line}\n"
+    assert text(have, managed(have, unknown="remove").target(have), "10-app.rules") == ""
+
+
+@pytest.mark.parametrize("line", ["-a always,task -F uid=0", "-a always,user -F uid=0", "-a never,user"])
+def test_what_hides_nothing_is_loaded_and_stays(host, line):
+    have = host({"10-app.rules": f"{line}\n".encode()})
+    wanted = managed(have, hiding="remove").target(have)
+    assert data(line) in wanted.rules and wanted.hiding == []
+    assert text(have, wanted, "10-app.rules") == f"{line}\n"
+
+
 def test_what_a_line_sets_besides_a_rule_stays_where_the_rule_is_removed(host):
     there = host({"50-app.rules": b"-b 65536 -w /etc/hosts -p wa\n-w /etc/issue -p wa -f 2\n-w /etc/fstab -p wa\n"})
     wanted = managed(there, unknown="remove").target(there)
@@ -340,11 +355,30 @@ def test_what_is_set_in_the_middle_of_a_load_is_set_again_behind_it(host, conten
     assert managed(again, status=given).target(again).files == wanted.files
 
 
-@pytest.mark.parametrize("line", [b"foo -b 70", b" -b 100", b"-b 100"])
-def test_what_a_later_file_sets_is_refused_with_its_line(host, line):
-    there = host({"zz-pl-late.rules": line + b"\n"})
-    with pytest.raises(RuleError, match="-b .*0 overrides backlog_limit of .*zz-ours.rules, which is read earlier"):
-        managed(there).target(there)
+EARLIER, FIRST = (
+    "which is read earlier",
+    "which augenrules puts first: this one does not begin its line, and stays behind",
+)
+
+
+@pytest.mark.parametrize(
+    "line, space, setting, why",
+    [
+        (b"-b 100", rules_files.MAWK, "backlog_limit", EARLIER),
+        (b"foo -b 70", rules_files.MAWK, "backlog_limit", FIRST),
+        (b" -b 100", rules_files.MAWK, "backlog_limit", FIRST),
+        (b" -b 100", rules_files.GAWK, "backlog_limit", EARLIER),
+        (b" -f 0", rules_files.MAWK, "failure", FIRST),
+        (b" --backlog_wait_time 5", rules_files.MAWK, "backlog_wait_time", EARLIER),
+        (b"-r 0 --backlog_wait_time 5", rules_files.MAWK, "backlog_wait_time", EARLIER),
+    ],
+)
+def test_what_a_later_file_sets_is_refused_with_its_line(host, line, space, setting, why):
+    there = host({"zz-pl-late.rules": b"# late\n" + line + b"\n"}, space=space)
+    with pytest.raises(RuleError) as refused:
+        managed(there, status={**POLICY, "backlog_wait_time": 60000}).target(there)
+    assert refused.value.line == 2 and refused.value.file.endswith("zz-pl-late.rules")
+    assert f" overrides {setting} of {there.rules_dir}/zz-ours.rules, {why}" in refused.value.reason
 
 
 @pytest.mark.parametrize(
@@ -506,12 +540,39 @@ def test_a_never_that_covers_a_part_of_ours_is_told(host):
     assert "never decides" not in told
 
 
+@pytest.mark.parametrize(
+    "line, told",
+    [
+        ("-w /etc/*.conf -p wa -k g", "/etc/*.conf: wildcard notation is not supported"),
+        ("-a always,exit -F dir=/etc -F exe=/opt/[ab] -k g", "/opt/[ab]: wildcard notation is not supported"),
+        ("-w /etc/../etc/hosts -p wa -k g", ""),
+        ("-w /etc/hosts -p wa -k g", ""),
+    ],
+)
+def test_what_a_rule_of_another_file_does_not_see_is_told(host, line, told):
+    there = host({"10-a.rules": f"# app\n{line}\n".encode()})
+    comment = target.comment(there, managed(there).target(there), "report")
+    place = f"{there.rules_dir}/10-a.rules line 2: {told}"
+    assert (place in comment) if told else ("10-a" not in comment)
+
+
+def test_a_file_of_ours_that_another_one_is_mounted_on_is_told(host, tmp_path, monkeypatch):
+    (tmp_path / "hosts").write_text("")
+    listed = tmp_path / "mountinfo"
+    listed.write_text(f"30 1 254:1 / / rw - ext4 a rw\n40 30 254:2 /hosts {tmp_path}/hosts rw - ext4 b rw\n")
+    monkeypatch.setattr(places, "MOUNTS", str(listed))
+    there = host({})
+    groups = [{"name": "one", "rules": [f"-w {tmp_path}/hosts -p wa -k k"]}]
+    comment = target.comment(there, managed(there, groups=groups).target(there), "report")
+    assert f"another file is mounted on {tmp_path}/hosts, and no rule that names it sees" in comment
+
+
 @pytest.mark.usefixtures("untraced")
 def test_many_nevers_and_many_that_they_cover_are_told_in_short_and_soon(host):
     nevers = [f"-a never,exit -F arch=b64 -S execve -F auid={number}\n" for number in range(1000)]
     nevers += [f"-a always,exit -F arch=b64 -S execve -F uid={number} -k u\n" for number in range(1000)]
     there = host({"10-a.rules": "".join(nevers[:1000]).encode(), "20-b.rules": "".join(nevers[1000:]).encode()})
-    told, time = spent(target.hidden, there.files)
+    told, time = spent(remarks.hidden, target.desired(there.files).rules)
     assert time < 20 and len(told) == 1000
     assert all("10-a.rules line" in one and one.endswith("20-b.rules line 20 and 980 more.") for one in told)
 
