@@ -19,6 +19,7 @@ STREAMS = {
         "functional/test_audit_rules_kernel.py",
         "functional/test_audit_rules_locked.py",
         "functional/test_audit_rules_hiding.py",
+        "functional/test_audit_rules_drops.py",
         "functional/test_audit_rules_kill.py",
         "functional/test_auditd_space.py",
         "functional/test_auditd_conf.py",
