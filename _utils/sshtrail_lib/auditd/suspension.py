@@ -51,7 +51,7 @@ def found(minion: Minion, path: str) -> dict[str, typing.Any] | None:
     known = {
         "pid": daemon.pid,
         "log": log,
-        "since": newest and text.iso(newest.seconds + newest.milliseconds / 1000),
+        "since": newest and text.iso(newest.time),
         "serial": newest and newest.serial,
         "free": volume.free,
         "needs": space.needed(data, volume),

@@ -235,4 +235,4 @@ def _first(path: str) -> float | None:
             lines = handle.read(HEAD).splitlines()
     except OSError:
         return None
-    return next((one.seconds + one.milliseconds / 1000 for one in audit_log.records(lines)), None)
+    return next((one.time for one in audit_log.records(lines)), None)

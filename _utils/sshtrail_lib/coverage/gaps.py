@@ -97,11 +97,11 @@ def find(
     """
     done = [one for one in records if one.text("res") == "1"]
     changes, logins = ([one for one in done if one.type == kind] for kind in KINDS[:2])
-    ends = [_when(one) for one in records if one.type == KINDS[2]]
+    ends = [one.time for one in records if one.type == KINDS[2]]
     gone = list(_gone(_Rules(changes, ends, origin), keys, since))
     found = [*_off(changes), *_listed(changes, allowed, origin), *gone, *_given_up(logins, since, origin.enters)]
     # What stood in the place of a rule that is told to have been gone is told with that.
-    recent = [one for one in changes if _when(one) > since and not (gone and set(one.keys) & set(keys))]
+    recent = [one for one in changes if one.time > since and not (gone and set(one.keys) & set(keys))]
     return (gap for gap in (*found, *_passing(recent, origin)) if gap.when > since)
 
 
@@ -123,7 +123,7 @@ def unanswered(
         by_root = one.when > since and one.euid == "0" and one.auid != str(UNSET) and byhand.is_auditctl(one.program)
         if not by_root or not byhand.leaves_a_record(one.words, valid):
             continue
-        near = [other for other in changes if -ALONE < _when(other) - one.when < WORKS and other.text("ses") == one.ses]
+        near = [other for other in changes if -ALONE < other.time - one.when < WORKS and other.text("ses") == one.ses]
         # A kernel before 5.2 does not tell which process it was.
         if not any(origin.title(other) is None or origin.actor(other)[0] == one.pid for other in near):
             who = f"login id {one.auid} ran {text.line(' '.join(one.words))} at {text.iso(one.when)}"
@@ -140,14 +140,12 @@ def unseen(records: Sequence[Record], since: float, before: Mapping[str, int], n
         How many rules each of :data:`LISTS` had then, and has now (mappings of str to int).
     """
     for number, name in LISTS.items():
-        changes = [
-            one for one in records if (one.text("list"), one.text("res")) == (number, "1") and _when(one) > since
-        ]
+        changes = [one for one in records if (one.text("list"), one.text("res")) == (number, "1") and one.time > since]
         gone = [one for one in changes if one.text("op") == "remove_rule"]
         came = [one for one in changes if one.text("op") == "add_rule"]
         if gone and now.get(number, 0) > before.get(number, 0) + len(came) - len(gone):
             told = f"a rule on the list {name}, which hid that it came, was taken off {_by(gone[-1])}"
-            yield Gap(told, _when(gone[-1]))
+            yield Gap(told, gone[-1].time)
 
 
 def set_back(records: Sequence[Record], since: float, lost: int) -> Iterator[Gap]:
@@ -161,10 +159,10 @@ def set_back(records: Sequence[Record], since: float, lost: int) -> Iterator[Gap
     """
     for one in records:
         old = one.text("old") or ""
-        if (one.type, one.text("lost"), one.text("res")) != ("CONFIG_CHANGE", "0", "1") or _when(one) <= since:
+        if (one.type, one.text("lost"), one.text("res")) != ("CONFIG_CHANGE", "0", "1") or one.time <= since:
             continue
         if old.isdigit() and int(old) > lost:
-            yield Gap(f"{int(old) - lost} records were lost, and their count was set back {_by(one)}", _when(one))
+            yield Gap(f"{int(old) - lost} records were lost, and their count was set back {_by(one)}", one.time)
         lost = 0
 
 
@@ -195,19 +193,15 @@ def without_login(records: Iterable[Record], since: float) -> Iterator[Gap]:
     """Yield each session that PAM has opened for sshd, and that had no login id; arguments as for :func:`find`."""
     for one in records:
         name = one.text("acct") or "somebody"
-        if opened_by_sshd(one) and one.text("auid") == str(UNSET) and _when(one) > since:
-            told = f"the session that sshd (pid {one.text('pid')}) opened for {name} at {text.iso(_when(one))}"
-            yield Gap(f"{told} had no login id: its commands are not recorded", _when(one))
-
-
-def _when(one: Record) -> float:
-    return one.seconds + one.milliseconds / 1000
+        if opened_by_sshd(one) and one.text("auid") == str(UNSET) and one.time > since:
+            told = f"the session that sshd (pid {one.text('pid')}) opened for {name} at {text.iso(one.time)}"
+            yield Gap(f"{told} had no login id: its commands are not recorded", one.time)
 
 
 def _off(changes: Sequence[Record]) -> Iterator[Gap]:
     for one in changes:
         if one.text("audit_enabled") == "0":
-            yield Gap(f"auditing was switched off {_by(one)}, and on again", _when(one))
+            yield Gap(f"auditing was switched off {_by(one)}, and on again", one.time)
 
 
 def _listed(changes: Sequence[Record], allowed: Collection[int], origin: Origin) -> Iterator[Gap]:
@@ -216,7 +210,7 @@ def _listed(changes: Sequence[Record], allowed: Collection[int], origin: Origin)
         lasted = _lasted(one, changes[number:], "remove_rule") if name and one.text("op") == "add_rule" else None
         named = name and FILTER_NUMBERS[name] in allowed
         if lasted is not None and not (named and _is_loaded(one, origin)):
-            yield Gap(f"a rule stood on the list {name} for {lasted:.0f} s {_by(one)}", _when(one))
+            yield Gap(f"a rule stood on the list {name} for {lasted:.0f} s {_by(one)}", one.time)
 
 
 def _is_loaded(one: Record, origin: Origin) -> bool:
@@ -253,9 +247,9 @@ def _passing(changes: Sequence[Record], origin: Origin) -> Iterator[Gap]:
         last = [other.text("op") for other in after if other.text("list") == EXIT and other.keys == one.keys][-1]
         told = (_of_somebody if _somebody(one) else _of_nobody)(one, origin, last == "add_rule")
         if told:
-            lasted, said = _when(after[gone]) - _when(one), origin.title(one)
+            lasted, said = after[gone].time - one.time, origin.title(one)
             ran = f", who ran {text.line(said)}" if said and told != HIDES else ""
-            yield Gap(f"{told} stood on the list exit for {lasted:.0f} s {_by(one)}{ran}", _when(one))
+            yield Gap(f"{told} stood on the list exit for {lasted:.0f} s {_by(one)}{ran}", one.time)
 
 
 def _of_somebody(one: Record, origin: Origin, again: bool) -> str:
@@ -300,15 +294,15 @@ class _Rules(typing.NamedTuple):
 def _gone(rules: _Rules, keys: Collection[str], since: float) -> Iterator[Gap]:
     removed = [one for one in rules.changes if one.text("op") == "remove_rule"]
     for number, one in enumerate(rules.changes):
-        if one.text("op") != "remove_rule" or not set(one.keys) & set(keys) or _when(one) <= since:
+        if one.text("op") != "remove_rule" or not set(one.keys) & set(keys) or one.time <= since:
             continue
         lasted = _lasted(one, rules.changes[number:], "add_rule")
         if lasted is None or _moves(rules, number):
             continue
-        alone = all(other.keys == one.keys or abs(_when(other) - _when(one)) > ANEW for other in removed)
+        alone = all(other.keys == one.keys or abs(other.time - one.time) > ANEW for other in removed)
         if _somebody(one) or _by_nobody(rules, one, lasted, alone):
             key = text.line(one.keys[0])
-            yield Gap(f"a rule with the key {key} was gone for {lasted:.0f} s {_by(one)}", _when(one))
+            yield Gap(f"a rule with the key {key} was gone for {lasted:.0f} s {_by(one)}", one.time)
 
 
 def _by_nobody(rules: _Rules, one: Record, lasted: float, alone: bool) -> bool:
@@ -326,7 +320,7 @@ def _by_nobody(rules: _Rules, one: Record, lasted: float, alone: bool) -> bool:
         return True
     if not by_hand:
         return alone and lasted >= ALONE
-    ended = TAKES_ALL.search(said) and any(0 <= _when(one) - when < ANEW for when in rules.ends)
+    ended = TAKES_ALL.search(said) and any(0 <= one.time - when < ANEW for when in rules.ends)
     return lasted >= ANEW or not (THE_FILE.search(said) or ended)
 
 
@@ -341,8 +335,8 @@ def _moves(rules: _Rules, number: int) -> bool:
     pid = rules.origin.actor(one)[0]
     if not pid or not rules.origin.own(one):
         return False
-    before = [other for other in near if 0 <= _when(one) - _when(other) < ANEW]
-    after = [other for other in near if 0 <= _when(other) - _when(one) < ALONE]
+    before = [other for other in near if 0 <= one.time - other.time < ANEW]
+    after = [other for other in near if 0 <= other.time - one.time < ALONE]
     return any(rules.origin.actor(other)[0] == pid for other in (*before, *after))
 
 
@@ -352,7 +346,7 @@ def _somebody(one: Record) -> bool:
 
 def _lasted(one: Record, after: Iterable[Record], op: str) -> float | None:
     """Return the seconds (float) until a rule with the same key went or came (``op``, str), None for never."""
-    return next((_when(other) - _when(one) for other in after if _is(other, one, op)), None)
+    return next((other.time - one.time for other in after if _is(other, one, op)), None)
 
 
 def _is(other: Record, one: Record, op: str) -> bool:
@@ -361,15 +355,20 @@ def _is(other: Record, one: Record, op: str) -> bool:
 
 def _by(one: Record) -> str:
     auid = one.text("auid") or ""
-    return f"at {text.iso(_when(one))} by {'nobody with a login' if auid == str(UNSET) else f'login id {auid}'}"
+    return f"at {text.iso(one.time)} by {login(auid)}"
+
+
+def login(auid: str) -> str:
+    """Return who did something by his login id (str), for a person."""
+    return "nobody with a login" if auid == str(UNSET) else f"login id {auid}"
 
 
 def _given_up(logins: Sequence[Record], since: float, enters: Enters) -> Iterator[Gap]:
     for number, one in enumerate(logins):
         old, new, pid = (one.text(name) or "" for name in ("old-auid", "auid", "pid"))
-        if old == str(UNSET) or not pid.isdigit() or _when(one) <= since:
+        if old == str(UNSET) or not pid.isdigit() or one.time <= since:
             continue
-        was, when = f"{text.line(old)} at {text.iso(_when(one))}", _when(one)
+        was, when = f"{text.line(old)} at {text.iso(one.time)}", one.time
         again = next((other for other in logins[number + 1 :] if other.text("pid") == pid), None)
         if new != str(UNSET):
             if not enters(one):

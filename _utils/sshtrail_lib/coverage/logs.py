@@ -19,7 +19,6 @@ from sshtrail_lib.base.minion import Minion
 from sshtrail_lib.coverage import continuity, facts, gaps, logins
 from sshtrail_lib.coverage.byhand import Ran
 from sshtrail_lib.coverage.logins import APART, KINDS, Accepted, Known, Logs
-from sshtrail_lib.coverage.marks import UNSET
 from sshtrail_lib.policy.arguments import Policy
 from sshtrail_lib.trail import audit_log, reader, sshd_log
 from sshtrail_lib.trail.audit_log import Record
@@ -82,16 +81,6 @@ def began(minion: Minion, policy: Policy, since: float) -> list[float]:
         if BEGINS.fullmatch(one["text"]) and when.timestamp() > since
     )
     return [one.when.timestamp() for one in of_host(begun, os.uname().nodename)]
-
-
-def when(one: Record) -> float:
-    """Return when a record was made (float, seconds since the epoch)."""
-    return one.seconds + one.milliseconds / 1000
-
-
-def login(auid: str) -> str:
-    """Return who did something by his login id (str), for a person."""
-    return "nobody with a login" if auid == str(UNSET) else f"login id {auid}"
 
 
 def of_host(spoken: Iterable[Line], name: str) -> list[Line]:
@@ -278,7 +267,7 @@ class End(typing.NamedTuple):
         """Return the records of system calls that rules with one of the ``keys`` (collection of str) have recorded."""
         found = self._marked([mark for key in keys for mark in (key.encode(), key.encode().hex().upper().encode())])
         calls = (one for one in audit_log.records(found) if one.type == "SYSCALL" and set(one.keys) & set(keys))
-        return [one for one in calls if when(one) > self.after]
+        return [one for one in calls if one.time > self.after]
 
     def named(self, inodes: Collection[int]) -> set[typing.Any]:
         """Return which events (set, as a Record names them) have one of the files ``inodes`` (collection of int)."""
@@ -312,8 +301,7 @@ class End(typing.NamedTuple):
 
 def _ran(call: Record, event: audit_log.Event) -> Ran:
     pid, auid, ses, euid, program = (call.text(name) or "" for name in ("pid", "auid", "ses", "euid", "exe"))
-    when, words = call.seconds + call.milliseconds / 1000, tuple(map(text.printable, event.arguments))
-    return Ran(call.serial, when, pid, auid, ses, euid, program, words)
+    return Ran(call.serial, call.time, pid, auid, ses, euid, program, tuple(map(text.printable, event.arguments)))
 
 
 def _known(log: str, since: float) -> tuple[list[Known], float | None]:

@@ -101,4 +101,4 @@ def _sent(pieces: Iterable[bytes], since: float) -> Iterator[float]:
         for _start, line in audit_log.marked(piece, MESSAGE.encode()):
             one = audit_log.record(line) if BEGINS.match(line) and SAYS.search(line) else None
             if one and one.seconds >= since:
-                yield one.seconds + one.milliseconds / 1000
+                yield one.time

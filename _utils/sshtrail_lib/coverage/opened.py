@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from sshtrail_lib.base import text
-from sshtrail_lib.coverage import logs
+from sshtrail_lib.coverage import gaps, logs
 from sshtrail_lib.policy.arguments import Policy
 from sshtrail_lib.rules import compile, watches
 from sshtrail_lib.trail.audit_log import Record
@@ -41,7 +41,7 @@ def by_others(policy: Policy, end: logs.End, inodes: Collection[int]) -> list[st
 
 
 def _writes(call: Record, after: float) -> bool:
-    if call.text("exe") in AUDITD or call.text("success") != "yes" or logs.when(call) <= after:
+    if call.text("exe") in AUDITD or call.text("success") != "yes" or call.time <= after:
         return False
     arch, number = call.text("arch") or "", call.text("syscall") or ""
     try:
@@ -53,5 +53,5 @@ def _writes(call: Record, after: float) -> bool:
 
 def _told(log: str, calls: Iterable[Record]) -> Iterator[str]:
     for one in calls:
-        who = f"{text.line(one.text('exe') or 'a program')} of {logs.login(one.text('auid') or '')}"
-        yield f"{who} opened {log} at {text.iso(logs.when(one))} to write in it: what it had since may be changed"
+        who = f"{text.line(one.text('exe') or 'a program')} of {gaps.login(one.text('auid') or '')}"
+        yield f"{who} opened {log} at {text.iso(one.time)} to write in it: what it had since may be changed"

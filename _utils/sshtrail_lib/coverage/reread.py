@@ -15,7 +15,7 @@ from salt.exceptions import SaltException
 
 from sshtrail_lib.base import files, processes, text
 from sshtrail_lib.base.minion import Minion
-from sshtrail_lib.coverage import logs, memory, opened
+from sshtrail_lib.coverage import gaps, logs, memory, opened
 from sshtrail_lib.coverage.memory import Memory
 from sshtrail_lib.policy.arguments import Policy
 from sshtrail_lib.sshd import host as sshd_host
@@ -123,7 +123,7 @@ def _by(calls: Sequence[Record]) -> str:
     """Return who wrote in the directory of sshd's files (str), by system ``calls`` of the audit log."""
     since = [one for one in calls if one.text("success") == "yes"]
     names = dict.fromkeys((one.text("exe") or "a program", one.text("auid") or "") for one in since)
-    told = [text.line(f"{exe} of {logs.login(auid)}") for exe, auid in names]
+    told = [text.line(f"{exe} of {gaps.login(auid)}") for exe, auid in names]
     return f"; {', '.join(told[-MOST:])} wrote there" if told else ""
 
 

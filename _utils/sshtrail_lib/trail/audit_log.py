@@ -58,6 +58,11 @@ class Record(typing.NamedTuple):
         return self.node, self.seconds, self.milliseconds, self.serial
 
     @property
+    def time(self) -> float:
+        """When it was made (float, seconds since the epoch)."""
+        return self.seconds + self.milliseconds / 1000
+
+    @property
     def keys(self) -> list[str]:
         """The keys of the rule that the record is about (list of str), empty for none."""
         value = self.fields.get("key", NO_KEY)
@@ -93,6 +98,11 @@ class Event(typing.NamedTuple):
                 if found:
                     pieces[int(found[1])][int(found[2] or 0)] = value
         return [b"".join(parts[number] for number in sorted(parts)) for _, parts in sorted(pieces.items())]
+
+    @property
+    def time(self) -> float:
+        """When it was made (float, seconds since the epoch)."""
+        return self.records[0].time
 
     @property
     def keys(self) -> list[str]:

@@ -73,8 +73,8 @@ def attribute(differences: Iterable[Difference], trail: Trail) -> list[dict[str,
     done). Both are None where nobody knows.
     """
     # A record with a time that is yet to come is somebody's text, or of another clock.
-    trail = trail._replace(events=[event for event in trail.events if _time(event) <= trail.now])
-    rules = _rule_changes([event for event in trail.events if _time(event) >= trail.after])
+    trail = trail._replace(events=[event for event in trail.events if event.time <= trail.now])
+    rules = _rule_changes([event for event in trail.events if event.time >= trail.after])
     return [_attributed(found, trail, rules) for found in differences]
 
 
@@ -193,7 +193,7 @@ def _written(trail, paths):
     """
     keys = {_as_recorded(key) for watched, key in trail.watches if any(_below(path, watched) for path in paths)}
     found = [(event, verb) for event in trail.events if (verb := _change(event, keys, paths))]
-    late = [pair for pair in found if _time(pair[0]) >= trail.after]
+    late = [pair for pair in found if pair[0].time >= trail.after]
     if trail.after:
         return (_of_one_person([event for event, _ in late]), late[-1][1]) if late else (None, "")
     return late[-1] if late else (None, "")
@@ -254,7 +254,7 @@ def _by(event, verb, name_of):
         "session": _number(record.text("ses")),
         "exe": record.text("exe"),
         "comm": record.text("comm"),
-        "time": text.iso(_time(event)),
+        "time": text.iso(event.time),
         "op": verb,
     }
 
@@ -269,10 +269,6 @@ def _number(text):
     """Return a number that the kernel wrote (int), None for its word for "unset" and for what is no number."""
     number = int(text) if NUMBER.fullmatch(text or "") else UNSET
     return None if number == UNSET else number
-
-
-def _time(event):
-    return event.records[0].seconds + event.records[0].milliseconds / 1000
 
 
 def sentence(by: Mapping[str, typing.Any] | None) -> str:
