@@ -155,7 +155,7 @@ def reload(path=auditd_language.PATH, always=False):
 
         salt '*' auditd_conf.reload
     """
-    return auditd_host.reload(_minion(), path, always)
+    return auditd_host.change(_minion(), {}, path, always=always)
 
 
 def status(path=auditd_language.PATH):

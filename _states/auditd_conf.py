@@ -153,7 +153,7 @@ def mod_watch(name, sfun=None, path=auditd_language.PATH, **kwargs):
     where auditd does not confirm it.
     """
     file = path if sfun == "present" else name
-    reload = __salt__["auditd_conf.reload"]
-    reads = __salt__["auditd_conf.status"]
-    due = lambda: reads(file)["reads"]  # noqa: E731
-    return state.watched(name, __opts__["test"], "auditd", "reloaded", lambda: reload(file, always=True), due)
+    reload, status = __salt__["auditd_conf.reload"], __salt__["auditd_conf.status"]
+    return state.watched(
+        name, __opts__["test"], "auditd", "reloaded", lambda: reload(file, always=True), lambda: status(file)["reads"]
+    )

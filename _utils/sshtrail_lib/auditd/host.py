@@ -119,9 +119,14 @@ def diff(minion: Minion, config: object, path: str, remember: bool = False) -> C
     return _step(minion, config, path, remember).changes
 
 
-def change(minion: Minion, config: object, path: str, remember: bool = False) -> Changes:
+def change(minion: Minion, config: object, path: str, remember: bool = False, always: bool = False) -> Changes:
     """
     Change the file as :func:`diff` tells it, and have the daemon take it up.
+
+    config, path, remember
+        As for :func:`diff`.
+    always
+        Whether the daemon reads it again also where nothing has changed (bool): what lies beside it may have.
 
     Returns and raises as :func:`diff`. Raises :class:`DaemonFailed` when auditd did not take it up: the old file is
     back then, and auditd works with it; and :class:`~sshtrail_lib.base.transaction.Busy`.
@@ -129,21 +134,9 @@ def change(minion: Minion, config: object, path: str, remember: bool = False) ->
     transaction = _transaction(minion, path)
     with transaction.locked(DEADLINE):
         step = _step(minion, config, path, remember)
-        _make(minion, step, transaction, sorted(plan.wanted(config, step.version)) if remember else None)
-    return step.changes
-
-
-def reload(minion: Minion, path: str, always: bool = False) -> Changes:
-    """
-    Have the daemon take up the file at ``path`` (str) as it is; ``always`` (bool) also where it has, for what lies
-    beside it. Returns and raises as :func:`change`.
-    """
-    transaction = _transaction(minion, path)
-    with transaction.locked(DEADLINE):
-        step = _step(minion, {}, path)
         if always and step.daemon.reads:
             step = step._replace(changes={DAEMON: {"old": "works with this file", "new": "reloaded"}, **step.changes})
-        _make(minion, step, transaction, None)
+        _make(minion, step, transaction, sorted(plan.wanted(config, step.version)) if remember else None)
     return step.changes
 
 
