@@ -9,12 +9,14 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable, Sequence
 
+from sshtrail_lib.rules.words import WITH_ARGUMENT
+
 #: Where the program is.
 PLACES = ("/usr/sbin/auditctl", "/sbin/auditctl", "/usr/bin/auditctl")
 #: The file that the policy has, as augenrules and services load it.
 THE_FILE = "/etc/audit/audit.rules"
-#: Options that take an argument; those that make up a rule, or are about nothing but errors.
-TAKE, OF_A_RULE = "CefrbaAdSFmRwWkpq", frozenset("aAwSFCkpic")
+#: The options that make up a rule, or are about nothing but errors.
+OF_A_RULE = frozenset("aAwSFCkpic")
 
 
 class Ran(typing.NamedTuple):
@@ -48,8 +50,8 @@ def options(words: Sequence[str]) -> list[tuple[str, str]]:
         found += [] if letters else [("", word)]
         while letters:
             one, letters = letters[0], letters[1:]
-            value = (letters or (left.pop(0) if left else "")) if one in TAKE else ""
-            letters = "" if one in TAKE else letters
+            value = (letters or (left.pop(0) if left else "")) if one in WITH_ARGUMENT else ""
+            letters = "" if one in WITH_ARGUMENT else letters
             found.append((one, value))
     return found
 

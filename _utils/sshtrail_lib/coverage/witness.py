@@ -196,7 +196,7 @@ class Log:
         pid = status.get("pid", 0)
         if status.get("enabled") == 0:
             return "the kernel's audit is turned off"
-        if _without_audit():
+        if not status and _without_audit():
             return "this kernel has no audit: it was built without, or started with audit=0"
         if not pid:
             return "the kernel has no audit daemon"

@@ -9,7 +9,7 @@ import re
 import typing
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from sshtrail_lib.rules import compile, fields, layout, overlap, places
+from sshtrail_lib.rules import compile, layout, overlap, places
 from sshtrail_lib.rules.collisions import Meetings, bits, mask
 from sshtrail_lib.rules.fields import Part
 from sshtrail_lib.rules.files import Place
@@ -24,7 +24,7 @@ NAMED = 20
 
 def named(rule: Rule) -> Iterator[Part]:
     """Yield the parts of ``rule`` that name a file or a directory."""
-    yield from (part for part in rule.parts if part.option == "-w" or part.name in fields.PATHS)
+    yield from (part for part in rule.parts if compile.is_place(part))
 
 
 def wildcard(path: str) -> str:
