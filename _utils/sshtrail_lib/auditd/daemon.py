@@ -100,7 +100,7 @@ def seen(pid: int, path: str) -> Daemon:
         called = text.printable(name)
         return Daemon(pid, argv=argv, note=f"The kernel's audit daemon is {called} (pid {pid}), not auditd.")
     theirs = os.path.join(_directory(argv), os.path.basename(language.PATH))
-    if not _same_file(rooted(pid, theirs), path):
+    if not files.same(rooted(pid, theirs), path):
         if processes.shares_mounts(pid):
             return Daemon(pid, argv=argv, note=f"The running auditd (pid {pid}) reads {theirs}, not {path}.")
         return Daemon(pid, argv=argv, note=ELSEWHERE.format(pid=pid, theirs=theirs))
@@ -126,13 +126,6 @@ def rooted(pid: int, path: str) -> str:
     return f"/proc/{pid}/root{path}"
 
 
-def _same_file(one: str, other: str) -> bool:
-    try:
-        return os.path.samefile(one, other)
-    except OSError:
-        return False
-
-
 def instead(log: str) -> str:
     """
     Return where the file is seen (str, below /proc) to which the kernel's auditd writes in the place of ``log`` (str):
@@ -143,7 +136,7 @@ def instead(log: str) -> str:
     except (kernel.KernelError, kernel.LibraryError):
         return ""
     held = processes.written(pid, log) if pid and processes.comm(pid) == b"auditd" else []
-    return "" if any(_same_file(one, log) for one in held) else next(iter(held), "")
+    return "" if any(files.same(one, log) for one in held) else next(iter(held), "")
 
 
 #: Where auditd writes its own report: before 4.1.1, and since.

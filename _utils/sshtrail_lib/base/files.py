@@ -103,6 +103,14 @@ class Dress(typing.NamedTuple):
     gid: int
 
 
+def same(one: str, other: str) -> bool:
+    """Tell whether two paths (str) lead to one file (bool); not so where one of them leads nowhere."""
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
+
+
 def dress(path: str) -> Dress | None:
     """Return the :class:`Dress` of the file at ``path`` (str), None when there is no such file."""
     try:

@@ -68,12 +68,9 @@ def is_named_pipe(pid: int, path: str) -> bool:
     """
 
     def asked() -> bool:
-        top, place = (
-            f"/proc/{pid}",
-            path if path.startswith("fd/") else f"{'root' if path[:1] == '/' else 'cwd/'}{path}",
-        )
+        place = path if path.startswith("fd/") else f"root{path}" if path[:1] == "/" else f"cwd/{path}"
         try:
-            return stat.S_ISFIFO(os.stat(f"{top}/{place}").st_mode)
+            return stat.S_ISFIFO(os.stat(f"/proc/{pid}/{place}").st_mode)
         except (OSError, ValueError):
             return False
 
@@ -107,6 +104,14 @@ def of_root_alone(pid: int) -> bool:
     """Return whether all user numbers of the process ``pid`` (int) are root's (bool): proc(5), status."""
     found = re.search(rb"^Uid:\s+(.*)$", _proc(pid, "status"), re.MULTILINE)
     return found is not None and set(found[1].split()) == {b"0"}
+
+
+def link(path: str) -> str:
+    """Return where a link below /proc leads (its ``path``, str), "" where there is none or it is not told."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
 
 
 def links(pid: int) -> list[str]:

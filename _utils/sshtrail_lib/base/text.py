@@ -16,6 +16,8 @@ LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]")
 #: Half of a character that has two: no file can hold it.
 HALF = "\ud800-\udc7f\udd00-\udfff"
+#: How proc(5) writes a character that would end a word.
+OCTAL = re.compile(r"\\([0-7]{3})")
 #: What begins a formula where a spreadsheet reads a file, be it as wide as a letter of Japanese.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
@@ -27,6 +29,11 @@ def lines(data: bytes) -> list[bytes]:
     Only a line feed ends a line, as for ``getline(3)``: a carriage return alone belongs to the line.
     """
     return LINE.findall(data)
+
+
+def of_proc(word: str) -> str:
+    """Return a path (str) as it is, of a ``word`` (str) of proc(5), which has spaces and the like in octal numbers."""
+    return OCTAL.sub(lambda found: chr(int(found[1], 8)), word)
 
 
 def printable(value: bytes) -> str:

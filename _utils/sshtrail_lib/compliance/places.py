@@ -8,14 +8,13 @@ import functools
 import glob
 import itertools
 import os
-import re
 import stat
 import struct
 import time
 import typing
 from collections.abc import Callable, Iterable, Iterator
 
-from sshtrail_lib.base import directory, opening, processes
+from sshtrail_lib.base import directory, opening, processes, text
 from sshtrail_lib.base.programs import LateError
 from sshtrail_lib.compliance import sight
 from sshtrail_lib.compliance.facts import File, Grant, Storage
@@ -29,7 +28,6 @@ SYSLOG_FILES = ("messages", "secure", "maillog", "cron", "spooler", "boot.log")
 MOST = 20_000
 #: Bytes of a log's beginning, in which the first record is.
 HEAD = 65536
-OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 class Mount(typing.NamedTuple):
@@ -46,8 +44,7 @@ def mounts() -> list[Mount]:
     with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as handle:
         for line in handle:
             _source, path, kind, options = line.split(" ")[:4]
-            path = OCTAL.sub(lambda match: chr(int(match[1], 8)), path)
-            found.append(Mount(path, kind, tuple(options.split(","))))
+            found.append(Mount(text.of_proc(path), kind, tuple(options.split(","))))
     return found
 
 

@@ -148,7 +148,7 @@ def auditd(pid: int, path: str) -> Auditd | None:
         pid,
         program(pid) or "a process that this host does not show",
         _is_auditd(pid),
-        _uid(pid),
+        processes.owner(pid),
         processes.state(pid),
         _frozen(pid),
         daemon.note,
@@ -195,7 +195,7 @@ def _is_auditd(pid: int) -> bool:
         return os.path.basename(found.removesuffix(DELETED)) == "auditd"
     if found.endswith(DELETED):
         return os.path.realpath(found.removesuffix(DELETED)) == os.path.realpath(installed)
-    return _same(f"/proc/{pid}/exe", installed)
+    return files.same(f"/proc/{pid}/exe", installed)
 
 
 def lets_in(path: str) -> bool:
@@ -231,7 +231,7 @@ def is_our_own(program: str, words: Sequence[str], script: str) -> bool:
         The one that it must be (str): the same, or a copy.
     """
     given = next((word for word in words[1:] if word[:1] != "-"), "")
-    if not _same(program, "/proc/self/exe") or os.path.basename(given) != os.path.basename(script):
+    if not files.same(program, "/proc/self/exe") or os.path.basename(given) != os.path.basename(script):
         return False
     try:
         return files.read(given) == files.read(script)
@@ -242,20 +242,6 @@ def is_our_own(program: str, words: Sequence[str], script: str) -> bool:
 def _installed() -> str | None:
     places = [os.path.join(place, "auditd") for place in PLACES]
     return salt.utils.path.which("auditd") or next((path for path in places if os.path.exists(path)), None)
-
-
-def _same(one: str, other: str) -> bool:
-    try:
-        return os.path.samefile(one, other)
-    except OSError:
-        return False
-
-
-def _uid(pid: int) -> int:
-    try:
-        return os.stat(f"/proc/{pid}").st_uid
-    except OSError:
-        return -1
 
 
 def _frozen(pid: int) -> bool:

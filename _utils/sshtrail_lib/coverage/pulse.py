@@ -157,7 +157,7 @@ def _auditd(pid: int) -> list[typing.Any]:
     still = fields[0].decode() if fields and fields[0].decode() in STOPPED else ""
     frozen = _read(f"{top}/wchan").decode("ascii", "replace") in FREEZERS
     born = int(fields[19]) if len(fields) > 19 else 0
-    place = [_link(f"{top}/exe"), _link(f"{top}/ns/mnt"), _open_files(f"{top}/fd")]
+    place = [processes.link(f"{top}/exe"), processes.link(f"{top}/ns/mnt"), _open_files(f"{top}/fd")]
     return [pid, born, still, frozen, tracer(pid), *place]
 
 
@@ -295,14 +295,14 @@ def _connections(pidfile: str) -> list[int]:
 
 
 def _ours(pid: int) -> bool:
-    return _link(f"/proc/{pid}/ns/uts") == _link("/proc/self/ns/uts")
+    return processes.link(f"/proc/{pid}/ns/uts") == processes.link("/proc/self/ns/uts")
 
 
 def _serves(pid: int, comm: bytes) -> bool:
     # A program that is not root's is no sshd, whatever it calls itself.
     if comm not in NAMES or _stat(f"/proc/{pid}/exe")[3:4] != [0]:
         return False
-    return bool(user_of(comm.decode(), _link(f"/proc/{pid}/exe"), processes.argv(pid)))
+    return bool(user_of(comm.decode(), processes.link(f"/proc/{pid}/exe"), processes.argv(pid)))
 
 
 def _children(pid: int) -> list[int]:
@@ -318,13 +318,6 @@ def _names(path: str) -> list[str]:
         return os.listdir(path)
     except OSError:
         return []
-
-
-def _link(path: str) -> str:
-    try:
-        return os.readlink(path)
-    except OSError:
-        return ""
 
 
 def _read(path: str, start: int = 0, most: int = 65536) -> bytes:

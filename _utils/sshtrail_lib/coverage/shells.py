@@ -43,7 +43,7 @@ def reads_somebody(pid: int, transient: bool) -> bool:
 
     A socket of this host's own is none: an agent talks by those. A named pipe is for whoever may write to it.
     """
-    link = _link(f"/proc/{pid}/fd/0")
+    link = processes.link(f"/proc/{pid}/fd/0")
     if link.startswith(("/dev/pts/", "pipe:")):
         return link.startswith("/dev") or transient
     if link.startswith("/"):
@@ -69,9 +69,9 @@ def is_fed(pid: int, program: str, argv: Sequence[str]) -> bool:
 
 def in_containers(known: Collection[int]) -> Iterator[int]:
     """Yield who has a terminal (int, pids) in process numbers of his own, and is not ``known`` (collection of int)."""
-    own = _link("/proc/self/ns/pid")
+    own = processes.link("/proc/self/ns/pid")
     for name in os.listdir("/proc"):
-        if name.isdigit() and int(name) not in known and _link(f"/proc/{name}/ns/pid") not in ("", own):
+        if name.isdigit() and int(name) not in known and processes.link(f"/proc/{name}/ns/pid") not in ("", own):
             fields = processes.fields(int(name))
             if len(fields) > 4 and int(fields[4]) > 0:
                 yield int(name)
@@ -82,10 +82,3 @@ def _table(pid: int, name: str) -> bytes:
         return files.read(f"/proc/{pid}/net/{name}") or b""
     except CommandExecutionError:
         return b""
-
-
-def _link(path: str) -> str:
-    try:
-        return os.readlink(path)
-    except OSError:
-        return ""

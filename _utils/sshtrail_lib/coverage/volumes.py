@@ -19,7 +19,6 @@ VOLATILE = ("tmpfs", "ramfs", "rootfs", "devtmpfs", "hugetlbfs")
 DISKS = re.compile(r"(?:zram|ram)\d+")
 #: File systems that lie on others, one on the other.
 DEEPEST = 8
-_ESCAPED = re.compile(r"\\([0-7]{3})")
 
 
 class Mount(typing.NamedTuple):
@@ -58,7 +57,7 @@ def _on(said: str, path: str, deep: int) -> str | None:
 
 def _upper(options: str) -> str:
     found = re.search(r"(?:^|,)upperdir=((?:[^,\\]|\\.)*)", options)
-    return re.sub(r"\\(.)", r"\1", _plain(found[1])) if found else ""
+    return re.sub(r"\\(.)", r"\1", text.of_proc(found[1])) if found else ""
 
 
 def _of_disk(place: str, device: str, deep: int) -> str | None:
@@ -102,11 +101,7 @@ def _mount_of(path: str) -> Mount | None:
 def _parsed(line: str) -> Mount:
     words = line.split(" ")
     kind, source, options = words[words.index("-") + 1 :][:3]
-    return Mount(words[2], _plain(words[4]), kind, _plain(source), options)
-
-
-def _plain(word: str) -> str:
-    return _ESCAPED.sub(lambda found: chr(int(found[1], 8)), word)
+    return Mount(words[2], text.of_proc(words[4]), kind, text.of_proc(source), options)
 
 
 def _read(path: str) -> str:

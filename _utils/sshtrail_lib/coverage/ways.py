@@ -74,7 +74,7 @@ def _replaced(minion: Minion, keywords: Mapping[str, object]) -> tuple[str, ...]
     """Return which keywords name another program than sshd's own for its connections (tuple of str)."""
     named = {name: str(keywords[name.lower()]) for name in PROGRAMS if keywords.get(name.lower())}
     own = sshd_oracle.daemon(minion).defaults if named else {}
-    return tuple(f"{name} {path}" for name, path in named.items() if name in own and not _same(path, own[name][0]))
+    return tuple(f"{name} {path}" for name, path in named.items() if name in own and not files.same(path, own[name][0]))
 
 
 def _bare() -> tuple[str, ...]:
@@ -231,14 +231,7 @@ def process(pid: int, origin: float) -> Process | None:
 
 
 def _program(pid: int) -> str:
-    return _link(f"/proc/{pid}/exe")
-
-
-def _link(path: str) -> str:
-    try:
-        return os.readlink(path)
-    except OSError:
-        return ""
+    return processes.link(f"/proc/{pid}/exe")
 
 
 def _is_foreign(pid: int, program: str) -> bool:
@@ -341,9 +334,9 @@ def _server(minion: Minion, path: str, one: Process, command: CommandLine, place
         return Server(one, (one.program,), places, "", False, {}, installed=_installed(one.program))
     config = command.config(sshd_running.DEFAULT)
     theirs = auditd_daemon.rooted(one.pid, config)
-    ours = _same(theirs, path)
+    ours = files.same(theirs, path)
     # Its includes are files of its own mounts, which are ours only where the file is the same here.
-    read = {} if ours or not _same(theirs, config) else _effective(minion, config)
+    read = {} if ours or not files.same(theirs, config) else _effective(minion, config)
     keywords = {name: str(value) for name, value in read.items()}
     found = Server(one, command.words, places, config, ours, keywords, installed=_installed(one.program))
     return found._replace(cut=command.cut)
@@ -358,7 +351,7 @@ def _sees(minion: Minion, path: str, pid: int) -> str:
     except (SaltException, OSError, ValueError):
         read = [path]
     paths = [*read, *(found for pattern in BEARING for found in sorted(glob.glob(pattern)))]
-    other = (one for one in paths if os.path.exists(one) and not _same(auditd_daemon.rooted(pid, one), one))
+    other = (one for one in paths if os.path.exists(one) and not files.same(auditd_daemon.rooted(pid, one), one))
     found = next(other, "") or ("" if ids.settable(pid) else ids.SETS)
     # One that has ended sees nothing.
     return found if processes.lives(pid) else ""
@@ -368,14 +361,7 @@ def _installed(program: str) -> bool:
     """Tell whether a program (str) is the installed sshd, or the one that an upgrade has replaced."""
     known = sshd_oracle.binary()
     # What has no path is looked for where programs are.
-    return not known or not os.path.isabs(program) or _same(program.removesuffix(DELETED), known)
-
-
-def _same(one: str, other: str) -> bool:
-    try:
-        return os.path.samefile(one, other)
-    except OSError:
-        return False
+    return not known or not os.path.isabs(program) or files.same(program.removesuffix(DELETED), known)
 
 
 # --- What is started when somebody comes --------------------------------------------------------------------------

@@ -14,13 +14,13 @@ import re
 import struct
 from collections.abc import Iterable, Mapping
 
+from sshtrail_lib.base import text
 from sshtrail_lib.rules import layout, overlap
 
 #: The fields that name one.
 PLACES = re.compile(
     b"|".join(re.escape(struct.pack("=I", number)) for number in (layout.WATCH, layout.DIR, layout.EXE))
 )
-ESCAPED = re.compile(r"\\([0-7]{3})")
 #: Where in a rule the numbers of its fields stand.
 NUMBERS = 4 * layout.FIELDS, 4 * layout.VALUES
 #: For each rule, by a short name of its bytes: the device and the inode of the directory that it watches, and a number
@@ -74,7 +74,7 @@ def _identity(path: str, is_tree: bool, mounts: Mapping[str, int]) -> list[int]:
 
 def _mounts() -> dict[str, int]:
     """Return a number for each mount that has files, by its place (dict); the last one on a place covers the others."""
-    return {plain(one[4]): _number(*one[:3]) for one in _mounted() if one[one.index("-") + 1] not in NO_FILES}
+    return {text.of_proc(one[4]): _number(*one[:3]) for one in _mounted() if one[one.index("-") + 1] not in NO_FILES}
 
 
 def _mounted() -> list[list[str]]:
@@ -92,7 +92,9 @@ def covered(paths: Iterable[str]) -> set[str]:
 
     The kernel looks a file up in its directory, so a rule is about the one below, also if it is loaded anew.
     """
-    mounts = {plain(point): (device, plain(root)) for _id, _parent, device, root, point, *_rest in _mounted()}
+    mounts = {
+        text.of_proc(point): (device, text.of_proc(root)) for _id, _parent, device, root, point, *_rest in _mounted()
+    }
     real: dict[str, str] = {}
     found = set()
     for path in paths:
@@ -115,11 +117,6 @@ def _below(place, mounts):
 def _number(mount, _parent, device):
     major, minor = map(int, device.split(":"))
     return (int(mount) << 32) + os.makedev(major, minor)
-
-
-def plain(word: str) -> str:
-    """Return a path (str) as it is, of a ``word`` (str) of proc(5), which has spaces and the like in octal numbers."""
-    return ESCAPED.sub(lambda found: chr(int(found[1], 8)), word)
 
 
 def name(rule: bytes) -> str:

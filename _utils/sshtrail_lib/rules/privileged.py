@@ -14,6 +14,7 @@ import stat
 import typing
 from collections.abc import Iterator
 
+from sshtrail_lib.base import text
 from sshtrail_lib.rules.fields import escape
 
 MOUNTS, TYPES = "/proc/self/mountinfo", "/proc/filesystems"
@@ -72,12 +73,13 @@ def mounts() -> list[Mount]:
     return kept
 
 
-def _mounted(text: str) -> Iterator[tuple[Mount, set[str], str]]:
-    """Yield each mount of ``text`` (str, as proc(5) has it) with its options and the kind of its file system."""
-    for line in text.splitlines():
+def _mounted(listed: str) -> Iterator[tuple[Mount, set[str], str]]:
+    """Yield each mount that is ``listed`` (str, as proc(5) has it) with its options and the kind of its file system."""
+    for line in listed.splitlines():
         words = line.split(" ")
         device, root, place, options = words[2:6]
-        yield Mount(device, _plain(root), _plain(place)), set(options.split(",")), words[words.index("-") + 1]
+        mount = Mount(device, text.of_proc(root), text.of_proc(place))
+        yield mount, set(options.split(",")), words[words.index("-") + 1]
 
 
 def _honours(mount: Mount, options: set[str], kind: str) -> bool:
@@ -93,10 +95,6 @@ def _kinds_of_disks() -> set[str]:
 
 def _inside(root: str, other: str) -> bool:
     return root == other or root.startswith(other.rstrip("/") + "/")
-
-
-def _plain(word: str) -> str:
-    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), word)
 
 
 def _text(path: str) -> str:

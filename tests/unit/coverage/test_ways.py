@@ -196,7 +196,7 @@ def test_what_systemd_waits_for_and_what_nothing_tells_of(monkeypatch):
         (),
     )
     assert (door.places, door.by, door.loads) == (("vsock::22", "/run/x"), "x.socket", "LD_PRELOAD=/x.so")
-    monkeypatch.setattr(ways, "_same", lambda one, other: True)
+    monkeypatch.setattr(ways.files, "same", lambda one, other: True)
     [server], doors = ways._as_ways(None, "/etc/ssh/sshd_config", [door])
     assert doors == [] and server.ours and server.installed and server.loads == "LD_PRELOAD=/x.so"
     assert server.argv == ("/usr/sbin/sshd", "-i", "-oUsePAM=no")

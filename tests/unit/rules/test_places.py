@@ -1,6 +1,7 @@
 """Which directory a rule is bound to, and how the plan binds it anew."""
 
 import pytest
+from sshtrail_lib.base import text
 from sshtrail_lib.rules import compile, language, layout, overlap, places
 from sshtrail_lib.rules import plan as rules_plan
 
@@ -86,9 +87,9 @@ def test_a_file_that_another_one_is_mounted_on_is_not_watched(watched, monkeypat
         watched.joinpath(path).write_text("")
     through = watched.parent / "link"
     through.symlink_to(watched)
-    asked = str(through / places.plain(name))
+    asked = str(through / text.of_proc(name))
     found = places.covered([*paths, asked])
-    assert found == ({asked, *({str(watched / places.plain(name))} & {*paths})} if is_covered else set())
+    assert found == ({asked, *({str(watched / text.of_proc(name))} & {*paths})} if is_covered else set())
 
 
 @pytest.mark.parametrize("number, seen", [(40, True), (41, True), (42, False), (43, False)])
