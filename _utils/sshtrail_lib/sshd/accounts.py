@@ -122,18 +122,8 @@ def _opening(found: Iterable[pubkeys.Key], account: str) -> Iterator[pubkeys.Key
 
 
 def _is_safe(path: str, account: pwd.struct_passwd) -> bool:
-    """Whether nobody else may write to ``path`` or above it, up to the home: misc.c, safe_path."""
-    here, home = os.path.realpath(path), os.path.realpath(account.pw_dir)
-    while True:
-        try:
-            found = os.stat(here)
-        except OSError:
-            return True
-        if found.st_uid not in (0, account.pw_uid) or found.st_mode & 0o022:
-            return False
-        if here in (home, "/"):
-            return True
-        here = os.path.dirname(here)
+    """Whether nobody else may write to ``path`` or above it, up to the home; what cannot be looked at is."""
+    return means.is_safe(path, {0, account.pw_uid}, os.path.realpath(account.pw_dir)) is not False
 
 
 def cage(account: str, word: str) -> str | None:

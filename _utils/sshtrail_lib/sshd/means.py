@@ -101,19 +101,28 @@ def serves(account: str, command: str, user: str) -> bool:
         directory.user(runner)
     except (KeyError, UnicodeError):
         return False
-    return program.startswith("/") and _is_roots(program) and runs(runner, program)
+    return program.startswith("/") and bool(is_safe(program, {0})) and runs(runner, program)
 
 
-def _is_roots(path: str) -> bool:
-    """Whether a file and all above it are root's, and nobody else may write there: misc.c, safe_path."""
+def is_safe(path: str, owners: Collection[int], top: str = "/") -> bool | None:
+    """
+    Return whether a file and all above it belong to nobody else, who may not write there either: misc.c, safe_path.
+
+    path, owners
+        The file (str), and whose it may be (collection of int, uids).
+    top
+        The directory (str, without a link in it) that is the last one to be looked at.
+
+    None where one of them cannot be looked at.
+    """
     here = os.path.realpath(path)
     while True:
         try:
             told = os.stat(here)
         except OSError:
+            return None
+        if told.st_uid not in owners or told.st_mode & 0o022:
             return False
-        if told.st_uid or told.st_mode & 0o022:
-            return False
-        if here == "/":
+        if here in (top, "/"):
             return True
         here = os.path.dirname(here)
