@@ -131,13 +131,12 @@ def _numbered(
         or facts.gathers(policy["auditd"]["path"])
     ):
         return after._replace(serial=continuity.newest(seen.log)), []
-    known, lacks = _numbers(parts, before.serial)
+    known, forged, lacks = _numbers(parts, before.serial)
     for pause in PAUSES:
         if lacks:
             time.sleep(pause)
-            known, lacks = _numbers(parts, before.serial)
-    forged = serials.beyond(known, before.serial)
-    after = after._replace(serial=max(known.difference(forged), default=before.serial))
+            known, forged, lacks = _numbers(parts, before.serial)
+    after = after._replace(serial=max(known, default=before.serial))
     told = [_forged(seen.log, forged)] if forged else []
     return after, [*told, *(_lacking(seen, before, after, lacks, parts) if lacks else [])]
 
@@ -147,10 +146,12 @@ def _forged(log: str, numbers: Sequence[int]) -> str:
     return f"{many}, from {numbers[0]} on: no auditd wrote them"
 
 
-def _numbers(parts: Sequence[continuity.Part], last: int) -> tuple[set[int], list[serials.Span]]:
-    """Return which events are in the log, and which are missing after the ``last`` (int)."""
-    known = continuity.numbers(parts)
-    return known, serials.spans(known.difference(serials.beyond(known, last)), last)
+def _numbers(parts: Sequence[continuity.Part], last: int) -> tuple[set[int], list[int], list[serials.Span]]:
+    """Return which events are in the log, those that are nobody's, and which are missing after the ``last`` (int)."""
+    found = continuity.numbers(parts)
+    forged = serials.beyond(found, last)
+    known = found.difference(forged)
+    return known, forged, serials.spans(known, last)
 
 
 def _lacking(
