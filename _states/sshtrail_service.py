@@ -82,9 +82,7 @@ def mod_watch(name, sfun=None, **kwargs):
     take up what they change: nothing need watch those.
     """
     if name == "auditd":
-        return state.watched(
-            name, __opts__["test"], name, "reloaded", lambda: __salt__["auditd_conf.reload"](always=True)
-        )
+        return __states__["auditd_conf.mod_watch"](name, sfun="present")
     return state.watched(name, __opts__["test"], name, "restarted", lambda: _restart(name))
 
 
