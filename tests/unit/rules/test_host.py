@@ -156,14 +156,22 @@ SCRIPTS = {
 }
 
 
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """Install the augenrules of one of the SCRIPTS: ``installed(VERSION)``."""
+
+    def install(version):
+        script = tmp_path / "augenrules"
+        script.write_text(SCRIPTS[version])
+        script.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+    return install
+
+
 @pytest.mark.parametrize("version, told", [("3.0.9", 3), ("4.0.2", 1), ("4.2.1", 0)])
-def test_files_are_read_as_the_hosts_own_augenrules_reads_them(
-    minion, there, rules_dir, tmp_path, monkeypatch, version, told
-):
-    script = tmp_path / "augenrules"
-    script.write_text(SCRIPTS[version])
-    script.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+def test_files_are_read_as_the_hosts_own_augenrules_reads_them(minion, there, rules_dir, installed, version, told):
+    installed(version)
     (rules_dir / "20-crlf.rules").write_bytes(b"-w /etc/hosts -p wa\r\n-w /etc/group -p wa\r\n")
     (rules_dir / "30 spaced.rules").write_bytes(b"-w /etc/issue -p wa -k issue\n")
     planned = host.preview(minion, wish.Whole(), str(rules_dir))
@@ -173,11 +181,8 @@ def test_files_are_read_as_the_hosts_own_augenrules_reads_them(
     assert any("path=/etc/group " in line for line in lines) is (version != "3.0.9")
 
 
-def test_what_is_read_once_more_for_the_name_of_another_file_is_told(minion, there, rules_dir, tmp_path, monkeypatch):
-    script = tmp_path / "augenrules"
-    script.write_text(SCRIPTS["3.0.9"])
-    script.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+def test_what_is_read_once_more_for_the_name_of_another_file_is_told(minion, there, rules_dir, installed):
+    installed("3.0.9")
     (rules_dir / "10-app.rules").write_bytes(b"-w /etc/issue -p wa -k issue\n")
     copy = rules_dir / "Copy of 10-app.rules"
     copy.write_bytes(b"-w /etc/fstab -p wa -k never-read\n")
@@ -197,13 +202,8 @@ def test_what_is_read_once_more_for_the_name_of_another_file_is_told(minion, the
     assert copy.read_bytes() == b"-w /etc/fstab -p wa -k never-read\n"
 
 
-def test_a_copy_of_the_managed_file_has_it_read_twice_and_is_no_reason_to_refuse(
-    minion, there, rules_dir, tmp_path, monkeypatch
-):
-    script = tmp_path / "augenrules"
-    script.write_text(SCRIPTS["3.0.9"])
-    script.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+def test_a_copy_of_the_managed_file_has_it_read_twice_and_is_no_reason_to_refuse(minion, there, rules_dir, installed):
+    installed("3.0.9")
     apply(minion, policy(rules_dir, GROUP))
     for name in ("Copy of zz-sshtrail.rules", "zz-z zz-sshtrail.rules", "zz*.rules"):
         (rules_dir / name).write_bytes(b"")
@@ -290,13 +290,8 @@ def test_what_watched_a_directory_that_is_gone_does_not_keep_a_policy_from_going
     assert content(rules_dir) == before and set(there.held) == {rule for rule in held if b"/gone" not in rule}
 
 
-def test_carriage_returns_are_read_as_before_where_a_policy_took_their_lines_out(
-    minion, rules_dir, there, tmp_path, monkeypatch
-):
-    script = tmp_path / "augenrules"
-    script.write_text(SCRIPTS["4.0.2"])
-    script.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+def test_carriage_returns_are_read_as_before_where_a_policy_took_their_lines_out(minion, rules_dir, there, installed):
+    installed("4.0.2")
     (rules_dir / "20-crlf.rules").write_bytes(b"# theirs\r\n-w /etc/hosts -p wa -k hosts\r\n")
     before, held = content(rules_dir), set(there.held)
     apply(minion, policy(rules_dir, GROUP, unknown="remove"))
