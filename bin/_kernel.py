@@ -17,6 +17,8 @@ from _waiting import stop, wait_for
 # only root can put anything: in /tmp, or in /run/lock, anybody could hold it first.
 AUDIT_LOCK = os.path.join(cache(), "audit-subsystem.lock")
 NO_RULES = "No rules"
+#: What "enabled" is where nobody may change anything until the next boot (auditctl(8)).
+LOCKED = "2"
 RESTORE = {
     "backlog_limit": "-b",
     "failure": "-f",

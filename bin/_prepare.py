@@ -326,19 +326,35 @@ def pip(python):
 
 
 def debian_pip(directory):
-    """Unpack pip's wheel from its Debian package into ``directory``, with apt lists of our own; return its path."""
-    own = ["-q", "-o", f"Dir::State::Lists={directory}/lists", "-o", f"Dir::Cache={directory}/cache"]
-    own += ["-o", "APT::Sandbox::User=root"]
+    """Unpack pip's wheel from its Debian package into ``directory``; return its path."""
     if not shutil.which("apt-get"):
         raise Failed("python3 has neither pip nor ensurepip, and there is no apt-get: install python3-venv")
+    wheels = os.path.join(debian_unpacked(directory, ["python3-pip-whl"]), "usr", "share", "python-wheels")
+    return os.path.join(wheels, next(name for name in os.listdir(wheels) if name.startswith("pip-")))
+
+
+def debian_unpacked(directory, names, source=""):
+    """
+    Unpack Debian packages (list of str) below ``directory`` (str), with apt lists of our own; return where (str).
+
+    source
+        From where they come, as sources.list(5) has it (str); "" for the host's own sources.
+    """
+    own = ["-q", "-o", f"Dir::State::Lists={directory}/lists", "-o", f"Dir::Cache={directory}/cache"]
+    own += ["-o", "APT::Sandbox::User=root"]
+    if source:
+        path = os.path.join(directory, "own.list")
+        own += ["-o", f"Dir::Etc::SourceList={path}", "-o", "Dir::Etc::SourceParts=-"]
+        with open(path, "w", encoding="ascii") as file:
+            file.write(source + "\n")
     for name in ("lists/partial", "cache/archives/partial"):
         os.makedirs(os.path.join(directory, name))
     run(["apt-get", *own, "update"])
-    run(["apt-get", *own, "download", "python3-pip-whl"], cwd=directory)
-    package = next(name for name in os.listdir(directory) if name.endswith(".deb"))
-    run(["dpkg-deb", "-x", package, "."], cwd=directory)
-    wheels = os.path.join(directory, "usr", "share", "python-wheels")
-    return os.path.join(wheels, next(name for name in os.listdir(wheels) if name.startswith("pip-")))
+    run(["apt-get", *own, "download", *names], cwd=directory)
+    unpacked = os.path.join(directory, "unpacked")
+    for package in glob.glob(os.path.join(directory, "*.deb")):
+        run(["dpkg-deb", "-x", package, unpacked])
+    return unpacked
 
 
 def debian_packages(names):

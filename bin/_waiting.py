@@ -15,6 +15,8 @@ from _prepare import Failed
 #: Seconds after which nothing comes any more, however much else the machine does.
 DEADLINE = 300
 PAUSE = 0.05
+#: Before a command line: whoever kills this process kills what it has started.
+ENDS_WITH_THIS = ["setpriv", "--pdeathsig", "KILL"]
 
 
 def wait_for(condition, what, seconds=DEADLINE, pause=PAUSE):

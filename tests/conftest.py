@@ -36,7 +36,8 @@ def pytest_sessionstart(session):
     ending = session.config.stash[ENDING] = contextlib.ExitStack()
     if needs_the_host(session.config):
         directory = tempfile.TemporaryDirectory(prefix="sshtrail-host-", ignore_cleanup_errors=True)
-        ending.enter_context(host_aside(pathlib.Path(ending.enter_context(directory))))
+        audited = session.config.getoption("audit") != "without"
+        ending.enter_context(host_aside(pathlib.Path(ending.enter_context(directory)), audited))
 
 
 def needs_the_host(config):
@@ -56,7 +57,10 @@ def pytest_unconfigure(config):
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
+    if part := config.getoption("audit"):
+        config.hook.pytest_deselected(items=[item for item in items if not streams.belongs(item, part)])
+        items[:] = [item for item in items if streams.belongs(item, part)]
     items.sort(key=streams.place)
 
 
@@ -139,6 +143,7 @@ def untraced(monkeypatch):
 
 
 def pytest_addoption(parser):
+    parser.addoption("--audit", help="without: no test that needs the audit subsystem; only:N/M: the Nth M-th of those")
     parser.addoption("--none-may-skip", action="store_true", help="fail when a test was skipped: here all can run")
 
 

@@ -1,5 +1,7 @@
 """
 Which tests run one after the other, and which at the same time: ``bin/test`` runs several streams of them at once.
+
+And which need the kernel's audit subsystem, so that they have a kernel of their own where this one's is locked.
 """
 
 import pathlib
@@ -47,6 +49,10 @@ STREAMS = {
     ],
     "docs": ["integration/test_docs_commands.py"],
 }
+# Of these every test needs the audit subsystem; of the others who asks for the fixture "audit".
+KERNEL = {*STREAMS["audit"], *STREAMS["docs"]}
+# What the second of two kernels of their own runs: as much as the first.
+SECOND = {*STREAMS["docs"], "integration/test_master.py", "integration/test_loop.py"}
 PLACES = {path: (number, at) for number, paths in enumerate(STREAMS.values()) for at, path in enumerate(paths)}
 
 
@@ -54,6 +60,30 @@ def place(item):
     """Return where a test stands among all (tuple): the streams first, then the files that wait more than compute."""
     path = item.path.relative_to(HERE).as_posix()
     return PLACES.get(path, (len(STREAMS), not path.startswith("integration"), path))
+
+
+def belongs(item, part):
+    """
+    Tell whether a test is one of those that a run has (bool).
+
+    part
+        ``"without"`` (str) for those that do not need the audit subsystem, ``"only:1/2"`` for the first half of those
+        that do, and so on: "only:1/1" for all of them.
+    """
+    if part == "without" or not needs_audit(item):
+        return part == "without" and not needs_audit(item)
+    number, parts = part.removeprefix("only:").split("/")
+    return parts == "1" or number == half(item)
+
+
+def needs_audit(item):
+    """Tell whether a test needs the kernel's audit subsystem (bool)."""
+    return "audit" in item.fixturenames or item.path.relative_to(HERE).as_posix() in KERNEL
+
+
+def half(item):
+    """Return which of two kernels a test has (str)."""
+    return "2" if item.path.relative_to(HERE).as_posix() in SECOND else "1"
 
 
 def scheduler(config, log):

@@ -141,13 +141,16 @@ OURS = ["/etc/audit/rules.d/zz-sshtrail.rules", "/etc/audit/rules.d/zz-local.rul
 
 
 @contextlib.contextmanager
-def host_aside(base):
+def host_aside(base, audited=True):
     """
     Run the tests as on a host that was just installed, also where a highstate has been.
 
     ``/etc/ssh`` and ``/etc/audit`` are private copies (below ``base``, a pathlib.Path) in namespaces of the tests' own;
     an auditd that runs is stopped, and started again in the end, with the rules that the kernel held. What tests leave
     behind in these namespaces ends with them.
+
+    audited
+        Whether the audit subsystem is set aside too (bool): nobody can where it is locked.
     """
     keeper = _keeper.Keeper()
     unshare(CLONE_NEWNS | CLONE_NEWUTS)
@@ -165,7 +168,8 @@ def host_aside(base):
     for path in OURS:
         pathlib.Path(path).unlink(missing_ok=True)
     subprocess.run(["augenrules"], check=True, capture_output=True)
-    keeper.audit_aside()
+    if audited:
+        keeper.audit_aside()
     try:
         yield
     finally:
