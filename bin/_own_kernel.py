@@ -70,16 +70,21 @@ def tested(command, here, shares=1):
     """
     if not wanted():
         return here([])
+    # One after the other: where three want two processors, masters and minions do little but wait for each other.
+    statuses = [here(["--audit=without"])]
     with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as ending:
-        parts = []
-        for one in range(shares):
-            said = pathlib.Path(directory, str(one))
-            with said.open("wb") as file:
-                order = around([*command, f"--audit=only:{one + 1}/{shares}"], one)
-                parts.append((subprocess.Popen(order, cwd=_prepare.ROOT, stdout=file, stderr=file), said))
-            ending.callback(ended, parts[-1][0])
-        statuses = [here(["--audit=without"]), *(shown(*part) for part in parts)]
+        parts = [part(ending, command, one, shares, pathlib.Path(directory, str(one))) for one in range(shares)]
+        statuses += [shown(*each) for each in parts]
     return max(0 if one == NO_TESTS else one for one in statuses)
+
+
+def part(ending, command, number, shares, said):
+    """Start one part of the tests, on a processor of its own; return the process, and the file that it writes to."""
+    with said.open("wb") as file:
+        order = around([*command, f"--audit=only:{number + 1}/{shares}"], number)
+        process = subprocess.Popen(order, cwd=_prepare.ROOT, stdout=file, stderr=file)
+    ending.callback(ended, process)
+    return process, said
 
 
 def shown(process, said):
