@@ -15,7 +15,8 @@ from _waiting import DEADLINE, wait_for
 from sshtrail_lib.drift.claim import MINE_KEY
 from support import audit_subsystem, auditctl, auditd_ended
 
-#: Seconds between two looks: a minion's schedule counts in whole ones. Three hosts on one processor would do nothing else.
+#: Seconds between two looks: a minion's schedule counts in whole ones. On one processor three hosts would do nothing
+#: but look.
 INTERVAL = 2 if (os.cpu_count() or 1) > 1 else 10
 
 
