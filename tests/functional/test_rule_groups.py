@@ -30,16 +30,17 @@ RELEASE = os.environ.get("SSHTRAIL_RELEASE")
 # What is done to a file, from its creation to its coming back; and what is done where no directory is yet.
 FILE = ("create", "append", "truncate", "chmod", "rename", "replace", "link", "delete", "write")
 LATER = {"/run/sshd", "/run/faillock"}
+RUNS = ("run", "execveat")
 # Which acts the rules of a group about system calls, and not about places, must record.
 CALLS = {
-    "ssh_commands": ("run",),
-    "user_emulation": ("run",),
-    "root_commands": ("run",),
+    "ssh_commands": RUNS,
+    "user_emulation": RUNS,
+    "root_commands": RUNS,
     "time_change": ("clock", "adjust"),
     "system_locale": ("hostname",),
-    "access": ("refused",),
-    "perm_mod": ("chmod", "chown", "setxattr"),
-    "mounts": ("mount",),
+    "access": ("refused", "openat2"),
+    "perm_mod": ("chmod", "fchmodat2", "chown", "setxattr", "setxattrat", "removexattrat"),
+    "mounts": ("mount", "fsmount"),
     "delete": ("rename", "delete", "rmdir"),
     "modules": ("module",),
 }
@@ -115,12 +116,14 @@ def about_calls(name, root):
     """Have what the acts need that the group's rules about system calls must record, and return these."""
     acts = CALLS[name]
     root.mkdir(exist_ok=True)
-    for act in set(acts) - {"run", "rmdir", "mount"}:
-        (root / act).touch(mode=0o600)
-    for act in {"rmdir", "mount"} & set(acts):
-        (root / act).mkdir()
-    # Whoever runs it is another user and another group.
-    program(root / "run", 0o6755)
+    for act in acts:
+        if act in RUNS:
+            # Whoever runs it is another user and another group.
+            program(root / act, 0o6755)
+        elif act in ("rmdir", "mount", "fsmount"):
+            (root / act).mkdir()
+        else:
+            (root / act).touch(mode=0o600)
     return [(act, root / act) for act in acts]
 
 
@@ -161,7 +164,7 @@ def perform(done, group, release, root):
     acts = shutil.copy(group_acts.__file__, root / "acts.py")
     subprocess.run([*release, "python3" if release else sys.executable, acts], input=given, text=True, check=True)
     # A process that executes a program loses the name that it had.
-    return {(key, path if act == "run" else name): f"{act} {path}" for name, (key, act, path) in named.items()}
+    return {(key, path if act in RUNS else name): f"{act} {path}" for name, (key, act, path) in named.items()}
 
 
 def recorded(log):

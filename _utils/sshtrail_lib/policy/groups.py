@@ -19,9 +19,10 @@ from __future__ import annotations
 import typing
 
 
-def both(calls: str, rest: str, key: str) -> list[str]:
-    """Return the rule for 64-bit programs and its twin for 32-bit ones (list of str)."""
-    return [f"-a always,exit -F arch={arch} -S {calls} {rest} -F key={key}" for arch in ("b64", "b32")]
+def both(calls: str, rest: str, key: str, b32: str = "") -> list[str]:
+    """Return the rule for 64-bit programs and its twin for 32-bit ones, with what those have besides (list of str)."""
+    twins = (("b64", calls), ("b32", f"{calls},{b32}" if b32 else calls))
+    return [f"-a always,exit -F arch={arch} -S {names} {rest} -F key={key}" for arch, names in twins]
 
 
 def watch(key: str, *paths: str, perm: str = "wa") -> list[str]:
@@ -33,6 +34,14 @@ def below(key: str, *paths: str, perm: str = "wa") -> list[str]:
     """Return one rule for each directory tree of ``paths``, which must exist (list of str)."""
     return [f"-a always,exit -F dir={path} -F perm={perm} -F key={key}" for path in paths]
 
+
+# Newer calls do what those do that a benchmark names: util-linux (2.39) mounts by them, glibc (2.39) changes modes.
+# By their numbers, which are the same on every machine, are those that a libaudit may not know.
+FCHMODAT2, SETXATTRAT, REMOVEXATTRAT = "452", "463", "466"
+MOUNT_SETATTR, OPEN_TREE_ATTR = "442", "467"
+# A new kind of mount begins with fsopen or fspick, and what they return is configured: it is one only from fsmount on.
+MOUNTS = f"mount,umount2,open_tree,move_mount,fsmount,fspick,{MOUNT_SETATTR},{OPEN_TREE_ATTR}"
+OPENS = "creat,open,openat,openat2,open_by_handle_at,truncate,ftruncate"
 
 # People, that is sessions with a login, and not the daemons that the system starts.
 PEOPLE = "-F auid>=1000 -F auid!=unset"
@@ -94,7 +103,7 @@ GROUPS: dict[str, dict[str, typing.Any]] = {
     },
     "user_emulation": {
         "title": "Programs run as another user",
-        "rules": both("execve", "-C euid!=uid -F auid!=unset", "user_emulation"),
+        "rules": both("execve,execveat", "-C euid!=uid -F auid!=unset", "user_emulation"),
     },
     "sudo_log": {
         "title": "sudo's own log",
@@ -103,10 +112,9 @@ GROUPS: dict[str, dict[str, typing.Any]] = {
     "time_change": {
         "title": "The date and the time",
         "rules": [
-            "-a always,exit -F arch=b64 -S adjtimex,settimeofday -F key=time-change",
-            "-a always,exit -F arch=b32 -S adjtimex,settimeofday,stime -F key=time-change",
+            *both("adjtimex,settimeofday", "", "time-change", b32="stime"),
             # CLOCK_REALTIME only: the clocks of a process are no concern. glibc's adjtimex(3) is clock_adjtime(2).
-            *both("clock_settime,clock_adjtime", "-F a0=0x0", "time-change"),
+            *both("clock_settime,clock_adjtime", "-F a0=0x0", "time-change", b32="clock_settime64,clock_adjtime64"),
             # The link itself is what changes with the time zone.
             *watch("time-change", "/etc/localtime"),
         ],
@@ -121,21 +129,22 @@ GROUPS: dict[str, dict[str, typing.Any]] = {
     },
     "access": {
         "title": "Files that a person may not open",
-        "rules": both("creat,open,openat,open_by_handle_at,truncate,ftruncate", f"-F exit=-EACCES {PEOPLE}", "access")
-        + both("creat,open,openat,open_by_handle_at,truncate,ftruncate", f"-F exit=-EPERM {PEOPLE}", "access"),
+        "rules": both(OPENS, f"-F exit=-EACCES {PEOPLE}", "access", b32="truncate64,ftruncate64")
+        + both(OPENS, f"-F exit=-EPERM {PEOPLE}", "access", b32="truncate64,ftruncate64"),
     },
     "perm_mod": {
         "title": "Permissions, owners and attributes of files",
-        "rules": both("chmod,fchmod,fchmodat", PEOPLE, "perm_mod")
-        + both("chown,fchown,lchown,fchownat", PEOPLE, "perm_mod")
-        + both("setxattr,lsetxattr,fsetxattr,removexattr,lremovexattr,fremovexattr", PEOPLE, "perm_mod"),
+        "rules": both(f"chmod,fchmod,fchmodat,{FCHMODAT2}", PEOPLE, "perm_mod")
+        + both("chown,fchown,lchown,fchownat", PEOPLE, "perm_mod", b32="chown32,fchown32,lchown32")
+        + both(
+            f"setxattr,lsetxattr,fsetxattr,removexattr,lremovexattr,fremovexattr,{SETXATTRAT},{REMOVEXATTRAT}",
+            PEOPLE,
+            "perm_mod",
+        ),
     },
     "mounts": {
         "title": "File systems mounted and unmounted by people",
-        "rules": [
-            f"-a always,exit -F arch=b64 -S mount,umount2 {PEOPLE} -F key=mounts",
-            f"-a always,exit -F arch=b32 -S mount,umount,umount2 {PEOPLE} -F key=mounts",
-        ],
+        "rules": both(MOUNTS, PEOPLE, "mounts", b32="umount"),
     },
     "delete": {
         "title": "Files deleted or renamed by people",
@@ -180,8 +189,8 @@ GROUPS: dict[str, dict[str, typing.Any]] = {
     },
     "root_commands": {
         "title": "Programs that get root by being setuid or setgid",
-        "rules": both("execve", "-C euid!=uid -F euid=0", "execpriv")
-        + both("execve", "-C egid!=gid -F egid=0", "execpriv"),
+        "rules": both("execve,execveat", "-C euid!=uid -F euid=0", "execpriv")
+        + both("execve,execveat", "-C egid!=gid -F egid=0", "execpriv"),
     },
     "privileged": {
         "title": "Privileged programs run by people: every one that this host has",
