@@ -218,6 +218,13 @@ def _flush_never(data: bytes) -> bool:
     )
 
 
+def _log_of_one_record(data: bytes) -> bool:
+    # No size is not without a limit: auditd has reached it at each record, and does what it does at the largest.
+    return (
+        language.effective(data, "max_log_file") == "0" and language.effective(data, "max_log_file_action") != "ignore"
+    )
+
+
 def _group_in_var_log(data: bytes) -> bool:
     directory = posixpath.dirname(language.effective(data, "log_file"))
     return directory == "/var/log" and language.effective(data, "log_group") not in ("0", "root")
@@ -250,6 +257,11 @@ def _pqc_is_undone(data: bytes) -> bool:
 RELATIONS: tuple[tuple[Callable[[bytes], bool], str, str], ...] = (
     (_space_is_reversed, "space_left", "space_left must be larger than admin_space_left."),
     (_flush_never, "freq", "flush = incremental or incremental_async needs a freq above 0."),
+    (
+        _log_of_one_record,
+        "max_log_file",
+        "max_log_file must be above 0, for auditd has reached 0 at each record (or max_log_file_action = ignore).",
+    ),
     (_group_in_var_log, "log_file", "log_file may not stand directly in /var/log when log_group is not root."),
     (_name_missing, "name_format", "name_format = user needs a name."),
     (_address_is_odd, "action_mail_acct", "action_mail_acct needs a dot after its @ (or verify_email = no before it)."),
@@ -262,6 +274,7 @@ RELATIONS: tuple[tuple[Callable[[bytes], bool], str, str], ...] = (
 ABOUT = {
     "space_left": ("space_left", "admin_space_left"),
     "freq": ("flush", "freq"),
+    "max_log_file": ("max_log_file", "max_log_file_action"),
     "log_file": ("log_file", "log_group"),
     "name_format": ("name_format", "name"),
     "action_mail_acct": ("action_mail_acct", "verify_email"),
@@ -273,7 +286,10 @@ ABOUT = {
 #: What the file of no package has: a policy that needs it must name it.
 UNSHIPPED = frozenset(("name",))
 #: What the file of every package has: whoever names one of two that belong together asks for the other as it is there.
-SHIPPED = {"space_left": "75", "admin_space_left": "50", "flush": "incremental_async", "freq": "50"}
+SHIPPED = {
+    **{"space_left": "75", "admin_space_left": "50", "flush": "incremental_async", "freq": "50"},
+    **{"max_log_file": "8", "max_log_file_action": "rotate"},
+}
 
 
 def unfit(config: Mapping[str, typing.Any]) -> Iterator[tuple[tuple[str, ...], str]]:

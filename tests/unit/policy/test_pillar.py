@@ -237,6 +237,11 @@ def test_layers_are_judged_by_what_they_come_to():
                                      "(packages ship space_left = 75)."),
         ({"space_left": 20}, "config:space_left is 20; space_left must be larger than admin_space_left "
                              "(packages ship admin_space_left = 50)."),
+        ({"max_log_file": 0}, "config:max_log_file is 0; max_log_file must be above 0, for auditd has reached 0 at "
+                              "each record (or max_log_file_action = ignore) "
+                              "(packages ship max_log_file_action = rotate)."),
+        ({"max_log_file": 0, "max_log_file_action": "ignore"}, ""),
+        ({"max_log_file_action": "keep_logs"}, ""),
         ({"freq": 0, "flush": "none"}, ""),
         ({"freq": 100}, ""),
         ({"flush": "incremental"}, ""),
