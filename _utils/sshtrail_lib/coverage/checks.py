@@ -194,6 +194,12 @@ CHECKS = {
         "Others than root can change, remove or read the audit log",
         "chown root and chmod 0600 the log, 0700 its directory (0640 and 0750 with a log_group).",
     ),
+    "log-brief": Check(
+        True,
+        "the log holds more than the last few records",
+        "auditd begins a new log with each record and keeps a few of them: what is recorded is deleted at once",
+        "Give max_log_file in auditd.conf a number of MiB above 0, then reload auditd.",
+    ),
     "log-volatile": Check(
         False,
         "the log is on a volume that is there after a reboot",

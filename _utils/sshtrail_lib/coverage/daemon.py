@@ -66,7 +66,8 @@ class Log(typing.NamedTuple):
 
     ``path`` (str), ``off`` (str: the line for which auditd writes none, empty for no such line), the file that is
     ``there`` and its ``directory`` (:class:`File` or None), ``room`` (str: empty, ``low`` or ``full``), and why it is
-    gone after a reboot (``volatile``, str: empty where it is not, None where that cannot be told).
+    gone after a reboot (``volatile``, str: empty where it is not, None where that cannot be told), and the line for
+    which it holds the last few records only (``brief``, str: empty for none).
     """
 
     path: str
@@ -75,6 +76,7 @@ class Log(typing.NamedTuple):
     directory: File | None
     room: str
     volatile: str | None = ""
+    brief: str = ""
 
 
 class Loss(typing.NamedTuple):
@@ -218,6 +220,7 @@ def _kept(log: Log) -> Iterator[Verdict]:
     # The log changes with each record, so that only the times of its directory tell.
     since = bad[0].changed if bad and bad == [log.directory] else None
     yield verdict("log-exposed", told, since=since, cause=Cause("file", bad[0].path) if bad else None)
+    yield verdict("log-brief", log.brief)
     yield verdict("log-volume-low", f"the volume of {log.path} has {ROOM[log.room]}" if log.room else "")
     if log.volatile is None:
         yield unknown("log-volatile", f"what {log.path} lies on is not shown here")

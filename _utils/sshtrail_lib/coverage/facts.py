@@ -324,7 +324,8 @@ def log(path: str) -> Log:
     data = files.read(path) or b""
     name = language.effective(data, "log_file")
     place = os.path.dirname(name)
-    return Log(name, _off(data, path), file(name), file(place, directory=True), pulse.room(place, admin_space(data)))
+    room = pulse.room(place, admin_space(data))
+    return Log(name, _off(data, path), file(name), file(place, directory=True), room, brief=_brief(data, path))
 
 
 def _off(data: bytes, path: str) -> str:
@@ -334,6 +335,17 @@ def _off(data: bytes, path: str) -> str:
     keyword = "write_logs" if language.effective(data, "write_logs") != "yes" else "log_format"
     line = lines.get(keyword)
     return f"{path} line {line.number}: {keyword} = {line.value}" if line else f"{path}: {keyword}"
+
+
+def _brief(data: bytes, path: str) -> str:
+    """Return for which line auditd keeps a record for as long as it takes for a few others (str), empty for none."""
+    asked = {name: language.effective(data, name) for name in ("max_log_file", "max_log_file_action", "num_logs")}
+    # Of fewer than two logs none is rotated.
+    if asked["max_log_file"] != "0" or asked["max_log_file_action"] != "rotate" or int(asked["num_logs"]) < 2:
+        return ""
+    line = language.deciding(data).get("max_log_file")
+    told = f"{path} line {line.number}: max_log_file = {line.value}" if line else f"{path} has no max_log_file"
+    return f"{told}, and auditd rotates among {asked['num_logs']} logs"
 
 
 def place(path: str) -> tuple[str, str]:

@@ -75,6 +75,7 @@ WAYS = {
     "everybody's directory": (log(directory=DIRECTORY._replace(mode=0o777)), "log-exposed"),
     "a group's directory": (log(directory=DIRECTORY._replace(mode=0o775)), "log-exposed"),
     "no room": (log(room="full"), "log-volume-low"),
+    "a log of one record": (log(brief="/etc/audit/auditd.conf line 9: max_log_file = 0"), "log-brief"),
     "memory": (log(volatile="/var/log/audit is a tmpfs, which is in memory alone"), "log-volatile"),
     "little room": (log(room="low"), "log-volume-low"),
 }

@@ -136,6 +136,26 @@ def test_a_configuration_that_writes_no_log(tmp_path, line):
     assert facts.log(str(conf)).off == ""
 
 
+ROTATED = b"max_log_file_action = ROTATE\nnum_logs = 5\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"max_log_file = 0\n" + ROTATED, " line 1: max_log_file = 0, and auditd rotates among 5 logs"),
+        (ROTATED, " has no max_log_file, and auditd rotates among 5 logs"),
+        (b"max_log_file = 1\n" + ROTATED, ""),
+        (ROTATED + b"num_logs = 1\n", ""),
+        (ROTATED + b"max_log_file_action = keep_logs\n", ""),
+        (b"num_logs = 5\n", ""),
+    ],
+)
+def test_a_configuration_that_keeps_the_last_few_records_only(tmp_path, data, told):
+    conf = tmp_path / "auditd.conf"
+    conf.write_bytes(data)
+    assert facts.log(str(conf)).brief == (told and f"{conf}{told}")
+
+
 @pytest.mark.parametrize("node", ["", "node=host.example "])
 def test_since_when_the_kernel_audits(monkeypatch, tmp_path, node):
     log, now = tmp_path / "audit.log", int(time.time())
