@@ -1013,3 +1013,22 @@ def test_a_session_that_writes_no_record_is_looked_at(host):
         assert out.readline() == b"here\n"
     assert host.read(LOG) != before
     assert host.open_ways() == {}
+
+
+def test_a_log_that_keeps_the_last_few_records_only(host):
+    """The last of this module: what is rotated away here stays away."""
+    before = host.read(CONF)
+    wanted = "max_log_file = 0\nmax_log_file_action = ROTATE\nnum_logs = 5\n"
+    end_auditd(host)
+    host.inside(CONF).write_bytes(before + wanted.encode())
+    host.run("auditd")
+    try:
+        wait_for(host.auditd, "auditd")
+        found = host.open_ways()
+        assert "max_log_file = 0, and auditd rotates among 5 logs" in found["log-brief"]["evidence"], found
+    finally:
+        end_auditd(host)
+        host.inside(CONF).write_bytes(before)
+        host.run("auditd")
+        wait_for(host.auditd, "auditd")
+    assert "log-brief" not in host.open_ways()
