@@ -140,7 +140,7 @@ def listen(_keyword: Keyword, occurrences: Sequence[Arguments], daemon: Daemon) 
     for arguments in occurrences:
         bare(arguments, daemon)
     found = [listen_address(arguments, daemon.names) for arguments in occurrences]
-    return [f"{one.host}{'' if one.port is None else f':{one.port}'}{_suffix(one.domain)}" for one in found]
+    return [f"{one.host if one.port is None else _with_port(one.host, one.port)}{_suffix(one.domain)}" for one in found]
 
 
 def _suffix(domain: str) -> str:
@@ -179,4 +179,8 @@ def _resolved(host: str, number: int, family: str, names: Names) -> list[str]:
         if other:
             raise BadValue(f"names an address that is not of AddressFamily {family}: {host!r}")
         raise BadValue(f"names a host that cannot be resolved: {host!r}")
-    return [f"[{address}]:{number}" if ":" in address else f"{address}:{number}" for address in found]
+    return [_with_port(address, number) for address in found]
+
+
+def _with_port(host: str, number: int) -> str:
+    return f"[{host}]:{number}" if ":" in host else f"{host}:{number}"

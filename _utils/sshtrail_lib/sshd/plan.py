@@ -102,7 +102,7 @@ def _edited(tree: Tree, base: Tree, wishes: Sequence[Wish], shadowed: str) -> Tr
     try:
         for _round in wishes:
             # A block that goes before another tool's can come before one of ours as well.
-            for wanted in (failed := [one for one in wishes if not holds(one, after)]):
+            for wanted in _in_steps(failed := [one for one in wishes if not holds(one, after)], after):
                 after = edit.edited(after, wanted, shadowed)
             if not failed:
                 break
@@ -110,6 +110,21 @@ def _edited(tree: Tree, base: Tree, wishes: Sequence[Wish], shadowed: str) -> Tr
     except ConfigError as exc:
         raise ConfigError(f"sshd would refuse the edit: {relocated(tree, exc.tree or tree, exc.message)}") from exc
     return after
+
+
+def _in_steps(failed: list[Wish], tree: Tree) -> list[Wish]:
+    """
+    Return ``failed`` (list of Wish) in an order in which sshd takes ``tree`` (Tree) after each: addresses change while
+    those of both families are taken.
+    """
+    family = next((one for one in failed if one.keyword.name == "AddressFamily"), None)
+    if family is None or all(one.keyword.name != "ListenAddress" for one in failed):
+        return failed
+    others = [one for one in failed if one is not family]
+    both = sshd_wish.wish("AddressFamily", "any", tree.daemon)
+    if family.occurrences is None or family.occurrences == both.occurrences:
+        return [family, *others]
+    return [*([] if holds(both, tree) else [both]), *others, family]
 
 
 def restoring(

@@ -85,6 +85,7 @@ def wish(name: str, value: typing.Any, daemon: Daemon, match: str | None = None,
     connection = sshd_match.sample(criteria or (), daemon.names)
     if value is None:
         return Wish(keyword, None, criteria, exact, connection)
+    _check_held(criteria or ())
     occurrences = _occurrences(keyword, value, daemon)
     if keyword.kind == "rekey" and criteria is not None and occurrences[0].words[1:] in ((), ("none",)):
         # In a Match block what is left out, or none, is not sshd's default but the global value.
@@ -133,6 +134,14 @@ def _criteria(match: typing.Any, daemon: Daemon) -> Criteria:
         return sshd_match.parse(line.arguments.words, daemon)
     except sshd_match.BadCriteria as exc:
         raise BadWish(f"match: {exc}") from exc
+
+
+def _check_held(criteria: Criteria) -> None:
+    """Raise BadWish where nobody meets ``criteria``: of a list that only excludes sshd takes nobody."""
+    for name, pattern in criteria:
+        if pattern and all(item.startswith("!") for item in pattern.split(",")):
+            told = f"{sshd_match.spelling(name)} {pattern}"
+            raise BadWish(f"match: nobody meets {told!r}, which only excludes; *,{pattern} is all others")
 
 
 #: From here on YAML 1.1 makes a number of START:RATE:FULL, as of hours, minutes and seconds.

@@ -86,3 +86,40 @@ def test_two_keywords_for_one_thing():
 def test_an_error_names_lines_as_they_are(before, config, match, words):
     with pytest.raises(language.ConfigError, match=words):
         plan({MAIN: before}, config, match)
+
+
+@pytest.mark.parametrize("listen_first", [True, False])
+@pytest.mark.parametrize(
+    ("before", "family", "listen", "after"),
+    [
+        (
+            "AddressFamily inet\nListenAddress 127.0.0.1\n",
+            "inet6",
+            "::1",
+            "AddressFamily inet6\nListenAddress ::1\n",
+        ),
+        (
+            "ListenAddress ::1\nAddressFamily inet6 # x\n",
+            "inet",
+            "127.0.0.1",
+            "ListenAddress 127.0.0.1\nAddressFamily inet # x\n",
+        ),
+        (
+            "AddressFamily inet\nListenAddress 127.0.0.1\n",
+            "any",
+            ["127.0.0.1", "[::1]:22"],
+            "AddressFamily any\nListenAddress 127.0.0.1\nListenAddress [::1]:22\n",
+        ),
+        ("ListenAddress ::1\nListenAddress 127.0.0.1\n", "inet", "127.0.0.1", None),
+        ("AddressFamily inet\nListenAddress 127.0.0.1\n", None, "::1", "ListenAddress ::1\n"),
+        ("AddressFamily inet\nListenAddress 127.0.0.1\n", "inet6", None, "AddressFamily inet6\n"),
+    ],
+)
+def test_addresses_of_another_family_together_with_it(before, family, listen, after, listen_first):
+    """sshd takes either keyword alone with neither the old nor the new value of the other, and both together."""
+    config = {"AddressFamily": family, "ListenAddress": listen}
+    done = plan({MAIN: before}, dict(reversed(config.items())) if listen_first else config)
+    assert set(done.changes) == set(config)
+    assert sorted(done.files[MAIN].decode().splitlines()) == sorted(
+        (after or "ListenAddress 127.0.0.1\nAddressFamily inet\n").splitlines()
+    )

@@ -78,3 +78,15 @@ def test_the_connection_of_a_wish():
     found = wish.wish("PermitTTY", "no", DAEMON, "User bo? Address 192.0.2.0/24")
     assert (found.connection.user, found.connection.addr) == ("box", "192.0.2.0")
     assert found.key == "PermitTTY (Match User bo? Address 192.0.2.0/24)"
+
+
+@pytest.mark.parametrize(
+    "match",
+    ["User !root", "Group !staff,!wheel", "Host !*.example.com", "Address !10.0.0.0/8", "User bob LocalAddress !::1"],
+)
+def test_a_block_that_nobody_meets(match):
+    """Of a list that only excludes sshd takes nobody: a value there would be nobody's. It may go, though."""
+    with pytest.raises(wish.BadWish, match="nobody meets '.* !.*', which only excludes"):
+        wish.wish("PermitTTY", "no", DAEMON, match)
+    assert wish.wish("PermitTTY", None, DAEMON, match).occurrences is None
+    assert wish.wish("PermitTTY", "no", DAEMON, "User *,!root Address !10.0.0.0/8,*").criteria
