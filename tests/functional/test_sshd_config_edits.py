@@ -1,5 +1,7 @@
 """Files as people have them (tests/data/sshd/edits.yaml), edited by the states and judged by the host's sshd."""
 
+import subprocess
+
 import pytest
 import yaml
 from matrix.sshd_trees import DATA
@@ -73,3 +75,24 @@ def test_unset_is_the_same_as_absent(there, states, modules, tmp_path, name):
     predicted = states.sshd_config.absent(test=True, path=path, **given).changes
     assert modules.sshd_config.unset(given.pop("name"), path=path, **given) == predicted != {}
     assert content(tmp_path) == {**before, **placed(case["after"], tmp_path)}
+
+
+@pytest.mark.parametrize(
+    ("match", "met", "other"),
+    [
+        ("Address 192.168.*", "192.168.7.7", "192.0.2.1"),
+        ("Address *,!10.0.0.0/8", "192.0.2.1", "10.2.3.4"),
+        ("Address 10.0.0.0/8,!10.0.0.0/16", "10.2.3.4", "10.0.3.4"),
+        ("Address 2001:db8:*", "2001:db8::7", "192.0.2.1"),
+    ],
+)
+def test_a_block_for_addresses_by_wildcard_or_exclusion(there, modules, tmp_path, match, met, other):
+    there({"files": {"sshd_config": "UsePAM yes\nMatch User bob\n\tX11Forwarding no\n"}})
+    path = str(tmp_path / "sshd_config")
+    modules.sshd_config.apply(matches=[{match: {"MaxSessions": 3}}], path=path, force=True)
+    told = "user=eve,host=h,laddr=192.0.2.9,lport=22,addr="
+    for address, value in ((met, "maxsessions 3"), (other, "maxsessions 10")):
+        printed = subprocess.run(
+            ["/usr/sbin/sshd", "-T", "-f", path, "-C", told + address], capture_output=True, text=True, check=True
+        )
+        assert value in printed.stdout.splitlines()

@@ -400,7 +400,8 @@ def _value(name: str, lines: list[str]) -> typing.Any:
 def _prove(minion: Minion, plan: Plan) -> None:
     """Let sshd judge the tree as it will be: valid, the promised values, and nobody else's changed."""
     concerned = [*plan.wishes, *plan.given_back]
-    connections = [Connection(), *(wanted.connection for wanted in concerned if wanted.criteria is not None)]
+    blocks = [(wanted.criteria, wanted.connection) for wanted in concerned if wanted.criteria is not None]
+    connections = [Connection(), *(members.real(*block, plan.tree.daemon) for block in blocks)]
     with oracle.candidate(minion, plan.after) as sshd:
         try:
             sshd.test()

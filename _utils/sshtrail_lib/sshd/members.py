@@ -168,6 +168,19 @@ def example(blocks: Sequence[Criteria], daemon: Daemon, others: Iterable[Criteri
     return None
 
 
+def real(criteria: Criteria, sample: Connection, daemon: Daemon) -> Connection:
+    """
+    Return ``sample`` (Connection, which meets ``criteria`` by definition) as one of whom sshd finds that too: what is
+    an example of a wildcard need be no address, and an exclusion can hold it. ``daemon`` is the sshd (Daemon).
+    """
+    told = tuple(one for one in criteria if one[0] in _FIELDS)
+    met = match.meets(told, sample._replace(criteria=()), daemon)
+    # In the example of a wildcard an x stands for it.
+    met = met and not any("x" in (address or "") for address in (sample.addr, sample.laddr))
+    found = None if met else example((criteria,), daemon)
+    return sample._replace(**{name: getattr(found, name) for name in _FIELDS.values()}) if found else sample
+
+
 def within(one: Criteria, other: Criteria, daemon: Daemon) -> bool:
     """Return whether who meets ``one`` meets ``other`` too (criteria), as far as examples tell; ``daemon`` (Daemon)."""
     return example((one,), daemon, (other,)) is None
