@@ -66,7 +66,7 @@ ASKING = {
         "remarks",
     },
     "policy": {"pillar", "schema", "host"},
-    "coverage": {"facts", "ways", "pulse", "continuity", "volumes", "ids", "shells"},
+    "coverage": {"facts", "ways", "pulse", "continuity", "volumes", "ids", "shells", "tapped"},
     "drift": {"fingerprint", "report"},
     "compliance": {"demanded", "places", "configs", "sight"},
 }

@@ -141,9 +141,9 @@ CHECKS = {
     "auditd-impostor": Check(
         True,
         "the audit daemon is auditd",
-        "Another program than auditd, or a library that was put into it, takes the kernel's records, so they do not "
-        "reach the audit log",
-        "End that program and start auditd, with no LD_PRELOAD in its unit; find out who started it.",
+        "Another program than auditd, a library that was put into it, or a filter that was put on its socket takes the "
+        "kernel's records, so they do not reach the audit log",
+        "End that program and start auditd anew, with no LD_PRELOAD in its unit; find out who started it.",
     ),
     "auditd-stopped": Check(
         True,

@@ -43,8 +43,9 @@ class Auditd(typing.NamedTuple):
     ``pid`` (int), ``program`` (str: its executable), ``genuine`` (bool: that is the installed auditd), ``uid`` (int),
     ``state`` (str: a letter), ``frozen`` (bool: by a control group), ``note`` (str: why it does not work with the
     policy's file; empty when it does), what it has open for ``writing`` (tuple of :class:`File`), the ``tracer`` (str:
-    who traces it, empty for nobody), whether it ``shows`` records instead of writing them (bool: its option -f) and
-    what it ``loads`` (str: the variable for which its loader puts a library into it, empty for none).
+    who traces it, empty for nobody), whether it ``shows`` records instead of writing them (bool: its option -f),
+    what it ``loads`` (str: the variable for which its loader puts a library into it, empty for none) and how others
+    have ``tapped`` the socket by which it gets records (str, empty for not).
     """
 
     pid: int
@@ -58,6 +59,7 @@ class Auditd(typing.NamedTuple):
     tracer: str = ""
     shows: bool = False
     loads: str = ""
+    tapped: str = ""
 
 
 class Log(typing.NamedTuple):
@@ -171,7 +173,8 @@ def _daemon(audit: Audit) -> Iterator[Verdict]:
         of = f", of uid {auditd.uid}" if auditd.uid else ""
         yield Verdict("auditd-impostor", False, f"the kernel's audit daemon is {who}{of}")
         return
-    yield verdict("auditd-impostor", auditd.loads and f"{who}, was started with {auditd.loads}")
+    put = [auditd.loads and f"was started with {auditd.loads}", auditd.tapped]
+    yield verdict("auditd-impostor", ", and ".join(filter(None, [who if any(put) else "", *put])))
     still = STOPPED.get(auditd.state) or ("frozen by its control group" if auditd.frozen else "")
     yield verdict("auditd-stopped", f"{who}: {still}" if still else "")
     yield verdict("auditd-traced", auditd.tracer and f"{who}, is traced by {auditd.tracer}")

@@ -23,7 +23,7 @@ from salt.exceptions import CommandExecutionError
 from sshtrail_lib.auditd import daemon as auditd_daemon
 from sshtrail_lib.auditd import language
 from sshtrail_lib.base import files, kernel, opening, processes
-from sshtrail_lib.coverage import demand, pulse
+from sshtrail_lib.coverage import demand, pulse, tapped
 from sshtrail_lib.coverage.daemon import Auditd, File, Log
 from sshtrail_lib.coverage.marks import DELETED, FREEZERS, SSHD
 from sshtrail_lib.trail import audit_log
@@ -156,6 +156,7 @@ def auditd(pid: int, path: str) -> Auditd | None:
         _tracer(pid),
         daemon.shows,
         _loads(pid),
+        _tapped(pid),
     )
 
 
@@ -165,6 +166,13 @@ def _loads(pid: int) -> str:
     found = [demand.loading(words.split("\0")), demand.replaced(words.split("\0"), mapped.splitlines())]
     everywhere = (files.read(PRELOAD) or b"").decode("utf-8", "replace")
     return " ".join(filter(None, [*found, demand.preloaded(everywhere, mapped.splitlines())]))
+
+
+def _tapped(pid: int) -> str:
+    """Return how others have tapped a process's audit socket (str, for a person), empty for not."""
+    others = ", ".join(f"pid {one}, {program(one) or 'of which nothing is known'}" for one in tapped.shared(pid))
+    found = ["has a filter on its socket, which drops records"] if tapped.filtered(pid) else []
+    return ", and ".join([*found, *([f"shares its socket with {others}"] if others else [])])
 
 
 def _text(pid: int, name: str) -> str:

@@ -15,6 +15,7 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sshtrail_lib.base import opening, processes, sockets
+from sshtrail_lib.coverage import tapped
 from sshtrail_lib.coverage.marks import FREEZERS, NEARLY, SSHD, STOPPED, UNSET, cut, interrupted, user_of
 
 #: Processes of sessions that are looked at: more would take longer than a tick may.
@@ -158,7 +159,7 @@ def _auditd(pid: int) -> list[typing.Any]:
     frozen = _read(f"{top}/wchan").decode("ascii", "replace") in FREEZERS
     born = int(fields[19]) if len(fields) > 19 else 0
     place = [processes.link(f"{top}/exe"), processes.link(f"{top}/ns/mnt"), _open_files(f"{top}/fd")]
-    return [pid, born, still, frozen, tracer(pid), *place]
+    return [pid, born, still, frozen, tracer(pid), tapped.filtered(pid), *place]
 
 
 def cornered(pid: int, log: str) -> bool:

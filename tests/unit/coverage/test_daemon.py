@@ -56,6 +56,7 @@ WAYS = {
     "python": (auditd(program="/usr/bin/python3", genuine=False), "auditd-impostor"),
     "auditd of a user": (auditd(uid=1001), "auditd-impostor"),
     "a library in auditd": (auditd(loads="LD_PRELOAD=/tmp/x.so"), "auditd-impostor"),
+    "a filter on its socket": (auditd(tapped="has a filter on its socket"), "auditd-impostor"),
     "a signal": (auditd(state="T"), "auditd-stopped"),
     "a debugger": (auditd(state="t"), "auditd-stopped"),
     "a frozen control group": (auditd(frozen=True), "auditd-stopped"),
