@@ -374,6 +374,56 @@ def status(pid):
     return pathlib.Path(f"/proc/{pid}/status").read_text().partition("\nUid:")[0]
 
 
+#: Has auditd's socket: holds it, puts a filter on it that drops EXECVE and PROCTITLE, or takes that off.
+TAP = """
+import ctypes, os, socket, struct, sys, time
+pid, lib = int(open("/run/auditd.pid").read()), ctypes.CDLL(None)
+of, code = os.pidfd_open(pid), [(0x28, 0, 0, 4), (0x15, 1, 0, 0x1D05), (0x15, 0, 1, 0x2F05)]
+code += [(6, 0, 0, 0), (6, 0, 0, 1 << 31)]
+program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *one) for one in code))
+names = [one for one in os.listdir(f"/proc/{pid}/fd") if os.readlink(f"/proc/{pid}/fd/{one}").startswith("socket:")]
+held = [socket.socket(fileno=lib.syscall(438, of, int(one), 0)) for one in names]
+[audit] = [one for one in held if (one.family, one.proto) == (socket.AF_NETLINK, 9)]
+if sys.argv[1] == "on":
+    audit.setsockopt(1, 26, struct.pack("HxxxxxxQ", len(code), ctypes.addressof(program)))
+elif sys.argv[1] == "off":
+    audit.setsockopt(1, 27, 0)
+else:
+    time.sleep(600)
+"""
+
+
+def test_a_filter_on_auditds_socket(host):
+    """The kernel takes what it drops for sent, all events keep their numbers, and a message arrives."""
+    host.inside("/run/tap.py").write_text(TAP)
+    whole(host)
+    host.session(ROOT, "/usr/bin/python3 /run/tap.py on; sleep 0.3; /bin/echo marked-filter").wait()
+    time.sleep(0.5)
+    try:
+        assert b'a1="marked-filter"' not in host.read(LOG)
+        found = host.open_ways()
+        assert (
+            set(found) == {"auditd-impostor"} and "has a filter on its socket" in found["auditd-impostor"]["evidence"]
+        )
+        assert "auditd-impostor" in str(host.drift())
+    finally:
+        host.run("python3", "/run/tap.py", "off")
+    assert host.open_ways() == {}
+
+
+def test_another_process_that_has_auditds_socket(host):
+    host.inside("/run/tap.py").write_text(TAP)
+    thief = host.session(ROOT, "echo $$ >/run/tap.pid; exec /usr/bin/python3 /run/tap.py hold")
+    try:
+        time.sleep(1.5)
+        found = host.open_ways("fresh=True")
+        assert "shares its socket with pid" in found["auditd-impostor"]["evidence"]
+    finally:
+        host.sh("kill $(cat /run/tap.pid)")
+        thief.wait()
+    assert host.open_ways("fresh=True") == {}
+
+
 def test_a_log_that_is_a_pipe(host):
     host.sh(f"mv {LOG} {LOG}.old && mkfifo -m 600 {LOG}")
     try:
@@ -808,6 +858,41 @@ def test_a_log_that_is_written_over_or_has_an_event_less(host):
     told = in_a_session(host, young)
     assert "of login id 0 opened" in told and "to write in it" in told
     assert host.open_ways("fresh=True") == {}
+
+
+def test_who_writes_in_the_log_after_a_clock_was_set_on_and_back(host):
+    host.inside("/run/over.py").write_text(OVER)
+    whole(host)
+    host.sh("date -s '+2 hours'")
+    try:
+        host.call("sshtrail.coverage")
+        forget(host)
+    finally:
+        host.sh("date -s '-2 hours'")
+    young = f"/bin/echo marked-back; sleep 0.3; /usr/bin/python3 /run/over.py {LOG} marked-back harmless-xx"
+    host.session(ROOT, young).wait()
+    time.sleep(0.5)
+    assert "of login id 0 opened" in lost(host)
+    assert b'a1="marked-back"' not in host.read(LOG)
+    whole(host)
+
+
+def test_a_rotated_log_that_somebody_took_away(host):
+    host.session(USER, "/bin/echo marked-rotated").wait()
+    time.sleep(0.5)
+    # The first is older than what is marked, the last is younger.
+    for number in range(3):
+        host.sh(f"kill -USR1 $(cat /run/auditd.pid); sleep 0.7; auditctl -m after-{number}; sleep 0.3")
+        if not number:
+            host.session(USER, "/bin/echo marked-rotated").wait()
+            time.sleep(0.5)
+    whole(host)
+    held = host.sh(f"grep -l 'a1=.marked-rotated' {LOG}.*").stdout.split()
+    assert len(held) == 2
+    host.session(ROOT, f"rm {held[0]}").wait()
+    time.sleep(0.5)
+    assert "is gone, and older ones are there" in lost(host)
+    whole(host)
 
 
 def test_what_nobody_took_while_auditd_was_started_anew(host):

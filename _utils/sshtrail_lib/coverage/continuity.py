@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import hashlib
 import io
+import math
 import os
 import re
 import typing
@@ -81,6 +82,20 @@ def changed(before: Mapping[str, Sequence[typing.Any]], now: Mapping[str, Sequen
     # One that begins otherwise is another file, which has got the number of one that was deleted.
     same = ((was, now[inode]) for inode, was in before.items() if inode in now and now[inode][2] == was[2])
     return sum(1 for was, is_now in same if [*was] != [*is_now])
+
+
+def taken_out(
+    before: Mapping[str, Sequence[typing.Any]], now: Mapping[str, Sequence[typing.Any]]
+) -> list[tuple[int, int, str]]:
+    """
+    Return which rotated logs are gone though an older one is there (list of inode, bytes and how it began): whoever
+    rotates logs, or takes the old ones away, begins with the oldest. Arguments as for :func:`changed`.
+    """
+    left = [was for inode, was in before.items() if inode in now and now[inode][2] == was[2]]
+    oldest = min((was[1] for was in left), default=math.inf)
+    gone = [(int(inode), was) for inode, was in before.items() if was not in left and was[1] > oldest]
+    # A number that another file has got since tells nothing.
+    return [(-1 if str(inode) in now else inode, was[0], was[2]) for inode, was in gone]
 
 
 def parts(log: str, was: Sequence[typing.Any]) -> list[Part]:

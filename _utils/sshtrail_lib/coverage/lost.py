@@ -77,6 +77,7 @@ def missing(policy: Policy, seen: Seen, before: Memory) -> Memory:
     parts = continuity.parts(seen.log, before.log) if before.log else []
     rotated = continuity.rotated(seen.log)
     digest, *told = _rewritten(seen, before, parts, rotated)
+    told += _gone(seen, before, rotated)
     after = after._replace(digest=digest, rotated=rotated)
     if not before.looked:
         # Nobody promised anything.
@@ -84,7 +85,7 @@ def missing(policy: Policy, seen: Seen, before: Memory) -> Memory:
     found = _gaps(policy, seen, before, parts)
     # Whoever copies a log, and cuts it then, has to open it.
     if not kept:
-        told += opened.by_others(policy, logs.End(seen.log, before.looked), {seen.extent[0], *before.log[:1]})
+        told += opened.by_others(policy, _written(seen, before, parts), {seen.extent[0], *before.log[:1]})
     given = [*after.given, *((gap.pid, gap.when, gap.told) for gap in found if gap.pid)]
     # In an open session it is told as long as it lasts; a thread that gave it up may have ended.
     told += [gap.told for gap in found if not (gap.pid and ids.login(gap.pid) == UNSET and ways.in_session(gap.pid))]
@@ -93,6 +94,12 @@ def missing(policy: Policy, seen: Seen, before: Memory) -> Memory:
         parts = continuity.copied(seen.log, before.log)
     after, numbers = _numbered(policy, seen, before, after, parts)
     return memory.missing(after._replace(given=given), "; ".join([*told, *numbers]), seen.now)
+
+
+def _written(seen: Seen, before: Memory, parts: Sequence[continuity.Part]) -> logs.End:
+    """Return what was written since the last look, by the log's bytes where that is later than now: a clock was set."""
+    later = before.looked > seen.now and not marks.cut(before.log, seen.extent)
+    return logs.End(seen.log, 0.0, parts) if later else logs.End(seen.log, before.looked)
 
 
 # --- What was written stands ----------------------------------------------------------------------------------------
@@ -112,6 +119,18 @@ def _rewritten(
     told = [f"{path[0][0]} was changed where records had been written before"] if path and was != before.digest else []
     changed = continuity.changed(before.rotated, rotated)
     return [now, *told, *([f"a rotated log beside {seen.log} was changed"] if changed else [])]
+
+
+def _gone(seen: Seen, before: Memory, rotated: Mapping[str, Sequence[typing.Any]]) -> list[str]:
+    """Return what is told of rotated logs that somebody took out of their row (list of str): older ones are there."""
+    gone = continuity.taken_out(before.rotated, rotated) if before.place == seen.log else []
+    # It may have been compressed, or moved below; and in the middle of a rotation a name is another file's.
+    gone = [one for one in gone if not facts.kept(seen.log, one, before.looked)]
+    again = continuity.taken_out(before.rotated, continuity.rotated(seen.log)) if gone else []
+    gone = [one for one in gone if one in again]
+    if not gone:
+        return []
+    return [f"a rotated log beside {seen.log}, of {gone[0][1]} bytes, is gone, and older ones are there"]
 
 
 # --- The numbers of events ------------------------------------------------------------------------------------------
@@ -231,7 +250,7 @@ def _since(seen: Seen, before: Memory, parts: Sequence[continuity.Part]) -> tupl
     new = logs.End(seen.log, 0.0, parts, {})
     back = (one.seconds < before.looked - EARLIER for one in new.records(gaps.KINDS))
     # What was cut is gone through from its beginning, with what was there before.
-    if not marks.cut(before.log, seen.extent) and any(back):
+    if not marks.cut(before.log, seen.extent) and (before.looked > seen.now or any(back)):
         return new, 0.0
     return logs.End(seen.log, before.looked - EARLIER, None, {}), before.looked
 

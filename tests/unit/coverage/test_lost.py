@@ -293,6 +293,71 @@ def test_a_rotated_log_that_was_taken_away_for_good(looks):
     assert looks() == ""
 
 
+def compressed(path):
+    pathlib.Path(f"{path}.gz").write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+
+
+def below(path):
+    (path.parent / "kept").mkdir()
+    path.rename(path.parent / "kept" / path.name)
+
+
+#: What becomes of which of three rotated logs, the first of which is the youngest, and whether that is told.
+TAKEN = {
+    "the youngest": ([1], pathlib.Path.unlink, True),
+    "one in the middle": ([2], pathlib.Path.unlink, True),
+    "all but the oldest": ([1, 2], pathlib.Path.unlink, True),
+    "the oldest": ([3], pathlib.Path.unlink, False),
+    "the older ones": ([2, 3], pathlib.Path.unlink, False),
+    "all": ([1, 2, 3], pathlib.Path.unlink, False),
+    "compressed": ([1], compressed, False),
+    "moved below": ([1], below, False),
+}
+
+
+@pytest.mark.parametrize("rotates", [False, True])
+@pytest.mark.parametrize("which,do,told", TAKEN.values(), ids=TAKEN)
+def test_a_rotated_log_that_was_taken_out_of_the_row(looks, which, do, told, rotates):
+    for number in (50, 60, 70):
+        os.utime(looks.log, (number, number))
+        rotate(looks.log)
+        looks.log.write_text(calls(*range(number, number + 10)))
+    assert looks() == ""
+    for one in which:
+        do(pathlib.Path(f"{looks.log}.{one}"))
+    if rotates:
+        rotate(looks.log)
+        looks.log.write_text(calls(80))
+    assert ("is gone, and older ones are there" in looks()) == told
+    assert looks() == ""
+
+
+def test_a_rotated_log_that_was_not_there_for_a_moment(looks, monkeypatch):
+    """While all names move on by one, a list of them may lack one."""
+    for number in (50, 60, 70):
+        os.utime(looks.log, (number, number))
+        rotate(looks.log)
+        looks.log.write_text(calls(*range(number, number + 10)))
+    assert looks() == ""
+    youngest, rotated, kept = pathlib.Path(f"{looks.log}.1").stat().st_ino, lost.continuity.rotated, []
+
+    def lacking(log):
+        kept.append(log)
+        return {one: was for one, was in rotated(log).items() if len(kept) > 1 or one != str(youngest)}
+
+    monkeypatch.setattr(lost.continuity, "rotated", lacking)
+    monkeypatch.setattr(lost.facts, "kept", lambda log, was, since: False)
+    assert looks() == "" and len(kept) == 2
+
+
+def test_another_log_has_other_rotated_ones(tmp_path):
+    before = Memory(place="/var/log/other.log", looked=5.0, rotated={"7": [1, 10, "type=A"], "8": [1, 20, "type=B"]})
+    seen = lost.Seen(str(tmp_path / "audit.log"), (), {}, 0, 0.0, 60.0)
+    assert lost._gone(seen, before, {"7": [1, 10, "type=A"]}) == []
+    assert lost._gone(seen, before._replace(place=seen.log), {"7": [1, 10, "type=A"]}) == []
+
+
 OFF = "type=CONFIG_CHANGE msg=audit({}.000:{}): op=set audit_enabled=0 old=1 auid=1001 ses=3 res=1\n"
 
 
@@ -304,6 +369,21 @@ def test_a_clock_that_was_set_back_hides_nothing(looks):
     told = looks()
     assert told.count("switched off") == 1 and "1970-01-01T00:01:30" in told
     assert looks() == ""
+
+
+@pytest.mark.parametrize("looked,after,known", [(150.0, 150.0, [1, 2]), (9000.0, 0.0, [2])])
+def test_who_opened_the_log_is_known_though_the_clock_was_set_on_and_back(tmp_path, looked, after, known):
+    log = tmp_path / "audit.log"
+    log.write_text(calls(1))
+    extent = pulse.extent(str(log))
+    grow(log, calls(2))
+    seen, before = lost.Seen(str(log), pulse.extent(str(log)), {}, 0, 0.0, 160.0), Memory(looked=looked, log=extent)
+    parts = lost.continuity.parts(str(log), extent)
+    assert lost._written(seen, before, parts).after == after
+    assert lost._since(seen, before, parts)[1] == after
+    # By the log's bytes, nothing that was there before is told again; by the time, that is for who reads them.
+    written = [one.serial for one in lost._written(seen, before, parts).records(["SYSCALL"])]
+    assert written == known
 
 
 def test_a_session_of_sshd_without_a_login_id(looks, monkeypatch):
