@@ -80,19 +80,22 @@ def test_unset_is_the_same_as_absent(there, states, modules, tmp_path, name):
 @pytest.mark.parametrize(
     ("match", "met", "other"),
     [
-        ("Address 192.168.*", "192.168.7.7", "192.0.2.1"),
-        ("Address *,!10.0.0.0/8", "192.0.2.1", "10.2.3.4"),
-        ("Address 10.0.0.0/8,!10.0.0.0/16", "10.2.3.4", "10.0.3.4"),
-        ("Address 2001:db8:*", "2001:db8::7", "192.0.2.1"),
+        ("Address 192.168.*", {"addr": "192.168.7.7"}, {}),
+        ("Address *,!10.0.0.0/8", {}, {"addr": "10.2.3.4"}),
+        ("Address 10.0.0.0/8,!10.0.0.0/16", {"addr": "10.2.3.4"}, {"addr": "10.0.3.4"}),
+        ("Address 2001:db8:*", {"addr": "2001:db8::7"}, {}),
+        ("User g*,!gx", {"user": "gina"}, {"user": "gx"}),
+        ("Host *.example.com,!x.example.com", {"host": "y.example.com"}, {"host": "x.example.com"}),
     ],
 )
-def test_a_block_for_addresses_by_wildcard_or_exclusion(there, modules, tmp_path, match, met, other):
+def test_a_block_for_whom_a_wildcard_or_an_exclusion_names(there, modules, tmp_path, match, met, other):
     there({"files": {"sshd_config": "UsePAM yes\nMatch User bob\n\tX11Forwarding no\n"}})
     path = str(tmp_path / "sshd_config")
     modules.sshd_config.apply(matches=[{match: {"MaxSessions": 3}}], path=path, force=True)
-    told = "user=eve,host=h,laddr=192.0.2.9,lport=22,addr="
-    for address, value in ((met, "maxsessions 3"), (other, "maxsessions 10")):
+    common = {"user": "eve", "host": "h", "addr": "192.0.2.1", "laddr": "192.0.2.9", "lport": "22"}
+    for who, value in ((met, "maxsessions 3"), (other, "maxsessions 10")):
+        told = ",".join(f"{name}={each}" for name, each in {**common, **who}.items())
         printed = subprocess.run(
-            ["/usr/sbin/sshd", "-T", "-f", path, "-C", told + address], capture_output=True, text=True, check=True
+            ["/usr/sbin/sshd", "-T", "-f", path, "-C", told], capture_output=True, text=True, check=True
         )
         assert value in printed.stdout.splitlines()

@@ -323,6 +323,6 @@ def _example(name: str, pattern: str, names: Names) -> typing.Any:
     return str(block[0]) if block else example(first)
 
 
-def example(pattern: str) -> str:
-    """Return a string that ``pattern`` (str) holds."""
-    return pattern.replace("*", "x").replace("?", "x")
+def example(pattern: str, letter: str = "x") -> str:
+    """Return a string that ``pattern`` (str) holds, with a ``letter`` (str) where it holds any."""
+    return pattern.replace("*", letter).replace("?", letter)

@@ -6,6 +6,7 @@ apart.
 from __future__ import annotations
 
 import itertools
+import string
 import typing
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -228,8 +229,11 @@ def _values(name: str, patterns: Sequence[str], others: Iterable[str], daemon: D
 
 
 def _strings(items: Sequence[str]) -> Iterator[str]:
-    """Yield strings that ``items`` (sequence of str: patterns) hold: one for each, and for each two together."""
+    """Yield strings that ``items`` (sequence of str: patterns) hold: some for each, and one for each two together."""
     yield from map(match.example, items)
+    # What one holds in full can be what another excludes; with a letter that none names it is not.
+    unnamed = next((one for one in string.ascii_lowercase if one not in "".join(items).lower()), "x")
+    yield from (match.example(item, unnamed) for item in items if "*" in item or "?" in item)
     for one, other in itertools.permutations([item for item in items if "*" in item], 2):
         yield match.example(one.replace("*", match.example(other)))
 

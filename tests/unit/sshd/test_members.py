@@ -31,6 +31,13 @@ def test_one_of_whom_sshd_finds_it_too(criteria, field):
     assert match.meets(words, found._replace(criteria=()), DAEMON)
 
 
+@pytest.mark.parametrize("criteria", ["User g*,!gx", "User *,!x", "User ?,!x", "Host *.example.com,!x.example.com"])
+def test_one_whom_the_list_does_not_exclude_by_name(criteria):
+    words = match.parse(criteria.split(), DAEMON)
+    found = members.real(words, match.sample(words, DAEMON.names), DAEMON)
+    assert match.meets(words, found._replace(criteria=()), DAEMON), found
+
+
 @pytest.mark.parametrize(
     "criteria", ["User bo?", "Group staff", "Address 10.0.0.0/8", "LocalPort 22 Host *.example.com"]
 )
