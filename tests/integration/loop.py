@@ -3,6 +3,7 @@ The loop of drift and repair on a real master and three minions, as ``bin/demo``
 """
 
 import contextlib
+import json
 import os
 import pathlib
 import queue
@@ -135,6 +136,14 @@ def forgotten(found):
     with contextlib.suppress(queue.Empty):
         while True:
             found.events.get_nowait()
+
+
+def lost_long_ago(base):
+    """Let what a host's last look tells of lost records, with its minion below ``base`` (pathlib.Path), be long ago."""
+    [kept] = base.rglob("cache/**/coverage.json")
+    value = json.loads(kept.read_text())
+    value["memory"]["loss"] = value["memory"]["loss"] and [value["memory"]["loss"][0], 0]
+    kept.write_text(json.dumps(value))
 
 
 def anew(found):

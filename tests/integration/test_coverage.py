@@ -15,6 +15,7 @@ import time
 
 import pytest
 from _waiting import stop, wait_for
+from loop import lost_long_ago
 from sandbox import IMPOSTOR, Host
 from support import audit_status, audit_subsystem, auditctl
 from test_highstate import USER, add_user
@@ -555,10 +556,7 @@ def test_lost_records_are_counted(host):
 
 def forget(host):
     """Let the loss be an hour ago."""
-    [kept] = host.base.rglob("coverage.json")
-    value = json.loads(kept.read_text())
-    value["memory"]["loss"] = value["memory"]["loss"] and [value["memory"]["loss"][0], 0]
-    kept.write_text(json.dumps(value))
+    lost_long_ago(host.base)
 
 
 # --- Who comes in -------------------------------------------------------------------------------------------------

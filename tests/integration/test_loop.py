@@ -10,7 +10,7 @@ import time
 import pytest
 from _site import AUDITED, PERSON, UID
 from _waiting import wait_for
-from loop import INTERVAL, by_hand, forgotten, pulse
+from loop import INTERVAL, by_hand, forgotten, lost_long_ago, pulse
 from support import audit_status, auditctl
 
 COMMANDS = "-a always,exit -F arch=b64 -S execve,execveat -F auid!=unset -F key=ssh_commands"
@@ -83,15 +83,20 @@ def broken(fleet, command, do=by_hand):
     wait_for(told, f"the drift by {command}")
 
 
-def repaired(fleet):
-    """Wait for the repair, what the master says of it, and the end of the drift; return every difference told."""
-    told, rounds, repairs, gone = [], set(), set(), False
+def repaired(fleet, lost=False):
+    """
+    Wait for the repair, what the master says of it, and the end of the drift; return every difference told.
+
+    lost
+        Whether something was that nobody can bring back, and that is told for a while (bool): no end is waited for.
+    """
+    told, rounds, repairs, gone = [], set(), set(), lost
     # The host may see that all is well before the master has looked at it once more.
     while not (gone and rounds & repairs):
         _, kind, data = fleet.event(AUDITED, "found", "repaired", "failed", "stopped", "gone")
         before = [(one["layer"], one["what"], one["actual"]) for one in told]
         assert kind not in ("failed", "stopped"), f"{kind}: {data['reason']}; told before: {before}"
-        gone = kind == "gone" or (gone and kind == "repaired")
+        gone = lost or kind == "gone" or (gone and kind == "repaired")
         rounds |= {data["round"]} if kind == "found" else set()
         repairs |= {data["round"]} if kind == "repaired" else set()
         told += data.get("differences", [])
@@ -108,11 +113,22 @@ def test_each_layer_is_seen_named_and_repaired(fleet, command, layer, what, know
 
 def test_a_daemon_with_another_file_is_seen_named_and_repaired(fleet):
     before = state(fleet)
-    assert by_the_person(told_of(fleet, SANDWICH, "daemon", "sshd", at_once))
+    assert by_the_person(told_of(fleet, SANDWICH, "daemon", "sshd", at_once, lost=True))
     assert state(fleet) == before
+    told_no_more(fleet)
 
 
-def told_of(fleet, command, layer, what, do=by_hand):
+def told_no_more(fleet):
+    """Wait until nothing is told of a host that sshd had other files for a moment, which was long ago then."""
+
+    def nothing():
+        lost_long_ago(fleet.base / AUDITED)
+        return fleet.answers("sshtrail.drift", target=AUDITED) == {AUDITED: []}
+
+    wait_for(nothing, "the end of what was lost")
+
+
+def told_of(fleet, command, layer, what, do=by_hand, lost=False):
     """
     Have somebody do something, wait for its repair, and return the first difference about ``what`` that was told.
 
@@ -120,7 +136,7 @@ def told_of(fleet, command, layer, what, do=by_hand):
     """
     for _ in range(3):
         broken(fleet, command, do)
-        if found := named(told := repaired(fleet), layer, what):
+        if found := named(told := repaired(fleet, lost), layer, what):
             return found[0]
     raise AssertionError(told)
 
@@ -146,8 +162,9 @@ def at_once(fleet, command):
 def test_all_at_once(fleet):
     before = state(fleet)
     broken(fleet, "; ".join([SANDWICH, *(command for command, *_ in BROKEN.values())]), at_once)
-    told = {(entry["layer"], entry["what"]) for entry in repaired(fleet)}
+    told = {(entry["layer"], entry["what"]) for entry in repaired(fleet, lost=True)}
     assert told >= {(layer, what) for _, layer, what, _ in BROKEN.values()}
+    told_no_more(fleet)
     assert state(fleet) == before
     assert fleet.answers("sshtrail.drift", "fresh=True", target=AUDITED) == {AUDITED: []}
 
