@@ -2,6 +2,7 @@
 auditd.conf through Salt's real loader, with a real auditd that reads a directory of its own.
 """
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import sys
 
 import psutil
 import pytest
+from _waiting import wait_for
 from auditd_server import running, started
 from salt.exceptions import SaltInvocationError
 from sshtrail_lib.auditd import daemon as auditd_daemon
@@ -323,9 +325,16 @@ def _free_port():
         return probe.getsockname()[1]
 
 
+def _connected(port):
+    with contextlib.suppress(ConnectionRefusedError):
+        return socket.create_connection(("127.0.0.1", port), timeout=1)
+    return None
+
+
 def _lets_in(port):
     """Whether auditd keeps a connection open rather than closing it at once."""
-    with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+    # It is the kernel's audit daemon before it listens.
+    with wait_for(lambda: _connected(port), "auditd at its port") as connection:
         try:
             return connection.recv(1) != b""
         except TimeoutError:
