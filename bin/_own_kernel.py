@@ -49,7 +49,10 @@ NO_TESTS = 5
 
 def wanted():
     """Tell whether tests of the audit subsystem need a kernel of their own (bool): nobody may change this one's."""
-    return os.geteuid() == 0 and _kernel.audit_status()["enabled"] == _kernel.LOCKED
+    # Where nobody may ask it (a container), tests that need it say so themselves.
+    with contextlib.suppress(subprocess.CalledProcessError):
+        return os.geteuid() == 0 and _kernel.audit_status()["enabled"] == _kernel.LOCKED
+    return False
 
 
 def around(command, processor):
@@ -75,7 +78,7 @@ def tested(command, here, shares=1):
     with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as ending:
         parts = [part(ending, command, one, shares, pathlib.Path(directory, str(one))) for one in range(shares)]
         statuses += [shown(*each) for each in parts]
-    return max(0 if one == NO_TESTS else one for one in statuses)
+    return max([one for one in statuses if one != NO_TESTS], default=NO_TESTS)
 
 
 def part(ending, command, number, shares, said):

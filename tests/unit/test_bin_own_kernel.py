@@ -15,7 +15,7 @@ from support import audit_status, require_root
 
 # No line of the library is in it.
 pytestmark = pytest.mark.usefixtures("unmeasured")
-KINDS = [([0, 0], 0), ([0, 5], 0), ([5, 5], 0), ([0, 1], 1), ([1, 0], 1), ([2, 1], 2)]
+KINDS = [([0, 0], 0), ([0, 5], 0), ([5, 5], 5), ([0, 1], 1), ([1, 0], 1), ([2, 1], 2)]
 
 
 @pytest.fixture
