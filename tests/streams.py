@@ -70,10 +70,10 @@ def belongs(item, part):
         ``"without"`` (str) for those that do not need the audit subsystem, ``"only:1/2"`` for the first half of those
         that do, and so on: "only:1/1" for all of them.
     """
-    if part == "without" or not needs_audit(item):
-        return part == "without" and not needs_audit(item)
+    if part == "without":
+        return not needs_audit(item)
     number, parts = part.removeprefix("only:").split("/")
-    return parts == "1" or number == half(item)
+    return needs_audit(item) and (parts == "1" or number == half(item))
 
 
 def needs_audit(item):
