@@ -276,4 +276,4 @@ def large():
 def test_a_large_plan_takes_no_longer_than_its_rules(case):
     _name, loaded, desired, most = case
     steps, time = spent(plan, loaded, desired)
-    assert len(steps) <= most and time < 20
+    assert len(steps) <= most and time < 60

@@ -573,7 +573,7 @@ def test_many_nevers_and_many_that_they_cover_are_told_in_short_and_soon(host):
     nevers += [f"-a always,exit -F arch=b64 -S execve -F uid={number} -k u\n" for number in range(1000)]
     there = host({"10-a.rules": "".join(nevers[:1000]).encode(), "20-b.rules": "".join(nevers[1000:]).encode()})
     told, time = spent(remarks.hidden, target.desired(there.files).rules)
-    assert time < 20 and len(told) == 1000
+    assert time < 60 and len(told) == 1000
     assert all("10-a.rules line" in one and one.endswith("20-b.rules line 20 and 980 more.") for one in told)
 
 
