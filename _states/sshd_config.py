@@ -20,7 +20,7 @@ sshtrail_lib.refresh()
 
 from salt.exceptions import SaltInvocationError
 from sshtrail_lib.base import state
-from sshtrail_lib.sshd import asked, beside
+from sshtrail_lib.sshd import accounts, asked, beside
 from sshtrail_lib.sshd.running import DEFAULT, OVERRULED
 
 # Salt puts a run of states here, and the one of them that goes on; there is none where a function is called by itself.
@@ -143,7 +143,8 @@ def _run(name, config, matches, options):
 
     done = state.bring(name, __opts__["test"], plan, act)
     if done["result"] is not False:
-        done["comment"] = ". ".join([done["comment"], *asked.unrecorded(config)])
+        told = [*asked.unrecorded(config), *asked.unguarded(options["admins"], accounts.unknown)]
+        done["comment"] = " ".join([f"{done['comment'].rstrip('.')}.", *told]) if told else done["comment"]
     return state.twice(done, __opts__["test"], __salt__["sshtrail_watch.again"], options["path"])
 
 

@@ -296,3 +296,14 @@ def test_that_nobody_would_be_on_record_is_told(server, states):
     for result in (states.sshd_config.managed(**options, test=test) for test in (True, False, True)):
         assert result.result is not False
         assert "UsePAM is off: no session has a login id" in result.comment
+
+
+def test_an_admin_without_an_account_is_told(server, states):
+    options = {"name": str(server.path), "config": {"PrintMotd": "no"}}
+    for test in (True, False, True):
+        result = states.sshd_config.managed(**options, admins=["root", "nobody-here"], test=test)
+        assert result.result is not False
+        assert result.comment.endswith(
+            ". nobody-here of admins is no account of this host: no way in is kept for a name alone."
+        )
+        assert "admins" not in states.sshd_config.managed(**options, admins=["root"], test=True).comment

@@ -33,6 +33,21 @@ COMMANDS = 200
 _NO_SHELL = ("nologin", "false", "sync", "halt", "shutdown")
 
 
+def unknown(names: Iterable[str]) -> list[str]:
+    """Return those of the ``names`` (iterable of str) that are no account of this host (list of str)."""
+    return [one for one in names if not _is_known(one)]
+
+
+def _is_known(name: str) -> bool:
+    try:
+        return bool(directory.user(name))
+    except (KeyError, UnicodeError, ValueError):
+        return False
+    except CommandExecutionError:
+        # A directory that does not answer says nothing of anybody.
+        return True
+
+
 def groups(account: str) -> list[str]:
     """Return the names of the groups of ``account`` (str); none when there is no such account."""
     try:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from salt.exceptions import SaltInvocationError
 
@@ -63,6 +63,18 @@ def unrecorded(config: typing.Any) -> list[str]:
     """Return a sentence (list of str) where ``config`` (a field of Asked) takes people off the record."""
     values = [one for name, one in config.items() if str(name).lower() == "usepam"] if hasattr(config, "items") else []
     return [f"UsePAM is off: {WITHOUT_PAM}."] if any(map(is_off, values)) else []
+
+
+def unguarded(admins: typing.Any, unknown: Callable[[Iterable[str]], list[str]]) -> list[str]:
+    """
+    Return a sentence (list of str) where ``admins`` (a field of Asked) names somebody whom nothing can be kept for.
+
+    unknown
+        A function that returns which of some names are no account of this host.
+    """
+    names = unknown(_accounts(admins))
+    told = "is no account" if len(names) == 1 else "are no accounts"
+    return [f"{', '.join(names)} of admins {told} of this host: no way in is kept for a name alone."] if names else []
 
 
 def parts(keyword: typing.Any, value: typing.Any, match: typing.Any) -> tuple[typing.Any, typing.Any]:

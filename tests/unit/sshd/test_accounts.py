@@ -18,6 +18,16 @@ BLOB = base64.b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + bytes(32)).decode()
 LINE = f"ssh-ed25519 {BLOB}"
 
 
+def test_who_is_nobody_here(monkeypatch):
+    assert accounts.unknown(["root", "nobody-here", "a\0b", "ä" * 300, ""]) == ["nobody-here", "a\0b", "ä" * 300, ""]
+
+    def late(name):
+        raise CommandExecutionError("getpwnam does not answer")
+
+    monkeypatch.setattr(accounts.directory, "user", late)
+    assert accounts.unknown(["root", "nobody-here"]) == []
+
+
 def test_groups():
     assert accounts.groups("root")[0] == "root"
     assert accounts.groups("no such account") == accounts.groups("") == accounts.groups("\udc80") == []

@@ -42,6 +42,18 @@ def test_what_does_not(config):
     assert asked.unrecorded(config) == []
 
 
+def test_an_admin_who_is_nobody_here_is_told():
+    def unknown(names):
+        return [one for one in names if one != "root"]
+
+    assert asked.unguarded(None, unknown) == [] == asked.unguarded(["root"], unknown)
+    assert asked.unguarded("root,rooot", unknown) == [
+        "rooot of admins is no account of this host: no way in is kept for a name alone."
+    ]
+    [told] = asked.unguarded(["bob", "root", "eve"], unknown)
+    assert told.startswith("bob, eve of admins are no accounts of this host")
+
+
 @pytest.mark.parametrize(
     ("admins", "expected"),
     [
