@@ -16,6 +16,7 @@ STREAMS = {
         "integration/test_prove.py",
         "integration/test_prepared.py",
         "functional/test_audit_rules.py",
+        "functional/test_audit_rules_others.py",
         "functional/test_rule_groups.py",
         "functional/test_audit_rules_events.py",
         "functional/test_audit_rules_kernel.py",
