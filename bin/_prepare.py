@@ -42,7 +42,18 @@ NEEDS_COMPILER, EMPTY = "timelib", "99"
 PLACE = "/var/lib/saltext-sshtrail"
 # What the tests start for real. No recommended packages: they would bring a mail server along.
 BROWSER = ["chromium"]
-PROGRAMS = ["auditd", "openssh-client", "openssh-server", "iproute2", "procps", "sudo", "util-linux", "zstd"]
+PROGRAMS = [
+    "auditd",
+    "e2fsprogs",
+    "iproute2",
+    "kmod",
+    "openssh-client",
+    "openssh-server",
+    "procps",
+    "sudo",
+    "util-linux",
+]
+PROGRAMS += ["zstd"]
 TEST_PACKAGES = [*PROGRAMS, *BROWSER]
 WAY = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Where Salt's own packages put it, and sudo's PATH may not look.
