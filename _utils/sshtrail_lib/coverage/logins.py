@@ -114,15 +114,15 @@ def _unknown_to_sshd(logs: Logs, processes: Mapping[int, Process]) -> Verdict:
         within = max(logs.since, first) + APART < one.started < logs.until
         if within and not {pid, one.parent} & accepted:
             untold.append(f"{user} (pid {one.parent})")
-    untold += _over(logs, max(logs.since, first + APART))
-    return verdict("accepted-unmatched", _told(untold))
+    return verdict("accepted-unmatched", _told([*untold, *over(logs)]))
 
 
-def _over(logs: Logs, begin: float) -> list[str]:
-    """Return who came since (float), and may have gone, without a line of sshd's (list of str)."""
+def over(logs: Logs) -> list[str]:
+    """Return who came, and may have gone, without a line of sshd's (list of str)."""
     # What a container's sshd accepts the kernel records for this host, and a log of its own has it.
-    if logs.elsewhere:
+    if logs.elsewhere or not logs.spoken:
         return []
+    begin = max(logs.since, min(logs.spoken) + APART)
     came = [one for one in logs.known if one.user and begin < one.when <= logs.until]
     return [f"{one.user} (pid {one.pid})" for one in came if not _near(one, logs.accepted)]
 

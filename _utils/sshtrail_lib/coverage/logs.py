@@ -61,6 +61,11 @@ def read(minion: Minion, policy: Policy, facility: str, log: str, since: float, 
     found = found._replace(elsewhere=facts.sshd_elsewhere())
     if logins.missing(found):
         found = found._replace(accepted=_accepted(genuine(spoken, _entries(minion, since, *TAGS))))
+    if logins.over(found):
+        # While syslog was away, as for its own restart, the journal alone got what sshd said.
+        more, all_of_it = _journal(minion, since)
+        accepted = [*found.accepted, *_accepted(sshd_log.lines(more))]
+        found = found._replace(accepted=accepted, whole=whole and all_of_it)
     return found
 
 

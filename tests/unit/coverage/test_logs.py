@@ -109,6 +109,34 @@ def unmatched(tmp_path, monkeypatch):
     return unmatched
 
 
+@pytest.fixture
+def untold(tmp_path, monkeypatch):
+    """Return whom sshd's own logs do not know: ``untold(LINES, ENTRIES of the journal)``, a list of str."""
+
+    def untold(lines, entries=()):
+        log, audit = tmp_path / "auth.log", tmp_path / "audit.log"
+        log.write_text("".join(lines))
+        fields = 'pid=82 uid=0 auid=1001 ses=4 msg=\'op=PAM:session_open acct="eve" '
+        fields += 'exe="/usr/sbin/sshd" terminal=ssh res=success\''
+        audit.write_text(f"type=USER_START msg=audit({NOW - 500:.3f}:2): {fields}\n")
+        monkeypatch.setattr(logs, "_entries", lambda minion, since, *how: [] if "systemd-journald" in how else entries)
+        found = logs.read(None, {"sshd": {"logs": {"AUTH": str(log)}}}, "AUTH", str(audit), NOW - 1000, NOW)
+        return logins.over(found)
+
+    return untold
+
+
+def test_what_sshd_said_while_syslog_was_away(untold):
+    """The journal has it, and the file was written since."""
+    around = [line(60, LEFT.format("carol"), ago=900), line(61, LEFT.format("carol"), ago=10)]
+    assert untold([*around, line(82, CAME.format("eve"))]) == []
+    assert untold(around) == ["eve (pid 82)"]
+    assert untold(around, [entry(82, CAME.format("eve"))]) == []
+    assert untold(around, [entry(83, CAME.format("eve"))]) == ["eve (pid 82)"]
+    # Anybody can log in the name of sshd.
+    assert untold(around, [entry(82, CAME.format("eve"), 1001)]) == ["eve (pid 82)"]
+
+
 OWN = [line(70, CAME.format("alice")), line(70, LEFT.format("alice"))]
 OTHERS = [line(81, CAME.format("bob"), "web7"), line(81, LEFT.format("bob"), "web7")]
 
