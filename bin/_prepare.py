@@ -52,8 +52,8 @@ PROGRAMS = [
     "procps",
     "sudo",
     "util-linux",
+    "zstd",
 ]
-PROGRAMS += ["zstd"]
 TEST_PACKAGES = [*PROGRAMS, *BROWSER]
 WAY = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Where Salt's own packages put it, and sudo's PATH may not look.

@@ -102,6 +102,9 @@ def _actual(minion: Minion, name: str, wanted: Mapping | None) -> str | None:
 
 def _waits(minion: Minion, name: str, wanted: Mapping) -> str:
     """Return until when the running minion has a job wait (str, its local time), empty where that is its next turn."""
+    # Its local time is another than that of somebody's shell, which can have a TZ of its own.
+    if minion.opts.get("__cli") == "salt-call":
+        return ""
     try:
         until = minion.call["schedule.show_next_fire_time"](name).get("next_fire_time") or ""
         ahead = datetime.datetime.fromisoformat(until).timestamp() - time.time()

@@ -108,6 +108,12 @@ def test_one_that_waits_for_its_turn(ahead):
     assert schedule.compare(Salt(GOOD, GOOD, ahead=ahead).minion, NAME, WANTED) == {}
 
 
+def test_a_local_time_is_that_of_the_minion():
+    salt = Salt(GOOD, GOOD, ahead=7200)
+    salt.minion.opts["__cli"] = "salt-call"
+    assert schedule.compare(salt.minion, NAME, WANTED) == {}
+
+
 @pytest.mark.parametrize("live,saved,now", [(GOOD, GOOD, SAID), ({}, GOOD, SAID), (OWN, OWN, None)])
 def test_one_that_nobody_wants(live, saved, now):
     salt = Salt(live, saved)
