@@ -33,7 +33,7 @@ __all__ = [
 
 
 #: By how much a process of tests is nicer (nice(2)) than one that has the audit subsystem.
-BEHIND = 15
+BEHIND = 5
 #: Numbers that nobody has had before, for rules that nobody has compiled before.
 NUMBERS = itertools.count(1_000_000)
 
