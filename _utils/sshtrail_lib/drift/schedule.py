@@ -7,9 +7,7 @@ takes it. Salt's own state ``schedule.present`` leaves a schedule alone that was
 
 from __future__ import annotations
 
-import datetime
 import os
-import time
 import typing
 from collections.abc import Callable, Mapping
 
@@ -22,8 +20,6 @@ Job = dict[str, typing.Any]
 #: What Salt adds to each job by itself.
 OWN = {"name", "enabled"}
 LISTED = {"show_all": True, "return_yaml": False}
-#: Seconds by which a run may be late.
-LATE = 60
 
 
 def compare(minion: Minion, name: str, wanted: Mapping | None) -> Changes:
@@ -51,11 +47,8 @@ def bring(minion: Minion, name: str, wanted: Mapping | None) -> None:
     live = _live(minion)
     offline = {} if live else {"offline": True}
     there = name in (live or _saved(minion))
-    if there and (wanted is None or (live and _waits(minion, name, wanted))):
-        # What waits for a time goes on waiting when it is given the same again.
-        _done(minion.call["schedule.delete"], name, **offline)
-        there = False
     if wanted is None:
+        _done(minion.call["schedule.delete"], name, **offline)
         return
     if live.get("enabled") is False:
         _done(minion.call["schedule.enable"])
@@ -94,25 +87,7 @@ def _actual(minion: Minion, name: str, wanted: Mapping | None) -> str | None:
         return "disabled"
     if wrong:
         return ", ".join(f"{key} {job.get(key)!r}" for key in wrong)
-    if _wrong(saved.get(name), wanted):
-        return "not saved: gone when the minion starts again"
-    until = live and _waits(minion, name, wanted)
-    return f"runs no more until {until}: a clock was set on and back" if until else _told(wanted)
-
-
-def _waits(minion: Minion, name: str, wanted: Mapping) -> str:
-    """Return until when the running minion has a job wait (str, its local time), empty where that is its next turn."""
-    # Its local time is another than that of somebody's shell, which can have a TZ of its own.
-    if minion.opts.get("__cli") == "salt-call":
-        return ""
-    try:
-        until = minion.call["schedule.show_next_fire_time"](name).get("next_fire_time") or ""
-        ahead = datetime.datetime.fromisoformat(until).timestamp() - time.time()
-        ahead -= float(wanted.get("seconds", "inf")) + float(wanted.get("splay", 0))
-    except (TypeError, NameError, ValueError):
-        # Salt's own errors where the minion does not answer, and a job that has no such time yet.
-        return ""
-    return until if ahead > LATE else ""
+    return "not saved: gone when the minion starts again" if _wrong(saved.get(name), wanted) else _told(wanted)
 
 
 def _wrong(job: Mapping | None, wanted: Mapping) -> list[str]:
