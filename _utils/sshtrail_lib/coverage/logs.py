@@ -50,7 +50,8 @@ def read(minion: Minion, policy: Policy, facility: str, log: str, since: float, 
     until = now - APART
     path = policy["sshd"]["logs"].get(facility, "")
     lines, whole = _file(path, since - APART)
-    if not _written_since(path, until):
+    by_file = _written_since(path, until)
+    if not by_file:
         # Nobody may write that file any more.
         more, whole = _journal(minion, since)
         lines = [*lines, *more]
@@ -61,7 +62,7 @@ def read(minion: Minion, policy: Policy, facility: str, log: str, since: float, 
     found = found._replace(elsewhere=facts.sshd_elsewhere())
     if logins.missing(found):
         found = found._replace(accepted=_accepted(genuine(spoken, _entries(minion, since, *TAGS))))
-    if logins.over(found):
+    if by_file and logins.over(found):
         # While syslog was away, as for its own restart, the journal alone got what sshd said.
         more, all_of_it = _journal(minion, since)
         accepted = [*found.accepted, *_accepted(sshd_log.lines(more))]

@@ -41,7 +41,7 @@ def unknown(names: Iterable[str]) -> list[str]:
 def _is_known(name: str) -> bool:
     try:
         return bool(directory.user(name))
-    except (KeyError, UnicodeError, ValueError):
+    except (KeyError, ValueError):
         return False
     except CommandExecutionError:
         # A directory that does not answer says nothing of anybody.
